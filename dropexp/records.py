@@ -1,0 +1,187 @@
+"""What a run measures: frozen records, and their CSV and JSON forms.
+
+Accuracies are fractions in [0, 1], losses are mean cross-entropy in nats, times are seconds.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Self
+
+SUMMARY_FORMAT = 1
+"""The version of summary.json's layout."""
+
+
+class RunStatus(StrEnum):
+    """How a finished run ended."""
+
+    COMPLETED = "completed"
+    DIVERGED = "diverged"
+
+
+class AuditOutcome(StrEnum):
+    """What the audit said before training."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch of one run: a row of metrics.csv.
+
+    ``noisy_train_loss`` is the mean loss of the training steps themselves, with the
+    regulariser, augmentation and label smoothing on; ``train_*`` and ``val_*`` are measured
+    after the epoch in eval mode on un-augmented data, ``train_*`` against the labels trained on.
+    """
+
+    epoch: int  # counted from 1
+    lr: float  # of the epoch's last step
+    p: float  # drop probability in force
+    noisy_train_loss: float
+    train_loss: float
+    train_acc: float
+    val_loss: float
+    val_acc: float
+    seconds: float
+
+    @property
+    def loss_gap(self) -> float:
+        """Validation loss − training loss, in nats."""
+        return self.val_loss - self.train_loss
+
+    @property
+    def acc_gap(self) -> float:
+        """Training accuracy − validation accuracy."""
+        return self.train_acc - self.val_acc
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every loss of the epoch is a number; if not, the run has diverged."""
+        losses = (self.noisy_train_loss, self.train_loss, self.val_loss)
+        return all(math.isfinite(loss) for loss in losses)
+
+    def as_row(self) -> dict[str, int | float]:
+        """The record as a row of metrics.csv, gaps included."""
+        return {column: getattr(self, column) for column in METRICS_COLUMNS}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """The inverse of as_row, from numbers or their text; derived columns are not read.
+
+        Raises:
+            KeyError, ValueError: a column is missing or is not a number.
+        """
+        return cls(**{field.name: field.type(row[field.name]) for field in fields(cls)})  # type: ignore[operator]
+
+
+METRICS_COLUMNS = (
+    "epoch",
+    "lr",
+    "p",
+    "noisy_train_loss",
+    "train_loss",
+    "train_acc",
+    "val_loss",
+    "val_acc",
+    "loss_gap",
+    "acc_gap",
+    "seconds",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedEpoch:
+    """Train, validation and test results at one epoch: the ``best`` or the ``last``."""
+
+    epoch: int
+    train_loss: float
+    train_acc: float
+    val_loss: float
+    val_acc: float
+    test_loss: float
+    test_acc: float
+    loss_gap: float  # val_loss − train_loss
+    acc_gap: float  # train_acc − val_acc
+
+    @classmethod
+    def of(cls, record: EpochRecord, test_loss: float, test_acc: float) -> Self:
+        """An epoch's record together with the test set's numbers."""
+        return cls(
+            epoch=record.epoch,
+            train_loss=record.train_loss,
+            train_acc=record.train_acc,
+            val_loss=record.val_loss,
+            val_acc=record.val_acc,
+            test_loss=test_loss,
+            test_acc=test_acc,
+            loss_gap=record.loss_gap,
+            acc_gap=record.acc_gap,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a finished run came to: summary.json.
+
+    ``best`` is the epoch of the lowest validation loss, ``last`` the last epoch; both are None
+    if the run diverged before its first finite epoch. ``seconds`` is the time spent in epochs,
+    the interrupted ones' lost time left out.
+    """
+
+    run_id: str
+    status: RunStatus
+    regulariser: str
+    p: float
+    seed: int
+    parameters: int
+    seconds: float
+    peak_memory_mb: float
+    audit: AuditOutcome
+    best: SelectedEpoch | None
+    last: SelectedEpoch | None
+    config_hash: str  # SHA-256 of the scientific part of the config
+    results_version: int
+    format: int = SUMMARY_FORMAT
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict of plain values; numbers that JSON does not know become null."""
+        plain: dict[str, Any] = _without_non_finite(asdict(self))
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of to_json.
+
+        Raises:
+            KeyError, TypeError, ValueError: not a summary of this format.
+        """
+        if plain["format"] != SUMMARY_FORMAT:
+            raise ValueError(f"its format is {plain['format']}, this dropexp reads {SUMMARY_FORMAT}")
+        values = dict(plain)
+        values["status"] = RunStatus(values["status"])
+        values["audit"] = AuditOutcome(values["audit"])
+        for block in ("best", "last"):
+            if values[block] is not None:
+                values[block] = SelectedEpoch(**_non_finite_restored(values[block]))
+        return cls(**values)
+
+
+def best_epoch(records: Iterable[EpochRecord]) -> EpochRecord | None:
+    """The record of the lowest validation loss, the earlier one where two are equal."""
+    finite = [record for record in records if record.is_finite]
+    return min(finite, key=lambda record: record.val_loss, default=None)
+
+
+def _without_non_finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_non_finite(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _non_finite_restored(block: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if value is None else value for key, value in block.items()}
