@@ -6,7 +6,6 @@ the value and what is allowed.
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,25 +15,9 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from dropexp.conf_files import conf_dir, groups
 from dropexp.config import RunConfig
 from dropexp.errors import ConfigError, suggest
-
-
-def conf_dir() -> Path:
-    """The folder of the YAML files: inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).parent
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parent / "conf"
-
-
-def groups() -> dict[str, list[str]]:
-    """The config groups and their choices, e.g. ``{"data": ["cifar10", …], …}``."""
-    root = conf_dir()
-    found: dict[str, list[str]] = {}
-    for file in sorted(root.rglob("*.yaml")):
-        if file.parent != root:
-            found.setdefault(file.parent.relative_to(root).as_posix(), []).append(file.stem)
-    return found
 
 
 def compose_run(overrides: Sequence[str]) -> RunConfig:
@@ -63,6 +46,7 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
 
 
 def _refuse_malformed(override: str) -> None:
+    """Hydra's own messages for these speak of its grammar."""
     if "=" not in override and not override.startswith("~"):
         hint = "--help lists what there is" if override.startswith("-") else "write key=value"
         raise ConfigError(f"{override!r} is not an override; {hint}.")
@@ -101,7 +85,7 @@ def _unknown_choice(overrides: Sequence[str]) -> str | None:
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     choices = [o for o in overrides if o.lstrip("+~").partition("=")[0] in groups()]
-    keys = _leaf_keys(OmegaConf.to_container(_composed(choices))) 
+    keys = _leaf_keys(OmegaConf.to_container(_composed(choices)))
     owner, _, name = key.rpartition(".")
     elsewhere = [known for known in keys if known.rpartition(".")[2] == name]
     if elsewhere:

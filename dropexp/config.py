@@ -252,9 +252,7 @@ class OneCycleSchedule(Section):
     name: Literal["one_cycle"]
     warmup_fraction: Number = Field(gt=0, lt=1, description="share of the steps spent rising")
     start_divisor: Number = Field(ge=1, description="starts at lr / start_divisor")
-    final_divisor: Number = Field(
-        ge=1, description="ends at lr / (start_divisor × final_divisor)"
-    )
+    final_divisor: Number = Field(ge=1, description="ends at lr / (start_divisor × final_divisor)")
 
 
 ScheduleConfig = Annotated[
@@ -421,7 +419,9 @@ def _in_a_sentence(error: ValidationError) -> str:
         return f"{field}.name={name} is not known. {suggest(str(name), filter(None, allowed))}"
     if kind == "literal_error":
         return f"{field}={_shown(value)} is not allowed; allowed: {context['expected']}."
-    message = str(context["error"]) if "error" in context else _bounds(kind, context, details["msg"])
+    message = (
+        str(context["error"]) if "error" in context else _bounds(kind, context, details["msg"])
+    )
     return f"{field}={_shown(value)} is not allowed: {message}."
 
 

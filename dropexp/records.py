@@ -126,9 +126,9 @@ class SelectedEpoch:
 class RunSummary:
     """What a finished run came to: summary.json.
 
-    ``best`` is the epoch of the lowest validation loss, ``last`` the last epoch; both are None
-    if the run diverged before its first finite epoch. ``seconds`` is the time spent in epochs,
-    the interrupted ones' lost time left out.
+    ``best`` is the epoch of the lowest validation loss, None if the run diverged before it had a
+    finite one; ``last`` is the last epoch, whose losses are null in the file where they are not
+    numbers. ``seconds`` is the time spent in the epochs recorded.
     """
 
     run_id: str
@@ -141,7 +141,7 @@ class RunSummary:
     peak_memory_mb: float
     audit: AuditOutcome
     best: SelectedEpoch | None
-    last: SelectedEpoch | None
+    last: SelectedEpoch
     config_hash: str  # SHA-256 of the scientific part of the config
     results_version: int
     format: int = SUMMARY_FORMAT
@@ -159,13 +159,15 @@ class RunSummary:
             KeyError, TypeError, ValueError: not a summary of this format.
         """
         if plain["format"] != SUMMARY_FORMAT:
-            raise ValueError(f"its format is {plain['format']}, this dropexp reads {SUMMARY_FORMAT}")
+            raise ValueError(
+                f"its format is {plain['format']}, this dropexp reads {SUMMARY_FORMAT}"
+            )
         values = dict(plain)
         values["status"] = RunStatus(values["status"])
         values["audit"] = AuditOutcome(values["audit"])
-        for block in ("best", "last"):
-            if values[block] is not None:
-                values[block] = SelectedEpoch(**_non_finite_restored(values[block]))
+        values["last"] = SelectedEpoch(**_non_finite_restored(values["last"]))
+        if values["best"] is not None:
+            values["best"] = SelectedEpoch(**values["best"])
         return cls(**values)
 
 

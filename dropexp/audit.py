@@ -1,0 +1,327 @@
+"""Proves the regulariser on this model, with a real batch, before anything is trained.
+
+Published work has shipped with its regulariser silently off, on in evaluation, or scaled
+wrongly. Each check here states what it measured and the bound it was held to. Statistical
+bounds are such that a sound regulariser fails an audit at most once in a million.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropexp.errors import AuditError
+from dropexp.evaluation import autocast, mode
+from dropexp.regularisers import Noise, noise_modules
+
+FALSE_ALARM = 1e-6
+_MOST_PASSES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: what was measured, the bound it was held to, in words and in numbers."""
+
+    name: str
+    passed: bool
+    value: float
+    bound: float
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """All checks of one audit."""
+
+    checks: tuple[Check, ...]
+    sites: Mapping[str, float]  # noise module -> its drop probability
+    realised: Mapping[str, float]  # noise module -> the share of its units that were dropped
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for audit.json; a bound or value that is not a number becomes null."""
+        checks = [asdict(check) for check in self.checks]
+        for check in checks:
+            for key in ("value", "bound"):
+                check[key] = check[key] if math.isfinite(check[key]) else None
+        return {
+            "passed": self.passed,
+            "checks": checks,
+            "sites": dict(self.sites),
+            "realised_drop_rate": dict(self.realised),
+        }
+
+    def in_a_line(self) -> str:
+        """The audit's outcome for a person."""
+        if not self.passed:
+            return "; ".join(f"{check.name}: {check.meaning}" for check in self.failures)
+        count = len(self.checks)
+        if not self.sites:
+            return f"{count} checks passed; no regulariser in the model"
+        rates = [self.realised[name] for name in self.sites]
+        asked = list(self.sites.values())
+        return (
+            f"{count} checks passed; {len(rates)} site{'s' if len(rates) != 1 else ''}, "
+            f"drop rate {_range(rates)} for {_range(asked)}"
+        )
+
+
+def audit(
+    model: nn.Module, plain: nn.Module, images: Tensor, p: float, precision: str
+) -> AuditReport:
+    """Check a regularised model against the same model without a regulariser.
+
+    Draws from torch's global generators: call it inside a stream of its own. Neither model is
+    changed; the checks run on copies.
+
+    Args:
+        model: the model to be trained, freshly initialised, regularised.
+        plain: the same model built with no regulariser from the same stream.
+        images: a normalised batch (N, C, H, W) on the models' device.
+        p: the drop probability asked for.
+        precision: ``float32`` or ``bfloat16``, as in training.
+    """
+    model, plain = copy.deepcopy(model), copy.deepcopy(plain)
+    sites = {name: float(noise.p) for name, noise in noise_modules(model).items()}
+    forward = _forward_pass(images, precision)
+    ratios = _unit_ratios(model, forward)
+    realised = {name: float((ratio == 0).double().mean()) for name, ratio in ratios.items()}
+    checks = (
+        _sites_are_served(sites, p),
+        _drop_rate(sites, ratios),
+        _expectation(sites, ratios),
+        _training_passes(model, forward, sites),
+        _evaluation_passes(model, forward),
+        _same_initial_weights(model, plain),
+        _p0_equals_none(model, plain, forward),
+        _modes(model),
+    )
+    return AuditReport(checks=checks, sites=sites, realised=realised)
+
+
+Forward = Callable[[nn.Module, bool], Tensor]
+
+
+def _forward_pass(images: Tensor, precision: str) -> Forward:
+    def forward(model: nn.Module, training: bool) -> Tensor:
+        with mode(model, training=training), torch.no_grad(), autocast(images.device, precision):
+            logits: Tensor = model(images)
+            return logits.float()
+
+    return forward
+
+
+def _unit_ratios(model: nn.Module, forward: Forward) -> dict[str, Tensor]:
+    """Each noise module probed with an input of the kind it meets in the model."""
+    inputs: dict[str, Tensor] = {}
+
+    def remember(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def hook(_: nn.Module, arguments: tuple[Any, ...]) -> None:
+            inputs[name] = arguments[-1].detach().float()
+
+        return hook
+
+    noises = noise_modules(model)
+    hooks = [
+        module.register_forward_pre_hook(remember(name))
+        for name, module in model.named_modules()
+        if name in noises
+    ]
+    try:
+        forward(model, False)
+    finally:
+        for handle in hooks:
+            handle.remove()
+    return {
+        name: noise.unit_ratios(inputs[name]) for name, noise in noises.items() if name in inputs
+    }
+
+
+def _sites_are_served(sites: Mapping[str, float], p: float) -> Check:
+    return Check(
+        "sites_served",
+        passed=p == 0 or len(sites) > 0,
+        value=len(sites),
+        bound=0 if p == 0 else 1,
+        meaning=f"{len(sites)} sites of the model are filled",
+    )
+
+
+def _drop_rate(sites: Mapping[str, float], ratios: Mapping[str, Tensor]) -> Check:
+    """Every site drops at its p: the least likely site's probability, by Chernoff's bound."""
+    unlikeliest, where = 1.0, "no site"
+    for name, p in sites.items():
+        if name not in ratios:
+            unlikeliest, where = 0.0, f"{name}, which the forward pass does not reach"
+            continue
+        dropped, units = int((ratios[name] == 0).sum()), ratios[name].numel()
+        probability = _binomial_tail_bound(dropped, units, p)
+        if probability <= unlikeliest:
+            unlikeliest = probability
+            where = f"{name}: {dropped} of {units} units dropped at p={p:.4g}"
+    bound = FALSE_ALARM / max(1, len(sites))
+    return Check(
+        "drop_rate",
+        passed=unlikeliest >= bound,
+        value=unlikeliest,
+        bound=bound,
+        meaning=f"probability of the least likely site ({where})",
+    )
+
+
+def _binomial_tail_bound(dropped: int, units: int, p: float) -> float:
+    """An upper bound on the probability of a count at least this far from units · p.
+
+    Chernoff: 2 exp(−n KL(k/n ‖ p)), both tails.
+    """
+    rate = dropped / units
+    if p in (0.0, 1.0):
+        return float(rate == p)
+    divergence = 0.0
+    for observed, expected in ((rate, p), (1 - rate, 1 - p)):
+        if observed > 0:
+            divergence += observed * math.log(observed / expected)
+    return min(1.0, 2 * math.exp(-units * divergence))
+
+
+def _expectation(sites: Mapping[str, float], ratios: Mapping[str, Tensor]) -> Check:
+    """Training's mean over units is evaluation's: worst deviation in units of its bound."""
+    worst, where = 0.0, "no site"
+    for name, ratio in ratios.items():
+        deviation = abs(float(ratio.double().mean()) - 1)
+        bound = _bernstein_bound(sites[name], ratio.numel(), FALSE_ALARM / len(ratios))
+        if deviation / bound >= worst:
+            worst = deviation / bound
+            where = f"{name}: off by {deviation:.2g}, bound {bound:.2g}"
+    return Check(
+        "expectation",
+        passed=worst <= 1,
+        value=worst,
+        bound=1.0,
+        meaning=f"mean output in training ÷ in evaluation is 1 ({where})",
+    )
+
+
+def _bernstein_bound(p: float, units: int, false_alarm: float) -> float:
+    """Deviation of the mean of n independent m/(1−p), m ~ Bernoulli(1−p), from 1.
+
+    Bernstein's inequality, solved for the deviation; and room for rounding in float32.
+    """
+    variance, largest = p / (1 - p), max(1.0, p / (1 - p))
+    log_term = math.log(2 / false_alarm) / units
+    return (
+        largest * log_term / 3
+        + math.sqrt((largest * log_term / 3) ** 2 + 2 * variance * log_term) * (p > 0)
+        + 1e-5
+    )
+
+
+def _training_passes(model: nn.Module, forward: Forward, sites: Mapping[str, float]) -> Check:
+    """Two training passes differ, as soon as chance allows to demand it; without noise they
+    are identical.
+    """
+    # The likeliest mask of all sites together, if each made one draw a pass: how often all
+    # passes can be the same by chance.
+    same = math.prod(max(p, 1 - p) for p in sites.values())
+    noisy = same < 1
+    needed = 1 + math.ceil(math.log(FALSE_ALARM) / math.log(same)) if noisy else 2
+    first = forward(model, True)
+    difference = 0.0
+    for _ in range(min(needed, _MOST_PASSES) - 1):
+        difference = float((forward(model, True) - first).abs().max())
+        if difference > 0:
+            break
+    undecided = noisy and needed > _MOST_PASSES
+    return Check(
+        "training_passes",
+        passed=(difference > 0) == noisy or (undecided and difference == 0),
+        value=difference,
+        bound=0.0,
+        meaning="largest difference of logits between training passes on one batch, "
+        + ("above 0" if noisy else "exactly 0"),
+    )
+
+
+def _evaluation_passes(model: nn.Module, forward: Forward) -> Check:
+    difference = float((forward(model, False) - forward(model, False)).abs().max())
+    return Check(
+        "evaluation_passes",
+        passed=difference == 0,
+        value=difference,
+        bound=0.0,
+        meaning="difference of logits between two evaluation passes",
+    )
+
+
+def _same_initial_weights(model: nn.Module, plain: nn.Module) -> Check:
+    weights, plain_weights = model.state_dict(), plain.state_dict()
+    different = [
+        name
+        for name in sorted(weights.keys() | plain_weights.keys())
+        if name not in weights
+        or name not in plain_weights
+        or not torch.equal(weights[name], plain_weights[name])
+    ]
+    return Check(
+        "initial_weights",
+        passed=not different,
+        value=len(different),
+        bound=0,
+        meaning=f"weights that differ from those of none with the same seed: {different[:3]}",
+    )
+
+
+def _p0_equals_none(model: nn.Module, plain: nn.Module, forward: Forward) -> Check:
+    noises = noise_modules(model)
+    strengths = {name: noise.p for name, noise in noises.items()}
+    _set_strengths(noises, dict.fromkeys(noises, 0.0))
+    difference = float((forward(model, True) - forward(plain, True)).abs().max())
+    _set_strengths(noises, strengths)
+    return Check(
+        "p0_equals_none",
+        passed=difference == 0,
+        value=difference,
+        bound=0.0,
+        meaning="difference of logits in training between p = 0 and no regulariser",
+    )
+
+
+def _set_strengths(noises: Mapping[str, Noise], strengths: Mapping[str, float]) -> None:
+    for name, noise in noises.items():
+        noise.p = strengths[name]
+
+
+def _modes(model: nn.Module) -> Check:
+    """Every module takes both modes; the same is checked again at each epoch's boundary."""
+    wrong = 0
+    for training in (True, False):
+        try:
+            with mode(model, training=training):
+                pass
+        except AuditError:
+            wrong += 1
+    return Check(
+        "modes",
+        passed=wrong == 0,
+        value=wrong,
+        bound=0,
+        meaning="modes, of training and eval, that some module does not take",
+    )
+
+
+def _range(values: list[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:.3g}" if math.isclose(low, high) else f"{low:.3g}–{high:.3g}"

@@ -1,0 +1,132 @@
+"""Commands and exit codes. Everything heavy is imported by the command that needs it.
+
+Exit codes: 0 done, 1 a run failed or diverged, 2 the request is wrong, 130 interrupted.
+"""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dropexp import __version__
+from dropexp.errors import DropexpError
+
+if TYPE_CHECKING:
+    from dropexp.config import RunConfig
+
+app = typer.Typer(
+    name="dropexp",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """The ``dropexp`` command."""
+    try:
+        app()
+    except DropexpError as error:
+        from dropexp.console import error as say_error
+
+        say_error(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        from dropexp.console import error as say_error
+
+        say_error("interrupted; the same command goes on after the last finished epoch")
+        sys.exit(INTERRUPTED)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dropexp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def dropexp(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Which regulariser, at which strength, makes this network generalise better?"""
+
+
+_TRAIN_HELP = """Train one run and measure how well it generalises.
+
+[bold]dropexp train regulariser=dropout2d p=0.3[/bold]
+
+Overrides are Hydra's: [bold]group=choice[/bold] picks a file of conf/, [bold]key=value[/bold] sets
+a value. A run that is finished is not trained again, one that was interrupted goes on.
+
+{groups}
+
+Often used keys: p, seed, train.epochs, train.batch_size, optimiser.lr, data.train_size,
+data.label_noise, device, runs_dir, force. [bold]--cfg[/bold] shows them all.
+"""
+
+
+def _groups_in_lines() -> str:
+    from dropexp.conf_files import groups
+
+    return "\n\n".join(
+        f"[bold]{group}[/bold]: {', '.join(names)}" for group, names in groups().items()
+    )
+
+
+@app.command(
+    help=_TRAIN_HELP.format(groups=_groups_in_lines()),
+    context_settings={"ignore_unknown_options": True},
+)
+def train(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[OVERRIDES]...", show_default=False)
+    ] = None,
+    cfg: Annotated[
+        bool, typer.Option("--cfg", "-c", help="Show the composed configuration, train nothing.")
+    ] = False,
+) -> None:
+    from dropexp.compose import compose_run, to_yaml
+
+    overrides = overrides or []
+    config = compose_run(overrides)
+    if cfg:
+        typer.echo(f"# run id: {config.run_id}\n{to_yaml(config)}", nl=False)
+        return
+    _train(config, p_was_given=any(override.startswith("p=") for override in overrides))
+
+
+def _train(config: "RunConfig", *, p_was_given: bool) -> None:
+    from dropexp.console import RunConsole
+
+    with RunConsole() as console:
+        if config.regulariser.name == "none" and p_was_given:
+            console.warning(
+                "p has no effect: the regulariser is none. Choose one: regulariser=dropout2d"
+            )
+        from dropexp.records import RunStatus
+        from dropexp.run import run
+
+        result = run(config, console)
+        show = console.reused if result.reused else console.finished
+        show(result.summary, result.records, result.folder, _next_commands(config))
+    if result.summary.status is RunStatus.DIVERGED:
+        raise typer.Exit(code=1)
+
+
+def _next_commands(config: "RunConfig") -> list[tuple[str, str]]:
+    from shlex import quote
+
+    return [
+        (
+            f"tensorboard --logdir {quote(config.runs_dir)}",
+            "curves and hyperparameters of all runs",
+        ),
+    ]

@@ -1,0 +1,45 @@
+"""Networks with sites: they ask a regulariser where noise can enter and know none by name."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from dropexp.errors import ConfigError, suggest
+from dropexp.models.mlp import MLP
+from dropexp.models.resnet import ResNet
+from dropexp.models.small_cnn import SmallCNN
+from dropexp.regularisers import Regulariser
+
+__all__ = ["MLP", "REGISTRY", "ResNet", "SmallCNN", "build"]
+
+ImageShape = tuple[int, int, int]
+
+REGISTRY: dict[str, Callable[..., nn.Module]] = {
+    "small_cnn": SmallCNN,
+    "mlp": MLP,
+    "resnet": ResNet,
+}
+
+
+def build(
+    name: str,
+    image_shape: ImageShape,
+    num_classes: int,
+    regulariser: Regulariser,
+    **options: object,
+) -> nn.Module:
+    """A freshly initialised network for images (N, C, H, W) -> logits (N, num_classes).
+
+    Args:
+        name: a key of REGISTRY.
+        image_shape: (C, H, W) of one image.
+        num_classes: number of logits.
+        regulariser: fills the network's sites.
+        options: the fields of the model's config beside its name.
+
+    Raises:
+        ConfigError: the name is not known, or the images are too small for the network.
+    """
+    if name not in REGISTRY:
+        raise ConfigError(f"model.name={name} is not known. {suggest(name, REGISTRY)}")
+    return REGISTRY[name](image_shape, num_classes, regulariser, **options)

@@ -1,0 +1,51 @@
+"""Fully connected layers with ReLU."""
+
+from collections.abc import Sequence
+from math import prod
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dropexp.regularisers import Regulariser
+
+
+class MLP(nn.Module):
+    """Hidden linear layers, each followed by an activation site and a ReLU, then a linear head.
+
+    784-800-800-10 on MNIST is the network of Wan et al., Regularization of Neural Networks
+    using DropConnect, ICML 2013, section 6.1.
+
+    Args:
+        image_shape: (C, H, W); images are flattened.
+        num_classes: number of logits.
+        regulariser: fills one weight site and one activation site (of vectors) per hidden layer.
+        hidden: units of each hidden layer.
+        shortcut: accepted as every model's option; an MLP has no residual branch.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        regulariser: Regulariser,
+        *,
+        hidden: Sequence[int] = (800, 800),
+        shortcut: bool = False,  # noqa: ARG002
+    ) -> None:
+        super().__init__()
+        widths = [prod(image_shape), *hidden]
+        self.layers = nn.ModuleList()
+        self.dropouts = nn.ModuleList()
+        for index in range(len(hidden)):
+            depth = (index + 1) / len(hidden)
+            linear = nn.Linear(widths[index], widths[index + 1])
+            self.layers.append(regulariser.weight(linear, depth, nonlinearity="relu"))
+            self.dropouts.append(regulariser.activation(depth, spatial=False))
+        self.head = nn.Linear(widths[-1], num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) to logits (N, num_classes)."""
+        x = x.flatten(1)
+        for layer, dropout in zip(self.layers, self.dropouts, strict=True):
+            x = F.relu(dropout(layer(x)))
+        return self.head(x)  # type: ignore[no-any-return]

@@ -1,0 +1,103 @@
+"""The CIFAR ResNet of He et al., Deep Residual Learning for Image Recognition, CVPR 2016, §4.2.
+
+Shapes: N examples, C channels, H × W positions.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dropexp.errors import ConfigError
+from dropexp.models.shortcut import PaddedShortcut
+from dropexp.regularisers import Regulariser
+
+STAGES = 3
+_SMALLEST_SIDE = 4  # below it the third stage has single positions only
+
+
+class BasicBlock(nn.Module):
+    """ReLU(shortcut(x) + gate(f, x)) with f = conv → BN → activation site → ReLU → conv → BN."""
+
+    def __init__(
+        self, in_channels: int, channels: int, stride: int, regulariser: Regulariser, depth: float
+    ) -> None:
+        super().__init__()
+        conv1 = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
+        conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.conv1 = regulariser.weight(_initialised(conv1), depth)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.dropout = regulariser.activation(depth)
+        self.conv2 = regulariser.weight(_initialised(conv2), depth)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.shortcut = PaddedShortcut(in_channels, channels, stride)
+        self.gate = regulariser.branch(depth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, H, W) to (N, C, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        return F.relu(self.shortcut(x) + self.gate(self._branch, x))
+
+    def _branch(self, x: Tensor) -> Tensor:
+        x = F.relu(self.dropout(self.bn1(self.conv1(x))))
+        return self.bn2(self.conv2(x))  # type: ignore[no-any-return]
+
+
+class ResNet(nn.Module):
+    """A stem convolution, three stages of n basic blocks, mean over positions, a linear head.
+
+    Args:
+        image_shape: (C, H, W), at least 4 × 4 positions.
+        num_classes: number of logits.
+        regulariser: fills one activation site, two weight sites and one branch site per block;
+            the stem and the head are left plain, as in Huang et al. 2016.
+        depth: 6n+2 weighted layers; n blocks a stage.
+        width: channels of the first stage, doubled in each of the next two.
+        shortcut: always true; a residual network has shortcuts.
+
+    Raises:
+        ConfigError: the images have fewer than 4 × 4 positions.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        regulariser: Regulariser,
+        *,
+        depth: int = 20,
+        width: int = 16,
+        shortcut: bool = True,  # noqa: ARG002
+    ) -> None:
+        super().__init__()
+        channels, height, image_width = image_shape
+        if min(height, image_width) < _SMALLEST_SIDE:
+            raise ConfigError(
+                f"model=resnet halves its maps twice: images of {height}×{image_width} are too "
+                f"small, allowed: {_SMALLEST_SIDE}×{_SMALLEST_SIDE} and larger."
+            )
+        self.stem = _initialised(nn.Conv2d(channels, width, 3, padding=1, bias=False))
+        self.bn = nn.BatchNorm2d(width)
+        self.blocks = self._stages(width, (depth - 2) // 6, regulariser)
+        self.head = nn.Linear(width * 2 ** (STAGES - 1), num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) to logits (N, num_classes)."""
+        x = self.blocks(F.relu(self.bn(self.stem(x))))
+        return self.head(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _stages(width: int, blocks_per_stage: int, regulariser: Regulariser) -> nn.Sequential:
+        total = STAGES * blocks_per_stage
+        blocks = []
+        in_channels = width
+        for index in range(total):
+            stage, first_of_stage = index // blocks_per_stage, index % blocks_per_stage == 0
+            channels = width * 2**stage
+            stride = 2 if first_of_stage and stage > 0 else 1
+            depth = (index + 1) / total
+            blocks.append(BasicBlock(in_channels, channels, stride, regulariser, depth))
+            in_channels = channels
+        return nn.Sequential(*blocks)
+
+
+def _initialised(conv: nn.Conv2d) -> nn.Conv2d:
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    return conv

@@ -1,0 +1,67 @@
+"""The article's MyModel with a head.
+
+Shapes: N examples, C channels, H × W positions.
+"""
+
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dropexp.models.shortcut import PaddedShortcut
+from dropexp.regularisers import Regulariser
+
+
+class SmallCNN(nn.Module):
+    """conv 3×3 → dropout1 → ReLU → conv 3×3 → dropout2 → ReLU → head.
+
+    The published layout has no head and so no classes; here ``flatten`` reads all positions
+    with one linear layer and ``gap`` their mean. With ``shortcut`` the second convolution
+    becomes a residual branch around which its input passes with zero channels appended.
+
+    Args:
+        image_shape: (C, H, W).
+        num_classes: number of logits.
+        regulariser: fills two activation sites, two weight sites and, with ``shortcut``, one
+            branch site.
+        width: channels of the first convolution; the second has twice as many.
+        head: ``flatten`` or ``gap``.
+        shortcut: whether to pass conv1's features around conv2.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        regulariser: Regulariser,
+        *,
+        width: int = 64,
+        head: Literal["flatten", "gap"] = "flatten",
+        shortcut: bool = False,
+    ) -> None:
+        super().__init__()
+        channels, height, image_width = image_shape
+        conv1 = nn.Conv2d(channels, width, 3, padding=1)
+        conv2 = nn.Conv2d(width, 2 * width, 3, padding=1)
+        self.conv1 = regulariser.weight(conv1, 1 / 2, nonlinearity="relu")
+        self.dropout1 = regulariser.activation(1 / 2)
+        # A shortcut is added between conv2 and its ReLU.
+        self.conv2 = regulariser.weight(conv2, 1.0, nonlinearity=None if shortcut else "relu")
+        self.dropout2 = regulariser.activation(1.0)
+        self.shortcut = PaddedShortcut(width, 2 * width) if shortcut else None
+        self.gate = regulariser.branch(1.0) if shortcut else None
+        self.pool = nn.AdaptiveAvgPool2d(1) if head == "gap" else nn.Identity()
+        positions = 1 if head == "gap" else height * image_width
+        self.head = nn.Linear(2 * width * positions, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) to logits (N, num_classes)."""
+        x = F.relu(self.dropout1(self.conv1(x)))
+        if self.gate is not None and self.shortcut is not None:
+            x = F.relu(self.shortcut(x) + self.gate(self._second, x))
+        else:
+            x = F.relu(self._second(x))
+        return self.head(self.pool(x).flatten(1))  # type: ignore[no-any-return]
+
+    def _second(self, x: Tensor) -> Tensor:
+        return self.dropout2(self.conv2(x))  # type: ignore[no-any-return]

@@ -1,0 +1,312 @@
+"""One run from config to summary: the only place where the parts meet."""
+
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from dropexp import RESULTS_VERSION, checkpoint, data, models, regularisers
+from dropexp.audit import audit
+from dropexp.compose import to_yaml
+from dropexp.config import RunConfig, options
+from dropexp.data import Splits
+from dropexp.environment import configure_torch, describe, peak_memory_mb, select_device
+from dropexp.errors import AuditError, ConfigError, SitesError, StoreError, UserError
+from dropexp.evaluation import Measurement, evaluate
+from dropexp.optim import build_optimiser, build_schedule
+from dropexp.randomness import global_stream
+from dropexp.records import (
+    AuditOutcome,
+    EpochRecord,
+    RunStatus,
+    RunSummary,
+    SelectedEpoch,
+    best_epoch,
+)
+from dropexp.store import (
+    AUDIT,
+    CHECKPOINT,
+    CONFIG,
+    ENVIRONMENT,
+    ERROR,
+    WEIGHTS,
+    FolderStatus,
+    RunFolder,
+    open_runs_dir,
+)
+from dropexp.trainer import TrainingPlan, TrainingState, train
+
+_AUDIT_IMAGES = 64
+
+
+class RunView(Protocol):
+    """Whoever watches a run."""
+
+    def started(self, run_id: str, lines: Sequence[str]) -> None:
+        """The run is about to train."""
+
+    def note(self, message: str) -> None:
+        """Something worth knowing."""
+
+    def warning(self, message: str) -> None:
+        """Something that should not be overlooked."""
+
+    def audit(self, line: str) -> None:
+        """The audit's outcome."""
+
+    def epoch(self, record: EpochRecord, epochs: int) -> None:
+        """An epoch has been trained and measured."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What run() gives back."""
+
+    summary: RunSummary
+    records: tuple[EpochRecord, ...]
+    folder: Path
+    reused: bool  # the folder held the finished run already
+
+
+def run(config: RunConfig, view: RunView) -> FinishedRun:
+    """Train a run to its end, go on with an interrupted one, or give back a finished one.
+
+    Raises:
+        UserError: the data, the device, the folder or the combination of model and regulariser
+            cannot be had; nothing was trained.
+        RunError: the audit failed, or the folder could not be written.
+    """
+    config = _with_fingerprint(config)
+    folder = RunFolder(open_runs_dir(config.runs_dir), config.run_id)
+
+    def say_that_it_waits() -> None:
+        view.note(f"another process is training {config.run_id}; waiting for it")
+
+    with folder.locked(say_that_it_waits):
+        if folder.status is FolderStatus.FINISHED and not config.force:
+            return _reused(folder, config)
+        if config.force:
+            folder.clear()
+        try:
+            return _trained(config, folder, view)
+        except UserError:
+            folder.discard_if_new()
+            raise
+        except Exception as error:
+            _note_failure(folder, error)
+            raise
+
+
+def _reused(folder: RunFolder, config: RunConfig) -> FinishedRun:
+    summary = folder.read_summary()
+    if summary.config_hash != config.config_hash:
+        raise ConfigError(
+            f"{folder.path} holds a run of another configuration with the same short id; "
+            f"choose another runs_dir, or force=true to replace it."
+        )
+    folder.tidy(keep_checkpoint=config.keep_checkpoint)
+    return FinishedRun(summary, tuple(folder.read_records()), folder.path, reused=True)
+
+
+def _trained(config: RunConfig, folder: RunFolder, view: RunView) -> FinishedRun:
+    device = select_device(config.device)
+    configure_torch(device, config.threads, config.deterministic)
+    splits = data.load(config.data).to(device)
+    state = _fresh_state(config, splits, device)
+    folder.write(CONFIG, to_yaml(config))
+    folder.write_json(ENVIRONMENT, describe(device))
+    view.started(config.run_id, _description(config, splits, state.model, device))
+    outcome = _audited(config, splits, state.model, folder, view)
+    state = _resumed(config, splits, device, folder, view) or state
+    plan = _plan(config, splits)
+
+    from dropexp.recorder import Recorder  # TensorBoard's import is not needed to fail early
+
+    with Recorder(config, folder, state, splits) as recorder:
+        for record in train(state, plan):
+            recorder.epoch(record)
+            view.epoch(record, config.train.epochs)
+        summary = _summarised(config, state, splits, device, outcome)
+        _write_weights(folder, state)
+        recorder.finish(summary)
+    return FinishedRun(summary, tuple(state.records), folder.path, reused=False)
+
+
+# --- parts -------------------------------------------------------------------------------
+
+
+def _with_fingerprint(config: RunConfig) -> RunConfig:
+    """An image folder's content is part of the run's identity."""
+    if config.data.name != "image_folder" or config.data.fingerprint is not None:
+        return config
+    fingerprint = data.fingerprint(Path(config.data.root))
+    with_fingerprint = config.data.model_copy(update={"fingerprint": fingerprint})
+    return config.model_copy(update={"data": with_fingerprint})
+
+
+def _fresh_state(config: RunConfig, splits: Splits, device: torch.device) -> TrainingState:
+    model = _build_model(config, splits, device)
+    return TrainingState(model, build_optimiser(config.optimiser, model.parameters()))
+
+
+def _build_model(
+    config: RunConfig, splits: Splits, device: torch.device, *, plain: bool = False
+) -> nn.Module:
+    """The config's model, initialised from the seed alone.
+
+    Raises:
+        SitesError: the regulariser finds nothing to act on in this model.
+    """
+    regulariser = (
+        regularisers.Regulariser()
+        if plain
+        else regularisers.build(**options(config.regulariser, without=()))
+    )
+    with global_stream(config.seed, "init"):
+        model = models.build(
+            config.model.name,
+            splits.image_shape,
+            splits.num_classes,
+            regulariser,
+            **options(config.model),
+        )
+    if not plain and regulariser.p > 0 and not regularisers.noise_modules(model):
+        raise SitesError(_no_sites(config, splits, regulariser))
+    return model.to(device)
+
+
+def _no_sites(config: RunConfig, splits: Splits, regulariser: regularisers.Regulariser) -> str:
+    recorder = regularisers.SiteRecorder()
+    models.build(
+        config.model.name,
+        splits.image_shape,
+        splits.num_classes,
+        recorder,
+        **options(config.model),
+    )
+    return (
+        f"regulariser={regulariser.name} acts on {regulariser.needs}, and model={config.model.name} "
+        f"has none: its sites are {recorder.in_a_line()}. Choose another model or regulariser."
+    )
+
+
+def _plan(config: RunConfig, splits: Splits) -> TrainingPlan:
+    steps_per_epoch = -(-len(splits.train) // config.train.batch_size)
+    return TrainingPlan(
+        splits=splits,
+        train=config.train,
+        learning_rate=build_schedule(config.optimiser, steps_per_epoch, config.train.epochs),
+        augmentation=config.data.augment,
+        precision=config.precision,
+        seed=config.seed,
+        p=config.regulariser.p,
+    )
+
+
+def _audited(
+    config: RunConfig, splits: Splits, model: nn.Module, folder: RunFolder, view: RunView
+) -> AuditOutcome:
+    """Raises AuditError if a check fails and the config does not say ``audit=warn``."""
+    if config.audit == "off":
+        view.warning("audit=off: nothing shows that the regulariser does what it claims")
+        return AuditOutcome.SKIPPED
+    device = splits.train.images.device
+    images = splits.normalise(splits.train.images[:_AUDIT_IMAGES])
+    plain = _build_model(config, splits, device, plain=True)
+    with global_stream(config.seed, "audit", device=device):
+        report = audit(model, plain, images, config.regulariser.p, config.precision)
+    folder.write_json(AUDIT, report.to_json())
+    if report.passed:
+        view.audit(report.in_a_line())
+        return AuditOutcome.PASSED
+    if config.audit == "strict":
+        raise AuditError(
+            f"the audit failed: {report.in_a_line()}. Nothing was trained; see "
+            f"{folder.path / AUDIT}, or go on all the same with audit=warn."
+        )
+    view.warning(f"the audit failed: {report.in_a_line()}")
+    return AuditOutcome.FAILED
+
+
+def _resumed(
+    config: RunConfig, splits: Splits, device: torch.device, folder: RunFolder, view: RunView
+) -> TrainingState | None:
+    """The state that an interrupted process saved; None where a fresh start is due."""
+    raw = folder.read_checkpoint()
+    if raw is None:
+        return None
+    state = _fresh_state(config, splits, device)
+    try:
+        checkpoint.restore(state, raw, config.config_hash, device)
+    except checkpoint.DamagedCheckpointError as error:
+        view.warning(f"{folder.path / CHECKPOINT} is damaged ({error}); starting over")
+        return None
+    view.note(f"going on after epoch {len(state.records)}")
+    return state
+
+
+def _summarised(
+    config: RunConfig,
+    state: TrainingState,
+    splits: Splits,
+    device: torch.device,
+    outcome: AuditOutcome,
+) -> RunSummary:
+    """Touches the test set: at the last and at the selected epoch, and never before."""
+    last, best = state.records[-1], best_epoch(state.records)
+    last_test = evaluate(state.model, splits, splits.test, config.precision)
+    best_test = last_test
+    if best is not None and best is not last:
+        best_test = _test_of_best(config, state, splits)
+    return RunSummary(
+        run_id=config.run_id,
+        status=RunStatus.COMPLETED if last.is_finite else RunStatus.DIVERGED,
+        regulariser=config.regulariser.name,
+        p=config.regulariser.p,
+        seed=config.seed,
+        parameters=sum(parameter.numel() for parameter in state.model.parameters()),
+        seconds=sum(record.seconds for record in state.records),
+        peak_memory_mb=peak_memory_mb(device),
+        audit=outcome,
+        best=None if best is None else SelectedEpoch.of(best, best_test.loss, best_test.acc),
+        last=SelectedEpoch.of(last, last_test.loss, last_test.acc),
+        config_hash=config.config_hash,
+        results_version=RESULTS_VERSION,
+    )
+
+
+def _test_of_best(config: RunConfig, state: TrainingState, splits: Splits) -> Measurement:
+    state.model.load_state_dict(state.best_weights)
+    return evaluate(state.model, splits, splits.test, config.precision)
+
+
+def _write_weights(folder: RunFolder, state: TrainingState) -> None:
+    from safetensors.torch import save
+
+    if state.best_weights:
+        plain = {name: weight.contiguous() for name, weight in state.best_weights.items()}
+        folder.write(WEIGHTS, save(plain), durable=True)
+
+
+def _description(
+    config: RunConfig, splits: Splits, model: nn.Module, device: torch.device
+) -> list[str]:
+    noise = f", {config.data.label_noise:.0%} of labels wrong" if config.data.label_noise else ""
+    shape = "×".join(str(side) for side in splits.image_shape)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return [
+        f"data   {config.data.name}: {len(splits.train):,} train, {len(splits.val):,} val, "
+        f"{len(splits.test):,} test images of {shape}{noise}",
+        f"model  {config.model.name}: {parameters:,} parameters, on {device} in {config.precision}",
+    ]
+
+
+def _note_failure(folder: RunFolder, error: Exception) -> None:
+    """Leave the traceback in the folder; if even that cannot be written, the error says why."""
+    with suppress(StoreError):
+        folder.write(ERROR, "".join(traceback.format_exception(error)))

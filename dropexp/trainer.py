@@ -1,0 +1,154 @@
+"""The epoch loop: a generator of EpochRecords. It knows no files, no Hydra and no console."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from dropexp.config import EarlyStoppingConfig, TrainConfig
+from dropexp.data import Splits, augment
+from dropexp.evaluation import autocast, evaluate, mode
+from dropexp.optim import LearningRate, set_learning_rate, take_step
+from dropexp.randomness import global_stream, stream
+from dropexp.records import EpochRecord, best_epoch
+
+
+@dataclass
+class TrainingState:
+    """What training changes, and all that is needed to go on from here."""
+
+    model: nn.Module
+    optimiser: Optimizer
+    records: list[EpochRecord] = field(default_factory=list)
+    best_weights: dict[str, Tensor] = field(default_factory=dict)  # at the best epoch so far
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What training does not change.
+
+    ``p`` is the drop probability to record; it is in force in the model already.
+    """
+
+    splits: Splits
+    train: TrainConfig
+    learning_rate: LearningRate
+    augmentation: str
+    precision: str
+    seed: int
+    p: float
+
+    @property
+    def device(self) -> torch.device:
+        """Where images and model are."""
+        return self.splits.train.images.device
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch; the last may be smaller, none is dropped."""
+        return -(-len(self.splits.train) // self.train.batch_size)
+
+
+def train(state: TrainingState, plan: TrainingPlan) -> Iterator[EpochRecord]:
+    """Train on from ``state``, one EpochRecord after each epoch, until the run has ended.
+
+    It ends after ``plan.train.epochs`` epochs, when early stopping says so, or after the first
+    epoch with a loss that is not finite. An epoch depends on the state, the plan and its number
+    only, so that a run continued from a saved state repeats the uninterrupted one bit for bit.
+    """
+    while not has_ended(state.records, plan.train):
+        record = _epoch(state, plan, epoch=len(state.records) + 1)
+        state.records.append(record)
+        if best_epoch(state.records) is record:
+            state.best_weights = _copied(state.model.state_dict())
+        yield record
+
+
+def has_ended(records: Sequence[EpochRecord], config: TrainConfig) -> bool:
+    """Whether these epochs are the whole of a run."""
+    if not records:
+        return False
+    if len(records) >= config.epochs or not records[-1].is_finite:
+        return True
+    return config.early_stopping is not None and _has_stalled(records, config.early_stopping)
+
+
+def _has_stalled(records: Sequence[EpochRecord], rule: EarlyStoppingConfig) -> bool:
+    """No epoch of the last ``patience`` fell below all before it by more than min_delta."""
+    if len(records) <= rule.patience:
+        return False
+    earlier = min(record.val_loss for record in records[: -rule.patience])
+    recent = min(record.val_loss for record in records[-rule.patience :])
+    return recent >= earlier - rule.min_delta
+
+
+def _epoch(state: TrainingState, plan: TrainingPlan, epoch: int) -> EpochRecord:
+    start = time.perf_counter()
+    with (
+        mode(state.model, training=True),
+        global_stream(plan.seed, "masks", epoch, plan.device),
+    ):
+        noisy_train_loss, lr = _train_once_through(state, plan, epoch)
+    splits = plan.splits
+    train_split = evaluate(state.model, splits, splits.train, plan.precision)
+    val_split = evaluate(state.model, splits, splits.val, plan.precision)
+    return EpochRecord(
+        epoch=epoch,
+        lr=lr,
+        p=plan.p,
+        noisy_train_loss=noisy_train_loss,
+        train_loss=train_split.loss,
+        train_acc=train_split.acc,
+        val_loss=val_split.loss,
+        val_acc=val_split.acc,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _train_once_through(
+    state: TrainingState, plan: TrainingPlan, epoch: int
+) -> tuple[float, float]:
+    """One pass over the training images: the mean loss of its steps, and the last step's lr."""
+    images, labels = _shuffled_and_augmented(plan, epoch)
+    parameters = list(state.model.parameters())
+    first_step = (epoch - 1) * plan.steps_per_epoch
+    batch_size, smoothing, clip = (
+        plan.train.batch_size,
+        plan.train.label_smoothing,
+        plan.train.clip,
+    )
+    losses: list[Tensor] = []  # read once, at the end: an accelerator need not wait at every step
+    lr = 0.0
+    for step, (x, y) in enumerate(
+        zip(images.split(batch_size), labels.split(batch_size), strict=True), first_step
+    ):
+        lr = plan.learning_rate(step)
+        set_learning_rate(state.optimiser, lr)
+        with autocast(plan.device, plan.precision):
+            logits = state.model(plan.splits.normalise(x))
+        loss = F.cross_entropy(logits.float(), y, label_smoothing=smoothing)
+        state.optimiser.zero_grad()
+        loss.backward()
+        if clip is not None:
+            nn.utils.clip_grad_norm_(parameters, clip)
+        take_step(state.optimiser)
+        losses.append(loss.detach() * len(y))
+    return float(torch.stack(losses).sum()) / len(labels), lr
+
+
+def _shuffled_and_augmented(plan: TrainingPlan, epoch: int) -> tuple[Tensor, Tensor]:
+    train_split = plan.splits.train
+    order = torch.randperm(len(train_split), generator=stream(plan.seed, "order", epoch))
+    order = order.to(plan.device)
+    images = augment(
+        train_split.images[order], plan.augmentation, stream(plan.seed, "augment", epoch)
+    )
+    return images, train_split.labels[order]
+
+
+def _copied(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in state_dict.items()}

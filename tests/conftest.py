@@ -1,0 +1,49 @@
+"""What all tests share."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+import torch
+
+# Two test processes share two cores.
+torch.set_num_threads(1)
+
+QUICK = ("train.epochs=2", "data.train_size=60", "model.width=4", "threads=1")
+"""Overrides that make a run a matter of milliseconds."""
+
+Dropexp = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also run the studies that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+@pytest.fixture
+def dropexp(tmp_path: Path) -> Dropexp:
+    """The real command, run in an empty folder of its own."""
+
+    def command(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "dropexp", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+            **options,  # type: ignore[call-overload]
+        )
+
+    return command
