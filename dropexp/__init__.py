@@ -6,4 +6,4 @@ Importing this package costs nothing: torch is imported by the modules that use 
 __version__ = "0.1.0"
 
 RESULTS_VERSION = 1
-"""Raised whenever a change of the code changes the numbers of a run; part of every run's identity."""
+"""Raised when a change of the code changes the numbers of runs; part of every run's identity."""

@@ -125,7 +125,7 @@ class MLPConfig(Section):
 
     @field_validator("shortcut")
     @classmethod
-    def _has_no_branches(cls, shortcut: bool) -> bool:
+    def _has_no_branches(cls, _shortcut: bool) -> bool:
         # conf/regulariser/stochastic_depth.yaml asks every model for shortcuts; that an MLP has
         # none is said when the regulariser finds no site.
         return False
@@ -161,7 +161,7 @@ class NoneConfig(Section):
 
     @field_validator("p")
     @classmethod
-    def _always_zero(cls, p: float) -> float:
+    def _always_zero(cls, _p: float) -> float:
         return 0.0
 
 

@@ -42,7 +42,8 @@ def configure_torch(device: torch.device, threads: int | None, deterministic: bo
         torch.backends.cudnn.benchmark = False
     # use_deterministic_algorithms() would do the same and import torch's compiler: 1.1 s.
     torch.set_deterministic_debug_mode("error" if refuse else "default")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time
+    # A debugging aid that would cost time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -33,8 +33,8 @@ def build_optimiser(config: OptimiserConfig, parameters: Iterable[nn.Parameter])
     common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if isinstance(config, SGDConfig):
         return SGD(parameters, momentum=config.momentum, nesterov=config.nesterov, **common)
-    optimiser = {"adam": Adam, "adamw": AdamW}[config.name]
-    return optimiser(parameters, betas=config.betas, **common)
+    kind = Adam if config.name == "adam" else AdamW
+    return kind(parameters, betas=config.betas, **common)
 
 
 def build_schedule(config: OptimiserConfig, steps_per_epoch: int, epochs: int) -> LearningRate:

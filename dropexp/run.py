@@ -190,8 +190,8 @@ def _no_sites(config: RunConfig, splits: Splits, regulariser: regularisers.Regul
         **options(config.model),
     )
     return (
-        f"regulariser={regulariser.name} acts on {regulariser.needs}, and model={config.model.name} "
-        f"has none: its sites are {recorder.in_a_line()}. Choose another model or regulariser."
+        f"regulariser={regulariser.name} acts on {regulariser.needs}, and "
+        f"model={config.model.name} has none: its sites are {recorder.in_a_line()}. Choose another model or regulariser."
     )
 
 

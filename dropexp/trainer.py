@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ class TrainingPlan:
     splits: Splits
     train: TrainConfig
     learning_rate: LearningRate
-    augmentation: str
+    augmentation: Literal["none", "flip", "crop_flip"]
     precision: str
     seed: int
     p: float

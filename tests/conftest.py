@@ -35,7 +35,7 @@ def dropexp(tmp_path: Path) -> Dropexp:
     """The real command, run in an empty folder of its own."""
 
     def command(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             [sys.executable, "-m", "dropexp", *arguments],
             cwd=tmp_path,
             env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
@@ -45,5 +45,6 @@ def dropexp(tmp_path: Path) -> Dropexp:
             timeout=240,
             **options,  # type: ignore[call-overload]
         )
+        return done
 
     return command

@@ -53,7 +53,7 @@ def test_a_config_survives_its_own_yaml() -> None:
 def test_a_config_is_frozen() -> None:
     config = compose_run([])
     with pytest.raises(ValueError, match="frozen"):
-        config.seed = 1
+        config.seed = 1  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+"""A user's own pictures: root/train/<class>/*, optionally root/val and root/test.
+
+Every picture is decoded once, into memory, at the size that the network sees.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from dropexp.config import ImageFolderConfig
+from dropexp.data.picture_files import classes_in, existing_root, fingerprint, pictures_in
+from dropexp.data.splits import Source, Split
+from dropexp.errors import DataError
+
+Pixels = NDArray[np.uint8]
+
+
+def read(config: ImageFolderConfig) -> Source:
+    """All pictures, uint8 (N, 1 or 3, image_size, image_size); the classes are train's, sorted.
+
+    Raises:
+        DataError: the folder is not there or has another shape, has fewer than two classes or a
+            class without pictures, its val or test has a class that train has not, a picture
+            cannot be decoded, or the content is not what the config's fingerprint says.
+    """
+    root = existing_root(config.root)
+    _check_fingerprint(root, config)
+    class_names = _class_names(root / "train")
+    return Source(
+        train=_read_part(root / "train", class_names, config),
+        val=_read_optional(root / "val", class_names, config),
+        test=_read_optional(root / "test", class_names, config),
+        class_names=class_names,
+    )
+
+
+def decode(path: Path, size: int, *, grayscale: bool) -> Pixels:
+    """One picture: upright, its shorter side resized to ``size``, its centre cropped.
+
+    Returns:
+        uint8 (1 or 3, size, size).
+
+    Raises:
+        DataError: it cannot be decoded; the message names the file.
+    """
+    mode = "L" if grayscale else "RGB"
+    try:
+        with Image.open(path) as image:
+            # JPEG's own reduction by a power of 2 spares most of the work with large photographs;
+            # twice the size is left for the resampling.
+            image.draft(mode, (2 * size, 2 * size))
+            upright = _as_mode(ImageOps.exif_transpose(image), mode)
+            square = ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC)
+    except Exception as error:  # Pillow's decoders raise whatever they stumble over
+        raise DataError(f"{path} cannot be decoded as a picture: {error}.") from error
+    pixels = np.asarray(square, dtype=np.uint8)
+    return pixels[None] if grayscale else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _as_mode(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("its values are floating-point numbers of unknown range")
+    if image.mode.startswith("I"):
+        # 16 bits per pixel, which Pillow's own conversion would clip to 255 instead of scaling.
+        eight_bits = np.clip(np.asarray(image), 0, 65535).astype(np.uint16) >> 8
+        image = Image.fromarray(eight_bits.astype(np.uint8))
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert(mode)
+
+
+def _check_fingerprint(root: Path, config: ImageFolderConfig) -> None:
+    if config.fingerprint is None:
+        return
+    found = fingerprint(root)
+    if found != config.fingerprint:
+        raise DataError(
+            f"The pictures in data.root={config.root} are not those that this run was made with: "
+            f"their fingerprint is {found}, and data.fingerprint={config.fingerprint}."
+        )
+
+
+def _class_names(train: Path) -> tuple[str, ...]:
+    names = classes_in(train)
+    if len(names) < 2:
+        raise DataError(
+            f"{train} must have a folder for each of at least two classes; it has {len(names)}."
+        )
+    for name in names:
+        if not pictures_in(train / name):
+            raise DataError(f"{train / name} holds no pictures; every class in train needs some.")
+    return tuple(names)
+
+
+def _read_optional(
+    part: Path, class_names: tuple[str, ...], config: ImageFolderConfig
+) -> Split | None:
+    return _read_part(part, class_names, config) if part.is_dir() else None
+
+
+def _read_part(part: Path, class_names: tuple[str, ...], config: ImageFolderConfig) -> Split:
+    unknown = sorted(set(classes_in(part)) - set(class_names))
+    if unknown:
+        raise DataError(
+            f"{part / unknown[0]} is a class that {part.with_name('train')} does not have; "
+            f"its classes are {', '.join(class_names)}."
+        )
+    by_class = [pictures_in(part / name) for name in class_names]
+    paths = [path for pictures in by_class for path in pictures]
+    if not paths:
+        raise DataError(f"{part} holds no pictures; without that folder some are taken from train.")
+    labels = np.repeat(np.arange(len(class_names)), [len(pictures) for pictures in by_class])
+    images = _decode_all(paths, config)
+    return Split(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
+
+
+def _decode_all(paths: list[Path], config: ImageFolderConfig) -> Pixels:
+    size, channels = config.image_size, 1 if config.grayscale else 3
+    images = np.empty((len(paths), channels, size, size), dtype=np.uint8)
+    one = partial(decode, size=size, grayscale=config.grayscale)
+    # Pillow lets go of the interpreter while it decodes and resizes, so threads do help.
+    with ThreadPoolExecutor() as threads:
+        for image, pixels in zip(images, threads.map(one, paths), strict=True):
+            image[...] = pixels
+    return images
