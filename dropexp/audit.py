@@ -94,6 +94,8 @@ def audit(
         p: the drop probability asked for.
         precision: ``float32`` or ``bfloat16``, as in training.
     """
+    initial_weights = _same_initial_weights(model, plain)
+    # Training passes move the statistics of batch normalisation: on copies they may.
     model, plain = copy.deepcopy(model), copy.deepcopy(plain)
     sites = {name: float(noise.p) for name, noise in noise_modules(model).items()}
     forward = _forward_pass(images, precision)
@@ -105,7 +107,7 @@ def audit(
         _expectation(sites, ratios),
         _training_passes(model, forward, sites),
         _evaluation_passes(model, forward),
-        _same_initial_weights(model, plain),
+        initial_weights,
         _p0_equals_none(model, plain, forward),
         _modes(model),
     )

@@ -4,12 +4,13 @@ Exit codes: 0 done, 1 a run failed or diverged, 2 the request is wrong, 130 inte
 """
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dropexp import __version__
-from dropexp.errors import DropexpError
+from dropexp.errors import DropexpError, UserError
 
 if TYPE_CHECKING:
     from dropexp.config import RunConfig
@@ -121,10 +122,26 @@ def _train(config: "RunConfig", *, p_was_given: bool) -> None:
         raise typer.Exit(code=1)
 
 
+@app.command()
+def compare(
+    runs_dir: Annotated[Path, typer.Argument(help="The folder of run folders.")] = Path("runs"),
+) -> None:
+    """Compare finished runs: one row a setting, means over seeds, paired with none."""
+    from dropexp.compare import read_runs, rows
+    from dropexp.console import print_comparison
+
+    runs, left_out = read_runs(runs_dir)
+    if not runs:
+        raise UserError(f"{runs_dir} holds no finished run; dropexp train makes one.")
+    print_comparison(rows(runs), left_out)
+
+
 def _next_commands(config: "RunConfig") -> list[tuple[str, str]]:
     from shlex import quote
 
+    runs_dir = "" if config.runs_dir == "runs" else f" {quote(config.runs_dir)}"
     return [
+        (f"dropexp compare{runs_dir}", "this run beside the others"),
         (
             f"tensorboard --logdir {quote(config.runs_dir)}",
             "curves and hyperparameters of all runs",

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropexp.chart import line_chart
+from dropexp.compare import Row
 from dropexp.records import EpochRecord, RunStatus, RunSummary, SelectedEpoch, best_epoch
 
 _SECONDS_BETWEEN_REFRESHES = 0.5
@@ -181,6 +182,7 @@ class RunConsole:
         self._print_folder_and_commands(folder, next_commands)
 
     def _print_table(self, summary: RunSummary) -> None:
+        self._blank_line()
         # Rich's Table would cut numbers off on a narrow terminal.
         for row in _table(summary.best, summary.last):
             self._print(row)
@@ -244,6 +246,48 @@ class RunConsole:
         self._console.print()
 
 
+def print_comparison(
+    rows: Sequence[Row], left_out: Sequence[str], console: Console | None = None
+) -> None:
+    """Print one line a setting, and below it what the numbers are and what was left out."""
+    console = console or Console(highlight=False)
+    headings = (
+        ("", "", "test", "test", "loss", "acc", "test loss", "better"),
+        ("setting", "seeds", "loss", "acc", "gap", "gap", "vs none", "in"),
+    )
+    cells = [_comparison_cells(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*headings, *cells, strict=True)]
+    lines = [Text(_columns(line, widths), style="bold") for line in headings]
+    lines += [Text(_columns(line, widths)) for line in cells]
+    lines += [
+        Text(),
+        Text("means over seeds, each run at its epoch of the lowest validation loss", "dim"),
+        Text("vs none: test loss - that of none, same seed, all else equal; < 0 is better", "dim"),
+    ]
+    lines += [
+        Text(f"{row.setting}: {row.diverged} of {row.seeds} runs diverged", "red")
+        for row in rows
+        if row.diverged
+    ]
+    lines += [Text(f"left out: {reason}", "yellow") for reason in left_out]
+    for line in lines:
+        console.print(_encodable(line, console), soft_wrap=True)
+
+
+def _comparison_cells(row: Row) -> list[str]:
+    numbers = [_number(row.test_loss), _number(row.test_acc)]
+    gaps = [_number(row.loss_gap, "+"), _number(row.acc_gap, "+")]
+    paired = ["", ""]
+    if row.difference is not None:
+        paired = [_number(row.difference, "+"), f"{row.better} of {row.pairs}"]
+    return [row.setting, str(row.seeds), *numbers, *gaps, *paired]
+
+
+def _columns(cells: Sequence[str], widths: Sequence[int]) -> str:
+    name, *rest = cells
+    return "  ".join([f"{name:<{widths[0]}}", _aligned(rest, widths[1:], gap="  ")]).rstrip()
+
+
 def error(message: str) -> None:
     """Say on stderr what went wrong, in red where that is a terminal."""
     console = Console(stderr=True, highlight=False)
@@ -290,8 +334,8 @@ def _table(best: SelectedEpoch | None, last: SelectedEpoch) -> list[Text]:
     ]
 
 
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "   ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+def _aligned(cells: Sequence[str], widths: Sequence[int], gap: str = "   ") -> str:
+    return gap.join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
 
 
 def _cells(selected: SelectedEpoch) -> list[str]:

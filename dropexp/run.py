@@ -191,7 +191,8 @@ def _no_sites(config: RunConfig, splits: Splits, regulariser: regularisers.Regul
     )
     return (
         f"regulariser={regulariser.name} acts on {regulariser.needs}, and "
-        f"model={config.model.name} has none: its sites are {recorder.in_a_line()}. Choose another model or regulariser."
+        f"model={config.model.name} has none: its sites are {recorder.describe()}. "
+        f"Choose another model or regulariser."
     )
 
 

@@ -1,48 +1,47 @@
 """TensorBoard's event files: an epoch's record as scalars, the config as hyperparameters.
 
-TensorBoard's file format is a sequence of framed protocol buffers. They are written here, in
-the calling thread: TensorBoard's own writer costs 60 ms of imports, and a thread that dies
-with the disk, unseen, and takes interpreter time from the training loop.
+Records are written in the calling thread: TensorBoard's EventFileWriter has a thread of its own,
+which dies unseen when the disk is full and takes interpreter time from the training loop.
 """
 
 import logging
 import os
 import socket
-import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tensorboard.compat.proto.event_pb2 import (  # type: ignore[import-untyped]
+from tensorboard.compat.proto.event_pb2 import (
     Event,
     SessionLog,
 )
-from tensorboard.compat.proto.summary_pb2 import (  # type: ignore[import-untyped]
+from tensorboard.compat.proto.summary_pb2 import (
     HistogramProto,
     Summary,
     SummaryMetadata,
 )
-from tensorboard.compat.proto.tensor_pb2 import TensorProto  # type: ignore[import-untyped]
-from tensorboard.compat.proto.tensor_shape_pb2 import (  # type: ignore[import-untyped]
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import (
     TensorShapeProto,
 )
-from tensorboard.compat.proto.types_pb2 import DT_FLOAT  # type: ignore[import-untyped]
-from tensorboard.plugins.hparams.api_pb2 import (  # type: ignore[import-untyped]
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT
+from tensorboard.plugins.hparams.api_pb2 import (
     STATUS_FAILURE,
     STATUS_SUCCESS,
 )
-from tensorboard.plugins.hparams.plugin_data_pb2 import (  # type: ignore[import-untyped]
+from tensorboard.plugins.hparams.plugin_data_pb2 import (
     HParamsPluginData,
     SessionEndInfo,
     SessionStartInfo,
 )
+from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import Tensor, nn
 
 from dropexp.config import RunConfig, Section, options
@@ -337,46 +336,22 @@ def _fresh_path(folder: Path, now: float) -> Path:
 
 
 class _RecordFile:
-    """A TFRecord file: for each record its length and its bytes, each with a checksum."""
+    """A file of TensorBoard's records that knows how long it has not been flushed."""
 
     def __init__(self, path: Path) -> None:
-        self._file: IO[bytes] = path.open("wb")
+        self._writer = RecordWriter(path.open("wb"))
         self._flushed_at = time.monotonic()
 
     def write(self, data: bytes) -> None:
-        length = struct.pack("<Q", len(data))
-        checksums = struct.pack("<I", _masked_crc(length)), struct.pack("<I", _masked_crc(data))
-        self._file.write(length + checksums[0] + data + checksums[1])
+        self._writer.write(data)
 
     @property
     def seconds_unflushed(self) -> float:
         return time.monotonic() - self._flushed_at
 
     def flush(self) -> None:
-        self._file.flush()
+        self._writer.flush()
         self._flushed_at = time.monotonic()
 
     def close(self) -> None:
-        self._file.close()
-
-
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        remainder = byte
-        for _ in range(8):
-            remainder = remainder >> 1 ^ (0x82F63B78 if remainder & 1 else 0)
-        table.append(remainder)
-    return tuple(table)
-
-
-_CRC_TABLE = _crc_table()
-
-
-def _masked_crc(data: bytes) -> int:
-    """CRC-32C, rotated and shifted as the TFRecord format asks for."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = crc >> 8 ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
-    crc ^= 0xFFFFFFFF
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+        self._writer.close()

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dropexp import data
+from dropexp.audit import AuditReport, _bernstein_bound, _binomial_tail_bound, audit
 from dropexp.compose import compose_run
 from dropexp.config import RunConfig
-from dropexp.audit import AuditReport, _bernstein_bound, _binomial_tail_bound, audit
 from dropexp.errors import AuditError
 from dropexp.randomness import global_stream
 from dropexp.regularisers import Dropout2d

@@ -141,7 +141,8 @@ def test_measuring_is_the_plain_formula() -> None:
     _, splits, state, _ = parts_of("data.val_size=300")
     measured = evaluate(state.model, splits, splits.val)
     state.model.eval()
-    logits = state.model(splits.normalise(splits.val.images))
+    with torch.no_grad():
+        logits = state.model(splits.normalise(splits.val.images))
     expected = nn.functional.cross_entropy(logits, splits.val.labels)
     assert measured.loss == pytest.approx(float(expected), rel=1e-5)
     hits = (logits.argmax(1) == splits.val.labels).double().mean()
@@ -270,6 +271,6 @@ def test_an_epoch_trains_on_every_image_once(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_learning_rate_recorded_is_that_of_the_epochs_last_step() -> None:
-    config, splits, state, plan = parts_of("optimiser/schedule=cosine")
+    config, _, state, plan = parts_of("optimiser/schedule=cosine")
     schedule = build_schedule(config.optimiser, 2, 3)
     assert [r.lr for r in train(state, plan)] == [schedule(1), schedule(3), schedule(5)]

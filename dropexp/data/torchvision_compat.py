@@ -60,6 +60,6 @@ def _declare_operators() -> None:
     global _declared
     if _declared is None:
         # A fragment, since torchvision's own library, if it is ever loaded, owns the namespace.
-        _declared = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+        _declared = torch.library.Library("torchvision", "FRAGMENT")
         for schema in _OPERATORS:
-            _declared.define(schema)  # type: ignore[no-untyped-call]
+            _declared.define(schema)

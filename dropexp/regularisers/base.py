@@ -22,8 +22,31 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from dropexp.errors import AuditError
+
 Nonlinearity = Literal["relu"]
 Branch = Callable[[Tensor], Tensor]
+
+
+def drop_probability(p: float) -> float:
+    """``p`` itself if it is a drop probability.
+
+    Raises:
+        ValueError: it is not in [0, 1). (At 1 nothing is left to rescale.)
+    """
+    if not 0 <= p < 1:
+        raise ValueError(f"p={p} is not a drop probability: it must be at least 0 and below 1")
+    return float(p)
+
+
+def choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Check an option that is one of a few words.
+
+    Raises:
+        ValueError: it is another.
+    """
+    if value not in allowed:
+        raise ValueError(f"{option}={value!r} is not allowed; allowed: {', '.join(allowed)}")
 
 
 class Gate(nn.Module):
@@ -37,12 +60,22 @@ class Gate(nn.Module):
 class Noise(ABC):
     """What every module that a regulariser puts into a model is, beside an nn.Module.
 
-    ``p`` is the strength: a drop probability in [0, 1) that may be changed at any time during
-    training and takes effect at the next forward pass. In eval mode, and at p = 0, a noise
-    module computes exactly what the plain model computes there.
+    In eval mode, and at p = 0, a noise module computes exactly what the plain model computes
+    there; a published evaluation form that differs from it is an option of its own.
     """
 
-    p: float
+    @property
+    def p(self) -> float:
+        """The strength: a drop probability in [0, 1).
+
+        It may be changed at any time during training and takes effect at the next forward
+        pass. Setting it to anything else is a ValueError.
+        """
+        return self._p
+
+    @p.setter
+    def p(self, p: float) -> None:
+        self._p = drop_probability(p)
 
     @abstractmethod
     def unit_ratios(self, x: Tensor) -> Tensor:
@@ -75,7 +108,8 @@ class Regulariser:
     """The sites it can act on, in words, for messages."""
 
     def __init__(self, p: float = 0.0) -> None:
-        self.p = p
+        """With the drop probability ``p``, which the modules get; ValueError outside [0, 1)."""
+        self.p = drop_probability(p)
 
     def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
         """A module to be called on a layer's output, before the non-linearity.
@@ -129,3 +163,31 @@ def eval_and_train(module: nn.Module, probe: Callable[[], Tensor]) -> tuple[Tens
     finally:
         module.train(was_training)
     return evaluated, trained
+
+
+def agreed(outputs: Tensor) -> Tensor:
+    """One element of each row of units whose elements one draw must have decided together.
+
+    Args:
+        outputs: (units, elements of a unit).
+
+    Returns:
+        (units,)
+
+    Raises:
+        AuditError: elements of one unit differ, so the mask has another shape than claimed.
+    """
+    first = outputs[:, :1]
+    if not torch.equal(outputs, first.expand_as(outputs)):
+        raise AuditError(
+            "the mask is not constant within a unit: it has another shape than claimed"
+        )
+    return first.squeeze(1)
+
+
+def layout(x: Tensor) -> torch.memory_format:
+    """The memory format in which x lies, for results that are to lie like it."""
+    if x.dim() != 4 or x.is_contiguous():
+        return torch.contiguous_format
+    channels_last = x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if channels_last else torch.contiguous_format

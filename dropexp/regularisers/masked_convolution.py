@@ -187,7 +187,9 @@ def masked_convolution(
     Raises:
         ValueError: the input is smaller than the kernel.
     """
-    out: Tensor = _MaskedConvolution.apply(x, weight, keep, scale, windows)
+    out: Tensor = _MaskedConvolution.apply(  # type: ignore[no-untyped-call]
+        x, weight, keep, scale, windows
+    )
     return out
 
 

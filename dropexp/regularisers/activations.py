@@ -1,0 +1,177 @@
+"""Noise on activations: channels, positions or single elements.
+
+Shapes: N examples, C channels, H × W positions.
+"""
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dropexp.regularisers.base import Noise, Regulariser, agreed, eval_and_train
+
+
+class _ActivationNoise(nn.Module, Noise):
+    """Identity in eval mode."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+    def unit_ratios(self, x: Tensor) -> Tensor:
+        """See Noise. The probe is a batch of ones.
+
+        Raises:
+            AuditError: activations that share a draw came out different.
+        """
+        evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
+        return agreed(self._by_unit(trained / evaluated)).float()
+
+    def _by_unit(self, output: Tensor) -> Tensor:
+        """The elements of the output as (units, elements of a unit)."""
+        raise NotImplementedError
+
+
+class Dropout2d(_ActivationNoise):
+    """Drops whole channels of an example: ``x · m / (1 − p)`` with m of shape (N, C, 1, 1).
+
+    Tompson et al. 2015, "Efficient object localization using convolutional networks", section
+    3.2, where it is called SpatialDropout. The training output is that of
+    ``torch.nn.functional.dropout2d``, bit for bit under the same seed.
+
+    Args:
+        p: drop probability in [0, 1).
+        inplace: overwrite the input.
+
+    Raises:
+        ValueError: p is outside [0, 1).
+    """
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        super().__init__(p)
+        self.inplace = inplace
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), floating point → the same; ValueError for another rank."""
+        _check_is_map(x, type(self).__name__)
+        if not self.training or self.p == 0:
+            return x
+        return F.dropout2d(x, self.p, training=True, inplace=self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, inplace={self.inplace}"
+
+    def _by_unit(self, output: Tensor) -> Tensor:
+        return output.flatten(2).flatten(0, 1)
+
+
+class SpatialDropout2d(_ActivationNoise):
+    """Drops positions of an example: ``x · m / (1 − p)`` with m of shape (N, 1, H, W).
+
+    All channels of a position are dropped together. What the literature after Tompson et al.
+    2015 (and Keras) calls spatial dropout drops channels instead: that is Dropout2d.
+
+    Args:
+        p: drop probability in [0, 1).
+
+    Raises:
+        ValueError: p is outside [0, 1).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), floating point → the same; ValueError for another rank."""
+        _check_is_map(x, type(self).__name__)
+        if not self.training or self.p == 0:
+            return x
+        n, _, height, width = x.shape
+        mask = x.new_empty(n, 1, height, width).bernoulli_(1 - self.p)
+        return x * mask.div_(1 - self.p)
+
+    def _by_unit(self, output: Tensor) -> Tensor:
+        return output.movedim(1, -1).flatten(0, 2)
+
+
+class Dropout(_ActivationNoise):
+    """Drops single activations: ``x · m / (1 − p)`` with m of x's shape.
+
+    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting",
+    with the rescaling in training instead of in evaluation (their section 10). The training
+    output is that of ``torch.nn.functional.dropout``, bit for bit under the same seed.
+
+    Args:
+        p: drop probability in [0, 1).
+        inplace: overwrite the input.
+
+    Raises:
+        ValueError: p is outside [0, 1).
+    """
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        super().__init__(p)
+        self.inplace = inplace
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape, floating point → the same."""
+        if not self.training or self.p == 0:
+            return x
+        return F.dropout(x, self.p, training=True, inplace=self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, inplace={self.inplace}"
+
+    def _by_unit(self, output: Tensor) -> Tensor:
+        return output.reshape(-1, 1)
+
+
+class Dropout2dRegulariser(Regulariser):
+    """Dropout2d after every layer whose output is a map."""
+
+    name: ClassVar[str] = "dropout2d"
+    needs: ClassVar[str] = "activations with height and width"
+
+    def __init__(self, p: float, inplace: bool = False) -> None:
+        super().__init__(p)
+        self.inplace = inplace
+
+    def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
+        if not spatial:
+            return super().activation(depth, spatial=spatial)
+        return Dropout2d(self.p, self.inplace)
+
+
+class SpatialDropoutRegulariser(Regulariser):
+    """SpatialDropout2d after every layer whose output is a map."""
+
+    name: ClassVar[str] = "spatial_dropout"
+    needs: ClassVar[str] = "activations with height and width"
+
+    def __init__(self, p: float) -> None:
+        super().__init__(p)
+
+    def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
+        if not spatial:
+            return super().activation(depth, spatial=spatial)
+        return SpatialDropout2d(self.p)
+
+
+class DropoutRegulariser(Regulariser):
+    """Dropout after every layer."""
+
+    name: ClassVar[str] = "dropout"
+    needs: ClassVar[str] = "activations"
+
+    def __init__(self, p: float, inplace: bool = False) -> None:
+        super().__init__(p)
+        self.inplace = inplace
+
+    def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:  # noqa: ARG002
+        return Dropout(self.p, self.inplace)
+
+
+def _check_is_map(x: Tensor, module: str) -> None:
+    if x.dim() != 4:
+        raise ValueError(f"{module} needs an input (N, C, H, W), but got {tuple(x.shape)}")

@@ -1,0 +1,191 @@
+"""Stochastic depth: noise on whole residual branches.
+
+Shapes: N examples; everything after the first dimension is the branch's business.
+"""
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from dropexp.regularisers.base import (
+    Branch,
+    Gate,
+    Noise,
+    Regulariser,
+    agreed,
+    choice,
+    eval_and_train,
+    layout,
+)
+
+Mode = Literal["row", "batch"]
+Scaling = Literal["train", "eval"]
+DepthSchedule = Literal["linear", "uniform"]
+
+_PROBES_OF_A_BATCH_GATE = 256
+
+
+class StochasticDepth(Gate, Noise):
+    """A gate that skips its residual branch at random: ``x + gate(f, x)``.
+
+    Huang et al. 2016, "Deep networks with stochastic depth", equations 2 (training) and 5
+    (evaluation). What is dropped is not computed: neither f nor its gradient. Where nothing is
+    kept, the branch's parameters get no gradient at all, and its batch statistics no update; in
+    mode "row" batch statistics are those of the kept rows.
+
+    Under the same seed the kept rows are those of ``torchvision.ops.StochasticDepth``.
+
+    Args:
+        p: drop probability of this branch in [0, 1).
+        mode: "row": each example decides; "batch": one decision for all, as published.
+        scaling: "train": f(x) / (1 − p) where kept, f(x) in eval; "eval", as published: f(x)
+            where kept, (1 − p) · f(x) in eval.
+
+    Raises:
+        ValueError: p is outside [0, 1), or an option is not one of those.
+    """
+
+    def __init__(self, p: float, mode: Mode = "row", scaling: Scaling = "train") -> None:
+        super().__init__()
+        choice("mode", mode, ("row", "batch"))
+        choice("scaling", scaling, ("train", "eval"))
+        self.p = p
+        self.mode: Mode = mode
+        self.scaling: Scaling = scaling
+
+    def forward(self, branch: Branch, x: Tensor) -> Tensor:
+        """The branch's contribution.
+
+        Args:
+            branch: maps (n, …) to (n, …); in mode "row" n is the number of kept rows, and rows
+                must not depend on one another but through batch statistics.
+            x: (N, …), floating point.
+
+        Returns:
+            Of the branch's shape for N rows; a single zero, which broadcasts, where nothing was
+            kept.
+        """
+        if self.p == 0:
+            return branch(x)
+        if not self.training:
+            out = branch(x)
+            return out * (1 - self.p) if self.scaling == "eval" else out
+        draws = len(x) if self.mode == "row" else 1
+        kept = x.new_empty(draws).bernoulli_(1 - self.p).nonzero().squeeze(1)
+        if len(kept) == 0:
+            return x.new_zeros(())
+        if len(kept) == draws:
+            return self._scaled(branch(x))
+        out = self._scaled(branch(_gather(x, kept)))
+        return _scatter(out, kept, len(x))
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, mode={self.mode}, scaling={self.scaling}"
+
+    def unit_ratios(self, x: Tensor) -> Tensor:
+        """See Noise. The branch is the identity, the probe a batch of ones.
+
+        A gate of mode "batch" is a single unit, so it is run 256 times, on N rows each.
+
+        Raises:
+            AuditError: in mode "batch", rows of a batch came out different.
+        """
+        ones = x.new_ones(len(x), 1)
+
+        def probe() -> Tensor:
+            # A dropped batch is a single zero, which the model's addition broadcasts as well.
+            contribution: Tensor = self(torch.clone, ones)
+            return torch.zeros_like(ones) + contribution
+
+        if self.mode == "row":
+            evaluated, trained = eval_and_train(self, probe)
+            return (trained / evaluated).squeeze(1).float()
+        pairs = [eval_and_train(self, probe) for _ in range(_PROBES_OF_A_BATCH_GATE)]
+        ratios = [(trained / evaluated).squeeze(1) for evaluated, trained in pairs]
+        return agreed(torch.stack(ratios)).float()
+
+    def _scaled(self, out: Tensor) -> Tensor:
+        return out / (1 - self.p) if self.scaling == "train" else out
+
+
+class StochasticDepthRegulariser(Regulariser):
+    """StochasticDepth on every residual branch.
+
+    Args:
+        p: drop probability in [0, 1) of the last branch.
+        mode: see StochasticDepth.
+        scaling: see StochasticDepth.
+        depth_schedule: "linear", as published (equation 4): p · l/L for branch l of L;
+            "uniform": p for every branch.
+
+    Raises:
+        ValueError: p is outside [0, 1), or an option is not one of those.
+    """
+
+    name: ClassVar[str] = "stochastic_depth"
+    needs: ClassVar[str] = "residual branches"
+
+    def __init__(
+        self,
+        p: float,
+        mode: Mode = "row",
+        scaling: Scaling = "train",
+        depth_schedule: DepthSchedule = "linear",
+    ) -> None:
+        super().__init__(p)
+        choice("mode", mode, ("row", "batch"))
+        choice("scaling", scaling, ("train", "eval"))
+        choice("depth_schedule", depth_schedule, ("linear", "uniform"))
+        self.mode: Mode = mode
+        self.scaling: Scaling = scaling
+        self.depth_schedule: DepthSchedule = depth_schedule
+
+    def branch(self, depth: float) -> Gate:
+        p = self.p * depth if self.depth_schedule == "linear" else self.p
+        return StochasticDepth(p, self.mode, self.scaling)
+
+
+# The two below are index_select and index_copy. torch's own derivative of index_select adds up,
+# as rows could be repeated; these rows are distinct, and copying them is faster.
+
+
+class _Gather(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kept: Tensor) -> Tensor:
+        ctx.save_for_backward(kept)
+        ctx.rows = len(x)
+        return x.index_select(0, kept)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (kept,) = ctx.saved_tensors
+        return _scatter(grad, kept, ctx.rows), None
+
+
+class _Scatter(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kept: Tensor, rows: int) -> Tensor:
+        ctx.save_for_backward(kept)
+        spread = torch.empty(
+            rows, *x.shape[1:], dtype=x.dtype, device=x.device, memory_format=layout(x)
+        )
+        return spread.zero_().index_copy_(0, kept, x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (kept,) = ctx.saved_tensors
+        return _gather(grad, kept), None, None
+
+
+def _gather(x: Tensor, kept: Tensor) -> Tensor:
+    """(N, …) and the indices of n distinct rows → (n, …)."""
+    out: Tensor = _Gather.apply(x, kept)  # type: ignore[no-untyped-call]
+    return out
+
+
+def _scatter(x: Tensor, kept: Tensor, rows: int) -> Tensor:
+    """(n, …), the indices of n distinct rows and N → (N, …), zero elsewhere."""
+    out: Tensor = _Scatter.apply(x, kept, rows)  # type: ignore[no-untyped-call]
+    return out
