@@ -35,11 +35,6 @@ def main() -> None:
 
         say_error(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        from dropexp.console import error as say_error
-
-        say_error("interrupted; the same command goes on after the last finished epoch")
-        sys.exit(INTERRUPTED)
 
 
 def _print_version(wanted: bool) -> None:
@@ -101,7 +96,13 @@ def train(
     if cfg:
         typer.echo(f"# run id: {config.run_id}\n{to_yaml(config)}", nl=False)
         return
-    _train(config, p_was_given=any(override.startswith("p=") for override in overrides))
+    try:
+        _train(config, p_was_given=any(override.startswith("p=") for override in overrides))
+    except KeyboardInterrupt:
+        from dropexp.console import error
+
+        error("interrupted; the same command goes on after the last finished epoch")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _train(config: "RunConfig", *, p_was_given: bool) -> None:

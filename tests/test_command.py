@@ -47,7 +47,7 @@ def test_the_files_of_a_run_agree_with_each_other(dropexp: Dropexp, tmp_path: Pa
     dropexp("train", "regulariser=dropout2d", "p=0.3", "seed=5", *QUICK)
     folder = only_run(tmp_path)
     summary = json.loads((folder / "summary.json").read_text())
-    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert summary["run_id"] == folder.name
     assert (summary["status"], summary["audit"]) == ("completed", "passed")
@@ -100,7 +100,7 @@ def test_a_run_that_diverges_keeps_its_records_and_exits_with_1(
     assert "diverged" in done.stdout
     folder = only_run(tmp_path)
     assert json.loads((folder / "summary.json").read_text())["status"] == "diverged"
-    assert len(list(csv.DictReader((folder / "metrics.csv").open()))) >= 1
+    assert len(list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))) >= 1
 
 
 def test_cfg_shows_the_configuration_and_trains_nothing(dropexp: Dropexp, tmp_path: Path) -> None:

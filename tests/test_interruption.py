@@ -40,7 +40,7 @@ def start(folder: Path, *overrides: str) -> "subprocess.Popen[str]":
 def finished(folder: Path) -> tuple[list[dict[str, str]], str]:
     """Every number of a finished run but its times, and a hash of its weights."""
     (run,) = (folder / "runs").iterdir()
-    rows = list(csv.DictReader((run / "metrics.csv").open()))
+    rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
     for row in rows:
         del row["seconds"]
     summary = json.loads((run / "summary.json").read_text())

@@ -245,10 +245,10 @@ class DropConnectLinear(_DropConnect, nn.Linear):  # type: ignore[misc]  # torch
         # is one pixel wide; F are its channels.
         image = x.flatten(1, -2).unsqueeze(2) if x.dim() > 2 else x[:, None, None]
         out = masked_convolution(image, weight, keep, 1 / (1 - self.p), Windows())
-        return out.flatten(2).mT.reshape(*x.shape[:-1], -1)
+        return out.flatten(2).mT.reshape(*x.shape[:-1], self.out_features)
 
     def _on_outputs(self, values: Tensor, out: Tensor) -> Tensor:
-        return values.view(len(out), *[1] * (out.dim() - 2), -1)
+        return values.view(len(out), *[1] * (out.dim() - 2), self.out_features)
 
     def _weight_probe(self, x: Tensor) -> Tensor:
         inputs = _distinct(len(x), self.in_features, repeat=self.mask == "example")
@@ -377,7 +377,7 @@ class DropConnectConv2d(_DropConnect, nn.Conv2d):
             x.permute(0, 2, 3, 1),
             weight.permute(0, 2, 3, 1).flatten(1),
             # The draws are independent: which is whose is a matter of taste, and of speed.
-            keep.view(len(x), len(weight), -1),
+            keep.flatten(2),
             1 / (1 - self.p),
             windows,
         )

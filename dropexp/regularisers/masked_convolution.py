@@ -101,7 +101,7 @@ class _Buffers:
         self.mask = padded.new_empty(n, *weight.shape)
         self.weight = torch.empty_like(self.mask)
         self.seen = padded.new_empty(n, *seen_shape)
-        self.columns = self.seen.view(n, positions, -1)
+        self.columns = self.seen.view(n, positions, weight.shape[1])
         self.padded = padded.new_empty(n, *padded.shape[1:])
         self.shifts = windows.shifts(self.padded, self.seen)
 

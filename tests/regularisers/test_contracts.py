@@ -1,0 +1,283 @@
+"""What every regulariser must keep, whatever it does."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dropexp.errors import ConfigError
+from dropexp.regularisers import (
+    REGISTRY,
+    DropConnectConv2d,
+    DropConnectLinear,
+    Dropout,
+    Dropout2d,
+    Noise,
+    Regulariser,
+    SiteRecorder,
+    SpatialDropout2d,
+    StochasticDepth,
+    build,
+    noise_modules,
+)
+
+VARIANTS: list[tuple[str, dict[str, object]]] = [
+    *((name, {}) for name in REGISTRY),
+    ("dropout2d", {"inplace": True}),
+    ("dropconnect", {"mask": "batch"}),
+    ("stochastic_depth", {"mode": "batch", "depth_schedule": "uniform"}),
+    ("stochastic_depth", {"scaling": "eval", "depth_schedule": "uniform"}),
+]
+NOISY = [variant for variant in VARIANTS if variant[0] != "none"]
+every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS)
+every_noisy_variant = pytest.mark.parametrize(("name", "options"), NOISY)
+
+
+class Network(nn.Module):
+    """A network with every kind of site."""
+
+    def __init__(self, regulariser: Regulariser) -> None:
+        super().__init__()
+        self.conv1 = regulariser.weight(nn.Conv2d(3, 8, 3, padding=1), 0.5, nonlinearity="relu")
+        self.noise1 = regulariser.activation(0.5)
+        self.gate = regulariser.branch(1.0)
+        self.conv2 = regulariser.weight(nn.Conv2d(8, 8, 3, padding=1), 1.0)
+        self.norm = nn.BatchNorm2d(8)
+        self.noise2 = regulariser.activation(1.0, spatial=False)
+        self.head = regulariser.weight(nn.Linear(8, 4), 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.noise1(self.conv1(x)).relu()
+        x = x + self.gate(self._branch, x)
+        out: Tensor = self.head(self.noise2(x.mean((2, 3))).relu())
+        return out
+
+    def _branch(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv2(x)).relu()  # type: ignore[no-any-return]
+
+
+def network(name: str, p: float, **options: object) -> Network:
+    torch.manual_seed(0)
+    return Network(build(name, p, **options))
+
+
+def under_seed(seed: int, model: nn.Module, x: Tensor) -> Tensor:
+    torch.manual_seed(seed)
+    out: Tensor = model(x)
+    return out
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.randn(16, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+
+
+@every_variant
+def test_evaluation_is_the_plain_model(name: str, options: dict[str, object], x: Tensor) -> None:
+    if options.get("scaling") == "eval":
+        pytest.skip("its evaluation form is another by design")
+    assert torch.equal(network(name, 0.5, **options).eval()(x), network("none", 0).eval()(x))
+
+
+@every_variant
+@pytest.mark.parametrize("training", [True, False])
+def test_at_p_0_it_is_the_plain_model_bit_for_bit(
+    name: str, options: dict[str, object], training: bool, x: Tensor
+) -> None:
+    model, plain = network(name, 0, **options).train(training), network("none", 0).train(training)
+    out, expected = model(x), plain(x)
+    assert torch.equal(out, expected)
+    out.square().sum().backward()
+    expected.square().sum().backward()
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(ours.grad, theirs.grad)  # type: ignore[arg-type]
+
+
+@every_variant
+def test_building_draws_what_the_plain_model_draws(name: str, options: dict[str, object]) -> None:
+    model = network(name, 0.5, **options)
+    state = torch.get_rng_state()
+    plain = network("none", 0)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert list(model.state_dict()) == list(plain.state_dict())
+    for key, value in plain.state_dict().items():
+        assert torch.equal(model.state_dict()[key], value)
+
+
+@every_noisy_variant
+def test_the_stream_decides_the_masks(name: str, options: dict[str, object], x: Tensor) -> None:
+    model = network(name, 0.5, **options)
+    first, again, other = (under_seed(seed, model, x) for seed in (1, 1, 4))
+    assert torch.equal(first, again)
+    # A gate for the whole batch decides one bit: of three more seeds some must differ.
+    others = [other, *(under_seed(seed, model, x) for seed in range(5, 15))]
+    assert not all(torch.equal(first, out) for out in others)
+
+
+@every_noisy_variant
+def test_training_is_noisy_and_evaluation_draws_nothing(
+    name: str, options: dict[str, object], x: Tensor
+) -> None:
+    model = network(name, 0.5, **options)
+    outs = torch.stack([under_seed(seed, model, x) for seed in range(8)])
+    assert (outs != outs[0]).any()
+    state = torch.get_rng_state()
+    model.eval()(x)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@every_noisy_variant
+def test_p_may_change_at_any_time(name: str, options: dict[str, object], x: Tensor) -> None:
+    model = network(name, 0.5, **options)
+    for noise in noise_modules(model).values():
+        noise.p = 0.0
+    assert torch.equal(model(x), network("none", 0)(x))
+    for noise in noise_modules(model).values():
+        noise.p = 0.9
+        ratios = torch.cat([noise.unit_ratios(probe(noise)) for _ in range(4)])
+        assert float((ratios == 0).float().mean()) == pytest.approx(0.9, abs=0.1)
+
+
+def probe(noise: Noise) -> Tensor:
+    if isinstance(noise, DropConnectLinear):
+        return torch.zeros(64, noise.in_features)
+    if isinstance(noise, DropConnectConv2d):
+        return torch.zeros(64, noise.in_channels, 6, 6)
+    return torch.zeros(64, 8, 6, 6)
+
+
+@every_noisy_variant
+def test_expectation_is_preserved_and_p_is_the_drop_rate(
+    name: str, options: dict[str, object]
+) -> None:
+    model, p = network(name, 0.3, **options), 0.3
+    for noise in noise_modules(model).values():
+        ratios = torch.cat([noise.unit_ratios(probe(noise)) for _ in range(20)])
+        error = (p * (1 - p) / len(ratios)) ** 0.5
+        assert ratios.dim() == 1
+        assert ratios.dtype == torch.float32
+        assert abs(float((ratios == 0).double().mean()) - p) < 5 * error
+        assert abs(float(ratios.double().mean()) - 1) < 5 * error / (1 - p)
+        assert isinstance(noise, nn.Module)
+        assert noise.training
+
+
+@every_variant
+def test_runs_in_bfloat16_autocast(name: str, options: dict[str, object], x: Tensor) -> None:
+    model = network(name, 0.3, **options)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = under_seed(2, model, x)
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(
+        out.float(), under_seed(2, copy.deepcopy(model), x), rtol=0.1, atol=0.1
+    )
+    out.float().square().sum().backward()
+    assert model.head.weight.grad.dtype == torch.float32  # type: ignore[union-attr]
+
+
+@every_variant
+def test_channels_last_gives_the_same(name: str, options: dict[str, object], x: Tensor) -> None:
+    if name == "dropout":
+        pytest.skip("torch draws one number after another in the order in which x lies in memory")
+    model = network(name, 0.3, **options)
+    expected = under_seed(2, model, x)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ours = under_seed(2, model, x.to(memory_format=torch.channels_last))
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+@every_variant
+def test_trains_in_deterministic_mode(name: str, options: dict[str, object], x: Tensor) -> None:
+    torch.use_deterministic_algorithms(True)
+    try:
+        model = network(name, 0.4, **options)
+        under_seed(3, model, x).sum().backward()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@every_noisy_variant
+def test_a_copy_and_a_saved_state_behave_alike(
+    name: str, options: dict[str, object], x: Tensor
+) -> None:
+    model = network(name, 0.4, **options)
+    twin = copy.deepcopy(model)
+    other = network(name, 0.4, **options)
+    other.load_state_dict(model.state_dict())
+    outs = [under_seed(9, each, x) for each in (model, twin, other)]
+    assert torch.equal(outs[0], outs[1])
+    assert torch.equal(outs[0], outs[2])
+
+
+MODULES: list[Callable[[float], Noise]] = [
+    Dropout2d,
+    Dropout,
+    SpatialDropout2d,
+    StochasticDepth,
+    lambda p: DropConnectLinear(2, 2, p=p),
+    lambda p: DropConnectConv2d(2, 2, 1, p=p),
+]
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, float("nan")])
+def test_p_outside_its_range_is_refused(p: float) -> None:
+    for name, regulariser in REGISTRY.items():
+        with pytest.raises(ValueError, match=rf"p={p}"):
+            regulariser(p)
+        if name != "none":
+            with pytest.raises(ValueError, match=rf"p={p}"):
+                build(name, p)
+    for module in MODULES:
+        with pytest.raises(ValueError, match=rf"p={p}"):
+            module(p)
+        noise = module(0.5)
+        with pytest.raises(ValueError, match=rf"p={p}"):
+            noise.p = p
+        assert noise.p == 0.5
+        assert "p=0.5" in repr(noise)
+
+
+def test_none_is_none_at_any_p() -> None:
+    assert build("none", 0.7).p == 0
+    assert not noise_modules(network("none", 0.7))
+
+
+def test_unknown_names_and_options_are_refused_with_a_hint() -> None:
+    with pytest.raises(ConfigError, match=r"dropout_2d.*Did you mean.*dropout2d"):
+        build("dropout_2d", 0.1)
+    with pytest.raises(ConfigError, match=r"regulariser\.masks.*dropconnect.*Did you mean mask\?"):
+        build("dropconnect", 0.1, masks="batch")
+    with pytest.raises(ConfigError, match="has none"):
+        build("spatial_dropout", 0.1, inplace=True)
+
+
+@every_variant
+def test_a_regulariser_serves_the_sites_it_needs_and_no_other(
+    name: str, options: dict[str, object]
+) -> None:
+    served = {
+        "none": set(),
+        "dropout2d": {"noise1"},
+        "spatial_dropout": {"noise1"},
+        "dropout": {"noise1", "noise2"},
+        "dropconnect": {"conv1", "conv2", "head"},
+        "stochastic_depth": {"gate"},
+    }
+    assert set(noise_modules(network(name, 0.5, **options))) == served[name]
+    assert REGISTRY[name].name == name
+    assert REGISTRY[name].needs
+
+
+def test_the_sites_of_a_model_can_be_listed() -> None:
+    recorder = SiteRecorder()
+    assert recorder.describe() == "0 activations, 0 weights, 0 branches"
+    model = Network(recorder)
+    assert not noise_modules(model)
+    assert recorder.describe() == (
+        "2 activations (1 maps, 1 vectors), 3 weights (2 convolution, 1 linear), 1 branch"
+    )
+    recorder = SiteRecorder()
+    recorder.weight(nn.Linear(1, 1), 1.0)
+    assert recorder.describe() == "0 activations, 1 weight (linear), 0 branches"
