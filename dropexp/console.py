@@ -83,7 +83,7 @@ class RunConsole:
 
     def audit(self, line: str) -> None:
         """What the audit found."""
-        self._print_prose(Text(line), indent=2)
+        self._print_prose(Text(f"audit  {line}"), indent=2)
 
     def epoch(self, record: EpochRecord, epochs: int) -> None:
         """One more epoch, of at most ``epochs``, is done."""

@@ -297,7 +297,7 @@ def _write_weights(folder: RunFolder, state: TrainingState) -> None:
 def _description(
     config: RunConfig, splits: Splits, model: nn.Module, device: torch.device
 ) -> list[str]:
-    noise = f", {config.data.label_noise:.0%} of labels wrong" if config.data.label_noise else ""
+    noise = f", {config.data.label_noise:.0%} label noise" if config.data.label_noise else ""
     shape = "×".join(str(side) for side in splits.image_shape)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return [
