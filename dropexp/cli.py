@@ -3,9 +3,10 @@
 Exit codes: 0 done, 1 a run failed or diverged, 2 the request is wrong, 130 interrupted.
 """
 
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -28,13 +29,24 @@ INTERRUPTED = 130
 
 def main() -> None:
     """The ``dropexp`` command."""
+    code = 0
     try:
         app()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except DropexpError as error:
         from dropexp.console import error as say_error
 
         say_error(str(error))
-        sys.exit(error.exit_code)
+        code = error.exit_code
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once: every file is closed, and taking torch down costs 0.2 s."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _print_version(wanted: bool) -> None:

@@ -30,7 +30,8 @@ LearningRate = Callable[[int], float]
 def build_optimiser(config: OptimiserConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
     """SGD, Adam (weight decay as an L2 penalty) or AdamW (decoupled weight decay)."""
     _do_without_the_compiler()
-    common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
+    # Fused: one pass over each parameter instead of a dozen, and as exact.
+    common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": True}
     if isinstance(config, SGDConfig):
         return SGD(parameters, momentum=config.momentum, nesterov=config.nesterov, **common)
     kind = Adam if config.name == "adam" else AdamW

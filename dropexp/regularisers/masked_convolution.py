@@ -9,8 +9,10 @@ Shapes: N examples (n of them at a time), H × W input positions, R × S output 
 L = R · S, C channels in and O out, K = kernel height · kernel width · C.
 """
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -24,6 +26,10 @@ _CACHED_ELEMENTS = 300_000
 
 _ELEMENTS_ELSEWHERE = 2**24
 
+_KEPT_BUFFERS = 8
+_KEPT_ELEMENTS = 2**22
+"""For how many shapes of layer and chunk a thread keeps its buffers, and up to which size."""
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -35,28 +41,23 @@ class Windows:
     padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
     """Zeros (above, below), (left, right)."""
 
-    def pad(self, x: Tensor) -> Tensor:
-        """(N, H, W, C) of any strides → contiguous and padded."""
-        if self.padding == ((0, 0), (0, 0)):
-            return x.contiguous()
-        n, height, width, channels = x.shape
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width with the padding."""
+        return height + sum(self.padding[0]), width + sum(self.padding[1])
+
+    def inner(self, padded: Tensor) -> Tensor:
+        """The view of a padded tensor that leaves the padding out."""
         (above, below), (left, right) = self.padding
-        padded = x.new_zeros(n, above + height + below, left + width + right, channels)
-        self.inner(padded, x).copy_(x)
-        return padded
+        height, width = padded.shape[1:3]
+        return padded[:, above : height - below, left : width - right]
 
-    def inner(self, padded: Tensor, like: Tensor) -> Tensor:
-        """The view of a padded tensor that has the shape of ``like`` and leaves the padding out."""
-        (above, _), (left, _) = self.padding
-        return padded[:, above : above + like.shape[1], left : left + like.shape[2]]
-
-    def output_size(self, padded: Tensor) -> tuple[int, int]:
-        """R and S for a padded input.
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """R and S for an input of that size.
 
         Raises:
             ValueError: the input is smaller than the kernel.
         """
-        height, width = padded.shape[1:3]
+        height, width = self.padded_size(height, width)
         (kh, kw), (sh, sw), (dh, dw) = self.kernel, self.stride, self.dilation
         reach_h, reach_w = dh * (kh - 1) + 1, dw * (kw - 1) + 1
         if height < reach_h or width < reach_w:
@@ -66,13 +67,13 @@ class Windows:
             )
         return (height - reach_h) // sh + 1, (width - reach_w) // sw + 1
 
-    def seen(self, padded: Tensor) -> Tensor:
-        """A view of what the kernel sees: (n, H, W, C) → (n, R, S, kernel h, kernel w, C)."""
+    def seen(self, padded: Tensor, rows: int, cols: int) -> Tensor:
+        """A view of what the kernel sees: (n, H, W, C), padded → (n, R, S, kernel h, w, C)."""
         n, _, _, channels = padded.shape
         s0, s1, s2, s3 = padded.stride()
         (sh, sw), (dh, dw) = self.stride, self.dilation
         return padded.as_strided(
-            (n, *self.output_size(padded), *self.kernel, channels),
+            (n, rows, cols, *self.kernel, channels),
             (s0, sh * s1, sw * s2, dh * s1, dw * s2, s3),
         )
 
@@ -81,7 +82,7 @@ class Windows:
 
         Adding each second to its first is the transpose of ``seen``.
         """
-        rows, cols = self.output_size(padded)
+        rows, cols = seen.shape[1:3]
         (sh, sw), (dh, dw) = self.stride, self.dilation
         pairs = []
         for i, j in product(range(self.kernel[0]), range(self.kernel[1])):
@@ -91,19 +92,96 @@ class Windows:
         return pairs
 
 
+@dataclass(frozen=True)
+class _Layer:
+    """What decides about the shapes of the working memory."""
+
+    windows: Windows
+    image: tuple[int, int, int]  # H, W, C
+    out_channels: int
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def weights(self) -> tuple[int, int]:
+        """(O, K)"""
+        kh, kw = self.windows.kernel
+        return self.out_channels, kh * kw * self.image[2]
+
+    @property
+    def chunk(self) -> int:
+        """How many examples to process at a time."""
+        rows, cols = self.windows.output_size(*self.image[:2])
+        out_channels, k = self.weights
+        limit = _CACHED_ELEMENTS if self.device.type == "cpu" else _ELEMENTS_ELSEWHERE
+        return max(1, limit // max(1, k * max(out_channels, rows * cols)))
+
+
 class _Buffers:
     """Working memory for n examples, and the views into it: making views costs time too."""
 
-    def __init__(self, n: int, padded: Tensor, weight: Tensor, windows: Windows) -> None:
-        self.n = n
-        seen_shape = windows.seen(padded[:1]).shape[1:]
-        positions = seen_shape[0] * seen_shape[1]
-        self.mask = padded.new_empty(n, *weight.shape)
-        self.weight = torch.empty_like(self.mask)
-        self.seen = padded.new_empty(n, *seen_shape)
-        self.columns = self.seen.view(n, positions, weight.shape[1])
-        self.padded = padded.new_empty(n, *padded.shape[1:])
-        self.shifts = windows.shifts(self.padded, self.seen)
+    def __init__(self, n: int, layer: _Layer) -> None:
+        windows, (height, width, channels) = layer.windows, layer.image
+        make = partial(torch.empty, dtype=layer.dtype, device=layer.device)
+        rows, cols = windows.output_size(height, width)
+        self.mask = make(n, *layer.weights)
+        self.weight = make(n, *layer.weights)
+        columns = make(n, rows, cols, *windows.kernel, channels)
+        self.columns = columns.view(n, rows * cols, layer.weights[1])
+        padded = make(n, *windows.padded_size(height, width), channels).zero_()
+        self._image = windows.inner(padded)
+        self._columns_and_seen = columns, windows.seen(padded, rows, cols)
+        self._grad_padded = make(padded.shape)
+        self._grad_image = windows.inner(self._grad_padded)
+        self._shifts = windows.shifts(self._grad_padded, columns)
+
+    def columns_of(self, image: Tensor) -> Tensor:
+        """What the kernel sees at each output position: (n, H, W, C) → (n, L, K)."""
+        self._image.copy_(image)
+        columns, seen = self._columns_and_seen
+        columns.copy_(seen)
+        return self.columns
+
+    def image_of_columns(self) -> Tensor:
+        """The transpose of ``columns_of``, of what is in ``columns``."""
+        self._grad_padded.zero_()
+        for looked_at, seen in self._shifts:
+            looked_at.add_(seen)
+        return self._grad_image
+
+
+class _Kept(threading.local):
+    """The buffers that a thread used last, the latest at the end."""
+
+    def __init__(self) -> None:
+        self.buffers: dict[tuple[int, _Layer], _Buffers] = {}
+
+
+_kept = _Kept()
+
+
+def _buffers(n: int, layer: _Layer) -> _Buffers:
+    """Buffers, kept for the next step: fresh memory costs a quarter of the time of the work.
+
+    Their users in a thread come one after another, as none calls foreign code. A device other
+    than the CPU has an allocator that keeps memory itself.
+    """
+    buffers = _kept.buffers.pop((n, layer), None)
+    if buffers is None:
+        # A tensor made in inference mode could not be written to in training.
+        with torch.inference_mode(False):
+            buffers = _Buffers(n, layer)
+    if layer.device.type == "cpu" and buffers.weight.numel() <= _KEPT_ELEMENTS:
+        _kept.buffers[n, layer] = buffers
+    if len(_kept.buffers) > _KEPT_BUFFERS:
+        del _kept.buffers[next(iter(_kept.buffers))]
+    return buffers
+
+
+def _chunks(layer: _Layer, *tensors: Tensor) -> Iterator[tuple[Any, ...]]:
+    """Buffers for a few examples, and the views of the tensors on those examples, in turn."""
+    for parts in zip(*(tensor.split(layer.chunk) for tensor in tensors), strict=True):
+        yield _buffers(len(parts[0]), layer), *parts
 
 
 class _MaskedConvolution(Function):
@@ -113,18 +191,15 @@ class _MaskedConvolution(Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, keep: Tensor, scale: float, windows: Windows
     ) -> Tensor:
+        _, height, width, channels = x.shape
+        layer = _Layer(windows, (height, width, channels), len(weight), x.dtype, x.device)
         ctx.save_for_backward(x, weight, keep)
-        ctx.scale, ctx.windows = scale, windows
-        padded = windows.pad(x)
-        rows, cols = windows.output_size(padded)
+        ctx.scale, ctx.layer = scale, layer
         scaled = weight * scale
-        out = x.new_empty(len(x), weight.shape[0], rows, cols)
-        for buffers, kept, seen, out_part in _chunks(
-            weight, windows, padded, keep, windows.seen(padded), out.flatten(2)
-        ):
-            buffers.seen.copy_(seen)
+        out = x.new_empty(len(x), len(weight), *windows.output_size(height, width))
+        for buffers, image, kept, result in _chunks(layer, x, keep, out.flatten(2)):
             buffers.weight.copy_(kept).mul_(scaled)
-            torch.bmm(buffers.weight, buffers.columns.mT, out=out_part)
+            torch.bmm(buffers.weight, buffers.columns_of(image).mT, out=result)
         return out
 
     @staticmethod
@@ -132,38 +207,27 @@ class _MaskedConvolution(Function):
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, keep = ctx.saved_tensors
         wants_x, wants_weight = ctx.needs_input_grad[:2]
-        windows: Windows = ctx.windows
-        padded = windows.pad(x)
+        layer: _Layer = ctx.layer
         scaled = weight * ctx.scale
         # Strides as x's, lest the layers before be slowed down by a mixture of layouts.
-        grad_x = torch.empty_like(x) if wants_x else None
-        # Summed in float32 at least, as in the plain layer; one sum for each place in a chunk.
-        total = None
-        for buffers, kept, seen, grad, grad_x_part in _chunks(
-            weight,
-            windows,
-            padded,
-            keep,
-            windows.seen(padded),
-            grad_out.flatten(2),
-            x if grad_x is None else grad_x,
+        grad_x = torch.empty_like(x)
+        # As in the plain layer, sums over examples are taken in float32 at least.
+        dtype = torch.promote_types(weight.dtype, torch.float32)
+        total = torch.zeros_like(weight, dtype=dtype)
+        for buffers, image, kept, grad, grad_image in _chunks(
+            layer, x, keep, grad_out.flatten(2), grad_x
         ):
             buffers.mask.copy_(kept)
             if wants_weight:
-                buffers.seen.copy_(seen)
-                torch.bmm(grad, buffers.columns, out=buffers.weight)
-                if total is None:
-                    total = torch.zeros_like(buffers.weight)
-                total[: buffers.n].addcmul_(buffers.weight, buffers.mask)
-            if grad_x is not None:
+                torch.bmm(grad, buffers.columns_of(image), out=buffers.weight)
+                for one, mask in zip(buffers.weight.to(dtype), buffers.mask.to(dtype), strict=True):
+                    total.addcmul_(one, mask)
+            if wants_x:
                 torch.mul(buffers.mask, scaled, out=buffers.weight)
                 torch.bmm(grad.mT, buffers.weight, out=buffers.columns)
-                buffers.padded.zero_()
-                for looked_at, grad_seen in buffers.shifts:
-                    looked_at.add_(grad_seen)
-                grad_x_part.copy_(windows.inner(buffers.padded, x))
-        grad_weight = None if total is None else total.sum(0).mul_(ctx.scale).to(weight.dtype)
-        return grad_x, grad_weight, None, None, None
+                grad_image.copy_(buffers.image_of_columns())
+        grad_weight = total.mul_(ctx.scale).to(weight.dtype)
+        return grad_x if wants_x else None, grad_weight if wants_weight else None, None, None, None
 
 
 def masked_convolution(
@@ -191,18 +255,3 @@ def masked_convolution(
         x, weight, keep, scale, windows
     )
     return out
-
-
-def _chunks(
-    weight: Tensor, windows: Windows, padded: Tensor, *tensors: Tensor
-) -> Iterator[tuple[Any, ...]]:
-    """Buffers for a few examples, and the views of the tensors on those examples, in turn."""
-    rows, cols = windows.output_size(padded)
-    out_channels, k = weight.shape
-    limit = _CACHED_ELEMENTS if padded.device.type == "cpu" else _ELEMENTS_ELSEWHERE
-    n = max(1, min(len(padded), limit // (k * max(out_channels, rows * cols))))
-    buffers = _Buffers(n, padded, weight, windows)
-    for parts in zip(*(tensor.split(n) for tensor in tensors), strict=True):
-        if len(parts[0]) != n:
-            buffers = _Buffers(len(parts[0]), padded, weight, windows)
-        yield buffers, *parts
