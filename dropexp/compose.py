@@ -68,6 +68,8 @@ def _in_a_sentence(error: Exception, overrides: Sequence[str]) -> str:
     message = str(error)
     if isinstance(error, MissingConfigException) and (choice := _unknown_choice(overrides)):
         return choice
+    if several := re.search(r"Ambiguous value for argument '([^']+)'", message):
+        return f"{several[1]} names several values; dropexp train makes one run of one value each."
     unknown_key = re.search(r"Could not override '([^']+)'", message)
     if isinstance(error, ConfigCompositionException) and unknown_key:
         return _unknown_key(unknown_key[1], overrides)

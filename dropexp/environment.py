@@ -25,11 +25,11 @@ def select_device(name: str) -> torch.device:
     has_mps = torch.backends.mps.is_available()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-    device = torch.device(name)
-    count = {"cuda": torch.cuda.device_count(), "mps": int(has_mps), "cpu": 1}[device.type]
-    if (device.index or 0) >= count:
+    kind, _, index = name.partition(":")
+    count = {"cuda": torch.cuda.device_count(), "mps": int(has_mps), "cpu": 1}[kind]
+    if int(index or 0) >= count:
         raise DeviceError(f"device={name} is not there: {_available(has_mps)}.")
-    return device
+    return torch.device(name)
 
 
 def configure_torch(device: torch.device, threads: int | None, deterministic: bool | None) -> None:
