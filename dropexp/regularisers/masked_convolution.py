@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-_CACHED_ELEMENTS = 300_000
-"""Elements of a working buffer on a CPU: a few of them fit into the second-level cache."""
+_CACHED_ELEMENTS = 150_000
+"""Elements of a working buffer on a CPU, a thread: a few fit into its second-level cache."""
 
 _ELEMENTS_ELSEWHERE = 2**24
 
@@ -113,7 +113,8 @@ class _Layer:
         """How many examples to process at a time."""
         rows, cols = self.windows.output_size(*self.image[:2])
         out_channels, k = self.weights
-        limit = _CACHED_ELEMENTS if self.device.type == "cpu" else _ELEMENTS_ELSEWHERE
+        on_cpu = self.device.type == "cpu"
+        limit = _CACHED_ELEMENTS * torch.get_num_threads() if on_cpu else _ELEMENTS_ELSEWHERE
         return max(1, limit // max(1, k * max(out_channels, rows * cols)))
 
 

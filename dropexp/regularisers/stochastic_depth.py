@@ -168,10 +168,12 @@ class _Scatter(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kept: Tensor, rows: int) -> Tensor:
         ctx.save_for_backward(kept)
-        spread = torch.empty(
-            rows, *x.shape[1:], dtype=x.dtype, device=x.device, memory_format=layout(x)
-        )
-        return spread.zero_().index_copy_(0, kept, x)
+        # Reading every row from where it is, dropped ones from a row of zeros, takes half the
+        # time of clearing the result and writing the kept rows into it.
+        with_zeros = torch.cat([x, torch.zeros_like(x[:1])])
+        source = torch.full((rows,), len(x), device=x.device)
+        source[kept] = torch.arange(len(x), device=x.device)
+        return with_zeros.index_select(0, source).contiguous(memory_format=layout(x))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
