@@ -7,7 +7,7 @@ bounds are such that a sound regulariser fails an audit at most once in a millio
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,7 +19,9 @@ from dropexp.evaluation import autocast, mode
 from dropexp.regularisers import Noise, noise_modules
 
 FALSE_ALARM = 1e-6
-_MOST_PASSES = 32
+_MOST_PASSES = 64
+_FEW_IMAGES = 8
+MOST_IMAGES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +92,43 @@ def audit(
     Args:
         model: the model to be trained, freshly initialised, regularised.
         plain: the same model built with no regulariser from the same stream.
-        images: a normalised batch (N, C, H, W) on the models' device.
+        images: a normalised batch (N, C, H, W) on the models' device, N ≤ 64.
         p: the drop probability asked for.
         precision: ``float32`` or ``bfloat16``, as in training.
     """
     initial_weights = _same_initial_weights(model, plain)
     # Training passes move the statistics of batch normalisation: on copies they may.
     model, plain = copy.deepcopy(model), copy.deepcopy(plain)
-    sites = {name: float(noise.p) for name, noise in noise_modules(model).items()}
     forward = _forward_pass(images, precision)
-    ratios = _unit_ratios(model, forward)
-    realised = {name: float((ratio == 0).double().mean()) for name, ratio in ratios.items()}
-    checks = (
-        _sites_are_served(sites, p),
-        _drop_rate(sites, ratios),
-        _expectation(sites, ratios),
-        _training_passes(model, forward, sites),
-        _evaluation_passes(model, forward),
-        initial_weights,
-        _p0_equals_none(model, plain, forward),
-        _modes(model),
+    few = _forward_pass(images[:_FEW_IMAGES], precision)
+    noises = noise_modules(model)
+    sites = {name: float(noise.p) for name, noise in noises.items()}
+    checks = [_modes(model), initial_weights, _sites_are_served(sites, p), _strength(sites, p)]
+    ratios: dict[str, Tensor] = {}
+
+    def measured(*measurements: Callable[[], Check]) -> Iterator[Check]:
+        for measure in measurements:
+            try:
+                yield measure()
+            except AuditError as error:
+                yield Check("measurable", False, math.nan, math.nan, str(error))
+
+    def drop_rate() -> Check:
+        ratios.update(_unit_ratios(model, forward))
+        return _drop_rate(sites, ratios)
+
+    # Evaluation first: training passes move the statistics that it uses.
+    if all(noise.is_plain_in_eval for noise in noises.values()):
+        checks += measured(lambda: _evaluation_equals_none(model, plain, forward))
+    checks += measured(
+        lambda: _evaluation_passes(model, forward),
+        drop_rate,
+        lambda: _expectation(sites, ratios),
+        lambda: _training_passes(model, few, _fewest_draws(noises, ratios)),
+        lambda: _p0_equals_none(model, plain, forward),
     )
-    return AuditReport(checks=checks, sites=sites, realised=realised)
+    realised = {name: float((ratio == 0).float().mean()) for name, ratio in ratios.items()}
+    return AuditReport(checks=tuple(checks), sites=sites, realised=realised)
 
 
 Forward = Callable[[nn.Module, bool], Tensor]
@@ -203,7 +220,7 @@ def _expectation(sites: Mapping[str, float], ratios: Mapping[str, Tensor]) -> Ch
     """Training's mean over units is evaluation's: worst deviation in units of its bound."""
     worst, where = 0.0, "no site"
     for name, ratio in ratios.items():
-        deviation = abs(float(ratio.double().mean()) - 1)
+        deviation = abs(float(ratio.cpu().double().mean()) - 1)
         bound = _bernstein_bound(sites[name], ratio.numel(), FALSE_ALARM / len(ratios))
         if deviation / bound >= worst:
             worst = deviation / bound
@@ -231,30 +248,61 @@ def _bernstein_bound(p: float, units: int, false_alarm: float) -> float:
     )
 
 
-def _training_passes(model: nn.Module, forward: Forward, sites: Mapping[str, float]) -> Check:
-    """Two training passes differ, as soon as chance allows to demand it; without noise they
-    are identical.
-    """
-    # The likeliest mask of all sites together, if each made one draw a pass: how often all
-    # passes can be the same by chance.
-    same = math.prod(max(p, 1 - p) for p in sites.values())
-    noisy = same < 1
-    needed = 1 + math.ceil(math.log(FALSE_ALARM) / math.log(same)) if noisy else 2
-    first = forward(model, True)
-    difference = 0.0
-    for _ in range(min(needed, _MOST_PASSES) - 1):
-        difference = float((forward(model, True) - first).abs().max())
-        if difference > 0:
-            break
-    undecided = noisy and needed > _MOST_PASSES
+def _strength(sites: Mapping[str, float], p: float) -> Check:
+    """The strongest site has the p asked for (a schedule over depth ends there)."""
+    strongest = max(sites.values(), default=0.0)
+    return Check(
+        "strength",
+        passed=math.isclose(strongest, p, rel_tol=1e-9) or not sites,
+        value=strongest,
+        bound=p,
+        meaning="largest drop probability of a site, to be the one asked for",
+    )
+
+
+def _fewest_draws(noises: Mapping[str, Noise], ratios: Mapping[str, Tensor]) -> dict[str, int]:
+    """How many draws each site makes at the least in a pass over the few images."""
+    return {
+        name: 1
+        if noises[name].draws_once_per_batch
+        else max(1, ratio.numel() * _FEW_IMAGES // MOST_IMAGES)
+        for name, ratio in ratios.items()
+    }
+
+
+def _training_passes(model: nn.Module, forward: Forward, draws: Mapping[str, int]) -> Check:
+    """Each site by itself makes training passes differ; without any they are identical."""
+    noises = noise_modules(model)
+    strengths = {name: noise.p for name, noise in noises.items()}
+    active = [name for name in draws if strengths[name] > 0]
+    silent: list[str] = []
+    undecided: list[str] = []
+    for name in active:
+        _set_strengths(noises, {**dict.fromkeys(noises, 0.0), name: strengths[name]})
+        # The chance that one pass repeats another's mask, at the most.
+        same = max(strengths[name], 1 - strengths[name]) ** draws[name]
+        needed = 1 + math.ceil(math.log(FALSE_ALARM) / math.log(same)) if same > 0 else 2
+        if not _passes_differ(model, forward, min(needed, _MOST_PASSES)):
+            (silent if needed <= _MOST_PASSES else undecided).append(name)
+    _set_strengths(noises, strengths)
+    without_noise = not active and _passes_differ(model, forward, 2)
+    meaning = "sites that do not make two training passes on one batch differ"
+    if without_noise:
+        meaning = "training passes differ although no regulariser is on"
+    if undecided:
+        meaning += f"; too seldom active to tell in {_MOST_PASSES} passes: {undecided}"
     return Check(
         "training_passes",
-        passed=(difference > 0) == noisy or (undecided and difference == 0),
-        value=difference,
-        bound=0.0,
-        meaning="largest difference of logits between training passes on one batch, "
-        + ("above 0" if noisy else "exactly 0"),
+        passed=not silent and not without_noise,
+        value=len(silent) + without_noise,
+        bound=0,
+        meaning=f"{meaning}{f': {silent}' if silent else ''}",
     )
+
+
+def _passes_differ(model: nn.Module, forward: Forward, passes: int) -> bool:
+    first = forward(model, True)
+    return any(not torch.equal(forward(model, True), first) for _ in range(passes - 1))
 
 
 def _evaluation_passes(model: nn.Module, forward: Forward) -> Check:
@@ -283,6 +331,17 @@ def _same_initial_weights(model: nn.Module, plain: nn.Module) -> Check:
         value=len(different),
         bound=0,
         meaning=f"weights that differ from those of none with the same seed: {different[:3]}",
+    )
+
+
+def _evaluation_equals_none(model: nn.Module, plain: nn.Module, forward: Forward) -> Check:
+    difference = float((forward(model, False) - forward(plain, False)).abs().max())
+    return Check(
+        "evaluation_equals_none",
+        passed=difference == 0,
+        value=difference,
+        bound=0.0,
+        meaning="difference of logits in evaluation to the same weights without a regulariser",
     )
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from dropexp.config import SCIENTIFIC
 from dropexp.errors import StoreError
-from dropexp.records import RunStatus, RunSummary
+from dropexp.records import AuditOutcome, RunStatus, RunSummary
 from dropexp.store import CONFIG, FolderStatus, RunFolder
 
 _NAMED = ("regulariser.name", "regulariser.p")
@@ -52,6 +52,7 @@ class Row:
     setting: str
     seeds: int
     diverged: int
+    unproven: int  # runs whose audit did not pass or was off
     test_loss: float
     test_acc: float
     loss_gap: float
@@ -80,6 +81,7 @@ def read_runs(runs_dir: Path) -> tuple[list[Run], list[str]]:
 
 def rows(runs: Sequence[Run]) -> list[Row]:
     """One row a setting (all fields but the seed), baselines first, then by name."""
+    runs = _without_data_seeds_that_follow(runs)
     settings: dict[str, list[Run]] = {}
     for run, name in zip(runs, _names(runs), strict=True):
         settings.setdefault(name, []).append(run)
@@ -90,6 +92,24 @@ def rows(runs: Sequence[Run]) -> list[Row]:
     }
     ordered = sorted(settings, key=lambda name: (not name.startswith("none"), name))
     return [_row(name, settings[name], baselines) for name in ordered]
+
+
+def _without_data_seeds_that_follow(runs: Sequence[Run]) -> list[Run]:
+    """Drop data.seed where it is the seed's in all runs of the same other fields.
+
+    Where it was held, the run whose seed happens to be the same belongs to the held ones.
+    """
+    held = {_other_fields(run) for run in runs if run.fields["data.seed"] != run.summary.seed}
+    return [
+        run
+        if _other_fields(run) in held
+        else Run(run.summary, {k: v for k, v in run.fields.items() if k != "data.seed"})
+        for run in runs
+    ]
+
+
+def _other_fields(run: Run) -> frozenset[tuple[str, str]]:
+    return frozenset((key, repr(v)) for key, v in run.fields.items() if key != "data.seed")
 
 
 def _row(
@@ -109,6 +129,7 @@ def _row(
         setting=name,
         seeds=len(runs),
         diverged=len(runs) - len(sound),
+        unproven=sum(run.summary.audit is not AuditOutcome.PASSED for run in runs),
         test_loss=_mean(epoch.test_loss for epoch in best),
         test_acc=_mean(epoch.test_acc for epoch in best),
         loss_gap=_mean(epoch.loss_gap for epoch in best),
@@ -160,8 +181,6 @@ def _read(folder: RunFolder) -> Run:
     }
     fields.pop("data.root", None)
     fields.pop("data.download", None)
-    if fields.get("data.seed") == summary.seed:
-        del fields["data.seed"]  # follows the seed
     return Run(summary, fields)
 
 

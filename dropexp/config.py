@@ -20,8 +20,8 @@ from pydantic import (
     Field,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from dropexp import RESULTS_VERSION
@@ -96,7 +96,7 @@ class ImageFolderConfig(_DataSection):
     test_size: Size = Field(description="held out of train/ where there is no test/")
     fingerprint: str | None = Field(
         default=None,
-        description="hash of the folder's file names and sizes; filled in when the run is made",
+        description="hash of the pictures' names and bytes; filled in when the config is made",
     )
 
 
@@ -280,11 +280,12 @@ class SGDConfig(_OptimiserSection):
     momentum: Number = Field(ge=0, lt=1)
     nesterov: bool = False
 
-    @model_validator(mode="after")
-    def _nesterov_needs_momentum(self) -> Self:
-        if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov=true needs momentum above 0")
-        return self
+    @field_validator("nesterov")
+    @classmethod
+    def _needs_momentum(cls, nesterov: bool, info: ValidationInfo) -> bool:
+        if nesterov and info.data.get("momentum") == 0:
+            raise ValueError("it needs optimiser.momentum above 0")
+        return nesterov
 
 
 class AdamConfig(_OptimiserSection):

@@ -45,6 +45,9 @@ def _bounds(kind: str, context: Mapping[str, Any], message: str) -> str:
         "bool_type": "it must be true or false",
         "finite_number": "it must be a finite number",
         "string_type": "it must be text",
+        "tuple_type": "it must be a list, such as [800, 800]",
+        "model_type": "it has keys of its own; set those, or choose a file of its group",
+        "model_attributes_type": "it has keys of its own; set those, or choose a file of its group",
     }
     if kind in words:
         return words[kind].format(**context)

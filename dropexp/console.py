@@ -238,7 +238,8 @@ class RunConsole:
     def _print_prose(self, text: Text, indent: int = 0) -> None:
         """Print sentences, wrapped between words on a terminal."""
         if self.interactive:
-            self._console.print(Padding(_encodable(text, self._console), (0, 0, 0, indent)))
+            padded = Padding(_encodable(text, self._console), (0, 0, 0, indent), expand=False)
+            self._console.print(padded)
         else:
             self._print(Text(" " * indent) + text)
 
@@ -268,6 +269,11 @@ def print_comparison(
         Text(f"{row.setting}: {row.diverged} of {row.seeds} runs diverged", "red")
         for row in rows
         if row.diverged
+    ]
+    lines += [
+        Text(f"{row.setting}: {row.unproven} of {row.seeds} runs without a passed audit", "red")
+        for row in rows
+        if row.unproven
     ]
     lines += [Text(f"left out: {reason}", "yellow") for reason in left_out]
     for line in lines:

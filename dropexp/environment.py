@@ -46,6 +46,13 @@ def configure_torch(device: torch.device, threads: int | None, deterministic: bo
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether torch failed to get memory; on a CPU it says so in a plain RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
 def peak_memory_mb(device: torch.device) -> float:
     """The most memory this process has held at once, in MB (10⁶ bytes).
 

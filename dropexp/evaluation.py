@@ -31,13 +31,15 @@ def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     """Every module in training or in eval mode inside; afterwards each in the mode it was in.
 
     Raises:
-        AuditError: a module does not take the mode (its ``train`` method was overridden, say).
+        AuditError: a module does not take the mode (its ``train`` method was overridden, say),
+            or has left it by the end.
     """
     modes = {module: module.training for module in model.modules()}
     model.train(training)
     try:
         check_mode(model, training=training)
         yield
+        check_mode(model, training=training)
     finally:
         for module, was_training in modes.items():
             module.training = was_training

@@ -101,9 +101,10 @@ def _after_warmup(
 def _one_cycle(schedule: OneCycleSchedule, step: int, total: int) -> float:
     """Factor of the peak: Smith & Topin 2018 with cosine legs, as torch's OneCycleLR."""
     start = 1 / schedule.start_divisor
-    peak_step = schedule.warmup_fraction * total - 1
+    # With so few steps that none is left for rising, the first is the peak.
+    peak_step = max(schedule.warmup_fraction * total - 1, 0.0)
     if step <= peak_step:
-        return _cosine(start, 1.0, step / peak_step)
+        return _cosine(start, 1.0, step / peak_step) if peak_step > 0 else 1.0
     falling = max(total - 1 - peak_step, 1e-12)
     return _cosine(1.0, start / schedule.final_divisor, (step - peak_step) / falling)
 

@@ -167,7 +167,7 @@ class RunSummary:
         values["audit"] = AuditOutcome(values["audit"])
         values["last"] = SelectedEpoch(**_non_finite_restored(values["last"]))
         if values["best"] is not None:
-            values["best"] = SelectedEpoch(**values["best"])
+            values["best"] = SelectedEpoch(**_non_finite_restored(values["best"]))
         return cls(**values)
 
 

@@ -11,12 +11,18 @@ import torch
 from torch import nn
 
 from dropexp import RESULTS_VERSION, checkpoint, data, models, regularisers
-from dropexp.audit import audit
+from dropexp.audit import MOST_IMAGES, audit
 from dropexp.compose import to_yaml
 from dropexp.config import RunConfig, options
 from dropexp.data import Splits
-from dropexp.environment import configure_torch, describe, peak_memory_mb, select_device
-from dropexp.errors import AuditError, ConfigError, SitesError, StoreError, UserError
+from dropexp.environment import (
+    configure_torch,
+    describe,
+    is_out_of_memory,
+    peak_memory_mb,
+    select_device,
+)
+from dropexp.errors import AuditError, ConfigError, RunError, SitesError, StoreError, UserError
 from dropexp.evaluation import Measurement, evaluate
 from dropexp.optim import build_optimiser, build_schedule
 from dropexp.randomness import global_stream
@@ -40,8 +46,6 @@ from dropexp.store import (
     open_runs_dir,
 )
 from dropexp.trainer import TrainingPlan, TrainingState, train
-
-_AUDIT_IMAGES = 64
 
 
 class RunView(Protocol):
@@ -81,7 +85,6 @@ def run(config: RunConfig, view: RunView) -> FinishedRun:
             cannot be had; nothing was trained.
         RunError: the audit failed, or the folder could not be written.
     """
-    config = _with_fingerprint(config)
     folder = RunFolder(open_runs_dir(config.runs_dir), config.run_id)
 
     def say_that_it_waits() -> None:
@@ -89,9 +92,7 @@ def run(config: RunConfig, view: RunView) -> FinishedRun:
 
     with folder.locked(say_that_it_waits):
         if folder.status is FolderStatus.FINISHED and not config.force:
-            return _reused(folder, config)
-        if config.force:
-            folder.clear()
+            return _reused(folder, config, view)
         try:
             return _trained(config, folder, view)
         except UserError:
@@ -99,17 +100,23 @@ def run(config: RunConfig, view: RunView) -> FinishedRun:
             raise
         except Exception as error:
             _note_failure(folder, error)
+            if is_out_of_memory(error):
+                raise RunError(
+                    "the device ran out of memory; a smaller model, train.batch_size or "
+                    "data.train_size needs less."
+                ) from None
             raise
 
 
-def _reused(folder: RunFolder, config: RunConfig) -> FinishedRun:
+def _reused(folder: RunFolder, config: RunConfig, view: RunView) -> FinishedRun:
     summary = folder.read_summary()
     if summary.config_hash != config.config_hash:
         raise ConfigError(
             f"{folder.path} holds a run of another configuration with the same short id; "
             f"choose another runs_dir, or force=true to replace it."
         )
-    folder.tidy(keep_checkpoint=config.keep_checkpoint)
+    if summary.audit is not AuditOutcome.PASSED:
+        view.warning(f"this run was trained with its audit {summary.audit}; force=true repeats it")
     return FinishedRun(summary, tuple(folder.read_records()), folder.path, reused=True)
 
 
@@ -118,6 +125,9 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView) -> FinishedRun
     configure_torch(device, config.threads, config.deterministic)
     splits = data.load(config.data).to(device)
     state = _fresh_state(config, splits, device)
+    # Whatever the user may have got wrong is behind us: now an earlier attempt may be replaced.
+    if config.force:
+        folder.clear()
     folder.write(CONFIG, to_yaml(config))
     folder.write_json(ENVIRONMENT, describe(device))
     view.started(config.run_id, _description(config, splits, state.model, device))
@@ -131,6 +141,8 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView) -> FinishedRun
         for record in train(state, plan):
             recorder.epoch(record)
             view.epoch(record, config.train.epochs)
+        if state.records[-1].is_finite and len(state.records) < config.train.epochs:
+            view.note(f"stopped early after epoch {len(state.records)} of {config.train.epochs}")
         summary = _summarised(config, state, splits, device, outcome)
         _write_weights(folder, state)
         recorder.finish(summary)
@@ -138,15 +150,6 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView) -> FinishedRun
 
 
 # --- parts -------------------------------------------------------------------------------
-
-
-def _with_fingerprint(config: RunConfig) -> RunConfig:
-    """An image folder's content is part of the run's identity."""
-    if config.data.name != "image_folder" or config.data.fingerprint is not None:
-        return config
-    fingerprint = data.fingerprint(Path(config.data.root))
-    with_fingerprint = config.data.model_copy(update={"fingerprint": fingerprint})
-    return config.model_copy(update={"data": with_fingerprint})
 
 
 def _fresh_state(config: RunConfig, splits: Splits, device: torch.device) -> TrainingState:
@@ -217,7 +220,7 @@ def _audited(
         view.warning("audit=off: nothing shows that the regulariser does what it claims")
         return AuditOutcome.SKIPPED
     device = splits.train.images.device
-    images = splits.normalise(splits.train.images[:_AUDIT_IMAGES])
+    images = splits.normalise(splits.train.images[:MOST_IMAGES])
     plain = _build_model(config, splits, device, plain=True)
     with global_stream(config.seed, "audit", device=device):
         report = audit(model, plain, images, config.regulariser.p, config.precision)

@@ -31,6 +31,7 @@ WEIGHTS = "model.safetensors"
 LOG = "run.log"
 ERROR = "error.txt"
 _LOCK = ".lock"
+_AGAIN = "force=true trains this run again"
 
 
 class FolderStatus(StrEnum):
@@ -125,8 +126,7 @@ class RunFolder:
             raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(
-                f"{path} is damaged or of another version of dropexp ({error}); "
-                f"force=true trains this run again."
+                f"{path} is damaged or of another version of dropexp ({error}); {_AGAIN}."
             ) from None
 
     def read_records(self) -> list[EpochRecord]:
@@ -139,13 +139,13 @@ class RunFolder:
         try:
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
+            raise StoreError(f"{path} cannot be read: {error.strerror}; {_AGAIN}.") from None
         if lines and not lines[-1].endswith("\n"):
             lines.pop()
         try:
             return [EpochRecord.from_row(row) for row in csv.DictReader(lines)]
         except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{path} is damaged: {error!r}.") from None
+            raise StoreError(f"{path} is damaged ({error!r}); {_AGAIN}.") from None
 
     def read_checkpoint(self) -> bytes | None:
         """The bytes of the checkpoint, None where there is none."""
@@ -153,14 +153,20 @@ class RunFolder:
             return (self.path / CHECKPOINT).read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            path = self.path / CHECKPOINT
+            raise StoreError(f"{path} cannot be read: {error.strerror}; {_AGAIN}.") from None
 
     # --- writing --------------------------------------------------------------------------
 
     def clear(self) -> None:
         """Remove everything of an earlier attempt; the folder and the lock stay."""
-        for entry in self.path.iterdir():
-            if entry.name != _LOCK:
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        with self._disk_errors(SUMMARY):
+            # First, as it is what says that the rest is whole.
+            (self.path / SUMMARY).unlink(missing_ok=True)
+            for entry in self.path.iterdir():
+                if entry.name != _LOCK:
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def discard_if_new(self) -> None:
         """Remove the folder if nothing but the lock is in it."""
@@ -213,9 +219,11 @@ class RunFolder:
 
     def tidy(self, *, keep_checkpoint: bool) -> None:
         """Remove what a finished run has no use for."""
-        (self.path / ERROR).unlink(missing_ok=True)
+        with self._disk_errors(ERROR):
+            (self.path / ERROR).unlink(missing_ok=True)
         if not keep_checkpoint:
-            (self.path / CHECKPOINT).unlink(missing_ok=True)
+            with self._disk_errors(CHECKPOINT):
+                (self.path / CHECKPOINT).unlink(missing_ok=True)
 
     def log(self, message: str) -> None:
         """Add a line with the time to run.log."""

@@ -134,6 +134,7 @@ def report_with(make: Callable[[float], nn.Module], p: float = 0.5) -> AuditRepo
     [
         (SilentlyOff, "drop_rate"),
         (OnInEvaluation, "evaluation_passes"),
+        (OnInEvaluation, "evaluation_equals_none"),
         (Unscaled, "expectation"),
         (OtherStrength, "drop_rate"),
         (NotOffAtZero, "p0_equals_none"),
@@ -145,6 +146,51 @@ def test_what_has_gone_wrong_before_is_caught(
     report = report_with(sabotage)
     assert caught_by in {check.name for check in report.failures}
     assert caught_by in report.in_a_line()
+
+
+class ScaledInEvaluationInstead(Dropout2d):
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.dropout2d(x, self.p, self.training)
+        return out * (1 - self.p)
+
+
+@pytest.mark.parametrize("p", [0.05, 0.15, 0.5])
+def test_a_site_whose_output_is_thrown_away_is_caught(p: float) -> None:
+    config, splits, state, _ = parts_of("regulariser=dropout2d", f"p={p}")
+    model = state.model
+
+    class Careless(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1, self.dropout1 = model.conv1, model.dropout1
+            self.conv2, self.dropout2 = model.conv2, model.dropout2
+            self.head = model.head
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.dropout1(self.conv1(x))
+            x = F.relu(self.conv1(x))
+            x = F.relu(self.dropout2(self.conv2(x)))
+            return self.head(x.flatten(1))  # type: ignore[no-any-return]
+
+    plain = model_of(config, splits, plain=True)
+    images = splits.normalise(splits.train.images[:64])
+    with global_stream(0, "audit"):
+        report = audit(Careless(), plain, images, p, "float32")
+    assert {check.name for check in report.failures} == {"training_passes"}
+    assert "dropout1" in report.in_a_line()
+
+
+def test_another_strength_than_the_one_asked_for_is_caught() -> None:
+    config, splits, state, _ = parts_of("regulariser=dropout2d", "p=0.1")
+    plain = model_of(config, splits, plain=True)
+    images = splits.normalise(splits.train.images[:64])
+    report = audit(state.model, plain, images, 0.5, "float32")
+    assert {check.name for check in report.failures} == {"strength"}
+
+
+def test_an_evaluation_that_is_not_the_plain_models_is_caught() -> None:
+    names = {check.name for check in report_with(ScaledInEvaluationInstead).failures}
+    assert "evaluation_equals_none" in names
 
 
 def test_a_sound_replacement_passes() -> None:

@@ -86,6 +86,49 @@ def test_a_finished_run_is_not_trained_again(dropexp: Dropexp, tmp_path: Path) -
     assert summary.stat().st_mtime_ns > before
 
 
+def test_a_refused_request_with_force_destroys_nothing(dropexp: Dropexp, tmp_path: Path) -> None:
+    dropexp("train", *QUICK)
+    before = {path.name: path.read_bytes() for path in only_run(tmp_path).iterdir()}
+    assert dropexp("train", *QUICK, "force=true", "device=cuda:7").returncode == 2
+    assert {path.name: path.read_bytes() for path in only_run(tmp_path).iterdir()} == before
+
+
+def test_a_kept_checkpoint_stays(dropexp: Dropexp, tmp_path: Path) -> None:
+    dropexp("train", *QUICK, "keep_checkpoint=true")
+    dropexp("train", *QUICK)
+    assert (only_run(tmp_path) / "checkpoint.pt").is_file()
+
+
+def test_a_run_without_an_audit_says_so_whenever_it_is_shown(dropexp: Dropexp) -> None:
+    for command in (["train", *QUICK, "audit=off"], ["train", *QUICK], ["compare"]):
+        assert "audit" in dropexp(*command).stdout
+    assert "1 of 1 runs without a passed audit" in dropexp("compare").stdout
+    assert "trained with its audit skipped" in dropexp("train", *QUICK).stdout
+
+
+def test_a_run_that_stops_early_says_so(dropexp: Dropexp) -> None:
+    stopping = ["train/early_stopping=patience", "train.early_stopping.patience=1"]
+    done = dropexp("train", *QUICK, *stopping, "train.epochs=40", "optimiser.lr=0.3")
+    assert "stopped early after epoch" in done.stdout
+
+
+@pytest.mark.parametrize("regulariser", ["none", "dropconnect"])
+def test_pictures_with_the_same_names_and_other_content_are_another_run(
+    dropexp: Dropexp, tmp_path: Path, regulariser: str
+) -> None:
+    for name, shade in (("cat", 10), ("dog", 200)):
+        (tmp_path / "pictures" / "train" / name).mkdir(parents=True)
+        for number in range(8):
+            picture = Image.new("RGB", (9, 9), (shade + number, 0, 0))
+            picture.save(tmp_path / "pictures" / "train" / name / f"{number}.bmp")
+    request = ["data=image_folder", "data.root=pictures", "data.image_size=8"]
+    command = ["train", *request, f"regulariser={regulariser}", "train.epochs=1", "threads=1"]
+    assert dropexp(*command).returncode == 0
+    Image.new("RGB", (9, 9), (77, 0, 0)).save(tmp_path / "pictures/train/cat/3.bmp")
+    assert dropexp(*command).returncode == 0
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
 def test_none_with_p_says_that_p_has_no_effect(dropexp: Dropexp, tmp_path: Path) -> None:
     done = dropexp("train", "p=0.3", *QUICK)
     assert "p has no effect" in done.stdout
@@ -168,6 +211,7 @@ MISTAKES = [
     (["data=image_folder", "data.root=corrupt"], ["broken.png"]),
     (["runs_dir=a_file"], ["runs_dir=a_file", "file"]),
     (["device=cuda:7"], ["device=cuda:7", "cpu"]),
+    (["model=resnet", "data.val_size=0"], ["data.val_size=0"]),
     (["device=tpu"], ["device=tpu", "cpu"]),
 ]
 

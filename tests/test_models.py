@@ -54,8 +54,8 @@ def test_parameter_counts_are_the_published_ones(
 @settings(max_examples=10, deadline=None)
 @given(
     channels=st.integers(1, 4),
-    height=st.integers(4, 20),
-    width=st.integers(4, 20),
+    height=st.integers(5, 20),
+    width=st.integers(5, 20),
     classes=st.integers(2, 12),
 )
 def test_every_model_takes_any_image_shape_and_class_count(

@@ -11,7 +11,7 @@ from dropexp.models.shortcut import PaddedShortcut
 from dropexp.regularisers import Regulariser
 
 STAGES = 3
-_SMALLEST_SIDE = 4  # below it the third stage has single positions only
+_SMALLEST_SIDE = 5  # below it the third stage has single positions, and no batch statistics
 
 
 class BasicBlock(nn.Module):
@@ -44,7 +44,7 @@ class ResNet(nn.Module):
     """A stem convolution, three stages of n basic blocks, mean over positions, a linear head.
 
     Args:
-        image_shape: (C, H, W), at least 4 × 4 positions.
+        image_shape: (C, H, W), at least 5 × 5 positions.
         num_classes: number of logits.
         regulariser: fills one activation site, two weight sites and one branch site per block;
             the stem and the head are left plain, as in Huang et al. 2016.
@@ -53,7 +53,7 @@ class ResNet(nn.Module):
         shortcut: always true; a residual network has shortcuts.
 
     Raises:
-        ConfigError: the images have fewer than 4 × 4 positions.
+        ConfigError: the images have fewer than 5 × 5 positions.
     """
 
     def __init__(

@@ -77,6 +77,16 @@ class Noise(ABC):
     def p(self, p: float) -> None:
         self._p = drop_probability(p)
 
+    @property
+    def draws_once_per_batch(self) -> bool:
+        """Whether a single draw decides about the whole batch."""
+        return False
+
+    @property
+    def is_plain_in_eval(self) -> bool:
+        """Whether evaluation is that of the plain model; a published form may be another."""
+        return True
+
     @abstractmethod
     def unit_ratios(self, x: Tensor) -> Tensor:
         """Run this module's own forward pass on a probe and say what became of each unit.

@@ -67,9 +67,15 @@ class Windows:
             )
         return (height - reach_h) // sh + 1, (width - reach_w) // sw + 1
 
-    def seen(self, padded: Tensor, rows: int, cols: int) -> Tensor:
-        """A view of what the kernel sees: (n, H, W, C), padded → (n, R, S, kernel h, w, C)."""
-        n, _, _, channels = padded.shape
+    def seen(self, x: Tensor) -> Tensor:
+        """What the kernel sees at each output position: (N, H, W, C) → (N, R, S, kernel h, w, C).
+
+        A view into a padded copy, in which an element is seen from several positions.
+        """
+        n, height, width, channels = x.shape
+        rows, cols = self.output_size(height, width)
+        padded = x.new_zeros(n, *self.padded_size(height, width), channels)
+        self.inner(padded).copy_(x)
         s0, s1, s2, s3 = padded.stride()
         (sh, sw), (dh, dw) = self.stride, self.dilation
         return padded.as_strided(
@@ -127,28 +133,23 @@ class _Buffers:
         rows, cols = windows.output_size(height, width)
         self.mask = make(n, *layer.weights)
         self.weight = make(n, *layer.weights)
-        columns = make(n, rows, cols, *windows.kernel, channels)
-        self.columns = columns.view(n, rows * cols, layer.weights[1])
-        padded = make(n, *windows.padded_size(height, width), channels).zero_()
-        self._image = windows.inner(padded)
-        self._columns_and_seen = columns, windows.seen(padded, rows, cols)
-        self._grad_padded = make(padded.shape)
-        self._grad_image = windows.inner(self._grad_padded)
-        self._shifts = windows.shifts(self._grad_padded, columns)
+        self._seen = make(n, rows, cols, *windows.kernel, channels)
+        self.columns = self._seen.view(n, rows * cols, layer.weights[1])
+        self._padded = make(n, *windows.padded_size(height, width), channels)
+        self._image = windows.inner(self._padded)
+        self._shifts = windows.shifts(self._padded, self._seen)
 
-    def columns_of(self, image: Tensor) -> Tensor:
-        """What the kernel sees at each output position: (n, H, W, C) → (n, L, K)."""
-        self._image.copy_(image)
-        columns, seen = self._columns_and_seen
-        columns.copy_(seen)
+    def columns_of(self, seen: Tensor) -> Tensor:
+        """What the kernel sees, copied into ``columns``: (n, R, S, kernel h, w, C) → (n, L, K)."""
+        self._seen.copy_(seen)
         return self.columns
 
     def image_of_columns(self) -> Tensor:
-        """The transpose of ``columns_of``, of what is in ``columns``."""
-        self._grad_padded.zero_()
+        """What is in ``columns``, added up where it was seen: (n, L, K) → (n, H, W, C)."""
+        self._padded.zero_()
         for looked_at, seen in self._shifts:
             looked_at.add_(seen)
-        return self._grad_image
+        return self._image
 
 
 class _Kept(threading.local):
@@ -198,9 +199,9 @@ class _MaskedConvolution(Function):
         ctx.scale, ctx.layer = scale, layer
         scaled = weight * scale
         out = x.new_empty(len(x), len(weight), *windows.output_size(height, width))
-        for buffers, image, kept, result in _chunks(layer, x, keep, out.flatten(2)):
+        for buffers, seen, kept, result in _chunks(layer, windows.seen(x), keep, out.flatten(2)):
             buffers.weight.copy_(kept).mul_(scaled)
-            torch.bmm(buffers.weight, buffers.columns_of(image).mT, out=result)
+            torch.bmm(buffers.weight, buffers.columns_of(seen).mT, out=result)
         return out
 
     @staticmethod
@@ -216,16 +217,15 @@ class _MaskedConvolution(Function):
         # for each place in a chunk, which saves a call for each example.
         dtype = torch.promote_types(weight.dtype, torch.float32)
         totals = weight.new_zeros(min(layer.chunk, len(x)), *weight.shape, dtype=dtype)
-        for buffers, image, kept, grad, grad_image in _chunks(
-            layer, x, keep, grad_out.flatten(2), grad_x
+        for buffers, seen, kept, grad, grad_image in _chunks(
+            layer, layer.windows.seen(x), keep, grad_out.flatten(2), grad_x
         ):
             buffers.mask.copy_(kept)
             if wants_weight:
-                torch.bmm(grad, buffers.columns_of(image), out=buffers.weight)
+                torch.bmm(grad, buffers.columns_of(seen), out=buffers.weight)
                 totals[: len(grad)].addcmul_(buffers.weight.to(dtype), buffers.mask.to(dtype))
             if wants_x:
-                torch.mul(buffers.mask, scaled, out=buffers.weight)
-                torch.bmm(grad.mT, buffers.weight, out=buffers.columns)
+                torch.bmm(grad.mT, buffers.mask.mul_(scaled), out=buffers.columns)
                 grad_image.copy_(buffers.image_of_columns())
         grad_weight = totals.sum(0).mul_(ctx.scale).to(weight.dtype)
         return grad_x if wants_x else None, grad_weight if wants_weight else None, None, None, None

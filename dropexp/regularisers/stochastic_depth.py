@@ -55,6 +55,16 @@ class StochasticDepth(Gate, Noise):
         self.mode: Mode = mode
         self.scaling: Scaling = scaling
 
+    @property
+    def draws_once_per_batch(self) -> bool:
+        """See Noise."""
+        return self.mode == "batch"
+
+    @property
+    def is_plain_in_eval(self) -> bool:
+        """See Noise."""
+        return self.scaling == "train"
+
     def forward(self, branch: Branch, x: Tensor) -> Tensor:
         """The branch's contribution.
 

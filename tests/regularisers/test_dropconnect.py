@@ -13,7 +13,7 @@ from dropexp.regularisers import (
     DropConnectRegulariser,
     Noise,
 )
-from dropexp.regularisers.dropconnect import Inference, Mask
+from dropexp.regularisers.dropconnect_layer import Inference, Mask
 from dropexp.regularisers.masks import draw_keep
 
 GEOMETRIES: list[dict[str, Any]] = [
