@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -157,7 +158,7 @@ class ScaledInEvaluationInstead(Dropout2d):
 @pytest.mark.parametrize("p", [0.05, 0.15, 0.5])
 def test_a_site_whose_output_is_thrown_away_is_caught(p: float) -> None:
     config, splits, state, _ = parts_of("regulariser=dropout2d", f"p={p}")
-    model = state.model
+    model: Any = state.model
 
     class Careless(nn.Module):
         def __init__(self) -> None:
@@ -170,7 +171,8 @@ def test_a_site_whose_output_is_thrown_away_is_caught(p: float) -> None:
             self.dropout1(self.conv1(x))
             x = F.relu(self.conv1(x))
             x = F.relu(self.dropout2(self.conv2(x)))
-            return self.head(x.flatten(1))  # type: ignore[no-any-return]
+            logits: Tensor = self.head(x.flatten(1))
+            return logits
 
     plain = model_of(config, splits, plain=True)
     images = splits.normalise(splits.train.images[:64])

@@ -326,7 +326,7 @@ def test_messages_are_not_read_as_markup() -> None:
     console.note(text)
     console.warning(text)
     console.audit(text)
-    assert out.getvalue() == f"{text}\nwarning: {text}\n  {text}\n"
+    assert out.getvalue() == f"{text}\nwarning: {text}\n  audit  {text}\n"
 
 
 def test_error_goes_to_stderr_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
