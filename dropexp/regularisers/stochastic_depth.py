@@ -86,10 +86,10 @@ class StochasticDepth(Gate, Noise):
         kept = x.new_empty(draws).bernoulli_(1 - self.p).nonzero().squeeze(1)
         if len(kept) == 0:
             return x.new_zeros(())
+        scale = 1 / (1 - self.p) if self.scaling == "train" else 1.0
         if len(kept) == draws:
-            return self._scaled(branch(x))
-        out = self._scaled(branch(_gather(x, kept)))
-        return _scatter(out, kept, len(x))
+            return branch(x) * scale if scale != 1 else branch(x)
+        return _scatter(branch(_gather(x, kept)), kept, len(x), scale)
 
     def extra_repr(self) -> str:
         return f"p={self.p}, mode={self.mode}, scaling={self.scaling}"
@@ -115,9 +115,6 @@ class StochasticDepth(Gate, Noise):
         pairs = [eval_and_train(self, probe) for _ in range(_PROBES_OF_A_BATCH_GATE)]
         ratios = [(trained / evaluated).squeeze(1) for evaluated, trained in pairs]
         return agreed(torch.stack(ratios)).float()
-
-    def _scaled(self, out: Tensor) -> Tensor:
-        return out / (1 - self.p) if self.scaling == "train" else out
 
 
 class StochasticDepthRegulariser(Regulariser):
@@ -171,24 +168,28 @@ class _Gather(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (kept,) = ctx.saved_tensors
-        return _scatter(grad, kept, ctx.rows), None
+        return _scatter(grad, kept, ctx.rows, 1.0), None
 
 
 class _Scatter(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kept: Tensor, rows: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, kept: Tensor, rows: int, scale: float) -> Tensor:
         ctx.save_for_backward(kept)
+        ctx.scale = scale
         # Reading every row from where it is, dropped ones from a row of zeros, takes half the
         # time of clearing the result and writing the kept rows into it.
         with_zeros = torch.cat([x, torch.zeros_like(x[:1])])
+        if scale != 1:
+            with_zeros.mul_(scale)  # in place: a result of its own would cost another pass
         source = torch.full((rows,), len(x), device=x.device)
         source[kept] = torch.arange(len(x), device=x.device)
         return with_zeros.index_select(0, source).contiguous(memory_format=layout(x))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         (kept,) = ctx.saved_tensors
-        return _gather(grad, kept), None, None
+        # Copied by the gathering, so it may be scaled in place.
+        return _gather(grad, kept).mul_(ctx.scale), None, None, None
 
 
 def _gather(x: Tensor, kept: Tensor) -> Tensor:
@@ -197,7 +198,7 @@ def _gather(x: Tensor, kept: Tensor) -> Tensor:
     return out
 
 
-def _scatter(x: Tensor, kept: Tensor, rows: int) -> Tensor:
-    """(n, …), the indices of n distinct rows and N → (N, …), zero elsewhere."""
-    out: Tensor = _Scatter.apply(x, kept, rows)  # type: ignore[no-untyped-call]
+def _scatter(x: Tensor, kept: Tensor, rows: int, scale: float) -> Tensor:
+    """(n, …), the indices of n distinct rows and N → (N, …) times scale, zero elsewhere."""
+    out: Tensor = _Scatter.apply(x, kept, rows, scale)  # type: ignore[no-untyped-call]
     return out
