@@ -1,11 +1,11 @@
 """One run from config to summary: the only place where the parts meet."""
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -129,10 +129,14 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView) -> FinishedRun
     if config.force:
         folder.clear()
     folder.write(CONFIG, to_yaml(config))
-    folder.write_json(ENVIRONMENT, describe(device))
+    before, now = folder.read_environment(), describe(device)
+    folder.write_json(ENVIRONMENT, now)
     view.started(config.run_id, _description(config, splits, state.model, device))
     outcome = _audited(config, splits, state.model, folder, view)
-    state = _resumed(config, splits, device, folder, view) or state
+    resumed = _resumed(config, splits, device, folder, view)
+    if resumed is not None:
+        state = resumed
+        _say_what_has_changed(before, now, view)
     plan = _plan(config, splits)
 
     from dropexp.recorder import Recorder  # TensorBoard's import is not needed to fail early
@@ -252,6 +256,17 @@ def _resumed(
         return None
     view.note(f"going on after epoch {len(state.records)}")
     return state
+
+
+def _say_what_has_changed(before: Mapping[str, Any], now: Mapping[str, Any], view: RunView) -> None:
+    """Resuming is exact on the same machine only: elsewhere sums are rounded otherwise."""
+    changed = [key for key in ("device", "device_name", "threads", "packages") if key in before]
+    changed = [key for key in changed if before[key] != now[key]]
+    if changed:
+        view.warning(
+            f"this run was begun with another {' and '.join(changed)}: its numbers may differ in "
+            f"their last digits from those of a run that was never interrupted"
+        )
 
 
 def _summarised(

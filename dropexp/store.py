@@ -157,6 +157,14 @@ class RunFolder:
             path = self.path / CHECKPOINT
             raise StoreError(f"{path} cannot be read: {error.strerror}; {_AGAIN}.") from None
 
+    def read_environment(self) -> dict[str, Any]:
+        """What the process that wrote to this folder last noted of its machine; may be empty."""
+        try:
+            noted = json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return noted if isinstance(noted, dict) else {}
+
     # --- writing --------------------------------------------------------------------------
 
     def clear(self) -> None:

@@ -124,6 +124,12 @@ def test_a_killed_process_costs_the_current_epoch_or_half_a_second(tmp_path: Pat
     assert sum(seconds[went_on_after:][:-2]) <= 0.5
 
 
+def test_going_on_with_other_threads_is_said(tmp_path: Path) -> None:
+    kill_after_a_checkpoint(tmp_path)
+    output, _ = start(tmp_path, "threads=2").communicate(timeout=120)
+    assert "this run was begun with another threads" in output
+
+
 @pytest.mark.parametrize("damage", ["truncated", "garbage"])
 def test_a_damaged_checkpoint_means_a_clean_start(
     tmp_path: Path, undisturbed: tuple[list[dict[str, str]], str], damage: str
