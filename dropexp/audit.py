@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from dropexp.errors import AuditError
 from dropexp.evaluation import autocast, mode
 from dropexp.regularisers import Noise, noise_modules
+from dropexp.statistics import bernstein_bound, binomial_tail_bound
 
 FALSE_ALARM = 1e-6
 _MOST_PASSES = 64
@@ -187,7 +188,7 @@ def _drop_rate(sites: Mapping[str, float], ratios: Mapping[str, Tensor]) -> Chec
             unlikeliest, where = 0.0, f"{name}, which the forward pass does not reach"
             continue
         dropped, units = int((ratios[name] == 0).sum()), ratios[name].numel()
-        probability = _binomial_tail_bound(dropped, units, p)
+        probability = binomial_tail_bound(dropped, units, p)
         if probability <= unlikeliest:
             unlikeliest = probability
             where = f"{name}: {dropped} of {units} units dropped at p={p:.4g}"
@@ -201,27 +202,12 @@ def _drop_rate(sites: Mapping[str, float], ratios: Mapping[str, Tensor]) -> Chec
     )
 
 
-def _binomial_tail_bound(dropped: int, units: int, p: float) -> float:
-    """An upper bound on the probability of a count at least this far from units · p.
-
-    Chernoff: 2 exp(−n KL(k/n ‖ p)), both tails.
-    """
-    rate = dropped / units
-    if p in (0.0, 1.0):
-        return float(rate == p)
-    divergence = 0.0
-    for observed, expected in ((rate, p), (1 - rate, 1 - p)):
-        if observed > 0:
-            divergence += observed * math.log(observed / expected)
-    return min(1.0, 2 * math.exp(-units * divergence))
-
-
 def _expectation(sites: Mapping[str, float], ratios: Mapping[str, Tensor]) -> Check:
     """Training's mean over units is evaluation's: worst deviation in units of its bound."""
     worst, where = 0.0, "no site"
     for name, ratio in ratios.items():
         deviation = abs(float(ratio.cpu().double().mean()) - 1)
-        bound = _bernstein_bound(sites[name], ratio.numel(), FALSE_ALARM / len(ratios))
+        bound = bernstein_bound(sites[name], ratio.numel(), FALSE_ALARM / len(ratios))
         if deviation / bound >= worst:
             worst = deviation / bound
             where = f"{name}: off by {deviation:.2g}, bound {bound:.2g}"
@@ -231,20 +217,6 @@ def _expectation(sites: Mapping[str, float], ratios: Mapping[str, Tensor]) -> Ch
         value=worst,
         bound=1.0,
         meaning=f"mean output in training ÷ in evaluation is 1 ({where})",
-    )
-
-
-def _bernstein_bound(p: float, units: int, false_alarm: float) -> float:
-    """Deviation of the mean of n independent m/(1−p), m ~ Bernoulli(1−p), from 1.
-
-    Bernstein's inequality, solved for the deviation; and room for rounding in float32.
-    """
-    variance, largest = p / (1 - p), max(1.0, p / (1 - p))
-    log_term = math.log(2 / false_alarm) / units
-    return (
-        largest * log_term / 3
-        + math.sqrt((largest * log_term / 3) ** 2 + 2 * variance * log_term) * (p > 0)
-        + 1e-5
     )
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from dropexp.config import (
+from dropexp.config_sections import (
     ConstantSchedule,
     CosineSchedule,
     OneCycleSchedule,

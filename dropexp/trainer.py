@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from dropexp.config import EarlyStoppingConfig, TrainConfig
+from dropexp.config_sections import EarlyStoppingConfig, TrainConfig
 from dropexp.data import Splits, augment
 from dropexp.evaluation import autocast, evaluate, mode
 from dropexp.optim import LearningRate, set_learning_rate, take_step

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dropexp import data
-from dropexp.audit import AuditReport, _bernstein_bound, _binomial_tail_bound, audit
+from dropexp.audit import AuditReport, audit
 from dropexp.compose import compose_run
 from dropexp.config import RunConfig
 from dropexp.errors import AuditError
 from dropexp.randomness import global_stream
 from dropexp.regularisers import Dropout2d
+from dropexp.statistics import bernstein_bound, binomial_tail_bound
 from tests.laboratory import config_of, model_of, parts_of
 
 SOUND = [
@@ -257,7 +258,7 @@ def test_the_binomial_bound_is_above_the_exact_two_sided_tail(units: int, p: flo
     pmf = [math.comb(units, k) * p**k * (1 - p) ** (units - k) for k in range(units + 1)]
     for dropped in range(units + 1):
         lower, upper = sum(pmf[: dropped + 1]), sum(pmf[dropped:])
-        assert min(1.0, 2 * min(lower, upper)) <= _binomial_tail_bound(dropped, units, p) + 1e-9
+        assert min(1.0, 2 * min(lower, upper)) <= binomial_tail_bound(dropped, units, p) + 1e-9
 
 
 @pytest.mark.parametrize("p", [0.01, 0.3, 0.5, 0.9])
@@ -266,4 +267,4 @@ def test_the_expectations_bound_holds_as_often_as_it_says(p: float, units: int) 
     generator = torch.Generator().manual_seed(0)
     kept = torch.bernoulli(torch.full((2000, units), 1 - p), generator=generator)
     deviations = ((kept / (1 - p)).mean(dim=1) - 1).abs()
-    assert float((deviations > _bernstein_bound(p, units, 0.05)).float().mean()) <= 0.05
+    assert float((deviations > bernstein_bound(p, units, 0.05)).float().mean()) <= 0.05

@@ -11,11 +11,31 @@ PACKAGE = ROOT / "dropexp"
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset(
-        {"__init__", "errors", "randomness", "records", "conf_files", "config", "config_messages"}
+        {
+            "__init__",
+            "errors",
+            "randomness",
+            "records",
+            "conf_files",
+            "config",
+            "config_messages",
+            "config_sections",
+        }
     ),
-    frozenset({"data", "models", "regularisers", "optim"}),
+    frozenset({"statistics", "data", "models", "regularisers", "optim"}),
     frozenset({"evaluation", "trainer", "checkpoint", "audit", "store", "environment"}),
-    frozenset({"compose", "tensorboard", "recorder", "run", "chart", "compare"}),
+    frozenset(
+        {
+            "compose",
+            "tensorboard",
+            "tensorboard_values",
+            "tables",
+            "recorder",
+            "run",
+            "chart",
+            "compare",
+        }
+    ),
     frozenset({"console", "cli", "__main__"}),
 )
 TORCH_FREE = (

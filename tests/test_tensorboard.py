@@ -39,7 +39,8 @@ from dropexp.records import (
     SelectedEpoch,
     best_epoch,
 )
-from dropexp.tensorboard import SCALAR_TAGS, EventLog, hyperparameters, image_grid
+from dropexp.tensorboard import EventLog
+from dropexp.tensorboard_values import SCALAR_TAGS, hyperparameters, image_grid
 
 CONFIG = compose_run(["regulariser=dropout2d", "p=0.3"])
 

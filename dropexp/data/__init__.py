@@ -8,7 +8,7 @@ and the embedded digits none but torch.
 from importlib import import_module
 from typing import TYPE_CHECKING, assert_never
 
-from dropexp.config import DataConfig, DigitsConfig, DownloadableConfig, ImageFolderConfig
+from dropexp.config_sections import DataConfig, DigitsConfig, DownloadableConfig, ImageFolderConfig
 from dropexp.data.picture_files import fingerprint
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 Shapes: N examples, C channels, H × W positions.
 """
 
+from abc import abstractmethod
 from typing import ClassVar
 
 import torch
@@ -31,9 +32,9 @@ class _ActivationNoise(nn.Module, Noise):
         evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
         return agreed(self._by_unit(trained / evaluated)).float()
 
+    @abstractmethod
     def _by_unit(self, output: Tensor) -> Tensor:
         """The elements of the output as (units, elements of a unit)."""
-        raise NotImplementedError
 
 
 class Dropout2d(_ActivationNoise):

@@ -4,6 +4,7 @@ See dropconnect.py for the method. Shapes: N examples, C channels in and O out.
 """
 
 import math
+from abc import abstractmethod
 from typing import Literal, Self
 
 import torch
@@ -63,12 +64,13 @@ class DropConnectLayer(Noise):
         """See Noise."""
         return self.inference == "mean"
 
+    @abstractmethod
     def _plain(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        raise NotImplementedError
+        """The layer without noise, with these parameters."""
 
+    @abstractmethod
     def _per_example(self, x: Tensor, weight: Tensor, keep: Tensor) -> Tensor:
         """The layer with weights ``weight · keep[n] / (1 − p)`` for example n, and no bias."""
-        raise NotImplementedError
 
     def _noisy(self, x: Tensor) -> Tensor:
         """((M ⊙ W) x + m ⊙ b) / (1 − p), equation 5's a(Mv; W) without the non-linearity."""
@@ -88,9 +90,9 @@ class DropConnectLayer(Noise):
         keep = draw_keep(tuple(parameter.shape), self.p, parameter.device)
         return keep.to(parameter.dtype).mul_(scale)
 
+    @abstractmethod
     def _on_outputs(self, values: Tensor, out: Tensor) -> Tensor:
         """(N, O) → broadcastable to the output."""
-        raise NotImplementedError
 
     def _evaluated(self, x: Tensor) -> Tensor:
         if self.inference == "mean" or self.nonlinearity is None:
@@ -113,9 +115,9 @@ class DropConnectLayer(Noise):
             squares = self._plain(x.to(wide).square(), self.weight.to(wide).square(), bias)
         return mean, squares * (self.p / (1 - self.p))
 
+    @abstractmethod
     def _weight_probe(self, x: Tensor) -> Tensor:
         """One-hot examples in which every output element is one weight, or zero."""
-        raise NotImplementedError
 
     def unit_ratios(self, x: Tensor) -> Tensor:
         """See Noise. The probes are one-hot examples, each of which shows single weights.
@@ -152,9 +154,9 @@ class DropConnectLayer(Noise):
         ratios = ratios.masked_fill(ratios.abs() < _NEGLIGIBLE, 0)
         return ratios.masked_fill(negligible, torch.inf)
 
+    @abstractmethod
     def _by_bias(self, out: Tensor) -> Tensor:
         """The output as (units, elements that share a bias)."""
-        raise NotImplementedError
 
 
 def _expected_relu(mean: Tensor, variance: Tensor) -> Tensor:

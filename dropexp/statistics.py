@@ -1,0 +1,32 @@
+"""Statistics as pure functions: bounds that hold at every sample size."""
+
+import math
+
+
+def binomial_tail_bound(dropped: int, units: int, p: float) -> float:
+    """An upper bound on the probability of a count at least this far from units · p.
+
+    Chernoff: 2 exp(−n KL(k/n ‖ p)), both tails.
+    """
+    rate = dropped / units
+    if p in (0.0, 1.0):
+        return float(rate == p)
+    divergence = 0.0
+    for observed, expected in ((rate, p), (1 - rate, 1 - p)):
+        if observed > 0:
+            divergence += observed * math.log(observed / expected)
+    return min(1.0, 2 * math.exp(-units * divergence))
+
+
+def bernstein_bound(p: float, units: int, false_alarm: float) -> float:
+    """Deviation of the mean of n independent m/(1−p), m ~ Bernoulli(1−p), from 1.
+
+    Bernstein's inequality, solved for the deviation; and room for rounding in float32.
+    """
+    variance, largest = p / (1 - p), max(1.0, p / (1 - p))
+    log_term = math.log(2 / false_alarm) / units
+    return (
+        largest * log_term / 3
+        + math.sqrt((largest * log_term / 3) ** 2 + 2 * variance * log_term) * (p > 0)
+        + 1e-5
+    )
