@@ -1,5 +1,6 @@
 """Where the YAML files are, and which choices each config group has. Imports nothing heavy."""
 
+from functools import cache
 from pathlib import Path
 
 
@@ -11,7 +12,20 @@ def conf_dir() -> Path:
 
 
 def groups() -> dict[str, list[str]]:
-    """The config groups and their choices, e.g. ``{"data": ["cifar10", …], …}``."""
+    """The groups that make up a run and their choices, e.g. ``{"data": ["cifar10", …], …}``."""
+    return {name: choices for name, choices in _all_groups().items() if name not in _OF_A_SWEEP}
+
+
+def studies() -> list[str]:
+    """The ready sweeps."""
+    return _all_groups()["study"]
+
+
+_OF_A_SWEEP = ("study", "hydra/launcher")
+
+
+@cache
+def _all_groups() -> dict[str, list[str]]:
     root = conf_dir()
     found: dict[str, list[str]] = {}
     for file in sorted(root.rglob("*.yaml")):

@@ -9,10 +9,12 @@ added later leaves the ids of existing runs as they are.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     Field,
     PositiveInt,
     ValidationError,
@@ -31,11 +33,18 @@ from dropexp.config_sections import (
     TrainConfig,
 )
 from dropexp.errors import ConfigError
-
-SCIENTIFIC = ("data", "model", "regulariser", "optimiser", "train", "precision", "seed")
-"""The top-level keys that make a run what it is; all others say where and how it is run."""
+from dropexp.settings import SCIENTIFIC
 
 _NOT_IN_IDENTITY = {"data": {"root", "download"}}
+
+
+def _file_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ValueError("it may hold letters, digits, '_', '-' and '.', as it names a file too")
+    return name
+
+
+StudyName = Annotated[str, AfterValidator(_file_name)]
 
 
 class TensorBoardConfig(Section):
@@ -71,7 +80,7 @@ class RunConfig(Section):
     threads: PositiveInt | None = Field(default=None, description="of torch; null: its choice")
     deterministic: bool | None = Field(default=None, description="null: on a CPU only")
     runs_dir: str = Field(default="runs", min_length=1)
-    study: str | None = None
+    study: StudyName | None = None
     audit: Literal["strict", "warn", "off"] = "strict"
     force: bool = False
     keep_checkpoint: bool = False

@@ -6,10 +6,13 @@ DropexpError
 │   │   └── SitesError     the regulariser finds nothing to act on in this model
 │   ├── DataError          a data set is missing, damaged or too small for the request
 │   ├── DeviceError        the device asked for is not there
-│   └── RunsDirError       runs_dir cannot hold run folders
+│   ├── RunsDirError       runs_dir cannot hold run folders
+│   ├── NoSuchRunError     no run, or more than one, is meant by an id
+│   └── FilterError        a filter or a sorting key that is not one
 └── RunError               exit code 1: a run was started and failed
     ├── AuditError         the regulariser does not do what it claims
-    └── StoreError         a run folder cannot be written or read back
+    ├── StoreError         a run folder cannot be written or read back
+    └── BusyError          another process is training the run
 
 Each message is one or two plain sentences: the field, its value, what is allowed.
 A divergence is not an exception but a status in the run's summary.
@@ -20,10 +23,13 @@ from difflib import get_close_matches
 
 __all__ = [
     "AuditError",
+    "BusyError",
     "ConfigError",
     "DataError",
     "DeviceError",
     "DropexpError",
+    "FilterError",
+    "NoSuchRunError",
     "RunError",
     "RunsDirError",
     "SitesError",
@@ -65,6 +71,14 @@ class RunsDirError(UserError):
     """runs_dir cannot hold run folders."""
 
 
+class NoSuchRunError(UserError):
+    """No run, or more than one, is meant by an id."""
+
+
+class FilterError(UserError):
+    """A filter or a sorting key that is not one."""
+
+
 class RunError(DropexpError):
     """A run was started and failed."""
 
@@ -75,6 +89,10 @@ class AuditError(RunError):
 
 class StoreError(RunError):
     """A run folder cannot be written or read back."""
+
+
+class BusyError(RunError):
+    """Another process is training the run."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
-SUMMARY_FORMAT = 1
-"""The version of summary.json's layout."""
+SUMMARY_FORMAT = 2
+"""The version of summary.json's layout. 1 lacks test_ece, noisy_label_acc, rise and area."""
+
+_READABLE_FORMATS = (1, 2)
 
 
 class RunStatus(StrEnum):
@@ -105,10 +107,20 @@ class SelectedEpoch:
     test_acc: float
     loss_gap: float  # val_loss − train_loss
     acc_gap: float  # train_acc − val_acc
+    test_ece: float | None = None  # expected calibration error; None where it was not measured
+    noisy_label_acc: float | None = None
+    """The fraction of the wrong training labels that are given back; None without label noise."""
 
     @classmethod
-    def of(cls, record: EpochRecord, test_loss: float, test_acc: float) -> Self:
-        """An epoch's record together with the test set's numbers."""
+    def of(
+        cls,
+        record: EpochRecord,
+        test_loss: float,
+        test_acc: float,
+        test_ece: float | None = None,
+        noisy_label_acc: float | None = None,
+    ) -> Self:
+        """An epoch's record together with the numbers of the test set and of the wrong labels."""
         return cls(
             epoch=record.epoch,
             train_loss=record.train_loss,
@@ -119,6 +131,8 @@ class SelectedEpoch:
             test_acc=test_acc,
             loss_gap=record.loss_gap,
             acc_gap=record.acc_gap,
+            test_ece=test_ece,
+            noisy_label_acc=noisy_label_acc,
         )
 
 
@@ -144,6 +158,8 @@ class RunSummary:
     last: SelectedEpoch
     config_hash: str  # SHA-256 of the scientific part of the config
     results_version: int
+    rise: float | None = None  # of the validation loss after its best epoch, nats; None if unknown
+    area: float | None = None  # between the validation and the training curve, nat·epochs
     format: int = SUMMARY_FORMAT
 
     def to_json(self) -> dict[str, Any]:
@@ -158,9 +174,9 @@ class RunSummary:
         Raises:
             KeyError, TypeError, ValueError: not a summary of this format.
         """
-        if plain["format"] != SUMMARY_FORMAT:
+        if plain["format"] not in _READABLE_FORMATS:
             raise ValueError(
-                f"its format is {plain['format']}, this dropexp reads {SUMMARY_FORMAT}"
+                f"its format is {plain['format']}, this dropexp reads up to {SUMMARY_FORMAT}"
             )
         values = dict(plain)
         values["status"] = RunStatus(values["status"])
@@ -169,6 +185,9 @@ class RunSummary:
         if values["best"] is not None:
             values["best"] = SelectedEpoch(**_non_finite_restored(values["best"]))
         return cls(**values)
+
+
+_MAY_BE_ABSENT = ("test_ece", "noisy_label_acc")
 
 
 def best_epoch(records: Iterable[EpochRecord]) -> EpochRecord | None:
@@ -186,4 +205,9 @@ def _without_non_finite(value: Any) -> Any:
 
 
 def _non_finite_restored(block: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: math.nan if value is None else value for key, value in block.items()}
+    if None not in block.values():
+        return dict(block)
+    return {
+        key: math.nan if value is None and key not in _MAY_BE_ABSENT else value
+        for key, value in block.items()
+    }

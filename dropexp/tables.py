@@ -1,10 +1,9 @@
-"""Records, summaries and comparisons as lines of text."""
+"""Records and summaries as lines of text."""
 
 from collections.abc import Sequence
 
 from rich.text import Text
 
-from dropexp.compare import Row
 from dropexp.records import EpochRecord, RunSummary, SelectedEpoch
 
 _HEADINGS = (
@@ -45,34 +44,34 @@ def _cells(selected: SelectedEpoch) -> list[str]:
     losses = (selected.train_loss, selected.val_loss, selected.test_loss)
     accuracies = (selected.train_acc, selected.val_acc, selected.test_acc)
     gaps = (selected.loss_gap, selected.acc_gap)
-    numbers = [_number(value) for value in (*losses, *accuracies)]
-    return [str(selected.epoch), *numbers, *(_number(gap, "+") for gap in gaps)]
+    numbers = [number(value) for value in (*losses, *accuracies)]
+    return [str(selected.epoch), *numbers, *(number(gap, "+") for gap in gaps)]
 
 
-def _number(value: float, sign: str = "") -> str:
-    """Three decimals, or three digits where that would be a long row of them."""
+def number(value: float, sign: str = "") -> str:
+    """A loss or an accuracy: three decimals, or three digits where that would be too long."""
     return f"{value:{sign}.3g}" if abs(value) >= 1000 else f"{value:{sign}.3f}"
 
 
 def plain_epoch(record: EpochRecord, epochs: int) -> str:
     return (
         f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}"
-        f"  train_loss {_number(record.train_loss)}  val_loss {_number(record.val_loss)}"
-        f"  loss_gap {_number(record.loss_gap, '+')}  val_acc {_number(record.val_acc)}"
+        f"  train_loss {number(record.train_loss)}  val_loss {number(record.val_loss)}"
+        f"  loss_gap {number(record.loss_gap, '+')}  val_acc {number(record.val_acc)}"
     )
 
 
 def live_epoch(record: EpochRecord, width: int) -> Text:
     """The line under the progress bar, at most ``width`` columns."""
     parts = (
-        ("train loss", _number(record.train_loss)),
-        ("val loss", _number(record.val_loss)),
-        ("loss gap", _number(record.loss_gap, "+")),
-        ("val acc", _number(record.val_acc)),
+        ("train loss", number(record.train_loss)),
+        ("val loss", number(record.val_loss)),
+        ("loss gap", number(record.loss_gap, "+")),
+        ("val acc", number(record.val_acc)),
     )
     line = Text(no_wrap=True, overflow="crop")
-    for index, (name, number) in enumerate(parts):
-        line.append("   " if index else "").append(f"{name} ", style="dim").append(number)
+    for index, (name, value) in enumerate(parts):
+        line.append("   " if index else "").append(f"{name} ", style="dim").append(value)
     line.truncate(width)
     return line
 
@@ -102,46 +101,3 @@ def divergence(records: Sequence[EpochRecord]) -> str:
     epoch = next((record.epoch for record in records if not record.is_finite), None)
     where = "Diverged" if epoch is None else f"Diverged at epoch {epoch}"
     return f"{where}: a loss is no longer a finite number, so training was stopped there."
-
-
-def _comparison_cells(row: Row) -> list[str]:
-    numbers = [_number(row.test_loss), _number(row.test_acc)]
-    gaps = [_number(row.loss_gap, "+"), _number(row.acc_gap, "+")]
-    paired = ["", ""]
-    if row.difference is not None:
-        paired = [_number(row.difference, "+"), f"{row.better} of {row.pairs}"]
-    return [row.setting, str(row.seeds), *numbers, *gaps, *paired]
-
-
-def _columns(cells: Sequence[str], widths: Sequence[int]) -> str:
-    name, *rest = cells
-    return "  ".join([f"{name:<{widths[0]}}", _aligned(rest, widths[1:], gap="  ")]).rstrip()
-
-
-def comparison(rows: Sequence[Row], left_out: Sequence[str]) -> list[Text]:
-    """One line a setting, then what the numbers are and what was left out."""
-    headings = (
-        ("", "", "test", "test", "loss", "acc", "test loss", "better"),
-        ("setting", "seeds", "loss", "acc", "gap", "gap", "vs none", "in"),
-    )
-    cells = [_comparison_cells(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*headings, *cells, strict=True)]
-    lines = [Text(_columns(line, widths), style="bold") for line in headings]
-    lines += [Text(_columns(line, widths)) for line in cells]
-    lines += [
-        Text(),
-        Text("means over seeds, each run at its epoch of the lowest validation loss", "dim"),
-        Text("vs none: test loss - that of none, same seed, all else equal; < 0 is better", "dim"),
-    ]
-    lines += [
-        Text(f"{row.setting}: {row.diverged} of {row.seeds} runs diverged", "red")
-        for row in rows
-        if row.diverged
-    ]
-    lines += [
-        Text(f"{row.setting}: {row.unproven} of {row.seeds} runs without a passed audit", "red")
-        for row in rows
-        if row.unproven
-    ]
-    lines += [Text(f"left out: {reason}", "yellow") for reason in left_out]
-    return lines

@@ -59,12 +59,12 @@ class EventLog:
             config: of the run.
             records: the epochs that were done before, which are written again.
         """
-        self._file: _RecordFile | None = None
+        self._file: RecordFile | None = None
         self._last_step = 0
         now = time.time()
         start = now - sum(record.seconds for record in records)
         try:
-            self._file = _RecordFile(_fresh_path(folder, now))
+            self._file = RecordFile(fresh_path(folder, now))
         except OSError as error:
             self._give_up(error)
             return
@@ -104,8 +104,8 @@ class EventLog:
         values = [session_end(summary)]
         for name, selected in (("best", summary.best), ("last", summary.last)):
             if selected is not None:
-                fields = asdict(selected)
-                values += scalar_values({f"{name}/{field}": fields[field] for field in fields})
+                measured = {k: v for k, v in asdict(selected).items() if v is not None}
+                values += scalar_values({f"{name}/{k}": v for k, v in measured.items()})
         self._write_values(self._last_step, values)
         self.close()
 
@@ -153,7 +153,7 @@ class EventLog:
 # --- the file -----------------------------------------------------------------------------
 
 
-def _fresh_path(folder: Path, now: float) -> Path:
+def fresh_path(folder: Path, now: float) -> Path:
     """The name of a new event file in the folder, from which all others are removed."""
     for stale in folder.glob("events.out.tfevents.*"):
         stale.unlink(missing_ok=True)
@@ -163,7 +163,7 @@ def _fresh_path(folder: Path, now: float) -> Path:
     return folder / f"{name}.{time.monotonic_ns()}"
 
 
-class _RecordFile:
+class RecordFile:
     """A file of TensorBoard's records that knows how long it has not been flushed."""
 
     def __init__(self, path: Path) -> None:

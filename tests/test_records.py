@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -94,3 +95,18 @@ def test_a_summary_of_another_format_is_refused() -> None:
     plain = summary(None, record(1, 1.0)).to_json()
     with pytest.raises(ValueError, match="format"):
         RunSummary.from_json({**plain, "format": 99})
+
+
+def test_a_summary_of_the_first_format_has_no_calibration_and_is_read() -> None:
+    plain = summary(record(1, 1.0), record(2, 2.0)).to_json()
+    for block in (plain["best"], plain["last"]):
+        del block["test_ece"], block["noisy_label_acc"]
+    read = RunSummary.from_json({**plain, "format": 1})
+    assert read.best is not None
+    assert (read.best.test_ece, read.best.noisy_label_acc) == (None, None)
+
+
+def test_calibration_and_memorisation_survive_json() -> None:
+    measured = SelectedEpoch.of(record(1, 1.0), 0.7, 0.8, 0.05, 0.25)
+    original = replace(summary(None, record(1, 1.0)), best=measured)
+    assert RunSummary.from_json(json.loads(json.dumps(original.to_json()))) == original

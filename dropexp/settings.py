@@ -1,0 +1,105 @@
+"""What a run is, apart from its seed: its fields, and a name by what differs from other runs.
+
+Pure functions on plain values. A *setting* is everything scientific in a config but the seed.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+SCIENTIFIC = ("data", "model", "regulariser", "optimiser", "train", "precision", "seed")
+"""The top-level keys that make a run what it is; all others say where and how it is run."""
+
+Fields = Mapping[str, Any]
+"""A config's scientific part without the seed, flat: ``{"model.width": 64, …}``."""
+
+_SAYS_WHERE = ("data.root", "data.download")
+_ALWAYS_NAMED = ("regulariser.name", "regulariser.p")
+
+
+def flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as one of dotted keys, each with the prefix."""
+    found: dict[str, Any] = {}
+    for name, item in node.items():
+        if isinstance(item, dict):
+            found.update(flat(item, f"{prefix}{name}."))
+        else:
+            found[f"{prefix}{name}"] = item
+    return found
+
+
+def setting_fields(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a config (of config.yaml's shape) that make it a setting.
+
+    Raises:
+        KeyError: a section is missing.
+    """
+    return fields_of_flat(flat({key: config[key] for key in SCIENTIFIC if key != "seed"}))
+
+
+def fields_of_flat(config: Fields) -> dict[str, Any]:
+    """The same of a config that is flat already."""
+    return {key: value for key, value in config.items() if _makes_a_setting(key)}
+
+
+@cache
+def _makes_a_setting(key: str) -> bool:
+    return key.partition(".")[0] in SCIENTIFIC and key not in (*_SAYS_WHERE, "seed")
+
+
+def without_following_data_seeds(runs: Sequence[tuple[int, Fields]]) -> list[Fields]:
+    """The fields of runs (seed, fields), without data.seed where it only follows the run's seed.
+
+    Where it was held for some runs of the same other fields, the run whose seed happens to be
+    the same belongs to the held ones, and all of them keep it.
+    """
+    others = [
+        {key: value for key, value in fields.items() if key != "data.seed"} for _, fields in runs
+    ]
+    keys = [identity(fields) for fields in others]
+    held = {key for key, (seed, fields) in zip(keys, runs, strict=True) if _is_held(seed, fields)}
+    return [
+        fields if key in held else other
+        for key, other, (_, fields) in zip(keys, others, runs, strict=True)
+    ]
+
+
+def identity(fields: Fields) -> str:
+    """Equal for equal fields, whatever their order; fields may be lists, which sets do not take."""
+    return repr(sorted(fields.items()))
+
+
+def rank(value: Any) -> tuple[int, Any]:
+    """To sort by: numbers before texts, as they cannot be compared."""
+    return (0, value) if isinstance(value, int | float) else (1, str(value))
+
+
+def names(settings: Sequence[Fields]) -> list[str]:
+    """Each setting's name: the regulariser, its p, and every field that the settings differ in."""
+    values: dict[str, set[str]] = {}
+    present: dict[str, int] = {}
+    for fields in settings:
+        for key, value in fields.items():
+            values.setdefault(key, set()).add(repr(value))
+            present[key] = present.get(key, 0) + 1
+    # An option that only some regularisers have makes no difference among the others.
+    shown = [
+        key
+        for key, found in values.items()
+        if key not in _ALWAYS_NAMED
+        and (
+            len(found) > 1 or (present[key] < len(settings) and not key.startswith("regulariser."))
+        )
+    ]
+    return [_name(fields, shown) for fields in settings]
+
+
+def _name(fields: Fields, shown: Sequence[str]) -> str:
+    regulariser, p = fields["regulariser.name"], fields["regulariser.p"]
+    words = [regulariser if regulariser == "none" else f"{regulariser} p={p:g}"]
+    words += [f"{key}={fields[key]}" for key in shown if key in fields]
+    return " ".join(words)
+
+
+def _is_held(seed: int, fields: Fields) -> bool:
+    return bool(fields["data.seed"] != seed)

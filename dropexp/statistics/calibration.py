@@ -1,0 +1,87 @@
+"""Whether predicted probabilities mean what they say."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_SUM_TOLERANCE = 1e-2  # probabilities of a softmax in bfloat16 sum to 1 to three digits
+
+
+def expected_calibration_error(
+    probabilities: ArrayLike, labels: ArrayLike, bins: int = 15
+) -> float:
+    """The expected calibration error of Guo et al. 2017, equation 3.
+
+    Predictions are put into bins of equal width by their confidence, the probability of the
+    predicted class; the error is the mean, weighted by size, of |accuracy − mean confidence| over
+    bins. A bin holds its upper edge, not its lower one. The first of equally probable classes is
+    the predicted one. With few examples the estimate is biased upwards.
+
+    Args:
+        probabilities: shape (N, K), floats in [0, 1]; rows sum to 1.
+        labels: shape (N,), integers in [0, K).
+        bins: how many, at least 1.
+
+    Returns:
+        A number in [0, 1]; 0 is calibrated. NaN for N = 0.
+
+    Raises:
+        ValueError: a shape or a value is not as stated.
+    """
+    table, classes = _checked(probabilities, labels)
+    if bins < 1:
+        raise ValueError(f"bins is {bins}, allowed is 1 and more")
+    if len(table) == 0:
+        return math.nan
+    confidence = np.minimum(table.max(axis=1), 1.0)
+    upper_edges = np.arange(1, bins + 1) / bins
+    places = np.searchsorted(upper_edges, confidence, side="left")
+    # |B|/N · |acc(B) − conf(B)| is |sum over B of (correct − confidence)|/N.
+    excess = (table.argmax(axis=1) == classes) - confidence
+    return float(np.abs(np.bincount(places, weights=excess)).sum()) / len(table)
+
+
+def negative_log_likelihood(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """The mean of −log(probability of the label): the cross-entropy.
+
+    Args:
+        probabilities: shape (N, K), floats in [0, 1]; rows sum to 1.
+        labels: shape (N,), integers in [0, K).
+
+    Returns:
+        Nats, at least 0; infinite where a label has probability 0. NaN for N = 0.
+
+    Raises:
+        ValueError: a shape or a value is not as stated.
+    """
+    table, classes = _checked(probabilities, labels)
+    if len(table) == 0:
+        return math.nan
+    of_the_label = np.minimum(table[np.arange(len(table)), classes], 1.0)
+    with np.errstate(divide="ignore"):
+        return float(np.abs(np.log(of_the_label)).mean())
+
+
+def _checked(
+    probabilities: ArrayLike, labels: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Probabilities (N, K) and labels (N,) that fit each other.
+
+    Raises:
+        ValueError: they do not.
+    """
+    table = np.asarray(probabilities, dtype=np.float64)
+    given = np.asarray(labels)
+    if table.ndim != 2 or given.shape != table.shape[:1]:
+        raise ValueError(f"shapes {table.shape} and {given.shape}, wanted are (N, K) and (N,)")
+    if len(table) == 0:
+        return table, np.zeros(0, dtype=np.int64)
+    if not np.issubdtype(given.dtype, np.integer):
+        raise ValueError(f"labels are {given.dtype}, wanted are integers")
+    if given.min() < 0 or given.max() >= table.shape[1]:
+        raise ValueError(f"a label is outside [0, {table.shape[1]})")
+    too_far = np.abs(table.sum(axis=1) - 1) > _SUM_TOLERANCE
+    if not (table >= 0).all() or too_far.any():  # NaN is not at least 0
+        raise ValueError("a row is no distribution: at least 0 each, 1 in sum")
+    return table, given.astype(np.int64)

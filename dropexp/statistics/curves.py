@@ -1,0 +1,115 @@
+"""What a run's curves over epochs come to: single numbers from metrics.csv's columns.
+
+Epochs are counted from 1; a curve's i-th value is of epoch i + 1.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dropexp.statistics.intervals import as_vector
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """How far the validation loss rose after its best epoch, in nats."""
+
+    best_epoch: int | None  # the first one of the lowest loss
+    last: float  # the last epoch's loss − the best; at least 0
+    highest: float  # the highest loss from the best epoch on − the best; at least ``last``
+
+
+def area_between(train_loss: ArrayLike, val_loss: ArrayLike) -> float:
+    """The area between the validation and the training curve, by the trapezoidal rule.
+
+    The gap val − train, added up over training: it tells a gap that opened early from one that
+    opened at the end. Where the training curve is above, the area counts as negative.
+
+    Args:
+        train_loss: shape (epochs,), nats.
+        val_loss: shape (epochs,), nats.
+
+    Returns:
+        The area, in nat·epochs. Steps from or to an epoch without a finite gap are left out; one
+        finite epoch spans no area, 0; NaN where there is none.
+
+    Raises:
+        ValueError: the shapes differ or are not (epochs,).
+    """
+    train, val = as_vector(train_loss, "train_loss"), as_vector(val_loss, "val_loss")
+    if train.shape != val.shape:
+        raise ValueError(f"{len(train)} epochs against {len(val)}")
+    with np.errstate(invalid="ignore"):  # inf − inf
+        gap = val - train
+    if not np.isfinite(gap).any():
+        return math.nan
+    steps = (gap[:-1] + gap[1:]) / 2
+    return float(steps[np.isfinite(steps)].sum())
+
+
+def rise_after_best(val_loss: ArrayLike) -> Rise:
+    """How far the validation loss rises after its lowest value: overfitting in time.
+
+    Args:
+        val_loss: shape (epochs,), nats. The best epoch is the first of the lowest finite value.
+
+    Returns:
+        The rise up to the last epoch and the highest on the way. ``last`` is NaN or infinite where
+        the last loss is; ``highest`` passes over NaN. All NaN, and no epoch, where no loss is
+        finite.
+
+    Raises:
+        ValueError: the curve is not one-dimensional.
+    """
+    losses = as_vector(val_loss, "val_loss")
+    finite = np.where(np.isfinite(losses), losses, np.inf)
+    if not np.isfinite(finite).any():
+        return Rise(None, math.nan, math.nan)
+    best = int(finite.argmin())
+    rises = losses[best:] - losses[best]
+    return Rise(best + 1, float(rises[-1]), float(np.nanmax(rises)))
+
+
+def common_target(train_losses: Iterable[ArrayLike]) -> float:
+    """The lowest training loss that every curve reaches: the highest of the curves' minima.
+
+    A regulariser slows fitting, so that a smaller gap after equally many epochs may only be less
+    fit. Compared at the first epoch that reaches a common training loss (matched_epoch), settings
+    are compared at equal fit.
+
+    Args:
+        train_losses: clean training losses, each of shape (epochs,), in nats; lengths may differ.
+
+    Returns:
+        The loss, in nats; NaN for no curves, and where a curve has no finite value.
+
+    Raises:
+        ValueError: a curve is not one-dimensional.
+    """
+    lowest = [_lowest(as_vector(curve, "a curve")) for curve in train_losses]
+    return math.nan if not lowest or any(map(math.isnan, lowest)) else max(lowest)
+
+
+def matched_epoch(train_loss: ArrayLike, target: float) -> int | None:
+    """The first epoch whose clean training loss is at most the target.
+
+    Args:
+        train_loss: shape (epochs,), nats, measured in eval mode.
+        target: nats; see common_target.
+
+    Returns:
+        The epoch, counted from 1; None where the curve never gets there, or the target is NaN.
+
+    Raises:
+        ValueError: the curve is not one-dimensional.
+    """
+    reached = as_vector(train_loss, "train_loss") <= target
+    return int(reached.argmax()) + 1 if reached.any() else None
+
+
+def _lowest(curve: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+    finite = curve[np.isfinite(curve)]
+    return float(finite.min()) if len(finite) else math.nan
