@@ -23,7 +23,7 @@ from dropexp.environment import (
     select_device,
 )
 from dropexp.errors import AuditError, ConfigError, RunError, SitesError, StoreError, UserError
-from dropexp.evaluation import Measurement, evaluate
+from dropexp.evaluation import FinalMeasurement, evaluate_finally
 from dropexp.optim import build_optimiser, build_schedule
 from dropexp.randomness import global_stream
 from dropexp.records import (
@@ -34,6 +34,7 @@ from dropexp.records import (
     SelectedEpoch,
     best_epoch,
 )
+from dropexp.statistics import area_between, rise_after_best
 from dropexp.store import (
     AUDIT,
     CHECKPOINT,
@@ -77,24 +78,38 @@ class FinishedRun:
     reused: bool  # the folder held the finished run already
 
 
-def run(config: RunConfig, view: RunView) -> FinishedRun:
+def run(
+    config: RunConfig,
+    view: RunView,
+    *,
+    runs_dir: Path | None = None,
+    device: str | None = None,
+    patience: float = -1,
+) -> FinishedRun:
     """Train a run to its end, go on with an interrupted one, or give back a finished one.
+
+    Args:
+        config: of the run.
+        view: is told what happens.
+        runs_dir: the folder of run folders, where it is not the config's.
+        device: to train on, where it is not the config's.
+        patience: seconds to wait for a process that is training this run; below 0: for ever.
 
     Raises:
         UserError: the data, the device, the folder or the combination of model and regulariser
             cannot be had; nothing was trained.
-        RunError: the audit failed, or the folder could not be written.
+        RunError: the audit failed, the folder could not be written, or (BusyError) patience ended.
     """
-    folder = RunFolder(open_runs_dir(config.runs_dir), config.run_id)
+    folder = RunFolder(runs_dir or open_runs_dir(config.runs_dir), config.run_id)
 
     def say_that_it_waits() -> None:
         view.note(f"another process is training {config.run_id}; waiting for it")
 
-    with folder.locked(say_that_it_waits):
+    with folder.locked(say_that_it_waits, patience=patience):
         if folder.status is FolderStatus.FINISHED and not config.force:
             return _reused(folder, config, view)
         try:
-            return _trained(config, folder, view)
+            return _trained(config, folder, view, device or config.device)
         except UserError:
             folder.discard_if_new()
             raise
@@ -120,14 +135,15 @@ def _reused(folder: RunFolder, config: RunConfig, view: RunView) -> FinishedRun:
     return FinishedRun(summary, tuple(folder.read_records()), folder.path, reused=True)
 
 
-def _trained(config: RunConfig, folder: RunFolder, view: RunView) -> FinishedRun:
-    device = select_device(config.device)
+def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: str) -> FinishedRun:
+    device = select_device(device_name)
     configure_torch(device, config.threads, config.deterministic)
     splits = data.load(config.data).to(device)
     state = _fresh_state(config, splits, device)
     # Whatever the user may have got wrong is behind us: now an earlier attempt may be replaced.
     if config.force:
         folder.clear()
+    folder.forget_error()
     folder.write(CONFIG, to_yaml(config))
     before, now = folder.read_environment(), describe(device)
     folder.write_json(ENVIRONMENT, now)
@@ -278,10 +294,11 @@ def _summarised(
 ) -> RunSummary:
     """Touches the test set: at the last and at the selected epoch, and never before."""
     last, best = state.records[-1], best_epoch(state.records)
-    last_test = evaluate(state.model, splits, splits.test, config.precision)
-    best_test = last_test
+    of_last = evaluate_finally(state.model, splits, config.precision)
+    of_best = of_last
     if best is not None and best is not last:
-        best_test = _test_of_best(config, state, splits)
+        state.model.load_state_dict(state.best_weights)
+        of_best = evaluate_finally(state.model, splits, config.precision)
     return RunSummary(
         run_id=config.run_id,
         status=RunStatus.COMPLETED if last.is_finite else RunStatus.DIVERGED,
@@ -292,16 +309,26 @@ def _summarised(
         seconds=sum(record.seconds for record in state.records),
         peak_memory_mb=peak_memory_mb(device),
         audit=outcome,
-        best=None if best is None else SelectedEpoch.of(best, best_test.loss, best_test.acc),
-        last=SelectedEpoch.of(last, last_test.loss, last_test.acc),
+        best=None if best is None else _selected(best, of_best),
+        last=_selected(last, of_last),
         config_hash=config.config_hash,
         results_version=RESULTS_VERSION,
+        rise=rise_after_best([record.val_loss for record in state.records]).last,
+        area=area_between(
+            [record.train_loss for record in state.records],
+            [record.val_loss for record in state.records],
+        ),
     )
 
 
-def _test_of_best(config: RunConfig, state: TrainingState, splits: Splits) -> Measurement:
-    state.model.load_state_dict(state.best_weights)
-    return evaluate(state.model, splits, splits.test, config.precision)
+def _selected(record: EpochRecord, measured: FinalMeasurement) -> SelectedEpoch:
+    return SelectedEpoch.of(
+        record,
+        measured.test.loss,
+        measured.test.acc,
+        measured.test_ece,
+        measured.noisy_label_acc,
+    )
 
 
 def _write_weights(folder: RunFolder, state: TrainingState) -> None:

@@ -1,6 +1,6 @@
-"""One folder per run: lock, atomic writes, the finished mark last, reading back.
+"""One folder per run: lock, atomic writes, the finished mark last.
 
-Imports no torch, so that looking at runs is quick.
+Reading is StoredRun's. Imports no torch.
 """
 
 import csv
@@ -10,37 +10,44 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from dropexp.errors import RunsDirError, StoreError
+from dropexp.errors import BusyError, RunsDirError, StoreError
 from dropexp.records import METRICS_COLUMNS, EpochRecord, RunSummary
+from dropexp.stored_run import (
+    AUDIT,
+    CHECKPOINT,
+    CONFIG,
+    ENVIRONMENT,
+    ERROR,
+    LOCK,
+    LOG,
+    METRICS,
+    SUMMARY,
+    WEIGHTS,
+    FolderStatus,
+    StoredRun,
+)
 
-CONFIG = "config.yaml"
-ENVIRONMENT = "environment.json"
-AUDIT = "audit.json"
-METRICS = "metrics.csv"
-SUMMARY = "summary.json"
-CHECKPOINT = "checkpoint.pt"
-WEIGHTS = "model.safetensors"
-LOG = "run.log"
-ERROR = "error.txt"
-_LOCK = ".lock"
-_AGAIN = "force=true trains this run again"
-
-
-class FolderStatus(StrEnum):
-    """What a run folder holds."""
-
-    NEW = "new"
-    INTERRUPTED = "interrupted"
-    FAILED = "failed"
-    FINISHED = "finished"
+__all__ = [
+    "AUDIT",
+    "CHECKPOINT",
+    "CONFIG",
+    "ENVIRONMENT",
+    "ERROR",
+    "LOG",
+    "METRICS",
+    "SUMMARY",
+    "WEIGHTS",
+    "FolderStatus",
+    "RunFolder",
+    "open_runs_dir",
+]
 
 
 def open_runs_dir(runs_dir: str) -> Path:
@@ -61,36 +68,42 @@ def open_runs_dir(runs_dir: str) -> Path:
     return path
 
 
-class RunFolder:
-    """``<runs_dir>/<run id>/``: everything about one run.
+class _HeldError(Exception):
+    """Another process holds the folder."""
+
+
+class RunFolder(StoredRun):
+    """``<runs_dir>/<run id>/``: everything about one run, to read and to write.
 
     Args:
         runs_dir: the folder of run folders; must exist.
         run_id: the run's id, which names its folder.
     """
 
-    def __init__(self, runs_dir: Path, run_id: str) -> None:
-        self.run_id = run_id
-        self.path = runs_dir / run_id
-
     @contextmanager
-    def locked(self, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def locked(
+        self, on_wait: Callable[[], None] = lambda: None, *, patience: float = -1
+    ) -> Iterator[None]:
         """Hold the folder for writing; the operating system frees it if the process dies.
 
         Args:
             on_wait: called once if another process holds the folder, before waiting for it.
+            patience: seconds to wait for it; below 0: as long as it takes.
 
         Raises:
             RunsDirError: the folder cannot be written.
+            BusyError: another process holds it for longer than that.
         """
         try:
             self.path.mkdir(exist_ok=True)
-            lock = FileLock(self.path / _LOCK)
+            lock = FileLock(self.path / LOCK)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 on_wait()
-                lock.acquire()
+                lock.acquire(timeout=patience)
+        except Timeout:
+            raise BusyError(f"another process is training {self.run_id}.") from None
         except OSError as error:
             raise RunsDirError(
                 f"runs_dir={self.path.parent} cannot be written: {error.strerror}."
@@ -100,85 +113,47 @@ class RunFolder:
         finally:
             lock.release()
 
-    # --- reading --------------------------------------------------------------------------
-
-    @property
-    def status(self) -> FolderStatus:
-        """What the folder holds, judged by its files alone."""
-        if self._has(SUMMARY):
-            return FolderStatus.FINISHED
-        if self._has(ERROR):
-            return FolderStatus.FAILED
-        if self._has(CONFIG):
-            return FolderStatus.INTERRUPTED
-        return FolderStatus.NEW
-
-    def read_summary(self) -> RunSummary:
-        """The finished run's summary.
-
-        Raises:
-            StoreError: there is none, or it is damaged or of another format.
-        """
-        path = self.path / SUMMARY
-        try:
-            return RunSummary.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(
-                f"{path} is damaged or of another version of dropexp ({error}); {_AGAIN}."
-            ) from None
-
-    def read_records(self) -> list[EpochRecord]:
-        """The epochs in metrics.csv; a last line that was cut off is left out.
-
-        Raises:
-            StoreError: the file is not there, or a line before the last is damaged.
-        """
-        path = self.path / METRICS
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}; {_AGAIN}.") from None
-        if lines and not lines[-1].endswith("\n"):
-            lines.pop()
-        try:
-            return [EpochRecord.from_row(row) for row in csv.DictReader(lines)]
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{path} is damaged ({error!r}); {_AGAIN}.") from None
-
-    def read_checkpoint(self) -> bytes | None:
-        """The bytes of the checkpoint, None where there is none."""
-        try:
-            return (self.path / CHECKPOINT).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            path = self.path / CHECKPOINT
-            raise StoreError(f"{path} cannot be read: {error.strerror}; {_AGAIN}.") from None
-
-    def read_environment(self) -> dict[str, Any]:
-        """What the process that wrote to this folder last noted of its machine; may be empty."""
-        try:
-            noted = json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return noted if isinstance(noted, dict) else {}
-
-    # --- writing --------------------------------------------------------------------------
-
     def clear(self) -> None:
         """Remove everything of an earlier attempt; the folder and the lock stay."""
         with self._disk_errors(SUMMARY):
             # First, as it is what says that the rest is whole.
             (self.path / SUMMARY).unlink(missing_ok=True)
             for entry in self.path.iterdir():
-                if entry.name != _LOCK:
+                if entry.name != LOCK:
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+    def remove(self) -> bool:
+        """Remove the folder with everything in it, unless another process holds it.
+
+        The summary goes first, so that what is left of a removal cut short is not taken for a
+        finished run; the config goes last, so that it can still be told to be a run.
+
+        Returns:
+            Whether the folder is gone; False if another process holds it.
+
+        Raises:
+            StoreError: something in it cannot be removed.
+        """
+
+        def give_up() -> None:
+            raise _HeldError
+
+        try:
+            with self.locked(give_up):
+                (self.path / SUMMARY).unlink(missing_ok=True)
+                for entry in self.path.iterdir():
+                    if entry.name not in (LOCK, CONFIG):
+                        _remove(entry)
+                shutil.rmtree(self.path)
+        except _HeldError:
+            return False
+        except OSError as error:
+            raise StoreError(f"{self.path} could not be removed: {error.strerror}.") from None
+        return True
 
     def discard_if_new(self) -> None:
         """Remove the folder if nothing but the lock is in it."""
-        if {entry.name for entry in self.path.iterdir()} <= {_LOCK}:
+        if {entry.name for entry in self.path.iterdir()} <= {LOCK}:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def write(self, name: str, content: str | bytes, *, durable: bool = False) -> None:
@@ -225,22 +200,29 @@ class RunFolder:
         self.write_json(SUMMARY, summary.to_json())
         self.tidy(keep_checkpoint=keep_checkpoint)
 
-    def tidy(self, *, keep_checkpoint: bool) -> None:
-        """Remove what a finished run has no use for."""
+    def forget_error(self) -> None:
+        """Make a failed run one that was interrupted."""
         with self._disk_errors(ERROR):
             (self.path / ERROR).unlink(missing_ok=True)
+
+    def tidy(self, *, keep_checkpoint: bool) -> None:
+        """Remove what a finished run has no use for."""
+        self.forget_error()
         if not keep_checkpoint:
             with self._disk_errors(CHECKPOINT):
                 (self.path / CHECKPOINT).unlink(missing_ok=True)
+
+    def receive(self, files: Mapping[str, bytes]) -> None:
+        """Make the folder one that was filled elsewhere, the summary last."""
+        self.clear()
+        for name in sorted(files, key=lambda name: name == SUMMARY):
+            self.write(name, files[name], durable=name == SUMMARY)
 
     def log(self, message: str) -> None:
         """Add a line with the time to run.log."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         with self._disk_errors(LOG), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(f"{stamp} {message}\n")
-
-    def _has(self, name: str) -> bool:
-        return (self.path / name).exists()
 
     @contextmanager
     def _disk_errors(self, name: str) -> Iterator[None]:
@@ -253,6 +235,11 @@ class RunFolder:
                 f"{self.path / name} could not be written: {reason}. What was written before is "
                 f"sound; the same command goes on from there."
             ) from None
+
+
+def _remove(entry: Path) -> None:
+    is_folder = entry.is_dir() and not entry.is_symlink()
+    shutil.rmtree(entry) if is_folder else entry.unlink()
 
 
 def _csv_line(record: EpochRecord) -> str:

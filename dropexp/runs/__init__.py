@@ -1,0 +1,1 @@
+"""Looking after runs: listing, choosing, showing, removing and repeating them."""

@@ -1,0 +1,69 @@
+"""How long runs will take, going by finished ones that are like them. Imports no torch."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from dropexp.config import RunConfig
+from dropexp.errors import StoreError
+from dropexp.settings import Fields, setting_fields
+from dropexp.store import FolderStatus, RunFolder
+
+_CHEAP = ("regulariser.p", "data.seed", "data.label_noise", "optimiser.lr", "train.epochs")
+"""Fields that do not change what an epoch costs."""
+
+_MOST_READ = 500
+"""Finished runs that are looked at, the newest first."""
+
+
+def estimate(configs: Sequence[RunConfig], runs_dir: Path) -> list[float | None]:
+    """Seconds of training left for each config, None where no finished run is like it.
+
+    A run is like another if they differ in nothing but what does not change an epoch's cost, the
+    number of epochs, or else the regulariser: the closest ones count.
+    """
+    exact: dict[Any, list[float]] = {}
+    near: dict[Any, list[float]] = {}
+    for fields, seconds_per_epoch in _finished(runs_dir):
+        exact.setdefault(_key(fields), []).append(seconds_per_epoch)
+        near.setdefault(_key(fields, "regulariser."), []).append(seconds_per_epoch)
+    found: list[float | None] = []
+    for config in configs:
+        fields = setting_fields(config.to_mapping())
+        rates = exact.get(_key(fields)) or near.get(_key(fields, "regulariser."))
+        left = config.train.epochs - _epochs_done(RunFolder(runs_dir, config.run_id), config)
+        found.append(median(rates) * left if rates else None)
+    return found
+
+
+def _epochs_done(folder: RunFolder, config: RunConfig) -> int:
+    if config.force or folder.status is not FolderStatus.INTERRUPTED:
+        return 0
+    try:
+        return len(folder.read_records())
+    except StoreError:
+        return 0
+
+
+def _finished(runs_dir: Path) -> Iterator[tuple[Fields, float]]:
+    """Fields and seconds per epoch of the finished runs of a folder."""
+    paths = sorted(runs_dir.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in paths[:_MOST_READ]:
+        folder = RunFolder(runs_dir, path.name)
+        if folder.status is not FolderStatus.FINISHED:
+            continue
+        try:
+            summary, fields = folder.read_summary(), setting_fields(folder.read_config())
+        except (StoreError, KeyError, TypeError):
+            continue
+        yield fields, summary.seconds / summary.last.epoch
+
+
+def _key(fields: Fields, without: str | None = None) -> frozenset[tuple[str, str]]:
+    """What must be the same for an epoch to cost the same; a section may be left out."""
+    return frozenset(
+        (key, repr(value))
+        for key, value in fields.items()
+        if key not in _CHEAP and not (without and key.startswith(without))
+    )

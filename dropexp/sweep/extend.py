@@ -1,0 +1,61 @@
+"""More seeds for a study: its words again, with the seeds that come after those it has."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dropexp.errors import ConfigError
+from dropexp.settings import SCIENTIFIC
+from dropexp.store import RunFolder
+from dropexp.studies import Study, read_study
+from dropexp.sweep.grammar import SweepRequest, compose_sweep, with_seeds
+
+
+def extended(runs_dir: Path, name: str, more: int, words: Sequence[str]) -> SweepRequest:
+    """What to ask for to have a study's settings on more seeds.
+
+    Runs that an earlier sweep has left come first: while there are any, no seed is added.
+
+    Args:
+        runs_dir: the folder of run folders that holds the study.
+        name: of the study.
+        more: how many seeds to add, counted on from the highest one there is.
+        words: overrides that say where and how to run.
+
+    Raises:
+        ConfigError: there is no such study, or a word says what to run.
+    """
+    for word in words:
+        _refuse_scientific(word)
+    study = read_study(runs_dir, name)
+    seeds = _seeds(runs_dir, study, more)
+    asked = [with_seeds([*old, *words], seeds) for old in study.sweeps]
+    # Sweeps that differed in their seeds only ask for the same now.
+    requests = [compose_sweep(list(one)) for one in dict.fromkeys(map(tuple, asked))]
+    configs = {config.run_id: config for one in requests for config in one.configs}
+    place = {"study": name, "runs_dir": str(runs_dir)}
+    placed = [config.model_copy(update=place) for config in configs.values()]
+    return replace(
+        requests[0],
+        configs=tuple(sorted(placed, key=lambda config: config.seed)),
+        study=name,
+    )
+
+
+def _seeds(runs_dir: Path, study: Study, more: int) -> list[int]:
+    """The seeds to train: what an earlier sweep has left, or else the next ones.
+
+    So a command that was stopped goes on when it is given again.
+    """
+    left = {run.seed for run in study.runs if RunFolder(runs_dir, run.run_id).ended_at is None}
+    first = max(run.seed for run in study.runs) + 1
+    return sorted(left) or list(range(first, first + more))
+
+
+def _refuse_scientific(word: str) -> None:
+    key = word.partition("=")[0].lstrip("+").partition(".")[0].partition("/")[0]
+    if key in (*SCIENTIFIC, "p", "study", "runs_dir"):
+        raise ConfigError(
+            f"{word} would make it another study; extend takes words that say where and how to "
+            f"run, such as device=cuda. dropexp sweep makes another study."
+        )

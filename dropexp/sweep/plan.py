@@ -1,0 +1,87 @@
+"""What a sweep is to do: its runs by what their folders hold, and the study they make up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropexp import studies
+from dropexp.config import RunConfig
+from dropexp.errors import ConfigError, StoreError
+from dropexp.settings import setting_fields, without_following_data_seeds
+from dropexp.store import FolderStatus, RunFolder, open_runs_dir
+from dropexp.studies import Member, Study
+from dropexp.sweep.grammar import SweepRequest
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a sweep by what is to be done with them, each in launching order."""
+
+    new: tuple[RunConfig, ...]
+    interrupted: tuple[RunConfig, ...]
+    failed: tuple[RunConfig, ...]
+    finished: tuple[RunConfig, ...]
+    elsewhere: tuple[RunConfig, ...]  # another process is training them now
+
+    def to_launch(self, *, retry_failed: bool) -> list[RunConfig]:
+        """What is left to do, seed by seed."""
+        failed = self.failed if retry_failed else ()
+        left = (*self.new, *self.interrupted, *self.elsewhere, *failed)
+        return sorted(left, key=lambda config: config.seed)
+
+
+def runs_dir_of(configs: Sequence[RunConfig]) -> Path:
+    """The folder of a sweep's run folders, made if it is not there.
+
+    Raises:
+        RunsDirError: it cannot be made.
+    """
+    return open_runs_dir(configs[0].runs_dir).resolve()
+
+
+def plan_of(configs: Sequence[RunConfig], runs_dir: Path) -> Plan:
+    """Sort runs by what their folders hold; with ``force=true`` all are new.
+
+    A run whose summary is damaged or of another version has failed.
+
+    Raises:
+        ConfigError: a folder holds a run of another configuration with the same short id.
+    """
+    found: dict[str, list[RunConfig]] = {kind: [] for kind in Plan.__dataclass_fields__}
+    for config in configs:
+        found[_kind(config, RunFolder(runs_dir, config.run_id))].append(config)
+    return Plan(**{kind: tuple(members) for kind, members in found.items()})
+
+
+def _kind(config: RunConfig, folder: RunFolder) -> str:
+    status = folder.status
+    if status is not FolderStatus.FINISHED and folder.is_held:
+        return "elsewhere"
+    if config.force or status is FolderStatus.NEW:
+        return "new"
+    if status is not FolderStatus.FINISHED:
+        return status.value
+    try:
+        found = folder.read_summary().config_hash
+    except StoreError:
+        return "failed"
+    if found != config.config_hash:
+        raise ConfigError(
+            f"{folder.path} holds a run of another configuration with the same short id; "
+            f"choose another runs_dir."
+        )
+    return status.value
+
+
+def study_of(request: SweepRequest) -> Study:
+    """The sweep as a study: its name, words, settings and runs."""
+    fields = without_following_data_seeds(
+        [(config.seed, setting_fields(config.to_mapping())) for config in request.configs]
+    )
+    settings = [dict(one) for one in {repr(one): one for one in fields}.values()]
+    members = tuple(
+        Member(config.run_id, settings.index(dict(one)), config.seed, config.train.epochs)
+        for config, one in zip(request.configs, fields, strict=True)
+    )
+    name = request.study or studies.name_for(settings)
+    return Study(name, (request.words,), tuple(settings), members)

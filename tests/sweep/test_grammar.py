@@ -1,0 +1,136 @@
+"""A sweep's configs are those that train would compose, one for each combination of values."""
+
+from itertools import product
+
+import pytest
+import yaml
+
+from dropexp.compose import compose_run
+from dropexp.conf_files import conf_dir, studies
+from dropexp.errors import ConfigError
+from dropexp.sweep.grammar import compose_sweep, with_seeds
+
+COMBINATIONS = {
+    "regulariser": ["none", "dropconnect", "stochastic_depth"],
+    "p": ["0.1", "0.5"],
+    "optimiser.lr": ["0.1", "1e-3"],
+    "data.train_size": ["50", "0.5", "null"],
+    "seed": ["0", "3"],
+}
+
+
+def test_every_combination_is_what_train_composes() -> None:
+    swept = compose_sweep([f"{key}={','.join(values)}" for key, values in COMBINATIONS.items()])
+    keys, values = zip(*COMBINATIONS.items(), strict=True)
+    alone = {
+        compose_run([f"{key}={value}" for key, value in zip(keys, chosen, strict=True)])
+        for chosen in product(*values)
+        if chosen[0] != "none" or chosen[1] == "0.1"  # none has no p
+    }
+    assert set(swept.configs) == alone
+    assert len(swept.configs) + swept.repeated == 3 * 2 * 2 * 3 * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (["seed=range(3)"], [0, 1, 2]),
+        (["seed=range(1,8,3)"], [1, 4, 7]),
+        (["seed=choice(5,2)"], [2, 5]),
+        (["seed=sort(3,1,2)"], [1, 2, 3]),
+        (["seed=1", "seed=4,5"], [4, 5]),
+        (["++seed=1,2"], [1, 2]),
+    ],
+)
+def test_the_grammar_is_hydras(words: list[str], values: list[int]) -> None:
+    assert [config.seed for config in compose_sweep(words).configs] == values
+
+
+def test_groups_can_be_swept_by_pattern() -> None:
+    found = compose_sweep(["regulariser=glob(drop*)"]).configs
+    assert {c.regulariser.name for c in found} == {"dropout", "dropout2d", "dropconnect"}
+
+
+def test_lists_are_values_too() -> None:
+    found = compose_sweep(["model=mlp", "model.hidden=[8],[8,4],[16]"]).configs
+    assert [config.model.model_dump()["hidden"] for config in found] == [(8,), (8, 4), (16,)]
+
+
+def test_an_option_of_one_regulariser_is_left_out_for_the_others() -> None:
+    words = ["regulariser=none,dropconnect", "p=0.3", "seed=0,1"]
+    found = compose_sweep([*words, "regulariser.mask=example,batch"])
+    masks = [getattr(config.regulariser, "mask", None) for config in found.configs]
+    assert masks == [None, "example", "batch"] * 2
+    assert found.repeated == 0
+
+
+def test_an_option_of_no_swept_regulariser_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"regulariser\.mask"):
+        compose_sweep(["regulariser=none,dropout2d", "regulariser.mask=batch"])
+
+
+def test_what_follows_the_seed_follows_it_in_each_run() -> None:
+    assert [c.data.seed for c in compose_sweep(["seed=3,4"]).configs] == [3, 4]
+    assert [c.data.seed for c in compose_sweep(["seed=3,4", "data.seed=0"]).configs] == [0, 0]
+
+
+def test_all_settings_of_a_seed_come_before_the_next_seed() -> None:
+    found = compose_sweep(["seed=1,0", "regulariser=none,dropout2d", "p=0.1,0.2"]).configs
+    assert [config.seed for config in found] == [0, 0, 0, 1, 1, 1]
+    assert [c.run_id.split("-s")[0] for c in found[:3]] == [
+        c.run_id.split("-s")[0] for c in found[3:]
+    ]
+
+
+def test_none_at_several_p_is_one_run() -> None:
+    found = compose_sweep(["regulariser=none", "p=0.1,0.2,0.3"])
+    assert (len(found.configs), found.repeated) == (1, 2)
+
+
+@pytest.mark.parametrize("word", ["device=cpu,cuda", "threads=1,2", "force=true,false"])
+def test_what_makes_no_other_run_cannot_be_swept(word: str) -> None:
+    with pytest.raises(ConfigError, match="several values"):
+        compose_sweep([word])
+
+
+@pytest.mark.parametrize("name", studies())
+def test_a_ready_study_says_what_it_asks_and_compares_with_none(name: str) -> None:
+    text = (conf_dir() / "study" / f"{name}.yaml").read_text(encoding="utf-8")
+    assert text.splitlines()[1].startswith("# ")
+    plain = yaml.safe_load(text)
+    # extend repeats a study by its words alone, so nothing else may make it what it is.
+    assert plain.keys() == {"hydra"}
+    assert all(isinstance(value, str) for value in plain["hydra"]["sweeper"]["params"].values())
+    request = compose_sweep([f"study={name}"])
+    assert {config.study for config in request.configs} == {name}
+    by_surroundings: dict[str, set[str]] = {}
+    for config in request.configs:
+        plain = config.to_mapping()
+        regulariser = plain.pop("regulariser")["name"]
+        plain.pop("p")
+        by_surroundings.setdefault(str(plain), set()).add(regulariser)
+    assert all("none" in names and len(names) > 1 for names in by_surroundings.values())
+
+
+def test_a_ready_study_can_be_changed_word_by_word() -> None:
+    request = compose_sweep(["study=quick", "p=0.4", "seed=9", "train.epochs=1"])
+    assert {c.regulariser.p for c in request.configs} == {0.0, 0.4}
+    assert {(c.seed, c.train.epochs) for c in request.configs} == {(9, 1)}
+
+
+def test_the_words_of_a_study_ask_for_the_same_runs_again() -> None:
+    request = compose_sweep(["study=p_curve", "seed=range(2)", "model.width=8"])
+    again = compose_sweep(list(request.words))
+    assert [c.run_id for c in again.configs] == [c.run_id for c in request.configs]
+    other = compose_sweep(with_seeds(request.words, [7]))
+    assert {config.seed for config in other.configs} == {7}
+    assert len(other.configs) * 2 == len(request.configs)
+
+
+def test_launcher_words_make_no_difference_to_the_runs() -> None:
+    plain = compose_sweep(["seed=1"])
+    words = ["hydra/launcher=ray", "hydra.launcher.ray.remote.num_cpus=2"]
+    launched = compose_sweep(["seed=1", *words])
+    assert launched.configs == plain.configs
+    assert launched.words == plain.words
+    assert list(launched.launcher) == words

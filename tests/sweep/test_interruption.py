@@ -1,0 +1,224 @@
+"""Sweeps that are stopped, killed, or lose a worker: nothing is lost, nothing is trained twice."""
+
+import csv
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+WORDS = (
+    "regulariser=none,dropout2d",
+    "p=0.3",
+    "seed=range(2)",
+    "train.epochs=12",
+    "data.train_size=700",
+    "model.width=16",
+    "hydra.launcher.n_jobs=2",
+)
+RUNS = 4
+Numbers = dict[str, tuple[list[dict[str, str]], str]]
+
+
+def start(folder: Path, *words: str, output: int = subprocess.PIPE) -> "subprocess.Popen[str]":
+    """In a session of its own, so that everything of it can be found and killed."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dropexp", "sweep", *WORDS, *words],
+        cwd=folder,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def numbers(folder: Path) -> Numbers:
+    """Every number of every run but its times, and a hash of its weights; all must be finished."""
+    found = {}
+    for run in (folder / "runs").iterdir():
+        if run.name.startswith("."):
+            continue
+        rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
+        for row in rows:
+            del row["seconds"]
+        assert json.loads((run / "summary.json").read_text())["status"] == "completed"
+        assert not list(run.glob("*.part"))
+        assert not (run / "checkpoint.pt").exists()
+        weights = (run / "model.safetensors").read_bytes()
+        found[run.name] = (rows, hashlib.sha256(weights).hexdigest())
+    return found
+
+
+def processes_of(session: int) -> dict[int, str]:
+    """The living processes of a session, with their command lines."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if os.getsid(int(entry.name)) == session:
+                    found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+            except (OSError, ProcessLookupError):
+                continue
+    return {pid: command for pid, command in found.items() if command}
+
+
+def servers_of(session: int) -> set[int]:
+    """The run servers, and their children."""
+    return {p for p, command in processes_of(session).items() if "run_server" in command}
+
+
+def trainers_of(session: int) -> list[int]:
+    """The processes that train: children of run servers."""
+    servers = servers_of(session)
+    return [pid for pid in servers if parent_of(pid) in servers]
+
+
+def parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def kill(pid: int) -> None:
+    with suppress(ProcessLookupError):  # it was quicker
+        os.kill(pid, signal.SIGKILL)
+
+
+def wait_until(ready: Callable[[], object], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def epochs_written(folder: Path) -> int:
+    return sum(
+        max(0, len(metrics.read_text().splitlines()) - 1)
+        for metrics in (folder / "runs").glob("*/metrics.csv")
+    )
+
+
+def runs_again_to_the_end(folder: Path) -> str:
+    process = start(folder)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert f"{RUNS} of {RUNS} runs done" in output
+    return output
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Numbers:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    runs_again_to_the_end(folder)
+    return numbers(folder)
+
+
+def test_a_killed_run_costs_itself_only_and_is_launched_again(
+    tmp_path: Path, undisturbed: Numbers
+) -> None:
+    process = start(tmp_path)
+    wait_until(lambda: epochs_written(tmp_path) >= 4 and len(trainers_of(process.pid)) == 2)
+    kill(trainers_of(process.pid)[0])
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert numbers(tmp_path) == undisturbed
+    begun = [(r / "run.log").read_text().count("training from") for r in tmp_path.glob("runs/n*")]
+    begun += [(r / "run.log").read_text().count("training from") for r in tmp_path.glob("runs/d*")]
+    assert sorted(begun) == [1, 1, 1, 2]
+
+
+def test_a_killed_worker_is_replaced(tmp_path: Path, undisturbed: Numbers) -> None:
+    process = start(tmp_path)
+    wait_until(lambda: epochs_written(tmp_path) >= 4)
+    kill(next(p for p, command in processes_of(process.pid).items() if "popen_loky" in command))
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert numbers(tmp_path) == undisturbed
+
+
+def test_after_a_killed_coordinator_nothing_goes_on_and_the_same_command_does(
+    tmp_path: Path, undisturbed: Numbers
+) -> None:
+    process = start(tmp_path)
+    wait_until(lambda: epochs_written(tmp_path) >= 4)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not processes_of(process.pid), seconds=10)
+    assert "interrupted" in runs_again_to_the_end(tmp_path)
+    assert numbers(tmp_path) == undisturbed
+
+
+def test_idle_workers_end_with_their_sweep(tmp_path: Path) -> None:
+    words = ("regulariser=none", "train.epochs=1,600", "seed=0")
+    process = start(tmp_path, *words, output=subprocess.DEVNULL)
+
+    def one_is_idle() -> bool:
+        done = len(list((tmp_path / "runs").glob("*/summary.json"))) == 1
+        return done and len(servers_of(process.pid)) > len(trainers_of(process.pid)) * 2
+
+    wait_until(one_is_idle)
+    kill(process.pid)
+    process.wait()
+    wait_until(lambda: not servers_of(process.pid), seconds=10)
+
+
+@pytest.mark.parametrize("by", ["terminal", "SIGINT", "SIGTERM"])
+def test_ctrl_c_leaves_everything_resumable(tmp_path: Path, undisturbed: Numbers, by: str) -> None:
+    process = start(tmp_path, "hydra.launcher.n_jobs=1")  # so that there are runs left to launch
+    wait_until(lambda: epochs_written(tmp_path) >= 2)
+    if by == "terminal":
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.Signals[by])
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+    assert "the same command goes on" in output
+    assert not processes_of(process.pid)
+    runs_again_to_the_end(tmp_path)
+    assert numbers(tmp_path) == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(24))
+def test_whatever_is_killed_whenever_every_run_ends_bit_identical(
+    tmp_path: Path, undisturbed: Numbers, seed: int
+) -> None:
+    """The coordinator, one other process, or everything, three times each, at random moments."""
+    moments = random.Random(seed)
+    for _ in range(3):
+        process = start(tmp_path, output=subprocess.DEVNULL)
+        try:
+            process.wait(timeout=moments.uniform(0.5, 8))
+        except subprocess.TimeoutExpired:
+            what = moments.choice(["coordinator", "any", "everything"])
+            alive = sorted(processes_of(process.pid))
+            victims = {
+                "coordinator": [process.pid],
+                "any": [moments.choice(alive)],
+                "everything": alive,
+            }
+            for pid in victims[what]:
+                kill(pid)
+            if what == "any" and victims[what] != [process.pid]:
+                continue_until_done_or_killed(process, moments)
+        process.wait()
+    runs_again_to_the_end(tmp_path)
+    assert numbers(tmp_path) == undisturbed
+
+
+def continue_until_done_or_killed(process: "subprocess.Popen[str]", moments: random.Random) -> None:
+    try:
+        process.wait(timeout=moments.uniform(1, 20))
+    except subprocess.TimeoutExpired:
+        process.kill()

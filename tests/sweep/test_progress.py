@@ -1,0 +1,133 @@
+"""What watching the store says about a set of runs."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from dropexp.compose import compose_run, to_yaml
+from dropexp.records import RunStatus
+from dropexp.store import RunFolder
+from dropexp.studies import StudyRun
+from dropexp.sweep.estimate import estimate
+from dropexp.sweep.progress import Ended, Watcher, best_settings
+from tests.test_records import record, summary
+
+RUNS = [
+    StudyRun(f"{setting}-s{seed}", setting, seed, 10) for seed in (0, 1) for setting in ("a", "b")
+]
+DONE = summary(record(3, 0.5), record(10, 0.6))
+
+
+def folder(runs_dir: Path, run: StudyRun) -> RunFolder:
+    made = RunFolder(runs_dir, run.run_id)
+    made.path.mkdir()
+    made.write("config.yaml", "p: 0\n")
+    (made.path / ".lock").touch()
+    return made
+
+
+def finish(runs_dir: Path, run: StudyRun, val_loss: float = 0.5, **changes: object) -> None:
+    best = replace(DONE.last, val_loss=val_loss)
+    values = replace(DONE, run_id=run.run_id, best=best, seconds=20.0, **changes)  # type: ignore[arg-type]
+    folder(runs_dir, run).finish(values, keep_checkpoint=False)
+
+
+def ended(
+    setting: str, seed: int, val_loss: float, status: RunStatus = RunStatus.COMPLETED
+) -> Ended:
+    best = replace(DONE.last, val_loss=val_loss)
+    return Ended(StudyRun("", setting, seed, 1), replace(DONE, best=best, status=status))
+
+
+def test_runs_are_told_apart_by_what_their_folders_hold(tmp_path: Path) -> None:
+    waiting, running, failed, done = RUNS
+    finish(tmp_path, done)
+    folder(tmp_path, failed).write("error.txt", "Traceback\nValueError: why\n")
+    held = folder(tmp_path, running)
+    held.write_metrics([replace(record(1, 0.5), seconds=2.0), replace(record(2, 0.5), seconds=2.0)])
+    with FileLock(held.path / ".lock"):
+        progress = Watcher(tmp_path, RUNS).look()
+    assert (progress.total, progress.sound) == (4, 1)
+    assert [(one.run, one.error) for one in progress.unsound] == [(failed, "ValueError: why")]
+    assert [one.run for one in progress.running] == [running]
+    assert progress.running[0].last is not None
+    assert progress.running[0].last.epoch == 2
+    assert progress.running[0].seconds_left == pytest.approx(2.0 * 8)
+    assert Watcher(tmp_path, RUNS).look().running == (), "nobody holds it any more"
+    assert not (tmp_path / waiting.run_id).exists()
+
+
+def test_looking_again_sees_what_has_ended_since(tmp_path: Path) -> None:
+    watcher = Watcher(tmp_path, RUNS)
+    assert watcher.look().ended == ()
+    for count, run in enumerate(RUNS, start=1):
+        finish(tmp_path, run)
+        assert [one.run for one in watcher.look().ended] == RUNS[:count]
+
+
+def test_time_left_is_the_epochs_left_over_the_runs_at_a_time(tmp_path: Path) -> None:
+    epochs = DONE.last.epoch
+    finish(tmp_path, RUNS[0])
+    per_epoch = 20.0 / epochs
+    assert Watcher(tmp_path, RUNS, 1).look().seconds_left is None, "nothing is running"
+    with FileLock(folder(tmp_path, RUNS[1]).path / ".lock"):
+        left = [Watcher(tmp_path, RUNS, at_a_time).look().seconds_left for at_a_time in (1, 3, 64)]
+    assert left == pytest.approx([3 * 10 * per_epoch, 10 * per_epoch, 10 * per_epoch])
+
+
+@pytest.mark.parametrize("ending", ["finished", "failed"])
+def test_what_ended_before_it_is_to_be_trained_again_has_not_ended(
+    tmp_path: Path, ending: str
+) -> None:
+    if ending == "finished":
+        finish(tmp_path, RUNS[0])
+    else:
+        folder(tmp_path, RUNS[0]).write("error.txt", "why")
+    ended_at = RunFolder(tmp_path, RUNS[0].run_id).ended_at
+    assert ended_at is not None
+    again = [RUNS[0].run_id]
+    assert Watcher(tmp_path, RUNS, again=again, since=ended_at + 1).look().ended == ()
+    assert len(Watcher(tmp_path, RUNS, again=again, since=ended_at).look().ended) == 1
+    assert len(Watcher(tmp_path, RUNS, again=["another"], since=ended_at + 1).look().ended) == 1
+
+
+def test_settings_are_ranked_on_the_seeds_that_all_have_finished() -> None:
+    best = best_settings([ended("a", 0, 0.5), ended("b", 0, 0.6), ended("a", 1, 9.0)])
+    found = [(one.setting, one.val_loss, one.seeds) for one in best]
+    assert found == [("a", 0.5, 1), ("b", 0.6, 1)]
+
+
+def test_settings_without_a_common_seed_are_ranked_on_their_own() -> None:
+    best = best_settings([ended("a", 0, 0.5), ended("b", 1, 0.4), ended("b", 2, 0.2)])
+    assert [(one.setting, one.val_loss, one.seeds) for one in best] == [
+        ("b", pytest.approx(0.3), 2),
+        ("a", 0.5, 1),
+    ]
+
+
+def test_a_diverged_run_counts_against_its_setting() -> None:
+    (first, last) = best_settings(
+        [ended("a", 0, 0.5), ended("b", 0, 0.1, RunStatus.DIVERGED), ended("b", 1, 0.1)]
+    )
+    assert (first.setting, last.setting) == ("a", "b")
+    assert math.isinf(last.val_loss)
+
+
+def test_estimates_come_from_finished_runs_that_cost_the_same(tmp_path: Path) -> None:
+    config = compose_run(["regulariser=dropout2d", "p=0.3", "train.epochs=20"])
+    done = RunFolder(tmp_path, config.run_id)
+    done.path.mkdir()
+    done.write("config.yaml", to_yaml(config))
+    last = replace(DONE.last, epoch=20)
+    done.finish(replace(DONE, seconds=40.0, last=last), keep_checkpoint=False)
+    asked = [
+        ["regulariser=dropout2d", "p=0.7", "seed=4", "train.epochs=20"],
+        ["regulariser=dropout2d", "p=0.3", "train.epochs=10"],
+        ["regulariser=none", "train.epochs=20"],  # of another regulariser: better than nothing
+        ["regulariser=none", "model.width=8"],
+    ]
+    found = estimate([compose_run(words) for words in asked], tmp_path)
+    assert found == [pytest.approx(40.0), pytest.approx(20.0), pytest.approx(40.0), None]
