@@ -1,0 +1,22 @@
+"""Charts of a comparison, each defined once for pages and for pictures.
+
+Imports altair: whoever needs no charts does not import this room.
+"""
+
+from dropexp.charts.choice import featured, headline
+from dropexp.charts.files import SUFFIXES, all_figures, picture
+from dropexp.charts.palette import Look, looks
+from dropexp.charts.parts import HIDDEN, Figure, Panel
+
+__all__ = [
+    "HIDDEN",
+    "SUFFIXES",
+    "Figure",
+    "Look",
+    "Panel",
+    "all_figures",
+    "featured",
+    "headline",
+    "looks",
+    "picture",
+]

@@ -1,0 +1,83 @@
+"""Which settings a chart with room for a few shows: those of one setting, and of each axis."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dropexp.comparison import Comparison, Row
+from dropexp.statistics import Verdict
+
+MOST_CURVES = 7
+"""Settings beyond which curves are a tangle."""
+
+P = "regulariser.p"
+
+
+def headline(comparison: Comparison) -> Row | None:
+    """The row that answers the study's question: the best of the clearly better ones.
+
+    The best is the one that gains most over its own baseline: with an axis such as label noise,
+    the metric itself would only find the easiest data. Where none is clearly better, the best
+    among all that were compared with a baseline; None where no row was.
+    """
+    compared = [row for row in comparison.rows if row.difference is not None]
+    better = [row for row in compared if row.verdict is Verdict.BETTER]
+    metric = comparison.metric
+    return min(
+        better or compared,
+        key=lambda row: metric.sign * row.difference.value if row.difference else math.inf,
+        default=None,
+    )
+
+
+def best(comparison: Comparison, rows: Iterable[Row]) -> Row | None:
+    """The row whose mean metric is best, None where no row has one."""
+    metric = comparison.metric
+    known = [row for row in rows if metric.value in row.estimates and row.n]
+    return min(known, key=lambda row: metric.sign * row.estimates[metric.value].value, default=None)
+
+
+def other_axes(comparison: Comparison) -> dict[str, tuple[Any, ...]]:
+    """The axes of the study without the regulariser's own."""
+    return {k: v for k, v in comparison.axes.items() if not k.startswith("regulariser.")}
+
+
+def surroundings(comparison: Comparison, without: str = "") -> dict[str, Any]:
+    """The values of the other axes that charts with a single place show.
+
+    Those of the headline's setting, so that the charts are of what the answer is about.
+    """
+    row = headline(comparison) or best(comparison, comparison.rows)
+    if row is None:
+        return {}
+    return {
+        key: row.setting.fields[key]
+        for key in other_axes(comparison)
+        if key != without and key in row.setting.fields
+    }
+
+
+def at_surroundings(comparison: Comparison, without: str = "") -> list[Row]:
+    """The rows of these values, in the table's order."""
+    values = surroundings(comparison, without)
+    return [row for row in comparison.rows if _has(row, values)]
+
+
+def featured(comparison: Comparison) -> list[Row]:
+    """The rows whose curves are shown: all if they are few, else the best p of each regulariser."""
+    rows = at_surroundings(comparison)
+    if len(rows) <= MOST_CURVES:
+        return rows
+    chosen = [best(comparison, same) for same in _by_regulariser(rows).values()]
+    return [row for row in rows if any(row is each for each in chosen)]
+
+
+def _by_regulariser(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    kinds: dict[str, list[Row]] = {}
+    for row in rows:
+        kinds.setdefault(row.setting.regulariser, []).append(row)
+    return kinds
+
+
+def _has(row: Row, values: Mapping[str, Any]) -> bool:
+    return all(row.setting.fields.get(key) == value for key, value in values.items())

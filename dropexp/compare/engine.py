@@ -1,0 +1,242 @@
+"""Settings -> a table: means, differences from baselines, verdicts, and how to read them."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from dropexp.compare import grouping
+from dropexp.compare.baselines import Baselines, find_baselines
+from dropexp.compare.numbers import Numbers, estimates, numbers_at, target_of
+from dropexp.compare.pairing import Contest, Judged, contest, judge
+from dropexp.compare.reading import Found
+from dropexp.comparison import At, Comparison, Member, Metric, Row, Setting
+from dropexp.errors import UserError
+from dropexp.statistics import EXACT_UP_TO, Verdict, underfits
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the runs.
+
+    Attributes:
+        metric: what decides; None for the test loss, or the validation loss where runs are
+            matched, as the test set is touched at the best and at the last epoch only.
+        at: the epoch.
+        baseline: see find_baselines.
+        alpha: the level of the tests, after correction.
+        confidence: the coverage of each interval.
+        allow_mixed: compare settings that were tested on different images, each within its own.
+
+    Raises:
+        UserError: there is no such metric at this epoch.
+    """
+
+    metric: Metric | None = None
+    at: At = At.BEST
+    baseline: str | None = None
+    alpha: float = 0.05
+    confidence: float = 0.95
+    allow_mixed: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a metric that there is not at this epoch.
+
+        Raises:
+            UserError: says which there are.
+        """
+        if self.at is At.MATCHED and self.metric in (Metric.TEST_LOSS, Metric.TEST_ACC):
+            raise UserError(
+                f"--metric {self.metric} cannot be had with --at matched: the test set is touched "
+                f"at the best and the last epoch only. val_loss, val_acc, loss_gap and acc_gap can."
+            )
+
+    @property
+    def decides(self) -> Metric:
+        """The metric, settled."""
+        if self.metric is None:
+            return Metric.VAL_LOSS if self.at is At.MATCHED else Metric.TEST_LOSS
+        return self.metric
+
+    @property
+    def result(self) -> Metric:
+        """What tells underfitting: the metric itself, or for a gap the result it is a gap of."""
+        matched = self.at is At.MATCHED
+        if self.decides is Metric.LOSS_GAP:
+            return Metric.VAL_LOSS if matched else Metric.TEST_LOSS
+        if self.decides is Metric.ACC_GAP:
+            return Metric.VAL_ACC if matched else Metric.TEST_ACC
+        return self.decides
+
+
+def compare(
+    found: Sequence[Found], question: Question | None = None, left_out: Sequence[str] = ()
+) -> Comparison:
+    """The table.
+
+    Args:
+        found: the runs; at least one.
+        question: None for the defaults.
+        left_out: sentences about runs that are not among them.
+
+    Raises:
+        UserError: the runs cannot be compared, or the question has no answer.
+    """
+    question = question or Question()
+    metric = question.decides
+    grouped = grouping.group(found)
+    settings = [setting for setting, _ in grouped]
+    if not question.allow_mixed:
+        grouping.refuse_other_data(settings)
+    baselines = find_baselines(grouped, question.baseline)
+    target = None
+    if question.at is At.MATCHED:
+        target = target_of(member for setting in settings for member in setting.members)
+    numbers = numbers_at(question.at, target)
+    rows = _rows(settings, baselines, numbers, question)
+    return Comparison(
+        rows=tuple(rows),
+        metric=metric,
+        at=question.at,
+        alpha=question.alpha,
+        confidence=question.confidence,
+        sentences=tuple(_sentences(rows, baselines, question, target)),
+        left_out=tuple(left_out),
+        shared=grouping.shared_fields(settings),
+        axes=grouping.axes(settings),
+        target=target,
+    )
+
+
+def _rows(
+    settings: Sequence[Setting],
+    baselines: Baselines,
+    numbers: Callable[[Member], Numbers],
+    question: Question,
+) -> list[Row]:
+    judged = _judged(settings, baselines, numbers, question, question.decides)
+    results = judged
+    if question.result is not question.decides:
+        results = _judged(settings, baselines, numbers, question, question.result)
+    rows = []
+    for setting in settings:
+        row = _measured(setting, numbers, question.confidence)
+        if setting.name in judged:
+            baseline = baselines.of[setting.name]
+            is_underfit = _underfits(setting, baseline, numbers, question, results[setting.name])
+            row = _compared(row, baseline, *judged[setting.name], is_underfit=is_underfit)
+        rows.append(row)
+    return rows
+
+
+def _measured(setting: Setting, numbers: Callable[[Member], Numbers], confidence: float) -> Row:
+    runs = (*setting.members, *setting.diverged)
+    return Row(
+        setting=setting,
+        estimates=estimates([numbers(member) for member in setting.members], confidence),
+        parameters=runs[0].summary.parameters,
+    )
+
+
+def _compared(
+    row: Row, baseline: Setting, against: Contest, judged: Judged, *, is_underfit: bool
+) -> Row:
+    return replace(
+        row,
+        baseline=baseline.name,
+        pairs=against.pairs,
+        difference=against.difference,
+        better=against.better,
+        pairs_better=against.wins,
+        p_value=against.p_value,
+        adjusted_p=judged.adjusted_p,
+        verdict=judged.verdict,
+        pairs_needed=judged.pairs_needed,
+        underfits=is_underfit,
+    )
+
+
+def _underfits(
+    setting: Setting,
+    baseline: Setting,
+    numbers: Callable[[Member], Numbers],
+    question: Question,
+    result: tuple[Contest, Judged],
+) -> bool:
+    """A clearly worse result with a smaller gap: less was learnt, not better."""
+    against, judged = result
+    if judged.verdict is not Verdict.WORSE:
+        return False
+    is_acc = question.result in (Metric.TEST_ACC, Metric.VAL_ACC)
+    gap = Metric.ACC_GAP if is_acc else Metric.LOSS_GAP
+    gaps = contest(setting, baseline, numbers, gap, question.confidence)
+    return underfits(gaps.mean_score, against.mean_score)
+
+
+def _judged(
+    settings: Sequence[Setting],
+    baselines: Baselines,
+    numbers: Callable[[Member], Numbers],
+    question: Question,
+    metric: Metric,
+) -> dict[str, tuple[Contest, Judged]]:
+    """Setting's name → its contest and what it came to, for all that have a baseline."""
+    contests = {
+        setting.name: contest(setting, baseline, numbers, metric, question.confidence)
+        for setting in settings
+        if (baseline := baselines.of.get(setting.name)) is not None
+    }
+    judged = judge(list(contests.values()), question.alpha)
+    return {
+        name: (one, came_to) for (name, one), came_to in zip(contests.items(), judged, strict=True)
+    }
+
+
+# --- how to read it -----------------------------------------------------------------------
+
+
+def _sentences(
+    rows: Sequence[Row], baselines: Baselines, question: Question, target: float | None
+) -> list[str]:
+    """How epochs were selected, what was tested and how that was corrected, in this order."""
+    metric, percent = question.decides, f"{question.confidence:.0%}"
+    found = [f"{_selection(question.at, target)} Means over seeds, with {percent} t intervals."]
+    tested = [row for row in rows if row.baseline is not None]
+    if not tested:
+        return [*found, f"Nothing is tested: there is no baseline ({baselines.words})."]
+    better = "above" if metric.sign < 0 else "below"
+    found.append(
+        f"vs baseline: {metric.words} - that of the baseline ({baselines.words}) with the same "
+        f"seed; {better} 0 is better."
+    )
+    found.append(_test(tested, question.alpha))
+    if any(row.setting.diverged for row in rows):
+        found.append(
+            "A run that diverged loses its pair by the largest difference of its row in the test; "
+            "means and intervals are of the runs that did not."
+        )
+    return found
+
+
+def _selection(at: At, target: float | None) -> str:
+    match at:
+        case At.BEST:
+            return "Each run at its epoch of the lowest validation loss."
+        case At.LAST:
+            return "Each run at its last epoch."
+        case At.MATCHED:
+            reached = "no" if target is None or math.isnan(target) else f"{target:.4g}"
+            return (
+                f"Each run at its first epoch with a clean training loss of at most {reached}, "
+                f"which every run reaches; the test set was not touched there."
+            )
+
+
+def _test(tested: Sequence[Row], alpha: float) -> str:
+    count = sum(bool(row.pairs) for row in tested)
+    most = max(len(row.pairs) for row in tested)
+    exact = "exact two-sided sign-flip" if most <= EXACT_UP_TO else "two-sided sign-flip"
+    rows = f"{count} row{'' if count == 1 else 's'}"
+    return (
+        f"Test: {exact} test on paired differences, Holm's correction over {rows}; better or "
+        f"worse at p <= {alpha:g}."
+    )

@@ -1,0 +1,130 @@
+"""Runs -> settings: all that differ in their seed only, named by what differs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dropexp.compare.reading import Found
+from dropexp.comparison import Setting
+from dropexp.errors import UserError
+from dropexp.records import AuditOutcome
+from dropexp.settings import Fields, identity, names, rank, without_following_data_seeds
+
+_SAY_WHAT_IS_TESTED_ON = (
+    "data.name",
+    "data.seed",
+    "data.image_size",
+    "data.grayscale",
+    "data.test_size",
+    "data.fingerprint",
+)
+"""What else the data section says (train_size, noise …) leaves the test images as they are."""
+
+
+def group(found: Sequence[Found]) -> list[tuple[Setting, list[Found]]]:
+    """The settings in the table's order, each with its runs.
+
+    Settings that share everything but the regulariser stand together, ``none`` first.
+    """
+    kept = without_following_data_seeds([(run.member.seed, run.fields) for run in found])
+    grouped: dict[str, tuple[Fields, list[Found]]] = {}
+    for run, fields in zip(found, kept, strict=True):
+        grouped.setdefault(identity(fields), (fields, []))[1].append(run)
+    all_fields = [fields for fields, _ in grouped.values()]
+    seeds = _seeds_of_surroundings(grouped.values())
+    settings = [
+        (_setting(name, fields, runs, seeds[surroundings(fields)]), runs)
+        for name, (fields, runs) in zip(names(all_fields), grouped.values(), strict=True)
+    ]
+    differing = [key for key in _axes(all_fields) if key != "regulariser.p"]
+    return sorted(settings, key=lambda each: _order(each[0].fields, differing))
+
+
+def refuse_other_data(settings: Sequence[Setting]) -> None:
+    """Refuse settings that were tested on different images.
+
+    Raises:
+        UserError: says what differs, and what to do.
+    """
+    for key in _SAY_WHAT_IS_TESTED_ON:
+        values = _values(key, [setting.fields for setting in settings])
+        if len(values) > 1:
+            shown = [value for value in values if value is not None] or values
+            raise UserError(
+                f"the runs were tested on different images: {key} is "
+                f"{' in some and '.join(str(value) for value in values[:4])} in others. Choose "
+                f"with a filter, such as {key}={shown[0]}, or compare each with its own baseline: "
+                f"--allow-mixed."
+            )
+
+
+def surroundings(fields: Fields) -> str:
+    """All fields but the regulariser's: what settings must share to be compared by default."""
+    return identity({k: v for k, v in fields.items() if not k.startswith("regulariser.")})
+
+
+def shared_fields(settings: Sequence[Setting]) -> dict[str, Any]:
+    """The fields that all settings have with one value."""
+    first = settings[0].fields
+    return {
+        key: value
+        for key, value in first.items()
+        if all(key in each.fields and each.fields[key] == value for each in settings[1:])
+    }
+
+
+def axes(settings: Sequence[Setting]) -> dict[str, tuple[Any, ...]]:
+    """The fields that take several values, not the regulariser's own but for its p."""
+    return _axes([setting.fields for setting in settings])
+
+
+def _axes(settings: Sequence[Fields]) -> dict[str, tuple[Any, ...]]:
+    keys = dict.fromkeys(key for fields in settings for key in fields)
+    found = {
+        key: tuple(_values(key, settings))
+        for key in keys
+        if not key.startswith("regulariser.") or key == "regulariser.p"
+    }
+    return {key: values for key, values in found.items() if len(values) > 1}
+
+
+def _values(key: str, settings: Sequence[Fields]) -> list[Any]:
+    """A field's different values in order; None for a setting without it."""
+    found: dict[str, Any] = {}
+    for fields in settings:
+        value = fields.get(key)
+        found.setdefault(repr(value), value)
+    return sorted(found.values(), key=rank)
+
+
+def _order(fields: Fields, differing: Sequence[str]) -> tuple[Any, ...]:
+    regulariser = fields["regulariser.name"]
+    own = sorted(
+        (key, rank(value)) for key, value in fields.items() if key.startswith("regulariser.")
+    )
+    around = [rank(fields.get(key)) for key in differing]
+    return (around, regulariser != "none", regulariser, fields["regulariser.p"], own)
+
+
+def _setting(name: str, fields: Fields, runs: Sequence[Found], seeds: set[int]) -> Setting:
+    members = sorted((run.member for run in runs), key=lambda member: member.seed)
+    own = {member.seed for member in members}
+    return Setting(
+        name=name,
+        fields=fields,
+        members=tuple(member for member in members if member.is_completed),
+        diverged=tuple(member for member in members if not member.is_completed),
+        missing_seeds=tuple(sorted(seeds - own)),
+        unproven=tuple(
+            member.seed for member in members if member.summary.audit is not AuditOutcome.PASSED
+        ),
+    )
+
+
+def _seeds_of_surroundings(
+    grouped: Iterable[tuple[Mapping[str, Any], list[Found]]],
+) -> dict[str, set[int]]:
+    """All seeds that were run with the same data, model and training, whatever regulariser."""
+    seeds: dict[str, set[int]] = {}
+    for fields, runs in grouped:
+        seeds.setdefault(surroundings(fields), set()).update(run.member.seed for run in runs)
+    return seeds

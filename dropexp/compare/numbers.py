@@ -1,0 +1,68 @@
+"""A run's numbers at the epoch at which it is compared, and a setting's means of them."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from dropexp.comparison import ESTIMATES, At, Member
+from dropexp.records import SelectedEpoch
+from dropexp.statistics import Estimate, common_target, matched_epoch, mean_interval
+
+Numbers = Mapping[str, float | None]
+"""By the keys of ESTIMATES; None or absent where a number was not measured."""
+
+_AT_AN_EPOCH = tuple(key for key in SelectedEpoch.__dataclass_fields__ if key in ESTIMATES)
+
+
+def numbers_at(at: At, target: float | None) -> Callable[[Member], Numbers]:
+    """How a run's numbers are read.
+
+    Args:
+        at: which epoch.
+        target: the training loss for ``matched``, in nats.
+    """
+
+    def numbers(member: Member) -> Numbers:
+        best = member.summary.best
+        found: dict[str, float | None] = dict(_selected(member, at, target))
+        found["best_epoch"] = None if best is None else best.epoch
+        found["rise"], found["area"] = member.rise, member.area
+        found["seconds_per_epoch"] = member.summary.seconds / member.summary.last.epoch
+        return found
+
+    return numbers
+
+
+def target_of(members: Iterable[Member]) -> float:
+    """The lowest training loss that every run reaches, in nats; NaN without runs."""
+    return common_target(member.curves["train_loss"] for member in members)
+
+
+def estimates(numbers: Sequence[Numbers], confidence: float) -> dict[str, Estimate]:
+    """The mean of each number over runs, with its t interval; see mean_interval."""
+    found = {}
+    for key in ESTIMATES:
+        values = [value for run in numbers if (value := run.get(key)) is not None]
+        if values:
+            found[key] = mean_interval(values, confidence)
+    return found
+
+
+def _selected(member: Member, at: At, target: float | None) -> Numbers:
+    if at is At.MATCHED:
+        return _matched(member, math.nan if target is None else target)
+    selected = member.summary.best if at is At.BEST else member.summary.last
+    if selected is None:
+        return {}
+    return {key: getattr(selected, key) for key in _AT_AN_EPOCH}
+
+
+def _matched(member: Member, target: float) -> Numbers:
+    """The test set was not touched at this epoch, so there are no numbers of it."""
+    epoch = matched_epoch(member.curves["train_loss"], target)
+    if epoch is None:
+        return {}
+    row = {
+        key: float(member.curves[key][epoch - 1])
+        for key in ("train_loss", "train_acc", "val_loss", "val_acc", "loss_gap", "acc_gap")
+    }
+    return {"epoch": epoch, **row}

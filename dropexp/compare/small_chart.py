@@ -1,0 +1,41 @@
+"""Generalisation curves of a few settings, small enough for a terminal."""
+
+from rich.text import Text
+
+from dropexp.chart import MIN_WIDTH, line_chart
+from dropexp.comparison import Comparison, Row
+from dropexp.mean_curves import mean_curve
+
+_MOST_SETTINGS = 4  # lines that a reader can tell apart in a terminal
+_HEIGHT = 15
+
+
+def curves(comparison: Comparison, width: int) -> Text:
+    """Mean validation loss over epochs, in nats: the baseline and the settings that gain most.
+
+    Args:
+        comparison: whose settings.
+        width: of the chart, in columns.
+
+    Returns:
+        An empty text where there is no room for it, or nothing to draw.
+    """
+    compared = [row for row in comparison.rows if row.difference is not None]
+    chosen = [row for row in comparison.rows if row.difference is None]
+    chosen += sorted(compared, key=lambda row: comparison.metric.sign * _difference(row))
+    lines = {
+        row.setting.name: [one.value for one in mean_curve(row.setting, "val_loss").estimates]
+        for row in chosen[:_MOST_SETTINGS]
+        if row.setting.members
+    }
+    longest = max(map(len, lines), default=0)
+    if width < MIN_WIDTH + longest:
+        return Text()
+    return line_chart(
+        lines, width=width, height=_HEIGHT, x_label="epoch", y_label="mean validation loss in nats"
+    )
+
+
+def _difference(row: Row) -> float:
+    assert row.difference is not None
+    return row.difference.value

@@ -1,0 +1,235 @@
+"""A comparison as lines of text for a terminal."""
+
+import math
+from collections.abc import Callable, Sequence
+from textwrap import wrap
+
+from rich.text import Text
+
+from dropexp.columns import Column, headings, hidden, line, that_fit
+from dropexp.comparison import Comparison, Metric, Row
+from dropexp.statistics import Estimate, Verdict
+from dropexp.tables import number
+
+_ALWAYS_SHOWN = 5
+_NARROWEST_NAME = 20
+_STYLES = {
+    Verdict.BETTER: "green",
+    Verdict.WORSE: "red",
+    Verdict.TOO_FEW_SEEDS: "yellow",
+    Verdict.NO_CLEAR_DIFFERENCE: "",
+}
+
+
+def lines(comparison: Comparison, width: int | None) -> list[Text]:
+    """How to read the table, the table, and below it what else there is to know.
+
+    Args:
+        comparison: what to show.
+        width: of the terminal in columns; None shows every column.
+    """
+    above = [wrapped for sentence in comparison.sentences for wrapped in _wrapped(sentence, width)]
+    return [
+        *(Text(text, style="dim") for text in above),
+        Text(),
+        *_table(comparison, width),
+        *_notes(comparison, width),
+    ]
+
+
+def verdict_words(row: Row) -> str:
+    """The verdict, and with too few seeds how many more would settle it: ``too few seeds (+7)``."""
+    if row.verdict is None:
+        return ""
+    if row.underfits:
+        is_named = row.verdict is Verdict.WORSE
+        return "worse: underfits" if is_named else f"{row.verdict}, underfits"
+    more = more_seeds(row)
+    if row.verdict is Verdict.TOO_FEW_SEEDS and more:
+        return f"{row.verdict} (+{more})"
+    return str(row.verdict)
+
+
+def more_seeds(row: Row) -> int | None:
+    """How many more seeds would settle a difference of this size; None if that is not known."""
+    return None if row.pairs_needed is None else row.pairs_needed - len(row.pairs)
+
+
+# --- cells --------------------------------------------------------------------------------
+
+
+def _columns(comparison: Comparison) -> list[Column[Row]]:
+    """The most important first: what has no room is dropped from the end."""
+    metric, others = comparison.metric, _other_estimates(comparison.metric)
+    baselines = {row.baseline for row in comparison.rows}
+
+    def verdict_or_role(row: Row) -> str:
+        return "baseline" if row.setting.name in baselines else verdict_words(row)
+
+    return [
+        Column("", "setting", lambda row: row.setting.name, is_text=True),
+        Column("", "n", _count),
+        Column(*_heading(metric), _estimate(metric, interval=True)),
+        Column("vs", "baseline", lambda row: _plus_minus(row.difference, "+")),
+        Column("", "verdict", verdict_or_role, is_text=True, style=_style),
+        Column("loss", "gap", _estimate(Metric.LOSS_GAP, "+")),
+        Column("better", "in", _wins),
+        Column("p", "(Holm)", lambda row: _probability(row.adjusted_p)),
+        Column("P(better)", "new seed", lambda row: _share(row.better)),
+        Column("more", "seeds", lambda row: str(more_seeds(row) or "")),
+        *(Column(*_heading(key), _estimate(key)) for key in others),
+        Column("acc", "gap", _estimate(Metric.ACC_GAP, "+")),
+        Column("best", "epoch", _estimate("best_epoch", digits=1)),
+        Column("rise", "after", _estimate("rise", "+")),
+        Column("area", "between", _estimate("area", digits=2)),
+        Column("test", "ECE", _estimate("test_ece")),
+        Column("noisy", "labels", _estimate("noisy_label_acc")),
+        Column("s per", "epoch", _estimate("seconds_per_epoch")),
+        Column("", "parameters", lambda row: f"{row.parameters:,}"),
+    ]
+
+
+def _other_estimates(metric: Metric) -> list[str]:
+    keys = ("test_acc", "test_loss", "val_loss", "val_acc", "train_loss", "train_acc")
+    return [key for key in keys if key != metric.value]
+
+
+def _heading(key: str) -> tuple[str, str]:
+    above, _, below = key.partition("_")
+    return above, below
+
+
+def _count(row: Row) -> str:
+    """The completed runs; of how many, where some diverged."""
+    diverged = len(row.setting.diverged)
+    return f"{row.n}/{row.n + diverged}" if diverged else str(row.n)
+
+
+def _estimate(
+    key: str, sign: str = "", *, interval: bool = False, digits: int = 3
+) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        estimate = row.estimates.get(key)
+        if estimate is None or math.isnan(estimate.value):
+            return ""
+        if interval:
+            return _plus_minus(estimate, sign)
+        return number(estimate.value, sign) if digits == 3 else f"{estimate.value:{sign}.{digits}f}"
+
+    return cell
+
+
+def _plus_minus(estimate: Estimate | None, sign: str = "") -> str:
+    if estimate is None or math.isnan(estimate.value):
+        return ""
+    half = estimate.high - estimate.value
+    width = "" if math.isnan(half) else f" ±{number(half)}"
+    return f"{number(estimate.value, sign)}{width}"
+
+
+def _wins(row: Row) -> str:
+    return f"{row.pairs_better} of {len(row.pairs)}" if row.pairs else ""
+
+
+def _share(estimate: Estimate | None) -> str:
+    if estimate is None or math.isnan(estimate.value):
+        return ""
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
+def _probability(p: float | None) -> str:
+    if p is None or math.isnan(p):
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _style(row: Row) -> str:
+    return _STYLES[row.verdict] if row.verdict is not None else ""
+
+
+# --- lines --------------------------------------------------------------------------------
+
+
+def _table(comparison: Comparison, width: int | None) -> list[Text]:
+    # A column that says nothing (memorisation without label noise) takes no room from others.
+    columns = [
+        column
+        for index, column in enumerate(_columns(comparison))
+        if index < _ALWAYS_SHOWN or any(column.cell(row) for row in comparison.rows)
+    ]
+    cells = [[column.cell(row) for column in columns] for row in comparison.rows]
+    widths = [
+        max(len(column.above), len(column.below), *(len(row[index]) for row in cells))
+        for index, column in enumerate(columns)
+    ]
+    widths[0] = _room_for_names(widths, width)
+    shown = that_fit(widths, width, _ALWAYS_SHOWN)
+    found = headings(columns[:shown], widths)
+    for row, texts in zip(comparison.rows, cells, strict=True):
+        found += _row_lines(row, texts[:shown], columns[:shown], widths)
+    no_room = hidden(columns[shown:])
+    return found + [Text(part, "dim") for text in no_room for part in _wrapped(text, width)]
+
+
+def _room_for_names(widths: Sequence[int], width: int | None) -> int:
+    """Long names go on in a second line before another important column is given up."""
+    if width is None:
+        return widths[0]
+    others = sum(widths[1:_ALWAYS_SHOWN]) + 2 * (_ALWAYS_SHOWN - 1)
+    return min(widths[0], max(width - others, _NARROWEST_NAME))
+
+
+def _row_lines(
+    row: Row, texts: Sequence[str], columns: Sequence[Column[Row]], widths: Sequence[int]
+) -> list[Text]:
+    first, *more = wrap(texts[0], widths[0], subsequent_indent="  ", break_on_hyphens=False) or [""]
+    whole = Text(line([first, *texts[1:]], columns, widths))
+    start = 0
+    for column, width in zip(columns, widths, strict=False):
+        if style := column.style(row):
+            whole.stylize(style, start, start + width)
+        start += width + 2
+    return [whole, *(Text(text) for text in more)]
+
+
+def _notes(comparison: Comparison, width: int | None) -> list[Text]:
+    notes = [
+        *((text, "red") for text in diverged_sentences(comparison)),
+        *((text, "yellow") for text in missing_sentences(comparison)),
+        *((text, "yellow") for text in comparison.left_out),
+    ]
+    if any("(+" in verdict_words(row) for row in comparison.rows):
+        notes.insert(0, ("(+k): k more seeds would settle a difference of this size.", "dim"))
+    found = [Text(part, style) for text, style in notes for part in _wrapped(text, width)]
+    return [Text(), *found] if found else []
+
+
+def diverged_sentences(comparison: Comparison) -> list[str]:
+    """One for each setting of which runs diverged, or whose audit did not pass."""
+    found = []
+    for setting in (row.setting for row in comparison.rows):
+        runs = len(setting.members) + len(setting.diverged)
+        for count, words in (
+            (len(setting.diverged), "diverged"),
+            (len(setting.unproven), "have no passed audit"),
+        ):
+            if count:
+                found.append(f"{setting.name}: {count} of {runs} runs {words}.")
+    return found
+
+
+def missing_sentences(comparison: Comparison) -> list[str]:
+    """One for each setting that lacks seeds which settings beside it have, or a baseline."""
+    found = []
+    baselines = {row.baseline for row in comparison.rows}
+    for row in comparison.rows:
+        if row.setting.missing_seeds:
+            seeds = ", ".join(map(str, row.setting.missing_seeds))
+            found.append(f"{row.setting.name}: lacks seed {seeds}, which others have.")
+        if row.baseline is None and row.setting.name not in baselines and len(baselines) > 1:
+            found.append(f"{row.setting.name}: no baseline to compare it with.")
+    return found
+
+
+def _wrapped(text: str, width: int | None) -> list[str]:
+    return [text] if width is None else wrap(text, width, subsequent_indent="  ")
