@@ -5,7 +5,7 @@ CI log) every line is plain text that grep can read.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,11 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dropexp.chart import line_chart
-from dropexp.compare import Row
 from dropexp.records import EpochRecord, RunStatus, RunSummary, best_epoch
 from dropexp.tables import (
     clock,
-    comparison,
     divergence,
     facts,
     live_epoch,
@@ -53,6 +51,7 @@ class RunConsole:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
         self.interactive = self._console.is_interactive
+        self.width = self._console.width if self._console.is_terminal else None
         self._live: Live | None = None
         self._next_refresh = 0.0
         self._seconds: list[float] = []  # of the epochs seen, which a resumed run has fewer of
@@ -184,11 +183,24 @@ class RunConsole:
         if summary.status is RunStatus.DIVERGED:
             self._print_prose(Text(divergence(records), style="red"))
             self._print(Text(f"What led to it: {folder / 'metrics.csv'}", style="red"))
+        self.measured(summary, records)
+        self._print_folder_and_commands(folder, next_commands)
+
+    def measured(self, summary: RunSummary, records: Sequence[EpochRecord]) -> None:
+        """The numbers of a finished run: the table, its curves on a terminal, what it took."""
         self._print_table(summary)
+        self.curves(records)
+        self._print_prose(Text(facts(summary, records)))
+
+    def curves(self, records: Sequence[EpochRecord]) -> None:
+        """The losses of the epochs so far, on a terminal that has room for them."""
         if self._draws_charts:
             self._print_chart(records)
-        self._print_prose(Text(facts(summary, records)))
-        self._print_folder_and_commands(folder, next_commands)
+
+    def lines(self, lines: Iterable[Text]) -> None:
+        """Lines as they are, which the terminal may wrap."""
+        for line in lines:
+            self._print(line)
 
     def _print_table(self, summary: RunSummary) -> None:
         self._blank_line()
@@ -242,12 +254,12 @@ class RunConsole:
     def _print(self, text: Text) -> None:
         # Rich wraps lines with line ends of its own, which would end up in copied commands and
         # cut grep's lines in two; soft_wrap leaves that to the terminal.
-        self._console.print(_encodable(text, self._console), soft_wrap=True)
+        self._console.print(encodable(text, self._console), soft_wrap=True)
 
     def _print_prose(self, text: Text, indent: int = 0) -> None:
         """Print sentences, wrapped between words on a terminal."""
         if self.interactive:
-            padded = Padding(_encodable(text, self._console), (0, 0, 0, indent), expand=False)
+            padded = Padding(encodable(text, self._console), (0, 0, 0, indent), expand=False)
             self._console.print(padded)
         else:
             self._print(Text(" " * indent) + text)
@@ -256,23 +268,19 @@ class RunConsole:
         self._console.print()
 
 
-def print_comparison(
-    rows: Sequence[Row], left_out: Sequence[str], console: Console | None = None
-) -> None:
-    """Print one line a setting, and below it what the numbers are and what was left out."""
-    console = console or Console(highlight=False)
-    for line in comparison(rows, left_out):
-        console.print(_encodable(line, console), soft_wrap=True)
-
-
 def error(message: str) -> None:
     """Say on stderr what went wrong, in red where that is a terminal."""
-    console = Console(stderr=True, highlight=False)
-    text = Text(f"error: {message}", style="red")
-    console.print(_encodable(text, console), soft_wrap=True)
+    RunConsole(Console(stderr=True, highlight=False)).lines([Text(f"error: {message}", "red")])
 
 
-def _encodable(text: Text, console: Console) -> Text:
+def warning(message: str) -> None:
+    """Say on stderr what the output on stdout does not show."""
+    RunConsole(Console(stderr=True, highlight=False)).lines(
+        [Text.assemble(("warning:", "yellow"), f" {message}")]
+    )
+
+
+def encodable(text: Text, console: Console) -> Text:
     """The text with escapes for the characters that the console's encoding does not have."""
     if not console.options.ascii_only:
         return text

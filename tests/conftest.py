@@ -42,8 +42,7 @@ def dropexp(tmp_path: Path) -> Dropexp:
             capture_output=True,
             text=True,
             check=False,
-            timeout=240,
-            **options,  # type: ignore[call-overload]
+            **{"timeout": 240, **options},  # type: ignore[call-overload]
         )
         return done
 

@@ -100,9 +100,12 @@ def test_a_kept_checkpoint_stays(dropexp: Dropexp, tmp_path: Path) -> None:
 
 
 def test_a_run_without_an_audit_says_so_whenever_it_is_shown(dropexp: Dropexp) -> None:
-    for command in (["train", *QUICK, "audit=off"], ["train", *QUICK], ["compare"]):
+    for command in (["train", *QUICK, "audit=off"], ["train", *QUICK]):
         assert "audit" in dropexp(*command).stdout
-    assert "1 of 1 runs without a passed audit" in dropexp("compare").stdout
+    refused = dropexp("compare")
+    assert refused.returncode == 2
+    assert "no passed audit" in refused.stderr
+    assert "1 of 1 runs have no passed audit" in dropexp("compare", "--allow-mixed").stdout
     assert "trained with its audit skipped" in dropexp("train", *QUICK).stdout
 
 

@@ -1,0 +1,120 @@
+"""Commands that show comparisons elsewhere: a report, and TensorBoard."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dropexp.cli_runs import RunsDir
+from dropexp.errors import UserError
+from dropexp.metrics import At, Metric
+
+if TYPE_CHECKING:
+    from dropexp.comparison import Comparison
+
+
+class ReportFormat(StrEnum):
+    """What a report is written as."""
+
+    HTML = "html"
+    MD = "md"
+
+
+REPORT_HELP = (
+    "Write a report: the answer, the table, interactive charts, and how to make it again.\n\n"
+    "[bold]dropexp report study=first -o report.html[/bold]\n\n"
+    "One file that works offline. Words are as for [bold]dropexp compare[/bold]: folders of run "
+    "folders, ids of runs, and filters; without any, all of runs. md is for a pull request or a "
+    "paper's appendix."
+)
+BOARD_HELP = (
+    "Show a study in TensorBoard, its seeds averaged: means and 95 % intervals.\n\n"
+    "[bold]dropexp board first[/bold]"
+)
+_DEFAULT = Path("report.html")
+
+
+def report(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUNS_DIR|ID|FILTER]...", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file to write; - for standard output.")
+    ] = _DEFAULT,
+    format_: Annotated[
+        ReportFormat | None,
+        typer.Option("--format", "-f", help="Default: what the file's name says, or html."),
+    ] = None,
+    metric: Annotated[
+        Metric | None,
+        typer.Option(help="What decides. Default: test_loss; val_loss with --at matched."),
+    ] = None,
+    at: Annotated[At, typer.Option(help="The epoch of each run, as in compare.")] = At.BEST,
+    baseline: Annotated[
+        str | None, typer.Option(help="A setting's name or filters, as in compare.")
+    ] = None,
+    allow_mixed: Annotated[
+        bool, typer.Option("--allow-mixed", help="Compare what should not be, as in compare.")
+    ] = False,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    from dropexp.compare import Question, find_runs
+    from dropexp.compare import compare as compared
+
+    question = Question(metric=metric, at=at, baseline=baseline, allow_mixed=allow_mixed)
+    found, left_out = find_runs(words or [], runs_dir, allow_mixed=allow_mixed)
+    comparison = compared(found, question, left_out)
+    if format_ is None:
+        format_ = ReportFormat.MD if output.suffix == ".md" else ReportFormat.HTML
+    if format_ is ReportFormat.MD and output == _DEFAULT:
+        output = _DEFAULT.with_suffix(".md")
+    folders = [run.listed.folder.path for run in found]
+    text = _text(comparison, format_, folders)
+    if str(output) == "-":
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--output {output} cannot be written: {error.strerror}.") from None
+    from dropexp.report.answer import answer
+
+    typer.echo(" ".join(answer(comparison)))
+    typer.echo(f"written to {output} ({len(text.encode()) / 1e6:.1f} MB)")
+
+
+def _text(comparison: "Comparison", format_: ReportFormat, folders: list[Path]) -> str:
+    import sys
+
+    from dropexp.report import html, markdown, provenance
+
+    known = provenance(folders, comparison, sys.argv[1:])
+    return html(comparison, known) if format_ is ReportFormat.HTML else markdown(comparison, known)
+
+
+def board(
+    study: Annotated[str, typer.Argument(metavar="STUDY", show_default=False)],
+    start: Annotated[
+        bool, typer.Option("--start/--no-start", help="Start TensorBoard, or say how to.")
+    ] = True,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    import subprocess
+    import sys
+    from shlex import quote
+
+    from dropexp.board import write_board
+    from dropexp.compare import find_runs
+    from dropexp.compare.grouping import group
+
+    found, left_out = find_runs([f"study={study}"], runs_dir)
+    settings = [setting for setting, _ in group(found)]
+    folder = write_board(runs_dir, study, settings)
+    for sentence in left_out:
+        typer.echo(sentence)
+    typer.echo(f"{len(settings)} settings, mean and 95 % interval each: {folder}")
+    typer.echo(f"tensorboard --logdir {quote(str(folder))}")
+    if start:
+        subprocess.run([sys.executable, "-m", "tensorboard.main", "--logdir", folder], check=True)

@@ -1,0 +1,180 @@
+"""Folders of finished runs as dropexp would leave them, with made-up but plausible curves.
+
+    python scripts/baselines/run_folders.py FOLDER --runs 100
+
+What is true is known: each regulariser has an effect on the test loss that is best at its own p,
+each seed shifts all settings alike, and the rest is noise.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from itertools import islice, product
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from dropexp.compose import compose_run
+from dropexp.config import RunConfig
+from dropexp.records import (
+    METRICS_COLUMNS,
+    AuditOutcome,
+    EpochRecord,
+    RunStatus,
+    RunSummary,
+    SelectedEpoch,
+    best_epoch,
+)
+from dropexp.statistics import area_between, rise_after_best
+
+EPOCHS = 30
+SEEDS = 10
+EFFECTS = {  # nats of test loss at the best p, and that p
+    "none": (0.0, 0.0),
+    "dropout2d": (-0.16, 0.4),
+    "spatial_dropout": (-0.05, 0.2),
+    "dropconnect": (-0.09, 0.3),
+    "dropout": (0.0, 0.3),
+}
+STRENGTHS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+TRAIN_SIZES = (400, 50, 100, 150, 200, 250, 300, 350, 450, 500)
+LABEL_NOISES = (0.2, 0.0, 0.1, 0.3)
+SPREAD_OF_SEEDS, SPREAD_OF_RUNS = 0.08, 0.03  # nats
+
+
+def make(runs_dir: Path, runs: int, seeds: int = SEEDS) -> None:
+    """Fill runs_dir with so many finished runs of 30 epochs, ``seeds`` of each setting."""
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    for config in islice(_configs(few=runs <= 25 * seeds, seeds=seeds), runs):
+        _write(runs_dir, config)
+
+
+def _configs(*, few: bool, seeds: int) -> Iterator[RunConfig]:
+    """Setting by setting; a small study takes three strengths, a large one all there are."""
+    strengths = STRENGTHS[::2] if few else STRENGTHS
+    settings = [("none", 0.0)]
+    settings += [(name, p) for name in list(EFFECTS)[1:] for p in strengths]
+    for label_noise, train_size, (name, p), seed in product(
+        LABEL_NOISES, TRAIN_SIZES, settings, range(seeds)
+    ):
+        plain = _plain(name)
+        regulariser = {**plain["regulariser"], "p": p}
+        data = {
+            **plain["data"],
+            "train_size": train_size,
+            "label_noise": label_noise,
+            "seed": seed,
+        }
+        changed = {"p": p, "seed": seed, "data": data, "regulariser": regulariser}
+        yield RunConfig.from_mapping({**plain, **changed})
+
+
+_PLAIN: dict[str, dict] = {}
+_TEXTS: dict[str, str] = {}
+
+
+def _plain(regulariser: str) -> dict:
+    if regulariser not in _PLAIN:
+        _PLAIN[regulariser] = compose_run([f"regulariser={regulariser}"]).to_mapping()
+    return _PLAIN[regulariser]
+
+
+def _yaml(config: RunConfig) -> str:
+    """What to_yaml writes, section by section, as most sections come again and again."""
+    texts = []
+    for key, section in config.to_mapping().items():
+        known = f"{key}: {section!r}"
+        if known not in _TEXTS:
+            _TEXTS[known] = yaml.safe_dump({key: section}, sort_keys=False)
+        texts.append(_TEXTS[known])
+    return "".join(texts)
+
+
+def _write(runs_dir: Path, config: RunConfig) -> None:
+    # Plain writes: RunFolder's reach the disk before they return, which 10,000 times takes long.
+    folder = runs_dir / config.run_id
+    folder.mkdir(exist_ok=True)
+    records, selected = _measured(config)
+    lines = [",".join(map(str, record.as_row().values())) for record in records]
+    (folder / "config.yaml").write_text(_yaml(config), encoding="utf-8")
+    (folder / "metrics.csv").write_text(
+        "\n".join([",".join(METRICS_COLUMNS), *lines, ""]), encoding="utf-8"
+    )
+    summary = RunSummary(
+        run_id=config.run_id,
+        status=RunStatus.COMPLETED,
+        regulariser=config.regulariser.name,
+        p=config.regulariser.p,
+        seed=config.seed,
+        parameters=156_810,
+        seconds=sum(record.seconds for record in records),
+        peak_memory_mb=310.0,
+        audit=AuditOutcome.PASSED,
+        best=selected[0],
+        last=selected[1],
+        config_hash=config.config_hash,
+        results_version=1,
+        rise=rise_after_best([record.val_loss for record in records]).last,
+        area=area_between(
+            [record.train_loss for record in records], [record.val_loss for record in records]
+        ),
+    )
+    text = json.dumps(summary.to_json(), indent=2) + "\n"
+    (folder / "summary.json").write_text(text, encoding="utf-8")
+
+
+def _measured(config: RunConfig) -> tuple[list[EpochRecord], tuple[SelectedEpoch, SelectedEpoch]]:
+    own = np.random.default_rng(int(config.config_hash[:12], 16))
+    of_the_seed = np.random.default_rng(config.seed).normal(0, SPREAD_OF_SEEDS)
+    name, p, noise = config.regulariser.name, config.regulariser.p, config.data.label_noise
+    effect, best_p = EFFECTS[name]
+    effect *= 1 - ((p - best_p) / 0.5) ** 2
+    level = 0.5 + effect + 0.9 * noise + 30 / config.data.train_size + of_the_seed
+    level += own.normal(0, SPREAD_OF_RUNS)
+    epochs = np.arange(1, EPOCHS + 1)
+    speed = 4 + 6 * p
+    train = 2.1 * np.exp(-epochs / speed) + 0.02 + 0.3 * p
+    turn = 6 + 14 * p
+    rise = 0.02 * (1 - p) * np.clip(epochs - turn, 0, None)
+    val = level + 1.6 * np.exp(-epochs / speed) + rise + own.normal(0, 0.004, EPOCHS)
+    seconds = 0.08 + own.gamma(2, 0.002, EPOCHS)
+    records = [
+        EpochRecord(
+            epoch=int(epoch),
+            lr=0.001,
+            p=p,
+            noisy_train_loss=float(train[i] * (1 + p)),
+            train_loss=float(train[i]),
+            train_acc=float(np.exp(-train[i])),
+            val_loss=float(val[i]),
+            val_acc=float(np.exp(-0.4 * val[i])),
+            seconds=float(seconds[i]),
+        )
+        for i, epoch in enumerate(epochs)
+    ]
+    best = best_epoch(records)
+    assert best is not None
+    return records, (_selected(best, own, noise), _selected(records[-1], own, noise))
+
+
+def _selected(record: EpochRecord, own: np.random.Generator, noise: float) -> SelectedEpoch:
+    test_loss = record.val_loss + own.normal(0, 0.01)
+    return SelectedEpoch.of(
+        record,
+        test_loss=test_loss,
+        test_acc=float(np.exp(-0.38 * test_loss)),
+        test_ece=float(0.02 + 0.1 * record.loss_gap**2),
+        noisy_label_acc=float(np.exp(-2 * record.train_loss)) if noise else None,
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="of each setting")
+    arguments = parser.parse_args()
+    make(arguments.folder, arguments.runs, arguments.seeds)
+    sys.stdout.write(f"{arguments.runs} runs in {arguments.folder}\n")

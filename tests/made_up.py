@@ -1,0 +1,118 @@
+"""Comparisons of runs that were never trained, with curves as overfitting has them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dropexp.compare import Found, Question, compare
+from dropexp.comparison import Comparison, Curves, Member
+from dropexp.metrics import Metric
+from dropexp.records import (
+    METRICS_COLUMNS,
+    AuditOutcome,
+    EpochRecord,
+    RunStatus,
+    RunSummary,
+    SelectedEpoch,
+    best_epoch,
+)
+from dropexp.runs.listing import ListedRun, Status
+from dropexp.store import RunFolder
+
+AROUND = {
+    "data.name": "digits",
+    "data.train_size": 400,
+    "data.label_noise": 0.2,
+    "data.seed": 0,
+    "model.name": "small_cnn",
+}
+STRENGTH = {"none": 0.0, "dropout2d": 1.0, "spatial_dropout": 0.5, "dropconnect": 0.35}
+"""How much of the overfitting a regulariser takes away at its best p."""
+
+
+def records(regulariser: str, p: float, seed: int, epochs: int, **data: Any) -> list[EpochRecord]:
+    """Epochs whose validation loss falls and rises again, less so under a regulariser."""
+    chance = np.random.default_rng([seed, len(regulariser), int(p * 100)])
+    luck = np.random.default_rng(seed).normal(0, 0.03)  # a seed is a block
+    effect = STRENGTH.get(regulariser, 0.2) * math.sin(math.pi * p)
+    noise = float(data.get("data.label_noise", 0.2))
+    size = float(data.get("data.train_size", 400))
+    rise = (0.02 + 0.1 * noise) * (1 - effect) * math.sqrt(400 / size)
+    found = []
+    for epoch in range(1, epochs + 1):
+        train = (2.2 - noise) * math.exp(-epoch / (6 + 4 * effect)) + 0.3 * effect + 0.02
+        val = 0.5 + luck + 1.8 * math.exp(-epoch / 5) + rise * epoch - 0.15 * effect
+        val += chance.normal(0, 0.01)
+        found.append(
+            EpochRecord(
+                epoch=epoch,
+                lr=0.001,
+                p=p,
+                noisy_train_loss=train * 1.2,
+                train_loss=train,
+                train_acc=math.exp(-train / 2),
+                val_loss=val,
+                val_acc=math.exp(-val / 3),
+                seconds=0.1 * (1 + 0.05 * effect),
+            )
+        )
+    return found
+
+
+def run(fields: Mapping[str, Any], seed: int, epochs: int, *, diverged: bool = False) -> Found:
+    regulariser, p = str(fields["regulariser.name"]), float(fields["regulariser.p"])
+    done = records(regulariser, p, seed, epochs, **fields)
+    best = best_epoch(done)
+    assert best is not None
+    digits = sum(map(ord, repr(sorted(fields.items())))) % 16**8
+    run_id = f"{regulariser}-p{p:g}-s{seed}-{digits:08x}"
+    noisy = 0.6 - best.loss_gap / 10 if fields["data.label_noise"] else None
+    summary = RunSummary(
+        run_id=run_id,
+        status=RunStatus.DIVERGED if diverged else RunStatus.COMPLETED,
+        regulariser=regulariser,
+        p=p,
+        seed=seed,
+        parameters=75_000,
+        seconds=sum(record.seconds for record in done),
+        peak_memory_mb=300.0,
+        audit=AuditOutcome.PASSED,
+        best=SelectedEpoch.of(best, best.val_loss + 0.01, best.val_acc - 0.01, 0.05, noisy),
+        last=SelectedEpoch.of(done[-1], done[-1].val_loss, done[-1].val_acc, 0.05, noisy),
+        config_hash="0" * 64,
+        results_version=1,
+    )
+    table = np.array([[row.as_row()[name] for name in METRICS_COLUMNS] for row in done])
+    member = Member(run_id, seed, summary, Curves(table), rise=0.1, area=9.0)
+    folder = RunFolder(Path("runs"), run_id)
+    listed = ListedRun(folder, Status.FINISHED, 0.0, {**fields, "seed": seed}, summary, epochs)
+    return Found(listed, member, fields)
+
+
+def comparison(
+    regularisers: Sequence[str] = ("none", "dropout2d", "spatial_dropout"),
+    strengths: Sequence[float] = (0.3,),
+    *,
+    seeds: int = 6,
+    epochs: int = 30,
+    metric: Metric = Metric.TEST_LOSS,
+    diverged: Sequence[tuple[str, int]] = (),
+    **axes: Sequence[Any],
+) -> Comparison:
+    """A table of all combinations; ``data_train_size=(50, 400)`` makes an axis of that field."""
+    fields = {key.replace("_", ".", 1): values for key, values in axes.items()}
+    found = []
+    for values in product(*fields.values()):
+        around = {**AROUND, **dict(zip(fields, values, strict=True))}
+        for regulariser in regularisers:
+            for p in (0.0,) if regulariser == "none" else strengths:
+                of_setting = {**around, "regulariser.name": regulariser, "regulariser.p": p}
+                found += [
+                    run(of_setting, seed, epochs, diverged=(regulariser, seed) in diverged)
+                    for seed in range(seeds)
+                ]
+    return compare(found, Question(metric=metric))

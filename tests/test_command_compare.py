@@ -1,0 +1,50 @@
+"""dropexp compare, the real command, on real runs."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from tests.conftest import QUICK, Dropexp
+
+
+def test_a_study_of_real_runs_is_compared_and_written(dropexp: Dropexp, tmp_path: Path) -> None:
+    for regulariser in ("none", "dropout2d"):
+        for seed in (0, 1):
+            done = dropexp("train", f"regulariser={regulariser}", "p=0.3", f"seed={seed}", *QUICK)
+            assert done.returncode == 0, done.stderr
+    table = dropexp("compare")
+    assert table.returncode == 0, table.stderr
+    assert "too few seeds" in table.stdout
+    assert table.stdout.index("sign-flip") < table.stdout.index("setting")
+    plain = json.loads(dropexp("compare", "--format", "json").stdout)
+    none, dropout = plain["rows"]
+    summaries = [
+        json.loads((tmp_path / "runs" / run_id / "summary.json").read_text())
+        for run_id in none["runs"].values()
+    ]
+    mean = sum(summary["best"]["test_loss"] for summary in summaries) / 2
+    assert abs(none["estimates"]["test_loss"]["value"] - mean) < 1e-12
+    assert {"test_ece", "noisy_label_acc", "rise", "area"} <= none["estimates"].keys()
+    assert len(dropout["pairs"]) == 2
+
+    written = dropexp("compare", "seed=0", "-o", "table.csv")
+    assert written.returncode == 0, written.stderr
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "table.csv").read_text())))
+    assert [line["n"] for line in lines] == ["1", "1"]
+    for name, word in (("t.md", "| setting |"), ("t.tex", r"\toprule"), ("t.txt", "verdict")):
+        assert dropexp("compare", "runs", "--output", name).returncode == 0
+        assert word in (tmp_path / name).read_text()
+
+
+def test_mistakes_are_answered_in_a_sentence(dropexp: Dropexp, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    for arguments, word in (
+        (["compare"], "no finished run"),
+        (["compare", "elsewhere"], "elsewhere"),
+        (["compare", "--at", "matched", "--metric", "test_loss"], "matched"),
+    ):
+        done = dropexp(*arguments)
+        assert done.returncode == 2, done.stdout
+        assert word in done.stderr
+        assert "Traceback" not in done.stderr
