@@ -86,8 +86,8 @@ def extend(
     from dropexp.sweep.extend import extended
 
     runs_dir = runs_dir.expanduser()
-    known = {run.seed for run in read_study(runs_dir, study).runs}
     request = extended(runs_dir, study, _more(seeds), overrides or [])
+    known = {run.seed for run in read_study(runs_dir, study).runs}
     if any(config.seed in known for config in request.configs):
         typer.echo(f"finishing what is left of {study}; the same command then adds seeds")
     _sweep(request, dry_run, retry_failed, fail_fast)

@@ -222,7 +222,7 @@ def test_full_disk_is_one_warning(
     caplog: pytest.LogCaptureFixture,
     epochs: int,
 ) -> None:
-    monkeypatch.setattr("dropexp.tensorboard._fresh_path", lambda *_: Path("/dev/full"))
+    monkeypatch.setattr("dropexp.tensorboard.fresh_path", lambda *_: Path("/dev/full"))
     with caplog.at_level(logging.WARNING):
         log = EventLog(tmp_path, CONFIG)
         records = [record_of(epoch) for epoch in range(1, epochs + 1)]

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dropexp.compose import composed, hydra_loader
 from dropexp.errors import ConfigError, suggest
-from dropexp.sweep.worker import Outcome, Request, execute
+from dropexp.sweep.worker import Outcome, Request, close, execute
 
 DEFAULT = "hydra/launcher=joblib"
 _PLUGIN_OF = {"ray": "hydra_ray_launcher", "slurm": "hydra_submitit_launcher"}
@@ -102,6 +102,7 @@ class Engine:
 
     def close(self) -> None:
         """Let go of the workers; what they are doing ends with them."""
+        close()
         if self.name == "joblib":
             from joblib.externals.loky import get_reusable_executor
 

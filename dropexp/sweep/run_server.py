@@ -110,6 +110,8 @@ def _remember(folder: RunFolder, config: RunConfig, error: ConfigError) -> None:
 
 def main() -> None:
     """Serve until stdin ends."""
+    # A terminal's Ctrl-C reaches every process, and the sweep alone decides what is to end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever prints must not get between the answers
     import dropexp.recorder  # noqa: F401 - imported here once, and not by every run

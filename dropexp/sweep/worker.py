@@ -56,7 +56,7 @@ class Request:
     sweep_dir: str  # absolute
     token: str
     began_at: float  # when the sweep began, by the file system's clock, in seconds since 1970
-    parent: int | None  # the sweep's process, where its engine's workers are children of it
+    parent: int | None  # the sweep's process, where the engine's workers are that or its children
     devices: Sequence[str] = ()  # one for each run at a time; empty: as the config says
 
     def to_json(self) -> str:
@@ -93,7 +93,7 @@ def execute(job: Mapping[str, Any]) -> Outcome:
     # this process starts inherits it.
     with suppress(ValueError):  # within the sweep's own process this is not the main thread
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if request.parent is not None:
+    if request.parent not in (None, os.getpid()):
         _end_with(request.parent)
     if not _shares_the_store(request):
         return _elsewhere(request)
@@ -174,6 +174,12 @@ def _trained(request: Request, runs_dir: Path, device: str | None) -> Outcome:
 _server: "RunServer | None" = None
 
 
+def close() -> None:
+    """End this process's run server, if it has one: where a launcher has no workers of its own."""
+    if _server is not None:
+        _server.close()
+
+
 class RunServer:
     """A process that has imported what a run needs, and trains each run in a fork of itself."""
 
@@ -208,6 +214,13 @@ class RunServer:
             return {"ending": Ending.KILLED, "message": self._last_words()}
         plain: dict[str, str] = json.loads(answer)
         return plain
+
+    def close(self) -> None:
+        """End it, and what it is training."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
 
     def _last_words(self) -> str:
         self._process.kill()

@@ -123,7 +123,8 @@ def test_equal_examples_get_different_masks_or_in_batch_mode_the_same() -> None:
         for layer, example in layers(mask, 0.5):
             assert isinstance(layer, nn.Module)
             first, second = layer(example.expand(2, *example.shape))
-            assert torch.equal(first, second) == (mask == "batch")
+            # Close, not equal: matrix products may round one row of a batch unlike another.
+            assert torch.allclose(first, second) == (mask == "batch")
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES[:5], ids=str)
