@@ -14,6 +14,7 @@ import yaml
 from tests.conftest import QUICK, Dropexp
 
 SWEEP = ("sweep", "regulariser=none,dropout2d", "p=0.1,0.3", "seed=range(2)", *QUICK)
+ONE_AT_A_TIME = "hydra.launcher.n_jobs=1"  # where it makes no difference: one start of torch
 
 
 def folders(tmp_path: Path, runs: str = "runs") -> dict[str, Path]:
@@ -54,21 +55,35 @@ def test_every_combination_is_trained_and_duplicates_once(dropexp: Dropexp, tmp_
     assert not list((tmp_path / "runs" / ".sweeps").iterdir())
 
 
+@pytest.fixture(scope="module")
+def runs_of_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("swept")
+    command = [sys.executable, "-m", "dropexp", *SWEEP, "study=mine"]
+    subprocess.run(command, cwd=folder, capture_output=True, check=True)
+    return folder / "runs"
+
+
+@pytest.fixture
+def swept(tmp_path: Path, runs_of_sweep: Path) -> None:
+    """The folder of runs as SWEEP leaves it, as study ``mine``."""
+    shutil.copytree(runs_of_sweep, tmp_path / "runs")
+
+
 def test_train_with_m_is_a_sweep(dropexp: Dropexp, tmp_path: Path) -> None:
-    done = dropexp("train", "-m", "seed=1,2", *QUICK)
+    done = dropexp("train", "-m", "seed=1,2", *QUICK, ONE_AT_A_TIME)
     assert done.returncode == 0, done.stdout + done.stderr
     assert settings(tmp_path) == {("none", 0, 1), ("none", 0, 2)}
 
 
 def test_what_is_not_a_terminal_gets_a_line_a_run(dropexp: Dropexp) -> None:
-    done = dropexp("sweep", "seed=0,1", *QUICK)
+    done = dropexp("sweep", "seed=0,1", *QUICK, ONE_AT_A_TIME)
     assert "\x1b" not in done.stdout
     assert re.search(r"^1/2  none-p0-s\d-\w{8}  val_loss \d", done.stdout, flags=re.MULTILINE)
     assert done.stderr == ""
 
 
+@pytest.mark.usefixtures("swept")
 def test_started_again_it_trains_nothing(dropexp: Dropexp, tmp_path: Path) -> None:
-    dropexp(*SWEEP)
     before = finishing_times(tmp_path)
     again = dropexp(*SWEEP)
     assert again.returncode == 0
@@ -77,8 +92,8 @@ def test_started_again_it_trains_nothing(dropexp: Dropexp, tmp_path: Path) -> No
     assert finishing_times(tmp_path) == before
 
 
+@pytest.mark.usefixtures("swept")
 def test_more_seeds_train_only_those(dropexp: Dropexp, tmp_path: Path) -> None:
-    dropexp(*SWEEP)
     before = finishing_times(tmp_path)
     more = dropexp(*SWEEP, "seed=range(3)")
     assert "9 runs: 3 new, 6 finished" in more.stdout
@@ -87,10 +102,10 @@ def test_more_seeds_train_only_those(dropexp: Dropexp, tmp_path: Path) -> None:
     assert len(after) == 9
 
 
+@pytest.mark.usefixtures("swept")
 def test_extend_trains_the_same_settings_on_the_seeds_that_come_next(
     dropexp: Dropexp, tmp_path: Path
 ) -> None:
-    dropexp(*SWEEP, "study=mine")
     more = dropexp("extend", "mine", "--seeds", "+2")
     assert more.returncode == 0, more.stdout + more.stderr
     assert "6 runs: 6 new" in more.stdout
@@ -104,8 +119,8 @@ def test_extend_trains_the_same_settings_on_the_seeds_that_come_next(
 def test_extend_that_was_stopped_goes_on_with_the_same_command(
     dropexp: Dropexp, tmp_path: Path
 ) -> None:
-    dropexp("sweep", "seed=0,1", *QUICK, "study=mine")
-    extend = ("extend", "mine", "--seeds", "+2")
+    dropexp("sweep", "seed=0,1", *QUICK, ONE_AT_A_TIME, "study=mine")
+    extend = ("extend", "mine", "--seeds", "+2", ONE_AT_A_TIME)
     dropexp(*extend)
     for run in (tmp_path / "runs").glob("none-p0-s3-*"):
         shutil.rmtree(run)
@@ -119,7 +134,7 @@ def test_extend_that_was_stopped_goes_on_with_the_same_command(
 def test_a_run_whose_summary_is_damaged_has_failed_and_can_be_tried_again(
     dropexp: Dropexp, tmp_path: Path
 ) -> None:
-    words = ("sweep", "seed=0,1", *QUICK)
+    words = ("sweep", "seed=0,1", *QUICK, ONE_AT_A_TIME)
     dropexp(*words)
     damaged = next((tmp_path / "runs").glob("none-p0-s0-*")) / "summary.json"
     damaged.write_text("{")
@@ -166,14 +181,14 @@ def test_a_mistake_gets_a_sentence_and_nothing_is_started(
 
 
 def test_a_dry_run_lists_runs_with_an_estimate_and_starts_nothing(
-    dropexp: Dropexp, tmp_path: Path
+    dropexp: Dropexp, tmp_path: Path, runs_of_sweep: Path
 ) -> None:
     first = dropexp(*SWEEP, "--dry-run")
     assert first.returncode == 0
     assert len(re.findall(r"^\S+-s\d-\w{8} +new", first.stdout, flags=re.MULTILINE)) == 6
     assert "no finished run like them" in first.stdout
     assert folders(tmp_path) == {}
-    dropexp(*SWEEP)
+    shutil.copytree(runs_of_sweep, tmp_path / "runs", dirs_exist_ok=True)
     second = dropexp(*SWEEP, "seed=range(3)", "--dry-run")
     assert len(re.findall(r"new +\d+\.\d s$", second.stdout, flags=re.MULTILINE)) == 3
     assert re.search(r"about \d+\.\d s for 3 runs, \d+ at a time", second.stdout)
@@ -187,6 +202,7 @@ def test_one_poisoned_setting_fails_alone_and_is_not_tried_again(
     words = [
         *("sweep", "regulariser=dropout,stochastic_depth,none", "seed=0,1"),
         *("model=mlp", "model.hidden=[8]", "train.epochs=1", "data.train_size=60"),
+        ONE_AT_A_TIME,
     ]
     done = dropexp(*words)
     assert done.returncode == 1
@@ -210,7 +226,7 @@ def test_one_poisoned_setting_fails_alone_and_is_not_tried_again(
 
 
 def test_a_diverged_run_is_said_and_exits_with_1(dropexp: Dropexp, tmp_path: Path) -> None:
-    words = ("sweep", "optimiser=sgd", "optimiser.lr=0.01,1e30", *QUICK)
+    words = ("sweep", "optimiser=sgd", "optimiser.lr=0.01,1e30", *QUICK, ONE_AT_A_TIME)
     done = dropexp(*words)
     assert done.returncode == 1
     assert "diverged at epoch" in done.stdout
@@ -222,7 +238,7 @@ def test_a_diverged_run_is_said_and_exits_with_1(dropexp: Dropexp, tmp_path: Pat
 def test_fail_fast_stops_at_the_first_failure(dropexp: Dropexp, tmp_path: Path) -> None:
     done = dropexp(
         *("sweep", "--fail-fast", "seed=range(40)", "optimiser=sgd", "optimiser.lr=1e30"),
-        *("hydra.launcher.n_jobs=1", *QUICK),
+        *(ONE_AT_A_TIME, *QUICK),
     )
     assert done.returncode == 1
     assert "as --fail-fast was given" in done.stdout
@@ -230,7 +246,7 @@ def test_fail_fast_stops_at_the_first_failure(dropexp: Dropexp, tmp_path: Path) 
 
 
 def test_force_trains_every_run_again_and_once(dropexp: Dropexp, tmp_path: Path) -> None:
-    words = ("sweep", "seed=0,1,2", *QUICK)
+    words = ("sweep", "seed=0,1,2", *QUICK, ONE_AT_A_TIME)
     dropexp(*words)
     before = finishing_times(tmp_path)
     forced = dropexp(*words, "force=true")
@@ -278,7 +294,7 @@ def test_a_sweeps_runs_are_those_of_train_to_the_last_bit(dropexp: Dropexp, tmp_
 
 
 def test_workers_write_to_their_runs_logs(dropexp: Dropexp, tmp_path: Path) -> None:
-    dropexp("sweep", "regulariser=dropout2d", "p=0.3", "seed=0", *QUICK)
+    dropexp("sweep", "regulariser=dropout2d", "p=0.3", "seed=0", *QUICK, ONE_AT_A_TIME)
     (folder,) = folders(tmp_path).values()
     log = (folder / "run.log").read_text()
     for words in ("data   digits", "model  small_cnn", "audit 1", "epoch 2:", "completed after 2"):
@@ -290,7 +306,7 @@ def test_a_runs_peak_memory_is_its_own(dropexp: Dropexp, tmp_path: Path) -> None
     """A process that trains one run after another would show the largest of them for all."""
     dropexp(
         *("sweep", "train.batch_size=600,10", "data.train_size=600", "model.width=128"),
-        *("train.epochs=1", "hydra.launcher.n_jobs=1", "threads=1"),
+        *("train.epochs=1", ONE_AT_A_TIME, "threads=1"),
     )
     sizes = {
         yaml.safe_load((f / "config.yaml").read_text())["train"]["batch_size"]: json.loads(
@@ -302,8 +318,8 @@ def test_a_runs_peak_memory_is_its_own(dropexp: Dropexp, tmp_path: Path) -> None
 
 
 def test_watch_and_runs_know_the_study(dropexp: Dropexp, tmp_path: Path) -> None:
-    dropexp("sweep", "study=first", "seed=0,1", *QUICK)
-    dropexp("sweep", "study=second", "seed=1,2", *QUICK)
+    dropexp("sweep", "study=first", "seed=0,1", *QUICK, ONE_AT_A_TIME)
+    dropexp("sweep", "study=second", "seed=1,2", *QUICK, ONE_AT_A_TIME)
     assert len(summaries(tmp_path)) == 3, "the run of seed 1 is shared"
     for name, seeds in (("first", {0, 1}), ("second", {1, 2})):
         listed = json.loads(dropexp("runs", f"study={name}", "--format", "json").stdout)

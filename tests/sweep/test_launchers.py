@@ -17,11 +17,14 @@ from tests.conftest import QUICK, Dropexp
 STUDY = ("study=quick", "seed=0", "regulariser=none,dropout2d,dropconnect", *QUICK)
 
 
+Numbers = dict[str, tuple[list[list[str]], bytes]]
+
+
 def has(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def numbers(runs: Path) -> dict[str, tuple[list[list[str]], bytes]]:
+def numbers(runs: Path) -> Numbers:
     """Every number of every finished run but its times, and its weights."""
     found = {}
     for folder in runs.iterdir():
@@ -30,6 +33,15 @@ def numbers(runs: Path) -> dict[str, tuple[list[list[str]], bytes]]:
             weights = (folder / "model.safetensors").read_bytes()
             found[folder.name] = ([row[:-1] for row in rows], weights)
     return found
+
+
+@pytest.fixture(scope="module")
+def by_joblib(tmp_path_factory: pytest.TempPathFactory) -> Numbers:
+    """The numbers of the same study from the default launcher."""
+    folder = tmp_path_factory.mktemp("joblib")
+    command = [sys.executable, "-m", "dropexp", "sweep", *STUDY]
+    subprocess.run(command, cwd=folder, capture_output=True, check=True)
+    return numbers(folder / "runs")
 
 
 @pytest.mark.parametrize("launcher", ["ray", "slurm"])
@@ -43,24 +55,25 @@ def test_a_launcher_that_is_not_installed_says_how_to_get_it(
     assert f'pip install "dropexp[{launcher}]"' in done.stderr
 
 
-def test_hydras_own_launcher_trains_one_run_after_another(dropexp: Dropexp, tmp_path: Path) -> None:
-    assert dropexp("sweep", *STUDY).returncode == 0
+def test_hydras_own_launcher_trains_one_run_after_another(
+    dropexp: Dropexp, tmp_path: Path, by_joblib: Numbers
+) -> None:
     done = dropexp("sweep", *STUDY, "hydra/launcher=basic", "runs_dir=basic")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert numbers(tmp_path / "basic") == numbers(tmp_path / "runs")
+    assert numbers(tmp_path / "basic") == by_joblib
 
 
 # --- Ray ------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not has("ray"), reason="needs dropexp[ray]")
+@pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_ray_trains_the_same_runs(dropexp: Dropexp, tmp_path: Path) -> None:
-    assert dropexp("sweep", *STUDY).returncode == 0
+def test_ray_trains_the_same_runs(dropexp: Dropexp, tmp_path: Path, by_joblib: Numbers) -> None:
     done = dropexp("sweep", *STUDY, "hydra/launcher=ray", "runs_dir=ray")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 of 3 runs done" in done.stdout
-    assert numbers(tmp_path / "ray") == numbers(tmp_path / "runs")
+    assert numbers(tmp_path / "ray") == by_joblib
 
 
 def may_mount() -> bool:
@@ -73,11 +86,10 @@ def may_mount() -> bool:
 @pytest.mark.skipif(not may_mount(), reason="may not make a mount namespace")
 @pytest.mark.timeout(400)
 def test_ray_without_a_shared_file_system(
-    dropexp: Dropexp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dropexp: Dropexp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_joblib: Numbers
 ) -> None:
     """Ray's own processes see the folder of runs read-only; the sweep may write it."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    assert dropexp("sweep", *STUDY).returncode == 0
     runs = tmp_path / "ray"
     runs.mkdir()
     ray = str(Path(sys.executable).with_name("ray"))
@@ -102,7 +114,7 @@ def test_ray_without_a_shared_file_system(
         os.killpg(cluster.pid, 9)
         cluster.communicate()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert numbers(runs) == numbers(tmp_path / "runs")
+    assert numbers(runs) == by_joblib
     environment = (next(runs.glob("none*")) / "environment.json").read_text()
     assert "run_server" in environment, "it was not the sweep's own process that trained it"
 
@@ -159,15 +171,14 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(not has("submitit"), reason="needs dropexp[slurm]")
 @pytest.mark.usefixtures("slurm")
 def test_slurm_is_asked_for_one_array_job_and_trains_the_same_runs(
-    dropexp: Dropexp, tmp_path: Path
+    dropexp: Dropexp, tmp_path: Path, by_joblib: Numbers
 ) -> None:
-    assert dropexp("sweep", *STUDY).returncode == 0
     done = dropexp(
         *("sweep", *STUDY, "hydra/launcher=slurm", "runs_dir=slurm"),
         *("hydra.launcher.partition=short", "hydra.launcher.timeout_min=30"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert numbers(tmp_path / "slurm") == numbers(tmp_path / "runs")
+    assert numbers(tmp_path / "slurm") == by_joblib
     script = (tmp_path / "script").read_text()
     for line in (
         "#SBATCH --array=0-2",
