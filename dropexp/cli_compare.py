@@ -1,8 +1,11 @@
 """The command that compares runs. Everything heavy is imported when it is called."""
 
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -12,6 +15,42 @@ from dropexp.metrics import At, Metric
 
 if TYPE_CHECKING:
     from dropexp.comparison import Comparison
+
+Named = TypeVar("Named", bound=StrEnum)
+HERE = Path("-")
+"""Stands for standard output where a file is asked for."""
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[RUNS_DIR|ID|FILTER]...", show_default=False),
+]
+MetricOption = Annotated[
+    Metric | None,
+    typer.Option("--metric", help="What decides. Default: test_loss; val_loss with --at matched."),
+]
+AtOption = Annotated[
+    At,
+    typer.Option(
+        "--at",
+        help="The epoch of each run: of its lowest validation loss, its last, or its first with a "
+        "training loss that every run reaches.",
+    ),
+]
+Baseline = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        help="A setting as the table names it, or filters: 'regulariser=dropout2d p=0.3' is that "
+        "one with everything else equal.",
+    ),
+]
+AllowMixed = Annotated[
+    bool,
+    typer.Option(
+        "--allow-mixed",
+        help="Also compare runs on other images, of another version, without passed audit.",
+    ),
+]
 
 
 class Format(StrEnum):
@@ -27,6 +66,7 @@ class Format(StrEnum):
 _WIDEST = 100  # columns beyond which a chart does not grow
 
 _OF_SUFFIX = {
+    ".txt": Format.TABLE,
     ".csv": Format.CSV,
     ".json": Format.JSON,
     ".md": Format.MD,
@@ -44,34 +84,17 @@ COMPARE_HELP = (
 
 
 def compare(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[RUNS_DIR|ID|FILTER]...", show_default=False),
-    ] = None,
-    metric: Annotated[
-        Metric | None,
-        typer.Option(help="What decides. Default: test_loss; val_loss with --at matched."),
-    ] = None,
-    at: Annotated[
-        At,
-        typer.Option(
-            help="The epoch of each run: of its lowest validation loss, its last, or its first "
-            "with a training loss that every run reaches."
-        ),
-    ] = At.BEST,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            help="A setting as the table names it, or filters: 'regulariser=dropout2d p=0.3' is "
-            "that one with everything else equal."
-        ),
-    ] = None,
+    words: Words = None,
+    metric: MetricOption = None,
+    at: AtOption = At.BEST,
+    baseline: Baseline = None,
     format_: Annotated[
         Format | None,
         typer.Option("--format", "-f", help="Default: what the file's name says, or table."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file, completely.")
+        Path | None,
+        typer.Option("--output", "-o", help="Write to this file, completely; - for here."),
     ] = None,
     plot: Annotated[
         Path | None,
@@ -80,37 +103,84 @@ def compare(
     curves: Annotated[
         bool, typer.Option("--curves", help="Show a few settings' validation curves here, too.")
     ] = False,
-    allow_mixed: Annotated[
-        bool,
-        typer.Option(
-            "--allow-mixed",
-            help="Also compare runs on other images, of another version, without passed audit.",
-        ),
-    ] = False,
+    allow_mixed: AllowMixed = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    import gc
-
-    from dropexp.compare import Question, find_runs
-    from dropexp.compare import compare as compared
-
-    # Of ten thousand runs nothing is garbage before the process ends: a tenth of the time.
-    gc.disable()
-    question = Question(metric=metric, at=at, baseline=baseline, allow_mixed=allow_mixed)
-    found, left_out = find_runs(words or [], runs_dir, allow_mixed=allow_mixed)
-    comparison = compared(found, question, left_out)
+    format_ = format_ or of_suffix(output, _OF_SUFFIX) or Format.TABLE
+    comparison, _ = compared(words, metric, at, baseline, allow_mixed, runs_dir)
     if plot is not None:
         from dropexp.report import plot as draw
 
         draw(comparison, plot)
-    if format_ is None:
-        format_ = _OF_SUFFIX.get(output.suffix, Format.TABLE) if output else Format.TABLE
     if output is not None:
-        _write(output, _as_text(comparison, format_))
+        if write(output, _as_text(comparison, format_)):
+            typer.echo(f"written to {output}")
     elif format_ is Format.TABLE:
         _print_table(comparison, curves)
     else:
         typer.echo(_as_text(comparison, format_), nl=False)
+
+
+def compared(
+    words: list[str] | None,
+    metric: Metric | None,
+    at: At,
+    baseline: str | None,
+    allow_mixed: bool,
+    runs_dir: Path,
+) -> "tuple[Comparison, list[Path]]":
+    """The comparison that the options ask for, and the folders of its runs."""
+    from dropexp.compare import Question, compare, find_runs
+
+    question = Question(metric=metric, at=at, baseline=baseline, allow_mixed=allow_mixed)
+    with _without_garbage_collection():
+        found, left_out = find_runs(words or [], runs_dir, allow_mixed=allow_mixed)
+        comparison = compare(found, question, left_out)
+    return comparison, [run.listed.folder.path for run in found]
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Of ten thousand runs nothing is garbage yet: a tenth of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def of_suffix(output: Path | None, formats: Mapping[str, Named]) -> Named | None:
+    """The format that a file's name says; None where no file is named.
+
+    Raises:
+        UserError: it says none that there is.
+    """
+    if output is None or output == HERE:
+        return None
+    if output.suffix.lower() not in formats:
+        raise UserError(
+            f"--output {output} does not say a format: end it in {', '.join(formats)}, or give "
+            f"--format."
+        )
+    return formats[output.suffix.lower()]
+
+
+def write(output: Path, text: str) -> bool:
+    """Write to a file, or here where it is ``-``; whether that was a file.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    if output == HERE:
+        typer.echo(text, nl=False)
+        return False
+    if output.is_dir():
+        raise UserError(f"--output {output} is a folder; a file is needed.")
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--output {output} cannot be written: {error.strerror}.") from None
+    return True
 
 
 def _print_table(comparison: "Comparison", curves: bool) -> None:
@@ -139,13 +209,3 @@ def _as_text(comparison: "Comparison", format_: Format) -> str:
             return formats.as_markdown(comparison)
         case Format.LATEX:
             return formats.as_latex(comparison)
-
-
-def _write(path: Path, text: str) -> None:
-    if path.is_dir():
-        raise UserError(f"--output {path} is a folder; a file is needed.")
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--output {path} cannot be written: {error.strerror}.") from None
-    typer.echo(f"written to {path}")

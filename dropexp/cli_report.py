@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dropexp.cli_compare import (
+    AllowMixed,
+    AtOption,
+    Baseline,
+    MetricOption,
+    Words,
+    compared,
+    of_suffix,
+    write,
+)
 from dropexp.cli_runs import RunsDir
-from dropexp.errors import UserError
-from dropexp.metrics import At, Metric
+from dropexp.metrics import At
 
 if TYPE_CHECKING:
     from dropexp.comparison import Comparison
@@ -33,13 +42,15 @@ BOARD_HELP = (
     "[bold]dropexp board first[/bold]"
 )
 _DEFAULT = Path("report.html")
+_OF_SUFFIX = {
+    ".html": ReportFormat.HTML,
+    ".htm": ReportFormat.HTML,
+    ".md": ReportFormat.MD,
+}
 
 
 def report(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[RUNS_DIR|ID|FILTER]...", show_default=False),
-    ] = None,
+    words: Words = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The file to write; - for standard output.")
     ] = _DEFAULT,
@@ -47,42 +58,22 @@ def report(
         ReportFormat | None,
         typer.Option("--format", "-f", help="Default: what the file's name says, or html."),
     ] = None,
-    metric: Annotated[
-        Metric | None,
-        typer.Option(help="What decides. Default: test_loss; val_loss with --at matched."),
-    ] = None,
-    at: Annotated[At, typer.Option(help="The epoch of each run, as in compare.")] = At.BEST,
-    baseline: Annotated[
-        str | None, typer.Option(help="A setting's name or filters, as in compare.")
-    ] = None,
-    allow_mixed: Annotated[
-        bool, typer.Option("--allow-mixed", help="Compare what should not be, as in compare.")
-    ] = False,
+    metric: MetricOption = None,
+    at: AtOption = At.BEST,
+    baseline: Baseline = None,
+    allow_mixed: AllowMixed = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    from dropexp.compare import Question, find_runs
-    from dropexp.compare import compare as compared
-
-    question = Question(metric=metric, at=at, baseline=baseline, allow_mixed=allow_mixed)
-    found, left_out = find_runs(words or [], runs_dir, allow_mixed=allow_mixed)
-    comparison = compared(found, question, left_out)
-    if format_ is None:
-        format_ = ReportFormat.MD if output.suffix == ".md" else ReportFormat.HTML
+    format_ = format_ or of_suffix(output, _OF_SUFFIX) or ReportFormat.HTML
     if format_ is ReportFormat.MD and output == _DEFAULT:
         output = _DEFAULT.with_suffix(".md")
-    folders = [run.listed.folder.path for run in found]
+    comparison, folders = compared(words, metric, at, baseline, allow_mixed, runs_dir)
     text = _text(comparison, format_, folders)
-    if str(output) == "-":
-        typer.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--output {output} cannot be written: {error.strerror}.") from None
-    from dropexp.report.answer import answer
+    if write(output, text):
+        from dropexp.report.answer import answer
 
-    typer.echo(" ".join(answer(comparison)))
-    typer.echo(f"written to {output} ({len(text.encode()) / 1e6:.1f} MB)")
+        typer.echo(" ".join(answer(comparison)))
+        typer.echo(f"written to {output} ({len(text.encode()) / 1e6:.1f} MB)")
 
 
 def _text(comparison: "Comparison", format_: ReportFormat, folders: list[Path]) -> str:

@@ -98,6 +98,22 @@ class Setting:
     diverged: tuple[Member, ...] = ()  # by seed
     missing_seeds: tuple[int, ...] = ()  # that settings with the same data and model have
     unproven: tuple[int, ...] = ()  # seeds whose audit did not pass or was off
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The regulariser's own fields, without p, in which it differs from others of its name."""
+
+    @property
+    def kind(self) -> str:
+        """The regulariser with its options, without p: ``dropconnect mask=batch``."""
+        return " ".join([self.regulariser, *self._options()])
+
+    @property
+    def label(self) -> str:
+        """The regulariser with its p and options, without what else the name has."""
+        strength = [] if self.regulariser == "none" else [f"p={self.p:g}"]
+        return " ".join([self.regulariser, *strength, *self._options()])
+
+    def _options(self) -> list[str]:
+        return [f"{key.partition('.')[2]}={value}" for key, value in self.options.items()]
 
     @property
     def regulariser(self) -> str:
@@ -117,7 +133,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One seed, with the baseline and with this setting; None for a run that diverged."""
+    """One seed, with the baseline and with this setting; None for a run that has lost the pair.
+
+    That is one that diverged, or whose metric is not finite. A seed without a measurement makes
+    no pair at all.
+    """
 
     seed: int
     baseline: float | None
@@ -125,7 +145,7 @@ class Pair:
 
     @property
     def difference(self) -> float:
-        """This setting's value − the baseline's; NaN where a run diverged."""
+        """This setting's value − the baseline's; NaN where a run has none."""
         if self.value is None or self.baseline is None:
             return math.nan
         return self.value - self.baseline
@@ -147,6 +167,7 @@ class Row:
     difference: Estimate | None = None  # mean of this − baseline over pairs that both completed
     better: Estimate | None = None  # the probability that it is better on a new seed
     pairs_better: int = 0  # of the pairs, a diverged run having lost its own
+    mean_score: float = math.nan  # as the test sees it, diverged runs included; below 0 is better
     p_value: float | None = None  # of the sign-flip test
     adjusted_p: float | None = None  # after Holm's correction over the table
     verdict: Verdict | None = None
@@ -174,6 +195,11 @@ class Comparison:
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """The fields with several values, in order: those not the regulariser's, and regulariser.p."""
     target: float | None = None  # the training loss that all are matched at, nats
+
+    @property
+    def baselines(self) -> frozenset[str]:
+        """The names of the settings that others are compared with."""
+        return frozenset(row.baseline for row in self.rows if row.baseline is not None)
 
     def row(self, name: str) -> Row:
         """The row of a setting's name.

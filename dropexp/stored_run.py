@@ -189,6 +189,13 @@ class StoredRun:
         except OSError:
             return 0.0
 
+    def size_of(self, name: str) -> int:
+        """A file's size in bytes; 0 where there is none."""
+        try:
+            return os.stat(self._file(name)).st_size  # noqa: PTH116 (see _file)
+        except OSError:
+            return 0
+
     def files(self) -> dict[str, bytes]:
         """Everything in the folder but the lock, by name."""
         if not self.path.is_dir():

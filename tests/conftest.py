@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -16,6 +17,11 @@ QUICK = ("train.epochs=2", "data.train_size=60", "model.width=4", "threads=1")
 """Overrides that make a run a matter of milliseconds."""
 
 Dropexp = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def heeding_ctrl_c() -> None:
+    """For Popen's preexec_fn: what a shell starts in the background ignores Ctrl-C, as we may."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

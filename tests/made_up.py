@@ -21,6 +21,7 @@ from dropexp.records import (
     best_epoch,
 )
 from dropexp.runs.listing import ListedRun, Status
+from dropexp.statistics import area_between, rise_after_best
 from dropexp.store import RunFolder
 
 AROUND = {
@@ -87,7 +88,10 @@ def run(fields: Mapping[str, Any], seed: int, epochs: int, *, diverged: bool = F
         results_version=1,
     )
     table = np.array([[row.as_row()[name] for name in METRICS_COLUMNS] for row in done])
-    member = Member(run_id, seed, summary, Curves(table), rise=0.1, area=9.0)
+    curves = Curves(table)
+    rise = rise_after_best(curves["val_loss"]).last
+    area = area_between(curves["train_loss"], curves["val_loss"])
+    member = Member(run_id, seed, summary, curves, rise, area)
     folder = RunFolder(Path("runs"), run_id)
     listed = ListedRun(folder, Status.FINISHED, 0.0, {**fields, "seed": seed}, summary, epochs)
     return Found(listed, member, fields)
@@ -100,19 +104,27 @@ def comparison(
     seeds: int = 6,
     epochs: int = 30,
     metric: Metric = Metric.TEST_LOSS,
+    baseline: str | None = None,
     diverged: Sequence[tuple[str, int]] = (),
     **axes: Sequence[Any],
 ) -> Comparison:
-    """A table of all combinations; ``data_train_size=(50, 400)`` makes an axis of that field."""
+    """A table of all combinations; ``data_train_size=(50, 400)`` makes an axis of that field.
+
+    An option such as ``regulariser_mask`` is one of all regularisers but ``none``.
+    """
     fields = {key.replace("_", ".", 1): values for key, values in axes.items()}
-    found = []
+    settings: dict[str, dict[str, Any]] = {}
     for values in product(*fields.values()):
         around = {**AROUND, **dict(zip(fields, values, strict=True))}
         for regulariser in regularisers:
+            of_data = {k: v for k, v in around.items() if not k.startswith("regulariser.")}
+            of_setting = of_data if regulariser == "none" else around
             for p in (0.0,) if regulariser == "none" else strengths:
-                of_setting = {**around, "regulariser.name": regulariser, "regulariser.p": p}
-                found += [
-                    run(of_setting, seed, epochs, diverged=(regulariser, seed) in diverged)
-                    for seed in range(seeds)
-                ]
-    return compare(found, Question(metric=metric))
+                made = {**of_setting, "regulariser.name": regulariser, "regulariser.p": p}
+                settings.setdefault(repr(made), made)
+    found = [
+        run(made, seed, epochs, diverged=(made["regulariser.name"], seed) in diverged)
+        for made in settings.values()
+        for seed in range(seeds)
+    ]
+    return compare(found, Question(metric=metric, baseline=baseline))

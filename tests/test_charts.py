@@ -9,9 +9,10 @@ import altair as alt
 import numpy as np
 import pytest
 
-from dropexp.charts import Panel, all_figures, featured, headline, looks
+from dropexp.charts import Panel, all_figures, looks
 from dropexp.charts.palette import COLOURS, colour
 from dropexp.charts.parts import spaced
+from dropexp.compare.highlights import featured, headline
 from dropexp.comparison import Comparison
 from dropexp.errors import UserError
 from dropexp.mean_curves import mean_curve
@@ -194,6 +195,33 @@ def test_few_settings_are_all_drawn_and_of_many_the_best_of_each_regulariser() -
         key=lambda row: row.estimates["test_loss"].value,
     )
     assert best in featured(many)
+
+
+def test_options_of_a_regulariser_are_lines_of_their_own() -> None:
+    study = comparison(
+        ("none", "dropconnect"),
+        (0.1, 0.3),
+        data_train_size=(50, 400),
+        regulariser_mask=("example", "batch"),
+    )
+    drawn = panels(study)
+    kinds = {"dropconnect mask=example", "dropconnect mask=batch"}
+    assert {value["setting"] for value in drawn["p"].data["p_lines"]} == kinds
+    points = [(value["setting"], value["value"]) for value in drawn["p"].data["p_lines"]]
+    assert len(set(points)) == len(points) == 4
+    cells = drawn["map_regulariser_p"].data["map_regulariser_p_cells"]
+    assert {value["line"] for value in cells} == kinds
+    look = looks([row.setting for row in featured(study)])
+    assert len({(each.colour, each.dash) for each in look.values()}) == len(look)
+
+
+def test_a_chart_of_one_axis_says_where_the_others_are_held() -> None:
+    study = comparison(strengths=(0.1, 0.3), data_train_size=(50, 400), data_label_noise=(0.0, 0.2))
+    for name, panel in panels(study).items():
+        if name != "differences":  # which has all settings, by their full names
+            held = {"training images": "train_size", "wrong labels": "label_noise"}
+            for words, key in held.items():
+                assert (words in panel.subtitle) != (key in name), (name, panel.subtitle)
 
 
 def test_the_headline_is_what_gains_most_over_its_own_baseline() -> None:

@@ -32,6 +32,8 @@ def test_a_study_of_real_runs_is_compared_and_written(dropexp: Dropexp, tmp_path
     assert written.returncode == 0, written.stderr
     lines = list(csv.DictReader(io.StringIO((tmp_path / "table.csv").read_text())))
     assert [line["n"] for line in lines] == ["1", "1"]
+    here = dropexp("compare", "-f", "md", "-o", "-")
+    assert here.stdout.splitlines()[-1].startswith("| dropout2d p=0.3 |")
     for name, word in (("t.md", "| setting |"), ("t.tex", r"\toprule"), ("t.txt", "verdict")):
         assert dropexp("compare", "runs", "--output", name).returncode == 0
         assert word in (tmp_path / name).read_text()
@@ -43,6 +45,8 @@ def test_mistakes_are_answered_in_a_sentence(dropexp: Dropexp, tmp_path: Path) -
         (["compare"], "no finished run"),
         (["compare", "elsewhere"], "elsewhere"),
         (["compare", "--at", "matched", "--metric", "test_loss"], "matched"),
+        (["compare", "-o", "table.xlsx"], "table.xlsx does not say a format"),
+        (["report", "-o", "report.pdf"], ".html"),
     ):
         done = dropexp(*arguments)
         assert done.returncode == 2, done.stdout

@@ -267,6 +267,7 @@ def test_matched_runs_are_compared_at_one_training_loss(tmp_path: Path) -> None:
     assert dropout.difference is not None
     assert dropout.difference.value == pytest.approx(-0.1)
     assert "test_loss" not in none.estimates
+    assert "dropout2d p=0.3 as the last of them" in table.sentences[0]
     with pytest.raises(UserError, match="test set is touched"):
         compared(tmp_path, at=At.MATCHED, metric=Metric.TEST_ACC)
 
@@ -360,6 +361,9 @@ def test_other_images_are_refused_unless_told(tmp_path: Path) -> None:
     (row,) = [row for row in mixed.rows if row.baseline]
     assert row.baseline is not None
     assert "mnist" in row.baseline
+    (digits,) = [row for row in mixed.rows if row.setting.fields["data.name"] == "digits"]
+    with pytest.raises(UserError, match=r"different images, data\.name being digits and mnist"):
+        compared(tmp_path, allow_mixed=True, baseline=digits.setting.name)
 
 
 def test_a_split_held_at_two_seeds_is_two_test_sets(tmp_path: Path) -> None:
@@ -430,6 +434,17 @@ def test_damaged_curves_are_said_where_they_are_needed(tmp_path: Path) -> None:
     assert table.rows[0].n == 2  # the other's curves are not needed
     with pytest.raises(StoreError, match="damaged"):
         compared(tmp_path, at=At.MATCHED)
+
+
+@pytest.mark.parametrize("text", ["", "epoch,lr\n"])
+def test_curves_without_an_epoch_leave_the_run_out(tmp_path: Path, text: str) -> None:
+    finished(tmp_path, 1.0)
+    empty = finished(tmp_path, 1.0, "seed=1", change=lambda made: replace(made, rise=0.0, area=1.0))
+    (empty.path / METRICS).write_text(text)
+    for at in At:
+        table = compared(tmp_path, at=at)
+        assert [empty.run_id in line and "no epoch" in line for line in table.left_out] == [True]
+        assert table.rows[0].n == 1
 
 
 def test_the_small_chart_shows_the_baseline_and_what_gains_most(tmp_path: Path) -> None:

@@ -137,5 +137,7 @@ def test_without_a_width_every_column_is_there(comparison: Comparison) -> None:
 
 def test_too_few_seeds_say_how_many_more(tmp_path: Path) -> None:
     study(tmp_path, {NONE: [1.0] * 5, DROPOUT: [0.5, 0.51, 0.52, 0.5, 0.49]})
-    row = compared(tmp_path).row("dropout2d p=0.3")
-    assert table.verdict_words(row) == "too few seeds (+1)"
+    comparison = compared(tmp_path)
+    none, dropout = comparison.rows
+    assert table.verdict_words(comparison, dropout) == "too few seeds (+1)"
+    assert table.verdict_words(comparison, none) == "baseline"

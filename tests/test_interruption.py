@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Dropexp
+from tests.conftest import Dropexp, heeding_ctrl_c
 
 RUN = (
     "regulariser=dropout2d",
@@ -35,6 +35,7 @@ def start(folder: Path, *overrides: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=heeding_ctrl_c,
     )
 
 

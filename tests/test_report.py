@@ -8,7 +8,7 @@ import pytest
 from dropexp.comparison import Comparison
 from dropexp.metrics import Metric
 from dropexp.report import Provenance, html, markdown
-from dropexp.report.answer import answer
+from dropexp.report.answer import answer, baseline_name
 from dropexp.studies import Member, Study, note
 from tests.conftest import Dropexp
 from tests.made_up import comparison
@@ -35,7 +35,7 @@ def test_the_answer_says_what_by_how_much_how_sure_and_at_what_cost(study: Compa
     assert re.fullmatch(
         r"On digits with 400 images and 20 % noisy labels, dropout2d at p = 0\.3 lowers test loss "
         r"by 0\.\d+ nats \[0\.\d+, 0\.\d+\] against none, better in 8 of 8 seeds "
-        r"\(test accuracy \d+\.\d → \d+\.\d %\); cost: \+\d+ % time\.",
+        r"\(test accuracy \d+\.\d → \d+\.\d %\); cost: \+\d+ % time per epoch\.",
         first,
     )
     row = study.row("dropout2d p=0.3")
@@ -52,10 +52,12 @@ def test_an_accuracy_rises_in_points() -> None:
 
 
 def test_three_seeds_claim_nothing_and_say_how_many_would() -> None:
-    first, second, *_ = answer(comparison(("none", "dropout2d"), seeds=3))
+    first, second, third, *_ = answer(comparison(("none", "dropout2d"), seeds=3))
     assert "no setting is clearly better than none" in first
     assert first.endswith("better in 3 of 3 seeds: too few seeds.")
-    assert re.search(r"\d+ seeds in total, \d+ more, would settle", second)
+    assert second.startswith("With 3 seeds and 1 setting to test, no result could have come below")
+    assert "p = 0.25; 0.05 is asked for" in second
+    assert re.search(r"\d+ seeds in total, \d+ more, would settle", third)
 
 
 def test_equal_settings_are_no_clear_difference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +72,51 @@ def test_a_setting_that_is_worse_is_called_worse(monkeypatch: pytest.MonkeyPatch
     first = answer(comparison(("none", "dropout2d"), seeds=8))[0]
     assert "no setting is better than none; the nearest, dropout2d at p = 0.3 raises" in first
     assert "better in 0 of 8 seeds" in first
+
+
+def test_runs_that_diverged_count_against_the_setting_at_the_top() -> None:
+    """dropout2d would gain most, were it not for the seeds in which it diverged."""
+    lost = [("dropout2d", seed) for seed in range(5)]
+    study = comparison(("none", "dropout2d", "dropconnect"), seeds=8, diverged=lost)
+    assert "dropconnect at p = 0.3 lowers test loss" in answer(study)[0]
+    alone = answer(comparison(("none", "dropout2d"), seeds=8, diverged=lost))[0]
+    assert "better in 3 of 8 seeds (it diverged in 5 of 8 seeds)" in alone
+    assert "lowers test loss" in alone, "where it came to its end"
+    assert "no setting is clearly better than none" in alone
+
+
+def test_a_setting_that_only_diverged_is_worse_and_has_no_number() -> None:
+    lost = [("dropout2d", seed) for seed in range(8)]
+    first = answer(comparison(("none", "dropout2d"), seeds=8, diverged=lost))[0]
+    assert "no setting is better than none" in first
+    assert "no seed in which both it and none came to their end (it diverged in 8 of 8" in first
+    assert "nan" not in first.lower()
+    assert "–" not in first
+
+
+def test_a_baseline_that_diverged_is_said() -> None:
+    lost = [("none", seed) for seed in range(2)]
+    first = answer(comparison(("none", "dropout2d"), seeds=8, diverged=lost))[0]
+    assert "better in 8 of 8 seeds (the baseline diverged in 2)" in first
+
+
+def test_the_answer_names_every_field_that_the_settings_differ_in() -> None:
+    study = comparison(
+        ("none", "dropconnect"), seeds=8, model_width=(32, 64), regulariser_mask=("a", "b")
+    )
+    first = answer(study)[0]
+    assert re.search(r"\(model\.width=(32|64)\), dropconnect mask=[ab] at p = 0\.3 lowers", first)
+    assert "against none," in first
+
+
+def test_a_baseline_that_differs_in_more_is_named_in_full() -> None:
+    for width in (32, 64):
+        asked = f"none model.width={width}"
+        study = comparison(("none", "dropout2d"), baseline=asked, model_width=(32, 64))
+        assert study.baselines == {asked}
+        row = study.row(f"dropout2d p=0.3 model.width={96 - width}")
+        assert baseline_name(study, row) == asked
+        assert baseline_name(study, study.row(f"dropout2d p=0.3 model.width={width}")) == "none"
 
 
 def test_without_a_baseline_nothing_is_claimed() -> None:

@@ -62,7 +62,7 @@ def test_every_chart_is_drawn(page: Browser) -> None:
 
 def test_a_click_on_a_heading_sorts_and_another_turns_it_round(page: Browser) -> None:
     before = page.value(NAMES)
-    heading = "#table thead th:nth-child(7) button"  # the test loss
+    heading = "#table thead th:nth-child(8) button"  # the test loss
     assert page.value(f"document.querySelector('{heading}').innerText").startswith("test loss")
     clicked(page, heading)
     rising = page.value(NAMES)
@@ -70,12 +70,12 @@ def test_a_click_on_a_heading_sorts_and_another_turns_it_round(page: Browser) ->
     assert rising[0] == "dropout2d p=0.5"
     assert rising != before
     assert page.value(NAMES) == rising[::-1]
-    sorts = "document.querySelector('#table thead th:nth-child(7)').ariaSort"
+    sorts = "document.querySelector('#table thead th:nth-child(8)').ariaSort"
     assert page.value(sorts) == "descending"
 
 
 def test_rows_without_a_number_stay_at_the_end(page: Browser) -> None:
-    heading = "#table thead th:nth-child(3) button"  # the difference, which none has not
+    heading = "#table thead th:nth-child(4) button"  # the difference, which none has not
     for _ in range(2):
         clicked(page, heading)
         assert page.value(NAMES)[-1] == "none"
@@ -129,6 +129,10 @@ def test_a_phone_need_not_scroll_sideways(page: Browser, file: Path) -> None:
     page.size(390, 844, phone=True)
     page.open(file)
     assert page.value("document.documentElement.scrollWidth") <= 390
+    for table in ("#table .scroll", "#table details .scroll"):
+        page.value("document.querySelector('details').open = true")
+        body = f"document.querySelector('{table} tbody')"
+        assert page.value(f"{body}.scrollWidth <= {body}.clientWidth"), "rows are cards"
     wide = "[...document.querySelectorAll('.chart svg')].filter((e) => e.clientWidth > 390).length"
     assert page.value(wide) == 0
 

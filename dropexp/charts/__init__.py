@@ -3,7 +3,6 @@
 Imports altair: whoever needs no charts does not import this room.
 """
 
-from dropexp.charts.choice import featured, headline
 from dropexp.charts.files import SUFFIXES, all_figures, picture
 from dropexp.charts.palette import Look, looks
 from dropexp.charts.parts import HIDDEN, Figure, Panel
@@ -15,8 +14,6 @@ __all__ = [
     "Look",
     "Panel",
     "all_figures",
-    "featured",
-    "headline",
     "looks",
     "picture",
 ]

@@ -5,7 +5,6 @@ from typing import Any
 
 import altair as alt
 
-from dropexp.charts.choice import P, at_surroundings, other_axes, surroundings
 from dropexp.charts.palette import Look, looks
 from dropexp.charts.parts import (
     HEIGHT,
@@ -34,8 +33,8 @@ from dropexp.charts.words import (
     moment,
     number_format,
     quantity,
-    short_name,
 )
+from dropexp.compare.highlights import P, at_surroundings, other_axes, surroundings
 from dropexp.comparison import Comparison, Row, Setting
 
 _MEMORISED = "noisy_label_acc"
@@ -93,10 +92,10 @@ def _against_p(comparison: Comparison) -> Panel:
     column = comparison.metric.value
     rows = [row for row in at_surroundings(comparison) if column in row.estimates]
     curves = _regularised(comparison)
-    kinds = list(dict.fromkeys(row.setting.regulariser for row in curves))
+    kinds = list(dict.fromkeys(row.setting.kind for row in curves))
     look = _look_of_kinds(rows)
     places = _numbers(row.setting.p for row in curves)
-    values = [_point(row, row.setting.regulariser, row.setting.p, column) for row in curves]
+    values = [_point(row, row.setting.kind, row.setting.p, column) for row in curves]
     _set_apart(values, kinds, places)
     plain_rows = [row for row in rows if row.setting.regulariser == "none"]
     data = Datasets("p")
@@ -113,9 +112,8 @@ def _against_p(comparison: Comparison) -> Panel:
         ),
         axis=alt.Axis(grid=False, values=sorted(set(places)), format=".2~f"),
     )
-    where = around(surroundings(comparison))
-    about = _about(comparison, column) + (f"; {where}" if where else "")
     title = f"{_title(column)} against p"
+    about = _about(comparison, column)
     return _panel("p", title, about, data, layers, values, look, x, column, ends)
 
 
@@ -132,11 +130,12 @@ def _level(data: Datasets, row: Row, column: str, places: Sequence[float]) -> li
 
 
 def _look_of_kinds(rows: Sequence[Row]) -> dict[str, Look]:
-    """Regulariser → its look at full strength, whichever p its points have."""
+    """Kind of regulariser → its look at full strength, whichever p its points have."""
     first: dict[str, Setting] = {}
     for row in rows:
-        first.setdefault(row.setting.regulariser, row.setting)
-    single = {kind: looks([setting])[setting.name] for kind, setting in first.items()}
+        first.setdefault(row.setting.kind, row.setting)
+    of_setting = looks(list(first.values()))
+    single = {kind: of_setting[setting.name] for kind, setting in first.items()}
     return {kind: Look(each.colour, each.text, each.dash, kind) for kind, each in single.items()}
 
 
@@ -148,11 +147,11 @@ def _against(comparison: Comparison, key: str, column: str) -> Panel:
     rows = [row for row in rows if _numbers([row.setting.fields.get(key)])]
     lines: dict[str, Setting] = {}
     for row in rows:
-        lines.setdefault(short_name(row.setting), row.setting)
+        lines.setdefault(row.setting.label, row.setting)
     by_setting = looks(list(lines.values()))
     look = {name: by_setting[setting.name] for name, setting in lines.items()}
     values = [
-        _point(row, short_name(row.setting), float(row.setting.fields[key]), column) for row in rows
+        _point(row, row.setting.label, float(row.setting.fields[key]), column) for row in rows
     ]
     places = sorted({value["x"] for value in values})
     is_log = key == "data.train_size" and min(places) > 0 and max(places) >= 4 * min(places)
@@ -168,20 +167,20 @@ def _against(comparison: Comparison, key: str, column: str) -> Panel:
         axis=alt.Axis(grid=False, values=places, format=".0%" if "noise" in key else ",~f"),
     )
     title = f"{_title(column)} against {axis_title(key)}"
-    return _panel(
-        name, title, _about(comparison, column), Datasets(name), [], values, look, x, column
-    )
+    about = _about(comparison, column, without=key)
+    return _panel(name, title, about, Datasets(name), [], values, look, x, column)
 
 
 # --- both ---------------------------------------------------------------------------------
 
 
-def _about(comparison: Comparison, column: str) -> str:
+def _about(comparison: Comparison, column: str, without: str = "") -> str:
     if column == _MEMORISED:
         when = "; training images with a wrong label, against that label"
     else:
         when = f", {moment(comparison.at)}"
-    return f"mean over seeds and {comparison.confidence:.0%} interval{when}"
+    where = around(surroundings(comparison, without))
+    return f"mean over seeds and {comparison.confidence:.0%} interval{when}{where and f'; {where}'}"
 
 
 def _point(row: Row, line: str, x: float, column: str) -> dict[str, Any]:

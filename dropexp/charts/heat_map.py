@@ -4,7 +4,6 @@ from typing import Any
 
 import altair as alt
 
-from dropexp.charts.choice import P, at_surroundings, other_axes
 from dropexp.charts.parts import (
     ACROSS,
     WIDTH,
@@ -16,7 +15,8 @@ from dropexp.charts.parts import (
     layered,
     plain,
 )
-from dropexp.charts.words import axis_title, is_share, number_format, quantity, short_name
+from dropexp.charts.words import around, axis_title, is_share, number_format, quantity
+from dropexp.compare.highlights import P, at_surroundings, other_axes, surroundings
 from dropexp.comparison import Comparison, Row
 from dropexp.statistics import Verdict
 
@@ -40,7 +40,7 @@ def _values(comparison: Comparison, key: str) -> Values:
     return [
         {
             "setting": row.setting.name,
-            "line": row.setting.regulariser if key == P else short_name(row.setting),
+            "line": row.setting.kind if key == P else row.setting.label,
             "x": row.setting.fields[key],
             "difference": plain(row.difference.value),
             "better": plain(-comparison.metric.sign * row.difference.value),
@@ -96,10 +96,12 @@ def _panel(comparison: Comparison, key: str, values: Values) -> Panel:
         .properties(width=WIDTH, height=_ROW_PIXELS * len(lines))
     )
     what = "smaller" if metric.is_gap else "better"
+    where = around(surroundings(comparison, without=key))
     return Panel(
         name,
         f"Difference in {quantity(metric)} to the baseline: regulariser × {axis_title(key)}",
-        f"mean of paired differences; blue is {what}, orange is not; * clear after correction",
+        f"mean of paired differences{where and f'; {where}'}; blue is {what}, orange is not; "
+        f"* clear after correction",
         data.values,
         chart,
     )

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 import altair as alt
 
-from dropexp.charts.choice import at_surroundings, featured, surroundings
 from dropexp.charts.palette import Look, looks
 from dropexp.charts.parts import (
     HEIGHT,
@@ -30,6 +29,7 @@ from dropexp.charts.parts import (
     zoomable,
 )
 from dropexp.charts.words import around, is_share, number_format, quantity
+from dropexp.compare.highlights import at_surroundings, featured, surroundings
 from dropexp.comparison import Comparison, Row
 from dropexp.mean_curves import mean_curve
 

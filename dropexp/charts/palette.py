@@ -7,7 +7,6 @@ apart; ``none`` is grey, as it is what the others are measured against.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dropexp.charts.words import short_name
 from dropexp.comparison import Setting
 
 COLOURS = {
@@ -33,7 +32,7 @@ class Look:
     colour: str  # of lines and dots, #rrggbb
     text: str  # of words, #rrggbb
     dash: tuple[int, ...]  # lengths in pixels: drawn, not drawn, …
-    label: str  # the regulariser and its p
+    label: str  # the regulariser, its p and options
 
 
 def colour(regulariser: str) -> str:
@@ -55,14 +54,14 @@ def looks(settings: Sequence[Setting]) -> dict[str, Look]:
         kinds.setdefault(setting.regulariser, []).append(setting)
     found = {}
     for regulariser, same in kinds.items():
-        for rank, setting in enumerate(sorted(same, key=lambda each: -each.p)):
+        for rank, setting in enumerate(sorted(same, key=lambda each: (-each.p, each.label))):
             pale = _LIGHTEST * rank / max(len(same) - 1, 1)
             base = colour(regulariser)
             found[setting.name] = Look(
                 colour=_mixed(base, 255, pale),
                 text=_mixed(base, 0, _LABEL_SHADE),
                 dash=tuple(_DASHES[rank % len(_DASHES)]),
-                label=short_name(setting),
+                label=setting.label,
             )
     return found
 

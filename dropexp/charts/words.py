@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dropexp.comparison import At, Metric, Setting
+from dropexp.comparison import At, Metric
 
 _QUANTITIES = {
     "loss": "loss (nats)",
@@ -53,13 +53,6 @@ def axis_title(key: str) -> str:
 def moment(at: At) -> str:
     """The epoch compared at, in words."""
     return _EPOCHS[at]
-
-
-def short_name(setting: Setting) -> str:
-    """The regulariser and its p, without what else the setting differs in."""
-    if setting.regulariser == "none":
-        return "none"
-    return f"{setting.regulariser} p={setting.p:g}"
 
 
 def around(fields: Mapping[str, Any]) -> str:

@@ -88,9 +88,9 @@ def compare(
     if not question.allow_mixed:
         grouping.refuse_other_data(settings)
     baselines = find_baselines(grouped, question.baseline)
-    target = None
-    if question.at is At.MATCHED:
-        target = target_of(member for setting in settings for member in setting.members)
+    grouping.refuse_pairs_on_other_data(baselines.of, settings)
+    members = [member for setting in settings for member in setting.members]
+    target = target_of(members) if question.at is At.MATCHED else None
     numbers = numbers_at(question.at, target)
     rows = _rows(settings, baselines, numbers, question)
     return Comparison(
@@ -147,6 +147,7 @@ def _compared(
         difference=against.difference,
         better=against.better,
         pairs_better=against.wins,
+        mean_score=against.mean_score,
         p_value=against.p_value,
         adjusted_p=judged.adjusted_p,
         verdict=judged.verdict,
@@ -199,7 +200,10 @@ def _sentences(
 ) -> list[str]:
     """How epochs were selected, what was tested and how that was corrected, in this order."""
     metric, percent = question.decides, f"{question.confidence:.0%}"
-    found = [f"{_selection(question.at, target)} Means over seeds, with {percent} t intervals."]
+    found = [
+        f"{_selection(question.at, rows, target)} Means over seeds, with {percent} t intervals, "
+        f"each for its own row."
+    ]
     tested = [row for row in rows if row.baseline is not None]
     if not tested:
         return [*found, f"Nothing is tested: there is no baseline ({baselines.words})."]
@@ -217,18 +221,27 @@ def _sentences(
     return found
 
 
-def _selection(at: At, target: float | None) -> str:
+def _selection(at: At, rows: Sequence[Row], target: float | None) -> str:
     match at:
         case At.BEST:
             return "Each run at its epoch of the lowest validation loss."
         case At.LAST:
             return "Each run at its last epoch."
         case At.MATCHED:
-            reached = "no" if target is None or math.isnan(target) else f"{target:.4g}"
+            assert target is not None
             return (
-                f"Each run at its first epoch with a clean training loss of at most {reached}, "
-                f"which every run reaches; the test set was not touched there."
+                f"Each run at its first epoch with a clean training loss of at most {target:.4g}, "
+                f"which every run reaches, {_least_fitted(rows)} as the last of them; the test set "
+                f"was not touched there."
             )
+
+
+def _least_fitted(rows: Sequence[Row]) -> str:
+    """The setting of the run that sets the target, which a filter can leave out."""
+    return max(
+        rows,
+        key=lambda row: target_of(row.setting.members) if row.setting.members else -math.inf,
+    ).setting.name
 
 
 def _test(tested: Sequence[Row], alpha: float) -> str:
@@ -238,5 +251,5 @@ def _test(tested: Sequence[Row], alpha: float) -> str:
     rows = f"{count} row{'' if count == 1 else 's'}"
     return (
         f"Test: {exact} test on paired differences, Holm's correction over {rows}; better or "
-        f"worse at p <= {alpha:g}."
+        f"worse at p <= {alpha:g}. Intervals are not corrected: trust the verdict."
     )

@@ -9,12 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dropexp.compare.table import (
-    diverged_sentences,
-    missing_sentences,
-    more_seeds,
-    verdict_words,
-)
+from dropexp.compare.table import diverged_sentences, missing_sentences, verdict_words
 from dropexp.comparison import ESTIMATES, Comparison, Row
 from dropexp.statistics import Estimate
 from dropexp.tables import number
@@ -77,7 +72,7 @@ def as_latex(comparison: Comparison) -> str:
         *(f"% {note}" for note in _notes(comparison)),
         "\\begin{table}",
         f"  \\caption{{{caption}}}",
-        "  \\centering",
+        "  \\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}",
         f"  \\begin{{tabular}}{{l{'r' * (len(head) - 2)}l}}",
         "    \\toprule",
         f"    {_latex_row(head)}",
@@ -187,29 +182,35 @@ def _without_nothing(value: Any) -> Any:
 def _paper_table(comparison: Comparison) -> list[list[str]]:
     """The heading and the rows, plain text: what a reader of a paper asks for."""
     decides = comparison.metric.value
-    known = [
-        key for key in _PAPER_ESTIMATES if any(key in row.estimates for row in comparison.rows)
+    shown = [
+        key
+        for key in _PAPER_ESTIMATES
+        if key != decides and any(key in row.estimates for row in comparison.rows)
     ]
-    shown = [decides, *(key for key in known if key != decides)]
-    head = ["setting", "n", *(key.replace("_", " ") for key in shown)]
-    head += ["vs baseline", "better in", "p (Holm)", "more seeds", "verdict"]
-    return [head, *(_paper_row(row, shown) for row in comparison.rows)]
+    head = ["setting", "n", decides.replace("_", " "), "vs baseline", "better in", "p (Holm)"]
+    head += [*(key.replace("_", " ") for key in shown), "verdict"]
+    return [head, *(_paper_row(comparison, row, shown) for row in comparison.rows)]
 
 
 _PAPER_ESTIMATES = ("test_loss", "test_acc", "val_loss", "loss_gap", "test_ece")
 
 
-def _paper_row(row: Row, shown: Sequence[str]) -> list[str]:
+def _paper_row(comparison: Comparison, row: Row, shown: Sequence[str]) -> list[str]:
+    """Intervals for what decides only: a page is no wider."""
     return [
         row.setting.name,
         str(row.n),
-        *(_with_interval(row.estimates.get(key)) for key in shown),
+        _with_interval(row.estimates.get(comparison.metric.value)),
         _with_interval(row.difference, "+"),
         f"{row.pairs_better} of {len(row.pairs)}" if row.pairs else "",
         "" if _is_nothing(row.adjusted_p) else f"{row.adjusted_p:.3g}",
-        str(more_seeds(row) or ""),
-        verdict_words(row),
+        *(_mean(row.estimates.get(key)) for key in shown),
+        verdict_words(comparison, row),
     ]
+
+
+def _mean(estimate: Estimate | None) -> str:
+    return "" if estimate is None or math.isnan(estimate.value) else number(estimate.value)
 
 
 def _with_interval(estimate: Estimate | None, sign: str = "") -> str:
@@ -250,4 +251,5 @@ _ESCAPES = {
 
 
 def _latex(text: str) -> str:
-    return "".join(_ESCAPES.get(character, character) for character in text)
+    escaped = "".join(_ESCAPES.get(character, character) for character in text)
+    return escaped.replace(r"\textless{}=", r"$\le$")

@@ -31,8 +31,9 @@ def group(found: Sequence[Found]) -> list[tuple[Setting, list[Found]]]:
         grouped.setdefault(identity(fields), (fields, []))[1].append(run)
     all_fields = [fields for fields, _ in grouped.values()]
     seeds = _seeds_of_surroundings(grouped.values())
+    options = _options(all_fields)
     settings = [
-        (_setting(name, fields, runs, seeds[surroundings(fields)]), runs)
+        (_setting(name, fields, runs, seeds[surroundings(fields)], options), runs)
         for name, (fields, runs) in zip(names(all_fields), grouped.values(), strict=True)
     ]
     differing = [key for key in _axes(all_fields) if key != "regulariser.p"]
@@ -55,6 +56,29 @@ def refuse_other_data(settings: Sequence[Setting]) -> None:
                 f"with a filter, such as {key}={shown[0]}, or compare each with its own baseline: "
                 f"--allow-mixed."
             )
+
+
+def refuse_pairs_on_other_data(
+    baselines: Mapping[str, Setting], settings: Sequence[Setting]
+) -> None:
+    """Refuse to pair a setting with a baseline that was tested on different images.
+
+    Args:
+        baselines: setting's name → its baseline.
+        settings: all of them.
+
+    Raises:
+        UserError: names the two.
+    """
+    for setting in settings:
+        baseline = baselines.get(setting.name, setting)
+        for key in _SAY_WHAT_IS_TESTED_ON:
+            if setting.fields.get(key) != baseline.fields.get(key):
+                raise UserError(
+                    f"{baseline.name} cannot be the baseline of {setting.name}: they were tested "
+                    f"on different images, {key} being {baseline.fields.get(key)} and "
+                    f"{setting.fields.get(key)}. Seed by seed nothing pairs them."
+                )
 
 
 def surroundings(fields: Fields) -> str:
@@ -105,7 +129,30 @@ def _order(fields: Fields, differing: Sequence[str]) -> tuple[Any, ...]:
     return (around, regulariser != "none", regulariser, fields["regulariser.p"], own)
 
 
-def _setting(name: str, fields: Fields, runs: Sequence[Found], seeds: set[int]) -> Setting:
+def _options(settings: Sequence[Fields]) -> dict[str, list[str]]:
+    """Regulariser → its own fields, without p, that it has with several values."""
+    same: dict[str, list[Fields]] = {}
+    for fields in settings:
+        same.setdefault(fields["regulariser.name"], []).append(fields)
+    return {
+        name: [
+            key
+            for key in dict.fromkeys(key for fields in settings for key in fields)
+            if key.startswith("regulariser.")
+            and key != "regulariser.p"
+            and len(_values(key, settings)) > 1
+        ]
+        for name, settings in same.items()
+    }
+
+
+def _setting(
+    name: str,
+    fields: Fields,
+    runs: Sequence[Found],
+    seeds: set[int],
+    options: Mapping[str, Sequence[str]],
+) -> Setting:
     members = sorted((run.member for run in runs), key=lambda member: member.seed)
     own = {member.seed for member in members}
     return Setting(
@@ -117,6 +164,7 @@ def _setting(name: str, fields: Fields, runs: Sequence[Found], seeds: set[int]) 
         unproven=tuple(
             member.seed for member in members if member.summary.audit is not AuditOutcome.PASSED
         ),
+        options={key: fields[key] for key in options[fields["regulariser.name"]] if key in fields},
     )
 
 

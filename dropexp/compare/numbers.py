@@ -3,7 +3,10 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
+
 from dropexp.comparison import ESTIMATES, At, Member
+from dropexp.errors import UserError
 from dropexp.records import SelectedEpoch
 from dropexp.statistics import Estimate, common_target, matched_epoch, mean_interval
 
@@ -33,8 +36,22 @@ def numbers_at(at: At, target: float | None) -> Callable[[Member], Numbers]:
 
 
 def target_of(members: Iterable[Member]) -> float:
-    """The lowest training loss that every run reaches, in nats; NaN without runs."""
-    return common_target(member.curves["train_loss"] for member in members)
+    """The lowest training loss that every run reaches, in nats.
+
+    Raises:
+        UserError: there is none: a run has no finite training loss, or there are no runs.
+    """
+    members = list(members)
+    target = common_target(member.curves["train_loss"] for member in members)
+    if math.isfinite(target):
+        return target
+    without = [m.run_id for m in members if not np.isfinite(m.curves["train_loss"]).any()]
+    if not without:
+        raise UserError("--at matched needs completed runs, and there are none.")
+    raise UserError(
+        f"--at matched needs a training loss that every run reaches; {', '.join(without[:3])} "
+        f"reached none that is a number."
+    )
 
 
 def estimates(numbers: Sequence[Numbers], confidence: float) -> dict[str, Estimate]:

@@ -105,11 +105,15 @@ def _judged(
 def _values(
     setting: Setting, numbers: Callable[[Member], Numbers], metric: Metric
 ) -> dict[int, float | None]:
-    """Seed → the metric, None for a run that diverged or whose metric is not a number."""
+    """Seed → the metric, None for a run that diverged or whose metric is not finite.
+
+    A run of which the metric was not measured is not in it.
+    """
     found: dict[int, float | None] = dict.fromkeys(setting.diverged_seeds)
     for member in setting.members:
         value = numbers(member).get(metric.value)
-        found[member.seed] = value if value is not None and math.isfinite(value) else None
+        if value is not None:
+            found[member.seed] = value if math.isfinite(value) else None
     return found
 
 

@@ -169,8 +169,8 @@ def _read_all(runs: Sequence[ListedRun]) -> tuple[list[Found], list[str]]:
 
 
 def _member(folder: RunFolder, summary: RunSummary) -> Member:
-    if not folder.changed_at(METRICS):
-        raise StoreError(f"{folder.path / METRICS} is not there.")
+    if folder.size_of(METRICS) <= len(_HEADER):
+        raise StoreError(f"{folder.path / METRICS} is not there, or holds no epoch.")
     curves = CurvesOnDisk(folder)
     rise, area = summary.rise, summary.area
     if rise is None or area is None:  # of an older version, or without a finite epoch

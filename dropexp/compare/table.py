@@ -37,10 +37,13 @@ def lines(comparison: Comparison, width: int | None) -> list[Text]:
     ]
 
 
-def verdict_words(row: Row) -> str:
-    """The verdict, and with too few seeds how many more would settle it: ``too few seeds (+7)``."""
+def verdict_words(comparison: Comparison, row: Row) -> str:
+    """The verdict, and with too few seeds how many more would settle it: ``too few seeds (+7)``.
+
+    What a row without a verdict is: ``baseline`` or ``no baseline``.
+    """
     if row.verdict is None:
-        return ""
+        return "baseline" if row.setting.name in comparison.baselines else "no baseline"
     if row.underfits:
         is_named = row.verdict is Verdict.WORSE
         return "worse: underfits" if is_named else f"{row.verdict}, underfits"
@@ -52,7 +55,8 @@ def verdict_words(row: Row) -> str:
 
 def more_seeds(row: Row) -> int | None:
     """How many more seeds would settle a difference of this size; None if that is not known."""
-    return None if row.pairs_needed is None else row.pairs_needed - len(row.pairs)
+    more = 0 if row.pairs_needed is None else row.pairs_needed - len(row.pairs)
+    return more if more > 0 else None
 
 
 # --- cells --------------------------------------------------------------------------------
@@ -61,24 +65,23 @@ def more_seeds(row: Row) -> int | None:
 def _columns(comparison: Comparison) -> list[Column[Row]]:
     """The most important first: what has no room is dropped from the end."""
     metric, others = comparison.metric, _other_estimates(comparison.metric)
-    baselines = {row.baseline for row in comparison.rows}
 
-    def verdict_or_role(row: Row) -> str:
-        return "baseline" if row.setting.name in baselines else verdict_words(row)
+    def verdict(row: Row) -> str:
+        return verdict_words(comparison, row)
 
     return [
         Column("", "setting", lambda row: row.setting.name, is_text=True),
         Column("", "n", _count),
         Column(*_heading(metric), _estimate(metric, interval=True)),
         Column("vs", "baseline", lambda row: _plus_minus(row.difference, "+")),
-        Column("", "verdict", verdict_or_role, is_text=True, style=_style),
-        Column("loss", "gap", _estimate(Metric.LOSS_GAP, "+")),
+        Column("", "verdict", verdict, is_text=True, style=_style),
+        *_gap(Metric.LOSS_GAP, metric),
         Column("better", "in", _wins),
         Column("p", "(Holm)", lambda row: _probability(row.adjusted_p)),
         Column("P(better)", "new seed", lambda row: _share(row.better)),
         Column("more", "seeds", lambda row: str(more_seeds(row) or "")),
         *(Column(*_heading(key), _estimate(key)) for key in others),
-        Column("acc", "gap", _estimate(Metric.ACC_GAP, "+")),
+        *_gap(Metric.ACC_GAP, metric),
         Column("best", "epoch", _estimate("best_epoch", digits=1)),
         Column("rise", "after", _estimate("rise", "+")),
         Column("area", "between", _estimate("area", digits=2)),
@@ -87,6 +90,11 @@ def _columns(comparison: Comparison) -> list[Column[Row]]:
         Column("s per", "epoch", _estimate("seconds_per_epoch")),
         Column("", "parameters", lambda row: f"{row.parameters:,}"),
     ]
+
+
+def _gap(gap: Metric, decides: Metric) -> list[Column[Row]]:
+    """A column, where the gap is not the metric and has one already."""
+    return [] if gap is decides else [Column(*_heading(gap), _estimate(gap, "+"))]
 
 
 def _other_estimates(metric: Metric) -> list[str]:
@@ -198,7 +206,7 @@ def _notes(comparison: Comparison, width: int | None) -> list[Text]:
         *((text, "yellow") for text in missing_sentences(comparison)),
         *((text, "yellow") for text in comparison.left_out),
     ]
-    if any("(+" in verdict_words(row) for row in comparison.rows):
+    if any("(+" in verdict_words(comparison, row) for row in comparison.rows):
         notes.insert(0, ("(+k): k more seeds would settle a difference of this size.", "dim"))
     found = [Text(part, style) for text, style in notes for part in _wrapped(text, width)]
     return [Text(), *found] if found else []
@@ -211,7 +219,7 @@ def diverged_sentences(comparison: Comparison) -> list[str]:
         runs = len(setting.members) + len(setting.diverged)
         for count, words in (
             (len(setting.diverged), "diverged"),
-            (len(setting.unproven), "have no passed audit"),
+            (len(setting.unproven), "without a passed audit"),
         ):
             if count:
                 found.append(f"{setting.name}: {count} of {runs} runs {words}.")
@@ -221,13 +229,20 @@ def diverged_sentences(comparison: Comparison) -> list[str]:
 def missing_sentences(comparison: Comparison) -> list[str]:
     """One for each setting that lacks seeds which settings beside it have, or a baseline."""
     found = []
-    baselines = {row.baseline for row in comparison.rows}
     for row in comparison.rows:
         if row.setting.missing_seeds:
             seeds = ", ".join(map(str, row.setting.missing_seeds))
             found.append(f"{row.setting.name}: lacks seed {seeds}, which others have.")
-        if row.baseline is None and row.setting.name not in baselines and len(baselines) > 1:
-            found.append(f"{row.setting.name}: no baseline to compare it with.")
+        if row.baseline is None and row.setting.name not in comparison.baselines:
+            words = [
+                f"{key}={row.setting.fields[key]}"
+                for key in comparison.axes
+                if key in row.setting.fields and not key.startswith("regulariser.")
+            ]
+            found.append(
+                f"{row.setting.name}: no baseline to compare it with; "
+                f"{' '.join(['regulariser=none', *words])}, all else as here, trains one."
+            )
     return found
 
 

@@ -1,13 +1,15 @@
 """The answer of a comparison in a few plain sentences, claiming no more than was found."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dropexp.charts.choice import best, headline
 from dropexp.charts.words import moment
+from dropexp.compare.highlights import best, headline, other_axes
+from dropexp.compare.table import more_seeds
 from dropexp.comparison import Comparison, Metric, Row, Setting
 from dropexp.report.cells import interval, number
-from dropexp.statistics import Verdict
+from dropexp.statistics import Verdict, smallest_adjusted_p
 
 _NAMES = {
     Metric.TEST_LOSS: "test loss",
@@ -23,41 +25,49 @@ _MOST_NAMED = 4  # further settings in a sentence
 def answer(comparison: Comparison) -> list[str]:
     """The sentences at the top of a report, the answer first."""
     row = headline(comparison)
-    if row is None or row.difference is None:
+    if row is None:
         return _without_baseline(comparison)
-    sentences = [_found(comparison, row), *_planning(row)]
+    sentences = [_found(comparison, row), *_planning(comparison, row)]
     sentences += _others(comparison, row)
     if comparison.metric.is_gap:
         sentences.append("A smaller gap is not yet a better result: see the test loss.")
     return sentences
 
 
-def place(fields: Mapping[str, Any]) -> str:
-    """What was trained on, in words: ``digits with 400 images and 20 % noisy labels``."""
+def place(fields: Mapping[str, Any], others: Iterable[str] = ()) -> str:
+    """What was trained on, in words: ``digits with 400 images and 20 % noisy labels``.
+
+    Args:
+        fields: of a setting, or what settings share.
+        others: further fields that must be told, as settings differ in them.
+    """
     parts = []
     if isinstance(fields.get("data.train_size"), int):
         parts.append(f"{fields['data.train_size']:,} images")
     if fields.get("data.label_noise"):
         parts.append(f"{100 * fields['data.label_noise']:g} % noisy labels")
+    told = ("data.name", "data.train_size", "data.label_noise")
+    rest = [f"{key}={fields[key]}" for key in others if key not in told and key in fields]
     data = str(fields.get("data.name", "the data"))
-    return f"{data} with {' and '.join(parts)}" if parts else data
+    words = f"{data} with {' and '.join(parts)}" if parts else data
+    return f"{words} ({', '.join(rest)})" if rest else words
 
 
 def named(setting: Setting) -> str:
     """The regulariser and its p in words: ``dropout2d at p = 0.5``."""
     if setting.regulariser == "none":
         return "none"
-    return f"{setting.regulariser} at p = {setting.p:g}"
+    return f"{setting.kind} at p = {setting.p:g}"
 
 
 def _found(comparison: Comparison, row: Row) -> str:
-    where = f"On {place(row.setting.fields)}, "
+    where = f"On {place(row.setting.fields, other_axes(comparison))}, "
     what = f"{named(row.setting)} {_change(comparison, row)}"
     if row.verdict is Verdict.BETTER:
         return f"{where}{what}{_cost(comparison, row)}."
-    baseline = _baseline_name(row)
+    baseline = baseline_name(comparison, row)
     if row.verdict is Verdict.WORSE:
-        return f"{where}no setting is better than {baseline}; the nearest, {what}."
+        return f"{where}no setting is better than {baseline}; the nearest, {what}: worse."
     verdict = row.verdict.value if row.verdict else "not tested"
     return (
         f"{where}no setting is clearly better than {baseline}. The nearest is "
@@ -66,9 +76,11 @@ def _found(comparison: Comparison, row: Row) -> str:
 
 
 def _change(comparison: Comparison, row: Row) -> str:
-    """``raises test accuracy by 6.1 points [4.9, 7.3] over none in 6 of 6 seeds``."""
+    """``raises test accuracy by 6.1 points [4.9, 7.3] against none, better in 6 of 6 seeds``."""
     metric, difference = comparison.metric, row.difference
-    assert difference is not None
+    baseline = baseline_name(comparison, row)
+    if difference is None or math.isnan(difference.value):
+        return f"has no seed in which both it and {baseline} came to their end{_lost(row)}"
     rises = difference.value > 0
     size = type(difference)(
         abs(difference.value),
@@ -81,14 +93,33 @@ def _change(comparison: Comparison, row: Row) -> str:
     return (
         f"{'raises' if rises else 'lowers'} {_NAMES[metric]} by "
         f"{number(size.value, metric.value)} {unit}{f' {ends}' if ends else ''} against "
-        f"{_baseline_name(row)}, better in {row.pairs_better} of {len(row.pairs)} seeds"
+        f"{baseline}, better in {row.pairs_better} of {len(row.pairs)} seeds{_lost(row)}"
     )
 
 
-def _baseline_name(row: Row) -> str:
-    """``none`` where the baseline is the plain network, whatever else its name says."""
-    name = row.baseline or "the baseline"
-    return "none" if name.split()[0] == "none" else name
+def _lost(row: Row) -> str:
+    """What the mean difference leaves out: `` (it diverged in 2 of 6 seeds)``, or nothing."""
+    own, others = (
+        sum(value is None for value in values)
+        for values in ([p.value for p in row.pairs], [p.baseline for p in row.pairs])
+    )
+    parts = [f"it diverged in {own} of {len(row.pairs)} seeds"] if own else []
+    if others:
+        parts.append(f"the baseline in {others}" if own else f"the baseline diverged in {others}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def baseline_name(comparison: Comparison, row: Row) -> str:
+    """No longer than needed: what it shares with the row, the sentence has said before."""
+    if row.baseline is None:
+        return "the baseline"
+    own, baseline = row.setting.fields, comparison.row(row.baseline).setting
+    is_like_it = all(
+        own.get(key) == baseline.fields.get(key)
+        for key in {**own, **baseline.fields}
+        if not key.startswith("regulariser.")
+    )
+    return named(baseline) if is_like_it else row.baseline
 
 
 def _cost(comparison: Comparison, row: Row) -> str:
@@ -104,20 +135,30 @@ def _cost(comparison: Comparison, row: Row) -> str:
     before, after = (each.estimates.get("seconds_per_epoch") for each in (baseline, row))
     if before and after and before.value > 0:
         more = 100 * (after.value / before.value - 1)
-        words += f"; cost: {more:+.0f} % time".replace("-", "−")
+        words += f"; cost: {more:+.0f} % time per epoch".replace("-", "−")
     return words
 
 
-def _planning(row: Row) -> list[str]:
-    if row.verdict in (Verdict.BETTER, Verdict.WORSE) or row.pairs_needed is None:
-        return []
-    more = row.pairs_needed - len(row.pairs)
-    if more <= 0:
-        return []
-    return [
-        f"{row.pairs_needed:,} seeds in total, {more:,} more, would settle a difference of this "
-        f"size."
-    ]
+def _planning(comparison: Comparison, row: Row) -> list[str]:
+    sentences = []
+    if row.verdict is Verdict.TOO_FEW_SEEDS:
+        tested = [each for each in comparison.rows if each.pairs]
+        smallest = smallest_adjusted_p(len(each.pairs) for each in tested)[tested.index(row)]
+        sentences.append(
+            f"With {len(row.pairs)} seeds and {_count(len(tested), 'setting')} to test, no result "
+            f"could have come below p = {smallest:.2g}; {comparison.alpha:g} is asked for."
+        )
+    more = more_seeds(row)
+    if more:
+        sentences.append(
+            f"{row.pairs_needed:,} seeds in total, {more:,} more, would settle a difference of "
+            f"this size."
+        )
+    return sentences
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _others(comparison: Comparison, first: Row) -> list[str]:
@@ -125,20 +166,20 @@ def _others(comparison: Comparison, first: Row) -> list[str]:
     better = _with_verdict(comparison.rows, Verdict.BETTER, first)
     if better:
         sentences.append(
-            f"Also better than {_its(better)}: {_listed(better)}. Which of the better ones is best "
-            "was not tested."
+            f"Also better than {_its(comparison, better)}: {_listed(better)}. Which of the better "
+            "ones is best was not tested."
         )
     worse = _with_verdict(comparison.rows, Verdict.WORSE, first)
     if worse:
-        sentences.append(f"Worse than {_its(worse)}: {_listed(worse)}.")
+        sentences.append(f"Worse than {_its(comparison, worse)}: {_listed(worse)}.")
     weak = [row for row in comparison.rows if row.underfits]
     if weak:
         sentences.append(f"Underfitting, a smaller gap with a worse test result: {_listed(weak)}.")
     return sentences
 
 
-def _its(rows: Sequence[Row]) -> str:
-    names = {_baseline_name(row) for row in rows}
+def _its(comparison: Comparison, rows: Sequence[Row]) -> str:
+    names = {baseline_name(comparison, row) for row in rows}
     return names.pop() if len(names) == 1 else "their baselines"
 
 
@@ -162,8 +203,9 @@ def _without_baseline(comparison: Comparison) -> list[str]:
     ends = interval(value, metric.value)
     unit = "%" if "acc" in metric.value else "nats"
     order = "lowest" if metric.sign > 0 else "highest"
+    where = place(row.setting.fields, other_axes(comparison))
     return [
-        f"On {place(row.setting.fields)}, {named(row.setting)} has the {order} "
+        f"On {where}, {named(row.setting)} has the {order} "
         f"{_NAMES[metric].removeprefix('the ')}, {number(value.value, metric.value)} {unit}"
         f"{f' {ends}' if ends else ''}, {moment(comparison.at)}.",
         "Nothing was compared with a baseline of the same seeds, so which setting is better is "

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dropexp.compare.table import more_seeds, verdict_words
 from dropexp.comparison import Comparison, Metric, Row
 from dropexp.statistics import Estimate, Verdict
 
@@ -69,21 +70,22 @@ def main_table(comparison: Comparison) -> Table:
     metric = comparison.metric
     wanted = [Metric.TEST_ACC.value, Metric.TEST_LOSS.value, Metric.LOSS_GAP.value]
     is_compared = any(row.difference is not None for row in comparison.rows)
-    columns = _compared(metric) if is_compared else []
-    columns += [
-        *(_estimate(key) for key in dict.fromkeys([metric.value, *wanted])),
+    columns = [
         Column("seeds", "completed runs that the numbers rest on", _seeds),
+        *(_compared(comparison) if is_compared else []),
+        *(_estimate(key) for key in dict.fromkeys([metric.value, *wanted])),
     ]
     return _table(comparison.rows, columns)
 
 
-def _compared(metric: Metric) -> list[Column]:
+def _compared(comparison: Comparison) -> list[Column]:
     """What the paired comparison came to."""
+    metric = comparison.metric
     return [
-        Column("verdict", "what may be claimed", _verdict),
+        Column("verdict", "what may be claimed", lambda row: _verdict(comparison, row)),
         Column(
-            f"Δ {metric.words}{_unit(metric.value)}",
-            "mean paired difference to the baseline of the same seeds",
+            f"vs baseline{_unit(metric.value)}",
+            f"mean paired difference in {metric.words} to the baseline with the same seeds",
             lambda row: _of(row.difference, metric.value, signed=True),
         ),
         Column("better in", "of the pairs; a run that diverged lost its own", _wins),
@@ -184,11 +186,14 @@ def _p_value(row: Row) -> Cell:
     return Cell("") if p is None or math.isnan(p) else Cell(f"{p:.3g}", "", p)
 
 
-def _verdict(row: Row) -> Cell:
+def _verdict(comparison: Comparison, row: Row) -> Cell:
     if row.verdict is None:
-        return Cell("")
-    more = "underfits" if row.underfits else ""
-    return Cell(row.verdict.value, more, list(Verdict).index(row.verdict), _BADGES[row.verdict])
+        return Cell(verdict_words(comparison, row))
+    more = more_seeds(row)
+    notes = ["underfits"] if row.underfits else []
+    notes += [f"+{more:,} seed{'' if more == 1 else 's'} would settle it"] if more else []
+    rank = list(Verdict).index(row.verdict)
+    return Cell(row.verdict.value, ", ".join(notes), rank, _BADGES[row.verdict])
 
 
 def _parameters(row: Row) -> Cell:

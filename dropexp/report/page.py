@@ -8,12 +8,13 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from dropexp import __version__
-from dropexp.charts import HIDDEN, Panel, featured, looks
+from dropexp.charts import HIDDEN, Panel, looks
 from dropexp.charts.axes import axis_figures
 from dropexp.charts.differences import difference_figures
 from dropexp.charts.heat_map import heat_map_figures
 from dropexp.charts.over_epochs import curve_figures
 from dropexp.charts.parts import ACROSS, CONFIG
+from dropexp.compare.highlights import featured
 from dropexp.compare.table import diverged_sentences, missing_sentences
 from dropexp.comparison import Comparison, Row
 from dropexp.report.answer import answer, place

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import heeding_ctrl_c
+
 WORDS = (
     "regulariser=none,dropout2d",
     "p=0.3",
@@ -37,6 +39,7 @@ def start(folder: Path, *words: str, output: int = subprocess.PIPE) -> "subproce
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=heeding_ctrl_c,
     )
 
 

@@ -1,4 +1,4 @@
-"""Which settings a chart with room for a few shows: those of one setting, and of each axis."""
+"""What is shown first: the row that answers the question, and the settings that few charts show."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,23 +17,29 @@ def headline(comparison: Comparison) -> Row | None:
     """The row that answers the study's question: the best of the clearly better ones.
 
     The best is the one that gains most over its own baseline: with an axis such as label noise,
-    the metric itself would only find the easiest data. Where none is clearly better, the best
-    among all that were compared with a baseline; None where no row was.
+    the metric itself would only find the easiest data. Runs that diverged count, as in the test.
+    Where none is clearly better, the best among all that were compared with a baseline; None
+    where no row was.
     """
-    compared = [row for row in comparison.rows if row.difference is not None]
+    compared = [row for row in comparison.rows if row.pairs]
     better = [row for row in compared if row.verdict is Verdict.BETTER]
-    metric = comparison.metric
-    return min(
-        better or compared,
-        key=lambda row: metric.sign * row.difference.value if row.difference else math.inf,
-        default=None,
-    )
+    return min(better or compared, key=_standing, default=None)
+
+
+def _standing(row: Row) -> tuple[bool, float]:
+    """Rows of which no pair came to its end stand last: their score has no unit."""
+    is_measured = row.difference is not None and math.isfinite(row.difference.value)
+    return (not is_measured, row.mean_score)
 
 
 def best(comparison: Comparison, rows: Iterable[Row]) -> Row | None:
     """The row whose mean metric is best, None where no row has one."""
     metric = comparison.metric
-    known = [row for row in rows if metric.value in row.estimates and row.n]
+    known = [
+        row
+        for row in rows
+        if metric.value in row.estimates and math.isfinite(row.estimates[metric.value].value)
+    ]
     return min(known, key=lambda row: metric.sign * row.estimates[metric.value].value, default=None)
 
 
@@ -68,14 +74,14 @@ def featured(comparison: Comparison) -> list[Row]:
     rows = at_surroundings(comparison)
     if len(rows) <= MOST_CURVES:
         return rows
-    chosen = [best(comparison, same) for same in _by_regulariser(rows).values()]
+    chosen = [best(comparison, same) for same in _by_kind(rows).values()]
     return [row for row in rows if any(row is each for each in chosen)]
 
 
-def _by_regulariser(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def _by_kind(rows: Sequence[Row]) -> dict[str, list[Row]]:
     kinds: dict[str, list[Row]] = {}
     for row in rows:
-        kinds.setdefault(row.setting.regulariser, []).append(row)
+        kinds.setdefault(row.setting.kind, []).append(row)
     return kinds
 
 
