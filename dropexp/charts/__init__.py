@@ -3,7 +3,7 @@
 Imports altair: whoever needs no charts does not import this room.
 """
 
-from dropexp.charts.files import SUFFIXES, all_figures, picture
+from dropexp.charts.files import SUFFIXES, all_figures, picture, sections
 from dropexp.charts.palette import Look, looks
 from dropexp.charts.parts import HIDDEN, Figure, Panel
 
@@ -16,4 +16,5 @@ __all__ = [
     "all_figures",
     "looks",
     "picture",
+    "sections",
 ]

@@ -10,21 +10,32 @@ from dropexp.charts.differences import difference_figures
 from dropexp.charts.heat_map import heat_map_figures
 from dropexp.charts.over_epochs import curve_figures
 from dropexp.charts.parts import CONFIG, Figure, Panel, Values
-from dropexp.comparison import Comparison
+from dropexp.comparison import Comparison, Row
 
 SUFFIXES = (".png", ".svg")
 _LINE = 70  # characters of a subtitle
 _SCALE = 2.0  # pixels of a PNG for each of the chart
 
 
+def sections(
+    comparison: Comparison, curves_of: Sequence[Row] | None = None
+) -> dict[str, list[Figure]]:
+    """Every chart that the study has the axis for, by what it is about.
+
+    Args:
+        comparison: what to draw.
+        curves_of: the rows whose curves are drawn; without, those worth looking at first.
+    """
+    return {
+        "curves": curve_figures(comparison, curves_of),
+        "differences": difference_figures(comparison),
+        "axes": [*axis_figures(comparison), *heat_map_figures(comparison)],
+    }
+
+
 def all_figures(comparison: Comparison) -> list[Figure]:
-    """Every chart that the study has the axis for."""
-    return [
-        *curve_figures(comparison),
-        *difference_figures(comparison),
-        *axis_figures(comparison),
-        *heat_map_figures(comparison),
-    ]
+    """The charts of all sections, in their order."""
+    return [figure for figures in sections(comparison).values() for figure in figures]
 
 
 def picture(figures: Sequence[Figure], suffix: str) -> bytes:

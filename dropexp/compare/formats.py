@@ -54,12 +54,12 @@ def as_markdown(comparison: Comparison) -> str:
     """A table for a pull request, with how to read it above."""
     head, *rows = _paper_table(comparison)
     lines = [
-        *(f"{sentence}\n" for sentence in comparison.sentences),
-        _markdown_row(head),
-        _markdown_row(["---", *["---:"] * (len(head) - 2), "---"]),
-        *(_markdown_row(row) for row in rows),
+        *(f"{markdown_escaped(sentence)}\n" for sentence in comparison.sentences),
+        markdown_row(head),
+        markdown_row(["---", *["---:"] * (len(head) - 2), "---"]),
+        *(markdown_row(row) for row in rows),
     ]
-    notes = [f"- {note}" for note in _notes(comparison)]
+    notes = [f"- {markdown_escaped(note)}" for note in _notes(comparison)]
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 
@@ -227,8 +227,14 @@ def _notes(comparison: Comparison) -> list[str]:
     return [*diverged_sentences(comparison), *missing, *comparison.left_out]
 
 
-def _markdown_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+def markdown_row(cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
+    return f"| {' | '.join(map(markdown_escaped, cells))} |"
+
+
+def markdown_escaped(text: str) -> str:
+    """Text whose signs Markdown leaves alone: names such as spatial_dropout and table bars."""
+    return re.sub(r"([|_*<])", r"\\\1", text)
 
 
 def _latex_row(cells: Sequence[str]) -> str:

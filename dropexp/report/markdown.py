@@ -1,7 +1,8 @@
 """A comparison as Markdown, for a pull request or a paper's appendix."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from dropexp.compare.formats import markdown_escaped, markdown_row
 from dropexp.comparison import Comparison
 from dropexp.report.answer import answer, place
 from dropexp.report.cells import Table, detail_table, main_table
@@ -14,10 +15,10 @@ def markdown(comparison: Comparison, known: Provenance) -> str:
     first, *more = answer(comparison)
     parts = [
         f"## {place(comparison.shared)}",
-        f"**{_escaped(first)}**",
-        *map(_escaped, more),
+        f"**{markdown_escaped(first)}**",
+        *map(markdown_escaped, more),
         _table(main_table(comparison)),
-        *(f"*{_escaped(sentence)}*" for sentence in comparison.sentences),
+        *(f"*{markdown_escaped(sentence)}*" for sentence in comparison.sentences),
         "### All measurements",
         _table(detail_table(comparison)),
         "### What failed or is missing",
@@ -34,19 +35,8 @@ def _table(table: Table) -> str:
     lines = [headings, ["---", *("--:" for _ in table.columns)]]
     for name, cells in zip(table.names, table.cells, strict=True):
         lines.append([name, *(cell.words for cell in cells)])
-    return "\n".join(_line(line) for line in lines)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(_escaped, cells))} |"
+    return "\n".join(markdown_row(line) for line in lines)
 
 
 def _list(items: Iterable[str]) -> str:
-    return "\n".join(f"- {_escaped(item)}" for item in items)
-
-
-def _escaped(text: str) -> str:
-    """Text whose signs Markdown leaves alone: names such as spatial_dropout and table bars."""
-    for sign in ("|", "_", "*", "<"):
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    return "\n".join(f"- {markdown_escaped(item)}" for item in items)

@@ -8,11 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from dropexp import __version__
-from dropexp.charts import HIDDEN, Panel, looks
-from dropexp.charts.axes import axis_figures
-from dropexp.charts.differences import difference_figures
-from dropexp.charts.heat_map import heat_map_figures
-from dropexp.charts.over_epochs import curve_figures
+from dropexp.charts import HIDDEN, Panel, looks, sections
 from dropexp.charts.parts import ACROSS, CONFIG
 from dropexp.compare.highlights import featured
 from dropexp.compare.table import diverged_sentences, missing_sentences
@@ -53,14 +49,10 @@ def lacking(comparison: Comparison) -> list[str]:
 
 
 def _rendered(comparison: Comparison, **parts: Any) -> str:
-    sections = {
-        "curves": curve_figures(comparison, comparison.rows),
-        "differences": difference_figures(comparison),
-        "axes": [*axis_figures(comparison), *heat_map_figures(comparison)],
-    }
+    drawn = sections(comparison, comparison.rows)
     panels = [
         _panel(panel, toggles=name == "curves")
-        for name, figures in sections.items()
+        for name, figures in drawn.items()
         for figure in figures
         for panel in figure.panels
     ]
@@ -80,7 +72,7 @@ def _rendered(comparison: Comparison, **parts: Any) -> str:
             style=_read("report.css"),
             script=_read("report.js"),
             libraries=_libraries(),
-            **sections,
+            **drawn,
             **parts,
         )
     )
