@@ -105,7 +105,7 @@ def test_a_run_without_an_audit_says_so_whenever_it_is_shown(dropexp: Dropexp) -
     refused = dropexp("compare")
     assert refused.returncode == 2
     assert "no passed audit" in refused.stderr
-    assert "1 of 1 runs have no passed audit" in dropexp("compare", "--allow-mixed").stdout
+    assert "1 of 1 runs without a passed audit" in dropexp("compare", "--allow-mixed").stdout
     assert "trained with its audit skipped" in dropexp("train", *QUICK).stdout
 
 
