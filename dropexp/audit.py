@@ -9,7 +9,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,7 @@ class Check:
     value: float
     bound: float
     meaning: str
+    relation: Literal["<=", ">=", "=="] = "<="  # of the value to the bound, if it passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,7 @@ def _sites_are_served(sites: Mapping[str, float], p: float) -> Check:
         value=len(sites),
         bound=0 if p == 0 else 1,
         meaning=f"{len(sites)} sites of the model are filled",
+        relation=">=",
     )
 
 
@@ -199,6 +201,7 @@ def _drop_rate(sites: Mapping[str, float], ratios: Mapping[str, Tensor]) -> Chec
         value=unlikeliest,
         bound=bound,
         meaning=f"probability of the least likely site ({where})",
+        relation=">=",
     )
 
 
@@ -229,6 +232,7 @@ def _strength(sites: Mapping[str, float], p: float) -> Check:
         value=strongest,
         bound=p,
         meaning="largest drop probability of a site, to be the one asked for",
+        relation="==",
     )
 
 
@@ -302,7 +306,8 @@ def _same_initial_weights(model: nn.Module, plain: nn.Module) -> Check:
         passed=not different,
         value=len(different),
         bound=0,
-        meaning=f"weights that differ from those of none with the same seed: {different[:3]}",
+        meaning="weights that differ from those of none with the same seed"
+        + (f": {different[:3]}" if different else ""),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from dropexp import __version__, cli_sweep
+from dropexp.cli_audit import AUDIT_HELP, audit
 from dropexp.cli_compare import COMPARE_HELP, compare
 from dropexp.cli_report import BOARD_HELP, REPORT_HELP, board, report
 from dropexp.cli_runs import INTERRUPTED, RERUN_HELP, rerun, runs
@@ -153,6 +154,7 @@ def _train(config: "RunConfig", *, p_was_given: bool) -> None:
 cli_sweep.register(app)
 
 
+app.command(help=AUDIT_HELP, context_settings={"ignore_unknown_options": True})(audit)
 app.command(help=COMPARE_HELP)(compare)
 app.command(help=REPORT_HELP)(report)
 app.command(help=BOARD_HELP)(board)

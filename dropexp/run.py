@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from dropexp import RESULTS_VERSION, checkpoint, data, models, regularisers
-from dropexp.audit import MOST_IMAGES, audit
+from dropexp import RESULTS_VERSION, checkpoint, data
+from dropexp.assembly import audited, build_model, described
 from dropexp.compose import to_yaml
-from dropexp.config import RunConfig, options
+from dropexp.config import RunConfig
 from dropexp.data import Splits
 from dropexp.environment import (
     configure_torch,
@@ -22,10 +22,9 @@ from dropexp.environment import (
     peak_memory_mb,
     select_device,
 )
-from dropexp.errors import AuditError, ConfigError, RunError, SitesError, StoreError, UserError
+from dropexp.errors import AuditError, ConfigError, RunError, StoreError, UserError
 from dropexp.evaluation import FinalMeasurement, evaluate_finally
 from dropexp.optim import build_optimiser, build_schedule
-from dropexp.randomness import global_stream
 from dropexp.records import (
     AuditOutcome,
     EpochRecord,
@@ -147,7 +146,7 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
     folder.write(CONFIG, to_yaml(config))
     before, now = folder.read_environment(), describe(device)
     folder.write_json(ENVIRONMENT, now)
-    view.started(config.run_id, _description(config, splits, state.model, device))
+    view.started(config.run_id, described(config, splits, state.model, device))
     outcome = _audited(config, splits, state.model, folder, view)
     resumed = _resumed(config, splits, device, folder, view)
     if resumed is not None:
@@ -173,50 +172,8 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
 
 
 def _fresh_state(config: RunConfig, splits: Splits, device: torch.device) -> TrainingState:
-    model = _build_model(config, splits, device)
+    model = build_model(config, splits, device)
     return TrainingState(model, build_optimiser(config.optimiser, model.parameters()))
-
-
-def _build_model(
-    config: RunConfig, splits: Splits, device: torch.device, *, plain: bool = False
-) -> nn.Module:
-    """The config's model, initialised from the seed alone.
-
-    Raises:
-        SitesError: the regulariser finds nothing to act on in this model.
-    """
-    regulariser = (
-        regularisers.Regulariser()
-        if plain
-        else regularisers.build(**options(config.regulariser, without=()))
-    )
-    with global_stream(config.seed, "init"):
-        model = models.build(
-            config.model.name,
-            splits.image_shape,
-            splits.num_classes,
-            regulariser,
-            **options(config.model),
-        )
-    if not plain and regulariser.p > 0 and not regularisers.noise_modules(model):
-        raise SitesError(_no_sites(config, splits, regulariser))
-    return model.to(device)
-
-
-def _no_sites(config: RunConfig, splits: Splits, regulariser: regularisers.Regulariser) -> str:
-    recorder = regularisers.SiteRecorder()
-    models.build(
-        config.model.name,
-        splits.image_shape,
-        splits.num_classes,
-        recorder,
-        **options(config.model),
-    )
-    return (
-        f"regulariser={regulariser.name} acts on {regulariser.needs}, and "
-        f"model={config.model.name} has none: its sites are {recorder.describe()}. "
-        f"Choose another model or regulariser."
-    )
 
 
 def _plan(config: RunConfig, splits: Splits) -> TrainingPlan:
@@ -239,11 +196,7 @@ def _audited(
     if config.audit == "off":
         view.warning("audit=off: nothing shows that the regulariser does what it claims")
         return AuditOutcome.SKIPPED
-    device = splits.train.images.device
-    images = splits.normalise(splits.train.images[:MOST_IMAGES])
-    plain = _build_model(config, splits, device, plain=True)
-    with global_stream(config.seed, "audit", device=device):
-        report = audit(model, plain, images, config.regulariser.p, config.precision)
+    report = audited(config, splits, model)
     folder.write_json(AUDIT, report.to_json())
     if report.passed:
         view.audit(report.in_a_line())
@@ -337,19 +290,6 @@ def _write_weights(folder: RunFolder, state: TrainingState) -> None:
     if state.best_weights:
         plain = {name: weight.contiguous() for name, weight in state.best_weights.items()}
         folder.write(WEIGHTS, save(plain), durable=True)
-
-
-def _description(
-    config: RunConfig, splits: Splits, model: nn.Module, device: torch.device
-) -> list[str]:
-    noise = f", {config.data.label_noise:.0%} label noise" if config.data.label_noise else ""
-    shape = "×".join(str(side) for side in splits.image_shape)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return [
-        f"data   {config.data.name}: {len(splits.train):,} train, {len(splits.val):,} val, "
-        f"{len(splits.test):,} test images of {shape}{noise}",
-        f"model  {config.model.name}: {parameters:,} parameters, on {device} in {config.precision}",
-    ]
 
 
 def _note_failure(folder: RunFolder, error: Exception) -> None:

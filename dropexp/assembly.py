@@ -1,0 +1,83 @@
+"""A config's model, put together from its parts, and the audit of it."""
+
+import torch
+from torch import nn
+
+from dropexp import models, regularisers
+from dropexp.audit import MOST_IMAGES, AuditReport, audit
+from dropexp.config import RunConfig, options
+from dropexp.data import Splits
+from dropexp.errors import SitesError
+from dropexp.randomness import global_stream
+
+
+def build_model(
+    config: RunConfig, splits: Splits, device: torch.device, *, plain: bool = False
+) -> nn.Module:
+    """The config's model, initialised from the seed alone.
+
+    Raises:
+        SitesError: the regulariser finds nothing to act on in this model.
+    """
+    regulariser = (
+        regularisers.Regulariser()
+        if plain
+        else regularisers.build(**options(config.regulariser, without=()))
+    )
+    with global_stream(config.seed, "init"):
+        model = models.build(
+            config.model.name,
+            splits.image_shape,
+            splits.num_classes,
+            regulariser,
+            **options(config.model),
+        )
+    if not plain and regulariser.p > 0 and not regularisers.noise_modules(model):
+        raise SitesError(
+            f"regulariser={regulariser.name} acts on {regulariser.needs}, and "
+            f"model={config.model.name} has none: its sites are {sites(config, splits)}. "
+            f"Choose another model or regulariser."
+        )
+    return model.to(device)
+
+
+def sites(config: RunConfig, splits: Splits) -> str:
+    """What the config's model offers to regularisers, in words; see SiteRecorder.describe."""
+    recorder = regularisers.SiteRecorder()
+    models.build(
+        config.model.name,
+        splits.image_shape,
+        splits.num_classes,
+        recorder,
+        **options(config.model),
+    )
+    return recorder.describe()
+
+
+def audited(config: RunConfig, splits: Splits, model: nn.Module) -> AuditReport:
+    """The audit of a config's model, by the first images of its training set.
+
+    Args:
+        config: of the model.
+        splits: normalised as in training, on the model's device.
+        model: fresh from build_model; it is left as it is.
+    """
+    device = splits.train.images.device
+    images = splits.normalise(splits.train.images[:MOST_IMAGES])
+    plain = build_model(config, splits, device, plain=True)
+    with global_stream(config.seed, "audit", device=device):
+        return audit(model, plain, images, config.regulariser.p, config.precision)
+
+
+def described(
+    config: RunConfig, splits: Splits, model: nn.Module, device: torch.device
+) -> list[str]:
+    """The data and the model in a line each."""
+    noise = f", {config.data.label_noise:.0%} label noise" if config.data.label_noise else ""
+    shape = "×".join(str(side) for side in splits.image_shape)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return [
+        f"data   {config.data.name}: {len(splits.train):,} train, {len(splits.val):,} val, "
+        f"{len(splits.test):,} test images of {shape}{noise}",
+        f"model  {config.model.name}: {parameters:,} parameters, on {device} in {config.precision}",
+    ]
