@@ -10,6 +10,9 @@ from dropexp.data import Splits
 from dropexp.errors import SitesError
 from dropexp.randomness import global_stream
 
+OF_TIME = ("time_schedule", "switch_after")
+"""Options of a regulariser's strength over time, which the trainer sees to."""
+
 
 def build_model(
     config: RunConfig, splits: Splits, device: torch.device, *, plain: bool = False
@@ -22,7 +25,7 @@ def build_model(
     regulariser = (
         regularisers.Regulariser()
         if plain
-        else regularisers.build(**options(config.regulariser, without=()))
+        else regularisers.build(**options(config.regulariser, without=OF_TIME))
     )
     with global_stream(config.seed, "init"):
         model = models.build(

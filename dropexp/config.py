@@ -26,6 +26,7 @@ from dropexp.config_sections import (
     DataConfig,
     DropProbability,
     ModelConfig,
+    NoneConfig,
     OptimiserConfig,
     RegulariserConfig,
     Section,
@@ -34,6 +35,7 @@ from dropexp.config_sections import (
 )
 from dropexp.errors import ConfigError
 from dropexp.settings import SCIENTIFIC
+from dropexp.strength import share_of_p
 
 _NOT_IN_IDENTITY = {"data": {"root", "download"}}
 
@@ -96,14 +98,30 @@ class RunConfig(Section):
         values = dict(plain)
         try:
             _Shorthand.model_validate({"p": values.pop("p", None)})
-            return cls.model_validate(values)
+            config = cls.model_validate(values)
         except ValidationError as error:
             raise ConfigError(in_a_sentence(error, cls)) from None
+        regulariser = config.regulariser
+        if isinstance(regulariser, NoneConfig) or regulariser.p == 0:
+            return config
+        if not any(config.share_of_p(epoch) for epoch in range(1, config.train.epochs + 1)):
+            raise ConfigError(
+                f"regulariser.time_schedule={regulariser.time_schedule} is not allowed with "
+                f"train.epochs={config.train.epochs}: the regulariser would never be on."
+            )
+        return config
 
     def to_mapping(self) -> dict[str, Any]:
         """The full config as plain values, from which from_mapping makes an equal one."""
         plain = self.model_dump(mode="json")
         return {"p": self.regulariser.p, **plain}
+
+    def share_of_p(self, epoch: int) -> float:
+        """The share of regulariser.p that is in force at an epoch, in [0, 1]."""
+        if isinstance(self.regulariser, NoneConfig):
+            return 1.0
+        schedule, switch = self.regulariser.time_schedule, self.regulariser.switch_after
+        return share_of_p(schedule, epoch, self.train.epochs, switch)
 
     @property
     def config_hash(self) -> str:

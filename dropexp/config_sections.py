@@ -17,6 +17,8 @@ from pydantic import (
     field_validator,
 )
 
+from dropexp.strength import SWITCHED, TimeSchedule
+
 
 class Section(BaseModel):
     """A frozen part of the configuration that refuses unknown keys."""
@@ -150,46 +152,80 @@ class NoneConfig(Section):
         return 0.0
 
 
-class Dropout2dConfig(Section):
+class _NoiseSection(Section):
+    p: DropProbability
+    time_schedule: TimeSchedule = Field(
+        default="constant", description="of p over the epochs; see strength.py"
+    )
+    switch_after: Annotated[PositiveInt, BeforeValidator(_refuse_bool)] | None = Field(
+        default=None,
+        validate_default=True,
+        description="epochs, of the time schedules early and late",
+    )
+
+    @field_validator("switch_after")
+    @classmethod
+    def _belongs_to_early_and_late(cls, epochs: int | None, info: ValidationInfo) -> int | None:
+        schedule = info.data.get("time_schedule", "constant")
+        if schedule in SWITCHED and epochs is None:
+            raise ValueError(f"time_schedule={schedule} needs a number of epochs")
+        if schedule not in SWITCHED and epochs is not None:
+            raise ValueError(f"only time_schedule={' and '.join(SWITCHED)} switch")
+        return epochs
+
+
+def _constant_only(value: str, other: str, info: ValidationInfo) -> str:
+    """Refuse an evaluation that depends on p beside a p that changes."""
+    if value == other and info.data.get("time_schedule", "constant") != "constant":
+        raise ValueError("its evaluation depends on p, which must be constant over time then")
+    return value
+
+
+class Dropout2dConfig(_NoiseSection):
     """Whole channels."""
 
     name: Literal["dropout2d"]
-    p: DropProbability
     inplace: bool = False
 
 
-class DropoutConfig(Section):
+class DropoutConfig(_NoiseSection):
     """Single activations."""
 
     name: Literal["dropout"]
-    p: DropProbability
     inplace: bool = False
 
 
-class SpatialDropoutConfig(Section):
+class SpatialDropoutConfig(_NoiseSection):
     """Positions, shared over channels."""
 
     name: Literal["spatial_dropout"]
-    p: DropProbability
 
 
-class DropConnectConfig(Section):
+class DropConnectConfig(_NoiseSection):
     """Single weights."""
 
     name: Literal["dropconnect"]
-    p: DropProbability
     mask: Literal["example", "batch"] = "example"
     inference: Literal["mean", "gaussian"] = "mean"
 
+    @field_validator("inference")
+    @classmethod
+    def _agrees_with_the_schedule(cls, inference: str, info: ValidationInfo) -> str:
+        return _constant_only(inference, "gaussian", info)
 
-class StochasticDepthConfig(Section):
+
+class StochasticDepthConfig(_NoiseSection):
     """Whole residual branches."""
 
     name: Literal["stochastic_depth"]
-    p: DropProbability
     mode: Literal["row", "batch"] = "row"
     scaling: Literal["train", "eval"] = "train"
     depth_schedule: Literal["linear", "uniform"] = "linear"
+
+    @field_validator("scaling")
+    @classmethod
+    def _agrees_with_the_schedule(cls, scaling: str, info: ValidationInfo) -> str:
+        return _constant_only(scaling, "eval", info)
 
 
 RegulariserConfig = Annotated[

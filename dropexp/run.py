@@ -33,6 +33,7 @@ from dropexp.records import (
     SelectedEpoch,
     best_epoch,
 )
+from dropexp.regularisers import noise_modules
 from dropexp.statistics import area_between, rise_after_best
 from dropexp.store import (
     AUDIT,
@@ -152,7 +153,7 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
     if resumed is not None:
         state = resumed
         _say_what_has_changed(before, now, view)
-    plan = _plan(config, splits)
+    plan = _plan(config, splits, state.model)
 
     from dropexp.recorder import Recorder  # TensorBoard's import is not needed to fail early
 
@@ -176,7 +177,8 @@ def _fresh_state(config: RunConfig, splits: Splits, device: torch.device) -> Tra
     return TrainingState(model, build_optimiser(config.optimiser, model.parameters()))
 
 
-def _plan(config: RunConfig, splits: Splits) -> TrainingPlan:
+def _plan(config: RunConfig, splits: Splits, model: nn.Module) -> TrainingPlan:
+    """For a model whose regulariser is at full strength, as it is built."""
     steps_per_epoch = -(-len(splits.train) // config.train.batch_size)
     return TrainingPlan(
         splits=splits,
@@ -186,6 +188,8 @@ def _plan(config: RunConfig, splits: Splits) -> TrainingPlan:
         precision=config.precision,
         seed=config.seed,
         p=config.regulariser.p,
+        strengths={name: noise.p for name, noise in noise_modules(model).items()},
+        share_of_p=config.share_of_p,
     )
 
 

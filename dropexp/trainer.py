@@ -1,7 +1,7 @@
 """The epoch loop: a generator of EpochRecords. It knows no files, no Hydra and no console."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +16,7 @@ from dropexp.evaluation import autocast, evaluate, mode
 from dropexp.optim import LearningRate, set_learning_rate, take_step
 from dropexp.randomness import global_stream, stream
 from dropexp.records import EpochRecord, best_epoch
+from dropexp.regularisers import noise_modules
 
 
 @dataclass
@@ -32,7 +33,10 @@ class TrainingState:
 class TrainingPlan:
     """What training does not change.
 
-    ``p`` is the drop probability to record; it is in force in the model already.
+    Attributes:
+        p: the drop probability at full strength, which the records are told.
+        strengths: of the noise modules by name, at full strength.
+        share_of_p: epoch → the share of all these that is in force, in [0, 1].
     """
 
     splits: Splits
@@ -42,6 +46,8 @@ class TrainingPlan:
     precision: str
     seed: int
     p: float
+    strengths: Mapping[str, float]
+    share_of_p: Callable[[int], float]
 
     @property
     def device(self) -> torch.device:
@@ -89,6 +95,9 @@ def _has_stalled(records: Sequence[EpochRecord], rule: EarlyStoppingConfig) -> b
 
 def _epoch(state: TrainingState, plan: TrainingPlan, epoch: int) -> EpochRecord:
     start = time.perf_counter()
+    share = plan.share_of_p(epoch)
+    for name, noise in noise_modules(state.model).items():
+        noise.p = share * plan.strengths[name]
     with (
         mode(state.model, training=True),
         global_stream(plan.seed, "masks", epoch, plan.device),
@@ -100,7 +109,7 @@ def _epoch(state: TrainingState, plan: TrainingPlan, epoch: int) -> EpochRecord:
     return EpochRecord(
         epoch=epoch,
         lr=lr,
-        p=plan.p,
+        p=share * plan.p,
         noisy_train_loss=noisy_train_loss,
         train_loss=train_split.loss,
         train_acc=train_split.acc,

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
+# The machine may be busy: how long an example takes says nothing.
+settings.register_profile("dropexp", deadline=None)
+settings.load_profile("dropexp")
 # Two test processes share two cores.
 torch.set_num_threads(1)
 

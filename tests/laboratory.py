@@ -3,11 +3,13 @@
 import torch
 
 from dropexp import data, models, regularisers
+from dropexp.assembly import OF_TIME
 from dropexp.compose import compose_run
 from dropexp.config import RunConfig, options
 from dropexp.data import Splits
 from dropexp.optim import build_optimiser, build_schedule
 from dropexp.randomness import global_stream
+from dropexp.regularisers import noise_modules
 from dropexp.trainer import TrainingPlan, TrainingState
 
 TINY = ("train.epochs=3", "data.train_size=70", "data.val_size=50", "model.width=4")
@@ -21,7 +23,7 @@ def model_of(config: RunConfig, splits: Splits, *, plain: bool = False) -> torch
     regulariser = (
         regularisers.Regulariser()
         if plain
-        else regularisers.build(**options(config.regulariser, without=()))
+        else regularisers.build(**options(config.regulariser, without=OF_TIME))
     )
     with global_stream(config.seed, "init"):
         return models.build(
@@ -38,7 +40,7 @@ def state_of(config: RunConfig, splits: Splits) -> TrainingState:
     return TrainingState(model, build_optimiser(config.optimiser, model.parameters()))
 
 
-def plan_of(config: RunConfig, splits: Splits) -> TrainingPlan:
+def plan_of(config: RunConfig, splits: Splits, model: torch.nn.Module) -> TrainingPlan:
     steps = -(-len(splits.train) // config.train.batch_size)
     return TrainingPlan(
         splits=splits,
@@ -48,10 +50,13 @@ def plan_of(config: RunConfig, splits: Splits) -> TrainingPlan:
         precision=config.precision,
         seed=config.seed,
         p=config.regulariser.p,
+        strengths={name: noise.p for name, noise in noise_modules(model).items()},
+        share_of_p=config.share_of_p,
     )
 
 
 def parts_of(*overrides: str) -> tuple[RunConfig, Splits, TrainingState, TrainingPlan]:
     config = config_of(*overrides)
     splits = data.load(config.data)
-    return config, splits, state_of(config, splits), plan_of(config, splits)
+    state = state_of(config, splits)
+    return config, splits, state, plan_of(config, splits, state.model)

@@ -21,6 +21,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "config_messages",
             "config_sections",
             "settings",
+            "strength",
             "config_text",
             "metrics",
         }
@@ -74,6 +75,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 TORCH_FREE = (
     "settings",
+    "strength",
     "errors",
     "records",
     "config",

@@ -258,6 +258,7 @@ def test_differences_are_to_plain_train_and_name_what_follows_once() -> None:
         "seed": (2, 0),
         "regulariser.name": ("dropout2d", "none"),
         "regulariser.inplace": (False, None),
+        "regulariser.time_schedule": ("constant", None),
         "train.epochs": (5, 30),
     }
     assert differences(flat(compose_run([]).to_mapping())) == []

@@ -14,6 +14,8 @@ from dropexp.errors import AuditError
 from dropexp.evaluation import evaluate, mode
 from dropexp.optim import build_schedule
 from dropexp.records import EpochRecord
+from dropexp.regularisers import noise_modules
+from dropexp.strength import SWITCHED, TIME_SCHEDULES
 from dropexp.trainer import has_ended, train
 from tests.laboratory import config_of, parts_of, plan_of, state_of
 from tests.test_records import record
@@ -108,7 +110,7 @@ def test_resuming_after_any_epoch_repeats_the_uninterrupted_run(name: str, optim
         again = state_of(config, splits)
         restore(again, raw, config.config_hash, torch.device("cpu"))
         torch.rand(17)  # what another process's generators hold is no matter
-        list(train(again, plan_of(config, splits)))
+        list(train(again, plan_of(config, splits, again.model)))
         assert without_seconds(again.records) == without_seconds(state.records)
         assert digest(*again.model.state_dict().values()) == digest(
             *state.model.state_dict().values()
@@ -179,6 +181,37 @@ def test_a_module_that_does_not_change_mode_is_refused() -> None:
         pass
 
 
+@pytest.mark.parametrize("schedule", [*TIME_SCHEDULES])
+def test_a_schedule_of_p_is_in_force_recorded_and_resumed_exactly(schedule: str) -> None:
+    overrides = ["regulariser=stochastic_depth", "model.shortcut=true", "p=0.4", "train.epochs=4"]
+    overrides += [f"regulariser.time_schedule={schedule}"]
+    overrides += ["regulariser.switch_after=2"] if schedule in SWITCHED else []
+    config, splits, state, plan = parts_of(*overrides)
+    saved, in_force = [], []
+    for _ in train(state, plan):
+        (gate,) = noise_modules(state.model).values()
+        in_force.append(gate.p)
+        saved.append(to_bytes(snapshot(state, config.config_hash)))
+    shares = [config.share_of_p(epoch) for epoch in range(1, 5)]
+    assert in_force == [share * 0.4 for share in shares] == [r.p for r in state.records]
+    again = state_of(config, splits)
+    plan = plan_of(config, splits, again.model)
+    restore(again, saved[1], config.config_hash, torch.device("cpu"))
+    list(train(again, plan))
+    assert without_seconds(again.records) == without_seconds(state.records)
+
+
+def test_where_a_schedule_is_off_an_epoch_is_that_of_none() -> None:
+    words = ("regulariser=dropout2d", "p=0.5", "train.epochs=2", "regulariser.switch_after=1")
+    *_, late, plan = parts_of(*words, "regulariser.time_schedule=late")
+    *_, none, plain = parts_of("train.epochs=2")
+    first, second = train(late, plan)
+    expected, other = train(none, plain)
+    assert first.noisy_train_loss == expected.noisy_train_loss
+    assert first.val_loss == expected.val_loss
+    assert second.noisy_train_loss != other.noisy_train_loss
+
+
 def test_changing_test_images_and_labels_changes_no_epoch() -> None:
     _, splits, state, plan = parts_of()
     list(train(state, plan))
@@ -186,7 +219,7 @@ def test_changing_test_images_and_labels_changes_no_epoch() -> None:
     config = config_of()
     other = dataclasses.replace(splits, test=scrambled)
     again = state_of(config, other)
-    list(train(again, plan_of(config, other)))
+    list(train(again, plan_of(config, other, again.model)))
     assert without_seconds(again.records) == without_seconds(state.records)
     assert evaluate(again.model, other, other.test) != evaluate(state.model, splits, splits.test)
 

@@ -46,7 +46,7 @@ def differences(config: Mapping[str, Any]) -> list[Difference]:
     return [
         Difference(key, value, defaults.get(key))
         for key, value in config.items()
-        if (key not in defaults or defaults[key] != value)
+        if defaults.get(key) != value
         and not (key == "regulariser.p" and value == config.get("p"))
         and not (key == "data.seed" and value == config.get("seed"))
     ]

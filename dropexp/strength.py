@@ -1,0 +1,63 @@
+"""How much of its p a regulariser has at an epoch: schedules over time.
+
+A schedule over time multiplies p by a share in [0, 1]. Epochs are counted from 1; t in [0, 1] is
+how far training has come: 0 at the first epoch, 1 at the last.
+"""
+
+import math
+from typing import Literal, get_args
+
+TimeSchedule = Literal[
+    "constant", "linear_up", "linear_down", "cosine", "curriculum", "early", "late"
+]
+TIME_SCHEDULES: tuple[TimeSchedule, ...] = get_args(TimeSchedule)
+SWITCHED: tuple[TimeSchedule, ...] = ("early", "late")
+"""The schedules that are on or off, and need to know when that changes."""
+
+_CURRICULUM_RATE = 10.0  # of the approach to p over all of training; Morerio et al., section 3
+
+
+def share_of_p(
+    schedule: TimeSchedule, epoch: int, epochs: int, switch_after: int | None = None
+) -> float:
+    """The share of p that is in force at an epoch.
+
+    ===========  ============================================================================
+    constant     1
+    linear_up    t
+    linear_down  1 − t
+    cosine       (1 + cos πt) / 2: falling from 1 to 0
+    early        1 in the first ``switch_after`` epochs, then 0 (Liu et al. 2023, "Dropout
+                 reduces underfitting": early dropout)
+    late         0 in the first ``switch_after`` epochs, then 1 (the same: late dropout)
+    curriculum   1 − exp(−10 t) (Morerio et al. 2017, "Curriculum dropout", eq. 3 with γ = 10/T,
+                 by epochs instead of steps)
+    ===========  ============================================================================
+
+    Args:
+        schedule: one of TIME_SCHEDULES.
+        epoch: from 1.
+        epochs: of the whole training.
+        switch_after: epochs; needed by ``early`` and ``late``, and by no other.
+
+    Returns:
+        A number in [0, 1].
+
+    Raises:
+        ValueError: switch_after is missing.
+    """
+    if schedule in SWITCHED:
+        if switch_after is None:
+            raise ValueError(f"the schedule {schedule} needs switch_after")
+        return float((epoch <= switch_after) == (schedule == "early"))
+    t = (epoch - 1) / max(epochs - 1, 1)
+    match schedule:
+        case "linear_up":
+            return t
+        case "linear_down":
+            return 1 - t
+        case "cosine":
+            return (1 + math.cos(math.pi * t)) / 2
+        case "curriculum":
+            return -math.expm1(-_CURRICULUM_RATE * t)
+    return 1.0
