@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -143,8 +144,8 @@ def test_show_tells_all_about_a_failed_run(dropexp: Dropexp, runs: Path) -> None
     )
     shown = dropexp("runs", "show", folder.name[-8:]).stdout
     assert shown.startswith(f"{folder.name}  failed ")
+    assert re.search(r"regulariser\.name +dropout2d +not none\n", shown)
     for words in (
-        "regulariser.name     dropout2d  not none",
         "KeyError: 3",
         f"the end of runs/{folder.name}/error.txt",
         "drop_rate  FAILED  0.123    0.5  what it means",
