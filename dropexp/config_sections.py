@@ -154,6 +154,9 @@ class NoneConfig(Section):
 
 class _NoiseSection(Section):
     p: DropProbability
+    depth_schedule: Literal["linear", "uniform"] = Field(
+        default="uniform", description="linear: p grows with depth, to p at the last site"
+    )
     time_schedule: TimeSchedule = Field(
         default="constant", description="of p over the epochs; see strength.py"
     )

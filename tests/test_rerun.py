@@ -23,7 +23,7 @@ from dropexp.runs.agreement import (
     agreement,
     environment_differences,
 )
-from dropexp.runs.details import differences, training_command
+from dropexp.runs.details import Difference, differences, training_command
 from dropexp.runs.rerun import config_to_rerun, doubts, recorded
 from dropexp.store import CONFIG, ENVIRONMENT, SUMMARY, RunFolder
 from tests.test_compare import finished
@@ -257,8 +257,11 @@ def test_differences_are_to_plain_train_and_name_what_follows_once() -> None:
         "p": (0.3, 0.0),
         "seed": (2, 0),
         "regulariser.name": ("dropout2d", "none"),
-        "regulariser.inplace": (False, None),
-        "regulariser.time_schedule": ("constant", None),
         "train.epochs": (5, 30),
     }
+    overrides.append("regulariser.inplace=true")
+    more = differences(flat(compose_run(overrides).to_mapping()))
+    assert [each for each in more if each not in found] == [
+        Difference("regulariser.inplace", True, False)
+    ]
     assert differences(flat(compose_run([]).to_mapping())) == []

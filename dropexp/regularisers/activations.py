@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dropexp.regularisers.base import Noise, Regulariser, agreed, eval_and_train
+from dropexp.regularisers.base import DepthSchedule, DepthScheduled, Noise, agreed, eval_and_train
 
 
 class _ActivationNoise(nn.Module, Noise):
@@ -128,49 +128,50 @@ class Dropout(_ActivationNoise):
         return output.reshape(-1, 1)
 
 
-class Dropout2dRegulariser(Regulariser):
+class Dropout2dRegulariser(DepthScheduled):
     """Dropout2d after every layer whose output is a map."""
 
     name: ClassVar[str] = "dropout2d"
     needs: ClassVar[str] = "activations with height and width"
 
-    def __init__(self, p: float, inplace: bool = False) -> None:
-        super().__init__(p)
+    def __init__(
+        self, p: float, inplace: bool = False, depth_schedule: DepthSchedule = "uniform"
+    ) -> None:
+        super().__init__(p, depth_schedule)
         self.inplace = inplace
 
     def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
         if not spatial:
-            return super().activation(depth, spatial=spatial)
-        return Dropout2d(self.p, self.inplace)
+            return nn.Identity()
+        return Dropout2d(self.p_at(depth), self.inplace)
 
 
-class SpatialDropoutRegulariser(Regulariser):
+class SpatialDropoutRegulariser(DepthScheduled):
     """SpatialDropout2d after every layer whose output is a map."""
 
     name: ClassVar[str] = "spatial_dropout"
     needs: ClassVar[str] = "activations with height and width"
 
-    def __init__(self, p: float) -> None:
-        super().__init__(p)
-
     def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
         if not spatial:
-            return super().activation(depth, spatial=spatial)
-        return SpatialDropout2d(self.p)
+            return nn.Identity()
+        return SpatialDropout2d(self.p_at(depth))
 
 
-class DropoutRegulariser(Regulariser):
+class DropoutRegulariser(DepthScheduled):
     """Dropout after every layer."""
 
     name: ClassVar[str] = "dropout"
     needs: ClassVar[str] = "activations"
 
-    def __init__(self, p: float, inplace: bool = False) -> None:
-        super().__init__(p)
+    def __init__(
+        self, p: float, inplace: bool = False, depth_schedule: DepthSchedule = "uniform"
+    ) -> None:
+        super().__init__(p, depth_schedule)
         self.inplace = inplace
 
     def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:  # noqa: ARG002
-        return Dropout(self.p, self.inplace)
+        return Dropout(self.p_at(depth), self.inplace)
 
 
 def _check_is_map(x: Tensor, module: str) -> None:

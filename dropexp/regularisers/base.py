@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from dropexp.errors import AuditError
 
 Nonlinearity = Literal["relu"]
+DepthSchedule = Literal["linear", "uniform"]
 Branch = Callable[[Tensor], Tensor]
 
 
@@ -154,6 +155,28 @@ class Regulariser:
             depth: l/L in (0, 1]: the branch's place among the model's L branches.
         """
         return Gate()
+
+
+class DepthScheduled(Regulariser):
+    """A regulariser whose p may grow with depth.
+
+    Args:
+        p: drop probability in [0, 1); with ``linear``, that of the last site.
+        depth_schedule: ``uniform``: p at every site; ``linear``: p · l/L at the site of depth l/L
+            (Huang et al. 2016, section 3, for branches).
+
+    Raises:
+        ValueError: p is outside [0, 1), or the schedule is not one of those.
+    """
+
+    def __init__(self, p: float, depth_schedule: DepthSchedule = "uniform") -> None:
+        super().__init__(p)
+        choice("depth_schedule", depth_schedule, ("linear", "uniform"))
+        self.depth_schedule: DepthSchedule = depth_schedule
+
+    def p_at(self, depth: float) -> float:
+        """The drop probability of a site at depth l/L in (0, 1]."""
+        return self.p * depth if self.depth_schedule == "linear" else self.p
 
 
 def noise_modules(model: nn.Module) -> dict[str, Noise]:

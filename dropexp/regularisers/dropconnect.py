@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from dropexp.errors import ConfigError
 from dropexp.regularisers.base import (
+    DepthSchedule,
+    DepthScheduled,
     Nonlinearity,
-    Regulariser,
     choice,
     layout,
 )
@@ -294,13 +295,14 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         return out.flatten(2).flatten(0, 1)
 
 
-class DropConnectRegulariser(Regulariser):
+class DropConnectRegulariser(DepthScheduled):
     """DropConnect on every linear and convolutional layer that a model offers.
 
     Args:
         p: drop probability in [0, 1).
         mask: see DropConnectLinear.
         inference: see DropConnectLinear.
+        depth_schedule: see DepthScheduled.
 
     Raises:
         ValueError: p is outside [0, 1), or an option is not one of those.
@@ -309,8 +311,14 @@ class DropConnectRegulariser(Regulariser):
     name: ClassVar[str] = "dropconnect"
     needs: ClassVar[str] = "weights of linear or convolution layers"
 
-    def __init__(self, p: float, mask: Mask = "example", inference: Inference = "mean") -> None:
-        super().__init__(p)
+    def __init__(
+        self,
+        p: float,
+        mask: Mask = "example",
+        inference: Inference = "mean",
+        depth_schedule: DepthSchedule = "uniform",
+    ) -> None:
+        super().__init__(p, depth_schedule)
         choice("mask", mask, ("example", "batch"))
         choice("inference", inference, ("mean", "gaussian"))
         self.mask: Mask = mask
@@ -319,7 +327,7 @@ class DropConnectRegulariser(Regulariser):
     def weight(
         self,
         layer: nn.Linear | nn.Conv2d,
-        depth: float,  # noqa: ARG002
+        depth: float,
         *,
         nonlinearity: Nonlinearity | None = None,
     ) -> nn.Module:
@@ -335,9 +343,11 @@ class DropConnectRegulariser(Regulariser):
             )
         if isinstance(layer, nn.Linear):
             return DropConnectLinear.from_layer(
-                layer, self.p, self.mask, self.inference, nonlinearity
+                layer, self.p_at(depth), self.mask, self.inference, nonlinearity
             )
-        return DropConnectConv2d.from_layer(layer, self.p, self.mask, self.inference, nonlinearity)
+        return DropConnectConv2d.from_layer(
+            layer, self.p_at(depth), self.mask, self.inference, nonlinearity
+        )
 
 
 def _distinct(probes: int, inputs: int, *, repeat: bool) -> Tensor:

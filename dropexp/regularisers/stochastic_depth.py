@@ -11,9 +11,10 @@ from torch.autograd import Function
 
 from dropexp.regularisers.base import (
     Branch,
+    DepthSchedule,
+    DepthScheduled,
     Gate,
     Noise,
-    Regulariser,
     agreed,
     choice,
     eval_and_train,
@@ -22,7 +23,6 @@ from dropexp.regularisers.base import (
 
 Mode = Literal["row", "batch"]
 Scaling = Literal["train", "eval"]
-DepthSchedule = Literal["linear", "uniform"]
 
 _PROBES_OF_A_BATCH_GATE = 256
 
@@ -117,7 +117,7 @@ class StochasticDepth(Gate, Noise):
         return agreed(torch.stack(ratios)).float()
 
 
-class StochasticDepthRegulariser(Regulariser):
+class StochasticDepthRegulariser(DepthScheduled):
     """StochasticDepth on every residual branch.
 
     Args:
@@ -141,17 +141,14 @@ class StochasticDepthRegulariser(Regulariser):
         scaling: Scaling = "train",
         depth_schedule: DepthSchedule = "linear",
     ) -> None:
-        super().__init__(p)
+        super().__init__(p, depth_schedule)
         choice("mode", mode, ("row", "batch"))
         choice("scaling", scaling, ("train", "eval"))
-        choice("depth_schedule", depth_schedule, ("linear", "uniform"))
         self.mode: Mode = mode
         self.scaling: Scaling = scaling
-        self.depth_schedule: DepthSchedule = depth_schedule
 
     def branch(self, depth: float) -> Gate:
-        p = self.p * depth if self.depth_schedule == "linear" else self.p
-        return StochasticDepth(p, self.mode, self.scaling)
+        return StochasticDepth(self.p_at(depth), self.mode, self.scaling)
 
 
 # The two below are index_select and index_copy. torch's own derivative of index_select adds up,

@@ -41,8 +41,16 @@ class Difference:
 
 
 def differences(config: Mapping[str, Any]) -> list[Difference]:
-    """Where a flat config is not that of ``dropexp train`` without overrides."""
+    """Where a flat config is not that of ``dropexp train`` without overrides.
+
+    A regulariser's options are told where they are not its own defaults.
+    """
     defaults = flat(compose_run([]).to_mapping())
+    name = config.get("regulariser.name")
+    if name in groups()["regulariser"]:
+        own = flat(compose_run([f"regulariser={name}"]).to_mapping())
+        options = {key: value for key, value in own.items() if key.startswith("regulariser.")}
+        defaults = {**options, **defaults}
     return [
         Difference(key, value, defaults.get(key))
         for key, value in config.items()

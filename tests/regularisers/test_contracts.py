@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dropexp import models
 from dropexp.errors import ConfigError
 from dropexp.regularisers import (
     REGISTRY,
@@ -164,6 +165,22 @@ def test_expectation_is_preserved_and_p_is_the_drop_rate(
         assert noise.training
 
 
+@pytest.mark.parametrize("name", [name for name in REGISTRY if name != "none"])
+def test_p_may_grow_with_depth_up_to_the_last_site(name: str) -> None:
+    def strengths(**options: object) -> list[float]:
+        regulariser = build(name, 0.4, **options)
+        model = models.build("small_cnn", (1, 8, 8), 10, regulariser, width=4, shortcut=True)
+        return [noise.p for noise in noise_modules(model).values()]
+
+    assert set(strengths(depth_schedule="uniform")) == {0.4}
+    linear = strengths(depth_schedule="linear")
+    assert linear == sorted(linear)
+    assert set(linear) <= {0.2, 0.4}, "the network's sites are at half and at full depth"
+    assert linear[-1] == 0.4
+    with pytest.raises(ValueError, match="depth_schedule='exponential'"):
+        build(name, 0.4, depth_schedule="exponential")
+
+
 @every_variant
 def test_runs_in_bfloat16_autocast(name: str, options: dict[str, object], x: Tensor) -> None:
     model = network(name, 0.3, **options)
@@ -249,8 +266,10 @@ def test_unknown_names_and_options_are_refused_with_a_hint() -> None:
         build("dropout_2d", 0.1)
     with pytest.raises(ConfigError, match=r"regulariser\.masks.*dropconnect.*Did you mean mask\?"):
         build("dropconnect", 0.1, masks="batch")
-    with pytest.raises(ConfigError, match="has none"):
+    with pytest.raises(ConfigError, match="Known: depth_schedule"):
         build("spatial_dropout", 0.1, inplace=True)
+    with pytest.raises(ConfigError, match="has none"):
+        build("none", 0.0, inplace=True)
 
 
 @every_variant

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from dropexp.data.torchvision_compat import import_torchvision
 from dropexp.errors import AuditError
 from dropexp.regularisers import StochasticDepth, StochasticDepthRegulariser
-from dropexp.regularisers.stochastic_depth import DepthSchedule, Mode, Scaling
+from dropexp.regularisers.base import DepthSchedule
+from dropexp.regularisers.stochastic_depth import Mode, Scaling
 
 
 class CountingBranch(nn.Module):
