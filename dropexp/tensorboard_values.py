@@ -118,7 +118,8 @@ def hyperparameters(config: RunConfig) -> dict[str, str | float]:
 
 
 def _as_text(section: Section, without: tuple[str, ...]) -> str:
-    parts = [f"{name}={_plain(value)}" for name, value in options(section, without=without).items()]
+    named = options(section, without=without)
+    parts = [f"{name}={_plain(value)}" for name, value in named.items() if value is not None]
     return ", ".join(parts) or "-"
 
 

@@ -153,7 +153,14 @@ def test_cfg_shows_the_configuration_and_trains_nothing(dropexp: Dropexp, tmp_pa
     done = dropexp("train", "regulariser=dropout2d", "p=0.3", "--cfg")
     assert done.returncode == 0
     shown = yaml.safe_load(done.stdout)
-    assert shown["regulariser"] == {"name": "dropout2d", "p": 0.3, "inplace": False}
+    assert shown["regulariser"] == {
+        "name": "dropout2d",
+        "p": 0.3,
+        "inplace": False,
+        "depth_schedule": "uniform",
+        "time_schedule": "constant",
+        "switch_after": None,
+    }
     assert list(tmp_path.iterdir()) == []
 
 
