@@ -131,7 +131,7 @@ def test_going_on_with_other_threads_is_said(tmp_path: Path) -> None:
     assert "this run was begun with another threads" in output
 
 
-@pytest.mark.parametrize("damage", ["truncated", "garbage"])
+@pytest.mark.parametrize("damage", ["truncated", pytest.param("garbage", marks=pytest.mark.slow)])
 def test_a_damaged_checkpoint_means_a_clean_start(
     tmp_path: Path, undisturbed: tuple[list[dict[str, str]], str], damage: str
 ) -> None:

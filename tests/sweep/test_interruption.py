@@ -174,7 +174,9 @@ def test_idle_workers_end_with_their_sweep(tmp_path: Path) -> None:
     wait_until(lambda: not servers_of(process.pid), seconds=10)
 
 
-@pytest.mark.parametrize("by", ["terminal", "SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "by", ["terminal", pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"]
+)
 def test_ctrl_c_leaves_everything_resumable(tmp_path: Path, undisturbed: Numbers, by: str) -> None:
     process = start(tmp_path, "hydra.launcher.n_jobs=1")  # so that there are runs left to launch
     wait_until(lambda: epochs_written(tmp_path) >= 2)

@@ -55,6 +55,7 @@ def test_a_launcher_that_is_not_installed_says_how_to_get_it(
     assert f'pip install "dropexp[{launcher}]"' in done.stderr
 
 
+@pytest.mark.slow
 def test_hydras_own_launcher_trains_one_run_after_another(
     dropexp: Dropexp, tmp_path: Path, by_joblib: Numbers
 ) -> None:
