@@ -3,7 +3,7 @@
 Pure functions on plain values. A *setting* is everything scientific in a config but the seed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -75,29 +75,43 @@ def rank(value: Any) -> tuple[int, Any]:
 
 
 def names(settings: Sequence[Fields]) -> list[str]:
-    """Each setting's name: the regulariser, its p, and every field that the settings differ in."""
+    """Each setting's name: the regulariser, its p, and every field that the settings differ in.
+
+    An option of a regulariser is told where settings of that regulariser differ in it.
+    """
+    around = [_fields_of(fields, own=False) for fields in settings]
+    shared = _differing(around)
+    same: dict[str, list[Fields]] = {}
+    for fields in settings:
+        same.setdefault(fields["regulariser.name"], []).append(_fields_of(fields, own=True))
+    options = {name: _differing(of_name) for name, of_name in same.items()}
+    return [_name(fields, shared | options[fields["regulariser.name"]]) for fields in settings]
+
+
+def _fields_of(fields: Fields, *, own: bool) -> dict[str, Any]:
+    """The regulariser's own fields, or all others."""
+    return {key: fields[key] for key in fields if key.startswith("regulariser.") == own}
+
+
+def _differing(settings: Sequence[Fields]) -> set[str]:
+    """The fields that settings have with several values, or that some lack."""
     values: dict[str, set[str]] = {}
     present: dict[str, int] = {}
     for fields in settings:
         for key, value in fields.items():
             values.setdefault(key, set()).add(repr(value))
             present[key] = present.get(key, 0) + 1
-    # An option that only some regularisers have makes no difference among the others.
-    shown = [
+    return {
         key
         for key, found in values.items()
-        if key not in _ALWAYS_NAMED
-        and (
-            len(found) > 1 or (present[key] < len(settings) and not key.startswith("regulariser."))
-        )
-    ]
-    return [_name(fields, shown) for fields in settings]
+        if key not in _ALWAYS_NAMED and (len(found) > 1 or present[key] < len(settings))
+    }
 
 
-def _name(fields: Fields, shown: Sequence[str]) -> str:
+def _name(fields: Fields, shown: Collection[str]) -> str:
     regulariser, p = fields["regulariser.name"], fields["regulariser.p"]
     words = [regulariser if regulariser == "none" else f"{regulariser} p={p:g}"]
-    words += [f"{key}={fields[key]}" for key in shown if key in fields]
+    words += [f"{key}={value}" for key, value in fields.items() if key in shown]
     return " ".join(words)
 
 

@@ -312,6 +312,14 @@ def test_rows_are_in_the_order_of_numbers_with_each_baseline_first(tmp_path: Pat
     assert "data.train_size" not in table.shared
 
 
+def test_unlike_defaults_of_two_regularisers_are_in_neither_name(tmp_path: Path) -> None:
+    """Stochastic depth's p grows with depth unless told otherwise, that of others does not."""
+    finished(tmp_path, 1.0, *DROPOUT.split(), "model.shortcut=true")
+    finished(tmp_path, 1.0, "regulariser=stochastic_depth", "p=0.3")
+    names = {row.setting.name for row in compared(tmp_path).rows}
+    assert names == {"dropout2d p=0.3", "stochastic_depth p=0.3"}
+
+
 # --- what is left out ---------------------------------------------------------------------
 
 
