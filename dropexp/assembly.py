@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from dropexp import models, regularisers
-from dropexp.audit import MOST_IMAGES, AuditReport, audit
+from dropexp.audit import MOST_IMAGES, audit
+from dropexp.audit_report import AuditReport
 from dropexp.config import RunConfig, options
 from dropexp.data import Splits
 from dropexp.errors import SitesError

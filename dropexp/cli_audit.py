@@ -12,7 +12,7 @@ from rich.text import Text
 from dropexp.columns import Column, headings, line
 
 if TYPE_CHECKING:
-    from dropexp.audit import AuditReport, Check
+    from dropexp.audit_report import AuditReport, Check
     from dropexp.columns import Item
 
 AUDIT_HELP = (

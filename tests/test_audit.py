@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dropexp import data
-from dropexp.audit import AuditReport, audit
+from dropexp.audit import audit
+from dropexp.audit_report import AuditReport
 from dropexp.compose import compose_run
 from dropexp.config import RunConfig
 from dropexp.errors import AuditError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dropexp.audit import AuditReport, Check
+from dropexp.audit_report import AuditReport, Check
 from dropexp.cli import app
 from dropexp.regularisers import REGISTRY
 from tests.conftest import Dropexp

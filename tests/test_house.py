@@ -33,6 +33,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "trainer",
             "checkpoint",
             "audit",
+            "audit_report",
             "stored_run",
             "store",
             "studies",
@@ -74,6 +75,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     ),
 )
 TORCH_FREE = (
+    "audit_report",
     "settings",
     "strength",
     "errors",

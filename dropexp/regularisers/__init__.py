@@ -18,11 +18,8 @@ from dropexp.regularisers.activations import (
     SpatialDropoutRegulariser,
 )
 from dropexp.regularisers.base import Branch, Gate, Noise, Nonlinearity, Regulariser, noise_modules
-from dropexp.regularisers.dropconnect import (
-    DropConnectConv2d,
-    DropConnectLinear,
-    DropConnectRegulariser,
-)
+from dropexp.regularisers.dropconnect import DropConnectLinear, DropConnectRegulariser
+from dropexp.regularisers.dropconnect_convolution import DropConnectConv2d
 from dropexp.regularisers.sites import SiteRecorder
 from dropexp.regularisers.stochastic_depth import StochasticDepth, StochasticDepthRegulariser
 

@@ -178,3 +178,9 @@ def _autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         return x, weight
     dtype = torch.get_autocast_dtype(x.device.type)
     return x.to(dtype), weight.to(dtype)
+
+
+def distinct(probes: int, inputs: int, *, repeat: bool) -> Tensor:
+    """Which input is hot in each probe: distinct ones, starting over only where that is allowed."""
+    count = probes if repeat else min(probes, inputs)
+    return torch.arange(count) % inputs
