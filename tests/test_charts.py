@@ -197,6 +197,17 @@ def test_few_settings_are_all_drawn_and_of_many_the_best_of_each_regulariser() -
     assert best in featured(many)
 
 
+def test_a_diverged_run_counts_in_who_is_the_headline() -> None:
+    """Where nothing is clear, and dropout2d gains most in the one seed that came to its end."""
+    lost = [("dropout2d", seed) for seed in range(3)]
+    study = comparison(("none", "dropout2d", "spatial_dropout"), seeds=4, diverged=lost)
+    gains = {r.setting.regulariser: r.difference.value for r in study.rows if r.difference}
+    assert gains["dropout2d"] < gains["spatial_dropout"] < 0
+    row = headline(study)
+    assert row is not None
+    assert row.setting.regulariser == "spatial_dropout"
+
+
 def test_options_of_a_regulariser_are_lines_of_their_own() -> None:
     study = comparison(
         ("none", "dropconnect"),
