@@ -10,24 +10,27 @@ from dropexp.config import RunConfig, options
 from dropexp.data import Splits
 from dropexp.errors import SitesError
 from dropexp.randomness import global_stream
+from dropexp.regularisers import Regulariser, attach_input_noise
 
-OF_TIME = ("time_schedule", "switch_after")
+_OF_TIME = ("time_schedule", "switch_after")
 """Options of a regulariser's strength over time, which the trainer sees to."""
+
+
+def build_regulariser(config: RunConfig) -> Regulariser:
+    """The config's regulariser, or combination of several."""
+    parts = [regularisers.build(**options(part, without=_OF_TIME)) for part in config.parts]
+    return parts[0] if len(parts) == 1 else regularisers.Combined(parts)
 
 
 def build_model(
     config: RunConfig, splits: Splits, device: torch.device, *, plain: bool = False
 ) -> nn.Module:
-    """The config's model, initialised from the seed alone.
+    """The config's model, initialised from the seed alone, with noise on its input if any.
 
     Raises:
-        SitesError: the regulariser finds nothing to act on in this model.
+        SitesError: a regulariser finds nothing to act on in this model.
     """
-    regulariser = (
-        regularisers.Regulariser()
-        if plain
-        else regularisers.build(**options(config.regulariser, without=OF_TIME))
-    )
+    regulariser = Regulariser() if plain else build_regulariser(config)
     with global_stream(config.seed, "init"):
         model = models.build(
             config.model.name,
@@ -36,13 +39,21 @@ def build_model(
             regulariser,
             **options(config.model),
         )
-    if not plain and regulariser.p > 0 and not regularisers.noise_modules(model):
-        raise SitesError(
-            f"regulariser={regulariser.name} acts on {regulariser.needs}, and "
-            f"model={config.model.name} has none: its sites are {sites(config, splits)}. "
-            f"Choose another model or regulariser."
-        )
+    attach_input_noise(model, regulariser.input(splits.num_classes))
+    if not plain:
+        _refuse_what_is_not_served(config, splits, model)
     return model.to(device)
+
+
+def _refuse_what_is_not_served(config: RunConfig, splits: Splits, model: nn.Module) -> None:
+    filled = regularisers.served(model)
+    for part in config.parts:
+        if part.p > 0 and part.name not in filled:
+            raise SitesError(
+                f"regulariser={part.name} acts on {regularisers.REGISTRY[part.name].needs}, and "
+                f"model={config.model.name} has none: its sites are {sites(config, splits)}. "
+                f"Choose another model or regulariser."
+            )
 
 
 def sites(config: RunConfig, splits: Splits) -> str:
@@ -70,7 +81,7 @@ def audited(config: RunConfig, splits: Splits, model: nn.Module) -> AuditReport:
     images = splits.normalise(splits.train.images[:MOST_IMAGES])
     plain = build_model(config, splits, device, plain=True)
     with global_stream(config.seed, "audit", device=device):
-        return audit(model, plain, images, config.regulariser.p, config.precision)
+        return audit(model, plain, images, config.strengths, config.precision)
 
 
 def described(

@@ -7,6 +7,7 @@ bounds are such that a sound regulariser fails an audit at most once in a millio
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,8 +17,7 @@ from torch import Tensor, nn
 from dropexp.audit_report import AuditReport, Check
 from dropexp.errors import AuditError
 from dropexp.evaluation import autocast, mode
-from dropexp.regularisers import Noise, noise_modules
-from dropexp.statistics import bernstein_bound, binomial_tail_bound
+from dropexp.regularisers import Draws, Noise, noise_modules, through_input_noise
 
 FALSE_ALARM = 1e-6
 _MOST_PASSES = 64
@@ -26,7 +26,11 @@ MOST_IMAGES = 64
 
 
 def audit(
-    model: nn.Module, plain: nn.Module, images: Tensor, p: float, precision: str
+    model: nn.Module,
+    plain: nn.Module,
+    images: Tensor,
+    asked: Mapping[str, float],
+    precision: str,
 ) -> AuditReport:
     """Check a regularised model against the same model without a regulariser.
 
@@ -37,7 +41,7 @@ def audit(
         model: the model to be trained, freshly initialised, regularised.
         plain: the same model built with no regulariser from the same stream.
         images: a normalised batch (N, C, H, W) on the models' device, N ≤ 64.
-        p: the drop probability asked for.
+        asked: the drop probability of each regulariser by its name; none: empty.
         precision: ``float32`` or ``bfloat16``, as in training.
     """
     initial_weights = _same_initial_weights(model, plain)
@@ -47,8 +51,9 @@ def audit(
     few = _forward_pass(images[:_FEW_IMAGES], precision)
     noises = noise_modules(model)
     sites = {name: float(noise.p) for name, noise in noises.items()}
-    checks = [_modes(model), initial_weights, _sites_are_served(sites, p), _strength(sites, p)]
-    ratios: dict[str, Tensor] = {}
+    checks = [_modes(model), initial_weights, _sites_are_served(noises, asked)]
+    checks.append(_strength(noises, asked))
+    draws: dict[str, Draws] = {}
 
     def measured(*measurements: Callable[[], Check]) -> Iterator[Check]:
         for measure in measurements:
@@ -58,8 +63,8 @@ def audit(
                 yield Check("measurable", False, math.nan, math.nan, str(error))
 
     def drop_rate() -> Check:
-        ratios.update(_unit_ratios(model, forward))
-        return _drop_rate(sites, ratios)
+        draws.update(_draws(model, forward))
+        return _drop_rate(sites, draws)
 
     # Evaluation first: training passes move the statistics that it uses.
     if all(noise.is_plain_in_eval for noise in noises.values()):
@@ -67,11 +72,11 @@ def audit(
     checks += measured(
         lambda: _evaluation_passes(model, forward),
         drop_rate,
-        lambda: _expectation(sites, ratios),
-        lambda: _training_passes(model, few, _fewest_draws(noises, ratios)),
+        lambda: _expectation(sites, draws),
+        lambda: _training_passes(model, few, _fewest_draws(noises, draws)),
         lambda: _p0_equals_none(model, plain, forward),
     )
-    realised = {name: float((ratio == 0).float().mean()) for name, ratio in ratios.items()}
+    realised = {name: found.drop_rate for name, found in draws.items()}
     return AuditReport(checks=tuple(checks), sites=sites, realised=realised)
 
 
@@ -79,21 +84,27 @@ Forward = Callable[[nn.Module, bool], Tensor]
 
 
 def _forward_pass(images: Tensor, precision: str) -> Forward:
+    labels = torch.zeros(len(images), dtype=torch.int64, device=images.device)
+
     def forward(model: nn.Module, training: bool) -> Tensor:
-        with mode(model, training=training), torch.no_grad(), autocast(images.device, precision):
-            logits: Tensor = model(images)
+        with mode(model, training=training), torch.no_grad():
+            seen, _ = through_input_noise(model, images, labels)
+            with autocast(images.device, precision):
+                logits: Tensor = model(seen)
             return logits.float()
 
     return forward
 
 
-def _unit_ratios(model: nn.Module, forward: Forward) -> dict[str, Tensor]:
+def _draws(model: nn.Module, forward: Forward) -> dict[str, Draws]:
     """Each noise module probed with an input of the kind it meets in the model."""
     inputs: dict[str, Tensor] = {}
 
     def remember(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
         def hook(_: nn.Module, arguments: tuple[Any, ...]) -> None:
-            inputs[name] = arguments[-1].detach().float()
+            # Beside the batch, a gate is given its branch, and noise on the input the labels.
+            tensors = [each for each in arguments if isinstance(each, Tensor)]
+            inputs[name] = tensors[0].detach().float()
 
         return hook
 
@@ -108,34 +119,36 @@ def _unit_ratios(model: nn.Module, forward: Forward) -> dict[str, Tensor]:
     finally:
         for handle in hooks:
             handle.remove()
-    return {
-        name: noise.unit_ratios(inputs[name]) for name, noise in noises.items() if name in inputs
-    }
+    return {name: noise.draws(inputs[name]) for name, noise in noises.items() if name in inputs}
 
 
-def _sites_are_served(sites: Mapping[str, float], p: float) -> Check:
+def _sites_are_served(noises: Mapping[str, Noise], asked: Mapping[str, float]) -> Check:
+    served = Counter(noise.kind for noise in noises.values())
+    fewest = min((served[name] for name, p in asked.items() if p > 0), default=0)
+    needed = int(any(p > 0 for p in asked.values()))
+    missing = [name for name, p in asked.items() if p > 0 and not served[name]]
     return Check(
         "sites_served",
-        passed=p == 0 or len(sites) > 0,
-        value=len(sites),
-        bound=0 if p == 0 else 1,
-        meaning=f"{len(sites)} sites of the model are filled",
+        passed=fewest >= needed,
+        value=fewest if missing else len(noises),
+        bound=needed,
+        meaning=f"{len(noises)} sites of the model are filled"
+        + (f", none by {' and '.join(missing)}" if missing else ""),
         relation=">=",
     )
 
 
-def _drop_rate(sites: Mapping[str, float], ratios: Mapping[str, Tensor]) -> Check:
+def _drop_rate(sites: Mapping[str, float], draws: Mapping[str, Draws]) -> Check:
     """Every site drops at its p: the least likely site's probability, by Chernoff's bound."""
     unlikeliest, where = 1.0, "no site"
     for name, p in sites.items():
-        if name not in ratios:
+        if name not in draws:
             unlikeliest, where = 0.0, f"{name}, which the forward pass does not reach"
             continue
-        dropped, units = int((ratios[name] == 0).sum()), ratios[name].numel()
-        probability = binomial_tail_bound(dropped, units, p)
+        probability = draws[name].probability(p)
         if probability <= unlikeliest:
             unlikeliest = probability
-            where = f"{name}: {dropped} of {units} units dropped at p={p:.4g}"
+            where = f"{name}: {draws[name].describe(p)}"
     bound = FALSE_ALARM / max(1, len(sites))
     return Check(
         "drop_rate",
@@ -147,12 +160,13 @@ def _drop_rate(sites: Mapping[str, float], ratios: Mapping[str, Tensor]) -> Chec
     )
 
 
-def _expectation(sites: Mapping[str, float], ratios: Mapping[str, Tensor]) -> Check:
+def _expectation(sites: Mapping[str, float], draws: Mapping[str, Draws]) -> Check:
     """Training's mean over units is evaluation's: worst deviation in units of its bound."""
     worst, where = 0.0, "no site"
-    for name, ratio in ratios.items():
-        deviation = abs(float(ratio.cpu().double().mean()) - 1)
-        bound = bernstein_bound(sites[name], ratio.numel(), FALSE_ALARM / len(ratios))
+    scaled = {name: found for name, found in draws.items() if found.ratios is not None}
+    for name, found in scaled.items():
+        deviation = found.deviation
+        bound = found.largest_deviation(sites[name], FALSE_ALARM / len(scaled))
         if deviation / bound >= worst:
             worst = deviation / bound
             where = f"{name}: off by {deviation:.2g}, bound {bound:.2g}"
@@ -165,26 +179,31 @@ def _expectation(sites: Mapping[str, float], ratios: Mapping[str, Tensor]) -> Ch
     )
 
 
-def _strength(sites: Mapping[str, float], p: float) -> Check:
-    """The strongest site has the p asked for (a schedule over depth ends there)."""
-    strongest = max(sites.values(), default=0.0)
+def _strength(noises: Mapping[str, Noise], asked: Mapping[str, float]) -> Check:
+    """The strongest site of each has the p asked for (a schedule over depth ends there)."""
+    strongest = {
+        name: max((noise.p for noise in noises.values() if noise.kind == name), default=p)
+        for name, p in asked.items()
+    }
+    # A learned p starts at a float32.
+    worst = max(asked, key=lambda name: abs(strongest[name] - asked[name]), default=None)
     return Check(
         "strength",
-        passed=math.isclose(strongest, p, rel_tol=1e-9) or not sites,
-        value=strongest,
-        bound=p,
+        passed=worst is None or math.isclose(strongest[worst], asked[worst], rel_tol=1e-6),
+        value=strongest[worst] if worst is not None else 0.0,
+        bound=asked[worst] if worst is not None else 0.0,
         meaning="largest drop probability of a site, to be the one asked for",
         relation="==",
     )
 
 
-def _fewest_draws(noises: Mapping[str, Noise], ratios: Mapping[str, Tensor]) -> dict[str, int]:
+def _fewest_draws(noises: Mapping[str, Noise], draws: Mapping[str, Draws]) -> dict[str, int]:
     """How many draws each site makes at the least in a pass over the few images."""
     return {
         name: 1
         if noises[name].draws_once_per_batch
-        else max(1, ratio.numel() * _FEW_IMAGES // MOST_IMAGES)
-        for name, ratio in ratios.items()
+        else max(1, found.units * _FEW_IMAGES // MOST_IMAGES)
+        for name, found in draws.items()
     }
 
 
@@ -193,12 +212,13 @@ def _training_passes(model: nn.Module, forward: Forward, draws: Mapping[str, int
     noises = noise_modules(model)
     strengths = {name: noise.p for name, noise in noises.items()}
     active = [name for name in draws if strengths[name] > 0]
+    repeats = {name: noises[name].chance_of_repeat for name in active}
     silent: list[str] = []
     undecided: list[str] = []
     for name in active:
         _set_strengths(noises, {**dict.fromkeys(noises, 0.0), name: strengths[name]})
         # The chance that one pass repeats another's mask, at the most.
-        same = max(strengths[name], 1 - strengths[name]) ** draws[name]
+        same = repeats[name] ** draws[name]
         needed = 1 + math.ceil(math.log(FALSE_ALARM) / math.log(same)) if same > 0 else 2
         if not _passes_differ(model, forward, min(needed, _MOST_PASSES)):
             (silent if needed <= _MOST_PASSES else undecided).append(name)
@@ -236,9 +256,11 @@ def _evaluation_passes(model: nn.Module, forward: Forward) -> Check:
 
 def _same_initial_weights(model: nn.Module, plain: nn.Module) -> Check:
     weights, plain_weights = model.state_dict(), plain.state_dict()
+    noises = noise_modules(model)
+    learned = {name for name in weights.keys() - plain_weights.keys() if _owner(name) in noises}
     different = [
         name
-        for name in sorted(weights.keys() | plain_weights.keys())
+        for name in sorted((weights.keys() | plain_weights.keys()) - learned)
         if name not in weights
         or name not in plain_weights
         or not torch.equal(weights[name], plain_weights[name])
@@ -251,6 +273,11 @@ def _same_initial_weights(model: nn.Module, plain: nn.Module) -> Check:
         meaning="weights that differ from those of none with the same seed"
         + (f": {different[:3]}" if different else ""),
     )
+
+
+def _owner(parameter: str) -> str:
+    """The module that a parameter belongs to."""
+    return parameter.rpartition(".")[0]
 
 
 def _evaluation_equals_none(model: nn.Module, plain: nn.Module, forward: Forward) -> Check:

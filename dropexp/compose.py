@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from dropexp import data
+from dropexp.compose_combination import GROUP, composed_combination, is_combination, parts_of
 from dropexp.conf_files import conf_dir, groups
 from dropexp.config import RunConfig
 from dropexp.errors import ConfigError, suggest
@@ -106,6 +107,8 @@ def composed(words: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
     Raises:
         ConfigError: a key is not there, or a value cannot be put where it should.
     """
+    if is_combination(words):
+        return composed_combination(words, composed)
     hydra_loader()
     # Hydra knows no such choice; it is what conf/ has anyway.
     words = [word for word in words if word != _NO_EARLY_STOPPING]
@@ -170,6 +173,8 @@ def _refuse_unknown_choices(key: str, override: Override) -> None:
     group = key.lstrip("+")
     for choice in values_of(override):
         if f"{group}={choice}" == _NO_EARLY_STOPPING:
+            continue
+        if group == GROUP and len(parts_of(choice)) > 1:
             continue
         if choice not in groups()[group]:
             raise ConfigError(f"{group}={choice} is not known. {suggest(choice, groups()[group])}")

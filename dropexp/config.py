@@ -22,20 +22,24 @@ from pydantic import (
 
 from dropexp import RESULTS_VERSION
 from dropexp.config_messages import in_a_sentence
+from dropexp.config_regularisers import (
+    CombinedConfig,
+    ConcreteDropoutConfig,
+    RegulariserConfig,
+    SingleRegulariser,
+)
 from dropexp.config_sections import (
     DataConfig,
-    DropProbability,
     ModelConfig,
-    NoneConfig,
     OptimiserConfig,
-    RegulariserConfig,
+    Probability,
     Section,
     Seed,
     TrainConfig,
 )
 from dropexp.errors import ConfigError
 from dropexp.settings import SCIENTIFIC
-from dropexp.strength import share_of_p
+from dropexp.strength import TimeSchedule, share_of_p
 
 _NOT_IN_IDENTITY = {"data": {"root", "download"}}
 
@@ -60,7 +64,7 @@ class TensorBoardConfig(Section):
 class _Shorthand(Section):
     """The top-level p: checked, though regulariser.p (which follows it) is what counts."""
 
-    p: DropProbability | None
+    p: Probability | None
 
 
 class RunConfig(Section):
@@ -101,14 +105,13 @@ class RunConfig(Section):
             config = cls.model_validate(values)
         except ValidationError as error:
             raise ConfigError(in_a_sentence(error, cls)) from None
-        regulariser = config.regulariser
-        if isinstance(regulariser, NoneConfig) or regulariser.p == 0:
-            return config
-        if not any(config.share_of_p(epoch) for epoch in range(1, config.train.epochs + 1)):
-            raise ConfigError(
-                f"regulariser.time_schedule={regulariser.time_schedule} is not allowed with "
-                f"train.epochs={config.train.epochs}: the regulariser would never be on."
-            )
+        shares = [config.shares_of_p(epoch) for epoch in range(1, config.train.epochs + 1)]
+        for part in config.parts:
+            if part.p > 0 and not any(share[part.name] for share in shares):
+                raise ConfigError(
+                    f"regulariser.time_schedule={_schedule(part)[0]} of {part.name} is not allowed "
+                    f"with train.epochs={config.train.epochs}: it would never be on."
+                )
         return config
 
     def to_mapping(self) -> dict[str, Any]:
@@ -116,12 +119,25 @@ class RunConfig(Section):
         plain = self.model_dump(mode="json")
         return {"p": self.regulariser.p, **plain}
 
-    def share_of_p(self, epoch: int) -> float:
-        """The share of regulariser.p that is in force at an epoch, in [0, 1]."""
-        if isinstance(self.regulariser, NoneConfig):
-            return 1.0
-        schedule, switch = self.regulariser.time_schedule, self.regulariser.switch_after
-        return share_of_p(schedule, epoch, self.train.epochs, switch)
+    @property
+    def parts(self) -> "tuple[SingleRegulariser, ...]":
+        """The sections of the regularisers: several of a combination, none of none."""
+        if isinstance(self.regulariser, CombinedConfig):
+            return self.regulariser.parts
+        return () if self.regulariser.name == "none" else (self.regulariser,)
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """The p of each regulariser by its name."""
+        return {part.name: part.p for part in self.parts}
+
+    def shares_of_p(self, epoch: int) -> dict[str, float]:
+        """The share of its p that each regulariser has at an epoch, in [0, 1]."""
+        return {
+            part.name: share_of_p(schedule, epoch, self.train.epochs, switch)
+            for part in self.parts
+            for schedule, switch in [_schedule(part)]
+        }
 
     @property
     def config_hash(self) -> str:
@@ -146,3 +162,10 @@ class RunConfig(Section):
 def options(section: Section, *, without: tuple[str, ...] = ("name",)) -> dict[str, Any]:
     """A section's fields as keyword arguments for what it configures."""
     return {name: value for name, value in section if name not in without}
+
+
+def _schedule(part: SingleRegulariser) -> tuple[TimeSchedule, int | None]:
+    """Of p over time; a p that is learned has none."""
+    if isinstance(part, ConcreteDropoutConfig):
+        return "constant", None
+    return part.time_schedule, part.switch_after

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from dropexp.config_regularisers import ONE, SEVERAL
 from dropexp.errors import suggest
 
 
@@ -13,9 +14,10 @@ def in_a_sentence(error: ValidationError, schema: type[BaseModel]) -> str:
     details = error.errors()[0]
     kind, value = details["type"], details["input"]
     context = details.get("ctx", {})
-    field = _dotted(details["loc"])
+    location = _without_tags_of_combinations(details["loc"])
+    field = _dotted(location)
     if kind == "extra_forbidden":
-        return _unknown_key(field, details["loc"], schema)
+        return _unknown_key(field, location, schema)
     if kind == "missing":
         return f"{field} is missing."
     if kind in ("union_tag_not_found", "union_tag_invalid"):
@@ -52,6 +54,12 @@ def _bounds(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind in words:
         return words[kind].format(**context)
     return message[:1].lower() + message[1:]
+
+
+def _without_tags_of_combinations(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """A location as it would be if a regulariser could not be a combination."""
+    has_tag = location[:1] == ("regulariser",) and location[1:2] in ((ONE,), (SEVERAL,))
+    return (*location[:1], *location[2:]) if has_tag else location
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

@@ -17,8 +17,6 @@ from pydantic import (
     field_validator,
 )
 
-from dropexp.strength import SWITCHED, TimeSchedule
-
 
 class Section(BaseModel):
     """A frozen part of the configuration that refuses unknown keys."""
@@ -26,7 +24,8 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def _refuse_bool(value: object) -> object:
+def refuse_bool(value: object) -> object:
+    """Python counts True as 1; as a number in a config it is a mistake."""
     if isinstance(value, bool):
         raise ValueError("a number is needed, not true or false")
     return value
@@ -38,10 +37,11 @@ def _whole_or_fraction(value: float) -> int | float:
     return int(value) if value >= 1 else value
 
 
-Number = Annotated[float, BeforeValidator(_refuse_bool)]
-Seed = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0, lt=2**63)]
+Number = Annotated[float, BeforeValidator(refuse_bool)]
+Seed = Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, lt=2**63)]
 DropProbability = Annotated[Number, Field(ge=0, lt=1)]
-Size = Annotated[int | float, BeforeValidator(_refuse_bool), AfterValidator(_whole_or_fraction)]
+Probability = Annotated[Number, Field(ge=0, le=1)]
+Size = Annotated[int | float, BeforeValidator(refuse_bool), AfterValidator(_whole_or_fraction)]
 """A number of images (≥ 1), or a fraction of what there is (between 0 and 1)."""
 
 
@@ -101,6 +101,7 @@ class SmallCNNConfig(Section):
     width: PositiveInt = Field(description="channels of conv1; conv2 has twice as many")
     head: Literal["flatten", "gap"]
     shortcut: bool = Field(default=False, description="parameter-free shortcut around conv2")
+    nonlinearity: Literal["relu", "selu"] = "relu"
 
 
 class MLPConfig(Section):
@@ -108,6 +109,7 @@ class MLPConfig(Section):
 
     name: Literal["mlp"]
     hidden: tuple[PositiveInt, ...] = Field(min_length=1, description="units of each hidden layer")
+    nonlinearity: Literal["relu", "selu"] = "relu"
     shortcut: bool = Field(default=False, validate_default=True)
 
     @field_validator("shortcut")
@@ -135,111 +137,6 @@ class ResNetConfig(Section):
 
 
 ModelConfig = Annotated[SmallCNNConfig | MLPConfig | ResNetConfig, Field(discriminator="name")]
-
-
-# --- regulariser --------------------------------------------------------------------------
-
-
-class NoneConfig(Section):
-    """The baseline: no regulariser, and p = 0 whatever was asked for."""
-
-    name: Literal["none"]
-    p: DropProbability = Field(default=0.0, validate_default=True)
-
-    @field_validator("p")
-    @classmethod
-    def _always_zero(cls, _p: float) -> float:
-        return 0.0
-
-
-class _NoiseSection(Section):
-    p: DropProbability
-    depth_schedule: Literal["linear", "uniform"] = Field(
-        default="uniform", description="linear: p grows with depth, to p at the last site"
-    )
-    time_schedule: TimeSchedule = Field(
-        default="constant", description="of p over the epochs; see strength.py"
-    )
-    switch_after: Annotated[PositiveInt, BeforeValidator(_refuse_bool)] | None = Field(
-        default=None,
-        validate_default=True,
-        description="epochs, of the time schedules early and late",
-    )
-
-    @field_validator("switch_after")
-    @classmethod
-    def _belongs_to_early_and_late(cls, epochs: int | None, info: ValidationInfo) -> int | None:
-        schedule = info.data.get("time_schedule", "constant")
-        if schedule in SWITCHED and epochs is None:
-            raise ValueError(f"time_schedule={schedule} needs a number of epochs")
-        if schedule not in SWITCHED and epochs is not None:
-            raise ValueError(f"only time_schedule={' and '.join(SWITCHED)} switch")
-        return epochs
-
-
-def _constant_only(value: str, other: str, info: ValidationInfo) -> str:
-    """Refuse an evaluation that depends on p beside a p that changes."""
-    if value == other and info.data.get("time_schedule", "constant") != "constant":
-        raise ValueError("its evaluation depends on p, which must be constant over time then")
-    return value
-
-
-class Dropout2dConfig(_NoiseSection):
-    """Whole channels."""
-
-    name: Literal["dropout2d"]
-    inplace: bool = False
-
-
-class DropoutConfig(_NoiseSection):
-    """Single activations."""
-
-    name: Literal["dropout"]
-    inplace: bool = False
-
-
-class SpatialDropoutConfig(_NoiseSection):
-    """Positions, shared over channels."""
-
-    name: Literal["spatial_dropout"]
-
-
-class DropConnectConfig(_NoiseSection):
-    """Single weights."""
-
-    name: Literal["dropconnect"]
-    mask: Literal["example", "batch"] = "example"
-    inference: Literal["mean", "gaussian"] = "mean"
-
-    @field_validator("inference")
-    @classmethod
-    def _agrees_with_the_schedule(cls, inference: str, info: ValidationInfo) -> str:
-        return _constant_only(inference, "gaussian", info)
-
-
-class StochasticDepthConfig(_NoiseSection):
-    """Whole residual branches."""
-
-    name: Literal["stochastic_depth"]
-    mode: Literal["row", "batch"] = "row"
-    scaling: Literal["train", "eval"] = "train"
-    depth_schedule: Literal["linear", "uniform"] = "linear"
-
-    @field_validator("scaling")
-    @classmethod
-    def _agrees_with_the_schedule(cls, scaling: str, info: ValidationInfo) -> str:
-        return _constant_only(scaling, "eval", info)
-
-
-RegulariserConfig = Annotated[
-    NoneConfig
-    | Dropout2dConfig
-    | DropoutConfig
-    | SpatialDropoutConfig
-    | DropConnectConfig
-    | StochasticDepthConfig,
-    Field(discriminator="name"),
-]
 
 
 # --- optimiser and training ---------------------------------------------------------------

@@ -27,8 +27,15 @@ LearningRate = Callable[[int], float]
 """The learning rate of a training step, counted from 0 over the whole run."""
 
 
-def build_optimiser(config: OptimiserConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """SGD, Adam (weight decay as an L2 penalty) or AdamW (decoupled weight decay)."""
+def build_optimiser(
+    config: OptimiserConfig, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+) -> Optimizer:
+    """SGD, Adam (weight decay as an L2 penalty) or AdamW (decoupled weight decay).
+
+    Args:
+        config: of the optimiser.
+        parameters: all of them, or torch's groups, whose own weight_decay counts.
+    """
     _do_without_the_compiler()
     # Fused: one pass over each parameter instead of a dozen, and as exact.
     common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": True}

@@ -33,7 +33,7 @@ from dropexp.records import (
     SelectedEpoch,
     best_epoch,
 )
-from dropexp.regularisers import noise_modules
+from dropexp.regularisers import noise_modules, parameter_groups
 from dropexp.statistics import area_between, rise_after_best
 from dropexp.store import (
     AUDIT,
@@ -174,7 +174,7 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
 
 def _fresh_state(config: RunConfig, splits: Splits, device: torch.device) -> TrainingState:
     model = build_model(config, splits, device)
-    return TrainingState(model, build_optimiser(config.optimiser, model.parameters()))
+    return TrainingState(model, build_optimiser(config.optimiser, parameter_groups(model)))
 
 
 def _plan(config: RunConfig, splits: Splits, model: nn.Module) -> TrainingPlan:
@@ -187,9 +187,9 @@ def _plan(config: RunConfig, splits: Splits, model: nn.Module) -> TrainingPlan:
         augmentation=config.data.augment,
         precision=config.precision,
         seed=config.seed,
-        p=config.regulariser.p,
+        p=config.strengths,
         strengths={name: noise.p for name, noise in noise_modules(model).items()},
-        share_of_p=config.share_of_p,
+        shares_of_p=config.shares_of_p,
     )
 
 

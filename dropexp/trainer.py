@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Literal
 
 import torch
@@ -16,7 +17,7 @@ from dropexp.evaluation import autocast, evaluate, mode
 from dropexp.optim import LearningRate, set_learning_rate, take_step
 from dropexp.randomness import global_stream, stream
 from dropexp.records import EpochRecord, best_epoch
-from dropexp.regularisers import noise_modules
+from dropexp.regularisers import Noise, noise_modules, through_input_noise
 
 
 @dataclass
@@ -34,9 +35,9 @@ class TrainingPlan:
     """What training does not change.
 
     Attributes:
-        p: the drop probability at full strength, which the records are told.
-        strengths: of the noise modules by name, at full strength.
-        share_of_p: epoch → the share of all these that is in force, in [0, 1].
+        p: of each regulariser by name, the drop probability at full strength.
+        strengths: of the noise modules by their names in the model, at full strength.
+        shares_of_p: epoch → the share of its p that each regulariser has, in [0, 1].
     """
 
     splits: Splits
@@ -45,9 +46,9 @@ class TrainingPlan:
     augmentation: Literal["none", "flip", "crop_flip"]
     precision: str
     seed: int
-    p: float
+    p: Mapping[str, float]
     strengths: Mapping[str, float]
-    share_of_p: Callable[[int], float]
+    shares_of_p: Callable[[int], Mapping[str, float]]
 
     @property
     def device(self) -> torch.device:
@@ -95,9 +96,11 @@ def _has_stalled(records: Sequence[EpochRecord], rule: EarlyStoppingConfig) -> b
 
 def _epoch(state: TrainingState, plan: TrainingPlan, epoch: int) -> EpochRecord:
     start = time.perf_counter()
-    share = plan.share_of_p(epoch)
-    for name, noise in noise_modules(state.model).items():
-        noise.p = share * plan.strengths[name]
+    noises = noise_modules(state.model)
+    shares = plan.shares_of_p(epoch)
+    for name, noise in noises.items():
+        if not noise.learns_p:
+            noise.p = shares[noise.kind] * plan.strengths[name]
     with (
         mode(state.model, training=True),
         global_stream(plan.seed, "masks", epoch, plan.device),
@@ -109,7 +112,7 @@ def _epoch(state: TrainingState, plan: TrainingPlan, epoch: int) -> EpochRecord:
     return EpochRecord(
         epoch=epoch,
         lr=lr,
-        p=share * plan.p,
+        p=_p_in_force(plan, noises, shares),
         noisy_train_loss=noisy_train_loss,
         train_loss=train_split.loss,
         train_acc=train_split.acc,
@@ -119,12 +122,25 @@ def _epoch(state: TrainingState, plan: TrainingPlan, epoch: int) -> EpochRecord:
     )
 
 
+def _p_in_force(
+    plan: TrainingPlan, noises: Mapping[str, Noise], shares: Mapping[str, float]
+) -> float:
+    """The largest p of a regulariser; that of one that learns it is its sites' mean."""
+    in_force = {name: shares[name] * p for name, p in plan.p.items()}
+    for name in in_force:
+        learned = [each.p for each in noises.values() if each.kind == name and each.learns_p]
+        if learned:
+            in_force[name] = fmean(learned)
+    return max(in_force.values(), default=0.0)
+
+
 def _train_once_through(
     state: TrainingState, plan: TrainingPlan, epoch: int
 ) -> tuple[float, float]:
     """One pass over the training images: the mean loss of its steps, and the last step's lr."""
     images, labels = _shuffled_and_augmented(plan, epoch)
     parameters = list(state.model.parameters())
+    noises = list(noise_modules(state.model).values())
     first_step = (epoch - 1) * plan.steps_per_epoch
     batch_size, smoothing, clip = (
         plan.train.batch_size,
@@ -138,16 +154,26 @@ def _train_once_through(
     ):
         lr = plan.learning_rate(step)
         set_learning_rate(state.optimiser, lr)
+        images_seen, targets = through_input_noise(state.model, plan.splits.normalise(x), y)
         with autocast(plan.device, plan.precision):
-            logits = state.model(plan.splits.normalise(x))
-        loss = F.cross_entropy(logits.float(), y, label_smoothing=smoothing)
+            logits = state.model(images_seen)
+        loss = F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
         state.optimiser.zero_grad()
-        loss.backward()
+        _with_penalties(loss, noises, len(labels)).backward()
         if clip is not None:
             nn.utils.clip_grad_norm_(parameters, clip)
         take_step(state.optimiser)
         losses.append(loss.detach() * len(y))
     return float(torch.stack(losses).sum()) / len(labels), lr
+
+
+def _with_penalties(loss: Tensor, noises: Sequence[Noise], examples: int) -> Tensor:
+    """The loss to be minimised; the one recorded is without penalties."""
+    for noise in noises:
+        penalty = noise.penalty()
+        if penalty is not None:
+            loss = loss + penalty / examples
+    return loss
 
 
 def _shuffled_and_augmented(plan: TrainingPlan, epoch: int) -> tuple[Tensor, Tensor]:

@@ -2,14 +2,13 @@
 
 import torch
 
-from dropexp import data, models, regularisers
-from dropexp.assembly import OF_TIME
+from dropexp import data
+from dropexp.assembly import build_model
 from dropexp.compose import compose_run
-from dropexp.config import RunConfig, options
+from dropexp.config import RunConfig
 from dropexp.data import Splits
 from dropexp.optim import build_optimiser, build_schedule
-from dropexp.randomness import global_stream
-from dropexp.regularisers import noise_modules
+from dropexp.regularisers import noise_modules, parameter_groups
 from dropexp.trainer import TrainingPlan, TrainingState
 
 TINY = ("train.epochs=3", "data.train_size=70", "data.val_size=50", "model.width=4")
@@ -20,24 +19,12 @@ def config_of(*overrides: str) -> RunConfig:
 
 
 def model_of(config: RunConfig, splits: Splits, *, plain: bool = False) -> torch.nn.Module:
-    regulariser = (
-        regularisers.Regulariser()
-        if plain
-        else regularisers.build(**options(config.regulariser, without=OF_TIME))
-    )
-    with global_stream(config.seed, "init"):
-        return models.build(
-            config.model.name,
-            splits.image_shape,
-            splits.num_classes,
-            regulariser,
-            **options(config.model),
-        )
+    return build_model(config, splits, torch.device("cpu"), plain=plain)
 
 
 def state_of(config: RunConfig, splits: Splits) -> TrainingState:
     model = model_of(config, splits)
-    return TrainingState(model, build_optimiser(config.optimiser, model.parameters()))
+    return TrainingState(model, build_optimiser(config.optimiser, parameter_groups(model)))
 
 
 def plan_of(config: RunConfig, splits: Splits, model: torch.nn.Module) -> TrainingPlan:
@@ -49,9 +36,9 @@ def plan_of(config: RunConfig, splits: Splits, model: torch.nn.Module) -> Traini
         augmentation=config.data.augment,
         precision=config.precision,
         seed=config.seed,
-        p=config.regulariser.p,
+        p=config.strengths,
         strengths={name: noise.p for name, noise in noise_modules(model).items()},
-        share_of_p=config.share_of_p,
+        shares_of_p=config.shares_of_p,
     )
 
 

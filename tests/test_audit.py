@@ -20,7 +20,7 @@ from dropexp.config import RunConfig
 from dropexp.errors import AuditError
 from dropexp.randomness import global_stream
 from dropexp.regularisers import Dropout2d
-from dropexp.statistics import bernstein_bound, binomial_tail_bound
+from dropexp.statistics import bernstein_bound, binomial_tail_bound, normal_variance_bound
 from tests.laboratory import config_of, model_of, parts_of
 
 SOUND = [
@@ -36,6 +36,24 @@ SOUND = [
     ("resnet", "spatial_dropout"),
     ("resnet", "dropconnect"),
     ("resnet", "stochastic_depth"),
+    ("small_cnn", "dropblock"),
+    ("resnet", "dropblock"),
+    ("small_cnn", "gaussian_dropout"),
+    ("mlp", "gaussian_dropout"),
+    ("small_cnn", "alpha_dropout"),
+    ("mlp", "alpha_dropout"),
+    ("small_cnn", "concrete_dropout"),
+    ("mlp", "concrete_dropout"),
+    ("resnet", "shakedrop"),
+    ("small_cnn", "unit_scaling"),
+    ("mlp", "unit_scaling"),
+    ("small_cnn", "cutout"),
+    ("mlp", "mixup"),
+    ("small_cnn", "cutmix"),
+    ("resnet", "dropout2d+stochastic_depth"),
+    ("small_cnn", "dropconnect+dropout2d+mixup"),
+    ("resnet", "shakedrop+stochastic_depth"),
+    ("mlp", "cutout+dropout+mixup"),
 ]
 
 
@@ -45,7 +63,7 @@ def audited(*overrides: str, seed: int = 0) -> AuditReport:
     model, plain = model_of(config, splits), model_of(config, splits, plain=True)
     images = splits.normalise(splits.train.images[:64])
     with global_stream(seed, "audit"):
-        return audit(model, plain, images, config.regulariser.p, config.precision)
+        return audit(model, plain, images, config.strengths, config.precision)
 
 
 def _mlp(*overrides: str) -> RunConfig:
@@ -75,6 +93,17 @@ def test_every_sound_combination_passes(model: str, regulariser: str, p: float) 
         ["regulariser=dropout2d", "p=0"],
         ["regulariser=dropout2d", "p=0.001"],
         ["regulariser=dropconnect", "p=0.99"],
+        ["regulariser=dropblock", "regulariser.mask=shared", "regulariser.block_size=2"],
+        ["regulariser=alpha_dropout", "regulariser.featurewise=true"],
+        ["regulariser=shakedrop", "regulariser.mode=batch"],
+        ["regulariser=shakedrop", "regulariser.scaling=eval"],
+        ["regulariser=mixup", "p=1"],
+        ["regulariser=cutmix", "p=0.99"],
+        ["regulariser=cutout", "p=1", "precision=bfloat16"],
+        ["regulariser=concrete_dropout", "p=0.01"],
+        ["regulariser=concrete_dropout", "precision=bfloat16"],
+        ["regulariser=unit_scaling", "precision=bfloat16"],
+        ["regulariser=dropout2d+stochastic_depth", "regulariser.dropout2d.p=0"],
     ],
 )
 def test_every_option_passes(overrides: list[str]) -> None:
@@ -129,7 +158,7 @@ def report_with(make: Callable[[float], nn.Module], p: float = 0.5) -> AuditRepo
     plain = model_of(config, splits, plain=True)
     images = splits.normalise(splits.train.images[:64])
     with global_stream(0, "audit"):
-        return audit(state.model, plain, images, p, "float32")
+        return audit(state.model, plain, images, {"dropout2d": p}, "float32")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +208,7 @@ def test_a_site_whose_output_is_thrown_away_is_caught(p: float) -> None:
     plain = model_of(config, splits, plain=True)
     images = splits.normalise(splits.train.images[:64])
     with global_stream(0, "audit"):
-        report = audit(Careless(), plain, images, p, "float32")
+        report = audit(Careless(), plain, images, {"dropout2d": p}, "float32")
     assert {check.name for check in report.failures} == {"training_passes"}
     assert "dropout1" in report.in_a_line()
 
@@ -188,7 +217,7 @@ def test_another_strength_than_the_one_asked_for_is_caught() -> None:
     config, splits, state, _ = parts_of("regulariser=dropout2d", "p=0.1")
     plain = model_of(config, splits, plain=True)
     images = splits.normalise(splits.train.images[:64])
-    report = audit(state.model, plain, images, 0.5, "float32")
+    report = audit(state.model, plain, images, {"dropout2d": 0.5}, "float32")
     assert {check.name for check in report.failures} == {"strength"}
 
 
@@ -223,7 +252,7 @@ def test_other_initial_weights_are_caught() -> None:
     with torch.no_grad():
         state.model.head.bias[0] += 1e-6  # type: ignore[union-attr, operator, index]
     images = splits.normalise(splits.train.images[:64])
-    report = audit(state.model, plain, images, 0.5, "float32")
+    report = audit(state.model, plain, images, {"dropout2d": 0.5}, "float32")
     assert "initial_weights" in {check.name for check in report.failures}
 
 
@@ -231,7 +260,7 @@ def test_a_regulariser_without_sites_is_caught() -> None:
     config, splits, _, _ = parts_of("regulariser=none")
     plain = model_of(config, splits, plain=True)
     images = splits.normalise(splits.train.images[:64])
-    report = audit(plain, plain, images, 0.5, "float32")
+    report = audit(plain, plain, images, {"dropout2d": 0.5}, "float32")
     assert "sites_served" in {check.name for check in report.failures}
 
 
@@ -241,7 +270,7 @@ def test_the_audit_leaves_the_model_as_it_was() -> None:
     model, plain = model_of(config, splits), model_of(config, splits, plain=True)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
-    audit(model, plain, splits.normalise(splits.train.images[:64]), 0.5, "float32")
+    audit(model, plain, splits.normalise(splits.train.images[:64]), config.strengths, "float32")
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert modes == [module.training for module in model.modules()]
 
@@ -268,4 +297,15 @@ def test_the_expectations_bound_holds_as_often_as_it_says(p: float, units: int) 
     generator = torch.Generator().manual_seed(0)
     kept = torch.bernoulli(torch.full((2000, units), 1 - p), generator=generator)
     deviations = ((kept / (1 - p)).mean(dim=1) - 1).abs()
-    assert float((deviations > bernstein_bound(p, units, 0.05)).float().mean()) <= 0.05
+    bound = bernstein_bound(p / (1 - p), max(1, p / (1 - p)), units, 0.05)
+    assert float((deviations > bound).float().mean()) <= 0.05
+
+
+@pytest.mark.parametrize("units", [5, 100, 10_000])
+def test_the_bound_on_a_variance_holds_as_often_as_it_says(units: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    found = (0.7 * torch.randn(1000, units, generator=generator)).square().mean(dim=1)
+    alarms = [normal_variance_bound(each, 0.49, units) < 0.05 for each in found.tolist()]
+    assert sum(alarms) / len(alarms) <= 0.05
+    assert normal_variance_bound(0.49, 0.49, units) == 1
+    assert normal_variance_bound(2 * 0.49, 0.49, 1000) < 1e-6

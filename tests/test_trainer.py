@@ -192,7 +192,7 @@ def test_a_schedule_of_p_is_in_force_recorded_and_resumed_exactly(schedule: str)
         (gate,) = noise_modules(state.model).values()
         in_force.append(gate.p)
         saved.append(to_bytes(snapshot(state, config.config_hash)))
-    shares = [config.share_of_p(epoch) for epoch in range(1, 5)]
+    shares = [config.shares_of_p(epoch)["stochastic_depth"] for epoch in range(1, 5)]
     assert in_force == [share * 0.4 for share in shares] == [r.p for r in state.records]
     again = state_of(config, splits)
     plan = plan_of(config, splits, again.model)

@@ -1,16 +1,18 @@
-"""Fully connected layers with ReLU."""
+"""Fully connected layers with ReLU or SELU."""
 
 from collections.abc import Sequence
 from math import prod
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from dropexp.regularisers import Regulariser
+from dropexp.models.nonlinearity import Kind, activated, initialised
+from dropexp.regularisers import Nonlinearity, Regulariser
 
 
 class MLP(nn.Module):
     """Hidden linear layers, each followed by an activation site and a ReLU, then a linear head.
+
+    With SELU the activation site is after it (see nonlinearity.py).
 
     784-800-800-10 on MNIST is the network of Wan et al., Regularization of Neural Networks
     using DropConnect, ICML 2013, section 6.1.
@@ -20,6 +22,7 @@ class MLP(nn.Module):
         num_classes: number of logits.
         regulariser: fills one weight site and one activation site (of vectors) per hidden layer.
         hidden: units of each hidden layer.
+        nonlinearity: ``relu`` or ``selu``.
         shortcut: accepted as every model's option; an MLP has no residual branch.
     """
 
@@ -30,16 +33,20 @@ class MLP(nn.Module):
         regulariser: Regulariser,
         *,
         hidden: Sequence[int] = (800, 800),
+        nonlinearity: Kind = "relu",
         shortcut: bool = False,  # noqa: ARG002
     ) -> None:
         super().__init__()
+        self.nonlinearity = nonlinearity
+        follows: Nonlinearity | None = "relu" if nonlinearity == "relu" else None
         widths = [prod(image_shape), *hidden]
         self.layers = nn.ModuleList()
         self.dropouts = nn.ModuleList()
         for index in range(len(hidden)):
             depth = (index + 1) / len(hidden)
             linear = nn.Linear(widths[index], widths[index + 1])
-            self.layers.append(regulariser.weight(linear, depth, nonlinearity="relu"))
+            initialised(nonlinearity, linear)
+            self.layers.append(regulariser.weight(linear, depth, nonlinearity=follows))
             self.dropouts.append(regulariser.activation(depth, spatial=False))
         self.head = nn.Linear(widths[-1], num_classes)
 
@@ -47,5 +54,5 @@ class MLP(nn.Module):
         """Images (N, C, H, W) to logits (N, num_classes)."""
         x = x.flatten(1)
         for layer, dropout in zip(self.layers, self.dropouts, strict=True):
-            x = F.relu(dropout(layer(x)))
+            x = activated(self.nonlinearity, dropout, layer(x))
         return self.head(x)  # type: ignore[no-any-return]

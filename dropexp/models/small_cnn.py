@@ -8,8 +8,9 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dropexp.models.nonlinearity import Kind, activated, initialised
 from dropexp.models.shortcut import PaddedShortcut
-from dropexp.regularisers import Regulariser
+from dropexp.regularisers import Nonlinearity, Regulariser
 
 
 class SmallCNN(nn.Module):
@@ -17,7 +18,8 @@ class SmallCNN(nn.Module):
 
     The published layout has no head and so no classes; here ``flatten`` reads all positions
     with one linear layer and ``gap`` their mean. With ``shortcut`` the second convolution
-    becomes a residual branch around which its input passes with zero channels appended.
+    becomes a residual branch around which its input passes with zero channels appended. With SELU
+    the activation sites are after it (see nonlinearity.py).
 
     Args:
         image_shape: (C, H, W).
@@ -27,6 +29,7 @@ class SmallCNN(nn.Module):
         width: channels of the first convolution; the second has twice as many.
         head: ``flatten`` or ``gap``.
         shortcut: whether to pass conv1's features around conv2.
+        nonlinearity: ``relu`` or ``selu``.
     """
 
     def __init__(
@@ -38,15 +41,20 @@ class SmallCNN(nn.Module):
         width: int = 64,
         head: Literal["flatten", "gap"] = "flatten",
         shortcut: bool = False,
+        nonlinearity: Kind = "relu",
     ) -> None:
         super().__init__()
         channels, height, image_width = image_shape
         conv1 = nn.Conv2d(channels, width, 3, padding=1)
         conv2 = nn.Conv2d(width, 2 * width, 3, padding=1)
-        self.conv1 = regulariser.weight(conv1, 1 / 2, nonlinearity="relu")
+        for conv in (conv1, conv2):
+            initialised(nonlinearity, conv)
+        self.nonlinearity = nonlinearity
+        follows: Nonlinearity | None = "relu" if nonlinearity == "relu" else None
+        self.conv1 = regulariser.weight(conv1, 1 / 2, nonlinearity=follows)
         self.dropout1 = regulariser.activation(1 / 2)
-        # A shortcut is added between conv2 and its ReLU.
-        self.conv2 = regulariser.weight(conv2, 1.0, nonlinearity=None if shortcut else "relu")
+        # A shortcut is added between conv2 and its non-linearity.
+        self.conv2 = regulariser.weight(conv2, 1.0, nonlinearity=None if shortcut else follows)
         self.dropout2 = regulariser.activation(1.0)
         self.shortcut = PaddedShortcut(width, 2 * width) if shortcut else None
         self.gate = regulariser.branch(1.0) if shortcut else None
@@ -56,12 +64,15 @@ class SmallCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) to logits (N, num_classes)."""
-        x = F.relu(self.dropout1(self.conv1(x)))
-        if self.gate is not None and self.shortcut is not None:
-            x = F.relu(self.shortcut(x) + self.gate(self._second, x))
+        x = activated(self.nonlinearity, self.dropout1, self.conv1(x))
+        if self.gate is None or self.shortcut is None:
+            x = activated(self.nonlinearity, self.dropout2, self.conv2(x))
+        elif self.nonlinearity == "relu":
+            x = F.relu(self.shortcut(x) + self.gate(self._noisy_branch, x))
         else:
-            x = F.relu(self._second(x))
+            summed = self.shortcut(x) + self.gate(self.conv2, x)
+            x = activated(self.nonlinearity, self.dropout2, summed)
         return self.head(self.pool(x).flatten(1))  # type: ignore[no-any-return]
 
-    def _second(self, x: Tensor) -> Tensor:
+    def _noisy_branch(self, x: Tensor) -> Tensor:
         return self.dropout2(self.conv2(x))  # type: ignore[no-any-return]

@@ -8,6 +8,8 @@ tests/regularisers/test_contracts.py then apply to it.
 import inspect
 from typing import Any
 
+from torch import nn
+
 from dropexp.errors import ConfigError, suggest
 from dropexp.regularisers.activations import (
     Dropout,
@@ -17,15 +19,49 @@ from dropexp.regularisers.activations import (
     SpatialDropout2d,
     SpatialDropoutRegulariser,
 )
+from dropexp.regularisers.alpha import AlphaDropout, AlphaDropoutRegulariser
 from dropexp.regularisers.base import Branch, Gate, Noise, Nonlinearity, Regulariser, noise_modules
+from dropexp.regularisers.combined import Combined
+from dropexp.regularisers.concrete import ConcreteDropout, ConcreteDropoutRegulariser
+from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.dropblock import DropBlock2d, DropBlockRegulariser
 from dropexp.regularisers.dropconnect import DropConnectLinear, DropConnectRegulariser
 from dropexp.regularisers.dropconnect_convolution import DropConnectConv2d
+from dropexp.regularisers.gaussian import (
+    GaussianDropout,
+    GaussianDropoutRegulariser,
+    UnitScaling,
+    UnitScalingRegulariser,
+)
+from dropexp.regularisers.inputs import (
+    CutMix,
+    CutMixRegulariser,
+    Cutout,
+    CutoutRegulariser,
+    Mixup,
+    MixupRegulariser,
+    attach_input_noise,
+    through_input_noise,
+)
+from dropexp.regularisers.shakedrop import ShakeDrop, ShakeDropRegulariser
 from dropexp.regularisers.sites import SiteRecorder
 from dropexp.regularisers.stochastic_depth import StochasticDepth, StochasticDepthRegulariser
 
 __all__ = [
     "REGISTRY",
+    "AlphaDropout",
+    "AlphaDropoutRegulariser",
     "Branch",
+    "Combined",
+    "ConcreteDropout",
+    "ConcreteDropoutRegulariser",
+    "CutMix",
+    "CutMixRegulariser",
+    "Cutout",
+    "CutoutRegulariser",
+    "Draws",
+    "DropBlock2d",
+    "DropBlockRegulariser",
     "DropConnectConv2d",
     "DropConnectLinear",
     "DropConnectRegulariser",
@@ -34,16 +70,28 @@ __all__ = [
     "Dropout2dRegulariser",
     "DropoutRegulariser",
     "Gate",
+    "GaussianDropout",
+    "GaussianDropoutRegulariser",
+    "Mixup",
+    "MixupRegulariser",
     "Noise",
     "Nonlinearity",
     "Regulariser",
+    "ShakeDrop",
+    "ShakeDropRegulariser",
     "SiteRecorder",
     "SpatialDropout2d",
     "SpatialDropoutRegulariser",
     "StochasticDepth",
     "StochasticDepthRegulariser",
+    "UnitScaling",
+    "UnitScalingRegulariser",
+    "attach_input_noise",
     "build",
     "noise_modules",
+    "parameter_groups",
+    "served",
+    "through_input_noise",
 ]
 
 REGISTRY: dict[str, type[Regulariser]] = {
@@ -55,6 +103,15 @@ REGISTRY: dict[str, type[Regulariser]] = {
         DropConnectRegulariser,
         StochasticDepthRegulariser,
         DropoutRegulariser,
+        DropBlockRegulariser,
+        GaussianDropoutRegulariser,
+        AlphaDropoutRegulariser,
+        ConcreteDropoutRegulariser,
+        ShakeDropRegulariser,
+        UnitScalingRegulariser,
+        CutoutRegulariser,
+        MixupRegulariser,
+        CutMixRegulariser,
     )
 }
 
@@ -81,3 +138,27 @@ def build(name: str, p: float, **options: Any) -> Regulariser:
             raise ConfigError(f"regulariser.{option} is not an option of {name}. {hint}")
     # A baseline with p > 0 would read as a regulariser that was served no site.
     return regulariser(0.0 if regulariser is Regulariser else p, **options)
+
+
+def served(model: nn.Module) -> dict[str, int]:
+    """How many sites of a model each regulariser fills, by its name."""
+    counts: dict[str, int] = {}
+    for noise in noise_modules(model).values():
+        counts[noise.kind] = counts.get(noise.kind, 0) + 1
+    return counts
+
+
+def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
+    """A model's parameters for an optimiser: those that noise learns are not decayed.
+
+    Weight decay would pull a learned p towards 1/2 and a learned scale towards 0.
+    """
+    plain: list[nn.Parameter] = []
+    learned: list[nn.Parameter] = []
+    noises = noise_modules(model)
+    for name, parameter in model.named_parameters():
+        owner = noises.get(name.rpartition(".")[0])
+        is_weight = owner is None or isinstance(owner, nn.Linear | nn.Conv2d)
+        (plain if is_weight else learned).append(parameter)
+    groups: list[dict[str, Any]] = [{"params": plain}]
+    return [*groups, {"params": learned, "weight_decay": 0.0}] if learned else groups

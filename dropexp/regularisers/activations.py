@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dropexp.regularisers.base import DepthSchedule, DepthScheduled, Noise, agreed, eval_and_train
+from dropexp.regularisers.draws import Draws
 
 
-class _ActivationNoise(nn.Module, Noise):
-    """Identity in eval mode."""
+class ActivationNoise(nn.Module, Noise):
+    """Identity in eval mode and at p = 0; zeros or 1 / (1 − p) times the input in training."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -23,21 +24,21 @@ class _ActivationNoise(nn.Module, Noise):
     def extra_repr(self) -> str:
         return f"p={self.p}"
 
-    def unit_ratios(self, x: Tensor) -> Tensor:
+    def draws(self, x: Tensor) -> Draws:
         """See Noise. The probe is a batch of ones.
 
         Raises:
             AuditError: activations that share a draw came out different.
         """
         evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
-        return agreed(self._by_unit(trained / evaluated)).float()
+        return Draws.of_bernoulli(agreed(self._by_unit(trained / evaluated)), self.p)
 
     @abstractmethod
     def _by_unit(self, output: Tensor) -> Tensor:
         """The elements of the output as (units, elements of a unit)."""
 
 
-class Dropout2d(_ActivationNoise):
+class Dropout2d(ActivationNoise):
     """Drops whole channels of an example: ``x · m / (1 − p)`` with m of shape (N, C, 1, 1).
 
     Tompson et al. 2015, "Efficient object localization using convolutional networks", section
@@ -52,13 +53,15 @@ class Dropout2d(_ActivationNoise):
         ValueError: p is outside [0, 1).
     """
 
+    kind: ClassVar[str] = "dropout2d"
+
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__(p)
         self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W), floating point → the same; ValueError for another rank."""
-        _check_is_map(x, type(self).__name__)
+        check_is_map(x, type(self).__name__)
         if not self.training or self.p == 0:
             return x
         return F.dropout2d(x, self.p, training=True, inplace=self.inplace)
@@ -70,7 +73,7 @@ class Dropout2d(_ActivationNoise):
         return output.flatten(2).flatten(0, 1)
 
 
-class SpatialDropout2d(_ActivationNoise):
+class SpatialDropout2d(ActivationNoise):
     """Drops positions of an example: ``x · m / (1 − p)`` with m of shape (N, 1, H, W).
 
     All channels of a position are dropped together. What the literature after Tompson et al.
@@ -83,9 +86,11 @@ class SpatialDropout2d(_ActivationNoise):
         ValueError: p is outside [0, 1).
     """
 
+    kind: ClassVar[str] = "spatial_dropout"
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W), floating point → the same; ValueError for another rank."""
-        _check_is_map(x, type(self).__name__)
+        check_is_map(x, type(self).__name__)
         if not self.training or self.p == 0:
             return x
         n, _, height, width = x.shape
@@ -96,7 +101,7 @@ class SpatialDropout2d(_ActivationNoise):
         return output.movedim(1, -1).flatten(0, 2)
 
 
-class Dropout(_ActivationNoise):
+class Dropout(ActivationNoise):
     """Drops single activations: ``x · m / (1 − p)`` with m of x's shape.
 
     Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting",
@@ -110,6 +115,8 @@ class Dropout(_ActivationNoise):
     Raises:
         ValueError: p is outside [0, 1).
     """
+
+    kind: ClassVar[str] = "dropout"
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__(p)
@@ -174,6 +181,7 @@ class DropoutRegulariser(DepthScheduled):
         return Dropout(self.p_at(depth), self.inplace)
 
 
-def _check_is_map(x: Tensor, module: str) -> None:
+def check_is_map(x: Tensor, module: str) -> None:
+    """ValueError unless x is (N, C, H, W)."""
     if x.dim() != 4:
         raise ValueError(f"{module} needs an input (N, C, H, W), but got {tuple(x.shape)}")

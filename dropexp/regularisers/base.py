@@ -1,42 +1,57 @@
 """The seam: a model announces sites, a regulariser fills them.
 
 Models know no regulariser by name. While it builds itself, a model asks the regulariser at each
-place where noise can enter, and uses what it is given. There are three kinds of site:
+place where noise can enter, and uses what it is given. There are three kinds of site in a model,
+and one before it, which whoever trains the model asks for (see inputs.py):
 
 =============  ======================================  =====================================
-site           the model asks                          and puts the answer
+site           is asked for by                         and the answer is put
 =============  ======================================  =====================================
 activation     ``regulariser.activation(depth)``       after a layer, before its non-linearity
+                                                       (after it where that is not a ReLU)
 weight         ``regulariser.weight(layer, depth)``    in the layer's place
 branch         ``regulariser.branch(depth)``           around a residual branch:
                                                        ``shortcut(x) + gate(f, x)``
+input          ``regulariser.input(num_classes)``      between a training batch and the model:
+                                                       ``x, targets = noise(x, targets)``
 =============  ======================================  =====================================
 
-Shapes: N examples, C channels, H × W positions, F features.
+Shapes: N examples, C channels, H × W positions, F features, K classes.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from dropexp.errors import AuditError
+from dropexp.regularisers.draws import Draws
 
 Nonlinearity = Literal["relu"]
 DepthSchedule = Literal["linear", "uniform"]
 Branch = Callable[[Tensor], Tensor]
 
 
-def drop_probability(p: float) -> float:
+def drop_probability(p: float, *, allow_one: bool = False) -> float:
     """``p`` itself if it is a drop probability.
 
+    Args:
+        p: at least 0.
+        allow_one: whether 1 is allowed. (Where something is dropped, nothing is left at 1 that
+            could be rescaled; but every batch may be mixed.)
+
     Raises:
-        ValueError: it is not in [0, 1). (At 1 nothing is left to rescale.)
+        ValueError: it is below 0, above 1, or 1 where that is not allowed.
     """
+    if allow_one and p == 1:
+        return 1.0
     if not 0 <= p < 1:
-        raise ValueError(f"p={p} is not a drop probability: it must be at least 0 and below 1")
+        raise ValueError(
+            f"p={p} is not a drop probability: it must be at least 0 and "
+            f"{'at most' if allow_one else 'below'} 1"
+        )
     return float(p)
 
 
@@ -65,9 +80,17 @@ class Noise(ABC):
     there; a published evaluation form that differs from it is an option of its own.
     """
 
+    kind: ClassVar[str]
+    """The name of the regulariser that it is of."""
+
+    allows_p_of_one: ClassVar[bool] = False
+
+    learns_p: ClassVar[bool] = False
+    """Whether p is found by training; what is set is where it starts."""
+
     @property
     def p(self) -> float:
-        """The strength: a drop probability in [0, 1).
+        """The strength: a drop probability in [0, 1), or in [0, 1] where 1 is allowed.
 
         It may be changed at any time during training and takes effect at the next forward
         pass. Setting it to anything else is a ValueError.
@@ -76,7 +99,7 @@ class Noise(ABC):
 
     @p.setter
     def p(self, p: float) -> None:
-        self._p = drop_probability(p)
+        self._p = drop_probability(p, allow_one=self.allows_p_of_one)
 
     @property
     def draws_once_per_batch(self) -> bool:
@@ -88,22 +111,30 @@ class Noise(ABC):
         """Whether evaluation is that of the plain model; a published form may be another."""
         return True
 
+    @property
+    def chance_of_repeat(self) -> float:
+        """The largest probability that one unit's draw repeats another one's."""
+        return max(self.p, 1 - self.p)
+
+    def penalty(self) -> Tensor | None:
+        """What the noise adds to the loss of the whole training set, in nats; or None."""
+        return None
+
     @abstractmethod
-    def unit_ratios(self, x: Tensor) -> Tensor:
+    def draws(self, x: Tensor) -> Draws:
         """Run this module's own forward pass on a probe and say what became of each unit.
 
-        A unit is what one Bernoulli draw decides about (a channel of an example, a weight, a
-        branch …). The audit reads two facts off the result: the share of exact zeros is the
-        realised drop rate, and the mean is 1 if training and evaluation agree in expectation.
+        A unit is what one draw decides about (a channel of an example, a weight, a branch …).
 
         Args:
             x: a batch as the module meets it in the model; only its shape, dtype and device
                 need to matter. Its values are not changed.
 
         Returns:
-            1-D float tensor with one element per independent unit: the unit's output in
-            training mode divided by its output in eval mode. The module's mode is left as
-            it was.
+            What the audit holds against p. The module's mode is left as it was.
+
+        Raises:
+            AuditError: what one draw should have decided together came out different.
         """
 
 
@@ -118,9 +149,11 @@ class Regulariser:
     needs: ClassVar[str] = "nothing"
     """The sites it can act on, in words, for messages."""
 
+    allows_p_of_one: ClassVar[bool] = False
+
     def __init__(self, p: float = 0.0) -> None:
-        """With the drop probability ``p``, which the modules get; ValueError outside [0, 1)."""
-        self.p = drop_probability(p)
+        """With the drop probability ``p``, which the modules get; ValueError outside its range."""
+        self.p = drop_probability(p, allow_one=self.allows_p_of_one)
 
     def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
         """A module to be called on a layer's output, before the non-linearity.
@@ -156,6 +189,14 @@ class Regulariser:
         """
         return Gate()
 
+    def input(self, num_classes: int) -> nn.Module | None:
+        """What changes a training batch, called as ``noise(x, targets)``; or None.
+
+        Args:
+            num_classes: K, of the targets.
+        """
+        return None
+
 
 class DepthScheduled(Regulariser):
     """A regulariser whose p may grow with depth.
@@ -182,6 +223,17 @@ class DepthScheduled(Regulariser):
 def noise_modules(model: nn.Module) -> dict[str, Noise]:
     """The noise modules of a model by their names: the sites that were served."""
     return {name: module for name, module in model.named_modules() if isinstance(module, Noise)}
+
+
+def noise_after(layer: nn.Module, noise: nn.Module) -> None:
+    """Let a noise module, which becomes the layer's child ``noise``, act on the layer's output."""
+    layer.add_module("noise", noise)
+    layer.register_forward_hook(_through_noise)
+
+
+def _through_noise(layer: nn.Module, _: tuple[Any, ...], out: Tensor) -> Tensor:
+    noisy: Tensor = layer.get_submodule("noise")(out)
+    return noisy
 
 
 def eval_and_train(module: nn.Module, probe: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:

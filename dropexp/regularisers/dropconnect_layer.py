@@ -5,12 +5,13 @@ See dropconnect.py for the method. Shapes: N examples, C channels in and O out.
 
 import math
 from abc import abstractmethod
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from dropexp.regularisers.base import Noise, Nonlinearity, agreed, choice, eval_and_train
+from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import draw_keep
 
 Mask = Literal["example", "batch"]
@@ -26,6 +27,7 @@ class DropConnectLayer(Noise):
     All of it sees a batch: what torch's layers accept without a batch dimension gets one first.
     """
 
+    kind: ClassVar[str] = "dropconnect"
     weight: Tensor
     bias: Tensor | None
     training: bool
@@ -119,7 +121,7 @@ class DropConnectLayer(Noise):
     def _weight_probe(self, x: Tensor) -> Tensor:
         """One-hot examples in which every output element is one weight, or zero."""
 
-    def unit_ratios(self, x: Tensor) -> Tensor:
+    def draws(self, x: Tensor) -> Draws:
         """See Noise. The probes are one-hot examples, each of which shows single weights.
 
         For the biases it is a batch of zeros. The weights are probed without the biases, which
@@ -136,7 +138,7 @@ class DropConnectLayer(Noise):
             biases = self._ratios(torch.zeros_like(x[:rows]), {})
             ratios.append(agreed(self._by_bias(biases)))
         found = torch.cat(ratios)
-        return found[found.isfinite()].float()
+        return Draws.of_bernoulli(found[found.isfinite()], self.p)
 
     def _ratios(self, probe: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         """Training over evaluation; infinite where there is no weight to speak of."""

@@ -20,6 +20,7 @@ from dropexp.regularisers.base import (
     eval_and_train,
     layout,
 )
+from dropexp.regularisers.draws import Draws
 
 Mode = Literal["row", "batch"]
 Scaling = Literal["train", "eval"]
@@ -46,6 +47,8 @@ class StochasticDepth(Gate, Noise):
     Raises:
         ValueError: p is outside [0, 1), or an option is not one of those.
     """
+
+    kind: ClassVar[str] = "stochastic_depth"
 
     def __init__(self, p: float, mode: Mode = "row", scaling: Scaling = "train") -> None:
         super().__init__()
@@ -94,7 +97,7 @@ class StochasticDepth(Gate, Noise):
     def extra_repr(self) -> str:
         return f"p={self.p}, mode={self.mode}, scaling={self.scaling}"
 
-    def unit_ratios(self, x: Tensor) -> Tensor:
+    def draws(self, x: Tensor) -> Draws:
         """See Noise. The branch is the identity, the probe a batch of ones.
 
         A gate of mode "batch" is a single unit, so it is run 256 times, on N rows each.
@@ -102,19 +105,35 @@ class StochasticDepth(Gate, Noise):
         Raises:
             AuditError: in mode "batch", rows of a batch came out different.
         """
-        ones = x.new_ones(len(x), 1)
+        return Draws.of_bernoulli(probed_gate(self, x), self.p)
 
-        def probe() -> Tensor:
-            # A dropped batch is a single zero, which the model's addition broadcasts as well.
-            contribution: Tensor = self(torch.clone, ones)
-            return torch.zeros_like(ones) + contribution
 
-        if self.mode == "row":
-            evaluated, trained = eval_and_train(self, probe)
-            return (trained / evaluated).squeeze(1).float()
-        pairs = [eval_and_train(self, probe) for _ in range(_PROBES_OF_A_BATCH_GATE)]
-        ratios = [(trained / evaluated).squeeze(1) for evaluated, trained in pairs]
-        return agreed(torch.stack(ratios)).float()
+def probed_gate(gate: Gate, x: Tensor) -> Tensor:
+    """What a gate does to each row of a branch that is the identity: training ÷ evaluation.
+
+    Args:
+        gate: a noise module.
+        x: (N, …), of which only N, dtype and device matter.
+
+    Returns:
+        (N,); of a gate that draws once per batch, one element of each of 256 passes.
+
+    Raises:
+        AuditError: a gate that draws once per batch treated rows differently.
+    """
+    ones = x.new_ones(len(x), 1)
+
+    def probe() -> Tensor:
+        # A dropped batch is a single zero, which the model's addition broadcasts as well.
+        contribution: Tensor = gate(torch.clone, ones)
+        return torch.zeros_like(ones) + contribution
+
+    assert isinstance(gate, Noise)
+    if not gate.draws_once_per_batch:
+        evaluated, trained = eval_and_train(gate, probe)
+        return (trained / evaluated).squeeze(1)
+    pairs = [eval_and_train(gate, probe) for _ in range(_PROBES_OF_A_BATCH_GATE)]
+    return agreed(torch.stack([(trained / evaluated).squeeze(1) for evaluated, trained in pairs]))
 
 
 class StochasticDepthRegulariser(DepthScheduled):

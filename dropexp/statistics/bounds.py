@@ -3,15 +3,16 @@
 import math
 
 
-def binomial_tail_bound(dropped: int, units: int, p: float) -> float:
+def binomial_tail_bound(dropped: float, units: int, p: float) -> float:
     """An upper bound on the probability of a count at least this far from units · p.
 
-    2 exp(−n KL(k/n ‖ p)), both tails: Hoeffding 1963, theorem 1, known as Chernoff's bound.
+    2 exp(−n KL(k/n ‖ p)), both tails: Hoeffding 1963, theorem 1, known as Chernoff's bound. It
+    holds for the sum of any independent variables in [0, 1] with mean p.
 
     Args:
-        dropped: the count k, from 0 to ``units``.
-        units: how many independent Bernoulli(p) were drawn, at least 1.
-        p: their probability, in [0, 1].
+        dropped: the count or sum k, from 0 to ``units``.
+        units: how many independent variables it is the sum of, at least 1.
+        p: their mean, in [0, 1].
 
     Returns:
         A probability, in [0, 1].
@@ -26,24 +27,42 @@ def binomial_tail_bound(dropped: int, units: int, p: float) -> float:
     return min(1.0, 2 * math.exp(-units * divergence))
 
 
-def bernstein_bound(p: float, units: int, false_alarm: float) -> float:
-    """Deviation of the mean of n independent m/(1−p), m ~ Bernoulli(1−p), from 1.
+def bernstein_bound(variance: float, largest: float, units: int, false_alarm: float) -> float:
+    """How far the mean of n independent variables may be from its expectation.
 
     Bernstein's inequality (Boucheron, Lugosi and Massart 2013, corollary 2.11), solved for the
-    deviation; and room for rounding in float32.
+    deviation.
 
     Args:
-        p: the drop probability, in [0, 1).
+        variance: of each variable, or more.
+        largest: deviation of a variable from its expectation, or more.
         units: n, at least 1.
         false_alarm: the probability with which a larger deviation is allowed, in (0, 1).
 
     Returns:
-        The deviation, at least 0, in units of the mean.
+        The deviation, at least 0.
     """
-    variance, largest = p / (1 - p), max(1.0, p / (1 - p))
+    if variance == 0:
+        return 0.0
     log_term = math.log(2 / false_alarm) / units
-    return (
-        largest * log_term / 3
-        + math.sqrt((largest * log_term / 3) ** 2 + 2 * variance * log_term) * (p > 0)
-        + 1e-5
-    )
+    linear = largest * log_term / 3
+    return linear + math.sqrt(linear**2 + 2 * variance * log_term)
+
+
+def normal_variance_bound(found: float, variance: float, units: int) -> float:
+    """An upper bound on the probability of a mean square at least this far from the variance.
+
+    2 exp(−n/2 (r − 1 − ln r)) with r = found / variance, both tails: Chernoff's bound for χ².
+
+    Args:
+        found: mean of the squares of n independent N(0, variance), at least 0.
+        variance: at least 0.
+        units: n, at least 1.
+
+    Returns:
+        A probability, in [0, 1].
+    """
+    if variance == 0 or found == 0:
+        return float(found == variance)
+    ratio = found / variance
+    return min(1.0, 2 * math.exp(-units / 2 * (ratio - 1 - math.log(ratio))))

@@ -86,4 +86,4 @@ class DropsElementsInstead(Dropout2d):
 
 def test_a_mask_of_the_wrong_shape_is_found_out() -> None:
     with pytest.raises(AuditError, match="another shape"):
-        DropsElementsInstead(0.5).unit_ratios(torch.ones(4, 4, 4, 4))
+        DropsElementsInstead(0.5).draws(torch.ones(4, 4, 4, 4))

@@ -2,6 +2,8 @@
 
 import copy
 from collections.abc import Callable
+from statistics import fmean
+from typing import Any
 
 import pytest
 import torch
@@ -11,18 +13,28 @@ from dropexp import models
 from dropexp.errors import ConfigError
 from dropexp.regularisers import (
     REGISTRY,
+    AlphaDropout,
+    ConcreteDropout,
+    DropBlock2d,
     DropConnectConv2d,
     DropConnectLinear,
     Dropout,
     Dropout2d,
+    GaussianDropout,
     Noise,
     Regulariser,
+    ShakeDrop,
     SiteRecorder,
     SpatialDropout2d,
     StochasticDepth,
+    UnitScaling,
+    attach_input_noise,
     build,
     noise_modules,
+    parameter_groups,
+    through_input_noise,
 )
+from dropexp.regularisers.alpha import affine
 
 VARIANTS: list[tuple[str, dict[str, object]]] = [
     *((name, {}) for name in REGISTRY),
@@ -30,8 +42,16 @@ VARIANTS: list[tuple[str, dict[str, object]]] = [
     ("dropconnect", {"mask": "batch"}),
     ("stochastic_depth", {"mode": "batch", "depth_schedule": "uniform"}),
     ("stochastic_depth", {"scaling": "eval", "depth_schedule": "uniform"}),
+    ("shakedrop", {"mode": "batch", "depth_schedule": "uniform"}),
+    ("shakedrop", {"scaling": "eval", "depth_schedule": "uniform"}),
+    ("dropblock", {"block_size": 3}),
+    ("dropblock", {"block_size": 2, "mask": "shared"}),
+    ("alpha_dropout", {"featurewise": True}),
+    ("cutout", {"size": 0.3}),
 ]
 NOISY = [variant for variant in VARIANTS if variant[0] != "none"]
+ON_INPUTS = ("cutout", "mixup", "cutmix")
+ELEMENTWISE = ("dropout", "gaussian_dropout", "alpha_dropout")
 every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS)
 every_noisy_variant = pytest.mark.parametrize(("name", "options"), NOISY)
 
@@ -48,8 +68,10 @@ class Network(nn.Module):
         self.norm = nn.BatchNorm2d(8)
         self.noise2 = regulariser.activation(1.0, spatial=False)
         self.head = regulariser.weight(nn.Linear(8, 4), 1.0)
+        attach_input_noise(self, regulariser.input(4))
 
     def forward(self, x: Tensor) -> Tensor:
+        x, self.targets = through_input_noise(self, x, torch.arange(len(x)) % 4)
         x = self.noise1(self.conv1(x)).relu()
         x = x + self.gate(self._branch, x)
         out: Tensor = self.head(self.noise2(x.mean((2, 3))).relu())
@@ -92,8 +114,10 @@ def test_at_p_0_it_is_the_plain_model_bit_for_bit(
     assert torch.equal(out, expected)
     out.square().sum().backward()
     expected.square().sum().backward()
-    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
-        assert torch.equal(ours.grad, theirs.grad)  # type: ignore[arg-type]
+    ours = dict(model.named_parameters())
+    for key, theirs in plain.named_parameters():
+        assert torch.equal(ours.pop(key).grad, theirs.grad)  # type: ignore[arg-type]
+    assert all(learned.grad is None for learned in ours.values()), "off, it learns nothing"
 
 
 @every_variant
@@ -102,7 +126,12 @@ def test_building_draws_what_the_plain_model_draws(name: str, options: dict[str,
     state = torch.get_rng_state()
     plain = network("none", 0)
     assert torch.equal(torch.get_rng_state(), state)
-    assert list(model.state_dict()) == list(plain.state_dict())
+    keys = [key for key in model.state_dict() if key in plain.state_dict()]
+    assert keys == list(plain.state_dict())
+    groups = parameter_groups(model)
+    learned = groups[1]["params"] if len(groups) > 1 else []
+    assert len(model.state_dict()) == len(keys) + len(learned)
+    assert all(group.get("weight_decay") == 0 for group in groups[1:])
     for key, value in plain.state_dict().items():
         assert torch.equal(model.state_dict()[key], value)
 
@@ -137,8 +166,8 @@ def test_p_may_change_at_any_time(name: str, options: dict[str, object], x: Tens
     assert torch.equal(model(x), network("none", 0)(x))
     for noise in noise_modules(model).values():
         noise.p = 0.9
-        ratios = torch.cat([noise.unit_ratios(probe(noise)) for _ in range(4)])
-        assert float((ratios == 0).float().mean()) == pytest.approx(0.9, abs=0.1)
+        rates = [noise.draws(probe(noise)).drop_rate for _ in range(4)]
+        assert fmean(rates) == pytest.approx(0.9, abs=0.1)
 
 
 def probe(noise: Noise) -> Tensor:
@@ -146,6 +175,8 @@ def probe(noise: Noise) -> Tensor:
         return torch.zeros(64, noise.in_features)
     if isinstance(noise, DropConnectConv2d):
         return torch.zeros(64, noise.in_channels, 6, 6)
+    if isinstance(noise, UnitScaling):
+        return torch.zeros(64, len(noise.coefficient), 6, 6)
     return torch.zeros(64, 8, 6, 6)
 
 
@@ -154,18 +185,54 @@ def test_expectation_is_preserved_and_p_is_the_drop_rate(
     name: str, options: dict[str, object]
 ) -> None:
     model, p = network(name, 0.3, **options), 0.3
+    torch.manual_seed(5)
     for noise in noise_modules(model).values():
-        ratios = torch.cat([noise.unit_ratios(probe(noise)) for _ in range(20)])
-        error = (p * (1 - p) / len(ratios)) ** 0.5
-        assert ratios.dim() == 1
-        assert ratios.dtype == torch.float32
-        assert abs(float((ratios == 0).double().mean()) - p) < 5 * error
-        assert abs(float(ratios.double().mean()) - 1) < 5 * error / (1 - p)
+        found = [noise.draws(probe(noise)) for _ in range(10)]
+        units = sum(each.units for each in found)
+        error = (p * (1 - p) / units) ** 0.5
+        assert abs(fmean(each.drop_rate for each in found) - p) < 5 * error / (1 - p)
         assert isinstance(noise, nn.Module)
         assert noise.training
+        if name in ON_INPUTS:
+            assert found[0].ratios is None, "a changed image has no counterpart in evaluation"
+            continue
+        ratios = torch.cat([each.ratios for each in found if each.ratios is not None])
+        assert ratios.dim() == 1
+        assert ratios.dtype == torch.float32
+        spread = float(ratios.double().std()) / len(ratios) ** 0.5
+        assert abs(float(ratios.double().mean()) - 1) < 5 * spread + found[0].bias
+        lowest, highest = float(ratios.min()), float(ratios.max())
+        assert found[0].low - 1e-5 <= lowest
+        assert highest <= found[0].high + 1e-5
 
 
-@pytest.mark.parametrize("name", [name for name in REGISTRY if name != "none"])
+@pytest.mark.parametrize("name", [name for name in REGISTRY if name not in ("none", *ON_INPUTS)])
+def test_a_gradient_of_what_is_dropped_is_zero(name: str) -> None:
+    if name in ("gaussian_dropout", "unit_scaling", "shakedrop", "concrete_dropout"):
+        pytest.skip("it drops nothing wholly")
+    model = network(name, 0.5)
+    noises: list[Any] = list(noise_modules(model).values())
+    for noise in noises:
+        x = torch.randn_like(probe(noise)).requires_grad_()
+        if isinstance(noise, DropConnectLinear | DropConnectConv2d):
+            # Summed over a batch of ones, a weight's gradient is the number of its survivors.
+            noise.mask = "batch"
+            noise(torch.ones_like(x)).sum().backward()
+            rate = float((noise.weight.grad == 0).float().mean())
+            assert rate == pytest.approx(0.5, abs=0.25)
+            continue
+        out = noise(torch.clone, x) if isinstance(noise, StochasticDepth) else noise(x)
+        out.sum().backward()
+        assert x.grad is not None
+        if name == "alpha_dropout":
+            assert x.grad.unique().tolist() == pytest.approx([0, affine(0.5)[0]])
+        else:
+            assert torch.equal(x.grad == 0, out == 0)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in REGISTRY if name not in ("none", "concrete_dropout", *ON_INPUTS)]
+)
 def test_p_may_grow_with_depth_up_to_the_last_site(name: str) -> None:
     def strengths(**options: object) -> list[float]:
         regulariser = build(name, 0.4, **options)
@@ -196,7 +263,7 @@ def test_runs_in_bfloat16_autocast(name: str, options: dict[str, object], x: Ten
 
 @every_variant
 def test_channels_last_gives_the_same(name: str, options: dict[str, object], x: Tensor) -> None:
-    if name == "dropout":
+    if name in ELEMENTWISE and not options:
         pytest.skip("torch draws one number after another in the order in which x lies in memory")
     model = network(name, 0.3, **options)
     expected = under_seed(2, model, x)
@@ -229,6 +296,12 @@ def test_a_copy_and_a_saved_state_behave_alike(
 
 
 MODULES: list[Callable[[float], Noise]] = [
+    AlphaDropout,
+    ConcreteDropout,
+    DropBlock2d,
+    GaussianDropout,
+    ShakeDrop,
+    lambda p: UnitScaling(3, p),
     Dropout2d,
     Dropout,
     SpatialDropout2d,
@@ -241,6 +314,9 @@ MODULES: list[Callable[[float], Noise]] = [
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, float("nan")])
 def test_p_outside_its_range_is_refused(p: float) -> None:
     for name, regulariser in REGISTRY.items():
+        if p == 1 and regulariser.allows_p_of_one:
+            assert regulariser(p).p == 1
+            continue
         with pytest.raises(ValueError, match=rf"p={p}"):
             regulariser(p)
         if name != "none":
@@ -283,8 +359,17 @@ def test_a_regulariser_serves_the_sites_it_needs_and_no_other(
         "dropout": {"noise1", "noise2"},
         "dropconnect": {"conv1", "conv2", "head"},
         "stochastic_depth": {"gate"},
+        "shakedrop": {"gate"},
+        "dropblock": {"noise1"},
+        "gaussian_dropout": {"noise1", "noise2"},
+        "alpha_dropout": {"noise1", "noise2"},
+        "concrete_dropout": {"noise1", "noise2"},
+        "unit_scaling": {"conv1.noise", "conv2.noise", "head.noise"},
+        **{name: {"input_noise"} for name in ON_INPUTS},
     }
-    assert set(noise_modules(network(name, 0.5, **options))) == served[name]
+    noises = noise_modules(network(name, 0.5, **options))
+    assert set(noises) == served[name]
+    assert all(noise.kind == name for noise in noises.values())
     assert REGISTRY[name].name == name
     assert REGISTRY[name].needs
 

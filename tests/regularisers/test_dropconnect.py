@@ -284,15 +284,15 @@ def test_an_input_smaller_than_the_kernel_is_refused() -> None:
 @pytest.mark.parametrize("inference", ["mean", "gaussian"])
 @pytest.mark.parametrize("mask", ["example", "batch"])
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
-def test_unit_ratios_show_single_weights(
+def test_draws_show_single_weights(
     geometry: dict[str, Any], mask: Mask, inference: Inference
 ) -> None:
     torch.manual_seed(8)
     layer = DropConnectConv2d(
         4, 6, p=0.4, mask=mask, inference=inference, nonlinearity="relu", **geometry
     )
-    rounds = [layer.unit_ratios(torch.zeros(32, 4, 8, 8)) for _ in range(20)]
-    ratios = torch.cat(rounds)
+    rounds = [layer.draws(torch.zeros(32, 4, 8, 8)).ratios for _ in range(20)]
+    ratios = torch.cat([each for each in rounds if each is not None])
     assert torch.allclose(ratios[ratios != 0], torch.tensor(1 / 0.6))
     assert float((ratios == 0).float().mean()) == pytest.approx(0.4, abs=0.06)
     assert layer.training

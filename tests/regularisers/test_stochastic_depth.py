@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dropexp.data.torchvision_compat import import_torchvision
 from dropexp.errors import AuditError
 from dropexp.regularisers import StochasticDepth, StochasticDepthRegulariser
 from dropexp.regularisers.base import DepthSchedule
 from dropexp.regularisers.stochastic_depth import Mode, Scaling
+from dropexp.torchvision_compat import import_torchvision
 
 
 class CountingBranch(nn.Module):
@@ -130,4 +130,4 @@ class RowsInsteadOfBatch(StochasticDepth):
 
 def test_a_batch_gate_that_decides_row_by_row_is_found_out() -> None:
     with pytest.raises(AuditError, match="another shape"):
-        RowsInsteadOfBatch(0.5, "batch").unit_ratios(torch.ones(8, 3))
+        RowsInsteadOfBatch(0.5, "batch").draws(torch.ones(8, 3))

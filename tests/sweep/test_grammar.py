@@ -47,8 +47,8 @@ def test_the_grammar_is_hydras(words: list[str], values: list[int]) -> None:
 
 
 def test_groups_can_be_swept_by_pattern() -> None:
-    found = compose_sweep(["regulariser=glob(drop*)"]).configs
-    assert {c.regulariser.name for c in found} == {"dropout", "dropout2d", "dropconnect"}
+    found = compose_sweep(["regulariser=glob(dropo*)"]).configs
+    assert {c.regulariser.name for c in found} == {"dropout", "dropout2d"}
 
 
 def test_lists_are_values_too() -> None:

@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.data.torchvision_compat import import_torchvision
+from dropexp.torchvision_compat import import_torchvision
 from tests.data.examples import in_a_new_process
 
 
 def test_torchvision_is_usable_and_a_second_call_changes_nothing() -> None:
     printed = in_a_new_process("""
 import torch
-from dropexp.data import torchvision_compat
+from dropexp import torchvision_compat
 first = torchvision_compat.import_torchvision()
 declared = torchvision_compat._declared
 assert torchvision_compat.import_torchvision() is first
@@ -33,7 +33,7 @@ try:
     import torchvision
 except RuntimeError:
     pass
-from dropexp.data.torchvision_compat import import_torchvision
+from dropexp.torchvision_compat import import_torchvision
 print(import_torchvision().datasets.CIFAR10.__name__)
 """)
     assert printed == "CIFAR10"
@@ -42,7 +42,7 @@ print(import_torchvision().datasets.CIFAR10.__name__)
 def test_nothing_is_declared_where_the_operators_are_there() -> None:
     printed = in_a_new_process("""
 import torch
-from dropexp.data import torchvision_compat
+from dropexp import torchvision_compat
 there = torch.library.Library("torchvision", "FRAGMENT")
 try:
     torch.ops.torchvision.nms
@@ -58,7 +58,7 @@ print(torchvision_compat._declared)
 def test_calling_a_declared_operator_is_torchvisions_own_error() -> None:
     printed = in_a_new_process("""
 import torch
-from dropexp.data import torchvision_compat
+from dropexp import torchvision_compat
 torchvision = torchvision_compat.import_torchvision()
 try:
     torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)

@@ -1,0 +1,113 @@
+"""Alpha dropout: for self-normalising networks, whose activations saturate below zero."""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dropexp.regularisers.activations import ActivationNoise
+from dropexp.regularisers.base import DepthSchedule, DepthScheduled, agreed, eval_and_train
+from dropexp.regularisers.draws import Draws
+
+SATURATION = -1.7580993408473766
+"""α′ = −λα: what SELU tends to far below zero. Klambauer et al. 2017, section 2."""
+
+
+class AlphaDropout(ActivationNoise):
+    """Sets activations to SELU's saturation, then restores mean 0 and variance 1.
+
+    ``a (x · m + α′ (1 − m)) + b`` with m = 1 where kept, and a, b such that activations of mean 0
+    and variance 1 keep both: Klambauer et al. 2017, "Self-normalizing neural networks", section 3
+    ("New dropout technique"). Its place is after a SELU. The training output is that of
+    ``torch.nn.functional.alpha_dropout`` or ``feature_alpha_dropout``, bit for bit under the same
+    seed. For another input than one of mean 0, training and evaluation differ in expectation.
+
+    Args:
+        p: drop probability in [0, 1).
+        featurewise: whole channels of an example, where the input has channels.
+
+    Raises:
+        ValueError: p is outside [0, 1).
+    """
+
+    kind: ClassVar[str] = "alpha_dropout"
+
+    def __init__(self, p: float = 0.5, featurewise: bool = False) -> None:
+        super().__init__(p)
+        self.featurewise = featurewise
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape, floating point → the same."""
+        if not self.training or self.p == 0:
+            return x
+        if self._drops_channels(x):
+            return F.feature_alpha_dropout(x, self.p, training=True)
+        return F.alpha_dropout(x, self.p, training=True)
+
+    def _drops_channels(self, x: Tensor) -> bool:
+        return self.featurewise and x.dim() == 4
+
+    def draws(self, x: Tensor) -> Draws:
+        """See Noise. The probe is a batch of zeros, whose mean stays zero.
+
+        Raises:
+            AuditError: elements of a channel that share a draw came out different.
+        """
+        if self.p == 0:
+            return Draws.of_bernoulli(torch.ones(len(x)), 0.0)
+        evaluated, trained = eval_and_train(self, lambda: self(torch.zeros_like(x)))
+        difference = (trained - evaluated).float()
+        units = agreed(
+            difference.flatten(2).flatten(0, 1)
+            if self._drops_channels(x)
+            else difference.reshape(-1, 1)
+        )
+        scale, shift = affine(self.p)
+        kept, dropped = shift, scale * SATURATION + shift
+        is_dropped = (units - dropped).abs() < (units - kept).abs()
+        # 0 is what a mean of zero stays in expectation: as a ratio, 1.
+        return Draws(is_dropped.float(), 1 + units, low=1 + dropped, high=1 + kept, bias=1e-3)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, featurewise={self.featurewise}"
+
+    def _by_unit(self, output: Tensor) -> Tensor:
+        return output.flatten(2).flatten(0, 1)
+
+
+def affine(p: float) -> tuple[float, float]:
+    """A = (q + α′² q (1 − q))^(−1/2) and b = −a α′ (1 − q), with q = 1 − p kept.
+
+    Args:
+        p: drop probability in [0, 1).
+    """
+    keep = 1 - p
+    scale = 1 / math.sqrt(keep + SATURATION**2 * keep * p)
+    return scale, -scale * SATURATION * p
+
+
+class AlphaDropoutRegulariser(DepthScheduled):
+    """AlphaDropout after every layer; for networks with SELU.
+
+    Args:
+        p: drop probability in [0, 1).
+        featurewise: see AlphaDropout.
+        depth_schedule: see DepthScheduled.
+
+    Raises:
+        ValueError: p is outside [0, 1), or the schedule is unknown.
+    """
+
+    name: ClassVar[str] = "alpha_dropout"
+    needs: ClassVar[str] = "activations"
+
+    def __init__(
+        self, p: float, featurewise: bool = False, depth_schedule: DepthSchedule = "uniform"
+    ) -> None:
+        super().__init__(p, depth_schedule)
+        self.featurewise = featurewise
+
+    def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:  # noqa: ARG002
+        return AlphaDropout(self.p_at(depth), self.featurewise)

@@ -1,0 +1,95 @@
+"""Several regularisers at once."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from dropexp.errors import ConfigError
+from dropexp.regularisers.base import Branch, Gate, Nonlinearity, Regulariser
+from dropexp.regularisers.inputs import InputNoises
+
+
+class Combined(Regulariser):
+    """Asks each of its parts at every site, and puts their answers one into the other.
+
+    Activations, inputs and branches take any number of noises: activations and inputs one after
+    the other, branches one gate within the other. A layer takes one.
+
+    Args:
+        parts: regularisers, applied in this order.
+    """
+
+    name: ClassVar[str] = "combination"
+
+    def __init__(self, parts: Sequence[Regulariser]) -> None:
+        super().__init__(0.0)
+        self.parts = tuple(parts)
+
+    def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
+        """See Regulariser."""
+        found = [part.activation(depth, spatial=spatial) for part in self.parts]
+        noises = [module for module in found if not isinstance(module, nn.Identity)]
+        if not noises:
+            return nn.Identity()
+        return noises[0] if len(noises) == 1 else nn.Sequential(*noises)
+
+    def weight(
+        self,
+        layer: nn.Linear | nn.Conv2d,
+        depth: float,
+        *,
+        nonlinearity: Nonlinearity | None = None,
+    ) -> nn.Module:
+        """See Regulariser.
+
+        Raises:
+            ConfigError: two parts both take the layer's place.
+        """
+        found: nn.Linear | nn.Conv2d = layer
+        for part in self.parts:
+            answer = part.weight(found, depth, nonlinearity=nonlinearity)
+            if answer is not found and found is not layer:
+                names = "+".join(each.name for each in self.parts)
+                raise ConfigError(
+                    f"regulariser={names} is not allowed: two of them take a layer's place."
+                )
+            assert isinstance(answer, nn.Linear | nn.Conv2d)
+            found = answer
+        return found
+
+    def branch(self, depth: float) -> nn.Module:
+        """See Regulariser."""
+        gates = [part.branch(depth) for part in self.parts]
+        noises = [gate for gate in gates if type(gate) is not Gate]
+        if not noises:
+            return Gate()
+        return noises[0] if len(noises) == 1 else Gates(noises)
+
+    def input(self, num_classes: int) -> nn.Module | None:
+        """See Regulariser."""
+        found = [part.input(num_classes) for part in self.parts]
+        noises = [module for module in found if module is not None]
+        if len(noises) < 2:
+            return noises[0] if noises else None
+        return InputNoises(noises)
+
+
+class Gates(nn.ModuleList):
+    """A gate made of several, the first the outermost."""
+
+    def forward(self, branch: Branch, x: Tensor) -> Tensor:
+        """As Gate.forward."""
+        return _within(list(self), branch)(x)
+
+
+def _within(gates: Sequence[nn.Module], branch: Branch) -> Branch:
+    if not gates:
+        return branch
+    outer, *others = gates
+
+    def gated(x: Tensor) -> Tensor:
+        contribution: Tensor = outer(_within(others, branch), x)
+        return contribution
+
+    return gated

@@ -1,0 +1,120 @@
+"""Concrete dropout: dropout whose p is learned.
+
+Shapes: N examples, C channels, H × W positions, F features.
+"""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dropexp.regularisers.activations import ActivationNoise
+from dropexp.regularisers.base import Regulariser, agreed, drop_probability, eval_and_train
+from dropexp.regularisers.draws import Draws
+
+_TEMPERATURE = 0.1  # of the relaxation; that of the authors
+_QUANTILES = 20_000  # for the mean of the relaxed mask
+
+
+class ConcreteDropout(ActivationNoise):
+    """Multiplies whole channels, or single features, by ``(1 − z) / (1 − p)`` with p learned.
+
+    Gal, Hron and Kendall 2017, "Concrete dropout": z = σ((logit p + logit u) / t) with u uniform is
+    a differentiable stand-in for a Bernoulli(p) (their equation 5 and section 3), and is above 1/2
+    with probability exactly p. p follows the gradient of the loss and of the penalty below, from
+    where it is set. Evaluation is the plain network.
+
+    The penalty is the part −K · H(p) of their equation 3, in nats, with K the number of units: it
+    draws p towards 1/2, and is set against the loss of the whole training set. The other part, on
+    the weights, is what weight decay does.
+
+    Args:
+        p: where p starts, in [0, 1). At 0 the module is off, and learns nothing.
+
+    Raises:
+        ValueError: p is outside [0, 1).
+    """
+
+    kind: ClassVar[str] = "concrete_dropout"
+    learns_p: ClassVar[bool] = True
+
+    def __init__(self, p: float = 0.1) -> None:
+        nn.Module.__init__(self)
+        self.logit = nn.Parameter(torch.zeros(()))
+        self._units = 0
+        self.p = p
+
+    @property
+    def p(self) -> float:
+        """The drop probability that has been learned so far."""
+        return float(self.logit.detach().double().sigmoid()) if self._on else 0.0
+
+    @p.setter
+    def p(self, p: float) -> None:
+        p = drop_probability(p)
+        self._on = p > 0
+        if self._on:
+            with torch.no_grad():
+                self.logit.fill_(math.log(p) - math.log1p(-p))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) or (N, F), floating point → the same."""
+        if not self.training or not self._on:
+            return x
+        self._units = x.shape[1]
+        # float32 throughout: the tails of the logistic distribution do not survive half precision.
+        uniform = torch.rand(*x.shape[:2], device=x.device)
+        logistic = torch.log(uniform) - torch.log1p(-uniform)
+        keep = torch.sigmoid(-(self.logit + logistic) / _TEMPERATURE)
+        scaled = (keep / torch.sigmoid(-self.logit)).to(x.dtype)
+        return x * scaled.view(*scaled.shape, *[1] * (x.dim() - 2))
+
+    def penalty(self) -> Tensor | None:
+        """−K · H(p), nats, for the K units of the last training pass; None where it is off."""
+        if not self._on:
+            return None
+        p = torch.sigmoid(self.logit)
+        entropy = -(p * torch.log(p) + (1 - p) * torch.log1p(-p))
+        return -self._units * entropy
+
+    @property
+    def chance_of_repeat(self) -> float:
+        """See Noise: a number of a continuous distribution."""
+        return 0.0
+
+    def draws(self, x: Tensor) -> Draws:
+        """See Noise. A unit counts as dropped where more than half of it is.
+
+        Raises:
+            AuditError: elements of a unit came out different.
+        """
+        evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
+        ratios = agreed((trained / evaluated).reshape(len(x) * x.shape[1], -1)).float()
+        p = self.p
+        kept = ratios * (1 - p)
+        mean = relaxed_keep_mean(p) / (1 - p)
+        return Draws((kept < 0.5).float(), ratios, high=1 / (1 - p), bias=abs(mean - 1))
+
+    def _by_unit(self, output: Tensor) -> Tensor:
+        return output.flatten(2).flatten(0, 1)
+
+
+def relaxed_keep_mean(p: float) -> float:
+    """E[1 − z], which the relaxation moves away from 1 − p, by midpoints of u's quantiles."""
+    if p == 0:
+        return 1.0
+    uniform = (torch.arange(_QUANTILES, dtype=torch.float64) + 0.5) / _QUANTILES
+    return float(
+        torch.sigmoid(-(torch.logit(uniform) + math.log(p / (1 - p))) / _TEMPERATURE).mean()
+    )
+
+
+class ConcreteDropoutRegulariser(Regulariser):
+    """ConcreteDropout after every layer, each with a p of its own that starts at p."""
+
+    name: ClassVar[str] = "concrete_dropout"
+    needs: ClassVar[str] = "activations"
+
+    def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:  # noqa: ARG002
+        return ConcreteDropout(self.p)

@@ -1,0 +1,158 @@
+"""DropBlock: noise on square blocks of positions.
+
+Shapes: N examples, C channels, H × W positions.
+"""
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dropexp.regularisers.activations import ActivationNoise, check_is_map
+from dropexp.regularisers.base import DepthSchedule, DepthScheduled, choice, eval_and_train
+from dropexp.regularisers.draws import Draws
+
+BlockMask = Literal["channel", "shared"]
+
+_BISECTIONS = 60
+
+
+class DropBlock2d(ActivationNoise):
+    """Drops blocks of positions: ``x · m / (1 − p_i)`` with m of shape (N, C, H, W).
+
+    Ghiasi, Lin and Le 2018, "DropBlock: a regularization method for convolutional networks",
+    algorithm 1. Blocks lie wholly inside the map, as published. Two things are exact here that
+    the paper approximates:
+
+    - p is the expected share of positions dropped. The paper's equation 1 counts positions that
+      several blocks cover several times, so that its share is smaller (0.092 instead of 0.1 for
+      blocks of 7 in 14 × 14). Here the probability γ of a block's corner solves
+      mean_i [1 − (1 − γ)^{k_i}] = p, where k_i is the number of blocks that cover position i.
+    - What is kept at position i is divided by 1 − p_i, with its own p_i = 1 − (1 − γ)^{k_i}, which
+      is smaller near the edges. The paper divides by the share kept in the batch, which agrees
+      with evaluation on the average over positions only and lets examples influence each other.
+
+    Args:
+        p: expected share of dropped positions, in [0, 1).
+        block_size: side of a block, at least 1; a map with a shorter side has blocks of that side.
+        mask: "channel": every channel has blocks of its own, as published; "shared": all channels
+            of an example lose the same positions, m of shape (N, 1, H, W).
+
+    Raises:
+        ValueError: p is outside [0, 1), the block has no positions, or the mask is unknown.
+    """
+
+    kind: ClassVar[str] = "dropblock"
+
+    def __init__(self, p: float = 0.1, block_size: int = 7, mask: BlockMask = "channel") -> None:
+        super().__init__(p)
+        choice("mask", mask, ("channel", "shared"))
+        if block_size < 1:
+            raise ValueError(f"block_size={block_size} is not allowed: it must be at least 1")
+        self.block_size = block_size
+        self.mask: BlockMask = mask
+        self._kept: dict[tuple[float, int, int], tuple[float, Tensor]] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), floating point → the same; ValueError for another rank."""
+        check_is_map(x, type(self).__name__)
+        if not self.training or self.p == 0:
+            return x
+        n, channels, height, width = x.shape
+        gamma, kept = self._of_map(height, width)
+        side = min(self.block_size, height, width)
+        corners = x.new_empty(
+            n, 1 if self.mask == "shared" else channels, height - side + 1, width - side + 1
+        ).bernoulli_(gamma)
+        dropped = F.max_pool2d(F.pad(corners, (side - 1,) * 4), side, stride=1)
+        return x * ((1 - dropped) / kept.to(x))
+
+    def _of_map(self, height: int, width: int) -> tuple[float, Tensor]:
+        """γ, and the probability of each position to be kept, float64 (H, W)."""
+        key = (self.p, height, width)
+        if key not in self._kept:
+            coverings = block_coverings(height, width, self.block_size)
+            gamma = block_probability(self.p, coverings)
+            # One entry a map's size: p may change with every epoch.
+            self._kept = {old: found for old, found in self._kept.items() if old[0] == self.p}
+            self._kept[key] = gamma, (1 - gamma) ** coverings
+        return self._kept[key]
+
+    def draws(self, x: Tensor) -> Draws:
+        """See Noise. A unit is a map; the share of its positions that is dropped has mean p."""
+        evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
+        ratios = trained / evaluated
+        if self.mask == "shared":
+            ratios = ratios[:, :1]
+        maps = ratios.float().flatten(0, 1).flatten(1)
+        high = float(1 / self._of_map(*x.shape[2:])[1].min()) if self.p > 0 else 1.0
+        return Draws(dropped=(maps == 0).float().mean(1), ratios=maps.mean(1), high=high)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, block_size={self.block_size}, mask={self.mask}"
+
+    def _by_unit(self, output: Tensor) -> Tensor:
+        return output.flatten(0, 1).flatten(1)
+
+
+def block_coverings(height: int, width: int, block_size: int) -> Tensor:
+    """How many blocks that lie wholly inside a map cover each position: float64 (H, W)."""
+    side = min(block_size, height, width)
+
+    def along(length: int) -> Tensor:
+        position = torch.arange(length, dtype=torch.float64)
+        first = (position - side + 1).clamp_min(0)
+        last = position.clamp_max(length - side)
+        return last - first + 1
+
+    return along(height)[:, None] * along(width)
+
+
+def block_probability(p: float, coverings: Tensor) -> float:
+    """The probability γ of a block at which the expected share of dropped positions is p.
+
+    Args:
+        p: in [0, 1).
+        coverings: see block_coverings.
+    """
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        gamma = (low + high) / 2
+        share = float((1 - (1 - gamma) ** coverings).mean())
+        low, high = (gamma, high) if share < p else (low, gamma)
+    return (low + high) / 2
+
+
+class DropBlockRegulariser(DepthScheduled):
+    """DropBlock2d after every layer whose output is a map.
+
+    Args:
+        p: see DropBlock2d.
+        block_size: see DropBlock2d.
+        mask: see DropBlock2d.
+        depth_schedule: see DepthScheduled.
+
+    Raises:
+        ValueError: as DropBlock2d.
+    """
+
+    name: ClassVar[str] = "dropblock"
+    needs: ClassVar[str] = "activations with height and width"
+
+    def __init__(
+        self,
+        p: float,
+        block_size: int = 7,
+        mask: BlockMask = "channel",
+        depth_schedule: DepthSchedule = "uniform",
+    ) -> None:
+        super().__init__(p, depth_schedule)
+        DropBlock2d(p, block_size, mask)  # refuses what is not allowed, even without a site
+        self.block_size = block_size
+        self.mask: BlockMask = mask
+
+    def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
+        if not spatial:
+            return nn.Identity()
+        return DropBlock2d(self.p_at(depth), self.block_size, self.mask)

@@ -1,0 +1,144 @@
+"""Multiplicative Gaussian noise: on activations, and on whole units whose scale is learned."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dropexp.regularisers.activations import ActivationNoise
+from dropexp.regularisers.base import (
+    DepthScheduled,
+    Noise,
+    Nonlinearity,
+    agreed,
+    eval_and_train,
+    noise_after,
+)
+from dropexp.regularisers.draws import Draws, NormalDraws
+
+
+class GaussianDropout(ActivationNoise):
+    """Multiplies single activations by N(1, p / (1 − p)): dropout's mean and variance.
+
+    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting",
+    section 10.
+
+    Args:
+        p: the drop probability of the dropout whose variance it has, in [0, 1).
+
+    Raises:
+        ValueError: p is outside [0, 1).
+    """
+
+    kind: ClassVar[str] = "gaussian_dropout"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape, floating point → the same."""
+        if not self.training or self.p == 0:
+            return x
+        return x * (1 + deviation(self.p) * torch.randn_like(x))
+
+    @property
+    def chance_of_repeat(self) -> float:
+        """See Noise: a number of a continuous distribution."""
+        return 0.0
+
+    def draws(self, x: Tensor) -> Draws:
+        """See Noise. The probe is a batch of ones."""
+        evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
+        return NormalDraws.of((trained / evaluated).flatten())
+
+    def _by_unit(self, output: Tensor) -> Tensor:
+        return output.reshape(-1, 1)
+
+
+class UnitScaling(nn.Module, Noise):
+    """Scales each unit of a layer's output by a learned coefficient, with multiplicative noise.
+
+    ``x_c · a_c · N(1, p / (1 − p))``, one draw for each example and unit. This is what an article
+    on dropout2d describes under the name of DropConnect; the published DropConnect drops single
+    weights and learns no coefficients (see dropconnect.py). At p = 0 it is off, coefficients
+    included.
+
+    Args:
+        units: U: channels of a convolution, features of a linear layer.
+        p: strength, in [0, 1): that of the dropout whose variance it has.
+
+    Raises:
+        ValueError: p is outside [0, 1).
+    """
+
+    kind: ClassVar[str] = "unit_scaling"
+
+    def __init__(self, units: int, p: float = 0.5) -> None:
+        super().__init__()
+        self.coefficient = nn.Parameter(torch.ones(units))
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, U, H, W) or (N, …, U), floating point → the same."""
+        if self.p == 0:
+            return x
+        scale = self.coefficient.to(x.dtype)
+        if self.training:
+            noise = torch.randn(len(x), len(scale), dtype=x.dtype, device=x.device)
+            scale = scale * (1 + deviation(self.p) * noise)
+        return x * self._on_units(scale, x)
+
+    @staticmethod
+    def _on_units(scale: Tensor, x: Tensor) -> Tensor:
+        if x.dim() == 4:
+            return scale[..., None, None]
+        return scale.view(*scale.shape[:-1], *[1] * (x.dim() - 2), scale.shape[-1])
+
+    @property
+    def chance_of_repeat(self) -> float:
+        """See Noise: a number of a continuous distribution."""
+        return 0.0
+
+    def draws(self, x: Tensor) -> Draws:
+        """See Noise. The probe is a batch of ones.
+
+        Raises:
+            AuditError: elements of a unit came out different.
+        """
+        evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
+        ratios = trained / evaluated
+        units_second = ratios if x.dim() == 4 else ratios.movedim(-1, 1)
+        return NormalDraws.of(agreed(units_second.reshape(len(x) * len(self.coefficient), -1)))
+
+    def extra_repr(self) -> str:
+        return f"{len(self.coefficient)}, p={self.p}"
+
+
+def deviation(p: float) -> float:
+    """√(p / (1 − p)): the standard deviation of m / (1 − p) with m ~ Bernoulli(1 − p)."""
+    return float((p / (1 - p)) ** 0.5)
+
+
+class GaussianDropoutRegulariser(DepthScheduled):
+    """GaussianDropout after every layer."""
+
+    name: ClassVar[str] = "gaussian_dropout"
+    needs: ClassVar[str] = "activations"
+
+    def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:  # noqa: ARG002
+        return GaussianDropout(self.p_at(depth))
+
+
+class UnitScalingRegulariser(DepthScheduled):
+    """UnitScaling on the output of every linear and convolution layer that a model offers."""
+
+    name: ClassVar[str] = "unit_scaling"
+    needs: ClassVar[str] = "linear or convolution layers"
+
+    def weight(
+        self,
+        layer: nn.Linear | nn.Conv2d,
+        depth: float,
+        *,
+        nonlinearity: Nonlinearity | None = None,  # noqa: ARG002
+    ) -> nn.Module:
+        units = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+        noise_after(layer, UnitScaling(units, self.p_at(depth)).to(layer.weight))
+        return layer

@@ -1,0 +1,261 @@
+"""Noise on a training batch before the model sees it: cutout, mixup and CutMix.
+
+The input is the one site that is not in a model: whoever trains it sends batches through
+``through_input_noise``. The noise is kept as the model's child ``input_noise`` all the same, so
+that it has the model's mode and device, and is copied with it.
+
+Shapes: N examples, C channels, H × W positions, K classes.
+"""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dropexp.regularisers.base import Noise, Regulariser
+from dropexp.regularisers.draws import Draws
+
+_INPUT_NOISE = "input_noise"
+_PROBES_OF_A_BATCH = 256
+
+
+class InputNoise(nn.Module, Noise):
+    """Changes training images, and targets, with probability p. In eval mode: nothing.
+
+    Args:
+        p: the probability that an image (or a batch) is changed, in [0, 1].
+
+    Raises:
+        ValueError: p is outside [0, 1].
+    """
+
+    allows_p_of_one: ClassVar[bool] = True
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and targets of a batch → the same, changed.
+
+        Args:
+            images: (N, C, H, W), floating point, normalised; not changed.
+            targets: int64 (N,) of classes, or float (N, K) of their probabilities.
+
+        Returns:
+            Of the same shapes; or (N, K) for targets that have been mixed.
+        """
+        if not self.training or self.p == 0:
+            return images, targets
+        return self._changed(images, targets)
+
+    @abstractmethod
+    def _changed(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The batch after the draws."""
+
+    @property
+    def chance_of_repeat(self) -> float:
+        """See Noise: two draws agree only where neither changes anything."""
+        return 1 - self.p
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class Cutout(InputNoise):
+    """Sets a square of an image to zero, the mean of normalised images.
+
+    DeVries and Taylor 2017, "Improved regularization of convolutional neural networks with
+    cutout", section 3: the square's centre is uniform in the image, so that part of the square may
+    lie outside. As published, p is 1.
+
+    Args:
+        p: the probability that an image is cut, in [0, 1].
+        size: side of the square as a fraction of the image's shorter side, in (0, 1]; the paper
+            has 1/2 for CIFAR-10, and 1/4 for CIFAR-100. At least one pixel.
+
+    Raises:
+        ValueError: p is outside [0, 1], or size outside (0, 1].
+    """
+
+    kind: ClassVar[str] = "cutout"
+
+    def __init__(self, p: float = 1.0, size: float = 0.5) -> None:
+        super().__init__(p)
+        if not 0 < size <= 1:
+            raise ValueError(f"size={size} is not allowed: it must be above 0 and at most 1")
+        self.size = size
+
+    def _changed(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        n, _, height, width = images.shape
+        side = max(1, round(self.size * min(height, width)))
+        is_cut = images.new_empty(n, 1, 1).bernoulli_(self.p).bool()
+
+        def inside(length: int) -> Tensor:
+            first = torch.randint(length, (n, 1), device=images.device) - side // 2
+            place = torch.arange(length, device=images.device)
+            return (place >= first) & (place < first + side)
+
+        square = inside(height).unsqueeze(2) & inside(width).unsqueeze(1)
+        return images.masked_fill((square & is_cut).unsqueeze(1), 0), targets
+
+    def draws(self, x: Tensor) -> Draws:
+        """See Noise. A unit is an image; one that is cut counts as dropped."""
+        was_training = self.training
+        self.train()
+        cut, _ = self(torch.ones_like(x), torch.zeros(len(x), dtype=torch.int64, device=x.device))
+        self.train(was_training)
+        return Draws((cut.flatten(1) == 0).any(1).float(), ratios=None)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, size={self.size}"
+
+
+class _MixedBatch(InputNoise):
+    """Mixes each example with its neighbour in the batch, by a transform of torchvision's.
+
+    Args:
+        p: the probability that a batch is mixed, in [0, 1]; as published it is 1.
+        num_classes: K.
+        alpha: of the Beta(α, α) that says in which proportion; above 0.
+
+    Raises:
+        ValueError: p is outside [0, 1], or alpha is not above 0.
+    """
+
+    transform: ClassVar[str]
+
+    def __init__(self, p: float, num_classes: int, alpha: float = 1.0) -> None:
+        super().__init__(p)
+        if not alpha > 0:
+            raise ValueError(f"alpha={alpha} is not allowed: it must be above 0")
+        self.num_classes = num_classes
+        self.alpha = alpha
+        self._mix: Any = None
+
+    @property
+    def draws_once_per_batch(self) -> bool:
+        """See Noise."""
+        return True
+
+    def _changed(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        if torch.rand(()) >= self.p:
+            return images, targets
+        if self._mix is None:
+            self._mix = self._torchvisions()
+        mixed, probabilities = self._mix(images, targets)
+        return mixed, probabilities
+
+    def _torchvisions(self) -> Any:
+        # Imported where it is needed: torchvision costs a second.
+        from dropexp.torchvision_compat import import_torchvision
+
+        import_torchvision()
+        from torchvision.transforms import v2
+
+        return getattr(v2, self.transform)(alpha=self.alpha, num_classes=self.num_classes)
+
+    def draws(self, x: Tensor) -> Draws:
+        """See Noise. A unit is a batch; one whose targets have been mixed counts as dropped."""
+        labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        was_training = self.training
+        self.train()
+        mixed = [self(x, labels)[1].dim() == 2 for _ in range(_PROBES_OF_A_BATCH)]
+        self.train(was_training)
+        return Draws(torch.tensor(mixed, dtype=torch.float32), ratios=None)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, alpha={self.alpha}"
+
+
+class Mixup(_MixedBatch):
+    """λ x + (1 − λ) x′, and the same of the targets: ``torchvision.transforms.v2.MixUp``.
+
+    Zhang et al. 2018, "mixup: beyond empirical risk minimization", section 2.
+    """
+
+    kind: ClassVar[str] = "mixup"
+    transform: ClassVar[str] = "MixUp"
+
+
+class CutMix(_MixedBatch):
+    """A box of another image, and as much of its target: ``torchvision.transforms.v2.CutMix``.
+
+    Yun et al. 2019, "CutMix: regularization strategy to train strong classifiers with localizable
+    features", section 3.1. The box may be empty on small images.
+    """
+
+    kind: ClassVar[str] = "cutmix"
+    transform: ClassVar[str] = "CutMix"
+
+
+class CutoutRegulariser(Regulariser):
+    """Cutout on training images; see there for p and size."""
+
+    name: ClassVar[str] = "cutout"
+    needs: ClassVar[str] = "the input"
+    allows_p_of_one: ClassVar[bool] = True
+
+    def __init__(self, p: float, size: float = 0.5) -> None:
+        super().__init__(p)
+        self.size = Cutout(p, size).size
+
+    def input(self, num_classes: int) -> nn.Module:  # noqa: ARG002
+        return Cutout(self.p, self.size)
+
+
+class MixupRegulariser(Regulariser):
+    """Mixup of training batches.
+
+    Args:
+        p: see Mixup.
+        alpha: of the Beta distribution; the paper's experiments on CIFAR-10 have 1.
+
+    Raises:
+        ValueError: p is outside [0, 1], or alpha is not above 0.
+    """
+
+    name: ClassVar[str] = "mixup"
+    needs: ClassVar[str] = "the input"
+    allows_p_of_one: ClassVar[bool] = True
+    noise: ClassVar[type[_MixedBatch]] = Mixup
+
+    def __init__(self, p: float, alpha: float = 1.0) -> None:
+        super().__init__(p)
+        self.alpha = self.noise(p, 1, alpha).alpha
+
+    def input(self, num_classes: int) -> nn.Module:
+        return self.noise(self.p, num_classes, self.alpha)
+
+
+class CutMixRegulariser(MixupRegulariser):
+    """CutMix of training batches; p and alpha as MixupRegulariser's."""
+
+    name: ClassVar[str] = "cutmix"
+    noise: ClassVar[type[_MixedBatch]] = CutMix
+
+
+class InputNoises(nn.ModuleList):
+    """Several, one after the other."""
+
+    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """As InputNoise.forward."""
+        for noise in self:
+            images, targets = noise(images, targets)
+        return images, targets
+
+
+def attach_input_noise(model: nn.Module, noise: nn.Module | None) -> None:
+    """Make a regulariser's answer for the input a part of the model; None leaves it plain."""
+    if noise is not None:
+        model.add_module(_INPUT_NOISE, noise)
+
+
+def through_input_noise(model: nn.Module, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """A batch as the model is to see it, in the model's mode; see InputNoise.forward."""
+    noise = getattr(model, _INPUT_NOISE, None)
+    if noise is None:
+        return images, targets
+    changed: tuple[Tensor, Tensor] = noise(images, targets)
+    return changed

@@ -1,0 +1,123 @@
+"""ShakeDrop: residual branches that are shaken instead of dropped.
+
+Shapes: N examples; everything after the first dimension is the branch's business.
+"""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from dropexp.regularisers.base import Branch, DepthSchedule, DepthScheduled, Gate, Noise, choice
+from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.stochastic_depth import Mode, Scaling, probed_gate
+
+
+class ShakeDrop(Gate, Noise):
+    """A gate that multiplies its branch by b + α − bα, and the branch's gradient by b + β − bβ.
+
+    Yamada et al. 2018, "ShakeDrop regularization for deep residual learning", equation 6: b is 1
+    with probability 1 − p, α is uniform in [−1, 1] and β in [0, 1], the ranges that their section 4
+    finds best. Where b is 1 the branch is left alone, otherwise its output is scaled by α, which
+    may turn its sign, and its gradient by another number. The branch is always computed.
+
+    Args:
+        p: the probability that a branch is shaken, in [0, 1).
+        mode: "row": each example draws for itself; "batch": one draw for all. (Both are
+            published.)
+        scaling: "train": the factor is divided by its expectation 1 − p in training, and the branch
+            is plain in eval; "eval", as published: times 1 − p in eval. The two are the same
+            network with the branch's last weights scaled.
+
+    Raises:
+        ValueError: p is outside [0, 1), or an option is not one of those.
+    """
+
+    kind: ClassVar[str] = "shakedrop"
+
+    def __init__(self, p: float, mode: Mode = "row", scaling: Scaling = "train") -> None:
+        super().__init__()
+        choice("mode", mode, ("row", "batch"))
+        choice("scaling", scaling, ("train", "eval"))
+        self.p = p
+        self.mode: Mode = mode
+        self.scaling: Scaling = scaling
+
+    @property
+    def draws_once_per_batch(self) -> bool:
+        """See Noise."""
+        return self.mode == "batch"
+
+    @property
+    def is_plain_in_eval(self) -> bool:
+        """See Noise."""
+        return self.scaling == "train"
+
+    @property
+    def chance_of_repeat(self) -> float:
+        """See Noise: two draws agree only where neither is shaken."""
+        return 1 - self.p
+
+    def forward(self, branch: Branch, x: Tensor) -> Tensor:
+        """``branch(x)``, shaken in training.
+
+        Args:
+            branch: maps (N, …) to (N, …).
+            x: (N, …), floating point.
+        """
+        out = branch(x)
+        if self.p == 0:
+            return out
+        if not self.training:
+            return out * (1 - self.p) if self.scaling == "eval" else out
+        shape = (len(out) if self.mode == "row" else 1, *[1] * (out.dim() - 1))
+        keep = out.new_empty(shape).bernoulli_(1 - self.p)
+        alpha = out.new_empty(shape).uniform_(-1, 1)
+        beta = out.new_empty(shape).uniform_(0, 1)
+        scale = 1 / (1 - self.p) if self.scaling == "train" else 1.0
+        forward = (keep + alpha - keep * alpha) * scale
+        backward = (keep + beta - keep * beta) * scale
+        # The value is out · forward, and the gradient out · backward's.
+        return out * backward + (out * (forward - backward)).detach()
+
+    def draws(self, x: Tensor) -> Draws:
+        """See Noise. The branch is the identity, the probe a batch of ones."""
+        ratios = probed_gate(self, x).float()
+        high = 1 / (1 - self.p)
+        is_shaken = (ratios - high).abs() > 1e-6 * high
+        return Draws(is_shaken.float(), ratios, low=-high, high=high)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, mode={self.mode}, scaling={self.scaling}"
+
+
+class ShakeDropRegulariser(DepthScheduled):
+    """ShakeDrop on every residual branch.
+
+    Args:
+        p: the probability to be shaken of the last branch, in [0, 1).
+        mode: see ShakeDrop.
+        scaling: see ShakeDrop.
+        depth_schedule: "linear", as published: p · l/L for branch l of L; "uniform": p for every
+            branch.
+
+    Raises:
+        ValueError: p is outside [0, 1), or an option is not one of those.
+    """
+
+    name: ClassVar[str] = "shakedrop"
+    needs: ClassVar[str] = "residual branches"
+
+    def __init__(
+        self,
+        p: float,
+        mode: Mode = "row",
+        scaling: Scaling = "train",
+        depth_schedule: DepthSchedule = "linear",
+    ) -> None:
+        super().__init__(p, depth_schedule)
+        ShakeDrop(p, mode, scaling)  # refuses what is not allowed, even without a branch
+        self.mode: Mode = mode
+        self.scaling: Scaling = scaling
+
+    def branch(self, depth: float) -> Gate:
+        return ShakeDrop(self.p_at(depth), self.mode, self.scaling)
