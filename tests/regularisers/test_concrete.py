@@ -1,0 +1,71 @@
+import math
+
+import pytest
+import torch
+
+from dropexp.regularisers import ConcreteDropout
+from dropexp.regularisers.concrete import relaxed_keep_mean
+from dropexp.trainer import train
+from tests.laboratory import parts_of
+
+
+def test_the_relaxed_mask_is_nearly_a_bernoulli_one_of_probability_p() -> None:
+    torch.manual_seed(0)
+    for p in (0.1, 0.5, 0.8):
+        out = ConcreteDropout(p)(torch.ones(2000, 100)) * (1 - p)
+        assert float(out.min()) >= 0
+        assert float(out.max()) <= 1.0001
+        assert float((out < 0.5).double().mean()) == pytest.approx(p, abs=0.006)
+        assert float(((out < 0.05) | (out > 0.95)).double().mean()) > 0.85
+        assert float(out.double().mean()) == pytest.approx(relaxed_keep_mean(p), abs=0.006)
+        assert relaxed_keep_mean(p) == pytest.approx(1 - p, abs=0.01)
+
+
+def test_channels_are_dropped_as_one() -> None:
+    out = ConcreteDropout(0.5)(torch.ones(3, 4, 5, 6))
+    assert torch.equal(out, out[..., :1, :1].expand_as(out))
+
+
+def test_the_penalty_is_the_entropy_of_all_units() -> None:
+    noise = ConcreteDropout(0.3)
+    noise(torch.ones(2, 7, 3, 3))
+    penalty = noise.penalty()
+    assert penalty is not None
+    entropy = -(0.3 * math.log(0.3) + 0.7 * math.log(0.7))
+    assert float(penalty) == pytest.approx(-7 * entropy, rel=1e-5)
+    penalty.backward()
+    # dH/d logit = −logit · p (1 − p): below 1/2 the penalty draws p upwards.
+    assert float(noise.logit.grad) == pytest.approx(  # type: ignore[arg-type]
+        7 * math.log(0.3 / 0.7) * 0.3 * 0.7, rel=1e-4
+    )
+
+
+def test_the_loss_reaches_p() -> None:
+    torch.manual_seed(1)
+    noise = ConcreteDropout(0.3)
+    noise(torch.randn(64, 8)).square().sum().backward()
+    assert noise.logit.grad is not None
+    assert float(noise.logit.grad) != 0
+
+
+def test_set_to_0_it_is_off_and_can_be_switched_on_again() -> None:
+    noise = ConcreteDropout(0.0)
+    x = torch.randn(4, 4)
+    assert noise(x) is x
+    assert noise.penalty() is None
+    noise.p = 0.25
+    assert noise.p == pytest.approx(0.25)
+    assert not torch.equal(noise(x), x)
+
+
+def test_training_learns_p_and_records_it() -> None:
+    words = ["regulariser=concrete_dropout", "p=0.2", "optimiser.lr=0.05", "train.epochs=3"]
+    _, _, state, plan = parts_of(*words)
+    first = {key: float(w) for key, w in state.model.state_dict().items() if "logit" in key}
+    recorded = [record.p for record in train(state, plan)]
+    learned = {key: float(state.model.state_dict()[key]) for key in first}
+    assert len(first) == 2
+    assert all(learned[key] != first[key] for key in first)
+    mean = sum(1 / (1 + math.exp(-logit)) for logit in learned.values()) / 2
+    assert recorded[-1] == pytest.approx(mean, rel=1e-6)
+    assert len({round(p, 6) for p in recorded}) == 3
