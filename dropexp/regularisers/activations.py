@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dropexp.regularisers.base import DepthSchedule, DepthScheduled, Noise, agreed, eval_and_train
 from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.masks import bernoulli
 
 
 class ActivationNoise(nn.Module, Noise):
@@ -32,6 +33,10 @@ class ActivationNoise(nn.Module, Noise):
         """
         evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
         return Draws.of_bernoulli(agreed(self._by_unit(trained / evaluated)), self.p)
+
+    def _compiled(self, x: Tensor, mask_shape: tuple[int, ...]) -> Tensor:
+        """``x · m / (1 − p)``, where torch's own function would have p baked in; see masks.py."""
+        return x * (bernoulli(x, mask_shape, 1 - self.p) / (1 - self.p))
 
     @abstractmethod
     def _by_unit(self, output: Tensor) -> Tensor:
@@ -64,6 +69,8 @@ class Dropout2d(ActivationNoise):
         check_is_map(x, type(self).__name__)
         if not self.training or self.p == 0:
             return x
+        if torch.compiler.is_compiling():
+            return self._compiled(x, (*x.shape[:2], 1, 1))
         return F.dropout2d(x, self.p, training=True, inplace=self.inplace)
 
     def extra_repr(self) -> str:
@@ -94,7 +101,7 @@ class SpatialDropout2d(ActivationNoise):
         if not self.training or self.p == 0:
             return x
         n, _, height, width = x.shape
-        mask = x.new_empty(n, 1, height, width).bernoulli_(1 - self.p)
+        mask = bernoulli(x, (n, 1, height, width), 1 - self.p)
         return x * mask.div_(1 - self.p)
 
     def _by_unit(self, output: Tensor) -> Tensor:
@@ -126,6 +133,8 @@ class Dropout(ActivationNoise):
         """Any shape, floating point → the same."""
         if not self.training or self.p == 0:
             return x
+        if torch.compiler.is_compiling():
+            return self._compiled(x, tuple(x.shape))
         return F.dropout(x, self.p, training=True, inplace=self.inplace)
 
     def extra_repr(self) -> str:

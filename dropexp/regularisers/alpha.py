@@ -1,6 +1,5 @@
 """Alpha dropout: for self-normalising networks, whose activations saturate below zero."""
 
-import math
 from typing import ClassVar
 
 import torch
@@ -10,6 +9,7 @@ from torch.nn import functional as F
 from dropexp.regularisers.activations import ActivationNoise
 from dropexp.regularisers.base import DepthSchedule, DepthScheduled, agreed, eval_and_train
 from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.masks import bernoulli
 
 SATURATION = -1.7580993408473766
 """α′ = −λα: what SELU tends to far below zero. Klambauer et al. 2017, section 2."""
@@ -42,9 +42,16 @@ class AlphaDropout(ActivationNoise):
         """Any shape, floating point → the same."""
         if not self.training or self.p == 0:
             return x
+        if torch.compiler.is_compiling():
+            return self._compiled(x, (*x.shape[:2], 1, 1) if self._drops_channels(x) else x.shape)
         if self._drops_channels(x):
             return F.feature_alpha_dropout(x, self.p, training=True)
         return F.alpha_dropout(x, self.p, training=True)
+
+    def _compiled(self, x: Tensor, mask_shape: tuple[int, ...]) -> Tensor:
+        keep = bernoulli(x, mask_shape, 1 - self.p)
+        scale, shift = affine(self.p)
+        return scale * (x * keep + SATURATION * (1 - keep)) + shift
 
     def _drops_channels(self, x: Tensor) -> bool:
         return self.featurewise and x.dim() == 4
@@ -84,7 +91,7 @@ def affine(p: float) -> tuple[float, float]:
         p: drop probability in [0, 1).
     """
     keep = 1 - p
-    scale = 1 / math.sqrt(keep + SATURATION**2 * keep * p)
+    scale = (keep + SATURATION**2 * keep * p) ** -0.5
     return scale, -scale * SATURATION * p
 
 

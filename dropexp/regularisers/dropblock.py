@@ -10,8 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dropexp.regularisers.activations import ActivationNoise, check_is_map
-from dropexp.regularisers.base import DepthSchedule, DepthScheduled, choice, eval_and_train
+from dropexp.regularisers.base import (
+    DepthSchedule,
+    DepthScheduled,
+    choice,
+    drop_probability,
+    eval_and_train,
+)
 from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.masks import bernoulli
 
 BlockMask = Literal["channel", "shared"]
 
@@ -44,15 +51,17 @@ class DropBlock2d(ActivationNoise):
     """
 
     kind: ClassVar[str] = "dropblock"
+    _maps: dict[tuple[int, int], tuple[float, Tensor]]
 
     def __init__(self, p: float = 0.1, block_size: int = 7, mask: BlockMask = "channel") -> None:
+        # Solved for every size of map met so far: compiled code then reads it, and need not solve.
+        self.__dict__["_maps"] = {}
         super().__init__(p)
         choice("mask", mask, ("channel", "shared"))
         if block_size < 1:
             raise ValueError(f"block_size={block_size} is not allowed: it must be at least 1")
         self.block_size = block_size
         self.mask: BlockMask = mask
-        self._kept: dict[tuple[float, int, int], tuple[float, Tensor]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W), floating point → the same; ValueError for another rank."""
@@ -62,22 +71,31 @@ class DropBlock2d(ActivationNoise):
         n, channels, height, width = x.shape
         gamma, kept = self._of_map(height, width)
         side = min(self.block_size, height, width)
-        corners = x.new_empty(
-            n, 1 if self.mask == "shared" else channels, height - side + 1, width - side + 1
-        ).bernoulli_(gamma)
+        masks = 1 if self.mask == "shared" else channels
+        corners = bernoulli(x, (n, masks, height - side + 1, width - side + 1), gamma)
         dropped = F.max_pool2d(F.pad(corners, (side - 1,) * 4), side, stride=1)
         return x * ((1 - dropped) / kept.to(x))
 
+    @property
+    def p(self) -> float:
+        """See Noise."""
+        return self._p
+
+    @p.setter
+    def p(self, p: float) -> None:
+        self._p = drop_probability(p)
+        self._maps = {(height, width): self._solved(height, width) for height, width in self._maps}
+
     def _of_map(self, height: int, width: int) -> tuple[float, Tensor]:
         """γ, and the probability of each position to be kept, float64 (H, W)."""
-        key = (self.p, height, width)
-        if key not in self._kept:
-            coverings = block_coverings(height, width, self.block_size)
-            gamma = block_probability(self.p, coverings)
-            # One entry a map's size: p may change with every epoch.
-            self._kept = {old: found for old, found in self._kept.items() if old[0] == self.p}
-            self._kept[key] = gamma, (1 - gamma) ** coverings
-        return self._kept[key]
+        if (height, width) not in self._maps:
+            self._maps[height, width] = self._solved(height, width)
+        return self._maps[height, width]
+
+    def _solved(self, height: int, width: int) -> tuple[float, Tensor]:
+        coverings = block_coverings(height, width, self.block_size)
+        gamma = block_probability(self.p, coverings)
+        return gamma, (1 - gamma) ** coverings
 
     def draws(self, x: Tensor) -> Draws:
         """See Noise. A unit is a map; the share of its positions that is dropped has mean p."""

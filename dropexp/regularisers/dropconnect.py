@@ -99,6 +99,13 @@ class DropConnectLinear(DropConnectLayer, nn.Linear):  # type: ignore[misc]  # t
         return nn.functional.linear(x, weight, bias)
 
     def _per_example(self, x: Tensor, weight: Tensor, keep: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            masked = weight * keep.to(weight.dtype) * (1 / (1 - self.p))
+            return (
+                (x.flatten(1, -2) if x.dim() > 2 else x[:, None])
+                .matmul(masked.mT)
+                .view(*x.shape[:-1], self.out_features)
+            )
         # The positions between the first and the last dimension are the rows of an image that
         # is one pixel wide; F are its channels.
         image = x.flatten(1, -2).unsqueeze(2) if x.dim() > 2 else x[:, None, None]

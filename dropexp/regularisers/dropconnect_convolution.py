@@ -123,7 +123,8 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         windows = Windows(
             _pair(self.kernel_size), _pair(self.stride), _pair(self.dilation), padding
         )
-        if self.groups > 1:
+        # masked_convolution is written for speed uncompiled; a compiler sees through plain torch.
+        if self.groups > 1 or torch.compiler.is_compiling():
             return self._per_example_grouped(x, weight, keep, windows)
         out = masked_convolution(
             x.permute(0, 2, 3, 1),

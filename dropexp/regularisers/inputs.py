@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from dropexp.regularisers.base import Noise, Regulariser
 from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.masks import bernoulli
 
 _INPUT_NOISE = "input_noise"
 _PROBES_OF_A_BATCH = 256
@@ -90,7 +91,7 @@ class Cutout(InputNoise):
     def _changed(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         n, _, height, width = images.shape
         side = max(1, round(self.size * min(height, width)))
-        is_cut = images.new_empty(n, 1, 1).bernoulli_(self.p).bool()
+        is_cut = bernoulli(images, (n, 1, 1), self.p).bool()
 
         def inside(length: int) -> Tensor:
             first = torch.randint(length, (n, 1), device=images.device) - side // 2

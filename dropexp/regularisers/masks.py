@@ -1,4 +1,9 @@
-"""Drawing many Bernoulli masks quickly."""
+"""Drawing Bernoulli masks: as torch does, and quickly where there are many.
+
+torch.compile bakes the probability of torch's own Bernoulli draws and dropouts into its code, which
+it would have to make anew for every p of a schedule. Compiled, masks are therefore drawn by
+comparing uniform numbers with p: another stream than uncompiled, of the same law.
+"""
 
 from math import prod
 from typing import Any
@@ -20,6 +25,13 @@ _BLOCK = 2**17
 """Draws made at a time: their random bits stay in the processor's cache."""
 
 
+def bernoulli(like: Tensor, shape: tuple[int, ...], probability: float) -> Tensor:
+    """Independent draws: 1 with this probability, else 0; of the dtype and device of ``like``."""
+    if torch.compiler.is_compiling():
+        return (torch.rand(shape, device=like.device) < probability).to(like.dtype)
+    return like.new_empty(shape).bernoulli_(probability)
+
+
 def draw_keep(shape: tuple[int, ...], p: float, device: torch.device) -> Tensor:
     """Independent draws: 1 with probability 1 − p (keep), 0 with probability p (drop).
 
@@ -39,7 +51,7 @@ def draw_keep(shape: tuple[int, ...], p: float, device: torch.device) -> Tensor:
         int8 tensor of zeros and ones. (Not bool: turning bool into float is not vectorised in
         torch and takes six times as long.)
     """
-    if device.type != "cpu":
+    if device.type != "cpu" or torch.compiler.is_compiling():
         return (torch.rand(shape, device=device) >= p).to(torch.int8)
     lane, bits, threshold = _lane(p)
     seed = int(torch.empty((), dtype=torch.int64).random_().item())

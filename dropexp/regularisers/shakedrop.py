@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dropexp.regularisers.base import Branch, DepthSchedule, DepthScheduled, Gate, Noise, choice
 from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.masks import bernoulli
 from dropexp.regularisers.stochastic_depth import Mode, Scaling, probed_gate
 
 
@@ -70,7 +71,7 @@ class ShakeDrop(Gate, Noise):
         if not self.training:
             return out * (1 - self.p) if self.scaling == "eval" else out
         shape = (len(out) if self.mode == "row" else 1, *[1] * (out.dim() - 1))
-        keep = out.new_empty(shape).bernoulli_(1 - self.p)
+        keep = bernoulli(out, shape, 1 - self.p)
         alpha = out.new_empty(shape).uniform_(-1, 1)
         beta = out.new_empty(shape).uniform_(0, 1)
         scale = 1 / (1 - self.p) if self.scaling == "train" else 1.0

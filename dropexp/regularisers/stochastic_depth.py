@@ -21,6 +21,7 @@ from dropexp.regularisers.base import (
     layout,
 )
 from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.masks import bernoulli
 
 Mode = Literal["row", "batch"]
 Scaling = Literal["train", "eval"]
@@ -86,7 +87,7 @@ class StochasticDepth(Gate, Noise):
             out = branch(x)
             return out * (1 - self.p) if self.scaling == "eval" else out
         draws = len(x) if self.mode == "row" else 1
-        kept = x.new_empty(draws).bernoulli_(1 - self.p).nonzero().squeeze(1)
+        kept = bernoulli(x, (draws,), 1 - self.p).nonzero().squeeze(1)
         if len(kept) == 0:
             return x.new_zeros(())
         scale = 1 / (1 - self.p) if self.scaling == "train" else 1.0
