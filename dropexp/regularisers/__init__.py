@@ -1,7 +1,7 @@
 """Regularisers: what a model asks for noise (the seam, base.py), and what can answer.
 
 A regulariser is added by writing a subclass of Regulariser, entering it into REGISTRY and
-giving it a file in conf/regulariser and a section in dropexp/config.py. The tests in
+giving it a file in conf/regulariser and a section in dropexp/config_regularisers.py. The tests in
 tests/regularisers/test_contracts.py then apply to it.
 """
 
