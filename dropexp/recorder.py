@@ -13,6 +13,7 @@ from dropexp.config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import StoreError
 from dropexp.records import EpochRecord, RunSummary
+from dropexp.regularisers import noise_modules
 from dropexp.store import CHECKPOINT, RunFolder
 from dropexp.tensorboard import EventLog
 from dropexp.trainer import TrainingState
@@ -76,6 +77,8 @@ class Recorder:
         )
         if self._events is not None:
             self._events.epoch(record)
+            noises = noise_modules(self._state.model)
+            self._events.strengths({name: each.p for name, each in noises.items()}, record.epoch)
             if self._config.tensorboard.histograms:
                 self._events.weights(self._state.model, record.epoch)
         # Taken now, as the next epoch changes the state while this one may yet be saved.

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -83,6 +83,12 @@ class EventLog:
         self._write_values(record.epoch, epoch_values(record))
         if self._file is not None and self._file.seconds_unflushed >= _SECONDS_BETWEEN_FLUSHES:
             self._flush()
+
+    def strengths(self, sites: Mapping[str, float], epoch: int) -> None:
+        """The p of every site in an epoch, where there is more than one to tell."""
+        if len(set(sites.values())) > 1:
+            values = {f"p/{name.replace('.', '/')}": p for name, p in sites.items()}
+            self._write_values(epoch, scalar_values(values))
 
     def weights(self, model: nn.Module, epoch: int) -> None:
         """A histogram of every parameter."""

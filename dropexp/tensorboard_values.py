@@ -29,9 +29,10 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 )
 from torch import Tensor
 
-from dropexp.config import RunConfig, options
+from dropexp.config import RunConfig
 from dropexp.config_sections import Section
 from dropexp.records import EpochRecord, RunStatus, RunSummary
+from dropexp.settings import flat
 
 _HISTOGRAM_BUCKETS = 64
 _BORDER = 128  # grey, between images
@@ -118,15 +119,19 @@ def hyperparameters(config: RunConfig) -> dict[str, str | float]:
 
 
 def _as_text(section: Section, without: tuple[str, ...]) -> str:
-    named = options(section, without=without)
-    parts = [f"{name}={_plain(value)}" for name, value in named.items() if value is not None]
+    named = flat(section.model_dump(mode="json"))
+    parts = [
+        f"{name}={_plain(value)}"
+        for name, value in named.items()
+        if value is not None and name not in without
+    ]
     return ", ".join(parts) or "-"
 
 
 def _plain(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple):
+    if isinstance(value, list):
         return f"[{','.join(map(str, value))}]"
     return str(value)
 

@@ -304,6 +304,14 @@ def test_weights_are_counted(tmp_path: Path) -> None:
     assert len(histograms["weights/0/weight"].bucket_limit) == 64
 
 
+def test_each_sites_p_is_written_where_sites_differ(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, CONFIG)
+    log.strengths({"dropout1": 0.3, "dropout2": 0.3}, epoch=1)
+    log.strengths({"noise.0": 0.25, "gate": 0.5}, epoch=2)
+    log.close()
+    assert scalars(tmp_path) == [("p/noise/0", 2, 0.25), ("p/gate", 2, 0.5)]
+
+
 # --- hyperparameters -----------------------------------------------------------------------
 
 
@@ -314,6 +322,7 @@ def test_every_run_has_the_same_hyperparameters_of_the_same_types() -> None:
         ["regulariser=stochastic_depth"],
         ["model=resnet", "data=cifar10", "data.train_size=null", "optimiser=sgd"],
         ["model=mlp", "data.train_size=0.5"],
+        ["regulariser=dropout2d+mixup", "regulariser.mixup.alpha=0.4"],
     ]
     tables = [hyperparameters(compose_run(overrides)) for overrides in choices]
     types = [{name: isinstance(value, str) for name, value in table.items()} for table in tables]
@@ -325,8 +334,10 @@ def test_every_run_has_the_same_hyperparameters_of_the_same_types() -> None:
         "depth_schedule=uniform",
         "time_schedule=constant",
     }
+    assert tables[5]["regulariser"] == "dropout2d+mixup"
+    assert "mixup.alpha=0.4" in str(tables[5]["regulariser_options"]).split(", ")
     assert tables[3]["train_size"] == "all"
-    assert tables[4]["model_options"] == "hidden=[800,800], shortcut=false"
+    assert tables[4]["model_options"] == "hidden=[800,800], nonlinearity=relu, shortcut=false"
 
 
 def test_importing_it_is_cheap() -> None:
