@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from dropexp.classics import CLASSICS, classics_on, in_question, in_words
+
 SCIENTIFIC = ("data", "model", "regulariser", "optimiser", "train", "precision", "seed")
 """The top-level keys that make a run what it is; all others say where and how it is run."""
 
@@ -77,15 +79,19 @@ def rank(value: Any) -> tuple[int, Any]:
 def names(settings: Sequence[Fields]) -> list[str]:
     """Each setting's name: the regulariser, its p, and every field that the settings differ in.
 
-    An option of a regulariser is told where settings of that regulariser differ in it.
+    An option of a regulariser is told where settings of that regulariser differ in it. A classic
+    that some have on and others off is told as a regulariser is, where it is on.
     """
+    asked = in_question(settings)
     around = [_fields_of(fields, own=False) for fields in settings]
-    shared = _differing(around)
+    shared = {key for key in _differing(around) if not any(CLASSICS[n].owns(key) for n in asked)}
     same: dict[str, list[Fields]] = {}
     for fields in settings:
         same.setdefault(fields["regulariser.name"], []).append(_fields_of(fields, own=True))
     options = {name: _differing(of_name) for name, of_name in same.items()}
-    return [_name(fields, shared | options[fields["regulariser.name"]]) for fields in settings]
+    return [
+        _name(fields, shared | options[fields["regulariser.name"]], asked) for fields in settings
+    ]
 
 
 def _fields_of(fields: Fields, *, own: bool) -> dict[str, Any]:
@@ -108,9 +114,11 @@ def _differing(settings: Sequence[Fields]) -> set[str]:
     }
 
 
-def _name(fields: Fields, shown: Collection[str]) -> str:
+def _name(fields: Fields, shown: Collection[str], asked: Collection[str]) -> str:
     regulariser, p = fields["regulariser.name"], fields["regulariser.p"]
-    words = [regulariser if regulariser == "none" else f"{regulariser} p={p:g}"]
+    words = [] if regulariser == "none" else [f"{regulariser} p={p:g}"]
+    words += [in_words(name, fields) for name in classics_on(fields) if name in asked]
+    words = words or ["none"]
     words += [f"{key}={value}" for key, value in fields.items() if key in shown]
     return " ".join(words)
 
