@@ -1,5 +1,7 @@
 """Training options that regularise, asked for by name and taken off again."""
 
+from dataclasses import replace
+
 import pytest
 
 from dropexp.classics import CLASSICS, classics_on, in_question, in_words, without
@@ -7,6 +9,8 @@ from dropexp.compose import compose_run, composed
 from dropexp.conf_files import groups
 from dropexp.config import RunConfig
 from dropexp.settings import identity, names, setting_fields
+from dropexp.trainer import train
+from tests.laboratory import parts_of
 
 BY_HAND = {
     "none": [],
@@ -62,6 +66,20 @@ def test_a_classic_sets_one_option_that_can_be_taken_off_again(name: str) -> Non
 def test_a_choice_can_be_changed_and_is_told_in_words(words: list[str], value: str) -> None:
     on = fields(*words)
     assert in_words(classics_on(on)[0], on) == value
+
+
+def test_early_stopping_leaves_a_run_as_it_is_until_it_ends_it() -> None:
+    """What tables say of it: so nothing is won at the best epoch."""
+    words = ["train.epochs=9", "optimiser.lr=0.03"]
+    full, stopped = (
+        [replace(record, seconds=0.0) for record in train(state, plan)]
+        for _, _, state, plan in (
+            parts_of(*words),
+            parts_of(*words, "classic=early_stopping", "train.early_stopping.patience=1"),
+        )
+    )
+    assert len(stopped) < len(full) == 9
+    assert stopped == full[: len(stopped)]
 
 
 def test_what_all_have_on_is_not_in_question() -> None:
