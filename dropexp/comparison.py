@@ -4,15 +4,17 @@ Plain frozen values that tables, files, charts and reports are made from. Import
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dropexp.classics import in_words
 from dropexp.metrics import At, Metric
 from dropexp.records import METRICS_COLUMNS, RunStatus, RunSummary
+from dropexp.settings import is_strength, regulariser_in_words
 from dropexp.statistics import Estimate, Verdict
 
 __all__ = [
@@ -37,12 +39,14 @@ ESTIMATES = (
     "loss_gap",
     "acc_gap",
     "epoch",  # the one compared at
+    "epochs",  # that were trained
     "best_epoch",  # of the lowest validation loss
     "rise",  # of the validation loss from its lowest to its last value, nats
     "area",  # between the validation and the training loss curve, nat·epochs
     "test_ece",  # expected calibration error on the test set
     "noisy_label_acc",  # on the training images with a wrong label, against that label
     "seconds_per_epoch",
+    "seconds",  # of all epochs
 )
 """The keys of Row.estimates; one is absent where no run of the setting has the number."""
 
@@ -100,20 +104,40 @@ class Setting:
     unproven: tuple[int, ...] = ()  # seeds whose audit did not pass or was off
     options: Mapping[str, Any] = field(default_factory=dict)
     """The regulariser's own fields, without p, in which it differs from others of its name."""
+    classics: tuple[str, ...] = ()  # those that are on, of those that other settings have off
+
+    @property
+    def method(self) -> str:
+        """What regularises, without any strength: the regulariser, or else the classics."""
+        return self.regulariser if self.has_regulariser else "+".join(self.classics) or "none"
 
     @property
     def kind(self) -> str:
-        """The regulariser with its options, without p: ``dropconnect mask=batch``."""
-        return " ".join([self.regulariser, *self._options()])
+        """The regulariser with its options and the classics: ``dropconnect mask=batch``; no p."""
+        words = [self.regulariser] if self.has_regulariser else []
+        return " ".join([*words, *self._options(self.options), *self._classics()]) or "none"
 
     @property
     def label(self) -> str:
-        """The regulariser with its p and options, without what else the name has."""
-        strength = [] if self.regulariser == "none" else [f"p={self.p:g}"]
-        return " ".join([self.regulariser, *strength, *self._options()])
+        """The regulariser with its p and options and the classics; not what else the name has."""
+        words = [regulariser_in_words(self.fields)] if self.has_regulariser else []
+        told = [key for key in self.options if not is_strength(key)]
+        return " ".join([*words, *self._options(told), *self._classics()]) or "none"
 
-    def _options(self) -> list[str]:
-        return [f"{key.partition('.')[2]}={value}" for key, value in self.options.items()]
+    def _options(self, keys: Collection[str]) -> list[str]:
+        return [f"{key.partition('.')[2]}={self.options[key]}" for key in keys]
+
+    def _classics(self) -> list[str]:
+        return [in_words(name, self.fields) for name in self.classics]
+
+    def without(self, classics: Collection[str]) -> "Setting":
+        """The same setting, called as if these classics were not in question."""
+        return replace(self, classics=tuple(n for n in self.classics if n not in classics))
+
+    @property
+    def has_regulariser(self) -> bool:
+        """Whether there is one, classics aside, and so a p."""
+        return self.regulariser != "none"
 
     @property
     def regulariser(self) -> str:
@@ -195,6 +219,11 @@ class Comparison:
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """The fields with several values, in order: those not the regulariser's, and regulariser.p."""
     target: float | None = None  # the training loss that all are matched at, nats
+
+    @property
+    def classics(self) -> tuple[str, ...]:
+        """Those that some settings have on and others off."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in row.setting.classics))
 
     @property
     def baselines(self) -> frozenset[str]:

@@ -110,8 +110,9 @@ def composed(words: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
     if is_combination(words):
         return composed_combination(words, composed)
     hydra_loader()
-    # Hydra knows no such choice; it is what conf/ has anyway.
-    words = [word for word in words if word != _NO_EARLY_STOPPING]
+    # Hydra knows no such choice; the value says the same.
+    off = _NO_EARLY_STOPPING.replace("/", ".")
+    words = [off if word == _NO_EARLY_STOPPING else word for word in words]
     try:
         return compose("config", overrides=list(words), return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:

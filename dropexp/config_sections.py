@@ -47,6 +47,8 @@ Size = Annotated[int | float, BeforeValidator(refuse_bool), AfterValidator(_whol
 
 # --- data ---------------------------------------------------------------------------------
 
+Augmentation = Literal["none", "flip", "crop", "crop_flip"]
+
 
 class _DataSection(Section):
     train_size: Size | None = Field(description="training images, stratified; null: all")
@@ -54,7 +56,7 @@ class _DataSection(Section):
     label_noise: Number = Field(
         ge=0, le=1, description="fraction of training labels set to a wrong class"
     )
-    augment: Literal["none", "flip", "crop_flip"]
+    augment: Augmentation
     seed: Seed = Field(description="of the split and the label noise; default: the run's seed")
 
 

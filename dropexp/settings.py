@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from dropexp.classics import CLASSICS, classics_on, in_question, in_words
+
 SCIENTIFIC = ("data", "model", "regulariser", "optimiser", "train", "precision", "seed")
 """The top-level keys that make a run what it is; all others say where and how it is run."""
 
@@ -14,7 +16,6 @@ Fields = Mapping[str, Any]
 """A config's scientific part without the seed, flat: ``{"model.width": 64, …}``."""
 
 _SAYS_WHERE = ("data.root", "data.download")
-_ALWAYS_NAMED = ("regulariser.name", "regulariser.p")
 
 
 def flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -77,15 +78,37 @@ def rank(value: Any) -> tuple[int, Any]:
 def names(settings: Sequence[Fields]) -> list[str]:
     """Each setting's name: the regulariser, its p, and every field that the settings differ in.
 
-    An option of a regulariser is told where settings of that regulariser differ in it.
+    An option of a regulariser is told where settings of that regulariser differ in it. A classic
+    that some have on and others off is told as a regulariser is, where it is on.
     """
+    asked = in_question(settings)
     around = [_fields_of(fields, own=False) for fields in settings]
-    shared = _differing(around)
+    shared = {key for key in _differing(around) if not any(CLASSICS[n].owns(key) for n in asked)}
     same: dict[str, list[Fields]] = {}
     for fields in settings:
         same.setdefault(fields["regulariser.name"], []).append(_fields_of(fields, own=True))
     options = {name: _differing(of_name) for name, of_name in same.items()}
-    return [_name(fields, shared | options[fields["regulariser.name"]]) for fields in settings]
+    return [
+        _name(fields, shared | options[fields["regulariser.name"]], asked) for fields in settings
+    ]
+
+
+def regulariser_in_words(fields: Fields) -> str:
+    """The regulariser with its p: of several with the p of each, where they are not the same."""
+    name, p = fields["regulariser.name"], fields["regulariser.p"]
+    strengths = {part: fields.get(f"regulariser.{part}.p", p) for part in name.split("+")}
+    if len(set(strengths.values())) < 2:
+        return f"{name} p={p:g}"
+    return " + ".join(f"{part} p={of_part:g}" for part, of_part in strengths.items())
+
+
+def is_strength(key: str) -> bool:
+    """Whether a field is a regulariser's p, or that of one of several."""
+    return key.startswith("regulariser.") and key.endswith(".p")
+
+
+def _is_always_named(key: str) -> bool:
+    return key == "regulariser.name" or is_strength(key)
 
 
 def _fields_of(fields: Fields, *, own: bool) -> dict[str, Any]:
@@ -104,13 +127,14 @@ def _differing(settings: Sequence[Fields]) -> set[str]:
     return {
         key
         for key, found in values.items()
-        if key not in _ALWAYS_NAMED and (len(found) > 1 or present[key] < len(settings))
+        if not _is_always_named(key) and (len(found) > 1 or present[key] < len(settings))
     }
 
 
-def _name(fields: Fields, shown: Collection[str]) -> str:
-    regulariser, p = fields["regulariser.name"], fields["regulariser.p"]
-    words = [regulariser if regulariser == "none" else f"{regulariser} p={p:g}"]
+def _name(fields: Fields, shown: Collection[str], asked: Collection[str]) -> str:
+    words = [] if fields["regulariser.name"] == "none" else [regulariser_in_words(fields)]
+    words += [in_words(name, fields) for name in classics_on(fields) if name in asked]
+    words = words or ["none"]
     words += [f"{key}={value}" for key, value in fields.items() if key in shown]
     return " ".join(words)
 

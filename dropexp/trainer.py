@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from dropexp.config_sections import EarlyStoppingConfig, TrainConfig
+from dropexp.config_sections import Augmentation, EarlyStoppingConfig, TrainConfig
 from dropexp.data import Splits, augment
 from dropexp.evaluation import autocast, evaluate, mode
 from dropexp.optim import LearningRate, set_learning_rate, take_step
@@ -43,7 +42,7 @@ class TrainingPlan:
     splits: Splits
     train: TrainConfig
     learning_rate: LearningRate
-    augmentation: Literal["none", "flip", "crop_flip"]
+    augmentation: Augmentation
     precision: str
     seed: int
     p: Mapping[str, float]

@@ -16,6 +16,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "errors",
             "randomness",
             "records",
+            "classics",
             "conf_files",
             "config",
             "config_messages",
@@ -79,6 +80,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 TORCH_FREE = (
     "audit_report",
+    "classics",
     "settings",
     "strength",
     "errors",

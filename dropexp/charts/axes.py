@@ -1,6 +1,7 @@
 """The metric against p, training-set size, label noise or any other axis of numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import altair as alt
@@ -34,7 +35,7 @@ from dropexp.charts.words import (
     number_format,
     quantity,
 )
-from dropexp.compare.highlights import P, at_surroundings, other_axes, surroundings
+from dropexp.compare.highlights import P, at_surroundings, other_axes, strengths, surroundings
 from dropexp.comparison import Comparison, Row, Setting
 
 _MEMORISED = "noisy_label_acc"
@@ -52,15 +53,17 @@ def axis_figures(comparison: Comparison) -> list[Figure]:
             found.append(Figure((_against(comparison, key, comparison.metric.value),)))
             if key == "data.label_noise" and _is_known(comparison, _MEMORISED):
                 found.append(Figure((_against(comparison, key, _MEMORISED),)))
+    for key, classic in strengths(comparison).items():
+        found.append(Figure((_against(comparison, key, comparison.metric.value, classic),)))
     return found
 
 
 def _regularised(comparison: Comparison) -> list[Row]:
-    """The rows of the chart against p, in which none is a level and no point."""
+    """The rows of the chart against p; those without a p are levels in it and no points."""
     return [
         row
         for row in at_surroundings(comparison)
-        if row.setting.regulariser != "none" and comparison.metric.value in row.estimates
+        if row.setting.has_regulariser and comparison.metric.value in row.estimates
     ]
 
 
@@ -97,10 +100,10 @@ def _against_p(comparison: Comparison) -> Panel:
     places = _numbers(row.setting.p for row in curves)
     values = [_point(row, row.setting.kind, row.setting.p, column) for row in curves]
     _set_apart(values, kinds, places)
-    plain_rows = [row for row in rows if row.setting.regulariser == "none"]
+    levels = [row for row in rows if not row.setting.has_regulariser]
     data = Datasets("p")
-    layers = _level(data, plain_rows[0], column, places) if plain_rows else []
-    ends = [_point(row, "none", domain(places)[1], column) for row in plain_rows[:1]]
+    layers = _levels(data, levels, column, places, look) if levels else []
+    ends = [_point(row, row.setting.kind, domain(places)[1], column) for row in levels]
     x = alt.X(
         "x:Q",
         title=axis_title(P),
@@ -117,15 +120,26 @@ def _against_p(comparison: Comparison) -> Panel:
     return _panel("p", title, about, data, layers, values, look, x, column, ends)
 
 
-def _level(data: Datasets, row: Row, column: str, places: Sequence[float]) -> list[alt.Chart]:
-    """The plain network's result as a line over all p, with its interval as a band."""
+def _levels(
+    data: Datasets,
+    rows: Sequence[Row],
+    column: str,
+    places: Sequence[float],
+    look: Mapping[str, Look],
+) -> list[alt.Chart]:
+    """Results that have no p, as lines over all p; the first, the plain network's, with a band."""
     low, high = domain(places)
-    point = {"setting": row.setting.name, **spread(row.estimates[column])}
-    point |= {"from": low, "to": high}
-    base = alt.Chart(data("level", [point])).encode(x=alt.X("from:Q"), x2="to:Q")
+    points = [
+        {"setting": row.setting.kind, **spread(row.estimates[column]), "from": low, "to": high}
+        for row in rows
+    ]
+    first, base = (
+        alt.Chart(data(name, values)).encode(x=alt.X("from:Q"), x2="to:Q")
+        for name, values in (("level", points[:1]), ("levels", points))
+    )
     return [
-        base.mark_rect(color=RULE, opacity=0.18).encode(y=alt.Y("low:Q"), y2="high:Q"),
-        base.mark_rule(color=RULE, strokeWidth=2).encode(y=alt.Y("mean:Q")),
+        first.mark_rect(color=RULE, opacity=0.18).encode(y=alt.Y("low:Q"), y2="high:Q"),
+        base.mark_rule(strokeWidth=2).encode(y=alt.Y("mean:Q"), color=colours(look)),
     ]
 
 
@@ -142,9 +156,11 @@ def _look_of_kinds(rows: Sequence[Row]) -> dict[str, Look]:
 # --- against another axis -----------------------------------------------------------------
 
 
-def _against(comparison: Comparison, key: str, column: str) -> Panel:
+def _against(comparison: Comparison, key: str, column: str, classic: str = "") -> Panel:
+    """The panel of an axis; where that is a classic's strength, the lines are without it."""
     rows = [row for row in at_surroundings(comparison, without=key) if column in row.estimates]
     rows = [row for row in rows if _numbers([row.setting.fields.get(key)])]
+    rows = [replace(row, setting=row.setting.without([classic])) for row in rows]
     lines: dict[str, Setting] = {}
     for row in rows:
         lines.setdefault(row.setting.label, row.setting)

@@ -48,7 +48,9 @@ def _values(comparison: Comparison, key: str) -> Values:
             "words": _words(comparison, row),
         }
         for row in rows
-        if row.difference is not None and key in row.setting.fields
+        if row.difference is not None
+        and key in row.setting.fields
+        and (key != P or row.setting.has_regulariser)
     ]
 
 

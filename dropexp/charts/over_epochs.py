@@ -20,6 +20,7 @@ from dropexp.charts.parts import (
     dashes,
     domain,
     end_label,
+    label_room,
     layered,
     plain,
     spaced,
@@ -60,13 +61,16 @@ def curve_figures(comparison: Comparison, rows: Sequence[Row] | None = None) -> 
     train, val, gap = columns
     shared = domain(_ends(values[train]) + _ends(values[val]))
     about = _about(comparison, rows)
-    sides = tuple(
-        _panel(column, f"{columns[column]} over epochs", about, values[column], look, shared, named)
-        for column in (train, val)
-    )
     own = domain(_ends(values[gap]), zero=True)
-    title = "The generalisation gap over epochs"
-    return [Figure(sides), Figure((_panel(gap, title, about, values[gap], look, own, named),))]
+
+    def panel(column: str, title: str, limits: tuple[float, float], width: int) -> Panel:
+        return _panel(column, title, about, values[column], look, limits, named, width)
+
+    # Beside long labels, half of the width has no room for curves.
+    width = _HALF if label_room(look, named) < _HALF / 2 else WIDTH
+    sides = [panel(each, f"{columns[each]} over epochs", shared, width) for each in (train, val)]
+    figures = [Figure(tuple(sides))] if width == _HALF else [Figure((each,)) for each in sides]
+    return [*figures, Figure((panel(gap, "The generalisation gap over epochs", own, WIDTH),))]
 
 
 def _about(comparison: Comparison, rows: Sequence[Row]) -> str:
@@ -74,7 +78,7 @@ def _about(comparison: Comparison, rows: Sequence[Row]) -> str:
     if len(rows) < len(comparison.rows):
         words.append(around(surroundings(comparison)))
     if len(rows) < len(at_surroundings(comparison)):
-        words.append("best p of each regulariser")
+        words.append("best of each kind")
     return "; ".join(filter(None, words))
 
 
@@ -103,11 +107,11 @@ def _panel(
     look: Mapping[str, Look],
     limits: tuple[float, float],
     named: Collection[str],
+    width: int,
 ) -> Panel:
     is_gap = column.endswith("_gap")
     data = Datasets(column)
     last = max((value["epoch"] for value in values), default=1)
-    width = WIDTH if is_gap else _HALF
     room = beside_labels(column, look, named)
     along = alt.Scale(domain=[1, max(last, 2)], range=room, nice=False)
     x = alt.X(
@@ -132,7 +136,7 @@ def _panel(
             x=alt.X("from:Q", scale=along), x2="to:Q", y="zero:Q"
         )
         below.insert(0, zero)
-    labels = _labels(data, values, look, limits, named)
+    labels = _labels(data, values, look, limits, named, last)
     hidden = alt.param(name=HIDDEN, value=[])
     still, live = (
         layered(*below, *lines, labels)
@@ -174,8 +178,12 @@ def _labels(
     look: Mapping[str, Look],
     limits: tuple[float, float],
     named: Collection[str],
+    last: int,
 ) -> alt.Chart:
-    """Each setting's name at the end of its curve, for those that are seen at first."""
+    """Each setting's name at the height of its curve's end, for those that are seen at first.
+
+    All at the last epoch: beside a curve that early stopping ended, words would hide others.
+    """
     ends: dict[str, dict[str, object]] = {}
     for value in values:
         if value["mean"] is not None and value["setting"] in named:
@@ -184,8 +192,14 @@ def _labels(
     wanted = [float(str(end["mean"])) for end in ends.values()]
     places = spaced(wanted, least, limits[0] + least / 2)
     labelled = [
-        {**end, "mean": plain(place), "text": look[name].text, "label": look[name].label}
-        for (name, end), place in zip(ends.items(), places, strict=True)
+        {
+            "setting": name,
+            "epoch": last,
+            "mean": plain(place),
+            "text": look[name].text,
+            "label": look[name].label,
+        }
+        for name, place in zip(ends, places, strict=True)
     ]
     labels = end_label(alt.Chart(data("labels", labelled)))
     return without_hidden(

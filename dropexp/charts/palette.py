@@ -1,12 +1,14 @@
 """One look for every regulariser, in every chart: its colour, and lightness and dash by strength.
 
-The colours are Okabe and Ito's, which people with any of the common colour blindnesses can tell
-apart; ``none`` is grey, as it is what the others are measured against.
+The regularisers' colours are Okabe and Ito's, which people with any of the common colour
+blindnesses can tell apart, as they can the classics' beside them; ``none`` is grey, as it is what
+the others are measured against.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dropexp.classics import CLASSICS
 from dropexp.comparison import Setting
 
 COLOURS = {
@@ -16,8 +18,12 @@ COLOURS = {
     "dropconnect": "#009e73",
     "stochastic_depth": "#cc79a7",
     "dropout": "#d55e00",
+    "weight_decay": "#9900ee",
+    "label_smoothing": "#bbaa55",
+    "early_stopping": "#994433",
+    "augmentation": "#9988ee",
 }
-"""Regulariser → colour. Fixed, so that it is the same in every report."""
+"""Regulariser or classic → colour. Fixed, so that it is the same in every report."""
 
 _OTHERS = ("#56b4e9", "#7a4fb5", "#8c6d31")  # of regularisers that somebody adds
 _DASHES = ([1, 0], [7, 3], [3, 2], [8, 3, 2, 3], [1, 3])
@@ -35,28 +41,28 @@ class Look:
     label: str  # the regulariser, its p and options
 
 
-def colour(regulariser: str) -> str:
-    """A regulariser's colour, #rrggbb."""
-    if regulariser in COLOURS:
-        return COLOURS[regulariser]
+def colour(method: str) -> str:
+    """The colour of a regulariser or a classic, #rrggbb."""
+    if method in COLOURS:
+        return COLOURS[method]
     # Not hash(), which is another one in every process.
-    return _OTHERS[sum(regulariser.encode()) % len(_OTHERS)]
+    return _OTHERS[sum(method.encode()) % len(_OTHERS)]
 
 
 def looks(settings: Sequence[Setting]) -> dict[str, Look]:
     """Setting's name → its look.
 
-    The settings of one regulariser share its colour: the strongest is drawn solid and in full,
-    weaker ones lighter and with other dashes.
+    The settings of one regulariser, or of one classic alone, share its colour: the strongest is
+    drawn solid and in full, weaker ones lighter and with other dashes.
     """
     kinds: dict[str, list[Setting]] = {}
     for setting in settings:
-        kinds.setdefault(setting.regulariser, []).append(setting)
+        kinds.setdefault(setting.method, []).append(setting)
     found = {}
-    for regulariser, same in kinds.items():
-        for rank, setting in enumerate(sorted(same, key=lambda each: (-each.p, each.label))):
+    for method, same in kinds.items():
+        for rank, setting in enumerate(sorted(same, key=_weakness)):
             pale = _LIGHTEST * rank / max(len(same) - 1, 1)
-            base = colour(regulariser)
+            base = colour(method)
             found[setting.name] = Look(
                 colour=_mixed(base, 255, pale),
                 text=_mixed(base, 0, _LABEL_SHADE),
@@ -64,6 +70,13 @@ def looks(settings: Sequence[Setting]) -> dict[str, Look]:
                 label=setting.label,
             )
     return found
+
+
+def _weakness(setting: Setting) -> tuple[float, list[float], str]:
+    """To sort by: the strongest first, of classics alone the one with the largest numbers."""
+    values = [CLASSICS[name].values(setting.fields) for name in setting.classics]
+    numbers = [-v for each in values for v in each.values() if isinstance(v, int | float)]
+    return -setting.p, numbers, setting.label
 
 
 def _mixed(colour: str, grey: int, share: float) -> str:

@@ -194,9 +194,13 @@ def beside_labels(panel: str, looks: Mapping[str, Look], named: Collection[str])
 
     Room inside the chart: Vega forgets words outside it when the chart's data change.
     """
+    return [0, {"expr": f"{panel}{ACROSS} - {label_room(looks, named)}"}]
+
+
+def label_room(looks: Mapping[str, Look], named: Collection[str]) -> int:
+    """The pixels that the longest of the labels needs."""
     longest = max((len(looks[name].label) for name in named if name in looks), default=0)
-    room = round(longest * _LETTER_PIXELS) + _LABEL_AWAY + 4
-    return [0, {"expr": f"{panel}{ACROSS} - {room}"}]
+    return round(longest * _LETTER_PIXELS) + _LABEL_AWAY + 4
 
 
 def end_label(base: alt.Chart) -> alt.Chart:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from shlex import split
 
+from dropexp.classics import CLASSICS, in_question
 from dropexp.compare.grouping import surroundings
 from dropexp.compare.reading import Found
 from dropexp.comparison import Setting
@@ -17,8 +18,8 @@ class Baselines:
     """Who is compared with whom.
 
     Attributes:
-        of: setting's name → its baseline; a setting that is a baseline itself, or has none, is
-            not in it.
+        of: setting's name → its baseline; a setting that has none is not in it. Only a classic's
+            can be compared with a baseline and be one too.
         words: what the baseline is, in a sentence.
     """
 
@@ -33,7 +34,8 @@ def find_baselines(
 
     Args:
         grouped: the settings with their runs.
-        asked: None for ``none`` with everything else equal; a setting's name, for that one,
+        asked: None for ``none`` with everything else equal, and for classics without a regulariser
+            ``none`` without them (see _without_classics); a setting's name, for that one,
             whatever else differs; or filters such as ``regulariser=dropout2d p=0.3``, for the
             setting that they choose with everything equal that they do not name.
 
@@ -42,13 +44,50 @@ def find_baselines(
     """
     settings = [setting for setting, _ in grouped]
     if asked is None:
-        plain = [each for each in settings if each.regulariser == "none"]
-        return Baselines(_by_key(settings, plain, surroundings), "none with everything else equal")
+        return _by_default(settings)
     by_name = {setting.name: setting for setting in settings}
     if asked in by_name:
         others = {name: by_name[asked] for name in by_name if name != asked}
         return Baselines(others, asked)
     return Baselines(*_by_filters(grouped, asked))
+
+
+def _by_default(settings: Sequence[Setting]) -> Baselines:
+    unregularised = [each for each in settings if not each.has_regulariser]
+    of = _by_key(settings, unregularised, surroundings)
+    words = "none with everything else equal"
+    if plain := _without_classics(unregularised):
+        on = dict.fromkeys(n for each in unregularised if each.name in plain for n in each.classics)
+        words += f"; where only {_either(list(on))} is on, none without"
+    return Baselines({**of, **plain}, words)
+
+
+def _either(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _without_classics(settings: Iterable[Setting]) -> dict[str, Setting]:
+    """Setting's name → the one with its classics off and everything else equal.
+
+    Off as far as one of those that are equal otherwise has them off: a classic that all of them
+    have on is part of what they were trained with.
+
+    Args:
+        settings: without a regulariser.
+    """
+    alike: dict[str, list[Setting]] = {}
+    for each in settings:
+        alike.setdefault(surroundings(each.fields, CLASSICS), []).append(each)
+    found = {}
+    for same in alike.values():
+        asked = in_question([each.fields for each in same])
+        by_fields = {surroundings(each.fields): each for each in same}
+        for each in same:
+            plain = by_fields.get(surroundings(each.fields, asked))
+            if plain is not None and plain is not each:
+                found[each.name] = plain
+    return found
 
 
 def _by_filters(

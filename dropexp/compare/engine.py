@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from dropexp.classics import classics_on
 from dropexp.compare import grouping
 from dropexp.compare.baselines import Baselines, find_baselines
 from dropexp.compare.numbers import Numbers, estimates, numbers_at, target_of
@@ -213,6 +214,12 @@ def _sentences(
         f"seed; {better} 0 is better."
     )
     found.append(_test(tested, question.alpha))
+    if question.at is At.BEST and any("early_stopping" in row.setting.classics for row in rows):
+        found.append(
+            "Early stopping leaves a run as it is until it ends it: at its best epoch a stopped "
+            "run differs only where the full one is better later. What it saves is epochs; what "
+            "it prevents shows with --at last."
+        )
     if any(row.setting.diverged for row in rows):
         found.append(
             "A run that diverged loses its pair by the largest difference of its row in the test; "
@@ -226,7 +233,7 @@ def _selection(at: At, rows: Sequence[Row], target: float | None) -> str:
         case At.BEST:
             return "Each run at its epoch of the lowest validation loss."
         case At.LAST:
-            return "Each run at its last epoch."
+            return f"Each run at its last epoch{_last_epochs(rows)}."
         case At.MATCHED:
             assert target is not None
             return (
@@ -234,6 +241,15 @@ def _selection(at: At, rows: Sequence[Row], target: float | None) -> str:
                 f"which every run reaches, {_least_fitted(rows)} as the last of them; the test set "
                 f"was not touched there."
             )
+
+
+def _last_epochs(rows: Sequence[Row]) -> str:
+    """Which these are, where early stopping may have made them differ."""
+    lasts = [member.summary.last.epoch for row in rows for member in row.setting.members]
+    is_on = any("early_stopping" in classics_on(row.setting.fields) for row in rows)
+    if not is_on or min(lasts, default=0) == max(lasts, default=0):
+        return ""
+    return f", {min(lasts)} to {max(lasts)}, as early stopping ends runs sooner"
 
 
 def _least_fitted(rows: Sequence[Row]) -> str:

@@ -1,8 +1,9 @@
 """Runs -> settings: all that differ in their seed only, named by what differs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from dropexp.classics import CLASSICS, classics_on, in_question, without
 from dropexp.compare.reading import Found
 from dropexp.comparison import Setting
 from dropexp.errors import UserError
@@ -23,21 +24,23 @@ _SAY_WHAT_IS_TESTED_ON = (
 def group(found: Sequence[Found]) -> list[tuple[Setting, list[Found]]]:
     """The settings in the table's order, each with its runs.
 
-    Settings that share everything but the regulariser stand together, ``none`` first.
+    Settings that share everything but the regulariser stand together, ``none`` first, and such
+    groups that differ in classics only follow one another.
     """
     kept = without_following_data_seeds([(run.member.seed, run.fields) for run in found])
     grouped: dict[str, tuple[Fields, list[Found]]] = {}
     for run, fields in zip(found, kept, strict=True):
         grouped.setdefault(identity(fields), (fields, []))[1].append(run)
     all_fields = [fields for fields, _ in grouped.values()]
-    seeds = _seeds_of_surroundings(grouped.values())
+    asked = in_question(all_fields)
+    seeds = _seeds_of_surroundings(grouped.values(), asked)
     options = _options(all_fields)
     settings = [
-        (_setting(name, fields, runs, seeds[surroundings(fields)], options), runs)
+        (_setting(name, fields, runs, seeds[surroundings(fields, asked)], options, asked), runs)
         for name, (fields, runs) in zip(names(all_fields), grouped.values(), strict=True)
     ]
     differing = [key for key in _axes(all_fields) if key != "regulariser.p"]
-    return sorted(settings, key=lambda each: _order(each[0].fields, differing))
+    return sorted(settings, key=lambda each: _order(each[0], differing))
 
 
 def refuse_other_data(settings: Sequence[Setting]) -> None:
@@ -81,9 +84,15 @@ def refuse_pairs_on_other_data(
                 )
 
 
-def surroundings(fields: Fields) -> str:
-    """All fields but the regulariser's: what settings must share to be compared by default."""
-    return identity({k: v for k, v in fields.items() if not k.startswith("regulariser.")})
+def surroundings(fields: Fields, classics: Collection[str] = ()) -> str:
+    """All fields but the regulariser's: what settings must share to be compared by default.
+
+    Args:
+        fields: of a setting.
+        classics: that are to be taken as off.
+    """
+    kept = without(fields, classics)
+    return identity({k: v for k, v in kept.items() if not k.startswith("regulariser.")})
 
 
 def shared_fields(settings: Sequence[Setting]) -> dict[str, Any]:
@@ -120,13 +129,20 @@ def _values(key: str, settings: Sequence[Fields]) -> list[Any]:
     return sorted(found.values(), key=rank)
 
 
-def _order(fields: Fields, differing: Sequence[str]) -> tuple[Any, ...]:
-    regulariser = fields["regulariser.name"]
+def _order(setting: Setting, differing: Sequence[str]) -> tuple[Any, ...]:
+    fields, regulariser = setting.fields, setting.regulariser
     own = sorted(
         (key, rank(value)) for key, value in fields.items() if key.startswith("regulariser.")
     )
-    around = [rank(fields.get(key)) for key in differing]
-    return (around, regulariser != "none", regulariser, fields["regulariser.p"], own)
+    on = [list(CLASSICS).index(name) for name in setting.classics]
+    strengths = [
+        [rank(value) for value in CLASSICS[name].values(fields).values()]
+        for name in setting.classics
+    ]
+    others = without(fields, setting.classics)
+    around = [rank(others.get(key)) for key in differing]
+    classics = (len(on), on, strengths)
+    return (around, classics, setting.has_regulariser, regulariser, setting.p, own)
 
 
 def _options(settings: Sequence[Fields]) -> dict[str, list[str]]:
@@ -152,6 +168,7 @@ def _setting(
     runs: Sequence[Found],
     seeds: set[int],
     options: Mapping[str, Sequence[str]],
+    asked: Collection[str],
 ) -> Setting:
     members = sorted((run.member for run in runs), key=lambda member: member.seed)
     own = {member.seed for member in members}
@@ -165,14 +182,16 @@ def _setting(
             member.seed for member in members if member.summary.audit is not AuditOutcome.PASSED
         ),
         options={key: fields[key] for key in options[fields["regulariser.name"]] if key in fields},
+        classics=tuple(classic for classic in classics_on(fields) if classic in asked),
     )
 
 
 def _seeds_of_surroundings(
-    grouped: Iterable[tuple[Mapping[str, Any], list[Found]]],
+    grouped: Iterable[tuple[Mapping[str, Any], list[Found]]], classics: Collection[str]
 ) -> dict[str, set[int]]:
-    """All seeds that were run with the same data, model and training, whatever regulariser."""
+    """All seeds run with the same data, model and training, whatever regulariser or classics."""
     seeds: dict[str, set[int]] = {}
     for fields, runs in grouped:
-        seeds.setdefault(surroundings(fields), set()).update(run.member.seed for run in runs)
+        same = seeds.setdefault(surroundings(fields, classics), set())
+        same.update(run.member.seed for run in runs)
     return seeds

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dropexp.classics import CLASSICS
 from dropexp.comparison import Comparison, Row
 from dropexp.statistics import Verdict
 
@@ -44,8 +45,23 @@ def best(comparison: Comparison, rows: Iterable[Row]) -> Row | None:
 
 
 def other_axes(comparison: Comparison) -> dict[str, tuple[Any, ...]]:
-    """The axes of the study without the regulariser's own."""
-    return {k: v for k, v in comparison.axes.items() if not k.startswith("regulariser.")}
+    """The axes of the study without the regulariser's own and those of classics."""
+    classics = [CLASSICS[name] for name in comparison.classics]
+    return {
+        key: values
+        for key, values in comparison.axes.items()
+        if not key.startswith("regulariser.") and not any(each.owns(key) for each in classics)
+    }
+
+
+def strengths(comparison: Comparison) -> dict[str, str]:
+    """The classics that are on with several strengths, as numbers: field → name."""
+    return {
+        key: name
+        for name in comparison.classics
+        for key, values in comparison.axes.items()
+        if CLASSICS[name].owns(key) and sum(isinstance(v, float) for v in values) > 2
+    }
 
 
 def surroundings(comparison: Comparison, without: str = "") -> dict[str, Any]:
@@ -70,7 +86,10 @@ def at_surroundings(comparison: Comparison, without: str = "") -> list[Row]:
 
 
 def featured(comparison: Comparison) -> list[Row]:
-    """The rows whose curves are shown: all if they are few, else the best p of each regulariser."""
+    """The rows whose curves are shown: all if they are few, else the best of each kind.
+
+    A kind is a regulariser with its options, at any p and beside any classics, or a classic alone.
+    """
     rows = at_surroundings(comparison)
     if len(rows) <= MOST_CURVES:
         return rows
@@ -81,7 +100,9 @@ def featured(comparison: Comparison) -> list[Row]:
 def _by_kind(rows: Sequence[Row]) -> dict[str, list[Row]]:
     kinds: dict[str, list[Row]] = {}
     for row in rows:
-        kinds.setdefault(row.setting.kind, []).append(row)
+        setting = row.setting
+        own = setting.without(setting.classics).kind if setting.has_regulariser else setting.method
+        kinds.setdefault(own, []).append(row)
     return kinds
 
 

@@ -29,6 +29,7 @@ def numbers_at(at: At, target: float | None) -> Callable[[Member], Numbers]:
         found: dict[str, float | None] = dict(_selected(member, at, target))
         found["best_epoch"] = None if best is None else best.epoch
         found["rise"], found["area"] = member.rise, member.area
+        found["epochs"], found["seconds"] = member.summary.last.epoch, member.summary.seconds
         found["seconds_per_epoch"] = member.summary.seconds / member.summary.last.epoch
         return found
 

@@ -6,7 +6,9 @@ from textwrap import wrap
 
 from rich.text import Text
 
+from dropexp.classics import CLASSICS
 from dropexp.columns import Column, headings, hidden, line, that_fit
+from dropexp.compare.highlights import other_axes
 from dropexp.comparison import Comparison, Metric, Row
 from dropexp.statistics import Estimate, Verdict
 from dropexp.tables import number
@@ -76,6 +78,7 @@ def _columns(comparison: Comparison) -> list[Column[Row]]:
         Column("vs", "baseline", lambda row: _plus_minus(row.difference, "+")),
         Column("", "verdict", verdict, is_text=True, style=_style),
         *_gap(Metric.LOSS_GAP, metric),
+        *_epochs(comparison),
         Column("better", "in", _wins),
         Column("p", "(Holm)", lambda row: _probability(row.adjusted_p)),
         Column("P(better)", "new seed", lambda row: _share(row.better)),
@@ -95,6 +98,12 @@ def _columns(comparison: Comparison) -> list[Column[Row]]:
 def _gap(gap: Metric, decides: Metric) -> list[Column[Row]]:
     """A column, where the gap is not the metric and has one already."""
     return [] if gap is decides else [Column(*_heading(gap), _estimate(gap, "+"))]
+
+
+def _epochs(comparison: Comparison) -> list[Column[Row]]:
+    """A column of how many were trained, where settings differ in it: what early stopping saves."""
+    known = {row.estimates["epochs"].value for row in comparison.rows if "epochs" in row.estimates}
+    return [Column("epochs", "trained", _estimate("epochs", digits=1))] if len(known) > 1 else []
 
 
 def _other_estimates(metric: Metric) -> list[str]:
@@ -234,16 +243,23 @@ def missing_sentences(comparison: Comparison) -> list[str]:
             seeds = ", ".join(map(str, row.setting.missing_seeds))
             found.append(f"{row.setting.name}: lacks seed {seeds}, which others have.")
         if row.baseline is None and row.setting.name not in comparison.baselines:
-            words = [
-                f"{key}={row.setting.fields[key]}"
-                for key in comparison.axes
-                if key in row.setting.fields and not key.startswith("regulariser.")
-            ]
             found.append(
                 f"{row.setting.name}: no baseline to compare it with; "
-                f"{' '.join(['regulariser=none', *words])}, all else as here, trains one."
+                f"{' '.join(_baseline_words(comparison, row))}, all else as here, trains one."
             )
     return found
+
+
+def _baseline_words(comparison: Comparison, row: Row) -> list[str]:
+    """What to say to train the baseline of a setting: without its regulariser, or its classics."""
+    fields, on = row.setting.fields, row.setting.classics
+    kept = [CLASSICS[name] for name in on] if row.setting.has_regulariser else []
+    words = [] if kept else [CLASSICS[name].without for name in on]
+    words = words or ["regulariser=none"]
+    words += [each.choice for each in kept if each.choice]
+    told = [key for each in kept for key in each.values(fields)]
+    told += [key for key in other_axes(comparison) if key in fields]
+    return [*words, *(f"{key}={fields[key]}" for key in told)]
 
 
 def _wrapped(text: str, width: int | None) -> list[str]:

@@ -4,21 +4,19 @@ The choices (mirror with probability 1/2; zero-pad and crop back at a random pla
 He et al. 2016, section 4.2, with the padding in proportion to the image.
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dropexp.config_sections import Augmentation
 
-def augment(
-    images: Tensor, kind: Literal["none", "flip", "crop_flip"], generator: torch.Generator
-) -> Tensor:
+
+def augment(images: Tensor, kind: Augmentation, generator: torch.Generator) -> Tensor:
     """Change each image on its own: a pure function of the images and of the generator's state.
 
-    ``flip`` mirrors left and right with probability 1/2; ``crop_flip`` does that, then adds a
-    border of zeros, H // 8 pixels wide (4 at 32×32) and at least 1, and crops a window of the
-    first size at a uniform place.
+    ``flip`` mirrors left and right with probability 1/2; ``crop`` adds a border of zeros, H // 8
+    pixels wide (4 at 32×32) and at least 1, and crops a window of the first size at a uniform
+    place; ``crop_flip`` mirrors, then crops. A mirrored digit is another digit: crop them only.
 
     Args:
         images: uint8 (N, C, H, W), a batch or a whole epoch; not changed.
@@ -31,10 +29,15 @@ def augment(
     """
     if kind == "none":
         return images
+    if kind != "crop":
+        images = _random_flip(images, generator)
+    return images if kind == "flip" else _random_crop(images, generator)
+
+
+def _random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     mirrored = torch.rand(len(images), generator=generator) < 0.5
     mirrored = mirrored.to(images.device)[:, None, None, None]
-    images = torch.where(mirrored, images.flip(-1), images)
-    return images if kind == "flip" else _random_crop(images, generator)
+    return torch.where(mirrored, images.flip(-1), images)
 
 
 def _random_crop(images: Tensor, generator: torch.Generator) -> Tensor:

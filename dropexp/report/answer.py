@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dropexp.charts.words import moment
+from dropexp.classics import CLASSICS, in_words
 from dropexp.compare.highlights import best, headline, other_axes
 from dropexp.compare.table import more_seeds
 from dropexp.comparison import Comparison, Metric, Row, Setting
@@ -54,10 +55,12 @@ def place(fields: Mapping[str, Any], others: Iterable[str] = ()) -> str:
 
 
 def named(setting: Setting) -> str:
-    """The regulariser and its p in words: ``dropout2d at p = 0.5``."""
-    if setting.regulariser == "none":
-        return "none"
-    return f"{setting.kind} at p = {setting.p:g}"
+    """The regulariser and its p in words: ``dropout2d at p = 0.5``; or classics by themselves."""
+    if not setting.has_regulariser:
+        return setting.kind
+    classics = [in_words(name, setting.fields) for name in setting.classics]
+    words = f"{setting.without(setting.classics).kind} at p = {setting.p:g}"
+    return f"{words} with {' and '.join(classics)}" if classics else words
 
 
 def _found(comparison: Comparison, row: Row) -> str:
@@ -114,10 +117,11 @@ def baseline_name(comparison: Comparison, row: Row) -> str:
     if row.baseline is None:
         return "the baseline"
     own, baseline = row.setting.fields, comparison.row(row.baseline).setting
+    told = [CLASSICS[name] for name in comparison.classics]
     is_like_it = all(
         own.get(key) == baseline.fields.get(key)
         for key in {**own, **baseline.fields}
-        if not key.startswith("regulariser.")
+        if not key.startswith("regulariser.") and not any(each.owns(key) for each in told)
     )
     return named(baseline) if is_like_it else row.baseline
 
@@ -136,6 +140,9 @@ def _cost(comparison: Comparison, row: Row) -> str:
     if before and after and before.value > 0:
         more = 100 * (after.value / before.value - 1)
         words += f"; cost: {more:+.0f} % time per epoch".replace("-", "−")
+    before, after = (each.estimates.get("epochs") for each in (baseline, row))
+    if before and after and round(before.value) != round(after.value):
+        words += f", {after.value:.0f} epochs instead of {before.value:.0f}"
     return words
 
 

@@ -110,11 +110,13 @@ _DETAILS = {
     "val_acc": ("val acc", "in eval mode"),
     "acc_gap": ("acc gap", "training − validation"),
     "best_epoch": ("best epoch", "of the lowest validation loss"),
+    "epochs": ("epochs", "that were trained"),
     "rise": ("rise", "of validation loss from its lowest to its last value, nats"),
     "area": ("area", "between the validation and the training loss curve, nat·epochs"),
     "test_ece": ("test ECE", "expected calibration error on the test set"),
     "noisy_label_acc": ("memorised", "accuracy on the wrong training labels alone"),
     "seconds_per_epoch": ("s/epoch", "training and evaluation, seconds"),
+    "seconds": ("seconds", "of all epochs"),
 }
 _MAIN = {
     "test_loss": ("test loss", "negative log-likelihood, nats"),
@@ -127,7 +129,7 @@ _BADGES = {
     Verdict.NO_CLEAR_DIFFERENCE: "plain",
     Verdict.TOO_FEW_SEEDS: "note",
 }
-_DECIMALS = {"best_epoch": 1, "area": 2}
+_DECIMALS = {"best_epoch": 1, "epochs": 1, "area": 2, "seconds": 1}
 
 
 def _table(rows: Sequence[Row], columns: Sequence[Column]) -> Table:

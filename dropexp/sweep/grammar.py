@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from dropexp import data
+from dropexp.classics import CLASSICS
 from dropexp.compose import composed, parsed, split_study, to_config, values_of
 from dropexp.conf_files import groups, studies
 from dropexp.config import RunConfig
@@ -78,7 +79,8 @@ def _refuse_to_vary_what_is_not_the_run(named: Mapping[str, str]) -> None:
 
 def _is_of_the_run(key: str) -> bool:
     """Whether a key says what a run is, and not where or how."""
-    return key.lstrip("+").replace("/", ".").partition(".")[0] in (*SCIENTIFIC, "p")
+    name = key.lstrip("+")
+    return name in groups() or name.partition(".")[0] in (*SCIENTIFIC, "p")
 
 
 def _words_of(study: str | None) -> list[str]:
@@ -103,6 +105,8 @@ def _configs(named: Mapping[str, str], study: str | None) -> Iterator[RunConfig]
         others = {key: found for key, found in values.items() if key not in choices}
         for key in _of_other_regularisers(others, values.get("regulariser", []), chosen):
             others[key] = []
+        for key in _of_other_classics(others, values.get("classic", []), chosen):
+            others[key] = []
         yield from _with_values(chosen, others, study, fingerprint)
 
 
@@ -121,6 +125,16 @@ def _of_other_regularisers(
         for key in options
         if not _has(here, key) and any(_has(config, key) for config in elsewhere)
     ]
+
+
+def _of_other_classics(
+    keys: Collection[str], names: Sequence[str], chosen: Sequence[str]
+) -> list[str]:
+    """Keys such as optimiser.weight_decay that belong to a swept classic which is not chosen."""
+    if len(names) < 2:
+        return []
+    others = [name for name in names if name in CLASSICS and f"classic={name}" not in chosen]
+    return [key for key in keys if any(CLASSICS[name].owns(key) for name in others)]
 
 
 def _has(config: DictConfig, key: str) -> bool:

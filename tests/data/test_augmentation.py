@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dropexp.data import augment
 
 seeds = st.integers(0, 2**32)
-Kind = Literal["flip", "crop_flip"]
+Kind = Literal["flip", "crop", "crop_flip"]
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -51,31 +51,36 @@ def test_half_of_the_images_are_flipped() -> None:
     assert abs(share - 0.5) <= 0.04
 
 
-@given(seeds, st.sampled_from([(8, 8), (5, 9), (16, 16), (32, 32)]))
-@settings(max_examples=30)
-def test_a_crop_is_a_window_of_the_padded_image_or_of_its_mirror(
-    seed: int, size: tuple[int, int]
+sizes = st.sampled_from([(8, 8), (5, 9), (16, 16), (32, 32)])
+crops: st.SearchStrategy[Kind] = st.sampled_from(["crop", "crop_flip"])
+
+
+@given(seeds, sizes, crops)
+@settings(max_examples=40)
+def test_a_crop_is_a_window_of_the_padded_image_and_with_flip_of_its_mirror_too(
+    seed: int, size: tuple[int, int], kind: Kind
 ) -> None:
     height, width = size
     images = pictures(6, height, width)
     border = max(1, height // 8)
-    cropped = augment(images, "crop_flip", generator(seed))
+    cropped = augment(images, kind, generator(seed))
     assert cropped.shape == images.shape
     assert cropped.dtype == torch.uint8
     for one, crop in zip(images, cropped, strict=True):
         windows = [
             F.pad(image, (border,) * 4)[:, top : top + height, left : left + width]
-            for image in (one, one.flip(-1))
+            for image in ((one,) if kind == "crop" else (one, one.flip(-1)))
             for top in range(2 * border + 1)
             for left in range(2 * border + 1)
         ]
         assert any(torch.equal(crop, window) for window in windows)
 
 
-def test_all_windows_are_equally_likely() -> None:
+@pytest.mark.parametrize("kind", ["crop", "crop_flip"])
+def test_all_windows_are_equally_likely(kind: Kind) -> None:
     images = torch.zeros(9000, 1, 8, 8, dtype=torch.uint8)
     images[:, :, 4, 3:5] = 255  # two pixels, so that a mirrored image looks the same
-    cropped = augment(images, "crop_flip", generator())[:, 0]
+    cropped = augment(images, kind, generator())[:, 0]
     top = cropped.amax(2).int().argmax(1)
     left = cropped.amax(1).int().argmax(1)
     counts = torch.bincount((top - 3) * 3 + (left - 2), minlength=9)
@@ -84,7 +89,7 @@ def test_all_windows_are_equally_likely() -> None:
     assert (counts - 1000).abs().max() <= 149
 
 
-@pytest.mark.parametrize("kind", ["flip", "crop_flip"])
+@pytest.mark.parametrize("kind", ["flip", "crop", "crop_flip"])
 def test_draws_depend_on_the_generator_only(kind: Kind) -> None:
     images = pictures(64)
     torch.manual_seed(1)
@@ -98,7 +103,7 @@ def test_draws_depend_on_the_generator_only(kind: Kind) -> None:
     assert torch.equal(augment(marked, kind, generator(7))[1:], one[1:])
 
 
-@pytest.mark.parametrize("kind", ["flip", "crop_flip"])
+@pytest.mark.parametrize("kind", ["flip", "crop", "crop_flip"])
 def test_the_images_given_are_not_written_to(kind: Kind) -> None:
     images = pictures(16)
     before = images.clone()
@@ -106,7 +111,7 @@ def test_the_images_given_are_not_written_to(kind: Kind) -> None:
     assert torch.equal(images, before)
 
 
-@pytest.mark.parametrize("kind", ["flip", "crop_flip"])
+@pytest.mark.parametrize("kind", ["flip", "crop", "crop_flip"])
 def test_no_global_randomness_is_used(kind: Kind) -> None:
     before = torch.get_rng_state()
     augment(pictures(16), kind, generator())

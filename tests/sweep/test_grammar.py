@@ -69,6 +69,34 @@ def test_an_option_of_no_swept_regulariser_is_refused() -> None:
         compose_sweep(["regulariser=none,dropout2d", "regulariser.mask=batch"])
 
 
+def test_classics_are_swept_one_at_a_time_or_beside_regularisers() -> None:
+    words = ["regulariser=none,dropout2d", "p=0.3", "classic=none,weight_decay,early_stopping"]
+    found = compose_sweep(words)
+    alone = {
+        compose_run([f"regulariser={name}", "p=0.3", f"classic={classic}"])
+        for name in ("none", "dropout2d")
+        for classic in ("none", "weight_decay", "early_stopping")
+    }
+    assert set(found.configs) == alone
+    assert len(alone) == 6
+    assert found.words == tuple(words)
+
+
+def test_an_option_of_one_classic_is_left_out_for_the_others() -> None:
+    words = ["classic=none,weight_decay,early_stopping", "train.early_stopping.patience=2,3"]
+    found = compose_sweep([*words, "optimiser.weight_decay=1e-3,1e-2"]).configs
+    on = [(c.optimiser.weight_decay, c.train.early_stopping) for c in found]
+    assert [decay for decay, stopping in on if stopping is None] == [0.0, 0.001, 0.01]
+    assert [(d, s.patience) for d, s in on if s is not None] == [(0.0, 2), (0.0, 3)]
+
+
+def test_an_option_beside_one_classic_is_for_all() -> None:
+    found = compose_sweep(["classic=weight_decay", "optimiser.weight_decay=0,1e-3"]).configs
+    assert [config.optimiser.weight_decay for config in found] == [0.0, 0.001]
+    found = compose_sweep(["classic=none,weight_decay", "train.label_smoothing=0.1"]).configs
+    assert {config.train.label_smoothing for config in found} == {0.1}
+
+
 def test_what_follows_the_seed_follows_it_in_each_run() -> None:
     assert [c.data.seed for c in compose_sweep(["seed=3,4"]).configs] == [3, 4]
     assert [c.data.seed for c in compose_sweep(["seed=3,4", "data.seed=0"]).configs] == [0, 0]
