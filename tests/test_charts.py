@@ -14,6 +14,7 @@ from dropexp.charts.palette import COLOURS, colour
 from dropexp.charts.parts import spaced
 from dropexp.compare.highlights import featured, headline
 from dropexp.comparison import Comparison
+from dropexp.conf_files import groups
 from dropexp.errors import UserError
 from dropexp.mean_curves import mean_curve
 from dropexp.metrics import Metric
@@ -152,6 +153,10 @@ def lab(rgb: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     xyz = np.array(to_xyz) @ np.clip(rgb, 0, 1) / [0.9505, 1, 1.089]
     f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def test_every_regulariser_has_a_colour() -> None:
+    assert set(groups()["regulariser"]) <= set(COLOURS)
 
 
 def test_an_unknown_regulariser_has_a_colour_of_its_own() -> None:

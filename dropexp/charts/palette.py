@@ -1,8 +1,8 @@
 """One look for every regulariser, in every chart: its colour, and lightness and dash by strength.
 
-The regularisers' colours are Okabe and Ito's, which people with any of the common colour
-blindnesses can tell apart, as they can the classics' beside them; ``none`` is grey, as it is what
-the others are measured against.
+The first regularisers' colours are Okabe and Ito's, which people with any of the common colour
+blindnesses can tell apart; the others' are as far from those and from each other as can be for
+them. ``none`` is grey, as it is what the others are measured against.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,15 @@ COLOURS = {
     "dropconnect": "#009e73",
     "stochastic_depth": "#cc79a7",
     "dropout": "#d55e00",
+    "dropblock": "#784878",
+    "gaussian_dropout": "#a81800",
+    "alpha_dropout": "#6048c0",
+    "concrete_dropout": "#00c0d8",
+    "unit_scaling": "#78c078",
+    "shakedrop": "#a87848",
+    "cutout": "#a81848",
+    "mixup": "#901890",
+    "cutmix": "#9060f0",
     "weight_decay": "#9900ee",
     "label_smoothing": "#bbaa55",
     "early_stopping": "#994433",

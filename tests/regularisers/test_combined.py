@@ -7,6 +7,7 @@ from dropexp.compose_combination import parts_of
 from dropexp.config import RunConfig
 from dropexp.errors import ConfigError
 from dropexp.regularisers import Combined, build, noise_modules
+from dropexp.settings import names, setting_fields
 from dropexp.sweep.grammar import compose_sweep
 from dropexp.trainer import train
 from tests.laboratory import parts_of as trained_parts_of
@@ -169,3 +170,17 @@ def test_a_sweep_takes_combinations_among_others() -> None:
         ("none", 0.0),
     ]
     assert len(request.configs) == 8
+
+
+def test_the_name_tells_every_part_with_its_p() -> None:
+    words = ["regulariser=dropout2d+stochastic_depth", "model.shortcut=true"]
+    same = compose_run([*words, "p=0.3"])
+    other = compose_run([*words, "p=0.3", "regulariser.dropout2d.p=0.1"])
+    batch = compose_run([*words, "p=0.3", "regulariser.stochastic_depth.mode=batch"])
+    settings = [setting_fields(config.to_mapping()) for config in (same, other, batch)]
+    assert names(settings) == [
+        "dropout2d+stochastic_depth p=0.3 regulariser.stochastic_depth.mode=row",
+        "dropout2d p=0.1 + stochastic_depth p=0.3 regulariser.stochastic_depth.mode=row",
+        "dropout2d+stochastic_depth p=0.3 regulariser.stochastic_depth.mode=batch",
+    ]
+    assert names(settings[1:2]) == ["dropout2d p=0.1 + stochastic_depth p=0.3"]
