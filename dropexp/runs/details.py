@@ -46,8 +46,8 @@ def differences(config: Mapping[str, Any]) -> list[Difference]:
     A regulariser's options are told where they are not its own defaults.
     """
     defaults = flat(compose_run([]).to_mapping())
-    name = config.get("regulariser.name")
-    if name in groups()["regulariser"]:
+    name = str(config.get("regulariser.name"))
+    if set(name.split("+")) <= set(groups()["regulariser"]):
         own = flat(compose_run([f"regulariser={name}"]).to_mapping())
         options = {key: value for key, value in own.items() if key.startswith("regulariser.")}
         defaults = {**options, **defaults}

@@ -18,7 +18,7 @@ from dropexp.errors import NoSuchRunError, RunsDirError, StoreError, suggest
 from dropexp.records import RunStatus, RunSummary, SelectedEpoch
 from dropexp.store import CONFIG, METRICS, SUMMARY, FolderStatus, RunFolder
 
-_ID = re.compile(r"[a-z][a-z0-9_]*-p[0-9.e+-]+-s\d+-[0-9a-f]{8}")
+_ID = re.compile(r"[a-z][a-z0-9_+]*-p[0-9.e+-]+-s\d+-[0-9a-f]{8}")
 _FEWEST_HASH_DIGITS = 4
 _MOST_CANDIDATES = 6
 

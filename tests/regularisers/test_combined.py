@@ -7,7 +7,9 @@ from dropexp.compose_combination import parts_of
 from dropexp.config import RunConfig
 from dropexp.errors import ConfigError
 from dropexp.regularisers import Combined, build, noise_modules
-from dropexp.settings import names, setting_fields
+from dropexp.runs.details import differences
+from dropexp.runs.listing import is_run_id
+from dropexp.settings import flat, names, setting_fields
 from dropexp.sweep.grammar import compose_sweep
 from dropexp.trainer import train
 from tests.laboratory import parts_of as trained_parts_of
@@ -101,6 +103,19 @@ def test_each_has_its_own_p_and_options_and_changes_of_other_groups() -> None:
     assert config.model.shortcut is True, "stochastic depth asks the model for shortcuts"
     assert config.run_id.startswith("dropout2d+stochastic_depth-p0.4-s0-")
     assert RunConfig.from_mapping(config.to_mapping()) == config
+
+
+def test_its_run_is_found_and_told_by_what_is_not_default() -> None:
+    config = config_of("regulariser=dropout2d+mixup", "p=0.2", "regulariser.mixup.alpha=0.4")
+    assert is_run_id(config.run_id)
+    told = {each.key for each in differences(flat(config.to_mapping()))}
+    assert told == {
+        "p",
+        "regulariser.name",
+        "regulariser.mixup.alpha",
+        "regulariser.dropout2d.p",
+        "regulariser.mixup.p",
+    }
 
 
 def test_the_order_of_names_and_of_words_does_not_matter() -> None:
