@@ -7,6 +7,7 @@ from dropexp import models, regularisers
 from dropexp.audit import MOST_IMAGES, audit
 from dropexp.audit_report import AuditReport
 from dropexp.config import RunConfig, options
+from dropexp.config_sections import CustomConfig, TorchvisionConfig
 from dropexp.data import Splits
 from dropexp.errors import SitesError
 from dropexp.randomness import global_stream
@@ -39,7 +40,7 @@ def build_model(
     if not plain and regulariser.p > 0 and not regularisers.noise_modules(model):
         raise SitesError(
             f"regulariser={regulariser.name} acts on {regulariser.needs}, and "
-            f"model={config.model.name} has none: its sites are {sites(config, splits)}. "
+            f"model={_called(config)} has none: its sites are {sites(config, splits)}. "
             f"Choose another model or regulariser."
         )
     return model.to(device)
@@ -76,12 +77,23 @@ def audited(config: RunConfig, splits: Splits, model: nn.Module) -> AuditReport:
 def described(
     config: RunConfig, splits: Splits, model: nn.Module, device: torch.device
 ) -> list[str]:
-    """The data and the model in a line each."""
+    """The data and the model in a line each, and what was changed in the model."""
     noise = f", {config.data.label_noise:.0%} label noise" if config.data.label_noise else ""
     shape = "×".join(str(side) for side in splits.image_shape)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return [
         f"data   {config.data.name}: {len(splits.train):,} train, {len(splits.val):,} val, "
         f"{len(splits.test):,} test images of {shape}{noise}",
-        f"model  {config.model.name}: {parameters:,} parameters, on {device} in {config.precision}",
+        f"model  {_called(config)}: {parameters:,} parameters, on {device} in {config.precision}",
+        *(f"       {note}" for note in models.notes(model)),
     ]
+
+
+def _called(config: RunConfig) -> str:
+    match config.model:
+        case TorchvisionConfig(name=name, arch=arch):
+            return f"{name} {arch}"
+        case CustomConfig(name=name, target=target):
+            return f"{name} {target}"
+        case model:
+            return model.name

@@ -14,8 +14,14 @@ from dropexp.data.picture_files import fingerprint
 if TYPE_CHECKING:
     from dropexp.data.augmentation import augment
     from dropexp.data.splits import Source, Split, Splits
+    from dropexp.data.torchvision_compat import import_torchvision
 else:
-    _ON_FIRST_USE = {"augment": "augmentation", "Split": "splits", "Splits": "splits"}
+    _ON_FIRST_USE = {
+        "augment": "augmentation",
+        "Split": "splits",
+        "Splits": "splits",
+        "import_torchvision": "torchvision_compat",
+    }
 
     def __getattr__(name):
         if name not in _ON_FIRST_USE:
@@ -23,7 +29,7 @@ else:
         return getattr(import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)
 
 
-__all__ = ["Split", "Splits", "augment", "fingerprint", "load"]
+__all__ = ["Split", "Splits", "augment", "fingerprint", "import_torchvision", "load"]
 
 
 def load(config: DataConfig) -> "Splits":

@@ -1,0 +1,92 @@
+"""What networks that were not written for dropexp need before they are trained: three checks.
+
+Noise of their own is switched off, their logits must be one for each class, and what was done to
+them is noted.
+"""
+
+import traceback
+
+import torch
+from torch import Tensor, nn
+
+from dropexp.data import import_torchvision
+
+_NOTES = "_notes"
+_PROBED_IMAGES = 2
+
+
+def note(model: nn.Module, *sentences: str) -> None:
+    """Remember what a person should know about a network; see notes."""
+    vars(model)[_NOTES] = (*notes(model), *sentences)
+
+
+def notes(model: nn.Module) -> tuple[str, ...]:
+    """What was changed in a network before it was regularised, in sentences."""
+    found: tuple[str, ...] = vars(model).get(_NOTES, ())
+    return found
+
+
+def silence(model: nn.Module) -> None:
+    """Switch off dropout and stochastic depth of the network's own, and note it.
+
+    They would act beside every regulariser, and in the baseline.
+    """
+    stochastic_depth = import_torchvision().ops.StochasticDepth
+    silenced: list[str] = []
+    for name, module in model.named_modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd | stochastic_depth) and module.p > 0:
+            module.p = 0.0
+            silenced.append(name)
+        elif isinstance(module, nn.MultiheadAttention) and module.dropout > 0:
+            module.dropout = 0.0
+            silenced.append(name)
+    if silenced:
+        more = f" and {len(silenced) - 1} more" if len(silenced) > 1 else ""
+        note(model, f"the network's own dropout is off ({silenced[0]}{more})")
+
+
+def probed(model: nn.Module, image_shape: tuple[int, int, int]) -> object:
+    """What a network answers to two black images in eval mode; it is left as it is.
+
+    Computed without data where that is possible: large networks take a while.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    shape = (_PROBED_IMAGES, *image_shape)
+    try:
+        model.eval()
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            try:
+                return _without_data(model, shape)
+            except Exception:  # it may make tensors of its own, or ask for values
+                return model(torch.zeros(shape))
+    finally:
+        for module, was_training in modes:
+            module.training = was_training
+
+
+def _without_data(model: nn.Module, shape: tuple[int, ...]) -> object:
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    shapes = {name: tensor.to("meta") for name, tensor in tensors.items()}
+    return torch.func.functional_call(model, shapes, (torch.zeros(shape, device="meta"),))
+
+
+def wrong_logits(answer: object, num_classes: int) -> str | None:
+    """What is wrong with the answer to two images, if anything is."""
+    if isinstance(answer, Tensor) and answer.shape == (_PROBED_IMAGES, num_classes):
+        return None
+    given = (
+        f"logits of shape {tuple(answer.shape)}"
+        if isinstance(answer, Tensor)
+        else f"a {type(answer).__name__}"
+    )
+    return (
+        f"gives {given} for {_PROBED_IMAGES} images; ({_PROBED_IMAGES}, {num_classes}) is needed, "
+        f"one logit for each class"
+    )
+
+
+def in_short(error: BaseException) -> str:
+    """An error of code that is not ours: its kind, its message's first line, and where."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    message = (str(error).strip().splitlines() or ["without a message"])[0]
+    return f"{type(error).__name__}: {message} ({where.filename}, line {where.lineno})"
