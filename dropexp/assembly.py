@@ -9,7 +9,7 @@ from dropexp.audit_report import AuditReport
 from dropexp.config import RunConfig, options
 from dropexp.config_sections import CustomConfig, TorchvisionConfig
 from dropexp.data import Splits
-from dropexp.errors import SitesError
+from dropexp.errors import ConfigError, SitesError
 from dropexp.randomness import global_stream
 
 OF_TIME = ("time_schedule", "switch_after")
@@ -43,7 +43,21 @@ def build_model(
             f"model={_called(config)} has none: its sites are {sites(config, splits)}. "
             f"Choose another model or regulariser."
         )
+    if not plain:
+        _check_last_batch(config, splits, model)
     return model.to(device)
+
+
+def _check_last_batch(config: RunConfig, splits: Splits, model: nn.Module) -> None:
+    """Raises ConfigError if the last batch of every epoch is too small for the model."""
+    images, size = len(splits.train), config.train.batch_size
+    if (images % size or size) == 1 and not models.takes_single_images(model, splits.image_shape):
+        height, width = splits.image_shape[1:]
+        raise ConfigError(
+            f"train.batch_size={size} leaves one image of {images} for the last batch, of which "
+            f"the batch normalisation of {_called(config)} has no statistics at {height}×{width} "
+            f"pixels. Choose another train.batch_size or data.train_size."
+        )
 
 
 def sites(config: RunConfig, splits: Splits) -> str:

@@ -206,7 +206,9 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     owner, _, name = key.rpartition(".")
     elsewhere = [known for known in keys if known.rpartition(".")[2] == name]
     siblings = [known for known in keys if owner and known.rpartition(".")[0] == owner]
-    if elsewhere:
+    if OmegaConf.select(composed(choices), owner) == {}:
+        hint = f"What is in {owner} is yours to name; write +{key}=…"
+    elif elsewhere:
         hint = f"Did you mean {' or '.join(elsewhere)}?"
     elif f"{owner.replace('.', '/')}/{name}" in groups() or owner.replace(".", "/") in groups():
         hint = suggest(key, siblings)

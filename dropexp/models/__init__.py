@@ -9,7 +9,7 @@ from torch import nn
 
 from dropexp.errors import ConfigError, suggest
 from dropexp.models.custom import custom_model
-from dropexp.models.foreign import notes
+from dropexp.models.foreign import notes, takes_single_images
 from dropexp.models.mlp import MLP
 from dropexp.models.resnet import ResNet
 from dropexp.models.small_cnn import SmallCNN
@@ -24,6 +24,7 @@ __all__ = [
     "build",
     "custom_model",
     "notes",
+    "takes_single_images",
     "torchvision_model",
 ]
 

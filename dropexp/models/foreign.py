@@ -70,6 +70,21 @@ def _without_data(model: nn.Module, shape: tuple[int, ...]) -> object:
     return torch.func.functional_call(model, shapes, (torch.zeros(shape, device="meta"),))
 
 
+def takes_single_images(model: nn.Module, image_shape: tuple[int, int, int]) -> bool:
+    """Whether a training step may have one image only; the network is left as it is.
+
+    Batch normalisation of maps of one position has no statistics of one image.
+    """
+    try:
+        with torch.no_grad():
+            _without_data(model.train(), (1, *image_shape))
+    except ValueError as error:
+        return "more than 1 value per channel" not in str(error)
+    except Exception:  # of other causes, which training will meet or not
+        return True
+    return True
+
+
 def wrong_logits(answer: object, num_classes: int) -> str | None:
     """What is wrong with the answer to two images, if anything is."""
     if isinstance(answer, Tensor) and answer.shape == (_PROBED_IMAGES, num_classes):
