@@ -5,6 +5,7 @@ them is noted.
 """
 
 import traceback
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +102,16 @@ def wrong_logits(answer: object, num_classes: int) -> str | None:
 
 
 def in_short(error: BaseException) -> str:
-    """An error of code that is not ours: its kind, its message's first line, and where."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    message = (str(error).strip().splitlines() or ["without a message"])[0]
-    return f"{type(error).__name__}: {message} ({where.filename}, line {where.lineno})"
+    """An error of code that is not ours: its kind, its message's first line, and the user's line."""
+    message = (str(error).strip().splitlines() or ["without a message"])[0].rstrip(".")
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if not _is_of_a_library(Path(frame.filename))]
+    where = f" ({users[-1].filename}, line {users[-1].lineno})" if users else ""
+    return f"{type(error).__name__}: {message}{where}"
+
+
+def _is_of_a_library(file: Path) -> bool:
+    if {"site-packages", "dist-packages"} & set(file.parts):
+        return True
+    ours, standard = Path(__file__).parents[1], Path(traceback.__file__).parent
+    return file.is_relative_to(ours) or file.is_relative_to(standard) or not file.is_file()
