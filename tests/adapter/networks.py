@@ -1,4 +1,4 @@
-"""Networks that know nothing of regularisers: torchvision's, and small ones with one feature each."""
+"""Networks that know nothing of regularisers: torchvision's, and small ones of one kind each."""
 
 import copy
 from functools import cache
