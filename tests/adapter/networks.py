@@ -159,7 +159,7 @@ class WithOption(Residual):
 
 
 class AddsWhatItTakesFromElsewhere(Residual):
-    def forward(self, x: Tensor, y: Tensor | float) -> Tensor:
+    def forward(self, x: Tensor, y: Tensor | float) -> Tensor:  # type: ignore[override]
         return x + self.conv1(self.branch(x) * y)  # type: ignore[no-any-return]
 
 

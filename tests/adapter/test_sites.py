@@ -90,8 +90,8 @@ def test_a_relu_directly_after_a_layer_is_told() -> None:
 def test_noise_comes_before_a_relu_that_overwrites() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(True), nn.Flatten(), nn.Linear(4, 2))
     with torch.no_grad():
-        model[0].weight.fill_(1)  # type: ignore[operator, union-attr]
-        model[0].bias.fill_(0)  # type: ignore[operator, union-attr]
+        model[0].weight.fill_(1)  # type: ignore[operator]
+        model[0].bias.fill_(0)  # type: ignore[operator]
     regularise(model, "dropout2d", 0.5)
     seen: list[Tensor] = []
     model[2].register_forward_hook(lambda _, __, output: seen.append(output))
