@@ -89,7 +89,10 @@ def test_a_class_is_given_what_it_names_and_its_sites_are_found(write: Write) ->
     model = made(f"{write(NET)}:Net", "dropout2d", options={"width": 6})
     assert model.get_parameter("head.weight").shape == (3, 6)
     assert list(noise_modules(model)) == ["conv.noise"]
-    assert notes(model) == ("the network's own dropout is off (dropout)",)
+    assert notes(model) == (
+        "the network's own dropout is off (dropout)",
+        "its head is left plain (head)",
+    )
 
 
 def test_a_class_that_takes_a_regulariser_announces_its_own_sites(write: Write) -> None:
@@ -141,8 +144,16 @@ def test_a_module_that_fails_is_told_with_its_line(write: Write) -> None:
 
 
 def test_a_network_that_makes_tensors_of_its_own_is_checked_with_data(write: Write) -> None:
-    source = NET.replace("self.conv(x)", "self.conv(x) + torch.ones(1).item()")
-    assert made(f"{write(source)}:Net", "dropout2d") is not None
+    source = NET.replace("self.conv(x)", "self.conv(x * torch.ones(1))")
+    model = made(f"{write(source)}:Net", "dropout2d")
+    assert list(noise_modules(model)) == ["conv.noise"]
+
+
+def test_what_cannot_be_traced_is_noted(write: Write) -> None:
+    source = NET.replace("F.relu(self.conv(x))", "F.relu(self.conv(x if x.sum() >= 0 else -x))")
+    model = made(f"{write(source)}:Net", "dropout2d")
+    assert "cannot be traced: the network itself" in notes(model)[-1]
+    assert list(noise_modules(model)) == ["conv.noise"]
 
 
 def test_changed_code_is_another_run(write: Write) -> None:

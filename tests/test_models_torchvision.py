@@ -39,7 +39,7 @@ def test_large_images_and_keep_leave_the_stem_as_it_is() -> None:
         assert isinstance(stem, nn.Conv2d)
         assert (stem.kernel_size, stem.stride) == ((7, 7), (2, 2))
         assert isinstance(model.get_submodule("maxpool"), nn.MaxPool2d)
-        assert notes(model) == ()
+        assert notes(model) == ("its head is left plain (fc)",)
 
 
 def test_a_grey_image_is_answered_as_the_same_image_in_rgb() -> None:

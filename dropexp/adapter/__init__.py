@@ -1,8 +1,8 @@
 """The regularisers in networks that know nothing of them: torchvision's, a user's own.
 
-Sites are found by the types of modules and by tracing what is done with them (finding.py), blocks
-with residual branches get a forward that calls gates (residual.py), and a regulariser is asked at
-each site what a dropexp model would ask it (filling.py).
+Sites are found by the types of modules and by tracing what is done with them (finding.py,
+residual.py), blocks with residual branches get a forward that calls gates (gated.py), and a
+regulariser is asked at each site what a dropexp model would ask it (filling.py).
 """
 
 from collections.abc import Sequence

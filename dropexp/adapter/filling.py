@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropexp.adapter.finding import Found, Kind, Site, find
-from dropexp.adapter.residual import GatedForward
+from dropexp.adapter.gated import GatedForward
 from dropexp.errors import ConfigError
 from dropexp.regularisers import Regulariser, noise_modules
 
@@ -31,7 +31,12 @@ class _AddNoise:
         return noisy
 
 
-def fill(model: nn.Module, regulariser: Regulariser, sites: Sequence[str] | None = None) -> int:
+def fill(
+    model: nn.Module,
+    regulariser: Regulariser,
+    sites: Sequence[str] | None = None,
+    found: Found | None = None,
+) -> int:
     """Ask the regulariser at every site of a network, and put the answers there.
 
     The depth that it is told is l/L for the l-th of the L sites of a kind that it serves, in the
@@ -43,6 +48,7 @@ def fill(model: nn.Module, regulariser: Regulariser, sites: Sequence[str] | None
         regulariser: answers as it does to dropexp's own models.
         sites: patterns such as ``layer4.*`` of the names of sites, or of the modules they act on;
             None: all sites.
+        found: what find says of the network, where that is known already.
 
     Returns:
         The number of sites that were filled.
@@ -54,7 +60,7 @@ def fill(model: nn.Module, regulariser: Regulariser, sites: Sequence[str] | None
         raise ConfigError(
             "this network has a regulariser already; dropexp.plain(model) takes it away."
         )
-    found = find(model)
+    found = find(model) if found is None else found
     chosen = _chosen(found, model, sites)
     filled = 0
     for kind in _KINDS:

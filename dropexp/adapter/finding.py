@@ -9,7 +9,7 @@ from torch import fx, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from dropexp.adapter.residual import Program, program_of
+from dropexp.adapter.gated import Program, program_of
 from dropexp.adapter.tracing import LAYERS, NORMS, graph_of, is_elementary, own_graph
 
 Kind = Literal["activation", "weight", "branch"]

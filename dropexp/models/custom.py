@@ -8,11 +8,10 @@ from typing import Any
 
 from torch import nn
 
-from dropexp.adapter import fill
 from dropexp.custom_source import fingerprint as current_fingerprint
 from dropexp.custom_source import search_path, split_target
 from dropexp.errors import ConfigError, DropexpError, suggest
-from dropexp.models.foreign import in_short, note, probed, silence, wrong_logits
+from dropexp.models.foreign import fill_sites, in_short, note, probed, silence, wrong_logits
 from dropexp.regularisers import Regulariser
 
 ImageShape = tuple[int, int, int]
@@ -74,7 +73,7 @@ def custom_model(
     if announces:
         note(model, "it announces its own sites")
     else:
-        fill(model, regulariser, sites)
+        fill_sites(model, regulariser, sites)
     return model
 
 

@@ -1,16 +1,19 @@
-"""What networks that were not written for dropexp need before they are trained: three checks.
+"""What networks that were not written for dropexp need before they are trained.
 
-Noise of their own is switched off, their logits must be one for each class, and what was done to
-them is noted.
+Noise of their own is switched off, their logits must be one for each class, sites are found in
+them, and what was done to them is noted.
 """
 
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from dropexp.adapter import fill, find
 from dropexp.data import import_torchvision
+from dropexp.regularisers import Regulariser
 
 _NOTES = "_notes"
 _PROBED_IMAGES = 2
@@ -44,6 +47,22 @@ def silence(model: nn.Module) -> None:
     if silenced:
         more = f" and {len(silenced) - 1} more" if len(silenced) > 1 else ""
         note(model, f"the network's own dropout is off ({silenced[0]}{more})")
+
+
+def fill_sites(model: nn.Module, regulariser: Regulariser, sites: Sequence[str] | None) -> None:
+    """Find a network's sites and let the regulariser fill them; note which layers are no sites.
+
+    Raises:
+        ConfigError: a pattern matches no site.
+    """
+    found = find(model)
+    if found.heads:
+        note(model, f"its head is left plain ({', '.join(found.heads)})")
+    if found.untraced:
+        where = found.untraced[0] or "the network itself"
+        more = f" and {len(found.untraced) - 1} more" if len(found.untraced) > 1 else ""
+        note(model, f"read in the order of registration, as it cannot be traced: {where}{more}")
+    fill(model, regulariser, sites, found)
 
 
 def probed(model: nn.Module, image_shape: tuple[int, int, int]) -> object:

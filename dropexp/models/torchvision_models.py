@@ -6,10 +6,9 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from dropexp.adapter import fill
 from dropexp.data import import_torchvision
 from dropexp.errors import ConfigError, suggest
-from dropexp.models.foreign import in_short, note, probed, silence, wrong_logits
+from dropexp.models.foreign import fill_sites, in_short, note, probed, silence, wrong_logits
 from dropexp.regularisers import Regulariser
 
 ImageShape = tuple[int, int, int]
@@ -83,7 +82,7 @@ def torchvision_model(
         raise _does_not_take(arch, image_shape, error) from error
     wrong = wrong_logits(answer, num_classes)
     assert wrong is None, f"{arch} {wrong}"
-    fill(model, regulariser, sites)
+    fill_sites(model, regulariser, sites)
     return model
 
 

@@ -106,7 +106,7 @@ class Nested(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.a(x)
         y = y + self.b(y)
-        return x + self.c(y)
+        return x + self.c(y)  # type: ignore[no-any-return]
 
 
 class ParallelPaths(nn.Module):

@@ -100,6 +100,17 @@ def test_weights_load_before_and_after(name: str) -> None:
     assert torch.equal(before.eval()(images()), after.eval()(images()))
 
 
+def test_plain_keeps_parameters_that_were_put_in_meanwhile() -> None:
+    model, weights = Small(), Small().state_dict()
+    regularise(model, "dropconnect", 0.4)
+    model.load_state_dict(weights, assign=True)
+    model.eval()
+    plain(model)
+    assert not any(module.training for module in model.modules())
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, weights[key])
+
+
 @every_regulariser
 def test_copies_and_pickles_are_regularised_and_can_be_made_plain(name: str) -> None:
     model = Small()
