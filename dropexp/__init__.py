@@ -1,9 +1,30 @@
 """dropexp: which regulariser, at which strength, makes this network generalise better.
 
-Importing this package costs nothing: torch is imported by the modules that use it.
+Importing this package costs nothing: torch is imported by the modules that use it, and with the
+first use of ``regularise`` or ``plain``, which put a regulariser into any network and take it out.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dropexp.adapter import plain as plain
+    from dropexp.adapter import regularise as regularise
 
 __version__ = "0.1.0"
 
 RESULTS_VERSION = 1
 """Raised when a change of the code changes the numbers of runs; part of every run's identity."""
+
+__all__ = ["RESULTS_VERSION", "__version__", "plain", "regularise"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("plain", "regularise"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module("dropexp.adapter"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

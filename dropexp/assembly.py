@@ -7,8 +7,9 @@ from dropexp import models, regularisers
 from dropexp.audit import MOST_IMAGES, audit
 from dropexp.audit_report import AuditReport
 from dropexp.config import RunConfig, options
+from dropexp.config_sections import CustomConfig, TorchvisionConfig
 from dropexp.data import Splits
-from dropexp.errors import SitesError
+from dropexp.errors import ConfigError, SitesError
 from dropexp.randomness import global_stream
 from dropexp.regularisers import Regulariser, attach_input_noise
 
@@ -42,6 +43,7 @@ def build_model(
     attach_input_noise(model, regulariser.input(splits.num_classes))
     if not plain:
         _refuse_what_is_not_served(config, splits, model)
+        _check_last_batch(config, splits, model)
     return model.to(device)
 
 
@@ -51,9 +53,21 @@ def _refuse_what_is_not_served(config: RunConfig, splits: Splits, model: nn.Modu
         if part.p > 0 and part.name not in filled:
             raise SitesError(
                 f"regulariser={part.name} acts on {regularisers.REGISTRY[part.name].needs}, and "
-                f"model={config.model.name} has none: its sites are {sites(config, splits)}. "
+                f"model={_called(config)} has none: its sites are {sites(config, splits)}. "
                 f"Choose another model or regulariser."
             )
+
+
+def _check_last_batch(config: RunConfig, splits: Splits, model: nn.Module) -> None:
+    """Raises ConfigError if the last batch of every epoch is too small for the model."""
+    images, size = len(splits.train), config.train.batch_size
+    if (images % size or size) == 1 and not models.takes_single_images(model, splits.image_shape):
+        height, width = splits.image_shape[1:]
+        raise ConfigError(
+            f"train.batch_size={size} leaves one image of {images} for the last batch, of which "
+            f"the batch normalisation of {_called(config)} has no statistics at {height}×{width} "
+            f"pixels. Choose another train.batch_size or data.train_size."
+        )
 
 
 def sites(config: RunConfig, splits: Splits) -> str:
@@ -87,12 +101,23 @@ def audited(config: RunConfig, splits: Splits, model: nn.Module) -> AuditReport:
 def described(
     config: RunConfig, splits: Splits, model: nn.Module, device: torch.device
 ) -> list[str]:
-    """The data and the model in a line each."""
+    """The data and the model in a line each, and what was changed in the model."""
     noise = f", {config.data.label_noise:.0%} label noise" if config.data.label_noise else ""
     shape = "×".join(str(side) for side in splits.image_shape)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return [
         f"data   {config.data.name}: {len(splits.train):,} train, {len(splits.val):,} val, "
         f"{len(splits.test):,} test images of {shape}{noise}",
-        f"model  {config.model.name}: {parameters:,} parameters, on {device} in {config.precision}",
+        f"model  {_called(config)}: {parameters:,} parameters, on {device} in {config.precision}",
+        *(f"       {note}" for note in models.notes(model)),
     ]
+
+
+def _called(config: RunConfig) -> str:
+    match config.model:
+        case TorchvisionConfig(name=name, arch=arch):
+            return f"{name} {arch}"
+        case CustomConfig(name=name, target=target):
+            return f"{name} {target}"
+        case model:
+            return model.name

@@ -21,7 +21,7 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from dropexp import data
+from dropexp import custom_source, data
 from dropexp.compose_combination import GROUP, composed_combination, is_combination, parts_of
 from dropexp.conf_files import conf_dir, groups
 from dropexp.config import RunConfig
@@ -74,14 +74,17 @@ def to_config(
         fingerprint: of a folder of images, whose content is part of the run's identity.
 
     Raises:
-        ConfigError, DataError: as compose_run.
+        ConfigError, DataError: as compose_run; and there is no source of a custom model.
     """
     config = RunConfig.from_mapping({**_resolved(composed), "study": study})
-    if config.data.name != "image_folder" or config.data.fingerprint is not None:
-        return config
-    content = fingerprint(Path(config.data.root).expanduser())
-    section = config.data.model_copy(update={"fingerprint": content})
-    return config.model_copy(update={"data": section})
+    data, model = config.data, config.model
+    if data.name == "image_folder" and data.fingerprint is None:
+        content = fingerprint(Path(data.root).expanduser())
+        data = data.model_copy(update={"fingerprint": content})
+    if model.name == "custom" and model.fingerprint is None:
+        code = custom_source.fingerprint(model.target)
+        model = model.model_copy(update={"fingerprint": code})
+    return config.model_copy(update={"data": data, "model": model})
 
 
 def to_yaml(config: RunConfig) -> str:
@@ -209,7 +212,9 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     owner, _, name = key.rpartition(".")
     elsewhere = [known for known in keys if known.rpartition(".")[2] == name]
     siblings = [known for known in keys if owner and known.rpartition(".")[0] == owner]
-    if elsewhere:
+    if OmegaConf.select(composed(choices), owner) == {}:
+        hint = f"What is in {owner} is yours to name; write +{key}=…"
+    elif elsewhere:
         hint = f"Did you mean {' or '.join(elsewhere)}?"
     elif f"{owner.replace('.', '/')}/{name}" in groups() or owner.replace(".", "/") in groups():
         hint = suggest(key, siblings)

@@ -4,7 +4,7 @@ Defaults live in conf/. Where a field here has a default too, it is the value th
 "off" or "as published" (see config.py on what that does to a run's identity).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,8 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+
+from dropexp.custom_source import split_target
 
 
 class Section(BaseModel):
@@ -138,7 +140,60 @@ class ResNetConfig(Section):
         return depth
 
 
-ModelConfig = Annotated[SmallCNNConfig | MLPConfig | ResNetConfig, Field(discriminator="name")]
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+SitePatterns = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class _ForeignNetworkSection(Section):
+    """A network that was not written for dropexp, whose sites are found."""
+
+    sites: SitePatterns | None = Field(
+        default=None, description="patterns of sites' names, such as layer4.*; null: all"
+    )
+    shortcut: bool = Field(default=False, validate_default=True)
+
+    @field_validator("shortcut")
+    @classmethod
+    def _has_what_it_has(cls, _shortcut: bool) -> bool:
+        # As for an MLP: conf/regulariser/stochastic_depth.yaml asks every model.
+        return False
+
+
+class TorchvisionConfig(_ForeignNetworkSection):
+    """A classification network of torchvision."""
+
+    name: Literal["torchvision"]
+    arch: str = Field(description="as torchvision.models names it")
+    small_images: Literal["adapt", "keep"] = Field(
+        default="adapt", description="below 64 pixels: a first convolution without a stride"
+    )
+
+
+def _names_a_class(target: str) -> str:
+    split_target(target)
+    return target
+
+
+class CustomConfig(_ForeignNetworkSection):
+    """A user's own class."""
+
+    name: Literal["custom"]
+    target: Annotated[str, AfterValidator(_names_a_class)] = Field(
+        description="package.module:Class, looked for in the current folder first"
+    )
+    options: dict[str, Any] = Field(default={}, description="further arguments of the class")
+    fingerprint: str | None = Field(
+        default=None, description="hash of the source; filled in when the config is made"
+    )
+
+
+ModelConfig = Annotated[
+    SmallCNNConfig | MLPConfig | ResNetConfig | TorchvisionConfig | CustomConfig,
+    Field(discriminator="name"),
+]
 
 
 # --- optimiser and training ---------------------------------------------------------------

@@ -12,8 +12,9 @@ from dropexp.conf_files import conf_dir, groups
 from dropexp.config import RunConfig
 from dropexp.errors import ConfigError
 
+NEED_A_PLACE = ("image_folder", "custom")
 CHOICES = [
-    (group, name) for group, names in groups().items() for name in names if name != "image_folder"
+    (group, name) for group, names in groups().items() for name in names if name not in NEED_A_PLACE
 ]
 
 

@@ -12,7 +12,6 @@ PACKAGE = ROOT / "dropexp"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset(
         {
-            "__init__",
             "errors",
             "randomness",
             "records",
@@ -26,10 +25,11 @@ FLOORS: tuple[frozenset[str], ...] = (
             "settings",
             "strength",
             "config_text",
+            "custom_source",
             "metrics",
         }
     ),
-    frozenset({"statistics", "comparison", "data", "models", "regularisers", "optim"}),
+    frozenset({"statistics", "comparison", "data", "models", "regularisers", "adapter", "optim"}),
     frozenset(
         {
             "evaluation",
@@ -74,6 +74,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "cli_report",
             "cli_runs",
             "cli_sweep",
+            "__init__",  # what it offers is imported on first use
             "__main__",
         }
     ),
@@ -109,6 +110,7 @@ TORCH_FREE = (
     "columns",
     "metrics",
     "config_text",
+    "custom_source",
     *(f"runs/{name}" for name in ("listing", "selection", "removal", "tables", "details")),
     *(f"sweep/{name}" for name in ("grammar", "plan", "extend", "worker", "progress", "estimate")),
     "statistics",

@@ -50,7 +50,7 @@ def test_parameter_counts_are_the_published_ones(
     assert parameters(plain(name, shape, **options)) == expected
 
 
-@pytest.mark.parametrize("name", models.REGISTRY)
+@pytest.mark.parametrize("name", ["small_cnn", "mlp", "resnet"])
 @settings(max_examples=10, deadline=None)
 @given(
     channels=st.integers(1, 4),

@@ -1,16 +1,32 @@
-"""Networks with sites: they ask a regulariser where noise can enter and know none by name."""
+"""Networks with sites: they ask a regulariser where noise can enter and know none by name.
+
+In torchvision's networks and in a user's own, dropexp.adapter finds the sites and asks.
+"""
 
 from collections.abc import Callable
 
 from torch import nn
 
 from dropexp.errors import ConfigError, suggest
+from dropexp.models.custom import custom_model
+from dropexp.models.foreign import notes, takes_single_images
 from dropexp.models.mlp import MLP
 from dropexp.models.resnet import ResNet
 from dropexp.models.small_cnn import SmallCNN
+from dropexp.models.torchvision_models import torchvision_model
 from dropexp.regularisers import Regulariser
 
-__all__ = ["MLP", "REGISTRY", "ResNet", "SmallCNN", "build"]
+__all__ = [
+    "MLP",
+    "REGISTRY",
+    "ResNet",
+    "SmallCNN",
+    "build",
+    "custom_model",
+    "notes",
+    "takes_single_images",
+    "torchvision_model",
+]
 
 ImageShape = tuple[int, int, int]
 
@@ -18,6 +34,8 @@ REGISTRY: dict[str, Callable[..., nn.Module]] = {
     "small_cnn": SmallCNN,
     "mlp": MLP,
     "resnet": ResNet,
+    "torchvision": torchvision_model,
+    "custom": custom_model,
 }
 
 
@@ -38,7 +56,8 @@ def build(
         options: the fields of the model's config beside its name.
 
     Raises:
-        ConfigError: the name is not known, or the images are too small for the network.
+        ConfigError: the name is not known, the images are too small for the network, or it is
+            torchvision's or custom and what it is asked for cannot be had.
     """
     if name not in REGISTRY:
         raise ConfigError(f"model.name={name} is not known. {suggest(name, REGISTRY)}")

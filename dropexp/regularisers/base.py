@@ -19,9 +19,10 @@ input          ``regulariser.input(num_classes)``      between a training batch 
 Shapes: N examples, C channels, H × W positions, F features, K classes.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ from dropexp.regularisers.draws import Draws
 Nonlinearity = Literal["relu"]
 DepthSchedule = Literal["linear", "uniform"]
 Branch = Callable[[Tensor], Tensor]
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def drop_probability(p: float, *, allow_one: bool = False) -> float:
@@ -225,10 +227,19 @@ def noise_modules(model: nn.Module) -> dict[str, Noise]:
     return {name: module for name, module in model.named_modules() if isinstance(module, Noise)}
 
 
-def noise_after(layer: nn.Module, noise: nn.Module) -> None:
-    """Let a noise module, which becomes the layer's child ``noise``, act on the layer's output."""
-    layer.add_module("noise", noise)
-    layer.register_forward_hook(_through_noise)
+def with_noise_after(layer: Layer, noise: nn.Module) -> Layer:
+    """A layer with the same parameters whose output a noise module, its child, acts on.
+
+    The layer itself is left as it is.
+    """
+    noisy = copy.copy(layer)
+    # A module's dictionaries of parameters, children and hooks are its own.
+    vars(noisy).update(
+        {key: copy.copy(each) for key, each in vars(layer).items() if isinstance(each, dict)}
+    )
+    noisy.add_module("noise", noise)
+    noisy.register_forward_hook(_through_noise)
+    return noisy
 
 
 def _through_noise(layer: nn.Module, _: tuple[Any, ...], out: Tensor) -> Tensor:

@@ -6,7 +6,13 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from dropexp.errors import ConfigError
-from dropexp.regularisers.base import Branch, Gate, Nonlinearity, Regulariser
+from dropexp.regularisers.base import (
+    Branch,
+    Gate,
+    Nonlinearity,
+    Regulariser,
+    noise_modules,
+)
 from dropexp.regularisers.inputs import InputNoises
 
 
@@ -49,7 +55,7 @@ class Combined(Regulariser):
         found: nn.Linear | nn.Conv2d = layer
         for part in self.parts:
             answer = part.weight(found, depth, nonlinearity=nonlinearity)
-            if answer is not found and found is not layer:
+            if answer is not found and len(noise_modules(answer)) <= len(noise_modules(found)):
                 names = "+".join(each.name for each in self.parts)
                 raise ConfigError(
                     f"regulariser={names} is not allowed: two of them take a layer's place."

@@ -12,7 +12,7 @@ from dropexp.regularisers.base import (
     Nonlinearity,
     agreed,
     eval_and_train,
-    noise_after,
+    with_noise_after,
 )
 from dropexp.regularisers.draws import Draws, NormalDraws
 
@@ -140,5 +140,5 @@ class UnitScalingRegulariser(DepthScheduled):
         nonlinearity: Nonlinearity | None = None,  # noqa: ARG002
     ) -> nn.Module:
         units = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
-        noise_after(layer, UnitScaling(units, self.p_at(depth)).to(layer.weight))
-        return layer
+        noise = UnitScaling(units, self.p_at(depth)).to(layer.weight)
+        return with_noise_after(layer, noise.train(layer.training))

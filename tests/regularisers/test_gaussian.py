@@ -31,15 +31,16 @@ def test_its_coefficient_is_learned_is_in_force_in_evaluation_and_is_off_at_p_0(
     layer = nn.Linear(3, 2)
     plain = layer(torch.ones(4, 3)).detach()
     noisy = build("unit_scaling", 0.2).weight(layer, 1.0)
-    assert noisy is layer
-    (noise,) = noise_modules(layer).values()
+    assert not noise_modules(layer), "the layer itself stays plain"
+    assert noisy.weight is layer.weight
+    (noise,) = noise_modules(noisy).values()
     assert isinstance(noise, UnitScaling)
-    layer(torch.ones(4, 3)).sum().backward()
+    noisy(torch.ones(4, 3)).sum().backward()
     assert noise.coefficient.grad is not None
     assert (noise.coefficient.grad != 0).all()
     with torch.no_grad():
         noise.coefficient.copy_(torch.tensor([2.0, -1.0]))
-    layer.eval()
-    assert torch.allclose(layer(torch.ones(4, 3)), plain * torch.tensor([2.0, -1.0]))
+    noisy.eval()
+    assert torch.allclose(noisy(torch.ones(4, 3)), plain * torch.tensor([2.0, -1.0]))
     noise.p = 0.0
-    assert torch.equal(layer(torch.ones(4, 3)), plain)
+    assert torch.equal(noisy(torch.ones(4, 3)), plain)

@@ -1,0 +1,109 @@
+"""Residual branches in a block's own graph.
+
+A residual branch is what is computed from a value s alone and then added to s, or to a projection
+of s by no more than one layer: He et al., Deep Residual Learning for Image Recognition, CVPR 2016,
+equations 1 and 2.
+"""
+
+import operator
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+
+_ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+
+
+@dataclass(frozen=True)
+class Residual:
+    """``addition = shortcut + branch``, both computed from ``source`` alone."""
+
+    addition: fx.Node
+    source: fx.Node
+    shortcut: fx.Node
+    inside: frozenset[fx.Node]  # what nothing but the branch needs
+    branch: fx.Node
+
+
+def residuals(graph: fx.Graph, block: nn.Module) -> list[Residual]:
+    """The residual additions of a block's own graph, in its order."""
+    order = {node: place for place, node in enumerate(graph.nodes)}
+    found = (_residual(node, order, block) for node in graph.nodes if node.target in _ADDITIONS)
+    return [residual for residual in found if residual is not None]
+
+
+def _residual(addition: fx.Node, order: Mapping[fx.Node, int], block: nn.Module) -> Residual | None:
+    terms = [term for term in addition.args if isinstance(term, fx.Node)]
+    if len(terms) != 2 or addition.kwargs or terms[0] is terms[1]:
+        return None
+    nodes = [node for node in order if order[node] < order[addition]]
+    for source in reversed(nodes):
+        slices = [_computed_from(term, source) for term in terms]
+        if slices[0] is None or slices[1] is None:
+            continue
+        shortcut, branch = sorted(range(2), key=lambda i: _layers(slices[i] or (), block))
+        of_branch = _layers(slices[branch] or (), block)
+        if _layers(slices[shortcut] or (), block) > 1 or of_branch == 0:
+            return None
+        if _layers(slices[shortcut] or (), block) == of_branch:
+            return None  # two paths alike: neither is the shortcut
+        inside = _with_idle(slices[branch] or (), order)
+        used_elsewhere = any(
+            user not in inside and user is not addition for node in inside for user in node.users
+        )
+        overwritten = any(_overwrites(node, source, block) for node in inside)
+        if used_elsewhere or overwritten:
+            return None
+        return Residual(addition, source, terms[shortcut], inside, terms[branch])
+    return None
+
+
+def _computed_from(node: fx.Node, source: fx.Node) -> set[fx.Node] | None:
+    """The nodes between, ``node`` included; None where more than the source is needed."""
+    if node is source:
+        return set()
+    between: set[fx.Node] = set()
+    left, reached = [node], False
+    while left:
+        each = left.pop()
+        if each is source:
+            reached = True
+        elif each.op == "placeholder":
+            return None
+        elif each not in between:
+            between.add(each)
+            left.extend(each.all_input_nodes)
+    return between if reached else None
+
+
+def _with_idle(between: Collection[fx.Node], order: Mapping[fx.Node, int]) -> frozenset[fx.Node]:
+    """With what is made of these nodes and used by none, such as checks of shapes."""
+    inside = set(between)
+    for node in order:
+        if not node.users and node.op != "output" and set(node.all_input_nodes) & inside:
+            inside.add(node)
+    return frozenset(inside)
+
+
+def _layers(nodes: Collection[fx.Node], block: nn.Module) -> int:
+    """How many matrices of weights the modules that are called have."""
+    return sum(
+        parameter.dim() > 1
+        for node in nodes
+        if node.op == "call_module"
+        for parameter in block.get_submodule(str(node.target)).parameters()
+    )
+
+
+def _overwrites(node: fx.Node, source: fx.Node, block: nn.Module) -> bool:
+    """Whether a step changes the source itself, which the shortcut adds."""
+    if source not in node.all_input_nodes:
+        return False
+    if node.op == "call_module":
+        module = block.get_submodule(str(node.target))
+        while isinstance(module, nn.Sequential) and len(module):
+            module = module[0]
+        return bool(getattr(module, "inplace", False))
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    return (name.endswith("_") and not name.endswith("__")) or bool(node.kwargs.get("inplace"))

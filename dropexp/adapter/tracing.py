@@ -1,0 +1,85 @@
+"""What a module's forward does, as a graph: torch.fx, with some modules taken as they are.
+
+A graph is of one mode, as a forward may ask ``self.training``. Tracing runs a module's forward on
+stand-ins for tensors: no data is needed, and nothing is computed or drawn. It fails where the
+flow of control depends on values.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from torch import fx, nn
+
+LAYERS = (nn.Conv2d, nn.Linear)
+NORMS = (
+    nn.modules.batchnorm._NormBase,  # of any dimension, and instance normalisation
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
+
+IsLeaf = Callable[[nn.Module], bool]
+
+
+def is_elementary(module: nn.Module) -> bool:
+    """Whether a module is one of torch's own, or a layer or normalisation made after them."""
+    if isinstance(module, (*LAYERS, *NORMS)):
+        return True
+    of_torch = type(module).__module__.startswith("torch.nn")
+    return of_torch and not isinstance(module, nn.Sequential)
+
+
+def own_graph(module: nn.Module, *, training: bool) -> fx.Graph | None:
+    """What a module does with its children, whatever they do; None where that cannot be traced."""
+    return _graph(module, lambda child: child is not module, training)
+
+
+def graph_of(module: nn.Module, opaque: IsLeaf) -> fx.Graph | None:
+    """What a module and all in it do in training, down to elementary and opaque modules."""
+
+    def is_leaf(child: nn.Module) -> bool:
+        return is_elementary(child) or opaque(child)
+
+    return _graph(module, is_leaf, training=True)
+
+
+class _Tracer(fx.Tracer):
+    proxy_buffer_attributes = True  # else what is made of buffers would be a constant
+
+    def __init__(self, is_leaf: IsLeaf) -> None:
+        super().__init__()
+        self._is_leaf = is_leaf
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002
+        return self._is_leaf(m)
+
+
+def _graph(module: nn.Module, is_leaf: IsLeaf, training: bool) -> fx.Graph | None:
+    with _in_mode(module, training), _left_as_it_was(module):
+        try:
+            return _Tracer(is_leaf).trace(module)
+        except Exception:  # whatever a forward raises when it meets stand-ins
+            return None
+
+
+@contextmanager
+def _in_mode(module: nn.Module, training: bool) -> Iterator[None]:
+    modes = [(each, each.training) for each in module.modules()]
+    try:
+        for each, _ in modes:
+            each.training = training
+        yield
+    finally:
+        for each, was_training in modes:
+            each.training = was_training
+
+
+@contextmanager
+def _left_as_it_was(module: nn.Module) -> Iterator[None]:
+    """Remove the constants that tracing puts into the module's attributes."""
+    known = set(vars(module))
+    try:
+        yield
+    finally:
+        for name in vars(module).keys() - known:
+            delattr(module, name)

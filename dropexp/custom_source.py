@@ -1,0 +1,119 @@
+"""The source of a user's own model: found and hashed without being imported.
+
+Changed code changes numbers, so its content is part of a run's identity.
+"""
+
+import ast
+import hashlib
+import sys
+from collections.abc import Iterator
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+from dropexp.errors import ConfigError
+
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Module and class of ``package.module:Class``.
+
+    Raises:
+        ValueError: it is written in another way.
+    """
+    module, separator, name = target.partition(":")
+    parts = [*module.split("."), *name.split(".")]
+    if not separator or not all(part.isidentifier() for part in parts):
+        raise ValueError("it must name a class as package.module:Class")
+    return module, name
+
+
+def search_path() -> list[str]:
+    """Where modules are looked for: the current folder first, as with ``python -m``."""
+    here = str(Path.cwd())
+    return [here, *(folder for folder in sys.path if folder not in ("", here))]
+
+
+def fingerprint(target: str) -> str:
+    """12 hexadecimal digits that change when the code behind ``package.module:Class`` does.
+
+    A SHA-256 over the module's file and the files in the same folder tree that it imports, with
+    what those import. Of an installed package it is the module's own file only.
+
+    Raises:
+        ConfigError: there is no such module, or it has no source file.
+    """
+    module, _ = split_target(target)
+    content = hashlib.sha256()
+    for name, file in sorted(_files(module, target).items()):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        content.update(f"{name}\0{digest}\n".encode())
+    return content.hexdigest()[:12]
+
+
+def _files(module: str, target: str) -> dict[str, Path]:
+    """The files by what they are called as modules."""
+    home, file = _find(module, target)
+    found = {module: file}
+    if home is None:
+        return found
+    left = [module]
+    while left:
+        for name in _imported(left.pop(), found):
+            local = None if name in found else _file_in(home, name)
+            if local is not None:
+                found[name] = local
+                left.append(name)
+    return found
+
+
+def _find(module: str, target: str) -> tuple[Path | None, Path]:
+    """The folder whose modules count as the user's, None if it is an installed package's; the file.
+
+    Parents are found and not imported, which importlib.util.find_spec would do.
+    """
+    folders = search_path()
+    parts = module.split(".")
+    home: Path | None = None
+    for depth in range(1, len(parts) + 1):
+        name = ".".join(parts[:depth])
+        spec = PathFinder.find_spec(name, folders)
+        if spec is None:
+            raise ConfigError(
+                f"model.target={target}: there is no module {name} in {Path.cwd()} or among the "
+                f"installed packages."
+            )
+        folders = list(spec.submodule_search_locations or ())
+        if depth == 1 and (folders or spec.origin):
+            home = Path(folders[0] if folders else str(spec.origin)).parent
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise ConfigError(f"model.target={target}: {module} has no source file.")
+    installed = home is None or any(part in _INSTALLED for part in home.parts)
+    return None if installed else home, Path(spec.origin)
+
+
+def _imported(module: str, files: dict[str, Path]) -> Iterator[str]:
+    """Names that may be modules, of all import statements of a file and of its packages."""
+    file = files[module]
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:  # said when the module is imported
+        return
+    package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    yield from (".".join(package[:end]) for end in range(1, len(package) + 1))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            yield name
+            yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+def _file_in(home: Path, module: str) -> Path | None:
+    if not module:
+        return None
+    path = home.joinpath(*module.split("."))
+    candidates = (path.with_name(f"{path.name}.py"), path / "__init__.py")
+    return next((file for file in candidates if file.is_file()), None)

@@ -1,0 +1,153 @@
+"""A user's own network: imported, constructed and checked, with a sentence for what goes wrong."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from dropexp.custom_source import fingerprint as current_fingerprint
+from dropexp.custom_source import search_path, split_target
+from dropexp.errors import ConfigError, DropexpError, suggest
+from dropexp.models.foreign import fill_sites, in_short, note, probed, silence, wrong_logits
+from dropexp.regularisers import Regulariser
+
+ImageShape = tuple[int, int, int]
+
+
+def custom_model(
+    image_shape: ImageShape,
+    num_classes: int,
+    regulariser: Regulariser,
+    *,
+    target: str,
+    options: Mapping[str, Any] | None = None,
+    sites: Sequence[str] | None = None,
+    fingerprint: str | None = None,
+    shortcut: bool = False,  # noqa: ARG001
+) -> nn.Module:
+    """A network of a class that is not dropexp's.
+
+    The class is given those of ``image_shape`` (C, H, W), ``in_channels``, ``num_classes`` and
+    ``regulariser`` that its signature names, and all options. One that takes a regulariser
+    announces its own sites (see dropexp.regularisers.base); in any other they are found.
+    Its own dropout is off.
+
+    Args:
+        image_shape: (C, H, W).
+        num_classes: number of logits.
+        regulariser: fills the sites.
+        target: ``package.module:Class``; the current folder is looked in first.
+        options: further arguments of the class.
+        sites: patterns of names of the sites that are found; None: all.
+        fingerprint: of the source, if it must be what it was; see dropexp.custom_source.
+        shortcut: accepted as every model's option; a network has the shortcuts that it has.
+
+    Raises:
+        ConfigError: the class cannot be imported or constructed, is not the code that the
+            fingerprint is of, or does not give logits (N, num_classes).
+    """
+    if fingerprint is not None and current_fingerprint(target) != fingerprint:
+        raise ConfigError(
+            f"model.target={target} is not the code that this run was made with: its fingerprint "
+            f"is {current_fingerprint(target)}, and model.fingerprint={fingerprint}."
+        )
+    make = _imported(target)
+    offered = {
+        "image_shape": image_shape,
+        "in_channels": image_shape[0],
+        "num_classes": num_classes,
+        "regulariser": regulariser,
+    }
+    arguments = _arguments(target, make, offered, options or {})
+    announces = "regulariser" in arguments
+    if announces and sites is not None:
+        raise ConfigError(
+            f"model.sites chooses among sites that are found, and {target} announces its own."
+        )
+    model = _made(target, make, arguments)
+    silence(model)
+    _check(target, model, image_shape, num_classes)
+    if announces:
+        note(model, "it announces its own sites")
+    else:
+        fill_sites(model, regulariser, sites)
+    return model
+
+
+def _imported(target: str) -> Callable[..., Any]:
+    module_name, name = split_target(target)
+    sys.path[:] = search_path()
+    importlib.invalidate_caches()
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:
+        raise ConfigError(
+            f"model.target={target}: importing {module_name} fails with {in_short(error)}."
+        ) from error
+    for part in name.split("."):
+        if not hasattr(found, part):
+            classes = [key for key, value in vars(found).items() if inspect.isclass(value)]
+            hint = suggest(part, classes) if classes else "It has no class."
+            raise ConfigError(f"model.target={target}: {module_name} has no {name}. {hint}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise ConfigError(f"model.target={target} is neither a class nor a function.")
+    made: Callable[..., Any] = found
+    return made
+
+
+def _arguments(
+    target: str, make: Callable[..., Any], offered: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a class takes of what is offered, and the options, all of which it must take."""
+    parameters = inspect.signature(make).parameters
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    for option in options:
+        if option not in parameters and not takes_any:
+            hint = suggest(option, parameters) if parameters else "It takes none."
+            raise ConfigError(f"model.options.{option} is not an argument of {target}. {hint}")
+    taken = {name: value for name, value in offered.items() if name in parameters}
+    arguments = {**taken, **options}
+    for name, each in parameters.items():
+        is_optional = each.default is not each.empty or each.kind in (
+            each.VAR_KEYWORD,
+            each.VAR_POSITIONAL,
+        )
+        if name not in arguments and not is_optional:
+            raise ConfigError(
+                f"{target} needs {name}: give +model.options.{name}=…. What it may take by itself: "
+                f"{', '.join(offered)}."
+            )
+    return arguments
+
+
+def _made(target: str, make: Callable[..., Any], arguments: Mapping[str, Any]) -> nn.Module:
+    try:
+        model = make(**arguments)
+    except DropexpError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"model.target={target} cannot be constructed: {in_short(error)}."
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise ConfigError(
+            f"model.target={target} gives a {type(model).__name__}, which is no torch.nn.Module."
+        )
+    return model
+
+
+def _check(target: str, model: nn.Module, image_shape: ImageShape, num_classes: int) -> None:
+    try:
+        answer = probed(model, image_shape)
+    except Exception as error:
+        shape = "×".join(str(side) for side in image_shape)
+        raise ConfigError(
+            f"model.target={target} cannot take images of {shape}: {in_short(error)}."
+        ) from error
+    wrong = wrong_logits(answer, num_classes)
+    if wrong is not None:
+        raise ConfigError(f"model.target={target} {wrong}.")

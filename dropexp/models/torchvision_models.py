@@ -1,0 +1,198 @@
+"""torchvision's classification networks, made to fit the data's images and classes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from dropexp.errors import ConfigError, suggest
+from dropexp.models.foreign import fill_sites, in_short, note, probed, silence, wrong_logits
+from dropexp.regularisers import Regulariser
+from dropexp.torchvision_compat import import_torchvision
+
+ImageShape = tuple[int, int, int]
+
+SMALL = 64
+"""Pixels: images with a shorter side than this are small."""
+
+_STEM_KERNEL = 3
+_WITHOUT_AUXILIARY_HEADS = {"aux_logits": False, "init_weights": True}
+_ARGUMENTS: dict[str, Callable[[int, int], dict[str, Any]]] = {
+    "googlenet": lambda *_: _WITHOUT_AUXILIARY_HEADS,
+    "inception_v3": lambda *_: _WITHOUT_AUXILIARY_HEADS,
+    "maxvit_t": lambda height, width: {"input_size": (height, width)},
+    "vit": lambda height, _: {"image_size": height},
+}
+"""By the beginning of an architecture's name, for images of a height and width."""
+
+
+def architectures() -> list[str]:
+    """The names of torchvision's classification networks."""
+    models = import_torchvision().models
+    names: list[str] = models.list_models(module=models)
+    return names
+
+
+def torchvision_model(
+    image_shape: ImageShape,
+    num_classes: int,
+    regulariser: Regulariser,
+    *,
+    arch: str = "resnet18",
+    small_images: Literal["adapt", "keep"] = "adapt",
+    sites: Sequence[str] | None = None,
+    shortcut: bool = False,  # noqa: ARG001
+) -> nn.Module:
+    """A freshly initialised network of torchvision with a regulariser in its sites.
+
+    Its own dropout and stochastic depth are off. Images of other than three channels go through
+    the first convolution that three channels would have gone through: its kernels are summed, or
+    repeated, so that it answers a grey image as it would have answered the same image in RGB.
+
+    Args:
+        image_shape: (C, H, W).
+        num_classes: number of logits.
+        regulariser: is asked at every site that is found; see dropexp.adapter.
+        arch: one of architectures().
+        small_images: "adapt": below 64 pixels the first convolution has stride 1 and a kernel of
+            3 × 3 at most, and no max-pooling follows it, as is usual for CIFAR; its initial
+            weights are the middle of the larger kernel's. Patches of transformers and ConvNeXt
+            are left as they are. "keep": the network as it is for ImageNet.
+        sites: patterns of names of sites; None: all.
+        shortcut: accepted as every model's option; a network has the shortcuts that it has.
+
+    Raises:
+        ConfigError: there is no such architecture, it cannot take images of this shape, or a
+            pattern matches no site.
+    """
+    known = architectures()
+    if arch not in known:
+        raise ConfigError(f"model.arch={arch} is not known. {suggest(arch, known)}")
+    channels, height, width = image_shape
+    model = _made(arch, image_shape, num_classes)
+    if channels != _first_convolution(model).in_channels:
+        _replace(model, _first_convolution(model), _for_channels(channels))
+    if small_images == "adapt" and min(height, width) < SMALL:
+        _adapt_stem(model)
+    silence(model)
+    try:
+        answer = probed(model, image_shape)
+    except Exception as error:
+        raise _does_not_take(arch, image_shape, error) from error
+    wrong = wrong_logits(answer, num_classes)
+    assert wrong is None, f"{arch} {wrong}"
+    fill_sites(model, regulariser, sites)
+    return model
+
+
+def _made(arch: str, image_shape: ImageShape, num_classes: int) -> nn.Module:
+    _, height, width = image_shape
+    if arch.startswith("vit") and height != width:
+        raise ConfigError(f"model.arch={arch} takes square images only, not {height}×{width}.")
+    arguments: dict[str, Any] = {}
+    for beginning, of_size in _ARGUMENTS.items():
+        if arch.startswith(beginning):
+            arguments = of_size(height, width)
+    try:
+        model: nn.Module = import_torchvision().models.get_model(
+            arch, num_classes=num_classes, **arguments
+        )
+    except (ValueError, AssertionError, RuntimeError) as error:
+        raise _does_not_take(arch, image_shape, error) from error
+    return model
+
+
+def _does_not_take(arch: str, image_shape: ImageShape, error: Exception) -> ConfigError:
+    channels, height, width = image_shape
+    return ConfigError(
+        f"model.arch={arch} cannot take images of {channels}×{height}×{width}: "
+        f"{in_short(error)}. Choose another model.arch, or larger images."
+    )
+
+
+# --- the first layers ---------------------------------------------------------------------
+
+
+def _first_convolution(model: nn.Module) -> nn.Conv2d:
+    return next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+
+
+def _adapt_stem(model: nn.Module) -> None:
+    """See torchvision_model, small_images."""
+    stem = _first_convolution(model)
+    is_of_patches = stem.kernel_size == stem.stride
+    if is_of_patches or max(stem.stride) == 1:
+        return
+    stem = _replace(model, stem, _small)
+    kernel = "×".join(str(side) for side in stem.kernel_size)
+    sentence = f"for small images the first convolution is {kernel} with stride 1"
+    pool = _pooling_after(model, stem)
+    if pool is not None:
+        _replace(model, pool, lambda _: nn.Identity())
+        sentence += ", without max-pooling after it"
+    note(model, sentence)
+
+
+def _pooling_after(model: nn.Module, stem: nn.Conv2d) -> nn.Module | None:
+    """The max-pooling before the second convolution."""
+    modules = list(model.modules())
+    for module in modules[modules.index(stem) + 1 :]:
+        if isinstance(module, nn.MaxPool2d):
+            return module
+        if isinstance(module, nn.Conv2d):
+            return None
+    return None
+
+
+def _for_channels(channels: int) -> Callable[[nn.Conv2d], nn.Conv2d]:
+    def adapted(conv: nn.Conv2d) -> nn.Conv2d:
+        before = conv.in_channels
+        repeats = -(-channels // before)
+        if channels == 1:
+            weight = conv.weight.sum(1, keepdim=True)
+        else:
+            weight = conv.weight.repeat(1, repeats, 1, 1)[:, :channels] * (before / channels)
+        return _like(conv, weight, conv.stride, conv.padding)
+
+    return adapted
+
+
+def _small(conv: nn.Conv2d) -> nn.Conv2d:
+    """Stride 1 and the middle of the kernel, rescaled to the variance that the kernel gave."""
+    sides = [min(side, _STEM_KERNEL) for side in conv.kernel_size]
+    tops = [(whole - side) // 2 for whole, side in zip(conv.kernel_size, sides, strict=True)]
+    middle = conv.weight[:, :, tops[0] : tops[0] + sides[0], tops[1] : tops[1] + sides[1]]
+    scale = (conv.weight[0, 0].numel() / middle[0, 0].numel()) ** 0.5
+    padded = any(conv.padding) if isinstance(conv.padding, tuple) else True
+    padding = tuple(side // 2 if padded else 0 for side in sides)
+    return _like(conv, middle * scale, (1, 1), padding)
+
+
+def _like(
+    conv: nn.Conv2d,
+    weight: torch.Tensor,
+    stride: tuple[int, ...],
+    padding: str | tuple[int, ...],
+) -> nn.Conv2d:
+    """A convolution with another weight and geometry; no random numbers are drawn."""
+    made = nn.Conv2d(
+        weight.shape[1],
+        conv.out_channels,
+        (weight.shape[2], weight.shape[3]),
+        (stride[0], stride[1]),
+        padding if isinstance(padding, str) else (padding[0], padding[1]),
+        bias=conv.bias is not None,
+        device="meta",
+    )
+    made.weight = nn.Parameter(weight.detach().clone())
+    made.bias = conv.bias
+    return made
+
+
+def _replace(model: nn.Module, before: Any, change: Callable[[Any], Any]) -> Any:
+    after = change(before)
+    name = next(name for name, module in model.named_modules() if module is before)
+    parent, _, child = name.rpartition(".")
+    model.get_submodule(parent).add_module(child, after)
+    return after
