@@ -28,12 +28,14 @@ from dropexp.config_sections import (
     ModelConfig,
     NoneConfig,
     OptimiserConfig,
+    Passes,
     RegulariserConfig,
     Section,
     Seed,
     TrainConfig,
 )
 from dropexp.errors import ConfigError
+from dropexp.records import RunSummary
 from dropexp.settings import SCIENTIFIC
 from dropexp.strength import share_of_p
 
@@ -86,6 +88,7 @@ class RunConfig(Section):
     audit: Literal["strict", "warn", "off"] = "strict"
     force: bool = False
     keep_checkpoint: bool = False
+    mc_dropout: Passes = Field(default=0, description="of the best epoch's weights; 0: none")
     tensorboard: TensorBoardConfig = TensorBoardConfig()
 
     @classmethod
@@ -122,6 +125,15 @@ class RunConfig(Section):
             return 1.0
         schedule, switch = self.regulariser.time_schedule, self.regulariser.switch_after
         return share_of_p(schedule, epoch, self.train.epochs, switch)
+
+    def lacks_mc_dropout(self, summary: RunSummary) -> bool:
+        """Whether the passes that this config asks for are still to be made on a finished run.
+
+        A network without a regulariser has none to make: its evaluation is deterministic.
+        """
+        if not self.mc_dropout or self.regulariser.p == 0 or summary.best is None:
+            return False
+        return summary.mc_dropout is None or summary.mc_dropout.passes != self.mc_dropout
 
     @property
     def config_hash(self) -> str:

@@ -43,6 +43,8 @@ Seed = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0, lt=2**63)]
 DropProbability = Annotated[Number, Field(ge=0, lt=1)]
 Size = Annotated[int | float, BeforeValidator(_refuse_bool), AfterValidator(_whole_or_fraction)]
 """A number of images (≥ 1), or a fraction of what there is (between 0 and 1)."""
+Passes = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)]
+"""Of the test set, with the noise on; 0 for none."""
 
 
 # --- data ---------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from dropexp.tables import (
     facts,
     live_epoch,
     plain_epoch,
+    sampled_facts,
     summary_table,
 )
 
@@ -205,11 +206,12 @@ class RunConsole:
     def _print_table(self, summary: RunSummary) -> None:
         self._blank_line()
         # Rich's Table would cut numbers off on a narrow terminal.
-        for row in summary_table(summary.best, summary.last):
+        for row in summary_table(summary):
             self._print(row)
         self._blank_line()
-        for line in _CAPTION:
-            self._print(Text(line, style="dim"))
+        for line in (*_CAPTION, sampled_facts(summary)):
+            if line:
+                self._print(Text(line, style="dim"))
         self._blank_line()
 
     @property

@@ -3,12 +3,13 @@
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isclose
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dropexp import RESULTS_VERSION, checkpoint, data
 from dropexp.assembly import audited, build_model, described
@@ -24,6 +25,7 @@ from dropexp.environment import (
 )
 from dropexp.errors import AuditError, ConfigError, RunError, StoreError, UserError
 from dropexp.evaluation import FinalMeasurement, evaluate_finally
+from dropexp.mc_dropout import sampled
 from dropexp.optim import build_optimiser, build_schedule
 from dropexp.records import (
     AuditOutcome,
@@ -41,12 +43,17 @@ from dropexp.store import (
     CONFIG,
     ENVIRONMENT,
     ERROR,
+    SUMMARY,
     WEIGHTS,
     FolderStatus,
     RunFolder,
     open_runs_dir,
 )
 from dropexp.trainer import TrainingPlan, TrainingState, train
+
+
+_ROUNDING = 1e-6
+"""How far, relatively, sums of the same numbers in another order may be apart."""
 
 
 class RunView(Protocol):
@@ -88,6 +95,8 @@ def run(
 ) -> FinishedRun:
     """Train a run to its end, go on with an interrupted one, or give back a finished one.
 
+    A finished one that lacks the passes that the config asks for (``mc_dropout``) gets them.
+
     Args:
         config: of the run.
         view: is told what happens.
@@ -107,7 +116,7 @@ def run(
 
     with folder.locked(say_that_it_waits, patience=patience):
         if folder.status is FolderStatus.FINISHED and not config.force:
-            return _reused(folder, config, view)
+            return _reused(folder, config, view, device or config.device)
         try:
             return _trained(config, folder, view, device or config.device)
         except UserError:
@@ -123,7 +132,9 @@ def run(
             raise
 
 
-def _reused(folder: RunFolder, config: RunConfig, view: RunView) -> FinishedRun:
+def _reused(
+    folder: RunFolder, config: RunConfig, view: RunView, device_name: str
+) -> FinishedRun:
     summary = folder.read_summary()
     if summary.config_hash != config.config_hash:
         raise ConfigError(
@@ -132,6 +143,15 @@ def _reused(folder: RunFolder, config: RunConfig, view: RunView) -> FinishedRun:
         )
     if summary.audit is not AuditOutcome.PASSED:
         view.warning(f"this run was trained with its audit {summary.audit}; force=true repeats it")
+    if config.lacks_mc_dropout(summary):
+        device = select_device(device_name)
+        configure_torch(device, config.threads, config.deterministic)
+        splits = data.load(config.data).to(device)
+        summary = _with_mc_dropout(config, summary, splits, _read_weights(folder))
+        folder.write_json(SUMMARY, summary.to_json())
+        folder.log(f"measured with mc_dropout={config.mc_dropout}")
+        view.note(f"measured with mc_dropout={config.mc_dropout}, by the weights it was left with")
+    _say_if_nothing_was_sampled(config, summary, view)
     return FinishedRun(summary, tuple(folder.read_records()), folder.path, reused=True)
 
 
@@ -165,6 +185,8 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
             view.note(f"stopped early after epoch {len(state.records)} of {config.train.epochs}")
         summary = _summarised(config, state, splits, device, outcome)
         _write_weights(folder, state)
+        summary = _with_mc_dropout(config, summary, splits, state.best_weights)
+        _say_if_nothing_was_sampled(config, summary, view)
         recorder.finish(summary)
     return FinishedRun(summary, tuple(state.records), folder.path, reused=False)
 
@@ -285,7 +307,54 @@ def _selected(record: EpochRecord, measured: FinalMeasurement) -> SelectedEpoch:
         measured.test.acc,
         measured.test_ece,
         measured.noisy_label_acc,
+        measured.test_entropy,
     )
+
+
+def _with_mc_dropout(
+    config: RunConfig, summary: RunSummary, splits: Splits, weights: Mapping[str, Tensor]
+) -> RunSummary:
+    """The summary with the passes that the config asks for, if it lacks them.
+
+    Args:
+        config: of the run.
+        summary: of the run; where it lacks passes, it has a best epoch.
+        splits: on the device to measure on.
+        weights: at the best epoch.
+    """
+    if summary.best is None or not config.lacks_mc_dropout(summary):
+        return summary
+    return replace(summary, mc_dropout=sampled(config, splits, weights, summary.best.epoch))
+
+
+def _say_if_nothing_was_sampled(config: RunConfig, summary: RunSummary, view: RunView) -> None:
+    if not config.mc_dropout or summary.best is None:
+        return
+    if summary.mc_dropout is None:
+        view.note("mc_dropout: this network has no noise; its deterministic evaluation is all")
+    elif isclose(summary.mc_dropout.test_loss, summary.best.test_loss, rel_tol=_ROUNDING):
+        view.note(
+            f"mc_dropout: no noise was met at epoch {summary.best.epoch}; the passes give what "
+            f"the deterministic evaluation gives"
+        )
+
+
+def _read_weights(folder: RunFolder) -> dict[str, Tensor]:
+    """The weights at the best epoch.
+
+    Raises:
+        StoreError: they are not there, or are damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load((folder.path / WEIGHTS).read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise StoreError(
+            f"{folder.path / WEIGHTS} cannot be read ({error}), and mc_dropout measures with "
+            f"these weights; force=true trains this run again."
+        ) from None
 
 
 def _write_weights(folder: RunFolder, state: TrainingState) -> None:
