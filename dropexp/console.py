@@ -209,9 +209,8 @@ class RunConsole:
         for row in summary_table(summary):
             self._print(row)
         self._blank_line()
-        for line in (*_CAPTION, sampled_facts(summary)):
-            if line:
-                self._print(Text(line, style="dim"))
+        for line in (*_CAPTION, *sampled_facts(summary)):
+            self._print(Text(line, style="dim"))
         self._blank_line()
 
     @property

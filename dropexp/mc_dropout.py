@@ -85,9 +85,7 @@ def evaluate_by_sampling(
     return _measured(total.cpu().double() - log(passes), split.labels.cpu(), passes)
 
 
-def _log_probabilities(
-    model: nn.Module, splits: Splits, split: Split, precision: str
-) -> Tensor:
+def _log_probabilities(model: nn.Module, splits: Splits, split: Split, precision: str) -> Tensor:
     """One pass: float32 (N, K)."""
 
     def measure(logits: Tensor, _labels: Tensor) -> Tensor:

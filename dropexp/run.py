@@ -51,7 +51,6 @@ from dropexp.store import (
 )
 from dropexp.trainer import TrainingPlan, TrainingState, train
 
-
 _ROUNDING = 1e-6
 """How far, relatively, sums of the same numbers in another order may be apart."""
 
@@ -132,9 +131,7 @@ def run(
             raise
 
 
-def _reused(
-    folder: RunFolder, config: RunConfig, view: RunView, device_name: str
-) -> FinishedRun:
+def _reused(folder: RunFolder, config: RunConfig, view: RunView, device_name: str) -> FinishedRun:
     summary = folder.read_summary()
     if summary.config_hash != config.config_hash:
         raise ConfigError(
@@ -150,7 +147,6 @@ def _reused(
         summary = _with_mc_dropout(config, summary, splits, _read_weights(folder))
         folder.write_json(SUMMARY, summary.to_json())
         folder.log(f"measured with mc_dropout={config.mc_dropout}")
-        view.note(f"measured with mc_dropout={config.mc_dropout}, by the weights it was left with")
     _say_if_nothing_was_sampled(config, summary, view)
     return FinishedRun(summary, tuple(folder.read_records()), folder.path, reused=True)
 
@@ -331,7 +327,9 @@ def _say_if_nothing_was_sampled(config: RunConfig, summary: RunSummary, view: Ru
     if not config.mc_dropout or summary.best is None:
         return
     if summary.mc_dropout is None:
-        view.note("mc_dropout: this network has no noise; its deterministic evaluation is all")
+        view.note(
+            "mc_dropout: this network has no noise, its deterministic evaluation is all there is"
+        )
     elif isclose(summary.mc_dropout.test_loss, summary.best.test_loss, rel_tol=_ROUNDING):
         view.note(
             f"mc_dropout: no noise was met at epoch {summary.best.epoch}; the passes give what "
@@ -351,9 +349,10 @@ def _read_weights(folder: RunFolder) -> dict[str, Tensor]:
     try:
         return load((folder.path / WEIGHTS).read_bytes())
     except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise StoreError(
-            f"{folder.path / WEIGHTS} cannot be read ({error}), and mc_dropout measures with "
-            f"these weights; force=true trains this run again."
+            f"{folder.path / WEIGHTS}, which mc_dropout needs, cannot be read: {reason}; "
+            f"force=true trains this run again."
         ) from None
 
 

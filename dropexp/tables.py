@@ -34,7 +34,7 @@ def summary_table(summary: RunSummary) -> list[Text]:
     widths = [max(map(len, column)) for column in zip(above, below, *rows, strict=True)]
     lines = [_aligned(above, widths), _aligned(below, widths)]
     return [Text(line, style="bold") for line in lines] + [
-        Text(_aligned(row, widths)) for row in rows
+        Text(_aligned(row, widths).rstrip()) for row in rows
     ]
 
 
@@ -57,22 +57,24 @@ def _sampled_cells(sampled: SampledTest) -> list[str]:
     return [number(of[below]) if above == "test" else "" for above, below in _HEADINGS[1:]]
 
 
-def sampled_facts(summary: RunSummary) -> str:
-    """What the row mc is, and what the table has no column for; empty without such a row."""
+def sampled_facts(summary: RunSummary) -> list[str]:
+    """What the row mc is, and what the table has no column for; nothing without such a row."""
     sampled, best = summary.mc_dropout, summary.best
     if sampled is None or best is None:
-        return ""
+        return []
     passes = "1 pass" if sampled.passes == 1 else f"{sampled.passes} passes"
     parts = [
-        f"{name} {number(value)}{'' if plain is None else f' ({number(plain)} without)'}"
+        f"test {name} {number(value)}{'' if plain is None else f' (best: {number(plain)})'}"
         for name, value, plain in (
             ("calibration error", sampled.test_ece, best.test_ece),
-            ("entropy", sampled.test_entropy, best.test_entropy),
+            ("entropy in nats", sampled.test_entropy, best.test_entropy),
         )
         if value is not None
     ]
-    of_them = f": {', '.join(parts)}" if parts else ""
-    return f"mc = mean probabilities of {passes} at the best epoch with the noise on{of_them}"
+    return [
+        f"mc = mean probabilities of {passes} at the best epoch with the noise on;",
+        f"     {', '.join(parts)}",
+    ]
 
 
 def number(value: float, sign: str = "") -> str:

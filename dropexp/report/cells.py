@@ -113,6 +113,11 @@ _DETAILS = {
     "rise": ("rise", "of validation loss from its lowest to its last value, nats"),
     "area": ("area", "between the validation and the training loss curve, nat·epochs"),
     "test_ece": ("test ECE", "expected calibration error on the test set"),
+    "test_entropy": ("test entropy", "of the predicted probabilities, nats"),
+    "mc_test_loss": ("MC test loss", "by the passes of mc_dropout, nats"),
+    "mc_test_acc": ("MC test acc", "by the passes of mc_dropout"),
+    "mc_test_ece": ("MC test ECE", "by the passes of mc_dropout"),
+    "mc_test_entropy": ("MC entropy", "predictive, by the passes of mc_dropout, nats"),
     "noisy_label_acc": ("memorised", "accuracy on the wrong training labels alone"),
     "seconds_per_epoch": ("s/epoch", "training and evaluation, seconds"),
 }

@@ -223,9 +223,7 @@ def _results(summary: RunSummary | None) -> dict[str, Any]:
     }
 
 
-def _number(
-    block: RunSummary | SelectedEpoch | SampledTest | None, key: str
-) -> int | float | None:
+def _number(block: RunSummary | SelectedEpoch | SampledTest | None, key: str) -> int | float | None:
     """None where there is no block, or no number in it that JSON knows."""
     value: int | float | None = getattr(block, key, None)
     return None if value is None or not isfinite(value) else value

@@ -106,15 +106,14 @@ def sweep(
         rounds.raise_error()
         progress = _with_failures(watcher.look(), rounds.failures, study.runs)
     view.progress(progress)
-    fresh = _ids(progress) - _ids(before)
-    measured = len(fresh & {config.run_id for config in plan.unmeasured})
+    known = {one.run.run_id for one in before.ended}
+    fresh = [one for one in progress.ended if one.run.run_id not in known]
+    finished_before = {config.run_id for config in plan.unmeasured}
+    trained = sum(one.run.run_id not in finished_before for one in fresh)
+    measured = sum(one.run.run_id in finished_before and one.summary is not None for one in fresh)
     is_interrupted = is_interrupted and len(progress.ended) < progress.total
     seconds = time.monotonic() - started
-    return SweepResult(progress, len(fresh) - measured, measured, seconds, is_interrupted)
-
-
-def _ids(progress: Progress) -> set[str]:
-    return {one.run.run_id for one in progress.ended}
+    return SweepResult(progress, trained, measured, seconds, is_interrupted)
 
 
 def _watch(rounds: Rounds, watcher: Watcher, view: SweepView, *, fail_fast: bool) -> bool:
