@@ -6,7 +6,6 @@ What is sampled is the noise only: every other module, normalisation above all, 
 """
 
 from collections.abc import Mapping
-from math import log
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +81,9 @@ def evaluate_by_sampling(
             more = _log_probabilities(model, splits, split, precision)
             # As logarithms, so that no probability of a confident network becomes 0.
             total = torch.logaddexp(total, more)
-    return _measured(total.cpu().double() - log(passes), split.labels.cpu(), passes)
+    # Sums that were rounded in float32 are divided by themselves, and not by how many they are of.
+    mean = total.cpu().double().log_softmax(dim=1)
+    return _measured(mean, split.labels.cpu(), passes)
 
 
 def _log_probabilities(model: nn.Module, splits: Splits, split: Split, precision: str) -> Tensor:

@@ -52,5 +52,6 @@ class Metric(StrEnum):
 
     @property
     def words(self) -> str:
-        """As in a sentence: ``test loss``."""
-        return self.value.replace("_", " ")
+        """As in a sentence: ``test loss``, ``MC test ECE``."""
+        short = {"mc": "MC", "ece": "ECE"}
+        return " ".join(short.get(word, word) for word in self.value.split("_"))

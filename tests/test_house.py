@@ -50,6 +50,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "tables",
             "recorder",
             "assembly",
+            "mc_dropout",
             "run",
             "chart",
             "columns",

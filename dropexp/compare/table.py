@@ -106,8 +106,8 @@ def _other_estimates(metric: Metric) -> list[str]:
 
 
 def _heading(key: str) -> tuple[str, str]:
-    above, _, below = key.rpartition("_")
-    return above.replace("_", " "), below
+    above, _, below = Metric(key).words.rpartition(" ")
+    return above, below
 
 
 def _count(row: Row) -> str:
