@@ -53,5 +53,12 @@ class Metric(StrEnum):
     @property
     def words(self) -> str:
         """As in a sentence: ``test loss``, ``MC test ECE``."""
-        short = {"mc": "MC", "ece": "ECE"}
-        return " ".join(short.get(word, word) for word in self.value.split("_"))
+        return in_words(self.value)
+
+
+_SHORT = {"mc": "MC", "ece": "ECE"}
+
+
+def in_words(key: str) -> str:
+    """A metric's or another estimate's key as in a sentence."""
+    return " ".join(_SHORT.get(word, word) for word in key.split("_"))

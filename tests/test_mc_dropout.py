@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,18 +16,25 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dropexp import data
+from dropexp.compare import Found, Question, compare
+from dropexp.compare.table import lines
 from dropexp.console import RunConsole
 from dropexp.data import Split
-from dropexp.errors import AuditError
+from dropexp.errors import AuditError, UserError
 from dropexp.evaluation import evaluate, evaluate_finally, mode, predictive_entropy
 from dropexp.mc_dropout import evaluate_by_sampling, sampled
+from dropexp.metrics import Metric
 from dropexp.randomness import global_stream
 from dropexp.records import SampledTest
 from dropexp.regularisers import REGISTRY, Dropout, noise_modules
+from dropexp.report import plot
+from dropexp.report.answer import answer
 from dropexp.run import run
 from dropexp.statistics import expected_calibration_error, negative_log_likelihood
 from tests.conftest import QUICK, Dropexp
 from tests.laboratory import config_of, model_of, parts_of
+from tests.made_up import AROUND
+from tests.made_up import run as made_up_run
 
 NOISY = [name for name in REGISTRY if name != "none"]
 SPLITS = data.load(config_of().data)
@@ -316,3 +324,50 @@ def test_a_number_of_passes_that_is_none_is_refused(
     assert refused.returncode == 2
     assert f"mc_dropout={value}" in refused.stderr
     assert said in refused.stderr
+
+
+# --- compared -----------------------------------------------------------------------------
+
+
+def made(regulariser: str, seed: int, passes: int | None) -> Found:
+    strength = 0.0 if regulariser == "none" else 0.3
+    fields = {**AROUND, "regulariser.name": regulariser, "regulariser.p": strength}
+    found = made_up_run(fields, seed, 20)
+    by_passes = None if passes is None else SampledTest(passes, 0.4 + seed / 10, 0.9, 0.03, 0.5)
+    summary = replace(found.member.summary, mc_dropout=by_passes)
+    return replace(found, member=replace(found.member, summary=summary))
+
+
+def test_what_was_not_measured_makes_no_pair_and_is_said() -> None:
+    runs = [made("none", seed, None) for seed in range(3)]
+    runs += [made("dropout2d", 0, 8), made("dropout2d", 1, 16), made("dropout2d", 2, None)]
+    table = compare(runs, Question(metric=Metric.MC_TEST_LOSS))
+    row = table.row("dropout2d p=0.3")
+    assert [(pair.seed, pair.value) for pair in row.pairs] == [(0, 0.4), (1, 0.5)]
+    summaries = [run.member.summary.best for run in runs[:2]]
+    assert [pair.baseline for pair in row.pairs] == [best and best.test_loss for best in summaries]
+    lacking, numbers = table.left_out
+    assert lacking.startswith("dropout2d p=0.3: 1 of 3 runs without passes of mc_dropout")
+    assert "(8, 16)" in numbers
+    # Of another question these are no concern.
+    assert compare(runs, Question()).left_out == ()
+
+
+def test_passes_that_nobody_made_are_no_column_of_none() -> None:
+    runs = [made(name, seed, None) for name in ("none", "dropout2d") for seed in range(2)]
+    assert "mc_test_loss" not in compare(runs).row("none").estimates
+    with pytest.raises(UserError, match="none of the runs has passes"):
+        compare(runs, Question(metric=Metric.MC_TEST_ENTROPY))
+
+
+@pytest.mark.parametrize("metric", [metric for metric in Metric if metric.is_sampled])
+def test_every_metric_of_the_passes_can_be_reported(metric: Metric, tmp_path: Path) -> None:
+    runs = [made(name, seed, 8) for name in ("none", "dropout2d") for seed in range(6)]
+    table = compare(runs, Question(metric=metric))
+    text = "\n".join(line.plain for line in lines(table, None))
+    assert metric.words in text
+    assert ("right or wrong" in text) == (metric is Metric.MC_TEST_ENTROPY)
+    (sentence, *_) = answer(table)
+    assert "of mc_dropout" in sentence
+    assert ("nats" in sentence) == (metric in (Metric.MC_TEST_LOSS, Metric.MC_TEST_ENTROPY))
+    plot(table, tmp_path / "charts.html")

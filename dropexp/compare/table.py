@@ -8,6 +8,7 @@ from rich.text import Text
 
 from dropexp.columns import Column, headings, hidden, line, that_fit
 from dropexp.comparison import Comparison, Metric, Row
+from dropexp.metrics import in_words
 from dropexp.statistics import Estimate, Verdict
 from dropexp.tables import number
 
@@ -106,7 +107,7 @@ def _other_estimates(metric: Metric) -> list[str]:
 
 
 def _heading(key: str) -> tuple[str, str]:
-    above, _, below = Metric(key).words.rpartition(" ")
+    above, _, below = in_words(key).rpartition(" ")
     return above, below
 
 
