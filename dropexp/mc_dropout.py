@@ -6,6 +6,8 @@ What is sampled is the noise only: every other module, normalisation above all, 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from math import isclose
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +17,11 @@ from dropexp.config import RunConfig
 from dropexp.data import Split, Splits
 from dropexp.evaluation import calibration_error, mode, over_chunks, predictive_entropy
 from dropexp.randomness import global_stream
-from dropexp.records import SampledTest
+from dropexp.records import RunSummary, SampledTest
 from dropexp.regularisers import noise_modules
+
+_ROUNDING = 1e-6
+"""How far, relatively, sums of the same numbers in another order may be apart."""
 
 
 def sampled(
@@ -43,6 +48,37 @@ def sampled(
             noise.p = share * noise.p
     return evaluate_by_sampling(
         model, splits, splits.test, config.mc_dropout, config.seed, config.precision
+    )
+
+
+def with_mc_dropout(
+    config: RunConfig, summary: RunSummary, splits: Splits, weights: Mapping[str, Tensor]
+) -> RunSummary:
+    """A run's summary with the passes that its config asks for, if it lacks them.
+
+    Args:
+        config: of the run.
+        summary: of the run.
+        splits: on the device to measure on.
+        weights: at the best epoch.
+    """
+    if summary.best is None or not config.lacks_mc_dropout(summary):
+        return summary
+    return replace(summary, mc_dropout=sampled(config, splits, weights, summary.best.epoch))
+
+
+def remark(config: RunConfig, summary: RunSummary) -> str:
+    """Why passes that were asked for say nothing new, in a sentence; empty where they do."""
+    by_passes, best = summary.mc_dropout, summary.best
+    if not config.mc_dropout or best is None:
+        return ""
+    if by_passes is None:
+        return "mc_dropout: this network has no noise, its deterministic evaluation is all there is"
+    if not isclose(by_passes.test_loss, best.test_loss, rel_tol=_ROUNDING):
+        return ""
+    return (
+        f"mc_dropout: no noise was met at epoch {best.epoch}; the passes give what the "
+        f"deterministic evaluation gives"
     )
 
 

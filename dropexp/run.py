@@ -3,8 +3,7 @@
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from math import isclose
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +24,7 @@ from dropexp.environment import (
 )
 from dropexp.errors import AuditError, ConfigError, RunError, StoreError, UserError
 from dropexp.evaluation import FinalMeasurement, evaluate_finally
-from dropexp.mc_dropout import sampled
+from dropexp.mc_dropout import remark, with_mc_dropout
 from dropexp.optim import build_optimiser, build_schedule
 from dropexp.records import (
     AuditOutcome,
@@ -50,9 +49,6 @@ from dropexp.store import (
     open_runs_dir,
 )
 from dropexp.trainer import TrainingPlan, TrainingState, train
-
-_ROUNDING = 1e-6
-"""How far, relatively, sums of the same numbers in another order may be apart."""
 
 
 class RunView(Protocol):
@@ -144,10 +140,11 @@ def _reused(folder: RunFolder, config: RunConfig, view: RunView, device_name: st
         device = select_device(device_name)
         configure_torch(device, config.threads, config.deterministic)
         splits = data.load(config.data).to(device)
-        summary = _with_mc_dropout(config, summary, splits, _read_weights(folder))
+        summary = with_mc_dropout(config, summary, splits, _read_weights(folder))
         folder.write_json(SUMMARY, summary.to_json())
         folder.log(f"measured with mc_dropout={config.mc_dropout}")
-    _say_if_nothing_was_sampled(config, summary, view)
+    if said := remark(config, summary):
+        view.note(said)
     return FinishedRun(summary, tuple(folder.read_records()), folder.path, reused=True)
 
 
@@ -181,8 +178,9 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
             view.note(f"stopped early after epoch {len(state.records)} of {config.train.epochs}")
         summary = _summarised(config, state, splits, device, outcome)
         _write_weights(folder, state)
-        summary = _with_mc_dropout(config, summary, splits, state.best_weights)
-        _say_if_nothing_was_sampled(config, summary, view)
+        summary = with_mc_dropout(config, summary, splits, state.best_weights)
+        if said := remark(config, summary):
+            view.note(said)
         recorder.finish(summary)
     return FinishedRun(summary, tuple(state.records), folder.path, reused=False)
 
@@ -305,36 +303,6 @@ def _selected(record: EpochRecord, measured: FinalMeasurement) -> SelectedEpoch:
         measured.noisy_label_acc,
         measured.test_entropy,
     )
-
-
-def _with_mc_dropout(
-    config: RunConfig, summary: RunSummary, splits: Splits, weights: Mapping[str, Tensor]
-) -> RunSummary:
-    """The summary with the passes that the config asks for, if it lacks them.
-
-    Args:
-        config: of the run.
-        summary: of the run; where it lacks passes, it has a best epoch.
-        splits: on the device to measure on.
-        weights: at the best epoch.
-    """
-    if summary.best is None or not config.lacks_mc_dropout(summary):
-        return summary
-    return replace(summary, mc_dropout=sampled(config, splits, weights, summary.best.epoch))
-
-
-def _say_if_nothing_was_sampled(config: RunConfig, summary: RunSummary, view: RunView) -> None:
-    if not config.mc_dropout or summary.best is None:
-        return
-    if summary.mc_dropout is None:
-        view.note(
-            "mc_dropout: this network has no noise, its deterministic evaluation is all there is"
-        )
-    elif isclose(summary.mc_dropout.test_loss, summary.best.test_loss, rel_tol=_ROUNDING):
-        view.note(
-            f"mc_dropout: no noise was met at epoch {summary.best.epoch}; the passes give what "
-            f"the deterministic evaluation gives"
-        )
 
 
 def _read_weights(folder: RunFolder) -> dict[str, Tensor]:

@@ -219,7 +219,7 @@ def test_a_run_is_measured_alike_at_its_end_and_later(tmp_path: Path) -> None:
     assert again.reused
     assert again.summary.mc_dropout == at_its_end.summary.mc_dropout is not None
     assert at_its_end.summary.last.test_loss == first.summary.last.test_loss
-    with patch("dropexp.run.sampled", side_effect=AssertionError("measured again")):
+    with patch("dropexp.mc_dropout.sampled", side_effect=AssertionError("measured again")):
         run(later.model_copy(update={"mc_dropout": 4}), RunConsole())
         assert run(later, RunConsole()).summary.mc_dropout == again.summary.mc_dropout
 
