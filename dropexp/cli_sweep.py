@@ -177,10 +177,9 @@ def _list(
     todo = plan.to_launch(retry_failed=retry_failed)
     engine = Engine(request.launcher, runs_dir, slots(todo))
     status = {config.run_id: kind for kind, members in vars(plan).items() for config in members}
-    rows = [
-        (config.run_id, status[config.run_id], seconds)
-        for config, seconds in zip(todo, estimate(todo, runs_dir), strict=True)
-    ]
+    to_train = [config for config in todo if config not in plan.unmeasured]
+    seconds = dict(zip((c.run_id for c in to_train), estimate(to_train, runs_dir), strict=True))
+    rows = [(config.run_id, status[config.run_id], seconds.get(config.run_id)) for config in todo]
     console.listed(rows, engine.runs_at_a_time)
 
 

@@ -44,6 +44,11 @@ ESTIMATES = (
     "rise",  # of the validation loss from its lowest to its last value, nats
     "area",  # between the validation and the training loss curve, nat·epochs
     "test_ece",  # expected calibration error on the test set
+    "test_entropy",  # of the predicted probabilities, nats
+    "mc_test_loss",  # by the passes of mc_dropout, as those below
+    "mc_test_acc",
+    "mc_test_ece",
+    "mc_test_entropy",
     "noisy_label_acc",  # on the training images with a wrong label, against that label
     "seconds_per_epoch",
     "seconds",  # of all epochs

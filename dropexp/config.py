@@ -32,12 +32,14 @@ from dropexp.config_sections import (
     DataConfig,
     ModelConfig,
     OptimiserConfig,
+    Passes,
     Probability,
     Section,
     Seed,
     TrainConfig,
 )
 from dropexp.errors import ConfigError
+from dropexp.records import RunSummary
 from dropexp.settings import SCIENTIFIC
 from dropexp.strength import TimeSchedule, share_of_p
 
@@ -90,6 +92,7 @@ class RunConfig(Section):
     audit: Literal["strict", "warn", "off"] = "strict"
     force: bool = False
     keep_checkpoint: bool = False
+    mc_dropout: Passes = Field(default=0, description="of the best epoch's weights; 0: none")
     tensorboard: TensorBoardConfig = TensorBoardConfig()
 
     @classmethod
@@ -138,6 +141,15 @@ class RunConfig(Section):
             for part in self.parts
             for schedule, switch in [_schedule(part)]
         }
+
+    def lacks_mc_dropout(self, summary: RunSummary) -> bool:
+        """Whether the passes that this config asks for are still to be made on a finished run.
+
+        A network without a regulariser has none to make: its evaluation is deterministic.
+        """
+        if not self.mc_dropout or self.regulariser.p == 0 or summary.best is None:
+            return False
+        return summary.mc_dropout is None or summary.mc_dropout.passes != self.mc_dropout
 
     @property
     def config_hash(self) -> str:

@@ -45,6 +45,8 @@ DropProbability = Annotated[Number, Field(ge=0, lt=1)]
 Probability = Annotated[Number, Field(ge=0, le=1)]
 Size = Annotated[int | float, BeforeValidator(refuse_bool), AfterValidator(_whole_or_fraction)]
 """A number of images (≥ 1), or a fraction of what there is (between 0 and 1)."""
+Passes = Annotated[int, BeforeValidator(refuse_bool), Field(ge=0)]
+"""Of the test set, with the noise on; 0 for none."""
 
 
 # --- data ---------------------------------------------------------------------------------

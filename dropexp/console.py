@@ -25,6 +25,7 @@ from dropexp.tables import (
     facts,
     live_epoch,
     plain_epoch,
+    sampled_facts,
     summary_table,
 )
 
@@ -205,10 +206,10 @@ class RunConsole:
     def _print_table(self, summary: RunSummary) -> None:
         self._blank_line()
         # Rich's Table would cut numbers off on a narrow terminal.
-        for row in summary_table(summary.best, summary.last):
+        for row in summary_table(summary):
             self._print(row)
         self._blank_line()
-        for line in _CAPTION:
+        for line in (*_CAPTION, *sampled_facts(summary)):
             self._print(Text(line, style="dim"))
         self._blank_line()
 

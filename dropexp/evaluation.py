@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from dropexp.data import Split, Splits
 from dropexp.errors import AuditError
+from dropexp.regularisers import noise_modules
 from dropexp.statistics import expected_calibration_error
 
 _CPU_CHUNK = 128  # fits the caches; one batch of 1,000 took 1.6 times as long
@@ -36,12 +37,18 @@ class FinalMeasurement:
 
     test: Measurement
     test_ece: float | None  # expected calibration error, in [0, 1]; None where logits are infinite
+    test_entropy: float | None  # see predictive_entropy; None where logits are infinite
     noisy_label_acc: float | None  # wrong training labels that are given back; None without any
 
 
 @contextmanager
-def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+def mode(model: nn.Module, *, training: bool, noise: bool | None = None) -> Iterator[None]:
     """Every module in training or in eval mode inside; afterwards each in the mode it was in.
+
+    Args:
+        model: whose modules to switch.
+        training: the mode.
+        noise: that of the noise modules themselves, where it is to be another.
 
     Raises:
         AuditError: a module does not take the mode (its ``train`` method was overridden, say),
@@ -49,27 +56,36 @@ def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     """
     modes = {module: module.training for module in model.modules()}
     model.train(training)
+    if noise is not None:
+        for module in _noise_in(model):
+            module.training = noise  # not train(), which would take what it holds along
     try:
-        check_mode(model, training=training)
+        check_mode(model, training=training, noise=noise)
         yield
-        check_mode(model, training=training)
+        check_mode(model, training=training, noise=noise)
     finally:
         for module, was_training in modes.items():
             module.training = was_training
 
 
-def check_mode(model: nn.Module, *, training: bool) -> None:
-    """Refuse a model in which some module is in the other mode.
+def check_mode(model: nn.Module, *, training: bool, noise: bool | None = None) -> None:
+    """Refuse a model in which some module is in the other mode; see mode.
 
     Raises:
         AuditError: names the first such module.
     """
+    others = set() if noise is None else _noise_in(model)
     for name, module in model.named_modules():
-        if module.training is not training:
-            wanted = "training" if training else "eval"
+        asked = noise if module in others else training
+        if module.training is not asked:
+            wanted = "training" if asked else "eval"
             raise AuditError(
                 f"{name or 'the model'} ({type(module).__name__}) is not in {wanted} mode."
             )
+
+
+def _noise_in(model: nn.Module) -> set[nn.Module]:
+    return {model.get_submodule(name) for name in noise_modules(model)}
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
@@ -91,13 +107,15 @@ def evaluate(
         split: images to measure on, on the model's device.
         precision: ``float32`` or ``bfloat16``; losses are summed in float32 at the least.
     """
-    return _measurement(_over_chunks(model, splits, split, precision, _loss_and_hits), len(split))
+    with mode(model, training=False):
+        found = over_chunks(model, splits, split, precision, _loss_and_hits)
+    return _measurement(found, len(split))
 
 
 def evaluate_finally(
     model: nn.Module, splits: Splits, precision: str = "float32"
 ) -> FinalMeasurement:
-    """Loss, accuracy and calibration on the test set, and how many wrong labels are memorised.
+    """What there is to know of the test set, and how many wrong labels are memorised.
 
     Args:
         model: see evaluate.
@@ -108,35 +126,55 @@ def evaluate_finally(
     def both(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         return _loss_and_hits(logits, labels), logits.float().softmax(dim=1)
 
-    found = _over_chunks(model, splits, splits.test, precision, both)
+    with mode(model, training=False):
+        found = over_chunks(model, splits, splits.test, precision, both)
     probabilities = torch.cat([each for _, each in found]).cpu()
     memorised = None
     if splits.noisy.any():
         memorised = evaluate(model, splits, splits.train.at(splits.noisy), precision).acc
     return FinalMeasurement(
         test=_measurement([sums for sums, _ in found], len(splits.test)),
-        test_ece=_calibration_error(probabilities, splits.test.labels.cpu()),
+        test_ece=calibration_error(probabilities, splits.test.labels.cpu()),
+        test_entropy=predictive_entropy(probabilities),
         noisy_label_acc=memorised,
     )
 
 
-def _calibration_error(probabilities: Tensor, labels: Tensor) -> float | None:
+def calibration_error(probabilities: Tensor, labels: Tensor) -> float | None:
+    """See expected_calibration_error; None where a probability of (N, K) is not a number."""
     if not probabilities.isfinite().all():
         return None
     return expected_calibration_error(probabilities.numpy(), labels.numpy())
 
 
-def _over_chunks(
+def predictive_entropy(probabilities: Tensor) -> float | None:
+    """The mean over images of the entropy −Σ p log p of the predicted classes.
+
+    Args:
+        probabilities: floats (N, K), rows of sum 1.
+
+    Returns:
+        Nats, in [0, log K]; None where a probability is not a number.
+    """
+    if not probabilities.isfinite().all():
+        return None
+    return float(torch.special.entr(probabilities.double()).sum(dim=1).mean())
+
+
+def over_chunks(
     model: nn.Module,
     splits: Splits,
     split: Split,
     precision: str,
     measure: Callable[[Tensor, Tensor], Found],
 ) -> list[Found]:
-    """What ``measure`` says of the logits (n, classes) and labels (n,) of each chunk."""
+    """What ``measure`` says of the logits (n, classes) and labels (n,) of each chunk.
+
+    The model stays in the mode it is in.
+    """
     device = split.images.device
     chunk = _CPU_CHUNK if device.type == "cpu" else _ACCELERATOR_CHUNK
-    with mode(model, training=False), torch.inference_mode(), autocast(device, precision):
+    with torch.inference_mode(), autocast(device, precision):
         return [
             measure(model(splits.normalise(images)), labels)
             for images, labels in zip(

@@ -20,11 +20,30 @@ class Metric(StrEnum):
     VAL_ACC = "val_acc"
     LOSS_GAP = "loss_gap"
     ACC_GAP = "acc_gap"
+    MC_TEST_LOSS = "mc_test_loss"  # by the passes of mc_dropout, as those below
+    MC_TEST_ACC = "mc_test_acc"
+    MC_TEST_ECE = "mc_test_ece"
+    MC_TEST_ENTROPY = "mc_test_entropy"
 
     @property
     def sign(self) -> int:
         """1 where lower is better, −1 where higher is."""
-        return -1 if self in (Metric.TEST_ACC, Metric.VAL_ACC) else 1
+        return -1 if self.is_acc else 1
+
+    @property
+    def is_acc(self) -> bool:
+        """Whether it is an accuracy."""
+        return self.value.endswith("_acc")
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether it is measured by the passes of mc_dropout, which are of the best epoch."""
+        return self.value.startswith("mc_")
+
+    @property
+    def is_result(self) -> bool:
+        """Whether it says how good a result is; a gap and a network's certainty do not."""
+        return not self.is_gap and self is not Metric.MC_TEST_ENTROPY
 
     @property
     def is_gap(self) -> bool:
@@ -33,5 +52,13 @@ class Metric(StrEnum):
 
     @property
     def words(self) -> str:
-        """As in a sentence: ``test loss``."""
-        return self.value.replace("_", " ")
+        """As in a sentence: ``test loss``, ``MC test ECE``."""
+        return in_words(self.value)
+
+
+_SHORT = {"mc": "MC", "ece": "ECE"}
+
+
+def in_words(key: str) -> str:
+    """A metric's or another estimate's key as in a sentence."""
+    return " ".join(_SHORT.get(word, word) for word in key.split("_"))

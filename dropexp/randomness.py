@@ -12,7 +12,9 @@ from typing import Literal
 
 import torch
 
-Purpose = Literal["split", "label_noise", "init", "order", "augment", "masks", "audit"]
+Purpose = Literal[
+    "split", "label_noise", "init", "order", "augment", "masks", "audit", "mc_dropout"
+]
 
 
 def stream_seed(seed: int, purpose: Purpose, epoch: int = 0) -> int:

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
-SUMMARY_FORMAT = 2
-"""The version of summary.json's layout. 1 lacks test_ece, noisy_label_acc, rise and area."""
+SUMMARY_FORMAT = 3
+"""The version of summary.json's layout. 2 lacks test_entropy and mc_dropout, 1 also test_ece,
+noisy_label_acc, rise and area."""
 
-_READABLE_FORMATS = (1, 2)
+_READABLE_FORMATS = (1, 2, 3)
 
 
 class RunStatus(StrEnum):
@@ -110,6 +111,8 @@ class SelectedEpoch:
     test_ece: float | None = None  # expected calibration error; None where it was not measured
     noisy_label_acc: float | None = None
     """The fraction of the wrong training labels that are given back; None without label noise."""
+    test_entropy: float | None = None
+    """Mean over test images of the entropy of the predicted probabilities, nats."""
 
     @classmethod
     def of(
@@ -119,6 +122,7 @@ class SelectedEpoch:
         test_acc: float,
         test_ece: float | None = None,
         noisy_label_acc: float | None = None,
+        test_entropy: float | None = None,
     ) -> Self:
         """An epoch's record together with the numbers of the test set and of the wrong labels."""
         return cls(
@@ -133,7 +137,22 @@ class SelectedEpoch:
             acc_gap=record.acc_gap,
             test_ece=test_ece,
             noisy_label_acc=noisy_label_acc,
+            test_entropy=test_entropy,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SampledTest:
+    """The test set at the best epoch, by the mean probabilities of passes with the noise on.
+
+    See mc_dropout.py.
+    """
+
+    passes: int  # at least 1
+    test_loss: float  # negative log-likelihood of the mean probabilities, nats
+    test_acc: float
+    test_ece: float | None  # expected calibration error; None where logits are not finite
+    test_entropy: float | None  # predictive entropy, mean over images, nats; None likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +179,7 @@ class RunSummary:
     results_version: int
     rise: float | None = None  # of the validation loss after its best epoch, nats; None if unknown
     area: float | None = None  # between the validation and the training curve, nat·epochs
+    mc_dropout: SampledTest | None = None  # None where it was not asked for, or there is no noise
     format: int = SUMMARY_FORMAT
 
     def to_json(self) -> dict[str, Any]:
@@ -184,10 +204,12 @@ class RunSummary:
         values["last"] = SelectedEpoch(**_non_finite_restored(values["last"]))
         if values["best"] is not None:
             values["best"] = SelectedEpoch(**_non_finite_restored(values["best"]))
+        if values.get("mc_dropout") is not None:
+            values["mc_dropout"] = SampledTest(**_non_finite_restored(values["mc_dropout"]))
         return cls(**values)
 
 
-_MAY_BE_ABSENT = ("test_ece", "noisy_label_acc")
+_MAY_BE_ABSENT = ("test_ece", "noisy_label_acc", "test_entropy")
 
 
 def best_epoch(records: Iterable[EpochRecord]) -> EpochRecord | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dropexp import RESULTS_VERSION, checkpoint, data
 from dropexp.assembly import audited, build_model, described
@@ -24,6 +24,7 @@ from dropexp.environment import (
 )
 from dropexp.errors import AuditError, ConfigError, RunError, StoreError, UserError
 from dropexp.evaluation import FinalMeasurement, evaluate_finally
+from dropexp.mc_dropout import remark, with_mc_dropout
 from dropexp.optim import build_optimiser, build_schedule
 from dropexp.records import (
     AuditOutcome,
@@ -33,7 +34,7 @@ from dropexp.records import (
     SelectedEpoch,
     best_epoch,
 )
-from dropexp.regularisers import noise_modules, parameter_groups
+from dropexp.regularisers import full_strengths, noise_modules, parameter_groups
 from dropexp.statistics import area_between, rise_after_best
 from dropexp.store import (
     AUDIT,
@@ -41,6 +42,7 @@ from dropexp.store import (
     CONFIG,
     ENVIRONMENT,
     ERROR,
+    SUMMARY,
     WEIGHTS,
     FolderStatus,
     RunFolder,
@@ -88,6 +90,8 @@ def run(
 ) -> FinishedRun:
     """Train a run to its end, go on with an interrupted one, or give back a finished one.
 
+    A finished one that lacks the passes that the config asks for (``mc_dropout``) gets them.
+
     Args:
         config: of the run.
         view: is told what happens.
@@ -107,7 +111,7 @@ def run(
 
     with folder.locked(say_that_it_waits, patience=patience):
         if folder.status is FolderStatus.FINISHED and not config.force:
-            return _reused(folder, config, view)
+            return _reused(folder, config, view, device or config.device)
         try:
             return _trained(config, folder, view, device or config.device)
         except UserError:
@@ -123,7 +127,7 @@ def run(
             raise
 
 
-def _reused(folder: RunFolder, config: RunConfig, view: RunView) -> FinishedRun:
+def _reused(folder: RunFolder, config: RunConfig, view: RunView, device_name: str) -> FinishedRun:
     summary = folder.read_summary()
     if summary.config_hash != config.config_hash:
         raise ConfigError(
@@ -132,6 +136,15 @@ def _reused(folder: RunFolder, config: RunConfig, view: RunView) -> FinishedRun:
         )
     if summary.audit is not AuditOutcome.PASSED:
         view.warning(f"this run was trained with its audit {summary.audit}; force=true repeats it")
+    if config.lacks_mc_dropout(summary):
+        device = select_device(device_name)
+        configure_torch(device, config.threads, config.deterministic)
+        splits = data.load(config.data).to(device)
+        summary = with_mc_dropout(config, summary, splits, _read_weights(folder))
+        folder.write_json(SUMMARY, summary.to_json())
+        folder.log(f"measured with mc_dropout={config.mc_dropout}")
+    if said := remark(config, summary):
+        view.note(said)
     return FinishedRun(summary, tuple(folder.read_records()), folder.path, reused=True)
 
 
@@ -165,6 +178,9 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
             view.note(f"stopped early after epoch {len(state.records)} of {config.train.epochs}")
         summary = _summarised(config, state, splits, device, outcome)
         _write_weights(folder, state)
+        summary = with_mc_dropout(config, summary, splits, state.best_weights)
+        if said := remark(config, summary):
+            view.note(said)
         recorder.finish(summary)
     return FinishedRun(summary, tuple(state.records), folder.path, reused=False)
 
@@ -188,7 +204,7 @@ def _plan(config: RunConfig, splits: Splits, model: nn.Module) -> TrainingPlan:
         precision=config.precision,
         seed=config.seed,
         p=config.strengths,
-        strengths={name: noise.p for name, noise in noise_modules(model).items()},
+        strengths=full_strengths(noise_modules(model)),
         shares_of_p=config.shares_of_p,
     )
 
@@ -285,7 +301,27 @@ def _selected(record: EpochRecord, measured: FinalMeasurement) -> SelectedEpoch:
         measured.test.acc,
         measured.test_ece,
         measured.noisy_label_acc,
+        measured.test_entropy,
     )
+
+
+def _read_weights(folder: RunFolder) -> dict[str, Tensor]:
+    """The weights at the best epoch.
+
+    Raises:
+        StoreError: they are not there, or are damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load((folder.path / WEIGHTS).read_bytes())
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(
+            f"{folder.path / WEIGHTS}, which mc_dropout needs, cannot be read: {reason}; "
+            f"force=true trains this run again."
+        ) from None
 
 
 def _write_weights(folder: RunFolder, state: TrainingState) -> None:

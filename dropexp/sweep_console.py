@@ -67,6 +67,7 @@ class SweepConsole:
             "interrupted": plan.interrupted,
             "failed": plan.failed,
             "in training elsewhere": plan.elsewhere,
+            "finished but to be measured": plan.unmeasured,
         }
         always = ("new", "finished", "interrupted", "failed")
         counts = ", ".join(f"{len(m)} {k}" for k, m in kinds.items() if m or k in always)
@@ -87,16 +88,17 @@ class SweepConsole:
         """The runs of a sweep that is not to start, and how long it would take.
 
         Args:
-            rows: run id, status and estimated seconds, None where nothing tells.
+            rows: run id, status and estimated seconds of training, None where nothing tells.
             at_a_time: runs that would go on at the same time; None where the engine decides.
         """
         longest = max((len(run_id) for run_id, _, _ in rows), default=0)
+        to_train = [seconds for _, status, seconds in rows if status != "unmeasured"]
         for run_id, status, seconds in rows:
             estimate = "" if seconds is None else f"{duration(seconds):>8}"
             self._say(Text(f"{run_id:<{longest}}  {status:<11}  {estimate}".rstrip()))
-        known = [seconds for _, _, seconds in rows if seconds is not None]
-        if len(known) < len(rows):
-            unknown = plural(len(rows) - len(known), "run")
+        known = [seconds for seconds in to_train if seconds is not None]
+        if len(known) < len(to_train):
+            unknown = plural(len(to_train) - len(known), "run")
             self._say(Text(f"no finished run like them tells how long {unknown} would take"))
         if known:
             slots = min(at_a_time or 1, len(known))
@@ -181,7 +183,8 @@ class SweepConsole:
         header = "stopped" if left else "finished"
         counts = f"{progress.sound} of {plural(progress.total, 'run')} done"
         trained = f"{result.trained} trained" if result.trained else "none trained"
-        took = f"{trained} in {clock(result.seconds)}"
+        measured = f", {result.measured} measured" if result.measured else ""
+        took = f"{trained}{measured} in {clock(result.seconds)}"
         self._say(Text.assemble((self._name, "bold"), f" {header}: {counts}, {took}"))
         self._say_problems(progress.unsound)
         if left:

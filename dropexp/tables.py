@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from dropexp.records import EpochRecord, RunSummary, SelectedEpoch
+from dropexp.records import EpochRecord, RunSummary, SampledTest, SelectedEpoch
 
 _HEADINGS = (
     ("", ""),
@@ -20,18 +20,21 @@ _HEADINGS = (
 )
 
 
-def summary_table(best: SelectedEpoch | None, last: SelectedEpoch) -> list[Text]:
-    """The lines of the summary table: two of headings, one for each epoch there is."""
+def summary_table(summary: RunSummary) -> list[Text]:
+    """The lines of the summary table: two of headings, one for each epoch there is.
+
+    Between them one for the passes of mc_dropout, which are of the best epoch.
+    """
     above, below = zip(*_HEADINGS, strict=True)
-    rows = [
-        [name, *_cells(selected)]
-        for name, selected in (("best", best), ("last", last))
-        if selected is not None
-    ]
+    rows = [["last", *_cells(summary.last)]]
+    if summary.mc_dropout is not None:
+        rows.insert(0, ["mc", *_sampled_cells(summary.mc_dropout)])
+    if summary.best is not None:
+        rows.insert(0, ["best", *_cells(summary.best)])
     widths = [max(map(len, column)) for column in zip(above, below, *rows, strict=True)]
     lines = [_aligned(above, widths), _aligned(below, widths)]
     return [Text(line, style="bold") for line in lines] + [
-        Text(_aligned(row, widths)) for row in rows
+        Text(_aligned(row, widths).rstrip()) for row in rows
     ]
 
 
@@ -46,6 +49,32 @@ def _cells(selected: SelectedEpoch) -> list[str]:
     gaps = (selected.loss_gap, selected.acc_gap)
     numbers = [number(value) for value in (*losses, *accuracies)]
     return [str(selected.epoch), *numbers, *(number(gap, "+") for gap in gaps)]
+
+
+def _sampled_cells(sampled: SampledTest) -> list[str]:
+    """Only the test set is sampled."""
+    of = {"loss": sampled.test_loss, "acc": sampled.test_acc}
+    return [number(of[below]) if above == "test" else "" for above, below in _HEADINGS[1:]]
+
+
+def sampled_facts(summary: RunSummary) -> list[str]:
+    """What the row mc is, and what the table has no column for; nothing without such a row."""
+    sampled, best = summary.mc_dropout, summary.best
+    if sampled is None or best is None:
+        return []
+    passes = "1 pass" if sampled.passes == 1 else f"{sampled.passes} passes"
+    parts = [
+        f"test {name} {number(value)}{'' if plain is None else f' (best: {number(plain)})'}"
+        for name, value, plain in (
+            ("calibration error", sampled.test_ece, best.test_ece),
+            ("entropy in nats", sampled.test_entropy, best.test_entropy),
+        )
+        if value is not None
+    ]
+    return [
+        f"mc = mean probabilities of {passes} at the best epoch with the noise on;",
+        f"     {', '.join(parts)}",
+    ]
 
 
 def number(value: float, sign: str = "") -> str:

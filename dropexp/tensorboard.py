@@ -108,9 +108,10 @@ class EventLog:
     def finish(self, summary: RunSummary) -> None:
         """The final results and how the run ended; closes the file."""
         values = [session_end(summary)]
-        for name, selected in (("best", summary.best), ("last", summary.last)):
-            if selected is not None:
-                measured = {k: v for k, v in asdict(selected).items() if v is not None}
+        blocks = {"best": summary.best, "last": summary.last, "mc_dropout": summary.mc_dropout}
+        for name, block in blocks.items():
+            if block is not None:
+                measured = {k: v for k, v in asdict(block).items() if v is not None}
                 values += scalar_values({f"{name}/{k}": v for k, v in measured.items()})
         self._write_values(self._last_step, values)
         self.close()

@@ -16,7 +16,7 @@ from dropexp.evaluation import autocast, evaluate, mode
 from dropexp.optim import LearningRate, set_learning_rate, take_step
 from dropexp.randomness import global_stream, stream
 from dropexp.records import EpochRecord, best_epoch
-from dropexp.regularisers import Noise, noise_modules, through_input_noise
+from dropexp.regularisers import Noise, noise_modules, put_into_force, through_input_noise
 
 
 @dataclass
@@ -97,9 +97,7 @@ def _epoch(state: TrainingState, plan: TrainingPlan, epoch: int) -> EpochRecord:
     start = time.perf_counter()
     noises = noise_modules(state.model)
     shares = plan.shares_of_p(epoch)
-    for name, noise in noises.items():
-        if not noise.learns_p:
-            noise.p = shares[noise.kind] * plan.strengths[name]
+    put_into_force(noises, plan.strengths, shares)
     with (
         mode(state.model, training=True),
         global_stream(plan.seed, "masks", epoch, plan.device),

@@ -8,7 +8,7 @@ from dropexp.compose import compose_run
 from dropexp.config import RunConfig
 from dropexp.data import Splits
 from dropexp.optim import build_optimiser, build_schedule
-from dropexp.regularisers import noise_modules, parameter_groups
+from dropexp.regularisers import full_strengths, noise_modules, parameter_groups
 from dropexp.trainer import TrainingPlan, TrainingState
 
 TINY = ("train.epochs=3", "data.train_size=70", "data.val_size=50", "model.width=4")
@@ -37,7 +37,7 @@ def plan_of(config: RunConfig, splits: Splits, model: torch.nn.Module) -> Traini
         precision=config.precision,
         seed=config.seed,
         p=config.strengths,
-        strengths={name: noise.p for name, noise in noise_modules(model).items()},
+        strengths=full_strengths(noise_modules(model)),
         shares_of_p=config.shares_of_p,
     )
 

@@ -68,6 +68,7 @@ def test_a_config_is_frozen() -> None:
         "force=true",
         "deterministic=false",
         "keep_checkpoint=true",
+        "mc_dropout=20",
         "tensorboard.enabled=false",
     ],
 )

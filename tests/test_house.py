@@ -54,6 +54,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "tables",
             "recorder",
             "assembly",
+            "mc_dropout",
             "run",
             "chart",
             "columns",

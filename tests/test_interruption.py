@@ -210,7 +210,7 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_lost(
 def test_a_summary_of_another_version_is_not_overwritten(dropexp: Dropexp, tmp_path: Path) -> None:
     assert dropexp("train", *RUN, "train.epochs=1").returncode == 0
     (path,) = (tmp_path / "runs").glob("*/summary.json")
-    path.write_text(path.read_text().replace('"format": 2', '"format": 99'))
+    path.write_text(path.read_text().replace('"format": 3', '"format": 99'))
     done = dropexp("train", *RUN, "train.epochs=1")
     assert done.returncode == 1
     assert "format" in done.stderr

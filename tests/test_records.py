@@ -14,6 +14,7 @@ from dropexp.records import (
     EpochRecord,
     RunStatus,
     RunSummary,
+    SampledTest,
     SelectedEpoch,
     best_epoch,
 )
@@ -97,8 +98,14 @@ def test_a_summary_of_another_format_is_refused() -> None:
         RunSummary.from_json({**plain, "format": 99})
 
 
-def test_a_summary_of_the_first_format_has_no_calibration_and_is_read() -> None:
+def test_summaries_of_older_formats_lack_what_was_not_measured_and_are_read() -> None:
     plain = summary(record(1, 1.0), record(2, 2.0)).to_json()
+    del plain["mc_dropout"]
+    for block in (plain["best"], plain["last"]):
+        del block["test_entropy"]
+    second = RunSummary.from_json({**plain, "format": 2})
+    assert second.best is not None
+    assert (second.best.test_entropy, second.mc_dropout) == (None, None)
     for block in (plain["best"], plain["last"]):
         del block["test_ece"], block["noisy_label_acc"]
     read = RunSummary.from_json({**plain, "format": 1})
@@ -108,5 +115,15 @@ def test_a_summary_of_the_first_format_has_no_calibration_and_is_read() -> None:
 
 def test_calibration_and_memorisation_survive_json() -> None:
     measured = SelectedEpoch.of(record(1, 1.0), 0.7, 0.8, 0.05, 0.25)
+    passes = SampledTest(8, math.nan, 0.5, None, 0.7)
+    for by_passes in (None, replace(passes, test_loss=0.6)):
+        original = replace(summary(None, record(1, 1.0)), best=measured, mc_dropout=by_passes)
+        assert RunSummary.from_json(json.loads(json.dumps(original.to_json()))) == original
+    plain = replace(original, mc_dropout=passes).to_json()
+    assert plain["mc_dropout"]["test_loss"] is None
+    read = RunSummary.from_json(plain).mc_dropout
+    assert read is not None
+    assert math.isnan(read.test_loss)
+    assert read.test_ece is None
     original = replace(summary(None, record(1, 1.0)), best=measured)
     assert RunSummary.from_json(json.loads(json.dumps(original.to_json()))) == original

@@ -46,7 +46,7 @@ def difference_figures(comparison: Comparison) -> list[Figure]:
     title = f"Paired differences in {quantity(metric)} to {against}"
     about = (
         f"a dot for each seed; mean and {comparison.confidence:.0%} interval; "
-        f"{'smaller' if metric.is_gap else 'better'} is {better} of 0"
+        f"{'better' if metric.is_result else 'smaller'} is {better} of 0"
     )
     data, chart = _drawn(comparison, means, dots)
     return [Figure((Panel(_NAME, title, about, data.values, chart),))]

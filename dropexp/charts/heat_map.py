@@ -97,7 +97,7 @@ def _panel(comparison: Comparison, key: str, values: Values) -> Panel:
         .add_params(across(name, WIDTH))
         .properties(width=WIDTH, height=_ROW_PIXELS * len(lines))
     )
-    what = "smaller" if metric.is_gap else "better"
+    what = "better" if metric.is_result else "smaller"
     where = around(surroundings(comparison, without=key))
     return Panel(
         name,

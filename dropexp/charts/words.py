@@ -14,6 +14,12 @@ _GAPS = {
     Metric.LOSS_GAP: "loss gap (validation − training, nats)",
     Metric.ACC_GAP: "accuracy gap (training − validation)",
 }
+_SAMPLED = {
+    Metric.MC_TEST_LOSS: "test loss of mc_dropout (nats)",
+    Metric.MC_TEST_ACC: "test accuracy of mc_dropout",
+    Metric.MC_TEST_ECE: "calibration error of mc_dropout",
+    Metric.MC_TEST_ENTROPY: "predictive entropy of mc_dropout (nats)",
+}
 _AXES = {
     "regulariser.p": "p (drop probability)",
     "data.train_size": "training images",
@@ -28,8 +34,9 @@ _EPOCHS = {
 
 def quantity(column: str) -> str:
     """A column of metrics.csv or a metric with its unit: ``test loss (nats)``."""
-    if column in set(Metric) and Metric(column).is_gap:
-        return _GAPS[Metric(column)]
+    named = {**_GAPS, **_SAMPLED}
+    if column in set(Metric) and Metric(column) in named:
+        return named[Metric(column)]
     dataset, _, what = column.partition("_")
     return f"{_SETS[dataset]} {_QUANTITIES[what]}"
 

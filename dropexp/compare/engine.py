@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dropexp.classics import classics_on
-from dropexp.compare import grouping
+from dropexp.compare import grouping, passes
 from dropexp.compare.baselines import Baselines, find_baselines
 from dropexp.compare.numbers import Numbers, estimates, numbers_at, target_of
 from dropexp.compare.pairing import Contest, Judged, contest, judge
@@ -50,6 +50,11 @@ class Question:
                 f"--metric {self.metric} cannot be had with --at matched: the test set is touched "
                 f"at the best and the last epoch only. val_loss, val_acc, loss_gap and acc_gap can."
             )
+        if self.at is not At.BEST and self.metric is not None and self.metric.is_sampled:
+            raise UserError(
+                f"--metric {self.metric} cannot be had with --at {self.at}: the passes of "
+                f"mc_dropout are of the best epoch only."
+            )
 
     @property
     def decides(self) -> Metric:
@@ -60,12 +65,14 @@ class Question:
 
     @property
     def result(self) -> Metric:
-        """What tells underfitting: the metric itself, or for a gap the result it is a gap of."""
+        """What tells underfitting: the metric, or the result that it is the gap or certainty of."""
         matched = self.at is At.MATCHED
         if self.decides is Metric.LOSS_GAP:
             return Metric.VAL_LOSS if matched else Metric.TEST_LOSS
         if self.decides is Metric.ACC_GAP:
             return Metric.VAL_ACC if matched else Metric.TEST_ACC
+        if self.decides in (Metric.MC_TEST_ECE, Metric.MC_TEST_ENTROPY):
+            return Metric.MC_TEST_LOSS
         return self.decides
 
 
@@ -91,8 +98,9 @@ def compare(
     baselines = find_baselines(grouped, question.baseline)
     grouping.refuse_pairs_on_other_data(baselines.of, settings)
     members = [member for setting in settings for member in setting.members]
+    passes.refuse_without(metric, members)
     target = target_of(members) if question.at is At.MATCHED else None
-    numbers = numbers_at(question.at, target)
+    numbers = numbers_at(question.at, target, with_passes=passes.are_there(members))
     rows = _rows(settings, baselines, numbers, question)
     return Comparison(
         rows=tuple(rows),
@@ -101,7 +109,7 @@ def compare(
         alpha=question.alpha,
         confidence=question.confidence,
         sentences=tuple(_sentences(rows, baselines, question, target)),
-        left_out=tuple(left_out),
+        left_out=(*left_out, *(passes.remarks(settings) if metric.is_sampled else ())),
         shared=grouping.shared_fields(settings),
         axes=grouping.axes(settings),
         target=target,
@@ -168,8 +176,7 @@ def _underfits(
     against, judged = result
     if judged.verdict is not Verdict.WORSE:
         return False
-    is_acc = question.result in (Metric.TEST_ACC, Metric.VAL_ACC)
-    gap = Metric.ACC_GAP if is_acc else Metric.LOSS_GAP
+    gap = Metric.ACC_GAP if question.result.is_acc else Metric.LOSS_GAP
     gaps = contest(setting, baseline, numbers, gap, question.confidence)
     return underfits(gaps.mean_score, against.mean_score)
 
@@ -208,10 +215,12 @@ def _sentences(
     tested = [row for row in rows if row.baseline is not None]
     if not tested:
         return [*found, f"Nothing is tested: there is no baseline ({baselines.words})."]
-    better = "above" if metric.sign < 0 else "below"
+    better = f"{'above' if metric.sign < 0 else 'below'} 0 is better"
+    if metric is Metric.MC_TEST_ENTROPY:
+        better = "below 0 is more certain, right or wrong"
     found.append(
         f"vs baseline: {metric.words} - that of the baseline ({baselines.words}) with the same "
-        f"seed; {better} 0 is better."
+        f"seed; {better}."
     )
     found.append(_test(tested, question.alpha))
     if question.at is At.BEST and any("early_stopping" in row.setting.classics for row in rows):

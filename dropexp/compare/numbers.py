@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from dropexp.comparison import ESTIMATES, At, Member
+from dropexp.comparison import ESTIMATES, At, Member, Metric
 from dropexp.errors import UserError
 from dropexp.records import SelectedEpoch
 from dropexp.statistics import Estimate, common_target, matched_epoch, mean_interval
@@ -13,20 +13,26 @@ from dropexp.statistics import Estimate, common_target, matched_epoch, mean_inte
 Numbers = Mapping[str, float | None]
 """By the keys of ESTIMATES; None or absent where a number was not measured."""
 
+_OF_PASSES = tuple(metric.value for metric in Metric if metric.is_sampled)
 _AT_AN_EPOCH = tuple(key for key in SelectedEpoch.__dataclass_fields__ if key in ESTIMATES)
 
 
-def numbers_at(at: At, target: float | None) -> Callable[[Member], Numbers]:
+def numbers_at(
+    at: At, target: float | None, *, with_passes: bool = False
+) -> Callable[[Member], Numbers]:
     """How a run's numbers are read.
 
     Args:
         at: which epoch.
         target: the training loss for ``matched``, in nats.
+        with_passes: whether to read those of mc_dropout, which are of the best epoch.
     """
 
     def numbers(member: Member) -> Numbers:
         best = member.summary.best
         found: dict[str, float | None] = dict(_selected(member, at, target))
+        if with_passes and at is At.BEST:
+            found |= _by_passes(member)
         found["best_epoch"] = None if best is None else best.epoch
         found["rise"], found["area"] = member.rise, member.area
         found["epochs"], found["seconds"] = member.summary.last.epoch, member.summary.seconds
@@ -72,6 +78,14 @@ def _selected(member: Member, at: At, target: float | None) -> Numbers:
     if selected is None:
         return {}
     return {key: getattr(selected, key) for key in _AT_AN_EPOCH}
+
+
+def _by_passes(member: Member) -> Numbers:
+    """A network without noise needs no passes: each would give its deterministic results."""
+    summary = member.summary
+    has_no_noise = summary.p == 0 and summary.mc_dropout is None
+    found = summary.best if has_no_noise else summary.mc_dropout
+    return {key: getattr(found, key.removeprefix("mc_"), None) for key in _OF_PASSES}
 
 
 def _matched(member: Member, target: float) -> Numbers:

@@ -10,10 +10,12 @@ from dropexp.classics import CLASSICS
 from dropexp.columns import Column, headings, hidden, line, that_fit
 from dropexp.compare.highlights import other_axes
 from dropexp.comparison import Comparison, Metric, Row
+from dropexp.metrics import in_words
 from dropexp.statistics import Estimate, Verdict
 from dropexp.tables import number
 
 _ALWAYS_SHOWN = 5
+_SAMPLED = tuple(metric.value for metric in Metric if metric.is_sampled)
 _NARROWEST_NAME = 20
 _STYLES = {
     Verdict.BETTER: "green",
@@ -89,6 +91,8 @@ def _columns(comparison: Comparison) -> list[Column[Row]]:
         Column("rise", "after", _estimate("rise", "+")),
         Column("area", "between", _estimate("area", digits=2)),
         Column("test", "ECE", _estimate("test_ece")),
+        Column("test", "entropy", _estimate("test_entropy")),
+        *(Column(*_heading(key), _estimate(key)) for key in _SAMPLED if key != metric.value),
         Column("noisy", "labels", _estimate("noisy_label_acc")),
         Column("s per", "epoch", _estimate("seconds_per_epoch")),
         Column("", "parameters", lambda row: f"{row.parameters:,}"),
@@ -112,7 +116,7 @@ def _other_estimates(metric: Metric) -> list[str]:
 
 
 def _heading(key: str) -> tuple[str, str]:
-    above, _, below = key.partition("_")
+    above, _, below = in_words(key).rpartition(" ")
     return above, below
 
 

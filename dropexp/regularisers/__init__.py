@@ -6,6 +6,7 @@ tests/regularisers/test_contracts.py then apply to it.
 """
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -88,8 +89,10 @@ __all__ = [
     "UnitScalingRegulariser",
     "attach_input_noise",
     "build",
+    "full_strengths",
     "noise_modules",
     "parameter_groups",
+    "put_into_force",
     "served",
     "through_input_noise",
 ]
@@ -146,6 +149,26 @@ def served(model: nn.Module) -> dict[str, int]:
     for noise in noise_modules(model).values():
         counts[noise.kind] = counts.get(noise.kind, 0) + 1
     return counts
+
+
+def full_strengths(noises: Mapping[str, Noise]) -> dict[str, float]:
+    """The p of each noise module as it is set now, by its name in the model."""
+    return {name: noise.p for name, noise in noises.items()}
+
+
+def put_into_force(
+    noises: Mapping[str, Noise], strengths: Mapping[str, float], shares: Mapping[str, float]
+) -> None:
+    """Give noise modules shares of their p; one that is learned stays as it is.
+
+    Args:
+        noises: by their names in the model.
+        strengths: p at full strength, by the same names.
+        shares: in [0, 1], by the names of the regularisers.
+    """
+    for name, noise in noises.items():
+        if not noise.learns_p:
+            noise.p = shares[noise.kind] * strengths[name]
 
 
 def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:

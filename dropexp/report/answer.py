@@ -19,6 +19,10 @@ _NAMES = {
     Metric.VAL_ACC: "validation accuracy",
     Metric.LOSS_GAP: "the gap in loss",
     Metric.ACC_GAP: "the gap in accuracy",
+    Metric.MC_TEST_LOSS: "the test loss of mc_dropout",
+    Metric.MC_TEST_ACC: "the test accuracy of mc_dropout",
+    Metric.MC_TEST_ECE: "the calibration error of mc_dropout",
+    Metric.MC_TEST_ENTROPY: "the predictive entropy of mc_dropout",
 }
 _MOST_NAMED = 4  # further settings in a sentence
 
@@ -32,6 +36,8 @@ def answer(comparison: Comparison) -> list[str]:
     sentences += _others(comparison, row)
     if comparison.metric.is_gap:
         sentences.append("A smaller gap is not yet a better result: see the test loss.")
+    elif not comparison.metric.is_result:
+        sentences.append("A lower entropy is certainty, right or wrong: see the test loss.")
     return sentences
 
 
@@ -91,13 +97,19 @@ def _change(comparison: Comparison, row: Row) -> str:
         difference.high if rises else -difference.low,
         difference.n,
     )
-    unit = "points" if "acc" in metric.value else "nats"
     ends = interval(size, metric.value)
     return (
         f"{'raises' if rises else 'lowers'} {_NAMES[metric]} by "
-        f"{number(size.value, metric.value)} {unit}{f' {ends}' if ends else ''} against "
+        f"{number(size.value, metric.value)}{_unit(metric, 'points')}{f' {ends}' if ends else ''} "
+        f"against "
         f"{baseline}, better in {row.pairs_better} of {len(row.pairs)} seeds{_lost(row)}"
     )
+
+
+def _unit(metric: Metric, of_accuracies: str) -> str:
+    if metric is Metric.MC_TEST_ECE:
+        return ""
+    return f" {of_accuracies}" if "acc" in metric.value else " nats"
 
 
 def _lost(row: Row) -> str:
@@ -207,13 +219,13 @@ def _without_baseline(comparison: Comparison) -> list[str]:
         return ["No run has come to its end, so there is nothing to compare."]
     metric = comparison.metric
     value = row.estimates[metric.value]
+    shown = f"{number(value.value, metric.value)}{_unit(metric, '%')}"
     ends = interval(value, metric.value)
-    unit = "%" if "acc" in metric.value else "nats"
     order = "lowest" if metric.sign > 0 else "highest"
     where = place(row.setting.fields, other_axes(comparison))
     return [
         f"On {where}, {named(row.setting)} has the {order} "
-        f"{_NAMES[metric].removeprefix('the ')}, {number(value.value, metric.value)} {unit}"
+        f"{_NAMES[metric].removeprefix('the ')}, {shown}"
         f"{f' {ends}' if ends else ''}, {moment(comparison.at)}.",
         "Nothing was compared with a baseline of the same seeds, so which setting is better is "
         "not known.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from dropexp.records import EpochRecord, RunSummary, SelectedEpoch
+from dropexp.records import EpochRecord, RunSummary, SampledTest, SelectedEpoch
 from dropexp.settings import flat
 
 RELATIVE_TOLERANCE = 1e-4
@@ -36,6 +36,7 @@ _SELECTED_METRICS = (
     "test_loss",
     "test_acc",
 )
+_SAMPLED_METRICS = ("test_loss", "test_acc")
 _NOT_THE_MACHINE = ("command", "folder")
 
 
@@ -52,7 +53,7 @@ class Difference:
     """One number that came out otherwise."""
 
     metric: str
-    where: str  # "epoch 7", "best epoch" or "last epoch"
+    where: str  # "epoch 7", "best epoch", "last epoch" or "mc_dropout"
     recorded: float
     now: float
 
@@ -111,12 +112,15 @@ def agreement(
     now: Sequence[EpochRecord],
     summary_now: RunSummary,
 ) -> Agreement:
-    """Compare every number of every epoch but the seconds, and the best and last results."""
+    """Compare every number of every epoch but the seconds, and the results on the test set."""
     found = list(_of_epochs(recorded, now))
     for name in ("best", "last"):
         before, after = getattr(recorded_summary, name), getattr(summary_now, name)
         if before is not None and after is not None:
             found += _of_block(f"{name} epoch", before, after, _SELECTED_METRICS)
+    before, after = recorded_summary.mc_dropout, summary_now.mc_dropout
+    if before is not None and after is not None and before.passes == after.passes:
+        found += _of_block("mc_dropout", before, after, _SAMPLED_METRICS)
     return Agreement(
         epochs=(len(recorded), len(now)),
         best_epochs=(_epoch(recorded_summary.best), _epoch(summary_now.best)),
@@ -144,8 +148,8 @@ def _of_epochs(recorded: Sequence[EpochRecord], now: Sequence[EpochRecord]) -> I
 
 def _of_block(
     where: str,
-    before: EpochRecord | SelectedEpoch,
-    after: EpochRecord | SelectedEpoch,
+    before: EpochRecord | SelectedEpoch | SampledTest,
+    after: EpochRecord | SelectedEpoch | SampledTest,
     metrics: Iterable[str],
 ) -> Iterable[Difference]:
     for metric in metrics:

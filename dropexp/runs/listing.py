@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dropexp.errors import NoSuchRunError, RunsDirError, StoreError, suggest
-from dropexp.records import RunStatus, RunSummary, SelectedEpoch
+from dropexp.records import RunStatus, RunSummary, SampledTest, SelectedEpoch
 from dropexp.store import CONFIG, METRICS, SUMMARY, FolderStatus, RunFolder
 
 _ID = re.compile(r"[a-z][a-z0-9_+]*-p[0-9.e+-]+-s\d+-[0-9a-f]{8}")
@@ -203,11 +203,13 @@ def _changed(folder: RunFolder) -> float:
 
 
 _SELECTED = tuple(SelectedEpoch.__dataclass_fields__)
+_SAMPLED = tuple(SampledTest.__dataclass_fields__)
 
 
 def _results(summary: RunSummary | None) -> dict[str, Any]:
     """A summary's values but those that the config or the folder's name says too."""
     best, last = (None, None) if summary is None else (summary.best, summary.last)
+    sampled = None if summary is None else summary.mc_dropout
     return {
         "parameters": _number(summary, "parameters"),
         "seconds": _number(summary, "seconds"),
@@ -215,12 +217,13 @@ def _results(summary: RunSummary | None) -> dict[str, Any]:
         "audit_outcome": None if summary is None else summary.audit.value,
         **{f"best.{key}": _number(best, key) for key in _SELECTED},
         **{f"last.{key}": _number(last, key) for key in _SELECTED},
+        **{f"best.mc_{key}": _number(sampled, key) for key in _SAMPLED},
         "config_hash": None if summary is None else summary.config_hash,
         "results_version": _number(summary, "results_version"),
     }
 
 
-def _number(block: RunSummary | SelectedEpoch | None, key: str) -> int | float | None:
+def _number(block: RunSummary | SelectedEpoch | SampledTest | None, key: str) -> int | float | None:
     """None where there is no block, or no number in it that JSON knows."""
     value: int | float | None = getattr(block, key, None)
     return None if value is None or not isfinite(value) else value

@@ -95,7 +95,9 @@ def config_to_rerun(
         ConfigError: an override would make another run, or its value is not allowed.
     """
     plain = known.config.to_mapping()
+    sampled = known.summary.mc_dropout  # which may have been measured later, by another command
     plain |= {"runs_dir": str(runs_dir), "force": False}
+    plain["mc_dropout"] = 0 if sampled is None else sampled.passes
     if plain["threads"] is None:
         plain["threads"] = known.environment.get("threads")
     if not is_kept:

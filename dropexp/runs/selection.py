@@ -16,6 +16,7 @@ import yaml
 
 from dropexp.conf_files import groups
 from dropexp.errors import FilterError, suggest
+from dropexp.metrics import Metric
 from dropexp.runs.listing import ListedRun, Status
 from dropexp.settings import rank
 from dropexp.studies import read_study, study_names
@@ -31,6 +32,7 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 _SHORT = {
     "id": "run_id",
     **{key: f"best.{key}" for key in ("val_loss", "test_loss", "test_acc", "loss_gap", "acc_gap")},
+    **{metric.value: f"best.{metric}" for metric in Metric if metric.is_sampled},
 }
 _MISSING = object()
 

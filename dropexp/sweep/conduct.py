@@ -49,6 +49,7 @@ class SweepResult:
 
     progress: Progress
     trained: int  # runs that have come to their end in this sweep
+    measured: int  # runs that were finished, and have been measured again in it
     seconds: float
     is_interrupted: bool  # by Ctrl-C, before every run had come to its end
 
@@ -105,9 +106,14 @@ def sweep(
         rounds.raise_error()
         progress = _with_failures(watcher.look(), rounds.failures, study.runs)
     view.progress(progress)
-    trained = len(progress.ended) - len(before.ended)
+    known = {one.run.run_id for one in before.ended}
+    fresh = [one for one in progress.ended if one.run.run_id not in known]
+    finished_before = {config.run_id for config in plan.unmeasured}
+    trained = sum(one.run.run_id not in finished_before for one in fresh)
+    measured = sum(one.run.run_id in finished_before and one.summary is not None for one in fresh)
     is_interrupted = is_interrupted and len(progress.ended) < progress.total
-    return SweepResult(progress, trained, time.monotonic() - started, is_interrupted)
+    seconds = time.monotonic() - started
+    return SweepResult(progress, trained, measured, seconds, is_interrupted)
 
 
 def _watch(rounds: Rounds, watcher: Watcher, view: SweepView, *, fail_fast: bool) -> bool:

@@ -22,11 +22,12 @@ class Plan:
     failed: tuple[RunConfig, ...]
     finished: tuple[RunConfig, ...]
     elsewhere: tuple[RunConfig, ...]  # another process is training them now
+    unmeasured: tuple[RunConfig, ...]  # finished, without the passes of mc_dropout asked for
 
     def to_launch(self, *, retry_failed: bool) -> list[RunConfig]:
         """What is left to do, seed by seed."""
         failed = self.failed if retry_failed else ()
-        left = (*self.new, *self.interrupted, *self.elsewhere, *failed)
+        left = (*self.new, *self.interrupted, *self.elsewhere, *self.unmeasured, *failed)
         return sorted(left, key=lambda config: config.seed)
 
 
@@ -62,15 +63,15 @@ def _kind(config: RunConfig, folder: RunFolder) -> str:
     if status is not FolderStatus.FINISHED:
         return status.value
     try:
-        found = folder.read_summary().config_hash
+        summary = folder.read_summary()
     except StoreError:
         return "failed"
-    if found != config.config_hash:
+    if summary.config_hash != config.config_hash:
         raise ConfigError(
             f"{folder.path} holds a run of another configuration with the same short id; "
             f"choose another runs_dir."
         )
-    return status.value
+    return "unmeasured" if config.lacks_mc_dropout(summary) else status.value
 
 
 def study_of(request: SweepRequest) -> Study:
