@@ -168,7 +168,7 @@ def left(neighbourhoods: float, positions: float) -> spatial.Left:
         (studies.judge_parameter_efficiency({"spatial_dropout": 0}, Compared.BETTER), DOES_NOT),
         (studies.judge_beats_dropout(Compared.BETTER), HOLDS),
         (studies.judge_beats_dropout(Compared.NO_CLEAR_DIFFERENCE), DEPENDS),
-        (studies.judge_beats_dropout(Compared.WORSE), DOES_NOT),
+        (studies.judge_beats_dropout(Compared.WORSE), DEPENDS),
         (studies.judge_tuning(ABOVE), HOLDS),
         (studies.judge_tuning(ACROSS), DEPENDS),
         (studies.judge_tuning(BELOW), DOES_NOT),
@@ -261,7 +261,7 @@ def losses_with(effects: Mapping[str, float], slopes: Mapping[str, float]) -> Lo
         (
             {"dropout2d": 0.3, "spatial_dropout": -0.2, "stochastic_depth": 0.2},
             {"stochastic_depth": 0.1, "dropout": 0.5},
-            [DOES_NOT, DOES_NOT, DOES_NOT, DOES_NOT],
+            [DOES_NOT, DEPENDS, DOES_NOT, DOES_NOT],
         ),
         ({}, {}, [DEPENDS, DEPENDS, DEPENDS, DOES_NOT]),
     ],
