@@ -50,12 +50,12 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(1)  # the same sums whatever the machine, and claim 12's CPU time
     console = Console(highlight=False)
-    start = time.perf_counter()
+    start = time.process_time()
     findings = []
     for finding in quick_findings():
         findings.append(finding)
         writing.show(console, finding)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     if options.studies:
         for study in studies.STUDIES:
             studies.train(study, options.runs_dir, options.data_root)

@@ -154,7 +154,7 @@ def left(neighbourhoods: float, positions: float) -> spatial.Left:
         (dropconnect.judge_smoothness([BELOW, BELOW]), HOLDS),
         (dropconnect.judge_smoothness([BELOW, ACROSS]), DEPENDS),
         (dropconnect.judge_smoothness([ABOVE, ABOVE]), DOES_NOT),
-        (dropconnect.judge_cost([2.0, 1.1]), HOLDS),
+        (dropconnect.judge_cost([2.0, 1.2]), HOLDS),
         (dropconnect.judge_cost([2.0, 1.0]), DEPENDS),
         (dropconnect.judge_cost([1.0, 1.0]), DOES_NOT),
         (spatial.judge_what_is_dropped([(0.0, 0.5)]), HOLDS),
@@ -172,9 +172,9 @@ def left(neighbourhoods: float, positions: float) -> spatial.Left:
         (studies.judge_tuning(ABOVE), HOLDS),
         (studies.judge_tuning(ACROSS), DEPENDS),
         (studies.judge_tuning(BELOW), DOES_NOT),
-        (studies.judge_generalisation([Compared.BETTER] * 4), HOLDS),
+        (studies.judge_generalisation([Compared.BETTER] * 6), HOLDS),
         (studies.judge_generalisation([Compared.BETTER, Compared.WORSE]), DEPENDS),
-        (studies.judge_generalisation([Compared.WORSE] * 4), DOES_NOT),
+        (studies.judge_generalisation([Compared.WORSE] * 6), DOES_NOT),
     ],
 )
 def test_verdicts_follow_from_numbers(verdict: Verdict, expected: Verdict) -> None:

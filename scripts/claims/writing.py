@@ -61,7 +61,8 @@ def page(findings: Sequence[Finding], seconds: float) -> str:
         "# The article's claims, measured",
         f"Of {len(CLAIMS)} claims, {summary(findings)}. Written by `scripts/article_claims.py` on "
         f"{datetime.date.today().isoformat()}: dropexp {__version__}, torch {torch.__version__}, "
-        f"a machine with {cores} cores and no GPU. The quick claims took {seconds:.0f} s.",
+        f"on the CPU of a machine with {cores} cores. "
+        f"The quick claims took {seconds:.0f} s of one core.",
         table(findings),
         "A verdict follows from the numbers by the rule at the end of its evidence. Intervals are "
         "95 % t intervals; differences are paired, seed by seed. p is the probability of dropping.",
