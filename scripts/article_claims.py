@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""The claims of the article that dropexp began from, measured.
+
+    scripts/article_claims.py                       the quick ones, in under a minute
+    scripts/article_claims.py --studies             trains what the others need: half an hour
+    scripts/article_claims.py -o article_claims.md  writes a page of Markdown, too
+
+A study that is interrupted goes on where it was; runs that are finished are only read, with or
+without --studies.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from claims import dropconnect, dropout2d, memory, spatial, studies, writing
+from claims.finding import Finding
+from dropexp.randomness import global_stream
+
+QUICK: tuple[Callable[[], Finding], ...] = (
+    dropout2d.channels,
+    dropout2d.scale,
+    dropout2d.ranks,
+    memory.inplace,
+    dropout2d.inplace,
+    dropout2d.evaluation,
+    dropout2d.separate_p,
+    memory.module,
+    dropout2d.shapes,
+    dropconnect.what_is_scaled,
+    dropconnect.smoothness,
+    dropconnect.cost,
+    spatial.what_is_dropped,
+    spatial.local_features,
+)
+
+
+def quick_findings() -> Iterator[Finding]:
+    """Claims 1 to 14, each from random numbers of its own: the same in every run but for times."""
+    for claim, measure in enumerate(QUICK, start=1):
+        with global_stream(claim, "masks"):
+            yield measure()
+
+
+def main() -> None:
+    options = _options()
+    torch.set_num_threads(1)  # the same sums whatever the machine, and claim 12's CPU time
+    console = Console(highlight=False)
+    start = time.process_time()
+    findings = []
+    for finding in quick_findings():
+        findings.append(finding)
+        writing.show(console, finding)
+    seconds = time.process_time() - start
+    if options.studies:
+        for study in studies.STUDIES:
+            studies.train(study, options.runs_dir, options.data_root)
+    for finding in studies.findings(options.runs_dir):
+        findings.append(finding)
+        writing.show(console, finding)
+    console.print(writing.summary(findings))
+    if options.output is not None:
+        options.output.write_text(writing.page(findings, seconds), encoding="utf-8")
+        console.print(f"written to {options.output}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--studies", action="store_true", help="train what claims 15 to 18 need")
+    parser.add_argument(
+        "-r", "--runs-dir", type=Path, default=Path("runs/article_claims"), metavar="DIR",
+        help="where the studies' runs are (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data-root", type=Path, metavar="DIR",
+        help="where Fashion-MNIST's files are, if not where dropexp looks for them",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--markdown", type=Path, dest="output", metavar="FILE", help="write this page, too"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

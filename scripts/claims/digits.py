@@ -1,0 +1,64 @@
+"""Small networks on the embedded digits, built and trained for a few seconds.
+
+The training here is as short as it can be, for quick claims about a trained network's features.
+Studies train with dropexp's own commands.
+"""
+
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dropexp import data, models, regularisers
+from dropexp.compose import compose_run
+from dropexp.data import Splits
+from dropexp.evaluation import mode
+from dropexp.randomness import global_stream, stream
+
+BATCH = 64
+
+
+@cache
+def splits_of(seed: int) -> Splits:
+    """400 training images of digits, none of them with a wrong label, and test images."""
+    return data.load(compose_run(["data.label_noise=0", f"seed={seed}"]).data)
+
+
+def small_cnn(splits: Splits, seed: int, regulariser: str, p: float, width: int) -> nn.Module:
+    """The small CNN; one seed gives the same initial weights under every regulariser."""
+    with global_stream(seed, "init"):
+        filler = regularisers.build(regulariser, p)
+        shape, classes = splits.image_shape, splits.num_classes
+        return models.build("small_cnn", shape, classes, filler, width=width)
+
+
+def train(model: nn.Module, splits: Splits, seed: int, epochs: int) -> None:
+    """Adam at 1e-3 in batches of 64; the same order of images under every regulariser."""
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    images = splits.normalise(splits.train.images)
+    with mode(model, training=True):
+        for epoch in range(1, epochs + 1):
+            order = torch.randperm(len(images), generator=stream(seed, "order", epoch))
+            with global_stream(seed, "masks", epoch):
+                for batch in order.split(BATCH):
+                    loss = F.cross_entropy(model(images[batch]), splits.train.labels[batch])
+                    optimiser.zero_grad()
+                    torch.autograd.backward(loss)
+                    optimiser.step()
+
+
+@torch.no_grad()
+def second_maps(model: nn.Module, images: Tensor, *, training: bool) -> Tensor:
+    """The maps after conv2 and its noise, before ReLU: (N, 1, H, W) to (N, C, H, W)."""
+    caught: list[Tensor] = []
+
+    def catch(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        caught.append(output)
+
+    dropout2 = model.get_submodule("dropout2")
+    handle = dropout2.register_forward_hook(catch)
+    with mode(model, training=training):
+        model(images)
+    handle.remove()
+    return caught[0]

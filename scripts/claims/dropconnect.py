@@ -1,0 +1,236 @@
+"""DropConnect of Wan et al. 2013: claims 10, 11 and 12.
+
+torch has none: what is measured is dropexp's, which tests hold against the paper's equations.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from claims import digits
+from claims.finding import Finding, Verdict, either_way
+from dropexp import models, regularisers
+from dropexp.randomness import global_stream
+from dropexp.regularisers import DropConnectLinear
+from dropexp.statistics import Estimate, paired_difference
+
+P = 0.5
+
+# --- 10: what is scaled -------------------------------------------------------------------------
+
+
+def what_is_scaled() -> Finding:
+    """Claim 10."""
+    ratios = effective_weights()
+    values = sorted({abs(round(value, 3)) for value in ratios.flatten().tolist()})
+    uniform = units_of_one_ratio(ratios)
+    units = sum(ratios.shape)
+    learnt = parameters_of("dropconnect") - parameters_of("none")
+    return Finding(
+        10,
+        f"each weight × {' or '.join(f'{value:g}' for value in values)}; units whose weights all "
+        f"have one factor: {uniform} of {units}; learnable parameters added: {learnt}",
+        judge_what_is_scaled(uniform / units, learnt),
+        f"factors on the weights of a 64→128 layer, p = {P}, read off its output for unit vectors, "
+        f"and parameters of the small CNN with and without. Wan et al. 2013 mask single weights. "
+        f"Holds if every unit has one factor and there are coefficients to learn.{_described()}",
+    )
+
+
+def _described() -> str:
+    """What there is beside the published method, if this dropexp has it."""
+    if "unit_scaling" not in regularisers.REGISTRY:
+        return ""
+    learnt = parameters_of("unit_scaling") - parameters_of("none")
+    return (
+        f" (What the article describes is `regulariser=unit_scaling` here, which learns {learnt} "
+        f"coefficients.)"
+    )
+
+
+def effective_weights() -> Tensor:
+    """(128, 64): by what each weight is multiplied in one training step of a linear layer."""
+    layer = DropConnectLinear(64, 128, bias=False, p=P, mask="batch").train()
+    with torch.no_grad():
+        return layer(torch.eye(64)).mT / layer.weight
+
+
+def units_of_one_ratio(ratios: Tensor) -> int:
+    """How many rows and columns of (outputs, inputs) have the same number throughout."""
+    rows = (ratios - ratios[:, :1]).abs().amax(1) < 1e-3
+    columns = (ratios - ratios[:1]).abs().amax(0) < 1e-3
+    return int(rows.sum() + columns.sum())
+
+
+def parameters_of(regulariser: str) -> int:
+    """How many numbers the small CNN learns with a regulariser."""
+    model = models.build("small_cnn", (1, 8, 8), 10, regularisers.build(regulariser, P))
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def judge_what_is_scaled(share_of_uniform_units: float, parameters_added: int) -> Verdict:
+    """Claim 10's rule: both halves, or neither."""
+    scaled, learnt = share_of_uniform_units == 1, parameters_added > 0
+    return either_way(scaled and learnt, not scaled and not learnt)
+
+
+# --- 11: smooth maps ----------------------------------------------------------------------------
+
+SEEDS = range(8)
+OTHERS = ("dropout", "dropout2d")
+WIDTH, EPOCHS, IMAGES = 32, 5, 100
+
+
+@dataclass(frozen=True)
+class Condition:
+    """When the maps are looked at."""
+
+    words: str
+    epochs: int
+    training: bool
+
+
+CONDITIONS = (
+    Condition("new, in training", 0, True),
+    Condition("trained, in training", EPOCHS, True),
+    Condition("trained, in eval", EPOCHS, False),
+)
+
+
+def smoothness() -> Finding:
+    """Claim 11."""
+    rough = {name: roughness(name, SEEDS) for name in ("dropconnect", *OTHERS)}
+    differences = {
+        (condition.words, other): paired_difference(
+            rough["dropconnect"][condition.words], rough[other][condition.words]
+        )
+        for condition in CONDITIONS
+        for other in OTHERS
+    }
+    means = [
+        f"{name} {' / '.join(f'{statistics.mean(values):.3f}' for values in rough[name].values())}"
+        for name in rough
+    ]
+    against = [
+        f"{other} {', '.join(_signed(differences[c.words, other]) for c in CONDITIONS)}"
+        for other in OTHERS
+    ]
+    return Finding(
+        11,
+        f"roughness of maps ({' / '.join(c.words for c in CONDITIONS)}): {'; '.join(means)}",
+        judge_smoothness(list(differences.values())),
+        f"Roughness: mean difference of neighbours ÷ standard deviation, of conv2's maps after "
+        f"ReLU that are not constant. Small CNN of width {WIDTH} on {IMAGES} digits, p = {P}, "
+        f"{len(SEEDS)} initial weights, new and after {EPOCHS} epochs. DropConnect's minus that "
+        f"of the other, paired, with 95 % t intervals: {'; '.join(against)}. Holds if all are "
+        f"below 0, does not if all are above.",
+    )
+
+
+def _signed(difference: Estimate) -> str:
+    return f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+
+
+def roughness(regulariser: str, seeds: Sequence[int]) -> Mapping[str, list[float]]:
+    """By condition: one number for each seed."""
+    found: dict[str, list[float]] = {condition.words: [] for condition in CONDITIONS}
+    for seed in seeds:
+        splits = digits.splits_of(seed)
+        images = splits.normalise(splits.val.images[:IMAGES])
+        model = digits.small_cnn(splits, seed, regulariser, P, WIDTH)
+        trained = 0
+        for condition in CONDITIONS:
+            digits.train(model, splits, seed, condition.epochs - trained)
+            trained = condition.epochs
+            with global_stream(seed, "masks"):
+                maps = digits.second_maps(model, images, training=condition.training)
+            found[condition.words].append(roughness_of(F.relu(maps)))
+    return found
+
+
+def roughness_of(maps: Tensor) -> float:
+    """Mean absolute difference of neighbours ÷ standard deviation, a mean over live maps.
+
+    Args:
+        maps: (N, C, H, W).
+
+    Returns:
+        Near 0 for maps that change slowly, about 1.13 (2/√π) for independent normal positions;
+        NaN if every map is constant.
+    """
+    down = (maps[..., 1:, :] - maps[..., :-1, :]).abs().mean((-2, -1))
+    across = (maps[..., :, 1:] - maps[..., :, :-1]).abs().mean((-2, -1))
+    spread = maps.flatten(2).std(2)
+    live = spread > 0
+    return ((down + across) / 2 / spread)[live].mean().item()
+
+
+def judge_smoothness(differences: Sequence[Estimate]) -> Verdict:
+    """Claim 11's rule, on DropConnect's roughness − another's."""
+    return either_way(
+        all(difference.high < 0 for difference in differences),
+        all(difference.low > 0 for difference in differences),
+    )
+
+
+# --- 12: time -----------------------------------------------------------------------------------
+
+NOTICEABLE = 1.1  # of the plain step's time: below it, ratios on a busy machine say nothing
+ROUNDS = 15
+_STEPS = 3
+
+
+def cost() -> Finding:
+    """Claim 12."""
+    kinds = {
+        "plain": regularisers.build("none", 0),
+        "example": regularisers.build("dropconnect", P, mask="example"),
+        "batch": regularisers.build("dropconnect", P, mask="batch"),
+        "dropout2d": regularisers.build("dropout2d", P),
+    }
+    seconds = seconds_of({name: _step(kind) for name, kind in kinds.items()})
+    ratio = {name: seconds[name] / seconds["plain"] for name in kinds}
+    return Finding(
+        12,
+        f"CPU time of a training step ÷ the plain one: {ratio['example']:.2f} with a mask for each "
+        f"example, {ratio['batch']:.2f} with one for each batch ({ratio['dropout2d']:.2f} with "
+        f"dropout2d)",
+        judge_cost([ratio["example"], ratio["batch"]]),
+        f"small CNN on 64 images of 8×8, medians of {ROUNDS} rounds in which each takes its turn; "
+        f"the plain step: {seconds['plain'] * 1e3:.1f} ms. Holds if both are above {NOTICEABLE}.",
+    )
+
+
+def judge_cost(ratios: Sequence[float]) -> Verdict:
+    """Claim 12's rule."""
+    return either_way(
+        all(ratio > NOTICEABLE for ratio in ratios), all(ratio <= NOTICEABLE for ratio in ratios)
+    )
+
+
+def seconds_of(actions: Mapping[str, Callable[[], None]]) -> dict[str, float]:
+    """The median CPU seconds of each action, all of them timed in turn in every round."""
+    times: dict[str, list[float]] = {name: [] for name in actions}
+    for _ in range(ROUNDS):
+        for name, action in actions.items():
+            start = time.process_time()
+            for _ in range(_STEPS):
+                action()
+            times[name].append((time.process_time() - start) / _STEPS)
+    return {name: statistics.median(each) for name, each in times.items()}
+
+
+def _step(regulariser: regularisers.Regulariser) -> Callable[[], None]:
+    model: nn.Module = models.build("small_cnn", (1, 8, 8), 10, regulariser)
+    images, labels = torch.randn(64, 1, 8, 8), torch.randint(10, (64,))
+
+    def step() -> None:
+        torch.autograd.backward(F.cross_entropy(model(images), labels))
+
+    step()  # warm up
+    return step

@@ -1,0 +1,233 @@
+"""What torch's dropout2d does: claims 1, 2, 3, 5, 6, 7 and 9.
+
+Shapes: N examples, C channels, H × W positions.
+"""
+
+import inspect
+import math
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from claims.finding import Finding, Verdict, either_way, listed, true_or_false
+
+STRENGTHS = (0.1, 0.3, 0.5, 0.7, 0.9)
+FALSE_ALARM = 1e-3  # probability that claim 1's bound rejects a true p
+_PROBE = (256, 128, 4, 4)  # 32,768 channels of 16 positions
+_LAYOUTS = {1: "C", 2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
+
+
+class ArticleModel(nn.Module):
+    """The article's example: conv 3→64, dropout2d, ReLU, conv 64→128, dropout2d, ReLU.
+
+    As printed there, F.dropout2d is called without ``training=``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 3, padding=1)
+        self.conv2 = nn.Conv2d(64, 128, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) to (N, 128, H, W)."""
+        x = F.relu(F.dropout2d(self.conv1(x), p=0.5))
+        return F.relu(F.dropout2d(self.conv2(x), p=0.5))
+
+
+def channels() -> Finding:
+    """Claim 1."""
+    shares, parts = [], 0
+    for p in STRENGTHS:
+        dropped = F.dropout2d(torch.ones(_PROBE), p) == 0
+        whole, any_ = dropped.flatten(2).all(2), dropped.flatten(2).any(2)
+        shares.append(whole.float().mean().item())
+        parts += int((whole != any_).sum())
+    count = _PROBE[0] * _PROBE[1]
+    bound = hoeffding(count, FALSE_ALARM / len(STRENGTHS))
+    return Finding(
+        1,
+        f"zeroed at p = {listed(STRENGTHS, 1)}: {listed(shares, 4)} of the channels "
+        f"(bound ±{bound:.4f}); channels zeroed in part: {parts}",
+        judge_channels(shares, STRENGTHS, parts, bound),
+        f"`F.dropout2d` on ones {_PROBE}, {count:,} channels at each p. Holds if no channel is "
+        f"zeroed in part and every share is within Hoeffding's bound "
+        f"({1 - FALSE_ALARM:.1%} for all five).",
+    )
+
+
+def hoeffding(n: int, false_alarm: float) -> float:
+    """By how much a mean of n draws from [0, 1] may differ from its expectation, either way.
+
+    Hoeffding 1963, theorem 2: exceeded with at most the probability ``false_alarm``.
+    """
+    return math.sqrt(math.log(2 / false_alarm) / (2 * n))
+
+
+def judge_channels(
+    shares: Sequence[float], strengths: Sequence[float], parts: int, bound: float
+) -> Verdict:
+    """Claim 1's rule."""
+    within = all(abs(share - p) <= bound for share, p in zip(shares, strengths, strict=True))
+    return true_or_false(within and parts == 0)
+
+
+def scale() -> Finding:
+    """Claim 2."""
+    x = torch.randn(_PROBE)
+    ratios = []
+    for p in STRENGTHS:
+        out = F.dropout2d(x, p)
+        kept = out != 0
+        ratios.append(out[kept].double() / x[kept].double())
+    means = [ratio.mean().item() for ratio in ratios]
+    spread = max((r.max() - r.min()).item() for r in ratios)
+    return Finding(
+        2,
+        f"what survives is the input × {listed(means, 3)} at p = {listed(STRENGTHS, 1)}: "
+        f"1/(1−p), not 1",
+        judge_scale(means),
+        f"output ÷ input of `F.dropout2d` on normal numbers {_PROBE}, where the output is not 0; "
+        f"within one p the ratios differ by at most {spread:.0e}. Holds if every ratio is 1.",
+    )
+
+
+def judge_scale(ratios: Sequence[float]) -> Verdict:
+    """Claim 2's rule."""
+    return true_or_false(all(math.isclose(ratio, 1.0, rel_tol=1e-3) for ratio in ratios))
+
+
+def ranks() -> Finding:
+    """Claim 3."""
+    outcomes = {rank: outcome(rank) for rank in _LAYOUTS}
+    words = "; ".join(f"{rank}-D {outcome}" for rank, outcome in outcomes.items() if rank != 4)
+    return Finding(
+        3,
+        words,
+        judge_ranks(outcomes),
+        f"`F.dropout2d` of torch {torch.__version__} on ones; what is dropped together is read off "
+        f"the zeros. Holds if every rank but 4 raises. (dropexp's `Dropout2d` does refuse them.)",
+    )
+
+
+def outcome(rank: int) -> str:
+    """What F.dropout2d does with an input of that many dimensions, in words."""
+    x = torch.ones(*(32, 32, 5, 5, 5)[:rank])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            out = F.dropout2d(x, 0.5)
+        except (RuntimeError, ValueError) as error:
+            return f"raises {type(error).__name__}"
+    shared = [axis for axis in range(rank) if torch.equal(out, _repeated(out, axis))]
+    own = ", ".join(_LAYOUTS[rank][axis] for axis in range(rank) if axis not in shared)
+    return f"{'works but warns' if caught else 'works'}, one draw for each ({own})"
+
+
+def _repeated(out: Tensor, axis: int) -> Tensor:
+    return out.narrow(axis, 0, 1).expand_as(out)
+
+
+def judge_ranks(outcomes: dict[int, str]) -> Verdict:
+    """Claim 3's rule."""
+    return true_or_false(all("raises" in words for rank, words in outcomes.items() if rank != 4))
+
+
+def inplace() -> Finding:
+    """Claim 5."""
+    x = torch.randn(8, 16, 4, 4)
+    with torch.random.fork_rng([]):
+        expected = F.dropout2d(x, 0.5)
+    same_memory, before = x.data_ptr(), x.clone()
+    out = nn.Dropout2d(0.5, inplace=True)(x)
+    overwrites = out.data_ptr() == same_memory and not torch.equal(x, before)
+    return Finding(
+        5,
+        f"`nn.Dropout2d(inplace=True)` {'overwrites' if overwrites else 'keeps'} its input; its "
+        f"output {'equals' if torch.equal(out, expected) else 'differs from'} the functional's",
+        judge_inplace(overwrites),
+        "address of the output's memory and the input before and after. Holds if the module "
+        "leaves its input as it was.",
+    )
+
+
+def judge_inplace(module_overwrites: bool) -> Verdict:
+    """Claim 5's rule."""
+    return true_or_false(not module_overwrites)
+
+
+def evaluation() -> Finding:
+    """Claim 6."""
+    default = inspect.signature(F.dropout2d).parameters["training"].default
+    model = ArticleModel().eval()
+    share = dead_channels(model)
+    calls = [model(torch.ones(1, 3, 8, 8)) for _ in range(2)]
+    agree = "agree" if torch.equal(*calls) else "differ"
+    return Finding(
+        6,
+        f"in eval mode the article's own example zeroes {share:.1%} of conv2's channels, and two "
+        f"calls on one image {agree}; `training` is {default} by default",
+        judge_evaluation(share),
+        "its functional calls have no `training=self.training`. Channels of dropout's output that "
+        "are all zero, p = 0.5, 64 images. Holds if there are none.",
+    )
+
+
+@torch.no_grad()
+def dead_channels(model: ArticleModel) -> float:
+    """The share of conv2's channels that are dropped in the mode that the model is in.
+
+    A large bias keeps ReLU from zeroing any channel by itself.
+    """
+    nn.init.constant_(model.conv2.bias, 1e3)  # type: ignore[arg-type]
+    out: Tensor = model(torch.randn(64, 3, 16, 16))
+    return (out == 0).flatten(2).all(2).float().mean().item()
+
+
+def judge_evaluation(share_dropped_in_eval: float) -> Verdict:
+    """Claim 6's rule."""
+    return true_or_false(share_dropped_in_eval == 0)
+
+
+def separate_p() -> Finding:
+    """Claim 7."""
+    names = list(inspect.signature(nn.Dropout2d).parameters)
+    x = torch.randn(8, 16, 4, 4)
+    largest = max((nn.Dropout2d(p).eval()(x) - x).abs().max().item() for p in STRENGTHS)
+    return Finding(
+        7,
+        f"the module's arguments are {', '.join(names)}: one p; in eval mode its output differs "
+        f"from its input by {largest:g} at p = {listed(STRENGTHS, 1)}",
+        judge_separate_p(sum(name.startswith("p") for name in names), largest),
+        "signature of `nn.Dropout2d`, and its largest difference from the identity in eval mode. "
+        "Holds if there is a second p, or if p changes the output in eval mode.",
+    )
+
+
+def judge_separate_p(probabilities: int, largest_difference_in_eval: float) -> Verdict:
+    """Claim 7's rule."""
+    return true_or_false(probabilities > 1 or largest_difference_in_eval > 0)
+
+
+def shapes() -> Finding:
+    """Claim 9."""
+    tried = [(1, 1, 1, 1), (2, 3, 32, 32), (64, 128, 8, 8), (5, 7, 1, 9), (0, 4, 6, 6)]
+    kept = {
+        name: sum(form(torch.randn(shape)).shape == shape for shape in tried)
+        for name, form in (("module", nn.Dropout2d()), ("functional", F.dropout2d))
+    }
+    return Finding(
+        9,
+        f"the shape is kept for {kept['module']} of {len(tried)} shapes by the module, and for "
+        f"{kept['functional']} by the functional form",
+        judge_shapes(kept["module"], len(tried)),
+        f"input shapes {', '.join(map(str, tried))}. Holds if the module keeps all; that the "
+        f"functional form does too makes it no difference between them.",
+    )
+
+
+def judge_shapes(kept_by_module: int, tried: int) -> Verdict:
+    """Claim 9's rule."""
+    return either_way(kept_by_module == tried, kept_by_module < tried)

@@ -1,0 +1,171 @@
+"""Bytes of a training step: claims 4 and 8."""
+
+import json
+import os
+import tempfile
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from claims.finding import Finding, Verdict, either_way, mebibytes
+from dropexp import models, regularisers
+
+IMAGES = (32, 3, 32, 32)
+_CLASSES = 10
+_WORTH_NAMING = 0.005  # of the peak: a smaller difference is called none
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """What a training step takes beside the model and the batch, in bytes.
+
+    Attributes:
+        held: by tensors that the backward pass needs, at the end of the forward pass.
+        peak: the most that is allocated at one time.
+    """
+
+    held: int
+    peak: int
+
+
+def inplace() -> Finding:
+    """Claim 4."""
+    plain, overwriting = (of_step(_small_cnn(inplace=inplace)) for inplace in (False, True))
+    return Finding(
+        4,
+        f"saved: {plain.peak - overwriting.peak:,} bytes of the peak of {mebibytes(plain.peak)}, "
+        f"{plain.held - overwriting.held:,} bytes of the {mebibytes(plain.held)} held for the "
+        f"backward pass",
+        judge_inplace(plain.peak, overwriting.peak),
+        f"training step of the small CNN with dropout2d on {IMAGES}; allocations from "
+        f"`torch.profiler`, held storages from `saved_tensors_hooks`. Neither convolution nor "
+        f"channel dropout holds its output for the backward pass, only the {IMAGES[0]} × C mask: "
+        f"without inplace that output is freed before the peak. Holds if the peak is lower by "
+        f"{_WORTH_NAMING:.1%}.",
+    )
+
+
+def judge_inplace(peak: int, peak_inplace: int) -> Verdict:
+    """Claim 4's rule."""
+    saved = peak - peak_inplace
+    return either_way(saved >= _WORTH_NAMING * peak, saved < _WORTH_NAMING * peak)
+
+
+def module() -> Finding:
+    """Claim 8."""
+    of_module, of_functional = (of_step(_article_cnn(use)) for use in (True, False))
+    difference = of_module.peak - of_functional.peak
+    objects = object_bytes(nn.Dropout2d)
+    return Finding(
+        8,
+        f"tensors: {difference:+,} bytes of the peak of {mebibytes(of_functional.peak)}, "
+        f"{of_module.held - of_functional.held:+,} held for the backward pass; the module itself: "
+        f"a Python object of {objects:,} bytes",
+        judge_module(difference, objects),
+        f"training step of the article's network on {IMAGES}, measured as for claim 4, and "
+        f"`tracemalloc` for the object. Holds if the module takes more memory for tensors; "
+        f"depends on what is counted if only the object is there.",
+    )
+
+
+def judge_module(more_for_tensors: int, object_bytes: int) -> Verdict:
+    """Claim 8's rule."""
+    if more_for_tensors > 0:
+        return Verdict.HOLDS
+    return Verdict.DEPENDS if object_bytes > 0 else Verdict.DOES_NOT_HOLD
+
+
+class _ArticleCNN(nn.Module):
+    """The article's network with a head, and dropout2d in either of its forms."""
+
+    def __init__(self, *, modules: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(IMAGES[1], 64, 3, padding=1)
+        self.conv2 = nn.Conv2d(64, 128, 3, padding=1)
+        self.head = nn.Linear(128 * IMAGES[2] * IMAGES[3], _CLASSES)
+        self.dropout1: Callable[[Tensor], Tensor] = nn.Dropout2d() if modules else self._functional
+        self.dropout2: Callable[[Tensor], Tensor] = nn.Dropout2d() if modules else self._functional
+
+    def _functional(self, x: Tensor) -> Tensor:
+        return F.dropout2d(x, training=self.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.dropout1(self.conv1(x)))
+        x = F.relu(self.dropout2(self.conv2(x)))
+        return self.head(x.flatten(1))  # type: ignore[no-any-return]
+
+
+def _article_cnn(modules: bool) -> nn.Module:
+    return _ArticleCNN(modules=modules)
+
+
+def _small_cnn(*, inplace: bool) -> nn.Module:
+    regulariser = regularisers.build("dropout2d", 0.5, inplace=inplace)
+    return models.build("small_cnn", IMAGES[1:], _CLASSES, regulariser)
+
+
+def of_step(model: nn.Module) -> Bytes:
+    """The bytes of one training step of a model for IMAGES, gradients included."""
+    images, labels = torch.randn(IMAGES), torch.randint(_CLASSES, IMAGES[:1])
+
+    def forward() -> Tensor:
+        return F.cross_entropy(model(images), labels)
+
+    def step() -> None:
+        torch.autograd.backward(forward())
+
+    step()  # whatever is allocated once only
+    model.zero_grad()
+    held = held_by(forward, without=[*model.parameters(), images, labels])
+    return Bytes(held, peak_of(step))
+
+
+def held_by(forward: Callable[[], Tensor], without: list[Tensor]) -> int:
+    """The bytes that the backward pass needs, each storage once."""
+    storages: dict[int, int] = {}
+
+    def pack(saved: Tensor) -> Tensor:
+        storage = saved.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        return saved
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
+        loss = forward()
+    for known in without:
+        storages.pop(known.untyped_storage().data_ptr(), None)
+    del loss  # until here the graph keeps what it holds, so no address is used twice
+    return sum(storages.values())
+
+
+def peak_of(action: Callable[[], None]) -> int:
+    """The most bytes that torch's CPU allocator has given out at one time during an action."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler talks on stderr
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
+        action()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "trace.json"
+        profile.export_chrome_trace(str(file))
+        events = json.loads(file.read_text())["traceEvents"]
+    allocations = [event for event in events if event.get("name") == "[memory]"]
+    allocated = peak = 0
+    for event in sorted(allocations, key=lambda event: event["ts"]):
+        allocated += event["args"]["Bytes"]
+        peak = max(peak, allocated)
+    return peak
+
+
+def object_bytes(make: Callable[[], object], count: int = 200) -> int:
+    """The Python memory of one object, a mean over several."""
+    make()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    kept = [make() for _ in range(count)]
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    return taken // len(kept)

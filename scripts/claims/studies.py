@@ -1,0 +1,313 @@
+"""Claims that only training many networks can tell: 15, 16, 17 and 18.
+
+Each study is one ``dropexp sweep``; its runs are read with dropexp's own comparison. Where a
+regulariser was trained at several strengths, it is judged at the one with the lowest mean
+validation loss, and on the test images, which chose nothing.
+"""
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from claims.finding import Finding, Verdict, either_way
+from claims.spatial import parameters_added
+from dropexp.compare import Found, Question, compare, find_runs
+from dropexp.comparison import Row
+from dropexp.errors import UserError
+from dropexp.metrics import At, Metric
+from dropexp.statistics import Estimate, paired_difference
+from dropexp.statistics import Verdict as Compared
+from dropexp.sweep.grammar import compose_sweep
+
+STUDIES: Mapping[str, Mapping[str, str]] = {
+    "claims_digits": {
+        "regulariser": "none,dropout2d,spatial_dropout",
+        "p": "0.1,0.3,0.5,0.7",
+        "seed": "range(8)",
+        "data": "digits",
+        "model.width": "32",
+        "train.epochs": "30",
+    },
+    "claims_fashion": {
+        "regulariser": "none,dropout2d",
+        "p": "0.3,0.5",
+        "seed": "range(6)",
+        "data": "fashion_mnist",
+        "data.train_size": "2000",
+        "data.val_size": "1000",
+        "model.width": "16",
+        "train.epochs": "15",
+        "precision": "bfloat16",
+    },
+    "claims_deep": {
+        "regulariser": "none,stochastic_depth,dropout",
+        "p": "0.1,0.4,0.7",
+        "seed": "range(6)",
+        "data": "digits",
+        "data.train_size": "700",
+        "model": "resnet",
+        "model.depth": "20",
+        "train.epochs": "25",
+    },
+}
+DIGITS, FASHION, DEEP = STUDIES
+IN_WORDS = {
+    DIGITS: "400 digits, a fifth of the labels wrong; small CNN of width 32",
+    FASHION: "2,000 images of Fashion-MNIST; small CNN of width 16",
+    DEEP: "700 digits, a fifth of the labels wrong; ResNet-20",
+}
+_HOW = (
+    "Each regulariser at its p of the lowest validation loss; losses in nats; paired test at the "
+    "5 % level."
+)
+
+
+# --- training and reading -----------------------------------------------------------------------
+
+
+def words_of(study: str) -> list[str]:
+    """What follows ``dropexp sweep``."""
+    return [f"study={study}", *(f"{key}={value}" for key, value in STUDIES[study].items())]
+
+
+def command(study: str) -> str:
+    """The study as a command that can be pasted into a shell."""
+    quoted = (f"'{word}'" if "(" in word else word for word in words_of(study))
+    return f"dropexp sweep {' '.join(quoted)}"
+
+
+def train(study: str, runs_dir: Path, data_root: Path | None) -> None:
+    """Run the study's sweep; finished runs are not trained again, and Ctrl-C may interrupt it."""
+    words = [*words_of(study), f"runs_dir={runs_dir}"]
+    if data_root is not None and STUDIES[study]["data"] != "digits":
+        words.append(f"data.root={data_root}")
+    subprocess.run([sys.executable, "-m", "dropexp", "sweep", *words], check=False)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What there is of a study."""
+
+    found: Sequence[Found]
+    planned: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every run of it is finished and comparable."""
+        return len(self.found) == self.planned
+
+
+def read(runs_dir: Path) -> dict[str, Done]:
+    """By study: its finished runs in a folder, by their ids, whatever name they were trained under.
+
+    A folder that does not exist, or holds none of them, gives none.
+    """
+    try:
+        found, _ = find_runs([], runs_dir)
+    except UserError:
+        found = []
+    done = {}
+    for study in STUDIES:
+        planned = {config.run_id for config in compose_sweep(words_of(study)).configs}
+        done[study] = Done([run for run in found if run.listed.run_id in planned], len(planned))
+    return done
+
+
+# --- comparing ----------------------------------------------------------------------------------
+
+
+def chosen_p(found: Iterable[Found], regulariser: str) -> float:
+    """The strength of the lowest mean validation loss, at each run's best epoch."""
+    runs = [run for run in found if run.member.summary.regulariser == regulariser]
+    rows = compare(runs).rows
+    best = min(rows, key=lambda row: row.estimates["val_loss"].value)
+    return best.setting.p
+
+
+def duel(
+    found: Sequence[Found],
+    regulariser: str,
+    against: str,
+    metric: Metric = Metric.TEST_LOSS,
+    at: At = At.BEST,
+) -> Row:
+    """A regulariser against another, each at its chosen strength: the row of dropexp compare."""
+    strengths = {name: chosen_p(found, name) for name in (regulariser, against)}
+    chosen = [
+        run
+        for run in found
+        if strengths.get(run.member.summary.regulariser) == run.member.summary.p
+    ]
+    baseline = f"regulariser={against}" if against != "none" else None
+    rows = compare(chosen, Question(metric, at, baseline)).rows
+    return next(row for row in rows if row.setting.regulariser == regulariser)
+
+
+def _result(row: Row) -> str:
+    """``−0.12 [−0.20, −0.04], better in 7 of 8 pairs``; losses in nats, accuracies as fractions."""
+    shown = "no number" if row.difference is None else _interval(row.difference)
+    return f"{shown}, better in {row.pairs_better} of {len(row.pairs)} pairs"
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
+
+
+# --- the claims ---------------------------------------------------------------------------------
+
+
+def parameter_efficiency(digits: Sequence[Found]) -> Finding:
+    """Claim 15."""
+    row = duel(digits, "spatial_dropout", "dropout2d")
+    plain = duel(digits, "spatial_dropout", "none")
+    added = parameters_added()
+    return Finding(
+        15,
+        f"{_parameters(added)}; at equal parameters, test loss of spatial_dropout "
+        f"(p={row.setting.p:g}) − dropout2d: {_result(row)}; − none: {_result(plain)}",
+        judge_parameter_efficiency(added, row.verdict),
+        f"Study {DIGITS} ({IN_WORDS[DIGITS]}). {_HOW} Holds if parameters are added, or if the "
+        f"result at equal parameters is worse than dropout2d's; does not if it is better.",
+    )
+
+
+def _parameters(added: Mapping[str, int]) -> str:
+    return f"parameters added: {', '.join(f'{name} {count}' for name, count in added.items())}"
+
+
+def judge_parameter_efficiency(added: Mapping[str, int], compared: Compared | None) -> Verdict:
+    """Claim 15's rule."""
+    if added["spatial_dropout"] > 0:
+        return Verdict.HOLDS
+    return either_way(compared is Compared.WORSE, compared is Compared.BETTER)
+
+
+def beats_dropout(deep: Sequence[Found]) -> Finding:
+    """Claim 16."""
+    row = duel(deep, "stochastic_depth", "dropout")
+    accuracy = duel(deep, "stochastic_depth", "dropout", Metric.TEST_ACC)
+    plain = duel(deep, "stochastic_depth", "none")
+    return Finding(
+        16,
+        f"test loss of stochastic_depth (p={row.setting.p:g}) − dropout "
+        f"(p={chosen_p(deep, 'dropout'):g}): {_result(row)}; test accuracy: "
+        f"{_result(accuracy)}; loss − none: {_result(plain)}",
+        judge_beats_dropout(row.verdict),
+        f"Study {DEEP} ({IN_WORDS[DEEP]}). {_HOW} Holds if clearly better; else it depends, as no "
+        f"single study can show that something cannot be.",
+    )
+
+
+def judge_beats_dropout(compared: Compared | None) -> Verdict:
+    """Claim 16's rule."""
+    return Verdict.HOLDS if compared is Compared.BETTER else Verdict.DEPENDS
+
+
+def tuning(deep: Sequence[Found]) -> Finding:
+    """Claim 17."""
+    ranges = {name: ranges_over_p(deep, name) for name in ("stochastic_depth", "dropout")}
+    difference = paired_difference(ranges["stochastic_depth"], ranges["dropout"])
+    means = {name: sum(values) / len(values) for name, values in ranges.items()}
+    curves = "; ".join(f"{name} {_curve(deep, name)}" for name in ranges)
+    return Finding(
+        17,
+        f"range of the test loss over p = {STUDIES[DEEP]['p'].replace(',', ', ')}: "
+        f"stochastic_depth {means['stochastic_depth']:.3f} nats, dropout "
+        f"{means['dropout']:.3f}; difference "
+        f"{_interval(difference)}",
+        judge_tuning(difference),
+        f"Study {DEEP} ({IN_WORDS[DEEP]}). Largest − smallest over p, seed by seed, with a 95 % t "
+        f"interval for the difference. Stochastic depth's p is that of the last branch. Mean test "
+        f"losses: {curves}. Holds if the difference is clearly above 0, does not if clearly below.",
+    )
+
+
+def ranges_over_p(found: Iterable[Found], regulariser: str) -> list[float]:
+    """By seed: the largest − the smallest test loss over p at the best epoch, in nats.
+
+    NaN for a seed with a run that diverged before it had a best epoch.
+    """
+    by_seed: dict[int, list[float]] = {}
+    for run in found:
+        summary = run.member.summary
+        if summary.regulariser == regulariser:
+            loss = math.nan if summary.best is None else summary.best.test_loss
+            by_seed.setdefault(summary.seed, []).append(math.nan if loss is None else loss)
+    return [
+        math.nan if any(map(math.isnan, losses)) else max(losses) - min(losses)
+        for _, losses in sorted(by_seed.items())
+    ]
+
+
+def _curve(found: Iterable[Found], regulariser: str) -> str:
+    runs = [run for run in found if run.member.summary.regulariser == regulariser]
+    rows = sorted(compare(runs).rows, key=lambda row: row.setting.p)
+    return ", ".join(f"{row.estimates['test_loss'].value:.3f}" for row in rows)
+
+
+def judge_tuning(difference: Estimate) -> Verdict:
+    """Claim 17's rule, on stochastic depth's range − dropout's."""
+    return either_way(difference.low > 0, difference.high < 0)
+
+
+def generalisation(digits: Sequence[Found], fashion: Sequence[Found]) -> Finding:
+    """Claim 18."""
+    compared, words = [], []
+    for name, found in (("digits", digits), ("Fashion-MNIST", fashion)):
+        gap = duel(found, "dropout2d", "none", Metric.LOSS_GAP, At.LAST)
+        end = duel(found, "dropout2d", "none", Metric.TEST_LOSS, At.LAST)
+        best = duel(found, "dropout2d", "none")
+        accuracy = duel(found, "dropout2d", "none", Metric.TEST_ACC)
+        compared += [gap.verdict, end.verdict, best.verdict]
+        words.append(
+            f"{name} (p={best.setting.p:g}): at the last epoch loss gap {_result(gap)}, test loss "
+            f"{_result(end)}; at the best epoch test loss {_result(best)}, test accuracy "
+            f"{_result(accuracy)}"
+        )
+    return Finding(
+        18,
+        f"dropout2d − none. {'. '.join(words)}",
+        judge_generalisation(compared),
+        f"Studies {DIGITS} ({IN_WORDS[DIGITS]}) and {FASHION} ({IN_WORDS[FASHION]}). {_HOW} Holds "
+        f"if the gap and both test losses are clearly better on both data sets, does not if none "
+        f"is; the best epoch is that of the lowest validation loss, as if training had stopped "
+        f"there.",
+    )
+
+
+def judge_generalisation(compared: Sequence[Compared | None]) -> Verdict:
+    """Claim 18's rule, on the gaps' and the test losses' verdicts."""
+    better = [verdict is Compared.BETTER for verdict in compared]
+    return either_way(all(better), not any(better))
+
+
+def findings(runs_dir: Path) -> list[Finding]:
+    """Claims 15 to 18 from what there is in a folder."""
+    done = read(runs_dir)
+    claims = {
+        15: (parameter_efficiency, (DIGITS,)),
+        16: (beats_dropout, (DEEP,)),
+        17: (tuning, (DEEP,)),
+        18: (generalisation, (DIGITS, FASHION)),
+    }
+    found = []
+    for number, (measure, studies) in claims.items():
+        if all(done[study].is_complete for study in studies):
+            found.append(measure(*(done[study].found for study in studies)))
+        else:
+            found.append(_unfinished(number, {study: done[study] for study in studies}))
+    return found
+
+
+def _unfinished(claim: int, done: Mapping[str, Done]) -> Finding:
+    counts = [f"{study}: {len(d.found)} of {d.planned} runs" for study, d in done.items()]
+    counted = f"{_parameters(parameters_added())}; " if claim == 15 else ""
+    return Finding(
+        claim,
+        f"{counted}needs {', '.join(counts)} are finished",
+        Verdict.NEEDS_STUDIES,
+        " and ".join(f"`{command(study)}`" for study in done),
+    )
