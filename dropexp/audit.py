@@ -202,7 +202,7 @@ def _fewest_draws(noises: Mapping[str, Noise], draws: Mapping[str, Draws]) -> di
     return {
         name: 1
         if noises[name].draws_once_per_batch
-        else max(1, found.units * _FEW_IMAGES // MOST_IMAGES)
+        else max(1, int(found.units / found.passes * _FEW_IMAGES / MOST_IMAGES))
         for name, found in draws.items()
     }
 

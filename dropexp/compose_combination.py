@@ -13,9 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from dropexp.conf_files import groups
 from dropexp.errors import ConfigError, suggest
+from dropexp.settings import JOINED_BY
 
 GROUP = "regulariser"
-JOINED_BY = "+"
 _CHOICE = f"{GROUP}="
 _NONE = "none"
 
@@ -99,18 +99,27 @@ def _divided(words: Sequence[str], names: Sequence[str]) -> tuple[list[str], dic
     for word in words:
         if word.startswith(_CHOICE):
             continue
-        key, _, value = word.partition("=")
+        key, _, value = word.lstrip("+").partition("=")
         section, _, option = key.removeprefix(f"{GROUP}.").partition(".")
         if not key.startswith(f"{GROUP}."):
             around.append(word)
         elif section in names and option:
             own[section].append(f"{GROUP}.{option}={value}")
         else:
-            raise ConfigError(
-                f"{key} does not say which of {' and '.join(names)} it is of; "
-                f"write {GROUP}.{names[0]}.{option or section}={value}."
-            )
+            raise ConfigError(_whose(key, section, option, value, names))
     return around, own
+
+
+def _whose(key: str, section: str, option: str, value: str, names: Sequence[str]) -> str:
+    """An option that is of no part, or of none in particular."""
+    parts = " and ".join(names)
+    if option:
+        return f"{key} is not allowed: {section} is not one of {parts}."
+    if section in names:
+        return f"{key}={value} is not allowed: it has keys of its own, such as {key}.p."
+    return (
+        f"{key} does not say which of {parts} it is of; write {GROUP}.{names[0]}.{section}={value}."
+    )
 
 
 def _apply_changes(whole: dict[Any, Any], base: dict[Any, Any], part: dict[Any, Any]) -> None:

@@ -40,7 +40,7 @@ from dropexp.config_sections import (
 )
 from dropexp.errors import ConfigError
 from dropexp.records import RunSummary
-from dropexp.settings import SCIENTIFIC
+from dropexp.settings import JOINED_BY, SCIENTIFIC
 from dropexp.strength import TimeSchedule, share_of_p
 
 _NOT_IN_IDENTITY = {"data": {"root", "download"}}
@@ -103,6 +103,7 @@ class RunConfig(Section):
             ConfigError: names the first field at fault, its value, and what is allowed.
         """
         values = dict(plain)
+        _refuse_alpha_without_selu(values)
         try:
             _Shorthand.model_validate({"p": values.pop("p", None)})
             config = cls.model_validate(values)
@@ -174,6 +175,20 @@ class RunConfig(Section):
 def options(section: Section, *, without: tuple[str, ...] = ("name",)) -> dict[str, Any]:
     """A section's fields as keyword arguments for what it configures."""
     return {name: value for name, value in section if name not in without}
+
+
+def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:
+    """Before a ReLU, alpha dropout's constant would be one more noise, and no mean be kept."""
+    regulariser, model = values.get("regulariser"), values.get("model")
+    if not isinstance(regulariser, Mapping) or not isinstance(model, Mapping):
+        return
+    if "alpha_dropout" not in str(regulariser.get("name")).split(JOINED_BY):
+        return
+    if model.get("name") not in ("small_cnn", "mlp") or model.get("nonlinearity") != "selu":
+        raise ConfigError(
+            "regulariser=alpha_dropout belongs after a SELU: it needs model=small_cnn or "
+            "model=mlp, with model.nonlinearity=selu."
+        )
 
 
 def _schedule(part: SingleRegulariser) -> tuple[TimeSchedule, int | None]:

@@ -18,10 +18,8 @@ from pydantic import (
 )
 
 from dropexp.config_sections import DropProbability, Number, Probability, Section, refuse_bool
+from dropexp.settings import JOINED_BY
 from dropexp.strength import SWITCHED, TimeSchedule
-
-JOINED_BY = "+"
-"""Between the names of a combination: ``dropout2d+stochastic_depth``."""
 
 
 class NoneConfig(Section):
@@ -231,8 +229,8 @@ class CombinedConfig(Section):
     def _with_the_largest_p(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        strengths = [part["p"] for part in values.values() if isinstance(part, dict)]
-        numbers = [p for p in strengths if isinstance(p, int | float)]
+        strengths = [part.get("p") for part in values.values() if isinstance(part, dict)]
+        numbers = [p for p in strengths if isinstance(p, int | float) and p is not True]
         return {**values, "p": min(max(numbers, default=0.0), 1.0)}
 
     @model_validator(mode="after")
@@ -241,6 +239,12 @@ class CombinedConfig(Section):
         sections = self.__pydantic_extra__
         if set(names) != set(sections) or len(names) != len(sections):
             raise ValueError(f"it needs a section for each of {', '.join(names)} and no other")
+        dropconnect = sections.get("dropconnect")
+        if "unit_scaling" in names and getattr(dropconnect, "inference", "mean") == "gaussian":
+            raise ValueError(
+                "dropconnect.inference=gaussian is the mean of a ReLU, before which unit_scaling "
+                "would act; use inference=mean"
+            )
         wrong = [name for name, section in sections.items() if section.name != name]
         if wrong:
             raise ValueError(f"the section {wrong[0]} is of {sections[wrong[0]].name}")

@@ -12,6 +12,9 @@ from dropexp.classics import CLASSICS, classics_on, in_question, in_words
 SCIENTIFIC = ("data", "model", "regulariser", "optimiser", "train", "precision", "seed")
 """The top-level keys that make a run what it is; all others say where and how it is run."""
 
+JOINED_BY = "+"
+"""Between the names of a combination of regularisers: ``dropout2d+stochastic_depth``."""
+
 Fields = Mapping[str, Any]
 """A config's scientific part without the seed, flat: ``{"model.width": 64, …}``."""
 
@@ -96,7 +99,7 @@ def names(settings: Sequence[Fields]) -> list[str]:
 def regulariser_in_words(fields: Fields) -> str:
     """The regulariser with its p: of several with the p of each, where they are not the same."""
     name, p = fields["regulariser.name"], fields["regulariser.p"]
-    strengths = {part: fields.get(f"regulariser.{part}.p", p) for part in name.split("+")}
+    strengths = {part: fields.get(f"regulariser.{part}.p", p) for part in name.split(JOINED_BY)}
     if len(set(strengths.values())) < 2:
         return f"{name} p={p:g}"
     return " + ".join(f"{part} p={of_part:g}" for part, of_part in strengths.items())

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dropexp.errors import AuditError
 from dropexp.regularisers.activations import ActivationNoise
 from dropexp.regularisers.base import DepthSchedule, DepthScheduled, agreed, eval_and_train
 from dropexp.regularisers.draws import Draws
@@ -57,25 +58,23 @@ class AlphaDropout(ActivationNoise):
         return self.featurewise and x.dim() == 4
 
     def draws(self, x: Tensor) -> Draws:
-        """See Noise. The probe is a batch of zeros, whose mean stays zero.
+        """See Noise. The probe is a batch of ones, whose mean becomes a (1 − p).
 
         Raises:
-            AuditError: elements of a channel that share a draw came out different.
+            AuditError: elements of a channel that share a draw came out different, or an output is
+                neither of the two values that there are for an input of one.
         """
-        if self.p == 0:
-            return Draws.of_bernoulli(torch.ones(len(x)), 0.0)
-        evaluated, trained = eval_and_train(self, lambda: self(torch.zeros_like(x)))
-        difference = (trained - evaluated).float()
-        units = agreed(
-            difference.flatten(2).flatten(0, 1)
-            if self._drops_channels(x)
-            else difference.reshape(-1, 1)
-        )
+        _, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
+        is_by_channel = self._drops_channels(x)
+        by_unit = trained.flatten(2).flatten(0, 1) if is_by_channel else trained.reshape(-1, 1)
+        units = agreed(by_unit).float()
         scale, shift = affine(self.p)
-        kept, dropped = shift, scale * SATURATION + shift
+        kept, dropped = scale + shift, scale * SATURATION + shift
         is_dropped = (units - dropped).abs() < (units - kept).abs()
-        # 0 is what a mean of zero stays in expectation: as a ratio, 1.
-        return Draws(is_dropped.float(), 1 + units, low=1 + dropped, high=1 + kept, bias=1e-3)
+        if not torch.allclose(units, torch.where(is_dropped, dropped, kept), atol=1e-4):
+            raise AuditError("outputs that are neither a + b nor aα′ + b for an input of one")
+        mean = scale * (1 - self.p)
+        return Draws(is_dropped.float(), units / mean, low=dropped / mean, high=kept / mean)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, featurewise={self.featurewise}"

@@ -14,6 +14,7 @@ from dropexp.regularisers.base import (
     noise_modules,
 )
 from dropexp.regularisers.inputs import InputNoises
+from dropexp.settings import JOINED_BY
 
 
 class Combined(Regulariser):
@@ -56,9 +57,10 @@ class Combined(Regulariser):
         for part in self.parts:
             answer = part.weight(found, depth, nonlinearity=nonlinearity)
             if answer is not found and len(noise_modules(answer)) <= len(noise_modules(found)):
-                names = "+".join(each.name for each in self.parts)
+                names = JOINED_BY.join(each.name for each in self.parts)
                 raise ConfigError(
-                    f"regulariser={names} is not allowed: two of them take a layer's place."
+                    f"regulariser={names} is not allowed: one of them takes the place of a layer "
+                    f"that another has made noisy."
                 )
             assert isinstance(answer, nn.Linear | nn.Conv2d)
             found = answer

@@ -8,7 +8,9 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from dropexp.errors import AuditError
 from dropexp.regularisers.activations import ActivationNoise
 from dropexp.regularisers.base import Regulariser, agreed, drop_probability, eval_and_train
 from dropexp.regularisers.draws import Draws
@@ -26,8 +28,9 @@ class ConcreteDropout(ActivationNoise):
     where it is set. Evaluation is the plain network.
 
     The penalty is the part −K · H(p) of their equation 3, in nats, with K the number of units: it
-    draws p towards 1/2, and is set against the loss of the whole training set. The other part, on
-    the weights, is what weight decay does.
+    draws p towards 1/2, and is set against the loss of the whole training set. Their other part,
+    l² (1 − p) / 2 · ‖M‖² for the layer's weights M, is left out here: the layer after an activation
+    is not known, and ordinary weight decay, which p does not enter, takes its place.
 
     Args:
         p: where p starts, in [0, 1). At 0 the module is off, and learns nothing.
@@ -74,8 +77,9 @@ class ConcreteDropout(ActivationNoise):
         """−K · H(p), nats, for the K units of the last training pass; None where it is off."""
         if not self._on:
             return None
+        # −ln p = softplus(−logit), without the logarithm of a p that has been rounded to 0 or 1.
         p = torch.sigmoid(self.logit)
-        entropy = -(p * torch.log(p) + (1 - p) * torch.log1p(-p))
+        entropy = p * F.softplus(-self.logit) + (1 - p) * F.softplus(self.logit)
         return -self._units * entropy
 
     @property
@@ -87,14 +91,26 @@ class ConcreteDropout(ActivationNoise):
         """See Noise. A unit counts as dropped where more than half of it is.
 
         Raises:
-            AuditError: elements of a unit came out different.
+            AuditError: elements of a unit came out different, or p gets no gradient.
         """
+        self._check_gradient(x)
         evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
         ratios = agreed((trained / evaluated).reshape(len(x) * x.shape[1], -1)).float()
         p = self.p
         kept = ratios * (1 - p)
         mean = relaxed_keep_mean(p) / (1 - p)
         return Draws((kept < 0.5).float(), ratios, high=1 / (1 - p), bias=abs(mean - 1))
+
+    def _check_gradient(self, x: Tensor) -> None:
+        was_training = self.training
+        with torch.enable_grad():
+            out = self.train()(torch.ones_like(x))
+            gradient = None
+            if out.requires_grad:
+                (gradient,) = torch.autograd.grad(out.sum(), self.logit, allow_unused=True)
+        self.train(was_training)
+        if self._on and (gradient is None or float(gradient) == 0):
+            raise AuditError("the loss has no gradient with respect to the learned p")
 
     def _by_unit(self, output: Tensor) -> Tensor:
         return output.flatten(2).flatten(0, 1)

@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from dropexp.errors import AuditError
 from dropexp.statistics import bernstein_bound, binomial_tail_bound, normal_variance_bound
 
 _ROUNDING = 1e-5
@@ -23,6 +24,7 @@ class Draws:
             None where training and evaluation need not agree in expectation.
         low, high: what a ratio lies between.
         bias: by how much the expectation of a ratio may differ from 1, by design.
+        passes: over how many batches of the given size they are spread.
     """
 
     dropped: Tensor
@@ -30,11 +32,12 @@ class Draws:
     low: float = 0.0
     high: float = math.inf
     bias: float = 0.0
+    passes: float = 1.0
 
     @classmethod
-    def of_bernoulli(cls, ratios: Tensor, p: float) -> Self:
+    def of_bernoulli(cls, ratios: Tensor, p: float, passes: float = 1.0) -> Self:
         """Of units that are either zero, with probability p, or multiplied by 1 / (1 − p)."""
-        return cls(dropped=(ratios == 0).float(), ratios=ratios.float(), high=1 / (1 - p))
+        return cls((ratios == 0).float(), ratios.float(), high=1 / (1 - p), passes=passes)
 
     @property
     def units(self) -> int:
@@ -77,7 +80,13 @@ class NormalDraws(Draws):
 
     @classmethod
     def of(cls, ratios: Tensor) -> Self:
-        """From the factors themselves."""
+        """From the factors themselves.
+
+        Raises:
+            AuditError: some are exactly zero, as those of a Bernoulli's are and a normal's not.
+        """
+        if (ratios == 0).any():
+            raise AuditError("factors of exactly zero: the noise is not normal")
         return cls(dropped=torch.zeros_like(ratios), ratios=ratios.float(), low=-math.inf)
 
     @property

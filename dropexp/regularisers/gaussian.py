@@ -11,6 +11,7 @@ from dropexp.regularisers.base import (
     Noise,
     Nonlinearity,
     agreed,
+    drop_probability,
     eval_and_train,
     with_noise_after,
 )
@@ -57,8 +58,9 @@ class UnitScaling(nn.Module, Noise):
 
     ``x_c · a_c · N(1, p / (1 − p))``, one draw for each example and unit. This is what an article
     on dropout2d describes under the name of DropConnect; the published DropConnect drops single
-    weights and learns no coefficients (see dropconnect.py). At p = 0 it is off, coefficients
-    included.
+    weights and learns no coefficients (see dropconnect.py). Made with p = 0 it is off, coefficients
+    included; a p that is set to 0 later takes away the noise only, so that evaluation does not
+    depend on p.
 
     Args:
         units: U: channels of a convolution, features of a linear layer.
@@ -73,14 +75,25 @@ class UnitScaling(nn.Module, Noise):
     def __init__(self, units: int, p: float = 0.5) -> None:
         super().__init__()
         self.coefficient = nn.Parameter(torch.ones(units))
+        self._is_on = False
         self.p = p
+
+    @property
+    def p(self) -> float:
+        """See Noise."""
+        return self._p
+
+    @p.setter
+    def p(self, p: float) -> None:
+        self._p = drop_probability(p)
+        self._is_on = self._is_on or p > 0
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, U, H, W) or (N, …, U), floating point → the same."""
-        if self.p == 0:
+        if not self._is_on:
             return x
         scale = self.coefficient.to(x.dtype)
-        if self.training:
+        if self.training and self.p > 0:
             noise = torch.randn(len(x), len(scale), dtype=x.dtype, device=x.device)
             scale = scale * (1 + deviation(self.p) * noise)
         return x * self._on_units(scale, x)

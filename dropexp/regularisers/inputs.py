@@ -13,12 +13,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from dropexp.errors import AuditError
 from dropexp.regularisers.base import Noise, Regulariser
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
 
 _INPUT_NOISE = "input_noise"
-_PROBES_OF_A_BATCH = 256
+_PROBES = 1024
+_FALSE_ALARM = 1e-9  # that no square of so many is whole
 
 
 class InputNoise(nn.Module, Noise):
@@ -57,8 +59,8 @@ class InputNoise(nn.Module, Noise):
 
     @property
     def chance_of_repeat(self) -> float:
-        """See Noise: two draws agree only where neither changes anything."""
-        return 1 - self.p
+        """See Noise: that nothing is changed, or that a change is one of two at the most."""
+        return max(1 - self.p, self.p / 2)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -102,12 +104,26 @@ class Cutout(InputNoise):
         return images.masked_fill((square & is_cut).unsqueeze(1), 0), targets
 
     def draws(self, x: Tensor) -> Draws:
-        """See Noise. A unit is an image; one that is cut counts as dropped."""
+        """See Noise. A unit is an image; one that is cut counts as dropped.
+
+        Raises:
+            AuditError: no square has the size that was asked for, or one is larger.
+        """
+        height, width = x.shape[2:]
         was_training = self.training
         self.train()
-        cut, _ = self(torch.ones_like(x), torch.zeros(len(x), dtype=torch.int64, device=x.device))
+        cut, _ = self(x.new_ones(_PROBES, 1, height, width), torch.zeros(_PROBES))
         self.train(was_training)
-        return Draws((cut.flatten(1) == 0).any(1).float(), ratios=None)
+        gone = (cut == 0)[:, 0]
+        largest = int(gone.any(2).sum(1).max()), int(gone.any(1).sum(1).max())
+        side = max(1, round(self.size * min(height, width)))
+        is_cut = gone.flatten(1).any(1)
+        # Along an axis a square is whole unless its centre is within half a side of the edge.
+        clipped = min(side / min(height, width), 1 - 1 / max(height, width))
+        expected = clipped ** int(is_cut.sum()) < _FALSE_ALARM
+        if max(largest) > side or (expected and min(largest) < min(side, height, width)):
+            raise AuditError(f"squares of up to {largest[0]} × {largest[1]} pixels, not {side}")
+        return Draws(is_cut.float(), ratios=None, passes=_PROBES / len(x))
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, size={self.size}"
@@ -140,6 +156,14 @@ class _MixedBatch(InputNoise):
         """See Noise."""
         return True
 
+    @property
+    def chance_of_repeat(self) -> float:
+        """See Noise: that a batch is left as it is, which mixing does in half of the cases at most.
+
+        λ may be rounded to 1, or CutMix's box be empty, on small images or for a small α.
+        """
+        return 1 - self.p / 2
+
     def _changed(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         if torch.rand(()) >= self.p:
             return images, targets
@@ -158,11 +182,26 @@ class _MixedBatch(InputNoise):
         return getattr(v2, self.transform)(alpha=self.alpha, num_classes=self.num_classes)
 
     def draws(self, x: Tensor) -> Draws:
-        """See Noise. A unit is a batch; one whose targets have been mixed counts as dropped."""
-        labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        """See Noise. A unit is a batch; one whose targets have been mixed counts as dropped.
+
+        The probe is two images, each of the value of its class, so that the mean of a mixed one is
+        the mean of its target.
+
+        Raises:
+            AuditError: images and targets were not mixed in the same proportion.
+        """
+        labels = torch.tensor([0, self.num_classes - 1], device=x.device)
+        images = labels.view(2, 1, 1, 1).expand(2, 1, *x.shape[2:]).float()
+        classes = torch.arange(self.num_classes, device=x.device, dtype=torch.float32)
         was_training = self.training
         self.train()
-        mixed = [self(x, labels)[1].dim() == 2 for _ in range(_PROBES_OF_A_BATCH)]
+        mixed = []
+        for _ in range(_PROBES):
+            changed, targets = self(images, labels)
+            mixed.append(targets.dim() == 2)
+            means = targets @ classes if mixed[-1] else labels.float()
+            if not torch.allclose(changed.flatten(1).mean(1), means, atol=1e-3):
+                raise AuditError("images and targets are mixed in different proportions")
         self.train(was_training)
         return Draws(torch.tensor(mixed, dtype=torch.float32), ratios=None)
 

@@ -5,12 +5,19 @@ Shapes: N examples; everything after the first dimension is the branch's busines
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
+from dropexp.errors import AuditError
 from dropexp.regularisers.base import Branch, DepthSchedule, DepthScheduled, Gate, Noise, choice
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
-from dropexp.regularisers.stochastic_depth import Mode, Scaling, probed_gate
+from dropexp.regularisers.stochastic_depth import (
+    PROBES_OF_A_ROW_GATE,
+    Mode,
+    Scaling,
+    probed_gate,
+)
 
 
 class ShakeDrop(Gate, Noise):
@@ -26,8 +33,7 @@ class ShakeDrop(Gate, Noise):
         mode: "row": each example draws for itself; "batch": one draw for all. (Both are
             published.)
         scaling: "train": the factor is divided by its expectation 1 − p in training, and the branch
-            is plain in eval; "eval", as published: times 1 − p in eval. The two are the same
-            network with the branch's last weights scaled.
+            is plain in eval; "eval", as published: times 1 − p in eval.
 
     Raises:
         ValueError: p is outside [0, 1), or an option is not one of those.
@@ -71,21 +77,41 @@ class ShakeDrop(Gate, Noise):
         if not self.training:
             return out * (1 - self.p) if self.scaling == "eval" else out
         shape = (len(out) if self.mode == "row" else 1, *[1] * (out.dim() - 1))
-        keep = bernoulli(out, shape, 1 - self.p)
-        alpha = out.new_empty(shape).uniform_(-1, 1)
-        beta = out.new_empty(shape).uniform_(0, 1)
+        # In float32: in half precision a kept branch would come out rounded.
+        wide = torch.empty(0, device=out.device)
+        keep = bernoulli(wide, shape, 1 - self.p) == 1
+        alpha, beta = torch.rand(2, *shape, device=out.device)
         scale = 1 / (1 - self.p) if self.scaling == "train" else 1.0
-        forward = (keep + alpha - keep * alpha) * scale
-        backward = (keep + beta - keep * beta) * scale
+        forward = (torch.where(keep, 1.0, 2 * alpha - 1) * scale).to(out.dtype)
+        backward = (torch.where(keep, 1.0, beta) * scale).to(out.dtype)
         # The value is out · forward, and the gradient out · backward's.
         return out * backward + (out * (forward - backward)).detach()
 
     def draws(self, x: Tensor) -> Draws:
-        """See Noise. The branch is the identity, the probe a batch of ones."""
+        """See Noise. The branch is the identity, the probe ones: see probed_gate.
+
+        Raises:
+            AuditError: gradients are not those of a kept branch or scaled by a number of their own.
+        """
         ratios = probed_gate(self, x).float()
         high = 1 / (1 - self.p)
         is_shaken = (ratios - high).abs() > 1e-6 * high
-        return Draws(is_shaken.float(), ratios, low=-high, high=high)
+        self._check_gradients(x)
+        return Draws(is_shaken.float(), ratios, low=-high, high=high, passes=PROBES_OF_A_ROW_GATE)
+
+    def _check_gradients(self, x: Tensor) -> None:
+        ones = x.new_ones(len(x), 1, dtype=torch.float32).requires_grad_()
+        was_training = self.training
+        with torch.enable_grad():
+            out = self.train()(torch.clone, ones)
+            (gradient,) = torch.autograd.grad(out.sum(), ones)
+        self.train(was_training)
+        highest = 1 / (1 - self.p) if self.scaling == "train" else 1.0
+        shaken = (out - highest).abs() > 1e-6 * highest
+        is_in_range = bool((gradient >= 0).all() and (gradient <= highest + 1e-6).all())
+        follows = bool(shaken.any() and torch.equal(gradient[shaken], out.detach()[shaken]))
+        if not is_in_range or follows or not torch.equal(gradient[~shaken], out.detach()[~shaken]):
+            raise AuditError("a branch's gradient is not scaled by a number of its own")
 
     def extra_repr(self) -> str:
         return f"p={self.p}, mode={self.mode}, scaling={self.scaling}"

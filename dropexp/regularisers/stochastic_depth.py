@@ -27,6 +27,7 @@ Mode = Literal["row", "batch"]
 Scaling = Literal["train", "eval"]
 
 _PROBES_OF_A_BATCH_GATE = 256
+PROBES_OF_A_ROW_GATE = 64
 
 
 class StochasticDepth(Gate, Noise):
@@ -99,14 +100,12 @@ class StochasticDepth(Gate, Noise):
         return f"p={self.p}, mode={self.mode}, scaling={self.scaling}"
 
     def draws(self, x: Tensor) -> Draws:
-        """See Noise. The branch is the identity, the probe a batch of ones.
-
-        A gate of mode "batch" is a single unit, so it is run 256 times, on N rows each.
+        """See Noise. The branch is the identity, the probe ones: see probed_gate.
 
         Raises:
             AuditError: in mode "batch", rows of a batch came out different.
         """
-        return Draws.of_bernoulli(probed_gate(self, x), self.p)
+        return Draws.of_bernoulli(probed_gate(self, x), self.p, passes=PROBES_OF_A_ROW_GATE)
 
 
 def probed_gate(gate: Gate, x: Tensor) -> Tensor:
@@ -117,19 +116,21 @@ def probed_gate(gate: Gate, x: Tensor) -> Tensor:
         x: (N, …), of which only N, dtype and device matter.
 
     Returns:
-        (N,); of a gate that draws once per batch, one element of each of 256 passes.
+        (64 N,), as so many batches together; of a gate that draws once per batch (256,), of as many
+        passes.
 
     Raises:
         AuditError: a gate that draws once per batch treated rows differently.
     """
-    ones = x.new_ones(len(x), 1)
+    assert isinstance(gate, Noise)
+    rows = len(x) * (1 if gate.draws_once_per_batch else PROBES_OF_A_ROW_GATE)
+    ones = x.new_ones(rows, 1)
 
     def probe() -> Tensor:
         # A dropped batch is a single zero, which the model's addition broadcasts as well.
         contribution: Tensor = gate(torch.clone, ones)
         return torch.zeros_like(ones) + contribution
 
-    assert isinstance(gate, Noise)
     if not gate.draws_once_per_batch:
         evaluated, trained = eval_and_train(gate, probe)
         return (trained / evaluated).squeeze(1)

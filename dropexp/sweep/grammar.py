@@ -113,7 +113,10 @@ def _configs(named: Mapping[str, str], study: str | None) -> Iterator[RunConfig]
 def _of_other_regularisers(
     keys: Collection[str], regularisers: Sequence[str], chosen: Sequence[str]
 ) -> list[str]:
-    """Keys such as regulariser.mask that the chosen regulariser lacks and another one has."""
+    """Keys such as regulariser.mask that the chosen regulariser lacks and another one has.
+
+    Of a combination, a key that one of its parts has is not left out: it has to say whose it is.
+    """
     options = [key for key in keys if key.startswith("regulariser.")]
     if len(regularisers) < 2 or not options:
         return []
@@ -123,7 +126,9 @@ def _of_other_regularisers(
     return [
         key
         for key in options
-        if not _has(here, key) and any(_has(config, key) for config in elsewhere)
+        if not _has(here, key)
+        and not _has_in_a_part(here, key)
+        and any(_has(config, key) for config in elsewhere)
     ]
 
 
@@ -135,6 +140,12 @@ def _of_other_classics(
         return []
     others = [name for name in names if name in CLASSICS and f"classic={name}" not in chosen]
     return [key for key in keys if any(CLASSICS[name].owns(key) for name in others)]
+
+
+def _has_in_a_part(config: DictConfig, key: str) -> bool:
+    parts = [name for name, each in config.regulariser.items() if isinstance(each, DictConfig)]
+    option = key.removeprefix("regulariser.")
+    return any(_has(config, f"regulariser.{part}.{option}") for part in parts)
 
 
 def _has(config: DictConfig, key: str) -> bool:

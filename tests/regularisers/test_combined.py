@@ -73,7 +73,7 @@ def test_gates_lie_one_within_the_other() -> None:
 
 def test_two_that_want_a_layers_place_are_refused() -> None:
     pair = Combined([build("dropconnect", 0.5), build("dropconnect", 0.3)])
-    with pytest.raises(ConfigError, match="two of them take a layer's place"):
+    with pytest.raises(ConfigError, match="takes the place of a layer"):
         pair.weight(nn.Linear(2, 2), 1.0)
     # A scale on the output is another matter.
     both = Combined([build("dropconnect", 0.5), build("unit_scaling", 0.3)])
@@ -151,6 +151,16 @@ def test_schedules_are_of_one_part() -> None:
         (["regulariser=dropout+mixup", "regulariser.p=0.3"], "regulariser.dropout.p=0.3"),
         (["regulariser=dropout+mixup", "regulariser.mixup.alfa=1"], "regulariser.mixup.alfa"),
         (["regulariser=dropout+mixup", "regulariser.dropout.p=1"], "regulariser.dropout.p=1"),
+        (["regulariser=dropout+mixup", "regulariser.mixup.p=true"], "regulariser.mixup.p=True"),
+        (["regulariser=dropout+mixup", "regulariser.mixup=0.3"], "such as regulariser.mixup.p"),
+        (["regulariser=dropout+mixup", "regulariser.cutout.p=0"], "cutout is not one of dropout"),
+        (["regulariser=dropout+mixup", "+regulariser.p=0.3"], "regulariser.dropout.p=0.3"),
+        (
+            ["regulariser=dropconnect+unit_scaling", "regulariser.dropconnect.inference=gaussian"],
+            "use inference=mean",
+        ),
+        (["regulariser=alpha_dropout", "model.nonlinearity=relu"], "model.nonlinearity=selu"),
+        (["regulariser=alpha_dropout+mixup", "model=resnet"], "model=small_cnn"),
         (
             [
                 "regulariser=dropout+mixup",
@@ -185,6 +195,12 @@ def test_a_sweep_takes_combinations_among_others() -> None:
         ("none", 0.0),
     ]
     assert len(request.configs) == 8
+
+
+@pytest.mark.parametrize("word", ["p=0.2", "p=0.2,0.3", "time_schedule=linear_up", "alpha=0.2"])
+def test_a_sweep_does_not_drop_an_option_that_a_part_has(word: str) -> None:
+    with pytest.raises(ConfigError, match="does not say which of dropout2d and mixup"):
+        compose_sweep(["regulariser=none,mixup,dropout2d+mixup", f"regulariser.{word}"])
 
 
 def test_the_name_tells_every_part_with_its_p() -> None:

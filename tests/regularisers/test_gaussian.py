@@ -26,7 +26,7 @@ def test_unit_scaling_draws_once_for_each_example_and_unit() -> None:
     assert noise(torch.ones(5, 6)).shape == (5, 6)
 
 
-def test_its_coefficient_is_learned_is_in_force_in_evaluation_and_is_off_at_p_0() -> None:
+def test_its_coefficient_is_learned_and_in_force_in_evaluation_whatever_p_is() -> None:
     torch.manual_seed(2)
     layer = nn.Linear(3, 2)
     plain = layer(torch.ones(4, 3)).detach()
@@ -43,4 +43,11 @@ def test_its_coefficient_is_learned_is_in_force_in_evaluation_and_is_off_at_p_0(
     noisy.eval()
     assert torch.allclose(noisy(torch.ones(4, 3)), plain * torch.tensor([2.0, -1.0]))
     noise.p = 0.0
-    assert torch.equal(noisy(torch.ones(4, 3)), plain)
+    scaled = noisy(torch.ones(4, 3))
+    assert torch.allclose(scaled, plain * torch.tensor([2.0, -1.0])), "a schedule may end at 0"
+    assert torch.equal(noisy.train()(torch.ones(4, 3)), scaled)
+
+
+def test_made_with_p_0_it_is_off_coefficients_included() -> None:
+    noise, x = UnitScaling(2, 0.0), torch.randn(4, 2)
+    assert noise(x) is x
