@@ -18,18 +18,25 @@ class Metric(StrEnum):
     TEST_ACC = "test_acc"
     VAL_LOSS = "val_loss"
     VAL_ACC = "val_acc"
+    TRAIN_LOSS = "train_loss"
+    TRAIN_ACC = "train_acc"
     LOSS_GAP = "loss_gap"
     ACC_GAP = "acc_gap"
 
     @property
     def sign(self) -> int:
         """1 where lower is better, −1 where higher is."""
-        return -1 if self in (Metric.TEST_ACC, Metric.VAL_ACC) else 1
+        return -1 if self in (Metric.TEST_ACC, Metric.VAL_ACC, Metric.TRAIN_ACC) else 1
 
     @property
     def is_gap(self) -> bool:
         """Whether it says nothing of how good a result is, only how far it is from training."""
         return self in (Metric.LOSS_GAP, Metric.ACC_GAP)
+
+    @property
+    def is_of_training(self) -> bool:
+        """Whether it says how well the training images are fitted, not how good a result is."""
+        return self in (Metric.TRAIN_LOSS, Metric.TRAIN_ACC)
 
     @property
     def words(self) -> str:

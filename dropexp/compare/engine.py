@@ -49,6 +49,11 @@ class Question:
                 f"--metric {self.metric} cannot be had with --at matched: the test set is touched "
                 f"at the best and the last epoch only. val_loss, val_acc, loss_gap and acc_gap can."
             )
+        if self.at is At.MATCHED and self.metric is Metric.TRAIN_LOSS:
+            raise UserError(
+                "--metric train_loss cannot be had with --at matched, where all training losses "
+                "are equal. val_loss, val_acc, loss_gap and acc_gap can."
+            )
 
     @property
     def decides(self) -> Metric:
@@ -59,11 +64,11 @@ class Question:
 
     @property
     def result(self) -> Metric:
-        """What tells underfitting: the metric itself, or for a gap the result it is a gap of."""
+        """What tells underfitting: the metric itself, or on unseen images what it is a part of."""
         matched = self.at is At.MATCHED
-        if self.decides is Metric.LOSS_GAP:
+        if self.decides in (Metric.LOSS_GAP, Metric.TRAIN_LOSS):
             return Metric.VAL_LOSS if matched else Metric.TEST_LOSS
-        if self.decides is Metric.ACC_GAP:
+        if self.decides in (Metric.ACC_GAP, Metric.TRAIN_ACC):
             return Metric.VAL_ACC if matched else Metric.TEST_ACC
         return self.decides
 

@@ -16,6 +16,8 @@ _NAMES = {
     Metric.TEST_ACC: "test accuracy",
     Metric.VAL_LOSS: "validation loss",
     Metric.VAL_ACC: "validation accuracy",
+    Metric.TRAIN_LOSS: "training loss",
+    Metric.TRAIN_ACC: "training accuracy",
     Metric.LOSS_GAP: "the gap in loss",
     Metric.ACC_GAP: "the gap in accuracy",
 }
@@ -31,6 +33,8 @@ def answer(comparison: Comparison) -> list[str]:
     sentences += _others(comparison, row)
     if comparison.metric.is_gap:
         sentences.append("A smaller gap is not yet a better result: see the test loss.")
+    if comparison.metric.is_of_training:
+        sentences.append("A better fit is not yet a better result: see the test loss.")
     return sentences
 
 
