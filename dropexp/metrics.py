@@ -18,6 +18,8 @@ class Metric(StrEnum):
     TEST_ACC = "test_acc"
     VAL_LOSS = "val_loss"
     VAL_ACC = "val_acc"
+    TRAIN_LOSS = "train_loss"
+    TRAIN_ACC = "train_acc"
     LOSS_GAP = "loss_gap"
     ACC_GAP = "acc_gap"
     MC_TEST_LOSS = "mc_test_loss"  # by the passes of mc_dropout, as those below
@@ -49,6 +51,11 @@ class Metric(StrEnum):
     def is_gap(self) -> bool:
         """Whether it says nothing of how good a result is, only how far it is from training."""
         return self in (Metric.LOSS_GAP, Metric.ACC_GAP)
+
+    @property
+    def is_of_training(self) -> bool:
+        """Whether it says how well the training images are fitted, not how good a result is."""
+        return self in (Metric.TRAIN_LOSS, Metric.TRAIN_ACC)
 
     @property
     def words(self) -> str:

@@ -47,12 +47,13 @@ def weaker(noise: Any) -> Any:
 
     class Weaker(noise):  # type: ignore[misc]
         def forward(self, *arguments: Any) -> Any:
-            p = vars(self)["_p"]
-            vars(self)["_p"] = p / 2
+            module: Any = self
+            p = module.p
+            module.p = p / 2
             try:
                 return super().forward(*arguments)
             finally:
-                vars(self)["_p"] = p
+                module.p = p
 
     return Weaker
 

@@ -288,6 +288,19 @@ def test_an_svg_is_an_svg_with_the_settings_names(tmp_path: Path) -> None:
     assert "The generalisation gap over epochs" in text
 
 
+def test_accuracies_near_each_other_have_ticks_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "chart.svg"
+    near = comparison(("none", "dropout2d"), (0.02, 0.04), metric=Metric.TEST_ACC)
+    plot(near, path)
+    text = path.read_text()
+    axis = re.search(
+        r'aria-label="Y-axis titled .test accuracy.*?role-axis-label(.*?)</g>', text, re.DOTALL
+    )
+    assert axis is not None
+    ticks = re.findall(r">([^<]+)</text>", axis[1])
+    assert len(set(ticks)) == len(ticks) > 1
+
+
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"chart\.pdf has to end in \.png, \.svg or \.html"):
         plot(STUDIES["settings"](), tmp_path / "chart.pdf")

@@ -45,6 +45,7 @@ def test_mistakes_are_answered_in_a_sentence(dropexp: Dropexp, tmp_path: Path) -
         (["compare"], "no finished run"),
         (["compare", "elsewhere"], "elsewhere"),
         (["compare", "--at", "matched", "--metric", "test_loss"], "matched"),
+        (["compare", "--at", "matched", "--metric", "train_loss"], "are equal"),
         (["compare", "-o", "table.xlsx"], "table.xlsx does not say a format"),
         (["report", "-o", "report.pdf"], ".html"),
     ):

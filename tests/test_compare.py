@@ -243,6 +243,35 @@ def test_a_smaller_gap_with_a_worse_result_is_underfitting(tmp_path: Path) -> No
     assert (row.verdict, row.underfits) == (Verdict.WORSE, False)
 
 
+@pytest.mark.parametrize("metric", [Metric.TRAIN_LOSS, Metric.TRAIN_ACC])
+def test_how_well_the_training_images_are_fitted_can_decide(tmp_path: Path, metric: Metric) -> None:
+    def accurate(train: float, test: float) -> Change:
+        def change(made: RunSummary) -> RunSummary:
+            assert made.best is not None
+            best = replace(made.best, train_acc=train, test_acc=test, acc_gap=train - test)
+            return replace(made, best=best)
+
+        return change
+
+    for words, losses, accuracies in (
+        ("", (0.5, 1.0), (0.8, 0.7)),
+        (DROPOUT, (0.4, 1.2), (0.9, 0.6)),  # fits better and tests worse
+        (DROPOUT.replace("0.3", "0.5"), (0.6, 0.8), (0.75, 0.74)),  # fits worse and tests better
+        (DROPOUT.replace("0.3", "0.7"), (1.3, 1.5), (0.5, 0.49)),  # learns less
+    ):
+        for seed in range(7):
+            made, (train, test) = [*words.split(), f"seed={seed}"], losses
+            finished(tmp_path, test, *made, train_losses=(train,), change=accurate(*accuracies))
+    table = compared(tmp_path, metric=metric)
+    weak, fair, heavy = (table.row(f"dropout2d p={p}") for p in (0.3, 0.5, 0.7))
+    assert (weak.verdict, weak.underfits) == (Verdict.BETTER, False)
+    assert (fair.verdict, fair.underfits) == (Verdict.WORSE, False)
+    assert (heavy.verdict, heavy.underfits) == (Verdict.WORSE, True)
+    assert weak.difference is not None
+    expected = -0.1 if metric is Metric.TRAIN_LOSS else 0.1
+    assert weak.difference.value == pytest.approx(expected)
+
+
 # --- epochs -------------------------------------------------------------------------------
 
 

@@ -130,6 +130,14 @@ def test_a_gap_is_not_taken_for_a_result() -> None:
     assert "A smaller gap is not yet a better result: see the test loss." in answer(study)
 
 
+@pytest.mark.parametrize("metric", [Metric.TRAIN_LOSS, Metric.TRAIN_ACC])
+def test_a_better_fit_is_not_taken_for_a_result(metric: Metric) -> None:
+    study = comparison(("none", "dropout2d"), seeds=8, metric=metric)
+    first, *others = answer(study)
+    assert "training" in first
+    assert "A better fit is not yet a better result: see the test loss." in others
+
+
 # --- the page -----------------------------------------------------------------------------
 
 

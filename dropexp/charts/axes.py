@@ -235,7 +235,7 @@ def _panel(
         "mean:Q",
         title=_name_of(column),
         scale=alt.Scale(zero=False),
-        axis=alt.Axis(format=".0%" if is_share(column) else "", tickCount=6),
+        axis=alt.Axis(format=".2~%" if is_share(column) else "", tickCount=6),
     )
     form = number_format(column)
     tooltip = [

@@ -124,7 +124,7 @@ def _panel(
         "mean:Q",
         title=quantity(column),
         scale=alt.Scale(domain=list(limits), nice=False, zero=False),
-        axis=alt.Axis(format=".0%" if is_share(column) else "", tickCount=6),
+        axis=alt.Axis(format=".2~%" if is_share(column) else "", tickCount=6),
     )
     base = without_hidden(alt.Chart(data("curves", values)).encode(x=x, color=colours(look)))
     band = base.mark_area(opacity=0.15, clip=True).encode(y=alt.Y("low:Q"), y2="high:Q")

@@ -55,6 +55,11 @@ class Question:
                 f"--metric {self.metric} cannot be had with --at {self.at}: the passes of "
                 f"mc_dropout are of the best epoch only."
             )
+        if self.at is At.MATCHED and self.metric is Metric.TRAIN_LOSS:
+            raise UserError(
+                "--metric train_loss cannot be had with --at matched, where all training losses "
+                "are equal. val_loss, val_acc, loss_gap and acc_gap can."
+            )
 
     @property
     def decides(self) -> Metric:
@@ -65,11 +70,11 @@ class Question:
 
     @property
     def result(self) -> Metric:
-        """What tells underfitting: the metric, or the result that it is the gap or certainty of."""
+        """What tells underfitting: the metric, or the unseen result that it says a part of."""
         matched = self.at is At.MATCHED
-        if self.decides is Metric.LOSS_GAP:
+        if self.decides in (Metric.LOSS_GAP, Metric.TRAIN_LOSS):
             return Metric.VAL_LOSS if matched else Metric.TEST_LOSS
-        if self.decides is Metric.ACC_GAP:
+        if self.decides in (Metric.ACC_GAP, Metric.TRAIN_ACC):
             return Metric.VAL_ACC if matched else Metric.TEST_ACC
         if self.decides in (Metric.MC_TEST_ECE, Metric.MC_TEST_ENTROPY):
             return Metric.MC_TEST_LOSS

@@ -17,6 +17,8 @@ _NAMES = {
     Metric.TEST_ACC: "test accuracy",
     Metric.VAL_LOSS: "validation loss",
     Metric.VAL_ACC: "validation accuracy",
+    Metric.TRAIN_LOSS: "training loss",
+    Metric.TRAIN_ACC: "training accuracy",
     Metric.LOSS_GAP: "the gap in loss",
     Metric.ACC_GAP: "the gap in accuracy",
     Metric.MC_TEST_LOSS: "the test loss of mc_dropout",
@@ -36,8 +38,10 @@ def answer(comparison: Comparison) -> list[str]:
     sentences += _others(comparison, row)
     if comparison.metric.is_gap:
         sentences.append("A smaller gap is not yet a better result: see the test loss.")
-    elif not comparison.metric.is_result:
+    if comparison.metric is Metric.MC_TEST_ENTROPY:
         sentences.append("A lower entropy is certainty, right or wrong: see the test loss.")
+    if comparison.metric.is_of_training:
+        sentences.append("A better fit is not yet a better result: see the test loss.")
     return sentences
 
 
