@@ -40,6 +40,8 @@ class Recorder:
         self, config: RunConfig, folder: RunFolder, state: TrainingState, splits: Splits
     ) -> None:
         self._config = config
+        # Once: pydantic, which makes the hash, can take a Ctrl-C for an error of its own.
+        self._config_hash = config.config_hash
         self._folder = folder
         self._state = state
         self._saver = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
@@ -82,7 +84,7 @@ class Recorder:
             if self._config.tensorboard.histograms:
                 self._events.weights(self._state.model, record.epoch)
         # Taken now, as the next epoch changes the state while this one may yet be saved.
-        self._unsaved = checkpoint.snapshot(self._state, self._config.config_hash)
+        self._unsaved = checkpoint.snapshot(self._state, self._config_hash)
         if time.monotonic() - self._saved_at >= _SECONDS_BETWEEN_CHECKPOINTS:
             self._save_checkpoint()
 
