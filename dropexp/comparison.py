@@ -145,6 +145,11 @@ class Setting:
         return self.regulariser != "none"
 
     @property
+    def is_plain(self) -> bool:
+        """Whether there is neither a regulariser nor a classic in question."""
+        return not self.has_regulariser and not self.classics
+
+    @property
     def regulariser(self) -> str:
         """Its name; ``none`` is the plain network."""
         return str(self.fields["regulariser.name"])

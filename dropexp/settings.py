@@ -15,6 +15,8 @@ SCIENTIFIC = ("data", "model", "regulariser", "optimiser", "train", "precision",
 JOINED_BY = "+"
 """Between the names of a combination of regularisers: ``dropout2d+stochastic_depth``."""
 
+_SWITCH = "regulariser.switch_after"
+
 Fields = Mapping[str, Any]
 """A config's scientific part without the seed, flat: ``{"model.width": 64, …}``."""
 
@@ -138,7 +140,9 @@ def _name(fields: Fields, shown: Collection[str], asked: Collection[str]) -> str
     words = [] if fields["regulariser.name"] == "none" else [regulariser_in_words(fields)]
     words += [in_words(name, fields) for name in classics_on(fields) if name in asked]
     words = words or ["none"]
-    words += [f"{key}={value}" for key, value in fields.items() if key in shown]
+    words += [f"{key}={value}" for key, value in fields.items() if key in shown and key != _SWITCH]
+    # Where there is none, the schedule says so.
+    words += [f"{_SWITCH}={fields[_SWITCH]}"] if fields.get(_SWITCH) and _SWITCH in shown else []
     return " ".join(words)
 
 

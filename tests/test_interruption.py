@@ -125,6 +125,7 @@ def test_a_killed_process_costs_the_current_epoch_or_half_a_second(tmp_path: Pat
     assert sum(seconds[went_on_after:][:-2]) <= 0.5
 
 
+@pytest.mark.slow
 def test_going_on_with_other_threads_is_said(tmp_path: Path) -> None:
     kill_after_a_checkpoint(tmp_path)
     output, _ = start(tmp_path, "threads=2").communicate(timeout=120)

@@ -260,6 +260,7 @@ SWEEP = ("sweep", "regulariser=none,dropout2d", "p=0.3", "seed=0,1", *QUICK)
 ONE_AT_A_TIME = "hydra.launcher.n_jobs=1"
 
 
+@pytest.mark.slow
 def test_train_measures_and_measures_anew_without_training(
     dropexp: Dropexp, tmp_path: Path
 ) -> None:

@@ -198,5 +198,5 @@ def test_a_package_is_hashed_with_what_it_imports_and_nothing_is_imported(
 
 def test_of_an_installed_package_its_own_file_counts() -> None:
     assert len(fingerprint("torch.nn.modules.linear:Linear")) == 12
-    with pytest.raises(ConfigError, match="no source file"):
-        fingerprint("math:sin")
+    with pytest.raises(ConfigError, match=r"no source file|no module"):
+        fingerprint("math:sin")  # compiled: a file of its own, or a part of Python

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dropexp import trainer
 from dropexp.checkpoint import DamagedCheckpointError, restore, snapshot, to_bytes
+from dropexp.conf_files import groups
 from dropexp.data import Split
 from dropexp.errors import AuditError
 from dropexp.evaluation import evaluate, mode
@@ -199,6 +200,24 @@ def test_a_schedule_of_p_is_in_force_recorded_and_resumed_exactly(schedule: str)
     restore(again, saved[1], config.config_hash, torch.device("cpu"))
     list(train(again, plan))
     assert without_seconds(again.records) == without_seconds(state.records)
+
+
+@pytest.mark.parametrize("name", groups()["regulariser"])
+def test_a_run_with_any_regulariser_is_resumed_exactly(name: str) -> None:
+    shortcut = [] if name == "alpha_dropout" else ["model.shortcut=true"]
+    words = [f"regulariser={name}", "p=0.4", "train.epochs=2", *shortcut]
+    config, splits, state, plan = parts_of(*words)
+    epochs = train(state, plan)
+    next(epochs)
+    saved = to_bytes(snapshot(state, config.config_hash))
+    list(epochs)
+    again = state_of(config, splits)
+    restore(again, saved, config.config_hash, torch.device("cpu"))
+    list(train(again, plan_of(config, splits, again.model)))
+    assert without_seconds(again.records) == without_seconds(state.records)
+    weights = again.model.state_dict()
+    for key, weight in state.model.state_dict().items():
+        assert torch.equal(weights[key], weight), key
 
 
 def test_where_a_schedule_is_off_an_epoch_is_that_of_none() -> None:

@@ -14,7 +14,8 @@ from dropexp import regularisers
 from dropexp.adapter.filling import fill, plain
 from dropexp.adapter.finding import Found, Site, find
 from dropexp.errors import SitesError
-from dropexp.regularisers import SiteRecorder
+from dropexp.regularisers import SiteRecorder, served
+from dropexp.settings import JOINED_BY
 
 __all__ = ["Found", "Site", "fill", "find", "plain", "regularise"]
 
@@ -35,7 +36,7 @@ def regularise(
     Args:
         model: takes examples along the first dimension of its input, which the blocks with
             residual branches must keep.
-        name: of the regulariser, as in conf/regulariser.
+        name: of the regulariser, as in conf/regulariser; or several, joined by ``+``.
         p: drop probability in [0, 1).
         sites: patterns such as ``["layer4.*"]``; None: all sites. See adapter.filling.fill.
         options: the regulariser's own, such as mask="batch".
@@ -44,18 +45,25 @@ def regularise(
         The number of sites that were filled.
 
     Raises:
-        SitesError: the regulariser finds nothing to act on.
+        SitesError: the regulariser finds nothing to act on, or acts on the input.
         ConfigError: the name or an option is not known, a pattern matches no site, or the network
             has a regulariser already.
         ValueError: p or an option's value is not allowed.
     """
     regulariser = regularisers.build(name, p, **options)
+    if regulariser.input(2) is not None:
+        raise SitesError(
+            f"{name} changes training batches and not a network: call the module of "
+            f"dropexp.regularisers, such as Mixup(p, num_classes), on images and labels."
+        )
     filled = fill(model, regulariser, sites)
-    if regulariser.p > 0 and not filled:
+    missing = [part for part in name.split(JOINED_BY) if part not in served(model)]
+    if regulariser.p > 0 and missing:
+        plain(model)
         recorder = SiteRecorder()
         fill(model, recorder, sites)
         raise SitesError(
-            f"{name} acts on {regulariser.needs}, and this network has none there: its sites are "
-            f"{recorder.describe()}."
+            f"{missing[0]} acts on {regularisers.REGISTRY[missing[0]].needs}, and this network has "
+            f"none there: its sites are {recorder.describe()}."
         )
     return filled

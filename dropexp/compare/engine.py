@@ -218,6 +218,8 @@ def _sentences(
         f"each for its own row."
     ]
     tested = [row for row in rows if row.baseline is not None]
+    if not tested and all(row.setting.is_plain for row in rows):
+        return [*found, "Nothing is tested: all are none. --baseline compares with one of them."]
     if not tested:
         return [*found, f"Nothing is tested: there is no baseline ({baselines.words})."]
     better = f"{'above' if metric.sign < 0 else 'below'} 0 is better"

@@ -44,10 +44,13 @@ def lines(comparison: Comparison, width: int | None) -> list[Text]:
 def verdict_words(comparison: Comparison, row: Row) -> str:
     """The verdict, and with too few seeds how many more would settle it: ``too few seeds (+7)``.
 
-    What a row without a verdict is: ``baseline`` or ``no baseline``.
+    What a row without a verdict is: ``baseline``, ``no baseline``, or for plain ``none`` beside
+    which there is nothing ``not compared``.
     """
     if row.verdict is None:
-        return "baseline" if row.setting.name in comparison.baselines else "no baseline"
+        if row.setting.name in comparison.baselines:
+            return "baseline"
+        return "not compared" if row.setting.is_plain else "no baseline"
     if row.underfits:
         is_named = row.verdict is Verdict.WORSE
         return "worse: underfits" if is_named else f"{row.verdict}, underfits"
@@ -246,7 +249,14 @@ def missing_sentences(comparison: Comparison) -> list[str]:
         if row.setting.missing_seeds:
             seeds = ", ".join(map(str, row.setting.missing_seeds))
             found.append(f"{row.setting.name}: lacks seed {seeds}, which others have.")
-        if row.baseline is None and row.setting.name not in comparison.baselines:
+        if row.baseline is not None or row.setting.name in comparison.baselines:
+            continue
+        if row.setting.is_plain:
+            found.append(
+                f"{row.setting.name}: nothing here differs from it in its regulariser only; "
+                f"--baseline compares with another setting."
+            )
+        else:
             found.append(
                 f"{row.setting.name}: no baseline to compare it with; "
                 f"{' '.join(_baseline_words(comparison, row))}, all else as here, trains one."

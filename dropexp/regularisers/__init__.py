@@ -47,6 +47,7 @@ from dropexp.regularisers.inputs import (
 from dropexp.regularisers.shakedrop import ShakeDrop, ShakeDropRegulariser
 from dropexp.regularisers.sites import SiteRecorder
 from dropexp.regularisers.stochastic_depth import StochasticDepth, StochasticDepthRegulariser
+from dropexp.settings import JOINED_BY
 
 __all__ = [
     "REGISTRY",
@@ -123,7 +124,7 @@ def build(name: str, p: float, **options: Any) -> Regulariser:
     """The regulariser of that name.
 
     Args:
-        name: a key of REGISTRY.
+        name: a key of REGISTRY, or several joined by ``+``, which have the same p and no options.
         p: drop probability in [0, 1); "none" is none at any p.
         options: the regulariser's own, such as mask="batch" for dropconnect.
 
@@ -131,6 +132,10 @@ def build(name: str, p: float, **options: Any) -> Regulariser:
         ConfigError: there is no such regulariser, or it has no such option.
         ValueError: p or an option's value is not allowed.
     """
+    if JOINED_BY in name:
+        if options:
+            raise ConfigError(f"regulariser.{next(iter(options))} does not say which of {name}.")
+        return Combined([build(part, p) for part in name.split(JOINED_BY)])
     if name not in REGISTRY:
         raise ConfigError(f"regulariser={name} is not known. {suggest(name, REGISTRY)}")
     regulariser = REGISTRY[name]

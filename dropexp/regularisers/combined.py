@@ -32,6 +32,7 @@ class Combined(Regulariser):
     def __init__(self, parts: Sequence[Regulariser]) -> None:
         super().__init__(0.0)
         self.parts = tuple(parts)
+        self.p = max((part.p for part in parts), default=0.0)
 
     def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
         """See Regulariser."""

@@ -15,9 +15,11 @@ from dropexp.conf_files import groups, studies
 from dropexp.config import RunConfig
 from dropexp.errors import ConfigError
 from dropexp.settings import SCIENTIFIC
+from dropexp.strength import SWITCHED
 
 _LAUNCHER = "hydra/launcher"
 _LAUNCHER_KEY = "hydra.launcher."
+_SCHEDULE, _SWITCH = "regulariser.time_schedule", "regulariser.switch_after"
 
 
 @dataclass(frozen=True)
@@ -165,13 +167,24 @@ def _with_values(
     composing = [[f"{key}={v}" for v in values[key]] for key in values if key not in plain]
     first = [f"{key}={values[key][0]}" for key in plain]
     meant = {key: [parsed(f"{key}={v}").value() for v in values[key]] for key in plain}
+    varies_schedule = len(values.get(_SCHEDULE, ())) > 1
     for words in product(*(found for found in composing if found)):
         # Made with the first values, so that keys which are not there are refused by Hydra.
         template = composed([*chosen, *words, *first])
         for combination in product(*meant.values()):
             for key, value in zip(plain, combination, strict=True):
                 OmegaConf.update(template, key, value)
-            yield to_config(template, study, fingerprint)
+            config = _without_idle_switch(template) if varies_schedule else template
+            yield to_config(config, study, fingerprint)
+
+
+def _without_idle_switch(config: DictConfig) -> DictConfig:
+    """Without the epoch of a switch where the schedule has none, as others of the sweep have."""
+    if OmegaConf.select(config, _SCHEDULE) in SWITCHED:
+        return config
+    without = config.copy()
+    OmegaConf.update(without, _SWITCH, None)
+    return without
 
 
 def _is_plain(key: str, values: Sequence[str]) -> bool:

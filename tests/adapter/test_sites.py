@@ -11,7 +11,7 @@ import dropexp
 from dropexp.adapter import find, plain, regularise
 from dropexp.adapter.finding import Kind
 from dropexp.errors import ConfigError, SitesError
-from dropexp.regularisers import noise_modules
+from dropexp.regularisers import noise_modules, served
 from tests.adapter.networks import AsksValues, Small, images, network
 
 
@@ -199,3 +199,24 @@ def test_what_a_network_lacks_is_said_with_what_it_has() -> None:
 def test_unknown_names_have_a_hint() -> None:
     with pytest.raises(ConfigError, match="Did you mean dropout2d"):
         regularise(Small(), "droput2d")
+
+
+def test_several_regularisers_at_once_each_find_their_sites() -> None:
+    model = network("resnet18")
+    filled = regularise(model, "dropout2d+stochastic_depth", p=0.2)
+    assert served(model) == {"dropout2d": 9, "stochastic_depth": 8}
+    assert filled == 17
+    plain(model)
+    assert not noise_modules(model)
+
+
+def test_of_several_none_may_be_without_a_site_and_the_network_is_plain_again() -> None:
+    model = network("squeezenet1_1")
+    with pytest.raises(SitesError, match="stochastic_depth acts on residual branches"):
+        regularise(model, "dropout2d+stochastic_depth", p=0.2)
+    assert not noise_modules(model)
+
+
+def test_noise_on_the_input_is_no_part_of_a_network() -> None:
+    with pytest.raises(SitesError, match="mixup changes training batches"):
+        regularise(network("resnet18"), "mixup", p=1.0)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from inspect import signature
 from statistics import fmean
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dropexp import models
+from dropexp.compose import compose_run
+from dropexp.conf_files import groups
 from dropexp.errors import ConfigError
 from dropexp.regularisers import (
     REGISTRY,
@@ -373,6 +376,18 @@ def test_a_regulariser_serves_the_sites_it_needs_and_no_other(
     assert all(noise.kind == name for noise in noises.values())
     assert REGISTRY[name].name == name
     assert REGISTRY[name].needs
+
+
+def test_every_regulariser_has_a_file_and_a_section_with_its_options_and_no_other() -> None:
+    assert set(groups()["regulariser"]) == set(REGISTRY)
+    of_time = {"time_schedule", "switch_after"}
+    for name, regulariser in REGISTRY.items():
+        section = compose_run([f"regulariser={name}"]).regulariser
+        options = set(signature(regulariser).parameters)
+        assert set(type(section).model_fields) - {"name"} - of_time == options
+        defaults = {key: each.default for key, each in signature(regulariser).parameters.items()}
+        for key in options - {"p"}:
+            assert getattr(section, key) == defaults[key], "as published, in Python too"
 
 
 def test_the_sites_of_a_model_can_be_listed() -> None:

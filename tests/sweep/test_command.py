@@ -116,6 +116,7 @@ def test_extend_trains_the_same_settings_on_the_seeds_that_come_next(
     assert "12 of 12 runs done" in dropexp("watch", "mine").stdout
 
 
+@pytest.mark.slow
 def test_extend_that_was_stopped_goes_on_with_the_same_command(
     dropexp: Dropexp, tmp_path: Path
 ) -> None:
@@ -131,6 +132,7 @@ def test_extend_that_was_stopped_goes_on_with_the_same_command(
     assert settings(tmp_path) == {("none", 0, seed) for seed in range(6)}
 
 
+@pytest.mark.slow
 def test_a_run_whose_summary_is_damaged_has_failed_and_can_be_tried_again(
     dropexp: Dropexp, tmp_path: Path
 ) -> None:
@@ -245,6 +247,7 @@ def test_fail_fast_stops_at_the_first_failure(dropexp: Dropexp, tmp_path: Path) 
     assert 1 <= len(summaries(tmp_path)) < 40
 
 
+@pytest.mark.slow
 def test_force_trains_every_run_again_and_once(dropexp: Dropexp, tmp_path: Path) -> None:
     words = ("sweep", "seed=0,1,2", *QUICK, ONE_AT_A_TIME)
     dropexp(*words)

@@ -8,6 +8,7 @@ import yaml
 from dropexp.compose import compose_run
 from dropexp.conf_files import conf_dir, studies
 from dropexp.errors import ConfigError
+from dropexp.settings import names, setting_fields
 from dropexp.sweep.grammar import compose_sweep, with_seeds
 
 COMBINATIONS = {
@@ -54,6 +55,28 @@ def test_groups_can_be_swept_by_pattern() -> None:
 def test_lists_are_values_too() -> None:
     found = compose_sweep(["model=mlp", "model.hidden=[8],[8,4],[16]"]).configs
     assert [config.model.model_dump()["hidden"] for config in found] == [(8,), (8, 4), (16,)]
+
+
+def test_a_sweep_of_schedules_has_a_switch_where_it_is_needed_only() -> None:
+    words = ["regulariser=dropout2d", "regulariser.time_schedule=constant,early,late"]
+    found = compose_sweep([*words, "regulariser.switch_after=3,5"])
+    schedules = [
+        (part.time_schedule, part.switch_after)
+        for config in found.configs
+        for part in config.parts
+        if part.name == "dropout2d"
+    ]
+    assert sorted(schedules, key=str) == [
+        ("constant", None),
+        ("early", 3),
+        ("early", 5),
+        ("late", 3),
+        ("late", 5),
+    ]
+    told = [setting_fields(config.to_mapping()) for config in found.configs]
+    assert names(told)[0] == "dropout2d p=0.5 regulariser.time_schedule=constant"
+    with pytest.raises(ConfigError, match="switch_after"):
+        compose_sweep(["regulariser=dropout2d", "regulariser.switch_after=3"])
 
 
 def test_an_option_of_one_regulariser_is_left_out_for_the_others() -> None:
