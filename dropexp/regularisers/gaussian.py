@@ -1,6 +1,6 @@
 """Multiplicative Gaussian noise: on activations, and on whole units whose scale is learned."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +65,8 @@ class UnitScaling(nn.Module, Noise):
     Args:
         units: U: channels of a convolution, features of a linear layer.
         p: strength, in [0, 1): that of the dropout whose variance it has.
+        dim: the dimension of the input that the units are: 1 after a convolution, −1 after a
+            linear layer.
 
     Raises:
         ValueError: p is outside [0, 1).
@@ -72,8 +74,9 @@ class UnitScaling(nn.Module, Noise):
 
     kind: ClassVar[str] = "unit_scaling"
 
-    def __init__(self, units: int, p: float = 0.5) -> None:
+    def __init__(self, units: int, p: float = 0.5, dim: Literal[1, -1] = 1) -> None:
         super().__init__()
+        self.dim = dim
         self.coefficient = nn.Parameter(torch.ones(units))
         self._is_on = False
         self.p = p
@@ -89,20 +92,17 @@ class UnitScaling(nn.Module, Noise):
         self._is_on = self._is_on or p > 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, U, H, W) or (N, …, U), floating point → the same."""
+        """(N, U, …), or with dim = −1 (N, …, U), floating point → the same."""
         if not self._is_on:
             return x
         scale = self.coefficient.to(x.dtype)
         if self.training and self.p > 0:
             noise = torch.randn(len(x), len(scale), dtype=x.dtype, device=x.device)
             scale = scale * (1 + deviation(self.p) * noise)
-        return x * self._on_units(scale, x)
-
-    @staticmethod
-    def _on_units(scale: Tensor, x: Tensor) -> Tensor:
-        if x.dim() == 4:
-            return scale[..., None, None]
-        return scale.view(*scale.shape[:-1], *[1] * (x.dim() - 2), scale.shape[-1])
+        own = [1] * (x.dim() - 2)
+        rows = scale.shape[:-1]  # of the examples, or none
+        shape = (*own, len(self.coefficient)) if self.dim == -1 else (len(self.coefficient), *own)
+        return x * scale.view(*rows, *shape)
 
     @property
     def chance_of_repeat(self) -> float:
@@ -116,12 +116,11 @@ class UnitScaling(nn.Module, Noise):
             AuditError: elements of a unit came out different.
         """
         evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
-        ratios = trained / evaluated
-        units_second = ratios if x.dim() == 4 else ratios.movedim(-1, 1)
+        units_second = (trained / evaluated).movedim(self.dim, 1)
         return NormalDraws.of(agreed(units_second.reshape(len(x) * len(self.coefficient), -1)))
 
     def extra_repr(self) -> str:
-        return f"{len(self.coefficient)}, p={self.p}"
+        return f"{len(self.coefficient)}, p={self.p}, dim={self.dim}"
 
 
 def deviation(p: float) -> float:
@@ -152,6 +151,9 @@ class UnitScalingRegulariser(DepthScheduled):
         *,
         nonlinearity: Nonlinearity | None = None,  # noqa: ARG002
     ) -> nn.Module:
-        units = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
-        noise = UnitScaling(units, self.p_at(depth)).to(layer.weight)
+        if isinstance(layer, nn.Linear):
+            noise = UnitScaling(layer.out_features, self.p_at(depth), dim=-1)
+        else:
+            noise = UnitScaling(layer.out_channels, self.p_at(depth))
+        noise = noise.to(layer.weight)
         return with_noise_after(layer, noise.train(layer.training))

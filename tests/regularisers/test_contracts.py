@@ -179,7 +179,8 @@ def probe(noise: Noise) -> Tensor:
     if isinstance(noise, DropConnectConv2d):
         return torch.zeros(64, noise.in_channels, 6, 6)
     if isinstance(noise, UnitScaling):
-        return torch.zeros(64, len(noise.coefficient), 6, 6)
+        units = len(noise.coefficient)
+        return torch.zeros(64, units) if noise.dim == -1 else torch.zeros(64, units, 6, 6)
     return torch.zeros(64, 8, 6, 6)
 
 

@@ -20,8 +20,10 @@ def test_unit_scaling_draws_once_for_each_example_and_unit() -> None:
     noise = UnitScaling(6, 0.3)
     maps = noise(torch.ones(5, 6, 4, 3))
     assert torch.equal(maps, maps[..., :1, :1].expand_as(maps))
-    tokens = noise(torch.ones(5, 7, 6))
-    assert torch.equal(tokens, tokens[:, :1].expand_as(tokens))
+    last = UnitScaling(6, 0.3, dim=-1)
+    for shape in ((5, 7, 6), (5, 4, 3, 6)):
+        tokens = last(torch.ones(shape)).flatten(1, -2)
+        assert torch.equal(tokens, tokens[:, :1].expand_as(tokens))
     assert len(maps[:, :, 0, 0].unique()) == 30
     assert noise(torch.ones(5, 6)).shape == (5, 6)
 
