@@ -105,8 +105,9 @@ class RunConfig(Section):
         values = dict(plain)
         _refuse_alpha_without_selu(values)
         try:
-            _Shorthand.model_validate({"p": values.pop("p", None)})
+            shorthand = values.pop("p", None)
             config = cls.model_validate(values)
+            _Shorthand.model_validate({"p": shorthand})
         except ValidationError as error:
             raise ConfigError(in_a_sentence(error, cls)) from None
         shares = [config.shares_of_p(epoch) for epoch in range(1, config.train.epochs + 1)]
@@ -115,6 +116,11 @@ class RunConfig(Section):
                 raise ConfigError(
                     f"regulariser.time_schedule={_schedule(part)[0]} of {part.name} is not allowed "
                     f"with train.epochs={config.train.epochs}: it would never be on."
+                )
+            if _schedule(part)[0] == "early" and all(share[part.name] for share in shares):
+                raise ConfigError(
+                    f"regulariser.switch_after={_schedule(part)[1]} of {part.name} is not allowed "
+                    f"with train.epochs={config.train.epochs}: it would never be off."
                 )
         return config
 

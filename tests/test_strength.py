@@ -73,6 +73,7 @@ def test_every_regulariser_has_schedules_that_change_its_identity(name: str) -> 
         ("regulariser.switch_after=3", "only time_schedule=early and late"),
         ("regulariser.time_schedule=late regulariser.switch_after=30", "never be on"),
         ("regulariser.time_schedule=linear_up train.epochs=1", "never be on"),
+        ("regulariser.time_schedule=early regulariser.switch_after=30", "never be off"),
         ("regulariser.time_schedule=sometimes", "'constant', 'linear_up'"),
         (
             "regulariser=stochastic_depth regulariser.scaling=eval "

@@ -56,6 +56,13 @@ def regularise(
             f"{name} changes training batches and not a network: call the module of "
             f"dropexp.regularisers, such as Mixup(p, num_classes), on images and labels."
         )
+    for part in name.split(JOINED_BY):
+        after = regularisers.REGISTRY[part].belongs_after
+        if after is not None:
+            raise SitesError(
+                f"{part} belongs after a {after}, and the sites that are found here lie before "
+                f"non-linearities: put its module from dropexp.regularisers there yourself."
+            )
     filled = fill(model, regulariser, sites)
     missing = [part for part in name.split(JOINED_BY) if part not in served(model)]
     if regulariser.p > 0 and missing:

@@ -126,6 +126,7 @@ def _put_here(module: nn.Module) -> tuple[str, ...]:
 def _chosen(found: Found, model: nn.Module, patterns: Sequence[str] | None) -> list[Site]:
     if patterns is None:
         return found.sites
+    patterns = [patterns] if isinstance(patterns, str) else patterns
     called = names(found, model)
     chosen: set[Site] = set()
     for pattern in patterns:
@@ -168,6 +169,10 @@ def _is_noisy(answer: nn.Module) -> bool:
 def _put(model: nn.Module, site: Site, answer: nn.Module, found: Found) -> None:
     module = model.get_submodule(site.module)
     answer.train(module.training)
+    # What it learns is trained where the network is.
+    reference = next(model.parameters(), None)
+    if reference is not None and site.kind != "weight":
+        answer.to(reference.device)
     if site.kind == "weight":
         vars(answer)[_PLAIN_LAYER] = module  # hidden, as a child would be in the state_dict
         _replace(model, module, answer)

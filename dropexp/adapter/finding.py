@@ -25,8 +25,11 @@ _NONLINEARITIES = (
 _SQUASHING = (
     *(nn.Sigmoid, nn.Hardsigmoid, F.sigmoid, F.hardsigmoid, torch.sigmoid, "sigmoid", "sigmoid_"),
 )
-_PASSING = (nn.Identity, nn.Dropout, nn.Dropout2d)
-"""Modules through which a non-linearity is seen."""
+_PASSING = (
+    *(nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.AvgPool2d),
+    *(F.dropout, F.dropout2d, F.max_pool2d, F.avg_pool2d),
+)
+"""What a non-linearity is seen through."""
 
 
 @dataclass(frozen=True)

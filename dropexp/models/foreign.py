@@ -122,7 +122,7 @@ def wrong_logits(answer: object, num_classes: int) -> str | None:
 
 def in_short(error: BaseException) -> str:
     """An error of code that is not ours: its kind, its first line, and where the user's code is."""
-    message = (str(error).strip().splitlines() or ["without a message"])[0].rstrip(".")
+    message = (str(error).strip().splitlines() or ["without a message"])[0].rstrip(".!")
     frames = traceback.extract_tb(error.__traceback__)
     users = [frame for frame in frames if not _is_of_a_library(Path(frame.filename))]
     where = f" ({users[-1].filename}, line {users[-1].lineno})" if users else ""

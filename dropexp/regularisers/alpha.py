@@ -107,6 +107,7 @@ class AlphaDropoutRegulariser(DepthScheduled):
     """
 
     name: ClassVar[str] = "alpha_dropout"
+    belongs_after: ClassVar[str | None] = "SELU"
     needs: ClassVar[str] = "activations"
 
     def __init__(

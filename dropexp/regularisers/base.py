@@ -153,6 +153,9 @@ class Regulariser:
 
     allows_p_of_one: ClassVar[bool] = False
 
+    belongs_after: ClassVar[str | None] = None
+    """The only non-linearity that it belongs after; None: it goes before any."""
+
     def __init__(self, p: float = 0.0) -> None:
         """With the drop probability ``p``, which the modules get; ValueError outside its range."""
         self.p = drop_probability(p, allow_one=self.allows_p_of_one)
@@ -198,6 +201,27 @@ class Regulariser:
             num_classes: K, of the targets.
         """
         return None
+
+
+class LearnsParameters(nn.Module):
+    """Noise with parameters of its own, which the weights of a plain network do not have.
+
+    Loading a ``state_dict`` without them leaves them as they are.
+    """
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, [], unexpected_keys, error_msgs
+        )
 
 
 class DepthScheduled(Regulariser):

@@ -12,14 +12,20 @@ from torch.nn import functional as F
 
 from dropexp.errors import AuditError
 from dropexp.regularisers.activations import ActivationNoise
-from dropexp.regularisers.base import Regulariser, agreed, drop_probability, eval_and_train
+from dropexp.regularisers.base import (
+    LearnsParameters,
+    Regulariser,
+    agreed,
+    drop_probability,
+    eval_and_train,
+)
 from dropexp.regularisers.draws import Draws
 
 _TEMPERATURE = 0.1  # of the relaxation; that of the authors
 _QUANTILES = 20_000  # for the mean of the relaxed mask
 
 
-class ConcreteDropout(ActivationNoise):
+class ConcreteDropout(LearnsParameters, ActivationNoise):
     """Multiplies whole channels, or single features, by ``(1 − z) / (1 − p)`` with p learned.
 
     Gal, Hron and Kendall 2017, "Concrete dropout": z = σ((logit p + logit u) / t) with u uniform is

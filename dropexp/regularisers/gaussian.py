@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dropexp.regularisers.activations import ActivationNoise
 from dropexp.regularisers.base import (
     DepthScheduled,
+    LearnsParameters,
     Noise,
     Nonlinearity,
     agreed,
@@ -53,7 +54,7 @@ class GaussianDropout(ActivationNoise):
         return output.reshape(-1, 1)
 
 
-class UnitScaling(nn.Module, Noise):
+class UnitScaling(LearnsParameters, Noise):
     """Scales each unit of a layer's output by a learned coefficient, with multiplicative noise.
 
     ``x_c · a_c · N(1, p / (1 − p))``, one draw for each example and unit. This is what an article

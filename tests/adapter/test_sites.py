@@ -217,6 +217,46 @@ def test_of_several_none_may_be_without_a_site_and_the_network_is_plain_again() 
     assert not noise_modules(model)
 
 
+def test_alpha_dropout_is_not_put_before_a_non_linearity() -> None:
+    for name in ("alpha_dropout", "alpha_dropout+dropconnect"):
+        with pytest.raises(SitesError, match="alpha_dropout belongs after a SELU"):
+            regularise(network("resnet18"), name)
+
+
+def test_a_single_pattern_is_one_pattern() -> None:
+    assert regularise(network("resnet18"), "dropout2d", sites="layer4.*") == 2
+
+
+def test_what_is_learned_is_where_the_network_is() -> None:
+    model = network("resnet18").to("meta")
+    regularise(model, "concrete_dropout+unit_scaling", p=0.2)
+    assert {each.device.type for each in model.parameters()} == {"meta"}
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d(2), nn.Dropout2d(0.0)])
+def test_pooling_may_lie_between_a_layer_and_its_non_linearity(pool: nn.Module) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), pool, nn.ReLU(), nn.Flatten(), nn.Linear(4, 2))
+    assert modules_of(model, "activation") == ["0"]
+
+
+class Functional(nn.Module):
+    """As the first examples of torch were written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(F.max_pool2d(self.conv1(x), 2))
+        x = F.relu(F.dropout2d(self.conv2(x), 0.0))
+        return self.head(x.mean((2, 3)))  # type: ignore[no-any-return]
+
+
+def test_so_may_functional_pooling_and_dropout() -> None:
+    assert modules_of(Functional(), "activation") == ["conv1", "conv2"]
+
+
 def test_noise_on_the_input_is_no_part_of_a_network() -> None:
     with pytest.raises(SitesError, match="mixup changes training batches"):
         regularise(network("resnet18"), "mixup", p=1.0)
