@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from dropexp.errors import AuditError
-from dropexp.regularisers.base import Branch, DepthSchedule, DepthScheduled, Gate, Noise, choice
+from dropexp.regularisers.base import Branch
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
 from dropexp.regularisers.stochastic_depth import (
     PROBES_OF_A_ROW_GATE,
-    Mode,
-    Scaling,
+    RandomGate,
+    RandomGateRegulariser,
     probed_gate,
 )
 
 
-class ShakeDrop(Gate, Noise):
+class ShakeDrop(RandomGate):
     """A gate that multiplies its branch by b + α − bα, and the branch's gradient by b + β − bβ.
 
     Yamada et al. 2018, "ShakeDrop regularization for deep residual learning", equation 6: b is 1
@@ -40,24 +40,6 @@ class ShakeDrop(Gate, Noise):
     """
 
     kind: ClassVar[str] = "shakedrop"
-
-    def __init__(self, p: float, mode: Mode = "row", scaling: Scaling = "train") -> None:
-        super().__init__()
-        choice("mode", mode, ("row", "batch"))
-        choice("scaling", scaling, ("train", "eval"))
-        self.p = p
-        self.mode: Mode = mode
-        self.scaling: Scaling = scaling
-
-    @property
-    def draws_once_per_batch(self) -> bool:
-        """See Noise."""
-        return self.mode == "batch"
-
-    @property
-    def is_plain_in_eval(self) -> bool:
-        """See Noise."""
-        return self.scaling == "train"
 
     @property
     def chance_of_repeat(self) -> float:
@@ -113,38 +95,9 @@ class ShakeDrop(Gate, Noise):
         if not is_in_range or follows or not torch.equal(gradient[~shaken], out.detach()[~shaken]):
             raise AuditError("a branch's gradient is not scaled by a number of its own")
 
-    def extra_repr(self) -> str:
-        return f"p={self.p}, mode={self.mode}, scaling={self.scaling}"
 
-
-class ShakeDropRegulariser(DepthScheduled):
-    """ShakeDrop on every residual branch.
-
-    Args:
-        p: the probability to be shaken of the last branch, in [0, 1).
-        mode: see ShakeDrop.
-        scaling: see ShakeDrop.
-        depth_schedule: "linear", as published: p · l/L for branch l of L; "uniform": p for every
-            branch.
-
-    Raises:
-        ValueError: p is outside [0, 1), or an option is not one of those.
-    """
+class ShakeDropRegulariser(RandomGateRegulariser):
+    """ShakeDrop on every residual branch."""
 
     name: ClassVar[str] = "shakedrop"
-    needs: ClassVar[str] = "residual branches"
-
-    def __init__(
-        self,
-        p: float,
-        mode: Mode = "row",
-        scaling: Scaling = "train",
-        depth_schedule: DepthSchedule = "linear",
-    ) -> None:
-        super().__init__(p, depth_schedule)
-        ShakeDrop(p, mode, scaling)  # refuses what is not allowed, even without a branch
-        self.mode: Mode = mode
-        self.scaling: Scaling = scaling
-
-    def branch(self, depth: float) -> Gate:
-        return ShakeDrop(self.p_at(depth), self.mode, self.scaling)
+    gate: ClassVar[type[RandomGate]] = ShakeDrop

@@ -30,7 +30,42 @@ _PROBES_OF_A_BATCH_GATE = 256
 PROBES_OF_A_ROW_GATE = 64
 
 
-class StochasticDepth(Gate, Noise):
+class RandomGate(Gate, Noise):
+    """A gate that treats its branch at random, row by row or a batch as one.
+
+    Args:
+        p: the probability that a branch is not left alone, in [0, 1).
+        mode: "row": each example decides; "batch": one decision for all.
+        scaling: "train": what training does is divided by its expectation 1 − p, and evaluation is
+            plain; "eval": the branch times 1 − p in eval.
+
+    Raises:
+        ValueError: p is outside [0, 1), or an option is not one of those.
+    """
+
+    def __init__(self, p: float, mode: Mode = "row", scaling: Scaling = "train") -> None:
+        super().__init__()
+        choice("mode", mode, ("row", "batch"))
+        choice("scaling", scaling, ("train", "eval"))
+        self.p = p
+        self.mode: Mode = mode
+        self.scaling: Scaling = scaling
+
+    @property
+    def draws_once_per_batch(self) -> bool:
+        """See Noise."""
+        return self.mode == "batch"
+
+    @property
+    def is_plain_in_eval(self) -> bool:
+        """See Noise."""
+        return self.scaling == "train"
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, mode={self.mode}, scaling={self.scaling}"
+
+
+class StochasticDepth(RandomGate):
     """A gate that skips its residual branch at random: ``x + gate(f, x)``.
 
     Huang et al. 2016, "Deep networks with stochastic depth", equations 2 (training) and 5
@@ -51,24 +86,6 @@ class StochasticDepth(Gate, Noise):
     """
 
     kind: ClassVar[str] = "stochastic_depth"
-
-    def __init__(self, p: float, mode: Mode = "row", scaling: Scaling = "train") -> None:
-        super().__init__()
-        choice("mode", mode, ("row", "batch"))
-        choice("scaling", scaling, ("train", "eval"))
-        self.p = p
-        self.mode: Mode = mode
-        self.scaling: Scaling = scaling
-
-    @property
-    def draws_once_per_batch(self) -> bool:
-        """See Noise."""
-        return self.mode == "batch"
-
-    @property
-    def is_plain_in_eval(self) -> bool:
-        """See Noise."""
-        return self.scaling == "train"
 
     def forward(self, branch: Branch, x: Tensor) -> Tensor:
         """The branch's contribution.
@@ -95,9 +112,6 @@ class StochasticDepth(Gate, Noise):
         if len(kept) == draws:
             return branch(x) * scale if scale != 1 else branch(x)
         return _scatter(branch(_gather(x, kept)), kept, len(x), scale)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}, mode={self.mode}, scaling={self.scaling}"
 
     def draws(self, x: Tensor) -> Draws:
         """See Noise. The branch is the identity, the probe ones: see probed_gate.
@@ -138,22 +152,22 @@ def probed_gate(gate: Gate, x: Tensor) -> Tensor:
     return agreed(torch.stack([(trained / evaluated).squeeze(1) for evaluated, trained in pairs]))
 
 
-class StochasticDepthRegulariser(DepthScheduled):
-    """StochasticDepth on every residual branch.
+class RandomGateRegulariser(DepthScheduled):
+    """A gate on every residual branch.
 
     Args:
-        p: drop probability in [0, 1) of the last branch.
-        mode: see StochasticDepth.
-        scaling: see StochasticDepth.
-        depth_schedule: "linear", as published (equation 4): p · l/L for branch l of L;
-            "uniform": p for every branch.
+        p: see the gate; that of the last branch.
+        mode: see the gate.
+        scaling: see the gate.
+        depth_schedule: "linear", as published for both: p · l/L for branch l of L; "uniform": p
+            for every branch.
 
     Raises:
         ValueError: p is outside [0, 1), or an option is not one of those.
     """
 
-    name: ClassVar[str] = "stochastic_depth"
     needs: ClassVar[str] = "residual branches"
+    gate: ClassVar[type[RandomGate]]
 
     def __init__(
         self,
@@ -163,13 +177,19 @@ class StochasticDepthRegulariser(DepthScheduled):
         depth_schedule: DepthSchedule = "linear",
     ) -> None:
         super().__init__(p, depth_schedule)
-        choice("mode", mode, ("row", "batch"))
-        choice("scaling", scaling, ("train", "eval"))
+        self.gate(p, mode, scaling)  # refuses what is not allowed, even without a branch
         self.mode: Mode = mode
         self.scaling: Scaling = scaling
 
     def branch(self, depth: float) -> Gate:
-        return StochasticDepth(self.p_at(depth), self.mode, self.scaling)
+        return self.gate(self.p_at(depth), self.mode, self.scaling)
+
+
+class StochasticDepthRegulariser(RandomGateRegulariser):
+    """StochasticDepth on every residual branch; p · l/L is Huang et al.'s equation 4."""
+
+    name: ClassVar[str] = "stochastic_depth"
+    gate: ClassVar[type[RandomGate]] = StochasticDepth
 
 
 # The two below are index_select and index_copy. torch's own derivative of index_select adds up,

@@ -175,7 +175,12 @@ def test_idle_workers_end_with_their_sweep(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "by", ["terminal", pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"]
+    "by",
+    [
+        "terminal",
+        pytest.param("SIGINT", marks=pytest.mark.slow),
+        pytest.param("SIGTERM", marks=pytest.mark.slow),
+    ],
 )
 def test_ctrl_c_leaves_everything_resumable(tmp_path: Path, undisturbed: Numbers, by: str) -> None:
     process = start(tmp_path, "hydra.launcher.n_jobs=1")  # so that there are runs left to launch
