@@ -305,6 +305,7 @@ def test_workers_write_to_their_runs_logs(dropexp: Dropexp, tmp_path: Path) -> N
     assert yaml.safe_load((folder / "config.yaml").read_text())["threads"] == 1
 
 
+@pytest.mark.slow
 def test_a_runs_peak_memory_is_its_own(dropexp: Dropexp, tmp_path: Path) -> None:
     """A process that trains one run after another would show the largest of them for all."""
     dropexp(

@@ -139,6 +139,7 @@ def test_a_killed_run_costs_itself_only_and_is_launched_again(
     assert sorted(begun) == [1, 1, 1, 2]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced(tmp_path: Path, undisturbed: Numbers) -> None:
     process = start(tmp_path)
     wait_until(lambda: epochs_written(tmp_path) >= 4)

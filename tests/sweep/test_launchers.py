@@ -86,6 +86,7 @@ def may_mount() -> bool:
 @pytest.mark.skipif(not has("ray"), reason="needs dropexp[ray]")
 @pytest.mark.skipif(not may_mount(), reason="may not make a mount namespace")
 @pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_ray_without_a_shared_file_system(
     dropexp: Dropexp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_joblib: Numbers
 ) -> None:
