@@ -16,7 +16,7 @@ from dropexp.regularisers.masks import bernoulli
 
 
 class ActivationNoise(nn.Module, Noise):
-    """Identity in eval mode and at p = 0; zeros or 1 / (1 − p) times the input in training."""
+    """Identity in eval mode and at p = 0."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -24,6 +24,10 @@ class ActivationNoise(nn.Module, Noise):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class MaskedActivations(ActivationNoise):
+    """Zeros, or 1 / (1 − p) times the input, in training."""
 
     def draws(self, x: Tensor) -> Draws:
         """See Noise. The probe is a batch of ones.
@@ -43,7 +47,7 @@ class ActivationNoise(nn.Module, Noise):
         """The elements of the output as (units, elements of a unit)."""
 
 
-class Dropout2d(ActivationNoise):
+class Dropout2d(MaskedActivations):
     """Drops whole channels of an example: ``x · m / (1 − p)`` with m of shape (N, C, 1, 1).
 
     Tompson et al. 2015, "Efficient object localization using convolutional networks", section
@@ -80,7 +84,7 @@ class Dropout2d(ActivationNoise):
         return output.flatten(2).flatten(0, 1)
 
 
-class SpatialDropout2d(ActivationNoise):
+class SpatialDropout2d(MaskedActivations):
     """Drops positions of an example: ``x · m / (1 − p)`` with m of shape (N, 1, H, W).
 
     All channels of a position are dropped together. What the literature after Tompson et al.
@@ -108,7 +112,7 @@ class SpatialDropout2d(ActivationNoise):
         return output.movedim(1, -1).flatten(0, 2)
 
 
-class Dropout(ActivationNoise):
+class Dropout(MaskedActivations):
     """Drops single activations: ``x · m / (1 − p)`` with m of x's shape.
 
     Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting",

@@ -79,9 +79,6 @@ class AlphaDropout(ActivationNoise):
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, featurewise={self.featurewise}"
 
-    def _by_unit(self, output: Tensor) -> Tensor:
-        return output.flatten(2).flatten(0, 1)
-
 
 def affine(p: float) -> tuple[float, float]:
     """A = (q + α′² q (1 − q))^(−1/2) and b = −a α′ (1 − q), with q = 1 − p kept.

@@ -21,7 +21,8 @@ Shapes: N examples, C channels, H × W positions, F features, K classes.
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
@@ -102,6 +103,10 @@ class Noise(ABC):
     @p.setter
     def p(self, p: float) -> None:
         self._p = drop_probability(p, allow_one=self.allows_p_of_one)
+        self._p_was_set()
+
+    def _p_was_set(self) -> None:  # noqa: B027  # from most, nothing follows
+        """Work out anew what follows from p."""
 
     @property
     def draws_once_per_batch(self) -> bool:
@@ -269,6 +274,17 @@ def with_noise_after(layer: Layer, noise: nn.Module) -> Layer:
 def _through_noise(layer: nn.Module, _: tuple[Any, ...], out: Tensor) -> Tensor:
     noisy: Tensor = layer.get_submodule("noise")(out)
     return noisy
+
+
+@contextmanager
+def in_training(module: nn.Module) -> Iterator[None]:
+    """The module in training mode inside; afterwards, whatever happens, as it was."""
+    was_training = module.training
+    module.train()
+    try:
+        yield
+    finally:
+        module.train(was_training)
 
 
 def eval_and_train(module: nn.Module, probe: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from dropexp.regularisers.base import (
     agreed,
     drop_probability,
     eval_and_train,
+    in_training,
 )
 from dropexp.regularisers.draws import Draws
 
@@ -108,18 +109,13 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
         return Draws((kept < 0.5).float(), ratios, high=1 / (1 - p), bias=abs(mean - 1))
 
     def _check_gradient(self, x: Tensor) -> None:
-        was_training = self.training
-        with torch.enable_grad():
-            out = self.train()(torch.ones_like(x))
+        with in_training(self), torch.enable_grad():
+            out = self(torch.ones_like(x))
             gradient = None
             if out.requires_grad:
                 (gradient,) = torch.autograd.grad(out.sum(), self.logit, allow_unused=True)
-        self.train(was_training)
         if self._on and (gradient is None or float(gradient) == 0):
             raise AuditError("the loss has no gradient with respect to the learned p")
-
-    def _by_unit(self, output: Tensor) -> Tensor:
-        return output.flatten(2).flatten(0, 1)
 
 
 def relaxed_keep_mean(p: float) -> float:

@@ -16,7 +16,6 @@ from dropexp.regularisers.base import (
     DepthScheduled,
     agreed,
     choice,
-    drop_probability,
     eval_and_train,
 )
 from dropexp.regularisers.draws import Draws
@@ -55,7 +54,7 @@ class DropBlock2d(ActivationNoise):
     """
 
     kind: ClassVar[str] = "dropblock"
-    _maps: dict[tuple[int, int], tuple[float, Tensor]]
+    _maps: dict[tuple[int, int, torch.device], tuple[float, Tensor]]
 
     def __init__(self, p: float = 0.1, block_size: int = 7, mask: BlockMask = "channel") -> None:
         # Solved for every size of map met so far: compiled code then reads it, and need not solve.
@@ -73,39 +72,32 @@ class DropBlock2d(ActivationNoise):
         if not self.training or self.p == 0:
             return x
         n, channels, height, width = x.shape
-        gamma, kept = self._of_map(height, width)
+        gamma, kept = self._of_map(height, width, x.device)
         side = min(self.block_size, height, width)
         masks = 1 if self.mask == "shared" else channels
         corners = bernoulli(x, (n, masks, height - side + 1, width - side + 1), gamma)
         dropped = self._blocks(corners, side)
         # In float32: 1 / kept rounded to half precision would be off by up to 0.4 % at a position.
-        return (x * ((1 - dropped) / kept.to(x.device, torch.float32))).to(x.dtype)
+        return (x * ((1 - dropped) / kept)).to(x.dtype)
 
     @staticmethod
     def _blocks(corners: Tensor, side: int) -> Tensor:
         """Zeros and ones, of the map's size, where blocks with these upper left corners are."""
         return F.max_pool2d(F.pad(corners, (side - 1,) * 4), side, stride=1)
 
-    @property
-    def p(self) -> float:
-        """See Noise."""
-        return self._p
+    def _p_was_set(self) -> None:
+        self._maps = {size: self._solved(*size) for size in self._maps}
 
-    @p.setter
-    def p(self, p: float) -> None:
-        self._p = drop_probability(p)
-        self._maps = {(height, width): self._solved(height, width) for height, width in self._maps}
+    def _of_map(self, height: int, width: int, device: torch.device) -> tuple[float, Tensor]:
+        """γ, and the probability of each position to be kept, float32 (H, W)."""
+        if (height, width, device) not in self._maps:
+            self._maps[height, width, device] = self._solved(height, width, device)
+        return self._maps[height, width, device]
 
-    def _of_map(self, height: int, width: int) -> tuple[float, Tensor]:
-        """γ, and the probability of each position to be kept, float64 (H, W)."""
-        if (height, width) not in self._maps:
-            self._maps[height, width] = self._solved(height, width)
-        return self._maps[height, width]
-
-    def _solved(self, height: int, width: int) -> tuple[float, Tensor]:
+    def _solved(self, height: int, width: int, device: torch.device) -> tuple[float, Tensor]:
         coverings = block_coverings(height, width, self.block_size)
         gamma = block_probability(self.p, coverings)
-        return gamma, (1 - gamma) ** coverings
+        return gamma, ((1 - gamma) ** coverings).to(device, torch.float32)
 
     def draws(self, x: Tensor) -> Draws:
         """See Noise. A unit is a map; the share of its positions that is dropped has mean p.
@@ -124,15 +116,16 @@ class DropBlock2d(ActivationNoise):
         if not torch.equal(self._blocks(corners, side), dropped):
             raise AuditError(f"what was dropped is not made of blocks of {side} × {side}")
         # No map has a larger mean ratio than one of which nothing is dropped.
-        high = float((1 / self._of_map(*x.shape[2:])[1]).mean()) if self.p > 0 else 1.0
+        high = (
+            float((1 / self._of_map(x.shape[2], x.shape[3], x.device)[1]).mean())
+            if self.p > 0
+            else 1.0
+        )
         maps = ratios.flatten(0, 1).flatten(1)
         return Draws(dropped.flatten(0, 1).flatten(1).mean(1), maps.mean(1), high=high)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, block_size={self.block_size}, mask={self.mask}"
-
-    def _by_unit(self, output: Tensor) -> Tensor:
-        return output.flatten(0, 1).flatten(1)
 
 
 def block_coverings(height: int, width: int, block_size: int) -> Tensor:

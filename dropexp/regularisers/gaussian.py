@@ -12,7 +12,6 @@ from dropexp.regularisers.base import (
     Noise,
     Nonlinearity,
     agreed,
-    drop_probability,
     eval_and_train,
     with_noise_after,
 )
@@ -50,9 +49,6 @@ class GaussianDropout(ActivationNoise):
         evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
         return NormalDraws.of((trained / evaluated).flatten())
 
-    def _by_unit(self, output: Tensor) -> Tensor:
-        return output.reshape(-1, 1)
-
 
 class UnitScaling(LearnsParameters, Noise):
     """Scales each unit of a layer's output by a learned coefficient, with multiplicative noise.
@@ -82,15 +78,8 @@ class UnitScaling(LearnsParameters, Noise):
         self._is_on = False
         self.p = p
 
-    @property
-    def p(self) -> float:
-        """See Noise."""
-        return self._p
-
-    @p.setter
-    def p(self, p: float) -> None:
-        self._p = drop_probability(p)
-        self._is_on = self._is_on or p > 0
+    def _p_was_set(self) -> None:
+        self._is_on = self._is_on or self.p > 0
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, U, …), or with dim = −1 (N, …, U), floating point → the same."""

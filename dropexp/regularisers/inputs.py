@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dropexp.errors import AuditError
-from dropexp.regularisers.base import Noise, Regulariser
+from dropexp.regularisers.base import Noise, Regulariser, in_training
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
 
@@ -110,10 +110,8 @@ class Cutout(InputNoise):
             AuditError: no square has the size that was asked for, or one is larger.
         """
         height, width = x.shape[2:]
-        was_training = self.training
-        self.train()
-        cut, _ = self(x.new_ones(_PROBES, 1, height, width), torch.zeros(_PROBES))
-        self.train(was_training)
+        with in_training(self):
+            cut, _ = self(x.new_ones(_PROBES, 1, height, width), torch.zeros(_PROBES))
         gone = (cut == 0)[:, 0]
         largest = int(gone.any(2).sum(1).max()), int(gone.any(1).sum(1).max())
         side = max(1, round(self.size * min(height, width)))
@@ -193,16 +191,14 @@ class _MixedBatch(InputNoise):
         labels = torch.tensor([0, self.num_classes - 1], device=x.device)
         images = labels.view(2, 1, 1, 1).expand(2, 1, *x.shape[2:]).float()
         classes = torch.arange(self.num_classes, device=x.device, dtype=torch.float32)
-        was_training = self.training
-        self.train()
         mixed = []
         for _ in range(_PROBES):
-            changed, targets = self(images, labels)
+            with in_training(self):
+                changed, targets = self(images, labels)
             mixed.append(targets.dim() == 2)
             means = targets @ classes if mixed[-1] else labels.float()
             if not torch.allclose(changed.flatten(1).mean(1), means, atol=1e-3):
                 raise AuditError("images and targets are mixed in different proportions")
-        self.train(was_training)
         return Draws(torch.tensor(mixed, dtype=torch.float32), ratios=None)
 
     def extra_repr(self) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dropexp.errors import AuditError
-from dropexp.regularisers.base import Branch
+from dropexp.regularisers.base import Branch, in_training
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
 from dropexp.regularisers.stochastic_depth import (
@@ -83,11 +83,9 @@ class ShakeDrop(RandomGate):
 
     def _check_gradients(self, x: Tensor) -> None:
         ones = x.new_ones(len(x), 1, dtype=torch.float32).requires_grad_()
-        was_training = self.training
-        with torch.enable_grad():
-            out = self.train()(torch.clone, ones)
+        with in_training(self), torch.enable_grad():
+            out = self(torch.clone, ones)
             (gradient,) = torch.autograd.grad(out.sum(), ones)
-        self.train(was_training)
         highest = 1 / (1 - self.p) if self.scaling == "train" else 1.0
         shaken = (out - highest).abs() > 1e-6 * highest
         is_in_range = bool((gradient >= 0).all() and (gradient <= highest + 1e-6).all())
