@@ -7,8 +7,8 @@ first use of ``regularise`` or ``plain``, which put a regulariser into any netwo
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dropexp.adapter import plain as plain
-    from dropexp.adapter import regularise as regularise
+    from dropexp.models.adapter import plain as plain
+    from dropexp.models.adapter import regularise as regularise
 
 __version__ = "0.1.0"
 
@@ -23,7 +23,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module("dropexp.adapter"), name)
+    return getattr(import_module("dropexp.models.adapter"), name)
 
 
 def __dir__() -> list[str]:

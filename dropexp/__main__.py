@@ -1,6 +1,6 @@
 """``python -m dropexp``."""
 
-from dropexp.cli import main
+from dropexp.cli.main import main
 
 if __name__ == "__main__":
     main()

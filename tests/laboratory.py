@@ -3,13 +3,13 @@
 import torch
 
 from dropexp import data
-from dropexp.assembly import build_model
-from dropexp.compose import compose_run
-from dropexp.config import RunConfig
+from dropexp.config.compose import compose_run
+from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
-from dropexp.optim import build_optimiser, build_schedule
 from dropexp.regularisers import full_strengths, noise_modules, parameter_groups
-from dropexp.trainer import TrainingPlan, TrainingState
+from dropexp.training.build import build_model
+from dropexp.training.loop import TrainingPlan, TrainingState
+from dropexp.training.optim import build_optimiser, build_schedule
 
 TINY = ("train.epochs=3", "data.train_size=70", "data.val_size=50", "model.width=4")
 

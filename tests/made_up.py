@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from dropexp.compare import Found, Question, compare
-from dropexp.comparison import Comparison, Curves, Member
-from dropexp.metrics import Metric
-from dropexp.records import (
+from dropexp.compare.results import Comparison, Curves, Member
+from dropexp.runs.listing import ListedRun, Status
+from dropexp.runs.metrics import Metric
+from dropexp.runs.records import (
     METRICS_COLUMNS,
     AuditOutcome,
     EpochRecord,
@@ -20,9 +21,8 @@ from dropexp.records import (
     SelectedEpoch,
     best_epoch,
 )
-from dropexp.runs.listing import ListedRun, Status
+from dropexp.runs.write import RunFolder
 from dropexp.statistics import area_between, rise_after_best
-from dropexp.store import RunFolder
 
 AROUND = {
     "data.name": "digits",

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from shlex import split
 
-from dropexp.classics import CLASSICS, in_question
 from dropexp.compare.grouping import surroundings
 from dropexp.compare.reading import Found
-from dropexp.comparison import Setting
+from dropexp.compare.results import Setting
+from dropexp.config.classics import CLASSICS, in_question
+from dropexp.config.setting import Fields, identity
 from dropexp.errors import UserError, suggest
 from dropexp.runs.selection import is_filter, keys_of, select
-from dropexp.settings import Fields, identity
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from dropexp.classics import classics_on
 from dropexp.compare import grouping, passes
 from dropexp.compare.baselines import Baselines, find_baselines
 from dropexp.compare.numbers import Numbers, estimates, numbers_at, target_of
 from dropexp.compare.pairing import Contest, Judged, contest, judge
 from dropexp.compare.reading import Found
-from dropexp.comparison import At, Comparison, Member, Metric, Row, Setting
+from dropexp.compare.results import At, Comparison, Member, Metric, Row, Setting
+from dropexp.config.classics import classics_on
 from dropexp.errors import UserError
 from dropexp.statistics import EXACT_UP_TO, Verdict, underfits
 

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from dropexp.classics import CLASSICS, classics_on, in_question, without
 from dropexp.compare.reading import Found
-from dropexp.comparison import Setting
+from dropexp.compare.results import Setting
+from dropexp.config.classics import CLASSICS, classics_on, in_question, without
+from dropexp.config.setting import Fields, identity, names, rank, without_following_data_seeds
 from dropexp.errors import UserError
-from dropexp.records import AuditOutcome
-from dropexp.settings import Fields, identity, names, rank, without_following_data_seeds
+from dropexp.runs.records import AuditOutcome
 
 _SAY_WHAT_IS_TESTED_ON = (
     "data.name",

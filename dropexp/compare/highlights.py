@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dropexp.classics import CLASSICS
-from dropexp.comparison import Comparison, Row
+from dropexp.compare.results import Comparison, Row
+from dropexp.config.classics import CLASSICS
 from dropexp.statistics import Verdict
 
 MOST_CURVES = 7

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from dropexp.comparison import ESTIMATES, At, Member, Metric
+from dropexp.compare.results import ESTIMATES, At, Member, Metric
 from dropexp.errors import UserError
-from dropexp.records import SelectedEpoch
+from dropexp.runs.records import SelectedEpoch
 from dropexp.statistics import Estimate, common_target, matched_epoch, mean_interval
 
 Numbers = Mapping[str, float | None]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dropexp.compare.numbers import Numbers
-from dropexp.comparison import Member, Metric, Pair, Setting
+from dropexp.compare.results import Member, Metric, Pair, Setting
 from dropexp.statistics import (
     EXACT_UP_TO,
     Estimate,

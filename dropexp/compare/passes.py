@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from dropexp.comparison import Member, Metric, Setting
+from dropexp.compare.results import Member, Metric, Setting
 from dropexp.errors import UserError
 
 _HOW = "the command that trained them measures them with mc_dropout=50 added, and trains nothing"

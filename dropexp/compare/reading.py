@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dropexp import RESULTS_VERSION
-from dropexp.comparison import Curves, Member
+from dropexp.compare.results import Curves, Member
+from dropexp.config.setting import fields_of_flat
 from dropexp.errors import StoreError, UserError
-from dropexp.records import METRICS_COLUMNS, AuditOutcome, RunSummary
 from dropexp.runs.listing import ListedRun, Status, find_run, is_run_id, listed, listed_runs
+from dropexp.runs.records import METRICS_COLUMNS, AuditOutcome, RunSummary
 from dropexp.runs.selection import is_filter, select
-from dropexp.settings import fields_of_flat
+from dropexp.runs.write import CONFIG, METRICS, RunFolder
 from dropexp.statistics import area_between, rise_after_best
-from dropexp.store import CONFIG, METRICS, RunFolder
 
 _HEADER = ",".join(METRICS_COLUMNS) + "\n"
 _MOST_NAMED = 3

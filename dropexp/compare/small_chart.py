@@ -2,9 +2,9 @@
 
 from rich.text import Text
 
-from dropexp.chart import MIN_WIDTH, line_chart
-from dropexp.comparison import Comparison, Row
-from dropexp.mean_curves import mean_curve
+from dropexp.compare.mean_curves import mean_curve
+from dropexp.compare.results import Comparison, Row
+from dropexp.terminal.chart import MIN_WIDTH, line_chart
 
 _MOST_SETTINGS = 4  # lines that a reader can tell apart in a terminal
 _HEIGHT = 15

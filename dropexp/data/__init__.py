@@ -8,8 +8,8 @@ and the embedded digits none but torch.
 from importlib import import_module
 from typing import TYPE_CHECKING, assert_never
 
-from dropexp.config_sections import DataConfig, DigitsConfig, DownloadableConfig, ImageFolderConfig
-from dropexp.data.picture_files import fingerprint
+from dropexp.config.picture_files import fingerprint
+from dropexp.config.sections import DataConfig, DigitsConfig, DownloadableConfig, ImageFolderConfig
 
 if TYPE_CHECKING:
     from dropexp.data.augmentation import augment

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from dropexp.config_sections import ImageFolderConfig
-from dropexp.data.picture_files import classes_in, existing_root, fingerprint, pictures_in
+from dropexp.config.picture_files import classes_in, existing_root, fingerprint, pictures_in
+from dropexp.config.sections import ImageFolderConfig
 from dropexp.data.splits import Source, Split
 from dropexp.errors import DataError
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from dropexp.data.download import FAILURES, downloading, quiet
 from dropexp.data.idx import read_idx
 from dropexp.data.splits import Source, Split
+from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import DataError
-from dropexp.torchvision_compat import import_torchvision
 
 Name = Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"]
 

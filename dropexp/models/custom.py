@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import nn
 
-from dropexp.custom_source import fingerprint as current_fingerprint
-from dropexp.custom_source import search_path, split_target
+from dropexp.config.fingerprints import fingerprint as current_fingerprint
+from dropexp.config.fingerprints import search_path, split_target
 from dropexp.errors import ConfigError, DropexpError, suggest
 from dropexp.models.foreign import fill_sites, in_short, note, probed, silence, wrong_logits
 from dropexp.regularisers import Regulariser

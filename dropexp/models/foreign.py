@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dropexp.adapter import fill, find
+from dropexp.data.torchvision_import import import_torchvision
+from dropexp.models.adapter import fill, find
 from dropexp.regularisers import Regulariser
-from dropexp.torchvision_compat import import_torchvision
 
 _NOTES = "_notes"
 _PROBED_IMAGES = 2

@@ -6,10 +6,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import ConfigError, suggest
 from dropexp.models.foreign import fill_sites, in_short, note, probed, silence, wrong_logits
 from dropexp.regularisers import Regulariser
-from dropexp.torchvision_compat import import_torchvision
 
 ImageShape = tuple[int, int, int]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from dropexp.config.setting import JOINED_BY
 from dropexp.errors import ConfigError, suggest
 from dropexp.regularisers.activations import (
     Dropout,
@@ -26,8 +27,8 @@ from dropexp.regularisers.combined import Combined
 from dropexp.regularisers.concrete import ConcreteDropout, ConcreteDropoutRegulariser
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.dropblock import DropBlock2d, DropBlockRegulariser
-from dropexp.regularisers.dropconnect import DropConnectLinear, DropConnectRegulariser
-from dropexp.regularisers.dropconnect_convolution import DropConnectConv2d
+from dropexp.regularisers.dropconnect.convolution import DropConnectConv2d
+from dropexp.regularisers.dropconnect.regulariser import DropConnectLinear, DropConnectRegulariser
 from dropexp.regularisers.gaussian import (
     GaussianDropout,
     GaussianDropoutRegulariser,
@@ -47,7 +48,6 @@ from dropexp.regularisers.inputs import (
 from dropexp.regularisers.shakedrop import ShakeDrop, ShakeDropRegulariser
 from dropexp.regularisers.sites import SiteRecorder
 from dropexp.regularisers.stochastic_depth import StochasticDepth, StochasticDepthRegulariser
-from dropexp.settings import JOINED_BY
 
 __all__ = [
     "REGISTRY",

@@ -5,16 +5,10 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from dropexp.config.setting import JOINED_BY
 from dropexp.errors import ConfigError
-from dropexp.regularisers.base import (
-    Branch,
-    Gate,
-    Nonlinearity,
-    Regulariser,
-    noise_modules,
-)
+from dropexp.regularisers.base import Branch, Gate, Nonlinearity, Regulariser, noise_modules
 from dropexp.regularisers.inputs import InputNoises
-from dropexp.settings import JOINED_BY
 
 
 class Combined(Regulariser):

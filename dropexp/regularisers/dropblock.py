@@ -11,13 +11,7 @@ from torch.nn import functional as F
 
 from dropexp.errors import AuditError
 from dropexp.regularisers.activations import ActivationNoise, check_is_map
-from dropexp.regularisers.base import (
-    DepthSchedule,
-    DepthScheduled,
-    agreed,
-    choice,
-    eval_and_train,
-)
+from dropexp.regularisers.base import DepthSchedule, DepthScheduled, agreed, choice, eval_and_train
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
 

@@ -172,7 +172,7 @@ class _MixedBatch(InputNoise):
 
     def _torchvisions(self) -> Any:
         # Imported where it is needed: torchvision costs a second.
-        from dropexp.torchvision_compat import import_torchvision
+        from dropexp.data.torchvision_import import import_torchvision
 
         import_torchvision()
         from torchvision.transforms import v2

@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dropexp.charts.words import moment
-from dropexp.classics import CLASSICS, in_words
 from dropexp.compare.highlights import best, headline, other_axes
+from dropexp.compare.results import Comparison, Metric, Row, Setting
 from dropexp.compare.table import more_seeds
-from dropexp.comparison import Comparison, Metric, Row, Setting
+from dropexp.config.classics import CLASSICS, in_words
 from dropexp.report.cells import interval, number
+from dropexp.report.charts.words import moment
 from dropexp.statistics import Verdict, smallest_adjusted_p
 
 _NAMES = {

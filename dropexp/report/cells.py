@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dropexp.compare.results import Comparison, Metric, Row
 from dropexp.compare.table import more_seeds, verdict_words
-from dropexp.comparison import Comparison, Metric, Row
 from dropexp.statistics import Estimate, Verdict
 
 _POINTS = 100  # of an accuracy's 1

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from dropexp.compare.formats import markdown_escaped, markdown_row
-from dropexp.comparison import Comparison
+from dropexp.compare.results import Comparison
 from dropexp.report.answer import answer, place
 from dropexp.report.cells import Table, detail_table, main_table
 from dropexp.report.page import lacking

@@ -8,13 +8,13 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from dropexp import __version__
-from dropexp.charts import HIDDEN, Panel, looks, sections
-from dropexp.charts.parts import ACROSS, CONFIG
 from dropexp.compare.highlights import featured
+from dropexp.compare.results import Comparison, Row
 from dropexp.compare.table import diverged_sentences, missing_sentences
-from dropexp.comparison import Comparison, Row
 from dropexp.report.answer import answer, place
 from dropexp.report.cells import detail_table, main_table
+from dropexp.report.charts import HIDDEN, Panel, looks, sections
+from dropexp.report.charts.parts import ACROSS, CONFIG
 from dropexp.report.provenance import Provenance
 
 _TEMPLATES = files("dropexp.report") / "templates"

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dropexp.charts import SUFFIXES, all_figures, picture
-from dropexp.comparison import Comparison
+from dropexp.compare.results import Comparison
 from dropexp.errors import UserError
+from dropexp.report.charts import SUFFIXES, all_figures, picture
 from dropexp.report.page import charts_html
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from shlex import quote
 
 from dropexp import __version__
-from dropexp.comparison import Comparison
-from dropexp.config import RunConfig
+from dropexp.compare.results import Comparison
+from dropexp.config.run_config import RunConfig
 from dropexp.errors import DropexpError, StoreError, UserError
 from dropexp.runs.details import training_words
-from dropexp.store import ENVIRONMENT, RunFolder
-from dropexp.studies import read_study, study_names
+from dropexp.runs.studies import read_study, study_names
+from dropexp.runs.write import ENVIRONMENT, RunFolder
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from typing import Any
 
 from rich.text import Text
 
-from dropexp.compose import compose_run
-from dropexp.conf_files import groups
-from dropexp.config import RunConfig
+from dropexp.config.compose import compose_run
+from dropexp.config.groups import groups
+from dropexp.config.run_config import RunConfig
+from dropexp.config.setting import flat
 from dropexp.errors import StoreError, UserError
 from dropexp.runs.listing import ListedRun
 from dropexp.runs.tables import size
-from dropexp.settings import flat
-from dropexp.store import AUDIT, ERROR, RunFolder
+from dropexp.runs.write import AUDIT, ERROR, RunFolder
 
 _MOST_ERROR_LINES = 5
 _FEWEST_COLUMNS_OF_MEANING = 50

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dropexp.errors import StoreError
 from dropexp.runs.listing import is_run_id
-from dropexp.store import RunFolder
+from dropexp.runs.write import RunFolder
 
 
 def refusal(folder: RunFolder, runs_dir: Path) -> str:

@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
-from dropexp.conf_files import groups
+from dropexp.config.groups import groups
+from dropexp.config.setting import rank
 from dropexp.errors import FilterError, suggest
-from dropexp.metrics import Metric
 from dropexp.runs.listing import ListedRun, Status
-from dropexp.settings import rank
-from dropexp.studies import read_study, study_names
+from dropexp.runs.metrics import Metric
+from dropexp.runs.studies import read_study, study_names
 
 _WORD = re.compile(r"\s*(?P<key>[\w./]+)\s*(?P<operator>>=|<=|!=|==?|>|<)\s*(?P<values>.*?)\s*")
 _COMMA = re.compile(r",(?![^\[]*\])")  # but not within [ ]

@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.text import Text
 
-from dropexp.columns import Column, headings, hidden, line, that_fit
 from dropexp.runs.listing import ListedRun, Status
+from dropexp.terminal.columns import Column, headings, hidden, line, that_fit
 
 STYLES = {
     Status.FINISHED: "",

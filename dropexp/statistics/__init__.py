@@ -4,11 +4,7 @@ Nothing here imports scipy or torch, so that a table opens at once; tests hold t
 against scipy and statsmodels.
 """
 
-from dropexp.statistics.bounds import (
-    bernstein_bound,
-    binomial_tail_bound,
-    normal_variance_bound,
-)
+from dropexp.statistics.bounds import bernstein_bound, binomial_tail_bound, normal_variance_bound
 from dropexp.statistics.calibration import expected_calibration_error, negative_log_likelihood
 from dropexp.statistics.curves import (
     Rise,

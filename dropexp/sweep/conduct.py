@@ -11,9 +11,9 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
-from dropexp import studies
-from dropexp.config import RunConfig
-from dropexp.studies import StudyRun
+from dropexp.config.run_config import RunConfig
+from dropexp.runs import studies
+from dropexp.runs.studies import StudyRun
 from dropexp.sweep.grammar import SweepRequest
 from dropexp.sweep.launchers import Engine, check, cores
 from dropexp.sweep.plan import Plan, runs_dir_of, study_of
@@ -178,7 +178,7 @@ def _refuse_devices_that_are_not_there(configs: Sequence[RunConfig]) -> None:
     """On this machine; Ray's and Slurm's have others, and say so run by run."""
     named = {config.device for config in configs} - {"auto", "cpu"}
     if named:
-        from dropexp.environment import select_device
+        from dropexp.training.environment import select_device
 
         for device in sorted(named):
             select_device(device)

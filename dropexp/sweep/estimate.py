@@ -5,10 +5,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dropexp.config import RunConfig
+from dropexp.config.run_config import RunConfig
+from dropexp.config.setting import Fields, setting_fields
 from dropexp.errors import StoreError
-from dropexp.settings import Fields, setting_fields
-from dropexp.store import FolderStatus, RunFolder
+from dropexp.runs.write import FolderStatus, RunFolder
 
 _CHEAP = ("regulariser.p", "data.seed", "data.label_noise", "optimiser.lr", "train.epochs")
 """Fields that do not change what an epoch costs."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dropexp.config.setting import SCIENTIFIC
 from dropexp.errors import ConfigError
-from dropexp.settings import SCIENTIFIC
-from dropexp.store import RunFolder
-from dropexp.studies import Study, read_study
+from dropexp.runs.studies import Study, read_study
+from dropexp.runs.write import RunFolder
 from dropexp.sweep.grammar import SweepRequest, compose_sweep, with_seeds
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from dropexp import data
-from dropexp.classics import CLASSICS
-from dropexp.compose import composed, parsed, split_study, to_config, values_of
-from dropexp.conf_files import groups, studies
-from dropexp.config import RunConfig
+from dropexp.config.classics import CLASSICS
+from dropexp.config.compose import composed, parsed, split_study, to_config, values_of
+from dropexp.config.groups import groups, studies
+from dropexp.config.run_config import RunConfig
+from dropexp.config.setting import SCIENTIFIC
+from dropexp.config.time_schedules import SWITCHED
 from dropexp.errors import ConfigError
-from dropexp.settings import SCIENTIFIC
-from dropexp.strength import SWITCHED
 
 _LAUNCHER = "hydra/launcher"
 _LAUNCHER_KEY = "hydra.launcher."

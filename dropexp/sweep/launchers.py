@@ -18,7 +18,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dropexp.compose import composed, hydra_loader
+from dropexp.config.compose import composed, hydra_loader
 from dropexp.errors import ConfigError, suggest
 from dropexp.sweep.worker import Outcome, Request, close, execute
 

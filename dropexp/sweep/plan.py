@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropexp import studies
-from dropexp.config import RunConfig
+from dropexp.config.run_config import RunConfig
+from dropexp.config.setting import setting_fields, without_following_data_seeds
 from dropexp.errors import ConfigError, StoreError
-from dropexp.settings import setting_fields, without_following_data_seeds
-from dropexp.store import FolderStatus, RunFolder, open_runs_dir
-from dropexp.studies import Member, Study
+from dropexp.runs import studies
+from dropexp.runs.studies import Member, Study
+from dropexp.runs.write import FolderStatus, RunFolder, open_runs_dir
 from dropexp.sweep.grammar import SweepRequest
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import mean
 
 from dropexp.errors import StoreError
-from dropexp.records import EpochRecord, RunStatus, RunSummary
-from dropexp.store import FolderStatus, RunFolder
-from dropexp.studies import StudyRun
+from dropexp.runs.records import EpochRecord, RunStatus, RunSummary
+from dropexp.runs.studies import StudyRun
+from dropexp.runs.write import FolderStatus, RunFolder
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dropexp.compose import to_yaml
-from dropexp.config import RunConfig
+from dropexp.config.compose import to_yaml
+from dropexp.config.run_config import RunConfig
 from dropexp.errors import RunError, StoreError
-from dropexp.store import CONFIG, ERROR, FolderStatus, RunFolder
+from dropexp.runs.write import CONFIG, ERROR, FolderStatus, RunFolder
 from dropexp.sweep.launchers import Engine
 from dropexp.sweep.worker import SHARED, STOP, Ending, Outcome, Request
 

@@ -18,13 +18,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dropexp.compose import to_yaml
-from dropexp.config import RunConfig
+from dropexp.config.compose import to_yaml
+from dropexp.config.run_config import RunConfig
 from dropexp.errors import BusyError, ConfigError, DropexpError
-from dropexp.records import EpochRecord
-from dropexp.run import run
-from dropexp.store import CONFIG, ERROR, LOG, FolderStatus, RunFolder
+from dropexp.runs.records import EpochRecord
+from dropexp.runs.write import CONFIG, ERROR, LOG, FolderStatus, RunFolder
 from dropexp.sweep.worker import STOP, Ending
+from dropexp.training.run import run
 
 _CHEAP_TO_FINISH = 5.0
 """Seconds: a run that needs no longer goes on to its end when the sweep is asked to stop."""
@@ -114,7 +114,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever prints must not get between the answers
-    import dropexp.recorder  # noqa: F401 - imported here once, and not by every run
+    import dropexp.training.recorder  # noqa: F401 - imported here once, and not by every run
 
     while line := sys.stdin.buffer.readline():
         _serve(json.loads(line), answers)

@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from dropexp.store import RunFolder
+from dropexp.runs.write import RunFolder
 
 STOP = "stop"
 """A file of this name in a sweep's folder asks its runs to save their state and end."""

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from dropexp.compose import compose_run
-from dropexp.config import RunConfig
-from dropexp.records import (
+from dropexp.config.compose import compose_run
+from dropexp.config.run_config import RunConfig
+from dropexp.runs.records import (
     METRICS_COLUMNS,
     AuditOutcome,
     EpochRecord,

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dropexp import data, models, regularisers
-from dropexp.compose import compose_run
+from dropexp.config.compose import compose_run
 from dropexp.data import Splits
-from dropexp.evaluation import mode
 from dropexp.randomness import global_stream, stream
+from dropexp.training.evaluation import mode
 
 BATCH = 64
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from claims.finding import Finding, Verdict, either_way
 from claims.spatial import parameters_added
 from dropexp.compare import Found, Question, compare, find_runs
-from dropexp.comparison import Row
+from dropexp.compare.results import Row
 from dropexp.errors import UserError
-from dropexp.metrics import At, Metric
+from dropexp.runs.metrics import At, Metric
 from dropexp.statistics import Estimate, paired_difference
 from dropexp.statistics import Verdict as Compared
 from dropexp.sweep.grammar import compose_sweep

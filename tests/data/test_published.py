@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from dropexp.data import load, published
+from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import DataError
-from dropexp.torchvision_compat import import_torchvision
 from tests.data.examples import in_a_new_process, published_config, write_idx_set
 
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: a connection is refused at once

@@ -2,16 +2,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dropexp.compose import compose_run
-from dropexp.compose_combination import parts_of
-from dropexp.config import RunConfig
+from dropexp.config.combinations import parts_of
+from dropexp.config.compose import compose_run
+from dropexp.config.run_config import RunConfig
+from dropexp.config.setting import flat, names, setting_fields
 from dropexp.errors import ConfigError
 from dropexp.regularisers import Combined, build, noise_modules
 from dropexp.runs.details import differences
 from dropexp.runs.listing import is_run_id
-from dropexp.settings import flat, names, setting_fields
 from dropexp.sweep.grammar import compose_sweep
-from dropexp.trainer import train
+from dropexp.training.loop import train
 from tests.laboratory import parts_of as trained_parts_of
 from tests.regularisers.test_contracts import Network, under_seed
 

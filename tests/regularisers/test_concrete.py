@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from dropexp.checkpoint import restore, snapshot, to_bytes
 from dropexp.randomness import global_stream, stream
 from dropexp.regularisers import ConcreteDropout, noise_modules
 from dropexp.regularisers.concrete import relaxed_keep_mean
-from dropexp.trainer import train
+from dropexp.training.checkpoint import restore, snapshot, to_bytes
+from dropexp.training.loop import train
 from tests.laboratory import parts_of, plan_of, state_of
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dropexp import models
-from dropexp.compose import compose_run
-from dropexp.conf_files import groups
+from dropexp.config.compose import compose_run
+from dropexp.config.groups import groups
 from dropexp.errors import ConfigError
 from dropexp.regularisers import (
     REGISTRY,

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from dropexp.data.torchvision_import import import_torchvision
 from dropexp.regularisers import DropBlock2d
 from dropexp.regularisers.dropblock import block_coverings, block_probability
-from dropexp.torchvision_compat import import_torchvision
 
 
 @settings(deadline=None, max_examples=60)

@@ -7,13 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from dropexp.errors import ConfigError
-from dropexp.regularisers import (
-    DropConnectConv2d,
-    DropConnectLinear,
-    DropConnectRegulariser,
-    Noise,
-)
-from dropexp.regularisers.dropconnect_layer import Inference, Mask
+from dropexp.regularisers import DropConnectConv2d, DropConnectLinear, DropConnectRegulariser, Noise
+from dropexp.regularisers.dropconnect.layer import Inference, Mask
 from dropexp.regularisers.masks import draw_keep
 
 GEOMETRIES: list[dict[str, Any]] = [
@@ -63,7 +58,9 @@ def one_by_one(layer: DropConnectConv2d, x: Tensor, seed: int) -> Tensor:
 def test_examples_are_convolved_each_with_its_own_weights(
     geometry: dict[str, Any], chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dropexp.regularisers.masked_convolution._CACHED_ELEMENTS", chunk)
+    monkeypatch.setattr(
+        "dropexp.regularisers.dropconnect.masked_convolution._CACHED_ELEMENTS", chunk
+    )
     layer = conv(**geometry)
     x = torch.randn(5, 4, 8, 7, dtype=torch.float64, requires_grad=True)
     wanted = [x, *layer.parameters()]

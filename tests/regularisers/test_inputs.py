@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from dropexp.data.torchvision_import import import_torchvision
 from dropexp.regularisers import CutMix, Cutout, Mixup, attach_input_noise, through_input_noise
 from dropexp.regularisers.inputs import InputNoise, InputNoises
-from dropexp.torchvision_compat import import_torchvision
 
 
 def batch(n: int = 64, side: int = 8) -> tuple[torch.Tensor, torch.Tensor]:

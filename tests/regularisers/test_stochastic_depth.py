@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import AuditError
 from dropexp.regularisers import StochasticDepth, StochasticDepthRegulariser
 from dropexp.regularisers.base import DepthSchedule
 from dropexp.regularisers.stochastic_depth import Mode, Scaling
-from dropexp.torchvision_compat import import_torchvision
 
 
 class CountingBranch(nn.Module):

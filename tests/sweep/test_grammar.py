@@ -5,10 +5,10 @@ from itertools import product
 import pytest
 import yaml
 
-from dropexp.compose import compose_run
-from dropexp.conf_files import conf_dir, studies
+from dropexp.config.compose import compose_run
+from dropexp.config.groups import conf_dir, studies
+from dropexp.config.setting import names, setting_fields
 from dropexp.errors import ConfigError
-from dropexp.settings import names, setting_fields
 from dropexp.sweep.grammar import compose_sweep, with_seeds
 
 COMBINATIONS = {

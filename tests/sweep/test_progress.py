@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from dropexp.compose import compose_run, to_yaml
-from dropexp.records import RunStatus
-from dropexp.store import RunFolder
-from dropexp.studies import StudyRun
+from dropexp.config.compose import compose_run, to_yaml
+from dropexp.runs.records import RunStatus
+from dropexp.runs.studies import StudyRun
+from dropexp.runs.write import RunFolder
 from dropexp.sweep.estimate import estimate
 from dropexp.sweep.progress import Ended, Watcher, best_settings
-from tests.test_records import record, summary
+from tests.runs.test_records import record, summary
 
 RUNS = [
     StudyRun(f"{setting}-s{seed}", setting, seed, 10) for seed in (0, 1) for setting in ("a", "b")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.compose import to_yaml
-from dropexp.config import RunConfig
+from dropexp.config.compose import to_yaml
+from dropexp.config.run_config import RunConfig
 from dropexp.errors import RunError
-from dropexp.store import FolderStatus, RunFolder
+from dropexp.runs.write import FolderStatus, RunFolder
 from dropexp.sweep.rounds import Rounds
 from dropexp.sweep.worker import Ending, Outcome, Request
 from tests.laboratory import config_of

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.config import RunConfig
+from dropexp.config.run_config import RunConfig
 from dropexp.errors import BusyError
-from dropexp.store import FolderStatus, RunFolder
+from dropexp.runs.write import FolderStatus, RunFolder
 from dropexp.sweep import worker
 from dropexp.sweep.conduct import slots
 from dropexp.sweep.run_server import RunLog
 from dropexp.sweep.worker import SHARED, STOP, Ending, Outcome, Request, execute
 from tests.laboratory import config_of
-from tests.test_records import record
+from tests.runs.test_records import record
 
 
 def request_for(runs_dir: Path, *overrides: str, devices: tuple[str, ...] = ()) -> Request:

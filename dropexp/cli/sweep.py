@@ -1,0 +1,193 @@
+"""The commands that make many runs: sweep, extend, watch."""
+
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dropexp.cli.runs import INTERRUPTED
+from dropexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dropexp.cli.sweep_console import SweepConsole
+    from dropexp.sweep.grammar import SweepRequest
+    from dropexp.sweep.plan import Plan
+
+SWEEP_HELP = (
+    "Train every combination of values, and none of them twice.\n\n"
+    "[bold]dropexp sweep regulariser=none,dropout2d p=0.1,0.3 'seed=range(6)'[/bold]\n\n"
+    "The words are those of [bold]dropexp train[/bold], with several values: a,b or "
+    "range(start,stop,step). [bold]study=NAME[/bold] is a ready sweep ({studies}), whose words "
+    "others override; any other name is a label to find these runs by.\n\n"
+    "Runs that are finished are not trained again, interrupted ones go on. Give the same command "
+    "again after a stop, a crash or a power cut; give it with more values to add runs.\n\n"
+    "[bold]hydra/launcher[/bold]: joblib (the cores or GPUs of this machine; "
+    "hydra.launcher.n_jobs=N runs at a time), ray, slurm."
+)
+
+_SECONDS_BETWEEN_LOOKS = 0.5
+
+RunsDir = Annotated[Path, typer.Option("--runs-dir", "-r", help="The folder of run folders.")]
+Words = Annotated[list[str] | None, typer.Argument(metavar="[OVERRIDES]...", show_default=False)]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="List the runs and how long they would take.")
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Try failed runs again; else they are left alone.")
+]
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast", help="Stop at the first run that fails or diverges.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    from dropexp.config.groups import studies
+
+    app.command(
+        help=SWEEP_HELP.format(studies=", ".join(studies())),
+        context_settings={"ignore_unknown_options": True},
+    )(sweep)
+    app.command()(extend)
+    app.command()(watch)
+
+
+def sweep(
+    overrides: Words = None,
+    dry_run: DryRun = False,
+    retry_failed: RetryFailed = False,
+    fail_fast: FailFast = False,
+) -> None:
+    from dropexp.sweep.grammar import compose_sweep
+
+    _sweep(compose_sweep(overrides or []), dry_run, retry_failed, fail_fast)
+
+
+def extend(
+    study: Annotated[str, typer.Argument(help="Its name, as dropexp sweep printed it.")],
+    seeds: Annotated[str, typer.Option("--seeds", help="How many more, e.g. +4.")],
+    overrides: Words = None,
+    runs_dir: RunsDir = Path("runs"),
+    dry_run: DryRun = False,
+    retry_failed: RetryFailed = False,
+    fail_fast: FailFast = False,
+) -> None:
+    """Train a study's settings on more seeds: dropexp extend quick --seeds +4.
+
+    What an earlier sweep of the study has left is finished first; then give the command again.
+
+    Overrides say where and how (device=…, hydra/launcher=…), not what.
+    """
+    from dropexp.runs.studies import read_study
+    from dropexp.sweep.extend import extended
+
+    runs_dir = runs_dir.expanduser()
+    request = extended(runs_dir, study, _more(seeds), overrides or [])
+    known = {run.seed for run in read_study(runs_dir, study).runs}
+    if any(config.seed in known for config in request.configs):
+        typer.echo(f"finishing what is left of {study}; the same command then adds seeds")
+    _sweep(request, dry_run, retry_failed, fail_fast)
+
+
+def watch(
+    study: Annotated[
+        str | None, typer.Argument(help="Its name; the one last swept if none is given.")
+    ] = None,
+    runs_dir: RunsDir = Path("runs"),
+    once: Annotated[bool, typer.Option("--once", help="Show the state now, and end.")] = False,
+) -> None:
+    """Watch a sweep from another terminal; where the output is not one, show its state once."""
+    from dropexp.cli.sweep_console import SweepConsole
+    from dropexp.runs.studies import read_study, study_names
+    from dropexp.sweep.progress import Watcher
+
+    runs_dir = runs_dir.expanduser()
+    known = study_names(runs_dir)
+    if study is None and not known:
+        raise ConfigError(f"{runs_dir} holds no study; dropexp sweep makes one.")
+    found = read_study(runs_dir, study or known[0])
+    watcher = Watcher(runs_dir, found.runs)
+    with SweepConsole(found.name) as console:
+        progress = watcher.look()
+        console.begins(progress)
+        follows = console.interactive and not once
+        try:
+            while follows and len(progress.ended) < progress.total:
+                console.progress(progress)
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+                progress = watcher.look()
+        except KeyboardInterrupt:
+            pass
+        console.state(progress)
+
+
+def _more(seeds: str) -> int:
+    count = seeds.removeprefix("+")
+    if not count.isdigit() or int(count) == 0:
+        raise ConfigError(f"--seeds {seeds} is not a number of seeds to add, such as +4.")
+    return int(count)
+
+
+def _sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_fast: bool) -> None:
+    from dropexp.cli.sweep_console import SweepConsole
+    from dropexp.sweep.conduct import sweep
+    from dropexp.sweep.plan import plan_of, runs_dir_of, study_of
+
+    runs_dir = runs_dir_of(request.configs)
+    plan = plan_of(request.configs, runs_dir)
+    study = study_of(request)
+    with SweepConsole(study.name) as console:
+        console.planned(plan, request.repeated, retry_failed=retry_failed)
+        if dry_run:
+            _list(console, request, plan, runs_dir, retry_failed)
+            return
+        signal.signal(signal.SIGTERM, _as_ctrl_c)
+        try:
+            result = sweep(request, plan, console, retry_failed=retry_failed, fail_fast=fail_fast)
+        except KeyboardInterrupt:
+            console.note("stopped at once; the same command goes on")
+            raise
+        console.finished(result, _next_commands(request, study.name))
+    if result.is_interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if result.progress.unsound or len(result.progress.ended) < result.progress.total:
+        raise typer.Exit(1)
+
+
+def _as_ctrl_c(_number: int, _frame: object) -> None:
+    """A batch system, or timeout, asks to stop: runs save their state."""
+    raise KeyboardInterrupt
+
+
+def _list(
+    console: "SweepConsole",
+    request: "SweepRequest",
+    plan: "Plan",
+    runs_dir: Path,
+    retry_failed: bool,
+) -> None:
+    from dropexp.sweep.conduct import slots
+    from dropexp.sweep.estimate import estimate
+    from dropexp.sweep.launchers import Engine
+
+    todo = plan.to_launch(retry_failed=retry_failed)
+    engine = Engine(request.launcher, runs_dir, slots(todo))
+    status = {config.run_id: kind for kind, members in vars(plan).items() for config in members}
+    to_train = [config for config in todo if config not in plan.unmeasured]
+    seconds = dict(zip((c.run_id for c in to_train), estimate(to_train, runs_dir), strict=True))
+    rows = [(config.run_id, status[config.run_id], seconds.get(config.run_id)) for config in todo]
+    console.listed(rows, engine.runs_at_a_time)
+
+
+def _next_commands(request: "SweepRequest", study: str) -> Sequence[tuple[str, str]]:
+    runs_dir = str(Path(request.configs[0].runs_dir).expanduser())
+    here = runs_dir == "runs"
+    option = "" if here else f" -r {quote(runs_dir)}"
+    return [
+        (f"dropexp compare{'' if here else ' ' + quote(runs_dir)}", "which setting is better"),
+        (f"dropexp extend {quote(study)} --seeds +4{option}", "the same settings, four more seeds"),
+    ]

@@ -1,0 +1,210 @@
+"""Filling a network's sites with what a regulariser answers, and emptying them again.
+
+What is put into a network is found again in the network itself, so that a copy, a part or an
+unpickled one can be made plain as well.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import Tensor, nn
+
+from dropexp.errors import ConfigError
+from dropexp.models.adapter.finding import Found, Kind, Site, find
+from dropexp.models.adapter.gated import GatedForward
+from dropexp.regularisers import Regulariser, noise_modules
+
+_KINDS: tuple[Kind, ...] = ("weight", "activation", "branch")
+_PLAIN_LAYER = "_plain_layer"
+_MOST_NAMES = 6
+
+
+class _AddNoise:
+    """A forward hook: what the module gives goes through its child of that name."""
+
+    def __init__(self, child: str) -> None:
+        self.child = child
+
+    def __call__(self, module: nn.Module, _arguments: Any, output: Tensor) -> Tensor:
+        noisy: Tensor = module.get_submodule(self.child)(output)
+        return noisy
+
+
+def fill(
+    model: nn.Module,
+    regulariser: Regulariser,
+    sites: Sequence[str] | None = None,
+    found: Found | None = None,
+) -> int:
+    """Ask the regulariser at every site of a network, and put the answers there.
+
+    The depth that it is told is l/L for the l-th of the L sites of a kind that it serves, in the
+    order of execution. Its plain answers change nothing.
+
+    Args:
+        model: any network without noise modules; it is changed. Layers, blocks and parameters
+            keep their names.
+        regulariser: answers as it does to dropexp's own models.
+        sites: patterns such as ``layer4.*`` of the names of sites, or of the modules they act on;
+            None: all sites.
+        found: what find says of the network, where that is known already.
+
+    Returns:
+        The number of sites that were filled.
+
+    Raises:
+        ConfigError: the network has noise modules already, or a pattern matches no site.
+    """
+    if noise_modules(model):
+        raise ConfigError(
+            "this network has a regulariser already; dropexp.plain(model) takes it away."
+        )
+    found = find(model) if found is None else found
+    chosen = _chosen(found, model, sites)
+    filled = 0
+    for kind in _KINDS:
+        offered = [site for site in chosen if site.kind == kind]
+        served = [site for site in offered if _is_noisy(_answer(model, site, regulariser, 1.0))]
+        for number, site in enumerate(served, start=1):
+            _put(model, site, _answer(model, site, regulariser, number / len(served)), found)
+        filled += len(served)
+    return filled
+
+
+def plain(model: nn.Module) -> None:
+    """Take away what fill has put into a network: its modules are those it had before.
+
+    The parameters stay as they are now, as do modes. A plain network is left alone.
+    """
+    for module in model.modules():
+        for key, hook in list(module._forward_hooks.items()):
+            if isinstance(hook, _AddNoise):
+                del module._forward_hooks[key]
+                delattr(module, hook.child)
+        forward = vars(module).get("forward")
+        if isinstance(forward, GatedForward):
+            del module.forward
+            for gate in forward.gates:
+                delattr(module, gate)
+    for layer in list(model.modules()):
+        if _PLAIN_LAYER in vars(layer):
+            before: nn.Module = vars(layer)[_PLAIN_LAYER]
+            before._parameters.update(layer._parameters)
+            before.training = layer.training
+            _replace(model, layer, before)
+
+
+def names(found: Found, model: nn.Module) -> dict[Site, str]:
+    """What each site is called: as its noise module will be."""
+    return {site: _name(site, found, model) for site in found.sites}
+
+
+def _name(site: Site, found: Found, model: nn.Module) -> str:
+    if site.kind == "weight":
+        return site.module
+    prefix = f"{site.module}." if site.module else ""
+    return prefix + _child_name(site, found, model.get_submodule(site.module))
+
+
+def _child_name(site: Site, found: Found, module: nn.Module) -> str:
+    name = "noise"
+    if site.kind == "branch":
+        several = found.programs[site.module][True].branches > 1
+        name = f"gate{site.branch + 1}" if several else "gate"
+    while hasattr(module, name) and name not in _put_here(module):
+        name += "_"
+    return name
+
+
+def _put_here(module: nn.Module) -> tuple[str, ...]:
+    """The names of the gates that this block has already been given."""
+    forward = vars(module).get("forward")
+    return forward.gates if isinstance(forward, GatedForward) else ()
+
+
+def _chosen(found: Found, model: nn.Module, patterns: Sequence[str] | None) -> list[Site]:
+    if patterns is None:
+        return found.sites
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    called = names(found, model)
+    chosen: set[Site] = set()
+    for pattern in patterns:
+        matched = {
+            site
+            for site, name in called.items()
+            if fnmatchcase(name, pattern) or fnmatchcase(site.module, pattern)
+        }
+        if not matched:
+            raise ConfigError(
+                f"sites={pattern} matches no site of this network; {_some(called.values())}."
+            )
+        chosen |= matched
+    return [site for site in found.sites if site in chosen]
+
+
+def _some(names: Iterable[str]) -> str:
+    every = list(names)
+    if not every:
+        return "it has none"
+    step = max(1, len(every) // _MOST_NAMES)
+    shown = every[::step][:_MOST_NAMES]
+    return f"it has {', '.join(shown)}{' and others' if len(shown) < len(every) else ''}"
+
+
+def _answer(model: nn.Module, site: Site, regulariser: Regulariser, depth: float) -> nn.Module:
+    if site.kind == "activation":
+        return regulariser.activation(depth, spatial=site.spatial)
+    if site.kind == "branch":
+        return regulariser.branch(depth)
+    layer = model.get_submodule(site.module)
+    assert isinstance(layer, nn.Linear | nn.Conv2d)
+    return regulariser.weight(layer, depth, nonlinearity="relu" if site.rectified else None)
+
+
+def _is_noisy(answer: nn.Module) -> bool:
+    return bool(noise_modules(answer))
+
+
+def _put(model: nn.Module, site: Site, answer: nn.Module, found: Found) -> None:
+    module = model.get_submodule(site.module)
+    answer.train(module.training)
+    # What it learns is trained where the network is.
+    reference = next(model.parameters(), None)
+    if reference is not None and site.kind != "weight":
+        answer.to(reference.device)
+    if site.kind == "weight":
+        vars(answer)[_PLAIN_LAYER] = module  # hidden, as a child would be in the state_dict
+        _replace(model, module, answer)
+        return
+    child = _child_name(site, found, module)
+    if site.kind == "activation":
+        module.add_module(child, answer)
+        module.register_forward_hook(_AddNoise(child))
+        return
+    _gated(module, found, site.module)
+    module.add_module(child, answer)
+
+
+def _gated(block: nn.Module, found: Found, name: str) -> None:
+    """Give a block the forward that calls gates, if it does not have it yet."""
+    if "forward" in vars(block):
+        return
+    sites = [site for site in found.sites if site.kind == "branch" and site.module == name]
+    gates = [_child_name(site, found, block) for site in sites]
+    block.forward = GatedForward(block, found.programs[name], gates)
+    for gate in gates:
+        block.add_module(gate, Regulariser().branch(1.0))
+
+
+def _replace(model: nn.Module, before: nn.Module, after: nn.Module) -> None:
+    """In every place where it is a child."""
+    for parent, name in list(_places(model, before)):
+        parent.add_module(name, after)
+
+
+def _places(model: nn.Module, child: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+    for parent in model.modules():
+        for name, module in parent._modules.items():
+            if module is child:
+                yield parent, name

@@ -1,0 +1,287 @@
+"""Where a network offers sites, by the types of its modules and by what it does with them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeGuard
+
+import torch
+from torch import fx, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
+
+from dropexp.models.adapter.gated import Program, program_of
+from dropexp.models.adapter.tracing import LAYERS, NORMS, graph_of, is_elementary, own_graph
+
+Kind = Literal["activation", "weight", "branch"]
+
+_RELU = (nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
+_NONLINEARITIES = (
+    *_RELU,
+    *(nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU),
+    *(nn.Mish, nn.Hardswish, nn.Hardtanh, nn.Softplus, nn.Softsign, nn.Tanh, nn.Threshold),
+    *(F.relu6, F.leaky_relu, F.prelu, F.rrelu, F.elu, F.selu, F.celu, F.gelu, F.silu, F.mish),
+    *(F.hardswish, F.hardtanh, F.softplus, F.softsign, F.tanh, torch.tanh, "tanh", "tanh_"),
+)
+_SQUASHING = (
+    *(nn.Sigmoid, nn.Hardsigmoid, F.sigmoid, F.hardsigmoid, torch.sigmoid, "sigmoid", "sigmoid_"),
+)
+_PASSING = (
+    *(nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.AvgPool2d),
+    *(F.dropout, F.dropout2d, F.max_pool2d, F.avg_pool2d),
+)
+"""What a non-linearity is seen through."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place where noise can enter.
+
+    Attributes:
+        kind: of the seam's questions, the one that is asked here.
+        module: name of the layer or normalisation that is acted on, or of the block.
+        spatial: of an activation, whether it is a map (N, C, H, W).
+        rectified: of a weight, whether a ReLU is applied directly to the layer's output.
+        branch: of a block's residual additions, which one; counted from 0.
+    """
+
+    kind: Kind
+    module: str
+    spatial: bool = True
+    rectified: bool = False
+    branch: int = 0
+
+
+@dataclass
+class Found:
+    """What a network offers, each kind in the order of execution.
+
+    Attributes:
+        sites: of all kinds.
+        programs: forwards with gates of the blocks that have residual branches, by mode.
+        untraced: modules whose forward cannot be traced; in them the order of registration
+            decides what follows what.
+        heads: the layers that make the logits; they are left plain.
+    """
+
+    sites: list[Site] = field(default_factory=list)
+    programs: dict[str, dict[bool, Program]] = field(default_factory=dict)
+    untraced: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+
+
+def find(model: nn.Module) -> Found:
+    """The sites of a network in its present form, which is left as it is."""
+    found = Found()
+    own = {
+        name: own_graph(module, training=True)
+        for name, module in model.named_modules()
+        if _has_own_forward(module)
+    }
+    found.untraced = [name for name, graph in own.items() if graph is None]
+    opaque = {id(model.get_submodule(name)) for name in found.untraced}
+    layers = _Reader(model, opaque).layers()
+    found.heads = [layer.name for layer in layers if layer.is_head]
+    offered = [layer for layer in layers if not layer.is_head]
+    found.sites += [
+        Site("activation", layer.noise_after, spatial=layer.spatial)
+        for layer in offered
+        if layer.noise_after is not None
+    ]
+    found.sites += [
+        Site("weight", layer.name, rectified=layer.rectified)
+        for layer in offered
+        if _is_replaceable(model.get_submodule(layer.name))
+    ]
+    for name, graph in own.items():
+        programs = _programs(model.get_submodule(name), graph)
+        if programs is not None:
+            found.programs[name] = programs
+            branches = programs[True].branches
+            found.sites += [Site("branch", name, branch=index) for index in range(branches)]
+    return found
+
+
+def _has_own_forward(module: nn.Module) -> bool:
+    """Not one of torch's, and not a list of modules, which is never called."""
+    return type(module).forward is not nn.Module.forward and not (
+        is_elementary(module) or type(module).forward is nn.Sequential.forward
+    )
+
+
+def _programs(block: nn.Module, graph: fx.Graph | None) -> dict[bool, Program] | None:
+    """Of both modes, given the graph in training."""
+    in_training = program_of(graph, block) if graph is not None else None
+    graph = own_graph(block, training=False) if in_training is not None else None
+    in_eval = program_of(graph, block) if graph is not None else None
+    # Gates are of both modes: if one has other branches than the other, which is which?
+    if in_training is None or in_eval is None or in_training.branches != in_eval.branches:
+        return None
+    return {True: in_training, False: in_eval}
+
+
+def _is_replaceable(module: nn.Module) -> TypeGuard[nn.Linear | nn.Conv2d]:
+    """Whether a layer does what its type says and nothing else."""
+    plain = (
+        type(module).forward in (nn.Linear.forward, nn.Conv2d.forward)
+        and getattr(type(module), "_conv_forward", nn.Conv2d._conv_forward)
+        is nn.Conv2d._conv_forward
+    )
+    hooked = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+    return plain and not hooked and not parametrize.is_parametrized(module)
+
+
+# --- layers and what follows them ---------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A convolution or linear layer that images, or what became of them, go through."""
+
+    name: str
+    spatial: bool
+    noise_after: str | None  # the module after which noise acts; None: no non-linearity follows
+    rectified: bool
+    is_head: bool
+
+
+class _Reader:
+    """Reads a model's layers off its graph, in the order of execution."""
+
+    def __init__(self, model: nn.Module, opaque: set[int]) -> None:
+        self._model = model
+        self._opaque = opaque
+
+    def layers(self) -> list[_Layer]:
+        """Each layer once, however often it is called."""
+        calls: dict[str, list[_Layer]] = {}
+        for layer in self._in("", is_last=True):
+            calls.setdefault(layer.name, []).append(layer)
+        # A layer that is called twice offers what both calls offer.
+        return [
+            next((call for call in same if call.noise_after is None), same[0])
+            if not any(call.is_head for call in same)
+            else next(call for call in same if call.is_head)
+            for same in calls.values()
+        ]
+
+    def _in(self, name: str, *, is_last: bool) -> Iterator[_Layer]:
+        """Of a module and all in it; ``is_last``: its output is what the logits are made of."""
+        module = self._model.get_submodule(name)
+        graph = None
+        if id(module) not in self._opaque and type(module).forward is not nn.Module.forward:
+            graph = graph_of(module, lambda child: id(child) in self._opaque)
+        if graph is None:
+            yield from self._as_registered(name, module, is_last=is_last)
+        else:
+            yield from self._as_executed(name, graph, is_last=is_last)
+
+    def _as_executed(self, name: str, graph: fx.Graph, *, is_last: bool) -> Iterator[_Layer]:
+        def full(node: fx.Node) -> str:
+            return _joined(name, str(node.target))
+
+        def module_of(node: fx.Node) -> nn.Module | None:
+            return self._model.get_submodule(full(node)) if node.op == "call_module" else None
+
+        heads = _last_where(graph, lambda node: self._holds_layers(module_of(node)))
+        of_images = _reached(graph)
+        for node in graph.nodes:
+            module = module_of(node)
+            if module is None or node not in of_images:
+                continue
+            if isinstance(module, LAYERS):
+                end = _before_nonlinearity(node, module_of)
+                yield _Layer(
+                    full(node),
+                    spatial=isinstance(module, nn.Conv2d),
+                    noise_after=None if end is None else full(end),
+                    rectified=_all_users(node, module_of, _RELU),
+                    is_head=is_last and node in heads,
+                )
+            elif not is_elementary(module):
+                yield from self._in(full(node), is_last=is_last and node in heads)
+
+    def _as_registered(self, name: str, module: nn.Module, *, is_last: bool) -> Iterator[_Layer]:
+        """A normalisation belongs to the layer registered before it; a ReLU may follow both."""
+        children = [(_joined(name, child), each) for child, each in module.named_children()]
+        holding = [child for child, each in children if self._holds_layers(each)]
+        for index, (child, each) in enumerate(children):
+            last = is_last and child == holding[-1] if holding else False
+            if isinstance(each, LAYERS):
+                after, norm = (*children[index + 1 : index + 2], ("", None))[0]
+                yield _Layer(
+                    child,
+                    spatial=isinstance(each, nn.Conv2d),
+                    noise_after=after if isinstance(norm, NORMS) else child,
+                    rectified=False,
+                    is_head=last,
+                )
+            elif not is_elementary(each):
+                yield from self._in(child, is_last=last)
+
+    def _holds_layers(self, module: nn.Module | None) -> bool:
+        return module is not None and any(isinstance(each, LAYERS) for each in module.modules())
+
+
+def _joined(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+ModuleOf = Callable[[fx.Node], nn.Module | None]
+
+
+def _is(node: fx.Node, module_of: ModuleOf, kinds: Sequence[object]) -> bool:
+    module = module_of(node)
+    if module is not None:
+        return isinstance(module, tuple(kind for kind in kinds if isinstance(kind, type)))
+    return node.op in ("call_function", "call_method") and node.target in kinds
+
+
+def _all_users(node: fx.Node, module_of: ModuleOf, kinds: Sequence[object]) -> bool:
+    return bool(node.users) and all(_is(user, module_of, kinds) for user in node.users)
+
+
+def _before_nonlinearity(layer: fx.Node, module_of: ModuleOf) -> fx.Node | None:
+    """The layer, or the normalisation after it, whose output goes into a non-linearity only."""
+    end = last = layer
+    while not _all_users(last, module_of, _NONLINEARITIES):
+        if len(last.users) != 1:
+            return None
+        last = next(iter(last.users))
+        if end is layer and _is(last, module_of, NORMS):
+            end = last
+        elif not _is(last, module_of, _PASSING):
+            return None
+    return None if _makes_a_gate(last, module_of) else end
+
+
+def _makes_a_gate(end: fx.Node, module_of: ModuleOf) -> bool:
+    """Whether what follows is layer, then sigmoid: squeeze and excitation, which scales maps."""
+    activations = [after for user in end.users for after in user.users]
+    return bool(activations) and all(
+        _is(after, module_of, LAYERS) and _all_users(after, module_of, _SQUASHING)
+        for after in activations
+    )
+
+
+def _last_where(graph: fx.Graph, condition: Callable[[fx.Node], bool]) -> set[fx.Node]:
+    """Going back from the output along every path: the first nodes that meet a condition."""
+    found: set[fx.Node] = set()
+    left = [node for node in graph.nodes if node.op == "output"]
+    seen: set[fx.Node] = set()
+    while left:
+        for node in left.pop().all_input_nodes:
+            if condition(node):
+                found.add(node)
+            elif node not in seen:
+                seen.add(node)
+                left.append(node)
+    return found
+
+
+def _reached(graph: fx.Graph) -> set[fx.Node]:
+    """The nodes that depend on what the module is called with."""
+    reached: set[fx.Node] = set()
+    for node in graph.nodes:
+        if node.op == "placeholder" or any(each in reached for each in node.all_input_nodes):
+            reached.add(node)
+    return reached

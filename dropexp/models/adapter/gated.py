@@ -1,0 +1,229 @@
+"""A block's forward with gates around its residual branches, as plain values.
+
+It can be copied and pickled with the block, and calls the block's children by their names, so that
+they may be replaced.
+"""
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+from dropexp.models.adapter.residual import Residual, residuals
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """Stands in a step's arguments for the value of another step."""
+
+    place: int
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One operation of a graph, in plain values, which can be copied and pickled."""
+
+    place: int
+    operation: str  # an fx.Node's
+    target: Any
+    args: Any
+    kwargs: Any
+
+
+@dataclass(frozen=True)
+class _Addition:
+    """A shortcut and a gated branch, added."""
+
+    place: int
+    gate: int
+    source: int
+    shortcut: int
+    branch: tuple["_Step | _Addition", ...]
+    result: int  # of the branch
+
+
+_Steps = tuple[_Step | _Addition, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A block's forward in one mode, its residual additions apart from other steps."""
+
+    inputs: tuple[tuple[int, str], ...]
+    steps: _Steps
+    output: Any
+    branches: int
+
+
+def program_of(graph: fx.Graph, block: nn.Module) -> Program | None:
+    """A block's forward with its branches found; None if there are none, or it cannot be repeated.
+
+    A forward with optional arguments may do something else when they are given, and one that makes
+    a constant may make another one the next time.
+    """
+    nodes = list(graph.nodes)
+    inputs = [node for node in nodes if node.op == "placeholder"]
+    if any(node.args or str(node.target).startswith("*") for node in inputs):
+        return None
+    if not all(_is_there(block, str(node.target)) for node in nodes if node.op == "get_attr"):
+        return None
+    found = residuals(graph, block)
+    if not found:
+        return None
+    places = {node: place for place, node in enumerate(nodes)}
+    gates = {residual.addition: (i, residual) for i, residual in enumerate(found)}
+    rest = [node for node in nodes if node.op not in ("placeholder", "output")]
+    output = next(node for node in nodes if node.op == "output")
+    return Program(
+        inputs=tuple((places[node], str(node.target)) for node in inputs),
+        steps=_steps(rest, places, gates),
+        output=_with_slots(output.args[0], places),
+        branches=len(found),
+    )
+
+
+def _is_there(block: nn.Module, attribute: str) -> bool:
+    owner, _, name = attribute.rpartition(".")
+    return hasattr(block.get_submodule(owner), name)
+
+
+def _steps(
+    nodes: Sequence[fx.Node],
+    places: Mapping[fx.Node, int],
+    gates: Mapping[fx.Node, tuple[int, Residual]],
+) -> _Steps:
+    """Those of the nodes that belong to no branch among them, with the branches in additions."""
+    inside_of = [gates[node][1].inside for node in nodes if node in gates]
+    in_branches = frozenset[fx.Node]().union(*inside_of)
+    steps: list[_Step | _Addition] = []
+    for node in nodes:
+        if node in in_branches:
+            continue
+        if node in gates:
+            gate, found = gates[node]
+            inside = [each for each in nodes if each in found.inside]
+            steps.append(
+                _Addition(
+                    places[node],
+                    gate,
+                    places[found.source],
+                    places[found.shortcut],
+                    _steps(inside, places, gates),
+                    places[found.branch],
+                )
+            )
+        else:
+            args, kwargs = _with_slots(node.args, places), _with_slots(node.kwargs, places)
+            steps.append(_Step(places[node], node.op, node.target, args, kwargs))
+    return tuple(steps)
+
+
+def _with_slots(argument: Any, places: Mapping[fx.Node, int]) -> Any:
+    return _mapped(argument, fx.Node, lambda node: _Slot(places[node]))
+
+
+def _mapped(argument: Any, kind: type, replace: Callable[[Any], Any]) -> Any:
+    """An argument's structure with all objects of a kind replaced."""
+    if isinstance(argument, kind):
+        return replace(argument)
+    if isinstance(argument, tuple) and not hasattr(argument, "_fields"):
+        return tuple(_mapped(each, kind, replace) for each in argument)
+    if isinstance(argument, list):
+        return [_mapped(each, kind, replace) for each in argument]
+    if isinstance(argument, dict):
+        return {key: _mapped(each, kind, replace) for key, each in argument.items()}
+    if isinstance(argument, slice):
+        ends = (argument.start, argument.stop, argument.step)
+        return slice(*(_mapped(end, kind, replace) for end in ends))
+    return argument
+
+
+class GatedForward:
+    """A block's forward whose residual branches go through gates: ``shortcut + gate(f, s)``.
+
+    What a gate does not ask for is not computed. Where it asks for a single one of several rows,
+    batch normalisation in the branch uses its running statistics, as one row has none of its own.
+
+    Args:
+        block: the module; its children, gates included, are looked up when they are called.
+        programs: by mode, training or not.
+        gates: names of the children that gate the branches, in the order of the additions.
+    """
+
+    def __init__(
+        self, block: nn.Module, programs: Mapping[bool, Program], gates: Sequence[str]
+    ) -> None:
+        self.block = block
+        self.programs = dict(programs)
+        self.gates = tuple(gates)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The block's output, for its forward's arguments."""
+        program = self.programs[self.block.training]
+        given = dict(zip((name for _, name in program.inputs), args, strict=False))
+        given.update(kwargs)
+        values = {place: given[name] for place, name in program.inputs}
+        self._run(program.steps, values)
+        return _mapped(program.output, _Slot, lambda slot: values[slot.place])
+
+    def _run(self, steps: _Steps, values: dict[int, Any]) -> None:
+        for step in steps:
+            if isinstance(step, _Addition):
+                contribution = self._gated(step, values)
+                values[step.place] = values[step.shortcut] + contribution
+            else:
+                values[step.place] = self._step(step, values)
+
+    def _gated(self, step: _Addition, values: dict[int, Any]) -> Tensor:
+        source: Tensor = values[step.source]
+
+        def branch(rows: Tensor) -> Tensor:
+            inside = {**values, step.source: rows}
+            alone = self.block.training and len(rows) == 1 < len(source)
+            with _running_statistics(self._called(step.branch) if alone else ()):
+                self._run(step.branch, inside)
+            out: Tensor = inside[step.result]
+            return out
+
+        gate = self.block.get_submodule(self.gates[step.gate])
+        contribution: Tensor = gate(branch, source)
+        return contribution
+
+    def _step(self, step: _Step, values: Mapping[int, Any]) -> Any:
+        args = _mapped(step.args, _Slot, lambda slot: values[slot.place])
+        kwargs = _mapped(step.kwargs, _Slot, lambda slot: values[slot.place])
+        match step.operation:
+            case "call_module":
+                return self.block.get_submodule(step.target)(*args, **kwargs)
+            case "call_method":
+                return getattr(args[0], step.target)(*args[1:], **kwargs)
+            case "get_attr":
+                return operator.attrgetter(step.target)(self.block)
+            case _:
+                return step.target(*args, **kwargs)
+
+    def _called(self, steps: _Steps) -> Iterator[nn.Module]:
+        for step in steps:
+            if isinstance(step, _Addition):
+                yield from self._called(step.branch)
+            elif step.operation == "call_module":
+                yield from self.block.get_submodule(step.target).modules()
+
+
+@contextmanager
+def _running_statistics(modules: Iterator[nn.Module] | tuple[()]) -> Iterator[None]:
+    norms = [
+        module
+        for module in modules
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training
+    ]
+    for norm in norms:
+        norm.training = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.training = True

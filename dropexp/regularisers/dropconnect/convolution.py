@@ -1,0 +1,195 @@
+"""DropConnect in convolutions; see dropconnect.py.
+
+Shapes: N examples, C channels in and O out, H × W input and R × S output positions.
+"""
+
+from typing import Literal, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from dropexp.regularisers.base import Nonlinearity, layout
+from dropexp.regularisers.dropconnect.layer import DropConnectLayer, Inference, Mask, distinct
+from dropexp.regularisers.dropconnect.masked_convolution import Windows, masked_convolution
+
+
+class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
+    """nn.Conv2d that drops single weights and biases in training.
+
+    A weight is dropped at all positions of an example at once. Everything else is as in
+    DropConnectLinear; arguments up to ``padding_mode`` are those of nn.Conv2d.
+
+    Args:
+        in_channels: C.
+        out_channels: O.
+        kernel_size: one number or (height, width), as are the three below.
+        stride: of the kernel.
+        padding: or "same" or "valid".
+        dilation: of the kernel.
+        groups: more than one costs several times as much as the plain layer with
+            mask="example".
+        bias: whether there is a bias.
+        padding_mode: as in nn.Conv2d.
+        p: drop probability in [0, 1).
+        mask: see DropConnectLinear.
+        inference: see DropConnectLinear.
+        nonlinearity: see DropConnectLinear.
+
+    Raises:
+        ValueError: p is outside [0, 1), or an option is not one of those.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: str | int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
+        *,
+        p: float = 0.5,
+        mask: Mask = "example",
+        inference: Inference = "mean",
+        nonlinearity: Nonlinearity | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device=device,
+            dtype=dtype,
+        )
+        self._configure(p, mask, inference, nonlinearity)
+
+    @classmethod
+    def from_layer(
+        cls,
+        layer: nn.Conv2d,
+        p: float = 0.5,
+        mask: Mask = "example",
+        inference: Inference = "mean",
+        nonlinearity: Nonlinearity | None = None,
+    ) -> Self:
+        """The noisy form of a layer, whose parameters it shares. Draws no random numbers."""
+        return cls(
+            layer.in_channels,
+            layer.out_channels,
+            _pair(layer.kernel_size),
+            _pair(layer.stride),
+            layer.padding if isinstance(layer.padding, str) else _pair(layer.padding),
+            _pair(layer.dilation),
+            layer.groups,
+            layer.bias is not None,
+            layer.padding_mode,
+            p=p,
+            mask=mask,
+            inference=inference,
+            nonlinearity=nonlinearity,
+            device="meta",
+        )._share(layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, O, R, S); or (C, H, W) → (O, R, S)."""
+        if x.dim() == 3:
+            return self._forward(x.unsqueeze(0)).squeeze(0)
+        return self._forward(x)
+
+    def extra_repr(self) -> str:
+        plain: str = super().extra_repr()  # type: ignore[no-untyped-call]
+        return f"{plain}, {self._options()}"
+
+    def _plain(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        out: Tensor = self._conv_forward(x, weight, bias)
+        return out
+
+    def _per_example(self, x: Tensor, weight: Tensor, keep: Tensor) -> Tensor:
+        padding = self._padding()
+        if self.padding_mode != "zeros":
+            (above, below), (left, right) = padding
+            x = nn.functional.pad(x, (left, right, above, below), self.padding_mode)
+            padding = ((0, 0), (0, 0))
+        windows = Windows(
+            _pair(self.kernel_size), _pair(self.stride), _pair(self.dilation), padding
+        )
+        # masked_convolution is written for speed uncompiled; a compiler sees through plain torch.
+        if self.groups > 1 or torch.compiler.is_compiling():
+            return self._per_example_grouped(x, weight, keep, windows)
+        out = masked_convolution(
+            x.permute(0, 2, 3, 1),
+            weight.permute(0, 2, 3, 1).flatten(1),
+            # The draws are independent: which is whose is a matter of taste, and of speed.
+            keep.flatten(2),
+            1 / (1 - self.p),
+            windows,
+        )
+        return out.contiguous(memory_format=layout(x))
+
+    def _per_example_grouped(
+        self, x: Tensor, weight: Tensor, keep: Tensor, windows: Windows
+    ) -> Tensor:
+        """The examples as so many more groups of a single one."""
+        (above, below), (left, right) = windows.padding
+        padded = nn.functional.pad(x, (left, right, above, below))
+        out = nn.functional.conv2d(
+            padded.reshape(1, -1, *padded.shape[2:]),
+            (weight * keep.to(weight.dtype).mul_(1 / (1 - self.p))).flatten(0, 1),
+            stride=self.stride,
+            dilation=self.dilation,
+            groups=self.groups * len(x),
+        )
+        return out.view(len(x), -1, *out.shape[2:])
+
+    def _padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        if isinstance(self.padding, str):
+            if self.padding == "valid":
+                return (0, 0), (0, 0)
+            totals = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+            above, left = (total // 2 for total in totals)
+            return (above, totals[0] - above), (left, totals[1] - left)
+        height, width = _pair(self.padding)
+        return (height, height), (width, width)
+
+    def _on_outputs(self, values: Tensor, out: Tensor) -> Tensor:  # noqa: ARG002
+        return values[:, :, None, None]
+
+    def _weight_probe(self, x: Tensor) -> Tensor:
+        channels = distinct(len(x), self.in_channels, repeat=self.mask == "example")
+        probe = x.new_zeros(len(channels), *x.shape[1:])
+        row, column = self._central_pixel(x.shape[2], x.shape[3])
+        probe[torch.arange(len(channels)), channels, row, column] = 1
+        return probe
+
+    def _central_pixel(self, height: int, width: int) -> tuple[int, int]:
+        """A pixel that a window in the middle sees, in its middle."""
+        pixel = []
+        for axis, size in enumerate((height, width)):
+            before, after = self._padding()[axis]
+            kernel, stride, dilation = (
+                self.kernel_size[axis],
+                self.stride[axis],
+                self.dilation[axis],
+            )
+            windows = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
+            centre = windows // 2 * stride + kernel // 2 * dilation - before
+            pixel.append(min(max(centre, 0), size - 1))
+        return pixel[0], pixel[1]
+
+    def _by_bias(self, out: Tensor) -> Tensor:
+        return out.flatten(2).flatten(0, 1)
+
+
+def _pair(values: object) -> tuple[int, int]:
+    height, width = cast("tuple[int, int]", values)
+    return height, width

@@ -1,0 +1,70 @@
+"""What a run needs to go on, as bytes: checkpoint.pt, read with weights_only.
+
+No generator's state is in it: every stream is a function of the seed and the epoch.
+"""
+
+import io
+import pickle
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dropexp.runs.records import EpochRecord
+from dropexp.training.loop import TrainingState
+
+_FORMAT = 1
+
+
+class DamagedCheckpointError(Exception):
+    """The bytes are not a checkpoint of this run; the run has to start over."""
+
+
+def snapshot(state: TrainingState, config_hash: str) -> dict[str, Any]:
+    """A copy of the state that further training does not change."""
+    return {
+        "format": _FORMAT,
+        "config_hash": config_hash,
+        "records": [asdict(record) for record in state.records],
+        "model": _copied(state.model.state_dict()),
+        "optimiser": _copied(state.optimiser.state_dict()),
+        "best_weights": state.best_weights,  # replaced, never changed in place
+    }
+
+
+def to_bytes(saved: dict[str, Any]) -> bytes:
+    """A snapshot in torch's file format."""
+    buffer = io.BytesIO()
+    torch.save(saved, buffer)
+    return buffer.getvalue()
+
+
+def restore(state: TrainingState, raw: bytes, config_hash: str, device: torch.device) -> None:
+    """Put a saved snapshot into a freshly built state.
+
+    Raises:
+        DamagedCheckpointError: the bytes cannot be read, or belong to another run or version;
+            the state must not be used then.
+    """
+    try:
+        saved = torch.load(io.BytesIO(raw), map_location=device, weights_only=True)
+        if saved["format"] != _FORMAT or saved["config_hash"] != config_hash:
+            raise DamagedCheckpointError("it belongs to another run or version")
+        state.model.load_state_dict(saved["model"])
+        state.optimiser.load_state_dict(saved["optimiser"])
+        state.best_weights = saved["best_weights"]
+        state.records = [EpochRecord(**record) for record in saved["records"]]
+    except (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.PickleError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DamagedCheckpointError(reason) from error
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    return value

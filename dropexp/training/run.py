@@ -1,0 +1,341 @@
+"""One run from config to summary: the only place where the parts meet."""
+
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from dropexp import RESULTS_VERSION, data
+from dropexp.config.compose import to_yaml
+from dropexp.config.run_config import RunConfig
+from dropexp.data import Splits
+from dropexp.errors import AuditError, ConfigError, RunError, StoreError, UserError
+from dropexp.regularisers import full_strengths, noise_modules, parameter_groups
+from dropexp.runs.records import (
+    AuditOutcome,
+    EpochRecord,
+    RunStatus,
+    RunSummary,
+    SelectedEpoch,
+    best_epoch,
+)
+from dropexp.runs.write import (
+    AUDIT,
+    CHECKPOINT,
+    CONFIG,
+    ENVIRONMENT,
+    ERROR,
+    SUMMARY,
+    WEIGHTS,
+    FolderStatus,
+    RunFolder,
+    open_runs_dir,
+)
+from dropexp.statistics import area_between, rise_after_best
+from dropexp.training import checkpoint
+from dropexp.training.build import audited, build_model, described
+from dropexp.training.environment import (
+    configure_torch,
+    describe,
+    is_out_of_memory,
+    peak_memory_mb,
+    select_device,
+)
+from dropexp.training.evaluation import FinalMeasurement, evaluate_finally
+from dropexp.training.loop import TrainingPlan, TrainingState, train
+from dropexp.training.mc_dropout import remark, with_mc_dropout
+from dropexp.training.optim import build_optimiser, build_schedule
+
+
+class RunView(Protocol):
+    """Whoever watches a run."""
+
+    def started(self, run_id: str, lines: Sequence[str]) -> None:
+        """The run is about to train."""
+
+    def note(self, message: str) -> None:
+        """Something worth knowing."""
+
+    def warning(self, message: str) -> None:
+        """Something that should not be overlooked."""
+
+    def audit(self, line: str) -> None:
+        """The audit's outcome."""
+
+    def epoch(self, record: EpochRecord, epochs: int) -> None:
+        """An epoch has been trained and measured."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What run() gives back."""
+
+    summary: RunSummary
+    records: tuple[EpochRecord, ...]
+    folder: Path
+    reused: bool  # the folder held the finished run already
+
+
+def run(
+    config: RunConfig,
+    view: RunView,
+    *,
+    runs_dir: Path | None = None,
+    device: str | None = None,
+    patience: float = -1,
+) -> FinishedRun:
+    """Train a run to its end, go on with an interrupted one, or give back a finished one.
+
+    A finished one that lacks the passes that the config asks for (``mc_dropout``) gets them.
+
+    Args:
+        config: of the run.
+        view: is told what happens.
+        runs_dir: the folder of run folders, where it is not the config's.
+        device: to train on, where it is not the config's.
+        patience: seconds to wait for a process that is training this run; below 0: for ever.
+
+    Raises:
+        UserError: the data, the device, the folder or the combination of model and regulariser
+            cannot be had; nothing was trained.
+        RunError: the audit failed, the folder could not be written, or (BusyError) patience ended.
+    """
+    folder = RunFolder(runs_dir or open_runs_dir(config.runs_dir), config.run_id)
+
+    def say_that_it_waits() -> None:
+        view.note(f"another process is training {config.run_id}; waiting for it")
+
+    with folder.locked(say_that_it_waits, patience=patience):
+        if folder.status is FolderStatus.FINISHED and not config.force:
+            return _reused(folder, config, view, device or config.device)
+        try:
+            return _trained(config, folder, view, device or config.device)
+        except UserError:
+            folder.discard_if_new()
+            raise
+        except Exception as error:
+            _note_failure(folder, error)
+            if is_out_of_memory(error):
+                raise RunError(
+                    "the device ran out of memory; a smaller model, train.batch_size or "
+                    "data.train_size needs less."
+                ) from None
+            raise
+
+
+def _reused(folder: RunFolder, config: RunConfig, view: RunView, device_name: str) -> FinishedRun:
+    summary = folder.read_summary()
+    if summary.config_hash != config.config_hash:
+        raise ConfigError(
+            f"{folder.path} holds a run of another configuration with the same short id; "
+            f"choose another runs_dir, or force=true to replace it."
+        )
+    if summary.audit is not AuditOutcome.PASSED:
+        view.warning(f"this run was trained with its audit {summary.audit}; force=true repeats it")
+    if config.lacks_mc_dropout(summary):
+        device = select_device(device_name)
+        configure_torch(device, config.threads, config.deterministic)
+        splits = data.load(config.data).to(device)
+        summary = with_mc_dropout(config, summary, splits, _read_weights(folder))
+        folder.write_json(SUMMARY, summary.to_json())
+        folder.log(f"measured with mc_dropout={config.mc_dropout}")
+    if said := remark(config, summary):
+        view.note(said)
+    return FinishedRun(summary, tuple(folder.read_records()), folder.path, reused=True)
+
+
+def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: str) -> FinishedRun:
+    device = select_device(device_name)
+    configure_torch(device, config.threads, config.deterministic)
+    splits = data.load(config.data).to(device)
+    state = _fresh_state(config, splits, device)
+    # Whatever the user may have got wrong is behind us: now an earlier attempt may be replaced.
+    if config.force:
+        folder.clear()
+    folder.forget_error()
+    folder.write(CONFIG, to_yaml(config))
+    before, now = folder.read_environment(), describe(device)
+    folder.write_json(ENVIRONMENT, now)
+    view.started(config.run_id, described(config, splits, state.model, device))
+    outcome = _audited(config, splits, state.model, folder, view)
+    resumed = _resumed(config, splits, device, folder, view)
+    if resumed is not None:
+        state = resumed
+        _say_what_has_changed(before, now, view)
+    plan = _plan(config, splits, state.model)
+
+    from dropexp.training.recorder import (
+        Recorder,  # TensorBoard's import is not needed to fail early
+    )
+
+    with Recorder(config, folder, state, splits) as recorder:
+        for record in train(state, plan):
+            recorder.epoch(record)
+            view.epoch(record, config.train.epochs)
+        if state.records[-1].is_finite and len(state.records) < config.train.epochs:
+            view.note(f"stopped early after epoch {len(state.records)} of {config.train.epochs}")
+        summary = _summarised(config, state, splits, device, outcome)
+        _write_weights(folder, state)
+        summary = with_mc_dropout(config, summary, splits, state.best_weights)
+        if said := remark(config, summary):
+            view.note(said)
+        recorder.finish(summary)
+    return FinishedRun(summary, tuple(state.records), folder.path, reused=False)
+
+
+# --- parts -------------------------------------------------------------------------------
+
+
+def _fresh_state(config: RunConfig, splits: Splits, device: torch.device) -> TrainingState:
+    model = build_model(config, splits, device)
+    return TrainingState(model, build_optimiser(config.optimiser, parameter_groups(model)))
+
+
+def _plan(config: RunConfig, splits: Splits, model: nn.Module) -> TrainingPlan:
+    """For a model whose regulariser is at full strength, as it is built."""
+    steps_per_epoch = -(-len(splits.train) // config.train.batch_size)
+    return TrainingPlan(
+        splits=splits,
+        train=config.train,
+        learning_rate=build_schedule(config.optimiser, steps_per_epoch, config.train.epochs),
+        augmentation=config.data.augment,
+        precision=config.precision,
+        seed=config.seed,
+        p=config.strengths,
+        strengths=full_strengths(noise_modules(model)),
+        shares_of_p=config.shares_of_p,
+    )
+
+
+def _audited(
+    config: RunConfig, splits: Splits, model: nn.Module, folder: RunFolder, view: RunView
+) -> AuditOutcome:
+    """Raises AuditError if a check fails and the config does not say ``audit=warn``."""
+    if config.audit == "off":
+        view.warning("audit=off: nothing shows that the regulariser does what it claims")
+        return AuditOutcome.SKIPPED
+    report = audited(config, splits, model)
+    folder.write_json(AUDIT, report.to_json())
+    if report.passed:
+        view.audit(report.in_a_line())
+        return AuditOutcome.PASSED
+    if config.audit == "strict":
+        raise AuditError(
+            f"the audit failed: {report.in_a_line()}. Nothing was trained; see "
+            f"{folder.path / AUDIT}, or go on all the same with audit=warn."
+        )
+    view.warning(f"the audit failed: {report.in_a_line()}")
+    return AuditOutcome.FAILED
+
+
+def _resumed(
+    config: RunConfig, splits: Splits, device: torch.device, folder: RunFolder, view: RunView
+) -> TrainingState | None:
+    """The state that an interrupted process saved; None where a fresh start is due."""
+    raw = folder.read_checkpoint()
+    if raw is None:
+        return None
+    state = _fresh_state(config, splits, device)
+    try:
+        checkpoint.restore(state, raw, config.config_hash, device)
+    except checkpoint.DamagedCheckpointError as error:
+        view.warning(f"{folder.path / CHECKPOINT} is damaged ({error}); starting over")
+        return None
+    view.note(f"going on after epoch {len(state.records)}")
+    return state
+
+
+def _say_what_has_changed(before: Mapping[str, Any], now: Mapping[str, Any], view: RunView) -> None:
+    """Resuming is exact on the same machine only: elsewhere sums are rounded otherwise."""
+    changed = [key for key in ("device", "device_name", "threads", "packages") if key in before]
+    changed = [key for key in changed if before[key] != now[key]]
+    if changed:
+        view.warning(
+            f"this run was begun with another {' and '.join(changed)}: its numbers may differ in "
+            f"their last digits from those of a run that was never interrupted"
+        )
+
+
+def _summarised(
+    config: RunConfig,
+    state: TrainingState,
+    splits: Splits,
+    device: torch.device,
+    outcome: AuditOutcome,
+) -> RunSummary:
+    """Touches the test set: at the last and at the selected epoch, and never before."""
+    last, best = state.records[-1], best_epoch(state.records)
+    of_last = evaluate_finally(state.model, splits, config.precision)
+    of_best = of_last
+    if best is not None and best is not last:
+        state.model.load_state_dict(state.best_weights)
+        of_best = evaluate_finally(state.model, splits, config.precision)
+    return RunSummary(
+        run_id=config.run_id,
+        status=RunStatus.COMPLETED if last.is_finite else RunStatus.DIVERGED,
+        regulariser=config.regulariser.name,
+        p=config.regulariser.p,
+        seed=config.seed,
+        parameters=sum(parameter.numel() for parameter in state.model.parameters()),
+        seconds=sum(record.seconds for record in state.records),
+        peak_memory_mb=peak_memory_mb(device),
+        audit=outcome,
+        best=None if best is None else _selected(best, of_best),
+        last=_selected(last, of_last),
+        config_hash=config.config_hash,
+        results_version=RESULTS_VERSION,
+        rise=rise_after_best([record.val_loss for record in state.records]).last,
+        area=area_between(
+            [record.train_loss for record in state.records],
+            [record.val_loss for record in state.records],
+        ),
+    )
+
+
+def _selected(record: EpochRecord, measured: FinalMeasurement) -> SelectedEpoch:
+    return SelectedEpoch.of(
+        record,
+        measured.test.loss,
+        measured.test.acc,
+        measured.test_ece,
+        measured.noisy_label_acc,
+        measured.test_entropy,
+    )
+
+
+def _read_weights(folder: RunFolder) -> dict[str, Tensor]:
+    """The weights at the best epoch.
+
+    Raises:
+        StoreError: they are not there, or are damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load((folder.path / WEIGHTS).read_bytes())
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(
+            f"{folder.path / WEIGHTS}, which mc_dropout needs, cannot be read: {reason}; "
+            f"force=true trains this run again."
+        ) from None
+
+
+def _write_weights(folder: RunFolder, state: TrainingState) -> None:
+    from safetensors.torch import save
+
+    if state.best_weights:
+        plain = {name: weight.contiguous() for name, weight in state.best_weights.items()}
+        folder.write(WEIGHTS, save(plain), durable=True)
+
+
+def _note_failure(folder: RunFolder, error: Exception) -> None:
+    """Leave the traceback in the folder; if even that cannot be written, the error says why."""
+    with suppress(StoreError):
+        folder.write(ERROR, "".join(traceback.format_exception(error)))

@@ -1,0 +1,260 @@
+"""`dropexp runs` and `dropexp rerun` as their user meets them."""
+
+import csv
+import json
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.compare.test_engine import finished
+from tests.conftest import QUICK, Dropexp
+from tests.runs.test_listing import unfinished
+from tests.runs.test_records import record
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Two finished runs and an interrupted one, which nobody has trained."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    for loss, overrides in ((0.5, ("regulariser=dropout2d", "p=0.3")), (0.9, ("seed=1",))):
+        finished(folder, loss, *overrides).write_metrics([record(1, 1.0)])
+    unfinished(folder, "regulariser=dropout2d", "p=0.1")
+    return folder
+
+
+def ids(output: str) -> list[str]:
+    words = [line.split()[0] for line in output.splitlines() if line.strip()]
+    return [word.rsplit("-", 1)[0] for word in words if "-p0" in word]
+
+
+# --- list -------------------------------------------------------------------------------------
+
+
+def test_runs_lists_and_filters_with_or_without_the_word(dropexp: Dropexp, runs: Path) -> None:
+    everything = dropexp("runs")
+    assert (everything.returncode, everything.stderr) == (0, "")
+    assert sorted(ids(everything.stdout)) == [
+        "dropout2d-p0.1-s0",
+        "dropout2d-p0.3-s0",
+        "none-p0-s1",
+    ]
+    assert "\x1b" not in everything.stdout
+    assert dropexp("runs", "list").stdout == everything.stdout
+    some = dropexp("runs", "regulariser=dropout2d", "--sort", "-p", "-r", "runs")
+    assert ids(some.stdout) == ["dropout2d-p0.3-s0", "dropout2d-p0.1-s0"]
+
+
+def test_json_and_csv_are_for_programs(dropexp: Dropexp, runs: Path) -> None:
+    rows = json.loads(dropexp("runs", "p=0.3", "--format", "json").stdout)
+    assert [(row["p"], row["best.test_loss"], row["train.clip"]) for row in rows] == [
+        (0.3, 0.5, None)
+    ]
+    lines = dropexp("runs", "-f", "csv", "--sort", "test_loss").stdout.splitlines()
+    assert [row["best.test_loss"] for row in csv.DictReader(lines)] == ["0.5", "0.9", ""]
+
+
+def test_a_damaged_folder_does_not_stop_the_list(dropexp: Dropexp, runs: Path) -> None:
+    (next(runs.glob("none-*")) / "summary.json").write_text("{")
+    done = dropexp("runs", "status=damaged")
+    assert done.returncode == 0
+    assert ids(done.stdout) == ["none-p0-s1"]
+    assert "summary.json is damaged" in done.stderr
+
+
+def test_no_runs_are_a_sentence(dropexp: Dropexp, tmp_path: Path, runs: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    empty = dropexp("runs", "-r", "empty")
+    assert (empty.returncode, empty.stdout.count("holds no runs")) == (0, 1)
+    none = dropexp("runs", "p=0.7")
+    assert (none.returncode, none.stdout) == (0, "none of the 3 runs in runs passes the filters\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["runs", "-r", "nowhere"], "nowhere is not a folder"),
+        (["runs", "data.trainsize=3"], "data.train_size"),
+        (["runs", "--sort", "tst_loss"], "test_loss"),
+        (["runs", "p=0.3", "show"], "right after runs"),
+        (["runs", "show", "dropuot2d-p0.3"], "dropout2d-p0.3-s0"),
+        (["runs", "show", "drop"], "give more of the id"),
+        (["runs", "rm", "none", "p=0.3", "--yes"], "both ids and filters"),
+        (["runs", "rm", "none", "spatial", "--yes"], "no run spatial"),
+        (["runs", "rm", "none"], "--yes"),
+        (["rerun", "dropout2d-p0.1"], "not a finished run"),
+        (["rerun", "none", "train.epochs=3"], "cannot be given"),
+        (["rerun", "none", "--into", "runs"], "choose another"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_gets_a_sentence_and_changes_nothing(
+    dropexp: Dropexp, runs: Path, arguments: list[str], said: str
+) -> None:
+    before = sorted(runs.rglob("*"))
+    done = dropexp(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+    assert sorted(runs.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["show", "none"], ["rm", "none", "--yes"], ["--help"]]
+)
+def test_looking_after_runs_imports_no_torch(runs: Path, arguments: list[str]) -> None:
+    script = (
+        "import sys\nfrom dropexp.cli.main import app\n"
+        f"app({['runs', *arguments]!r}, standalone_mode=False)\n"
+        "print([name for name in ('torch', 'scipy', 'PIL') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=runs.parent, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+# --- show -------------------------------------------------------------------------------------
+
+
+def test_show_tells_all_about_a_failed_run(dropexp: Dropexp, runs: Path) -> None:
+    folder = next(runs.glob("dropout2d-p0.1-*"))
+    (folder / "error.txt").write_text("".join(f"line {n}\n" for n in range(20)) + "KeyError: 3\n")
+    (folder / "audit.json").write_text(
+        json.dumps(
+            {
+                "passed": False,
+                "checks": [
+                    {
+                        "name": "drop_rate",
+                        "passed": False,
+                        "value": 0.123456,
+                        "bound": 0.5,
+                        "meaning": "what it means",
+                    }
+                ],
+            }
+        )
+    )
+    shown = dropexp("runs", "show", folder.name[-8:]).stdout
+    assert shown.startswith(f"{folder.name}  failed ")
+    assert re.search(r"regulariser\.name +dropout2d +not none\n", shown)
+    for words in (
+        "KeyError: 3",
+        f"the end of runs/{folder.name}/error.txt",
+        "drop_rate  FAILED  0.123    0.5  what it means",
+        "config.yaml",
+        "trained by  dropexp train regulariser=dropout2d p=0.1",
+    ):
+        assert words in shown
+    assert "line 3\n" not in shown
+
+
+def test_show_survives_a_damaged_folder(dropexp: Dropexp, runs: Path) -> None:
+    folder = next(runs.glob("none-*"))
+    for name in ("config.yaml", "metrics.csv", "audit.json", "environment.json"):
+        (folder / name).write_text("{\x00")
+    done = dropexp("runs", "show", "none")
+    assert done.returncode == 0, done.stderr
+    assert "damaged" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+# --- rm ---------------------------------------------------------------------------------------
+
+
+def on_a_terminal(folder: Path, answer: str, *arguments: str) -> str:
+    """Run dropexp with a terminal as stdin; answers what it printed."""
+    mine, its = pty.openpty()
+    try:
+        os.write(mine, answer.encode())
+        done = subprocess.run(
+            [sys.executable, "-m", "dropexp", *arguments],
+            cwd=folder,
+            stdin=its,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    finally:
+        os.close(mine)
+        os.close(its)
+    return done.stdout
+
+
+def test_rm_asks_and_removes_on_yes_only(runs: Path) -> None:
+    before = sorted(runs.rglob("*"))
+    others = [path for path in runs.iterdir() if "p0.3" not in path.name]
+    for answer in ("\n", "n\n"):
+        said = on_a_terminal(runs.parent, answer, "runs", "rm", "p>=0.2")
+        assert "Remove 1 run, " in said
+        assert "nothing was removed" in said
+        assert sorted(runs.rglob("*")) == before
+    assert "1 of 1 run removed" in on_a_terminal(runs.parent, "y\n", "runs", "rm", "p>=0.2")
+    assert sorted(runs.iterdir()) == sorted(others)
+
+
+def test_rm_says_what_it_may_not_remove_and_removes_the_others(
+    dropexp: Dropexp, runs: Path
+) -> None:
+    (runs / "none-p0-s9-00000000").symlink_to(next(runs.glob("none-p0-s1-*")))
+    done = dropexp("runs", "rm", "--yes", "none-p0-s9", "dropout2d-p0.1", "dropout2d-p0.3")
+    assert done.returncode == 1
+    assert "is a link" in done.stderr
+    assert "2 of 3 runs removed" in done.stdout
+    assert {path.name[:10] for path in runs.iterdir()} == {"none-p0-s1", "none-p0-s9"}
+
+
+# --- rerun ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real run, trained by the real command."""
+    folder = tmp_path_factory.mktemp("trained")
+    command = [sys.executable, "-m", "dropexp", "train", "regulariser=dropout2d", "p=0.3", *QUICK]
+    subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=120)
+    return next((folder / "runs").iterdir())
+
+
+def test_a_rerun_on_the_same_machine_is_identical_and_leaves_nothing(
+    dropexp: Dropexp, tmp_path: Path, trained: Path
+) -> None:
+    shutil.copytree(trained.parent, tmp_path / "runs")
+    before = sorted(tmp_path.rglob("*"))
+    done = dropexp("rerun", "dropout2d")
+    assert done.returncode == 0, done.stderr
+    assert "identical: every number of 2 epochs is as recorded" in done.stdout
+    assert "warning" not in done.stdout
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_numbers_that_do_not_agree_are_shown_with_what_differs_between_the_machines(
+    dropexp: Dropexp, tmp_path: Path, trained: Path
+) -> None:
+    copied = tmp_path / "from-elsewhere"
+    shutil.copytree(trained, copied)
+    rows = list(csv.DictReader((copied / "metrics.csv").read_text().splitlines()))
+    rows[1]["val_loss"] = str(float(rows[1]["val_loss"]) + 0.25)
+    with (copied / "metrics.csv").open("w") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    noted = json.loads((copied / "environment.json").read_text())
+    noted["packages"]["torch"] = "1.0.0"
+    (copied / "environment.json").write_text(json.dumps(noted))
+    done = dropexp("rerun", str(copied), "--into", "kept")
+    assert done.returncode == 1
+    assert "does not agree" in done.stdout
+    line = next(line for line in done.stdout.splitlines() if line.strip().startswith("val_loss"))
+    assert "epoch 2" in line
+    assert "0.25" in line
+    assert "1.0.0, now " in done.stdout
+    assert (tmp_path / "kept" / trained.name / "summary.json").exists()

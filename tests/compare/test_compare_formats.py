@@ -1,0 +1,143 @@
+"""Every form of a comparison holds the same numbers."""
+
+import csv
+import io
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dropexp.compare import formats, table
+from dropexp.compare.results import ESTIMATES, Comparison
+from dropexp.statistics import Estimate
+from tests.compare.test_engine import DROPOUT, NONE, compared, diverged, finished, study
+
+MINUS = r"\$-\$"
+
+
+@pytest.fixture
+def comparison(tmp_path: Path) -> Comparison:
+    losses = [0.5123456789, 0.61, 0.5, 0.6, 0.5, 0.6, 0.5]
+    study(tmp_path, {NONE: [1.0, 1.1, 1.2, 1.0, 1.1, 1.2, 1.0], DROPOUT: losses})
+    finished(tmp_path, 1.0, "regulariser=dropconnect", "p=0.1", change=diverged)
+    return compared(tmp_path)
+
+
+def numbers(cell: str) -> list[float]:
+    """The numbers in a cell for readers, a LaTeX minus included."""
+    return [float(each) for each in re.findall(r"[+-]?\d+\.?\d*", cell.replace("$-$", "-"))]
+
+
+def test_csv_parses_back_to_the_same_numbers(comparison: Comparison) -> None:
+    lines = list(csv.DictReader(io.StringIO(formats.as_csv(comparison))))
+    assert [line["setting"] for line in lines] == [row.setting.name for row in comparison.rows]
+    for line, row in zip(lines, comparison.rows, strict=True):
+        named = {key: row.estimates.get(key) for key in ESTIMATES}
+        for key, estimate in {**named, "difference": row.difference}.items():
+            for end, name in (("", "value"), ("_low", "low"), ("_high", "high")):
+                value = math.nan if estimate is None else getattr(estimate, name)
+                text = line[f"{key}{end}"]
+                assert text == "" if math.isnan(value) else float(text) == value
+        assert line["verdict"] == (row.verdict or "")
+        assert float(line["regulariser.p"]) == row.setting.p
+    assert lines[1]["diverged_seeds"] == "0"
+    assert lines[0]["seeds"] == "0 1 2 3 4 5 6"
+
+
+def test_json_parses_back_to_the_same_numbers(comparison: Comparison) -> None:
+    plain = json.loads(formats.as_json(comparison))
+    assert plain["sentences"] == list(comparison.sentences)
+    for written, row in zip(plain["rows"], comparison.rows, strict=True):
+        for key, estimate in row.estimates.items():
+            assert Estimate(**written["estimates"][key]) == estimate
+        assert [pair["value"] for pair in written["pairs"]] == [pair.value for pair in row.pairs]
+        assert (written["verdict"], written["adjusted_p"]) == (row.verdict, nan_is_null(row))
+        assert written["fields"] == json.loads(json.dumps(row.setting.fields))
+
+
+def nan_is_null(row: object) -> float | None:
+    p: float | None = getattr(row, "adjusted_p", None)
+    return None if p is None or math.isnan(p) else p
+
+
+def paper_rows(comparison: Comparison, format_: str) -> list[list[str]]:
+    if format_ == "md":
+        text = formats.as_markdown(comparison)
+        lines = [line for line in text.splitlines() if line.startswith("| ")]
+        return [line[2:-2].split(" | ") for line in (lines[0], *lines[2:])]
+    text = formats.as_latex(comparison)
+    return [
+        line.strip().removesuffix(r" \\").split(" & ")
+        for line in text.splitlines()
+        if line.endswith(r"\\")
+    ]
+
+
+@pytest.mark.parametrize("format_", ["md", "latex"])
+def test_what_is_pasted_says_the_same_rounded(comparison: Comparison, format_: str) -> None:
+    head, *rows = paper_rows(comparison, format_)
+    by_name = {row[0].replace("\\", ""): row for row in rows}
+    at = head.index("vs baseline")
+    row = comparison.row("dropout2d p=0.3")
+    assert row.difference is not None
+    written = numbers(by_name["dropout2d p=0.3"][at])
+    expected = [row.difference.value, row.difference.low, row.difference.high]
+    assert written == pytest.approx(expected, abs=0.0005)
+    loss = row.estimates["test_loss"]
+    assert numbers(by_name["dropout2d p=0.3"][2]) == pytest.approx(
+        [loss.value, loss.low, loss.high], abs=0.0005
+    )
+    assert by_name["dropout2d p=0.3"][-1] == "better"
+    assert all(len(each) == len(head) for each in rows)
+
+
+def test_latex_is_escaped_and_booktabs(comparison: Comparison) -> None:
+    odd = comparison.rows[0]
+    odd = replace(odd, setting=replace(odd.setting, name="50% of a_b & c#1 ~ {x} \\ ^"))
+    text = formats.as_latex(replace(comparison, rows=(odd,)))
+    assert (
+        r"50\% of a\_b \& c\#1 \textasciitilde{} \{x\} \textbackslash{} \textasciicircum{}" in text
+    )
+    assert all(rule in text for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+    assert re.search(r"(?<!\\)%", text.replace("% needs", "").partition(r"\begin")[2]) is None
+
+
+def test_a_pipe_in_a_name_does_not_end_a_markdown_cell(comparison: Comparison) -> None:
+    odd = replace(comparison.rows[0], setting=replace(comparison.rows[0].setting, name="a|b"))
+    assert r"| a\|b |" in formats.as_markdown(replace(comparison, rows=(odd,)))
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_the_table_keeps_to_the_terminal(comparison: Comparison, width: int) -> None:
+    lines = [line.plain for line in table.lines(comparison, width)]
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    for word in ("setting", "verdict", "better", "Holm", "lowest validation loss", "1 of 1 runs"):
+        assert word in text
+    assert "0/1" in text
+
+
+def test_a_long_name_goes_on_in_a_second_line(tmp_path: Path) -> None:
+    finished(tmp_path, 1.0, "regulariser=stochastic_depth")
+    finished(tmp_path, 1.0)
+    lines = [line.plain for line in table.lines(compared(tmp_path), 60)]
+    at = next(index for index, line in enumerate(lines) if line.startswith("stochastic_depth"))
+    assert lines[at + 1].strip() == "model.shortcut=True"
+    assert max(map(len, lines)) <= 60
+
+
+def test_without_a_width_every_column_is_there(comparison: Comparison) -> None:
+    text = "\n".join(line.plain for line in table.lines(comparison, None))
+    assert "no room for" not in text
+    assert "parameters" in text
+
+
+def test_too_few_seeds_say_how_many_more(tmp_path: Path) -> None:
+    study(tmp_path, {NONE: [1.0] * 5, DROPOUT: [0.5, 0.51, 0.52, 0.5, 0.49]})
+    comparison = compared(tmp_path)
+    none, dropout = comparison.rows
+    assert table.verdict_words(comparison, dropout) == "too few seeds (+1)"
+    assert table.verdict_words(comparison, none) == "baseline"

@@ -1,0 +1,211 @@
+"""The typed schema refuses what is wrong and gives equal runs equal identities."""
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropexp.config.compose import compose_run, to_yaml
+from dropexp.config.groups import conf_dir, groups
+from dropexp.config.run_config import RunConfig
+from dropexp.errors import ConfigError
+
+NEED_A_PLACE = ("image_folder", "custom")
+CHOICES = [
+    (group, name) for group, names in groups().items() for name in names if name not in NEED_A_PLACE
+]
+
+
+def test_defaults_make_a_run() -> None:
+    config = compose_run([])
+    assert config.run_id.startswith("none-p0-s0-")
+    assert config.data.name == "digits"
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_every_config_file_is_accepted_by_the_schema(group: str, name: str) -> None:
+    assert compose_run([f"{group}={name}"])
+
+
+@pytest.mark.parametrize("name", groups()["regulariser"])
+def test_p_of_the_command_line_is_the_regularisers(name: str) -> None:
+    config = compose_run([f"regulariser={name}", "p=0.25"])
+    assert config.regulariser.p == (0 if name == "none" else 0.25)
+
+
+@pytest.mark.parametrize("name", groups()["regulariser"])
+def test_options_in_the_files_are_the_published_ones_of_the_schema(name: str) -> None:
+    """An option at the schema's default does not enter the identity, so the file must agree."""
+    section = compose_run([f"regulariser={name}"]).regulariser
+    for key, field in type(section).model_fields.items():
+        if not field.is_required():
+            assert getattr(section, key) == field.default
+
+
+def test_a_config_survives_its_own_yaml() -> None:
+    config = compose_run(["regulariser=dropconnect", "p=0.3", "train/early_stopping=patience"])
+    again = RunConfig.from_mapping(yaml.safe_load(to_yaml(config)))
+    assert again == config
+    assert again.run_id == config.run_id
+
+
+def test_a_config_is_frozen() -> None:
+    config = compose_run([])
+    with pytest.raises(ValueError, match="frozen"):
+        config.seed = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "device=cpu",
+        "threads=1",
+        "runs_dir=elsewhere",
+        "study=mine",
+        "audit=warn",
+        "force=true",
+        "deterministic=false",
+        "keep_checkpoint=true",
+        "mc_dropout=20",
+        "tensorboard.enabled=false",
+    ],
+)
+def test_where_and_how_do_not_change_the_identity(override: str) -> None:
+    assert compose_run([override]).run_id == compose_run([]).run_id
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=1",
+        "data.seed=7",
+        "regulariser=dropout2d",
+        "model.width=32",
+        "model.shortcut=true",
+        "optimiser.lr=0.01",
+        "optimiser/schedule=cosine",
+        "train.epochs=31",
+        "train/early_stopping=patience",
+        "precision=bfloat16",
+        "data.label_noise=0.3",
+    ],
+)
+def test_what_changes_the_numbers_changes_the_identity(override: str) -> None:
+    assert compose_run([override]).run_id != compose_run([]).run_id
+
+
+def test_the_data_sets_place_is_not_part_of_the_identity() -> None:
+    here, there = (compose_run(["data=mnist", f"data.root={root}"]) for root in ("a", "b"))
+    assert here.run_id == there.run_id
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["regulariser=dropout2d", "p=0"], ["regulariser=dropout2d", "p=0.0"]),
+        (["optimiser.lr=1"], ["optimiser.lr=1.0"]),
+        (["data.train_size=400"], ["data.train_size=400.0"]),
+        (["regulariser=none", "p=0.3"], ["regulariser=none"]),
+        (["regulariser=dropout2d", "p=0.3"], ["regulariser=dropout2d", "regulariser.p=0.3"]),
+        (["data.seed=0"], []),
+    ],
+)
+def test_equal_runs_have_equal_ids(one: list[str], other: list[str]) -> None:
+    assert compose_run(one).run_id == compose_run(other).run_id
+
+
+def test_an_option_added_at_its_default_leaves_ids_as_they_are() -> None:
+    full = compose_run(["regulariser=dropconnect"]).to_mapping()
+    without: dict[str, Any] = {**full, "regulariser": {"name": "dropconnect", "p": 0.5}}
+    assert RunConfig.from_mapping(full).run_id == RunConfig.from_mapping(without).run_id
+
+
+@given(p=st.floats(0, 1, exclude_max=True), seed=st.integers(0, 2**63 - 1))
+def test_any_probability_and_seed_make_a_readable_id(p: float, seed: int) -> None:
+    plain = compose_run_once()
+    plain["regulariser"] = {"name": "dropout2d", "p": p}
+    plain["seed"] = seed
+    run_id = RunConfig.from_mapping(plain).run_id
+    assert run_id.startswith(f"dropout2d-p{p:g}-s{seed}-")
+    assert len(run_id.rpartition("-")[2]) == 8
+
+
+_PLAIN: dict[str, Any] = {}
+
+
+def compose_run_once() -> dict[str, Any]:
+    if not _PLAIN:
+        _PLAIN.update(compose_run([]).to_mapping())
+    return dict(_PLAIN)
+
+
+@given(p=st.one_of(st.floats(max_value=0, exclude_max=True), st.floats(min_value=1), st.just("a")))
+def test_any_other_probability_is_refused_by_name(p: object) -> None:
+    plain = compose_run_once()
+    plain["regulariser"] = {"name": "dropout2d", "p": p}
+    with pytest.raises(ConfigError, match=r"^regulariser\.p="):
+        RunConfig.from_mapping(plain)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["regulariser=dropuot2d"], "regulariser=dropuot2d is not known. Did you mean dropout2d"),
+        (["model=smal_cnn"], "Did you mean small_cnn?"),
+        (["data=cifar"], "Did you mean cifar10"),
+        (["p=1.5"], "p=1.5 is not allowed: it must be at most 1."),
+        (["regulariser=dropout", "p=1"], "regulariser.p=1 is not allowed: it must be below 1."),
+        (["p=-0.1"], "p=-0.1 is not allowed: it must be at least 0."),
+        (["p=abc"], "p=abc is not allowed: it must be a number."),
+        (["data.label_noise=2"], "data.label_noise=2 is not allowed: it must be at most 1"),
+        (["train.batch_size=0"], "train.batch_size=0 is not allowed: it must be above 0."),
+        (["train.epochs=0"], "train.epochs=0 is not allowed: it must be above 0."),
+        (["epochs=3"], "epochs is not a key of this configuration. Did you mean train.epochs?"),
+        (["optimizer.lr=1"], "Did you mean optimiser"),
+        (
+            ["regulariser=dropout2d", "regulariser.mask=batch"],
+            "regulariser.mask is not a key of this configuration.",
+        ),
+        (
+            ["regulariser=dropout2d", "+regulariser.mask=batch"],
+            "regulariser.mask is not an option of regulariser=dropout2d.",
+        ),
+        (["data=image_folder"], "data.root has no default and must be given"),
+        (["data.train_size=2.5"], "a whole number of images, or a fraction between 0 and 1"),
+        (["model=resnet", "model.depth=21"], "model.depth=21 is not allowed: it must be 6n+2"),
+        (["device=gpu"], "allowed: 'auto', 'cpu', 'cuda' or 'mps'."),
+        (["seed=1.5"], "seed=1.5 is not allowed: it must be a whole number."),
+        (["data=null"], "data=null is not known. Known: cifar10"),
+        (["optimiser/schedule=3"], "optimiser/schedule=3 is not known."),
+        (["regulariser.name=dropout2d"], "write regulariser=dropout2d."),
+        (["optimiser.schedule.name=cosine"], "write optimiser/schedule=cosine."),
+        (["+regulariser=dropout"], "write regulariser=dropout."),
+        (["data.root=~/pictures"], "cannot be read; quote the value: \"data.root='~/pictures'\"."),
+        (["seed=range(3)"], "seed=range(3) names several values"),
+        (["p=0.1,0.3"], "p=0.1,0.3 names several values"),
+        (["hydra.run.dir=x"], "Hydra's own"),
+        (["~data"], "'~data' is not an override"),
+        (["train.early_stopping=5"], "it has keys of its own"),
+        (["model.hidden=5", "model=mlp"], "it must be a list"),
+        (
+            ["optimiser=sgd", "optimiser.momentum=0", "optimiser.nesterov=true"],
+            "optimiser.nesterov=True is not allowed: it needs optimiser.momentum above 0.",
+        ),
+        (["a.b.c=1"], "dropexp train --cfg shows all keys."),
+        (["verbose"], "'verbose' is not an override; write key=value."),
+        (["--verbose"], "'--verbose' is not an override; --help lists what there is."),
+    ],
+)
+def test_mistakes_are_answered_with_what_is_allowed(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        compose_run(overrides)
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_every_config_file_says_what_it_is_or_what_its_values_mean() -> None:
+    assert (conf_dir() / "config.yaml").is_file()
+    for file in conf_dir().rglob("*.yaml"):
+        assert yaml.safe_load(file.read_text(encoding="utf-8")), file

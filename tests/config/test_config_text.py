@@ -1,0 +1,36 @@
+"""The quick reader of config.yaml gives what YAML's own gives."""
+
+import pytest
+import yaml
+
+from dropexp.config.compose import compose_run, to_yaml
+from dropexp.config.setting import flat
+from dropexp.config.text import parse, parse_flat
+
+TEXTS = {
+    "a config": to_yaml(compose_run(["regulariser=dropconnect", "p=0.3", "model=mlp"])),
+    "a long text in several lines": yaml.safe_dump({"p": "words " * 40, "seed": 1}),
+    "comments and no last line end": "# mine\np: 0.5  # often\nseed: 1",
+    "a value that goes on at the margin": "p: [1,\n2]\nseed: 3\n",
+    "anchors from one section to another": "data: &d\n  seed: 1\nmodel: *d\n",
+    "marks of a document": "---\np: 1\nseed: 2\n...\n",
+    "one key in quotes": '"p": 1\nseed: 2\n',
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_it_reads_what_yaml_reads(text: str) -> None:
+    assert parse(text) == yaml.safe_load(text)
+    assert parse_flat(text) == flat(yaml.safe_load(text))
+    assert parse(text) == yaml.safe_load(text)  # from what is remembered
+
+
+@pytest.mark.parametrize("text", ["- 1\n- 2\n", "just words", "p: [", "p: 1\n  q: 2\n"])
+def test_what_is_no_mapping_is_refused(text: str) -> None:
+    with pytest.raises((yaml.YAMLError, ValueError)):
+        parse(text)
+
+
+def test_numbers_keep_their_types() -> None:
+    flat_config = parse_flat("a: 1\nb: 1.0\nc: true\nd: null\ne:\n- 1\n")
+    assert [type(value) for value in flat_config.values()] == [int, float, bool, type(None), list]

@@ -1,0 +1,109 @@
+"""Residual branches: found where they are, skipped for good, and right on average."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dropexp.models.adapter import find, regularise
+from dropexp.regularisers import noise_modules
+from tests.models.adapter import networks
+from tests.models.adapter.networks import Residual, images, network
+
+
+@pytest.mark.parametrize(
+    ("block", "branches"),
+    [
+        (networks.Residual, 1),
+        (networks.PreActivated, 1),
+        (networks.TwoBranches, 4),  # two of its own, and one in each of its children
+        (networks.Nested, 2),
+        (networks.ParallelPaths, 0),
+        (networks.AddsParameter, 0),
+        (networks.AddsPooled, 0),
+        (networks.UsesItsBranchTwice, 0),
+        (networks.OverwritesItsInput, 0),
+        (networks.WithOption, 0),
+        (networks.AddsWhatItTakesFromElsewhere, 0),
+    ],
+)
+def test_branches_are_what_is_computed_from_the_shortcut_alone(
+    block: type[nn.Module], branches: int
+) -> None:
+    torch.manual_seed(0)
+    model = block()
+    assert sum(site.kind == "branch" for site in find(model).sites) == branches
+    if branches == 0:
+        return
+    reference = copy.deepcopy(model)
+    regularise(model, "stochastic_depth", 0.4)
+    for training in (False, True):
+        for noise in noise_modules(model).values():
+            noise.p = 0.4 * (not training)
+        assert torch.equal(model.train(training)(images()), reference.train(training)(images()))
+
+
+def test_each_row_has_its_branch_or_has_it_not() -> None:
+    torch.manual_seed(0)
+    model = Residual()
+    model.add_module("norm", nn.Identity())  # else a row's branch depends on the other kept rows
+    x = images(256)
+    branch = model.branch(x)
+    regularise(model, "stochastic_depth", 0.25, depth_schedule="uniform")
+    out = model(x)
+    kept = torch.isclose(out, x + branch / 0.75, atol=1e-5).flatten(1).all(1)
+    dropped = (out == x).flatten(1).all(1)
+    assert (kept ^ dropped).all()
+    assert float(dropped.float().mean()) == pytest.approx(0.25, abs=0.12)
+
+
+@pytest.mark.parametrize("mode", ["row", "batch"])
+def test_a_dropped_branch_is_not_computed(mode: str) -> None:
+    model = network("resnet18")
+    rows: list[int] = []
+    block = model.get_submodule("layer4.1")
+    block.get_submodule("conv1").register_forward_hook(lambda _, x, __: rows.append(len(x[0])))
+    regularise(model, "stochastic_depth", 0.5, mode=mode, depth_schedule="uniform")
+    torch.manual_seed(0)
+    model.train()
+    for _ in range(20):
+        model(images(8))
+    if mode == "batch":
+        assert 3 <= len(rows) <= 17
+        assert set(rows) == {8}
+    else:
+        assert 40 <= sum(rows) <= 120
+
+
+def test_the_batch_statistics_of_a_branch_are_those_of_its_kept_rows() -> None:
+    torch.manual_seed(0)
+    model = Residual()
+    regularise(model, "stochastic_depth", 0.9, mode="batch")
+    for _ in range(30):
+        model(images())
+    assert 0 < int(model.norm.num_batches_tracked) < 15  # type: ignore[arg-type]
+
+
+def test_a_single_kept_row_uses_running_statistics_as_it_has_none() -> None:
+    torch.manual_seed(0)
+    model = Residual()
+    regularise(model, "stochastic_depth", 0.75)
+    seen: list[tuple[int, bool]] = []
+    model.norm.register_forward_hook(lambda norm, x, _: seen.append((len(x[0]), norm.training)))
+    for _ in range(50):
+        model(images(4, (3, 1, 1)).requires_grad_()).sum().backward()
+    assert {rows for rows, _ in seen} >= {1, 2}
+    assert all(training is (rows > 1) for rows, training in seen)
+    assert all(module.training for module in model.modules())
+
+
+def test_the_gate_asks_the_branch_at_the_source_and_adds_the_projection() -> None:
+    torch.manual_seed(0)
+    model = network("resnet18").train()
+    block = model.get_submodule("layer2.0")
+    regularise(model, "stochastic_depth", 0.9, mode="batch", sites=["layer2.0"])
+    x = torch.randn(4, 64, 8, 8)
+    outs = [block(x) for _ in range(12)]
+    shortcut: Tensor = block.get_submodule("downsample")(x).relu()
+    assert any(torch.equal(out, shortcut) for out in outs)

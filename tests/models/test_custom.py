@@ -1,0 +1,202 @@
+"""A user's own class as model=custom."""
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from dropexp.config.fingerprints import fingerprint
+from dropexp.errors import ConfigError
+from dropexp.models import custom_model, notes
+from dropexp.regularisers import Regulariser, build, noise_modules
+
+NET = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class Net(nn.Module):
+    def __init__(self, in_channels, num_classes, width=4):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, width, 3)
+        self.dropout = nn.Dropout(0.5)
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, x):
+        return self.head(self.dropout(F.relu(self.conv(x)).mean((2, 3))))
+
+class Announcing(Net):
+    def __init__(self, image_shape, num_classes, regulariser):
+        super().__init__(image_shape[0], num_classes)
+        self.noise = regulariser.activation(1.0)
+
+    def forward(self, x):
+        return self.head(F.relu(self.noise(self.conv(x))).mean((2, 3)))
+
+class Pair(Net):
+    def forward(self, x):
+        return super().forward(x), x
+
+class Narrow(Net):
+    def forward(self, x):
+        return super().forward(x)[:, :2]
+
+class Needs(Net):
+    def __init__(self, in_channels, num_classes, heads):
+        super().__init__(in_channels, num_classes)
+
+class Fails(Net):
+    def __init__(self):
+        super().__init__("three", 2)
+
+def made_by_a_function(num_classes, **options):
+    return Net(1, num_classes, **options)
+
+def nothing():
+    return None
+"""
+
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Write a module into the current folder, and say what it is called."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    numbers = itertools.count()
+    before = set(sys.modules)
+
+    def written(source: str) -> str:
+        name = f"net_of_a_test_{next(numbers)}"
+        Path(f"{name}.py").write_text(source)
+        return name
+
+    yield written
+    for name in set(sys.modules) - before:
+        if "of_a_test" in name:
+            del sys.modules[name]
+
+
+def made(target: str, name: str = "none", **options: object) -> torch.nn.Module:
+    return custom_model((1, 8, 8), 3, build(name, 0.3), target=target, **options)  # type: ignore[arg-type]
+
+
+def test_a_class_is_given_what_it_names_and_its_sites_are_found(write: Write) -> None:
+    model = made(f"{write(NET)}:Net", "dropout2d", options={"width": 6})
+    assert model.get_parameter("head.weight").shape == (3, 6)
+    assert list(noise_modules(model)) == ["conv.noise"]
+    assert notes(model) == (
+        "the network's own dropout is off (dropout)",
+        "its head is left plain (head)",
+    )
+
+
+def test_a_class_that_takes_a_regulariser_announces_its_own_sites(write: Write) -> None:
+    target = f"{write(NET)}:Announcing"
+    model = made(target, "dropout2d")
+    assert list(noise_modules(model)) == ["noise"]
+    assert not noise_modules(made(target, "dropconnect"))
+    with pytest.raises(ConfigError, match="announces its own"):
+        made(target, "dropout2d", sites=["conv"])
+
+
+def test_a_function_and_options_by_keyword_will_do(write: Write) -> None:
+    model = made(f"{write(NET)}:made_by_a_function", options={"width": 5})
+    assert model.get_parameter("conv.weight").shape == (5, 1, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("Nte", {}, r"has no Nte\. Did you mean Net\?"),
+        ("Net", {"widht": 3}, r"model\.options\.widht is not an argument.*Did you mean width"),
+        ("Needs", {}, r"needs heads: give \+model\.options\.heads="),
+        ("Fails", {}, r"cannot be constructed: \w+Error: .*line \d+\)"),
+        ("nothing", {}, "gives a NoneType, which is no torch.nn.Module"),
+        ("NET", {}, "has no NET"),
+        ("Pair", {}, "gives a tuple for 2 images"),
+        ("Narrow", {}, r"gives logits of shape \(2, 2\).*\(2, 3\) is needed"),
+    ],
+)
+def test_what_is_wrong_with_a_class_is_a_sentence(
+    name: str, options: dict[str, object], says: str, write: Write
+) -> None:
+    with pytest.raises(ConfigError, match=says) as error:
+        made(f"{write(NET)}:{name}", options=options)
+    assert "\n" not in str(error.value)
+
+
+def test_images_that_it_cannot_take_are_a_sentence(write: Write) -> None:
+    target = f"{write(NET)}:Net"
+    says = r"cannot take images of 1×2×2: RuntimeError: .*net_of_a_test_0\.py, line 14\)"
+    with pytest.raises(ConfigError, match=says):
+        custom_model((1, 2, 2), 3, Regulariser(), target=target)
+
+
+def test_a_module_that_fails_is_told_with_its_line(write: Write) -> None:
+    broken = write("import torch\n\nprint(undefined)\n")
+    with pytest.raises(ConfigError, match=rf"importing {broken} fails with NameError: .*line 3\)"):
+        made(f"{broken}:Net")
+
+
+def test_a_network_that_makes_tensors_of_its_own_is_checked_with_data(write: Write) -> None:
+    source = NET.replace("self.conv(x)", "self.conv(x * torch.ones(1))")
+    model = made(f"{write(source)}:Net", "dropout2d")
+    assert list(noise_modules(model)) == ["conv.noise"]
+
+
+def test_what_cannot_be_traced_is_noted(write: Write) -> None:
+    source = NET.replace("F.relu(self.conv(x))", "F.relu(self.conv(x if x.sum() >= 0 else -x))")
+    model = made(f"{write(source)}:Net", "dropout2d")
+    assert "cannot be traced: the network itself" in notes(model)[-1]
+    assert list(noise_modules(model)) == ["conv.noise"]
+
+
+def test_changed_code_is_another_run(write: Write) -> None:
+    part = write("WIDTH = 4\n")
+    name = write(f"import {part}\nimport torch\n{NET}")
+    target = f"{name}:Net"
+    before = fingerprint(target)
+    assert fingerprint(f"{name}:Pair") == before == fingerprint(target)
+    made(target, fingerprint=before)
+    Path(f"{part}.py").write_text("WIDTH = 5\n")
+    assert fingerprint(target) != before
+    with pytest.raises(ConfigError, match=f"model.fingerprint={before}"):
+        made(target, fingerprint=before)
+
+
+def test_a_package_is_hashed_with_what_it_imports_and_nothing_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    package = tmp_path / "package_of_a_test"
+    (package / "inner").mkdir(parents=True)
+    for path, text in {
+        "__init__.py": "raise RuntimeError('it was imported')",
+        "inner/__init__.py": "",
+        "inner/net.py": "from ..parts import thing\nfrom . import other\nimport torch",
+        "inner/other.py": "x = 1",
+        "parts.py": "from package_of_a_test.more import y",
+        "more.py": "y = 2",
+        "unrelated.py": "z = 3",
+    }.items():
+        (package / path).write_text(text)
+    seen = {fingerprint("package_of_a_test.inner.net:Net")}
+    for path in ("__init__.py", "inner/net.py", "inner/other.py", "parts.py", "more.py"):
+        (package / path).write_text((package / path).read_text() + "\n# changed")
+        seen.add(fingerprint("package_of_a_test.inner.net:Net"))
+    assert len(seen) == 6
+    (package / "unrelated.py").write_text("z = 4")
+    assert fingerprint("package_of_a_test.inner.net:Net") in seen
+    with pytest.raises(ConfigError, match=r"there is no module package_of_a_test\.outer"):
+        fingerprint("package_of_a_test.outer.net:Net")
+
+
+def test_of_an_installed_package_its_own_file_counts() -> None:
+    assert len(fingerprint("torch.nn.modules.linear:Linear")) == 12
+    with pytest.raises(ConfigError, match=r"no source file|no module"):
+        fingerprint("math:sin")  # compiled: a file of its own, or a part of Python

@@ -1,0 +1,129 @@
+"""Records keep every number exactly through CSV and JSON."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropexp.runs.records import (
+    METRICS_COLUMNS,
+    AuditOutcome,
+    EpochRecord,
+    RunStatus,
+    RunSummary,
+    SampledTest,
+    SelectedEpoch,
+    best_epoch,
+)
+
+numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
+records = st.builds(
+    EpochRecord,
+    epoch=st.integers(1, 10_000),
+    lr=numbers,
+    p=st.floats(0, 0.99),
+    noisy_train_loss=numbers,
+    train_loss=st.floats(-1e9, 1e9),
+    train_acc=st.floats(0, 1),
+    val_loss=st.floats(-1e9, 1e9),
+    val_acc=st.floats(0, 1),
+    seconds=st.floats(0, 1e6),
+)
+
+
+def record(epoch: int, val_loss: float) -> EpochRecord:
+    return EpochRecord(epoch, 1e-3, 0.5, 1.0, 0.5, 0.9, val_loss, 0.8, 0.1)
+
+
+def summary(best: EpochRecord | None, last: EpochRecord, test_loss: float = 0.7) -> RunSummary:
+    return RunSummary(
+        run_id="none-p0-s0-00000000",
+        status=RunStatus.COMPLETED if last.is_finite else RunStatus.DIVERGED,
+        regulariser="none",
+        p=0.0,
+        seed=0,
+        parameters=10,
+        seconds=1.5,
+        peak_memory_mb=100.0,
+        audit=AuditOutcome.PASSED,
+        best=None if best is None else SelectedEpoch.of(best, test_loss, 0.8),
+        last=SelectedEpoch.of(last, test_loss, 0.8),
+        config_hash="0" * 64,
+        results_version=1,
+    )
+
+
+@given(records)
+def test_a_row_gives_the_record_back_exactly(original: EpochRecord) -> None:
+    as_text = {column: str(value) for column, value in original.as_row().items()}
+    assert EpochRecord.from_row(as_text) == original
+
+
+@given(records)
+def test_gaps_are_positive_where_training_looks_better(original: EpochRecord) -> None:
+    row = original.as_row()
+    assert tuple(row) == METRICS_COLUMNS
+    assert row["loss_gap"] == original.val_loss - original.train_loss
+    assert row["acc_gap"] == original.train_acc - original.val_acc
+
+
+def test_the_best_epoch_is_the_first_of_the_lowest_validation_loss() -> None:
+    epochs = [record(1, 2.0), record(2, 1.0), record(3, 1.0), record(4, math.nan)]
+    assert best_epoch(epochs) is epochs[1]
+    assert best_epoch([record(1, math.inf)]) is None
+    assert best_epoch([]) is None
+
+
+def test_a_summary_survives_json() -> None:
+    original = summary(record(1, 1.0), record(2, 2.0))
+    assert RunSummary.from_json(json.loads(json.dumps(original.to_json()))) == original
+
+
+def test_a_diverged_summary_has_null_where_there_is_no_number() -> None:
+    original = summary(None, record(1, math.nan), test_loss=math.inf)
+    plain = original.to_json()
+    assert plain["best"] is None
+    assert plain["last"]["val_loss"] is None
+    assert plain["last"]["test_loss"] is None
+    json.dumps(plain, allow_nan=False)
+    assert math.isnan(RunSummary.from_json(plain).last.val_loss)
+
+
+def test_a_summary_of_another_format_is_refused() -> None:
+    plain = summary(None, record(1, 1.0)).to_json()
+    with pytest.raises(ValueError, match="format"):
+        RunSummary.from_json({**plain, "format": 99})
+
+
+def test_summaries_of_older_formats_lack_what_was_not_measured_and_are_read() -> None:
+    plain = summary(record(1, 1.0), record(2, 2.0)).to_json()
+    del plain["mc_dropout"]
+    for block in (plain["best"], plain["last"]):
+        del block["test_entropy"]
+    second = RunSummary.from_json({**plain, "format": 2})
+    assert second.best is not None
+    assert (second.best.test_entropy, second.mc_dropout) == (None, None)
+    for block in (plain["best"], plain["last"]):
+        del block["test_ece"], block["noisy_label_acc"]
+    read = RunSummary.from_json({**plain, "format": 1})
+    assert read.best is not None
+    assert (read.best.test_ece, read.best.noisy_label_acc) == (None, None)
+
+
+def test_calibration_and_memorisation_survive_json() -> None:
+    measured = SelectedEpoch.of(record(1, 1.0), 0.7, 0.8, 0.05, 0.25)
+    passes = SampledTest(8, math.nan, 0.5, None, 0.7)
+    for by_passes in (None, replace(passes, test_loss=0.6)):
+        original = replace(summary(None, record(1, 1.0)), best=measured, mc_dropout=by_passes)
+        assert RunSummary.from_json(json.loads(json.dumps(original.to_json()))) == original
+    plain = replace(original, mc_dropout=passes).to_json()
+    assert plain["mc_dropout"]["test_loss"] is None
+    read = RunSummary.from_json(plain).mc_dropout
+    assert read is not None
+    assert math.isnan(read.test_loss)
+    assert read.test_ece is None
+    original = replace(summary(None, record(1, 1.0)), best=measured)
+    assert RunSummary.from_json(json.loads(json.dumps(original.to_json()))) == original

@@ -1,0 +1,88 @@
+"""Run folders are removed whole, and nothing else is."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dropexp.errors import StoreError
+from dropexp.runs.listing import Status
+from dropexp.runs.removal import refusal, remove
+from dropexp.runs.write import CONFIG, RunFolder
+from tests.compare.test_engine import finished
+from tests.runs.test_listing import statuses, unfinished
+from tests.runs.test_records import record
+
+
+@pytest.fixture
+def others(tmp_path: Path) -> Iterator[dict[str, RunFolder]]:
+    """Folders that must stay, in or beside tmp_path/runs."""
+    runs, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
+    runs.mkdir()
+    elsewhere.mkdir()
+    outside = finished(elsewhere, 1.0)
+    (runs / "none-p0-s1-00000000").symlink_to(outside.path)
+    (runs / "none-p0-s2-00000000").mkdir()
+    (runs / "none-p0-s3-00000000").mkdir()
+    (runs / "none-p0-s3-00000000" / CONFIG).write_text("model: a cnn of my own\n")
+    shutil.copytree(outside.path, runs / "precious")
+    held = unfinished(runs, "seed=5")
+    names = ["none-p0-s1-00000000", "none-p0-s2-00000000", "none-p0-s3-00000000", "precious"]
+    with held.locked():
+        yield {
+            "outside": outside,
+            "held": held,
+            "upwards": RunFolder(runs, ".."),
+            **{name: RunFolder(runs, name) for name in names},
+        }
+
+
+def test_what_is_not_a_run_of_this_folder_is_not_removed(
+    others: dict[str, RunFolder], tmp_path: Path
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    reasons = {name: refusal(folder, tmp_path / "runs") for name, folder in others.items()}
+    assert "" not in reasons.values()
+    assert "link" in reasons["none-p0-s1-00000000"]
+    assert "does not lie in" in reasons["outside"]
+    assert "trained by a process" in reasons["held"]
+    assert "trained by a process" in remove(others["held"])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_removing_a_run_leaves_nothing_of_it_and_nothing_else_changes(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file").touch()
+    (tmp_path / "runs").mkdir()
+    run, other = (finished(tmp_path / "runs", 1.0, f"seed={seed}") for seed in (1, 2))
+    (run.path / "link").symlink_to(tmp_path / "data")
+    assert refusal(run, tmp_path / "runs") == ""
+    assert remove(run) == ""
+    assert list((tmp_path / "runs").iterdir()) == [other.path]
+    assert (tmp_path / "data" / "file").exists()
+
+
+def test_a_removal_cut_short_leaves_no_finished_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished(tmp_path, 1.0)
+    run.write_metrics([record(1, 1.0)])
+
+    def refuses(self: Path, missing_ok: bool = False) -> None:
+        if self.name == "metrics.csv":
+            raise PermissionError(13, "Permission denied")
+        os.unlink(self)  # noqa: PTH108 (this is Path.unlink)
+
+    def in_order(self: Path) -> Iterator[Path]:  # the summary would come last by itself
+        return iter(sorted(self / name for name in os.listdir(self)))  # noqa: PTH208
+
+    monkeypatch.setattr(Path, "unlink", refuses)
+    monkeypatch.setattr(Path, "iterdir", in_order)
+    with pytest.raises(StoreError, match="Permission denied"):
+        run.remove()
+    monkeypatch.undo()
+    assert statuses(tmp_path) == {run.run_id: Status.INTERRUPTED}
+    assert refusal(run, tmp_path) == ""
+    assert remove(run) == ""

@@ -1,0 +1,324 @@
+"""The article's claims: every row is there, and its verdict follows from what was measured."""
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+import article_claims
+from claims import dropconnect, dropout2d, memory, spatial, studies, writing
+from claims.finding import CLAIMS, Finding, Verdict
+from dropexp.config.compose import to_yaml
+from dropexp.config.run_config import RunConfig
+from dropexp.runs.write import CONFIG, RunFolder
+from dropexp.statistics import Estimate
+from dropexp.statistics import Verdict as Compared
+from dropexp.sweep.grammar import compose_sweep
+from tests.runs.test_records import record, summary
+
+HOLDS, DOES_NOT, DEPENDS = Verdict.HOLDS, Verdict.DOES_NOT_HOLD, Verdict.DEPENDS
+PAGE = Path(__file__).parents[2] / "docs" / "article_claims.md"
+
+
+@pytest.fixture(scope="module")
+def quick() -> list[Finding]:
+    """Claims 1 to 14, those that take seconds from less than the script takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for subject in (dropconnect, spatial):
+            patch.setattr(subject, "SEEDS", range(2))
+            patch.setattr(subject, "WIDTH", 4)
+        patch.setattr(dropconnect, "ROUNDS", 1)
+        patch.setattr(memory, "IMAGES", (4, 3, 16, 16))
+        return list(article_claims.quick_findings())
+
+
+@pytest.fixture(scope="module")
+def findings(quick: list[Finding], tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
+    """All claims, without a study."""
+    return [*quick, *studies.findings(tmp_path_factory.mktemp("empty"))]
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def test_every_claim_has_its_row_in_order(findings: list[Finding]) -> None:
+    assert [finding.claim for finding in findings] == list(CLAIMS) == list(range(1, 19))
+    assert all(finding.measured and finding.evidence for finding in findings)
+
+
+def test_only_claims_that_need_a_study_are_open_without_one(findings: list[Finding]) -> None:
+    needing = [f.claim for f in findings if f.verdict is Verdict.NEEDS_STUDIES]
+    assert needing == [15, 16, 17, 18]
+
+
+def test_what_torch_documents_is_what_is_found(quick: list[Finding]) -> None:
+    found = {finding.claim: finding.verdict for finding in quick}
+    assert (found[1], found[9]) == (HOLDS, HOLDS)
+    assert {found[claim] for claim in (2, 3, 5, 6, 7, 10)} == {DOES_NOT}
+
+
+def test_numbers_come_from_random_numbers_of_their_own(quick: list[Finding]) -> None:
+    torch.manual_seed(99)
+    again = article_claims.quick_findings()
+    assert next(again) == quick[0]
+    torch.manual_seed(98)
+    assert next(again) == quick[1]
+
+
+def test_markdown_is_a_table_of_one_row_a_claim(findings: list[Finding]) -> None:
+    head, rule, *rows = writing.table(findings).splitlines()
+    assert len(rows) == len(CLAIMS)
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in (head, rule, *rows)} == {6}
+    assert all(finding.verdict in row for finding, row in zip(findings, rows, strict=True))
+
+
+def test_markdown_escapes_names_but_not_code() -> None:
+    finding = Finding(14, "spatial_dropout a|b", HOLDS, "`regulariser=spatial_dropout`")
+    row = writing.table([finding]).splitlines()[-1]
+    assert r"spatial\_dropout a\|b" in row
+    assert "`regulariser=spatial_dropout`" in row
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_rows_fit_the_terminal(findings: list[Finding], width: int) -> None:
+    console = Console(file=StringIO(), width=width)
+    for finding in findings:
+        writing.show(console, finding)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, shown.splitlines())) <= width
+    assert "…" not in shown  # nothing is cut
+    assert all(finding.says.split()[0] in shown for finding in findings)
+
+
+def test_the_script_prints_and_writes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "claims.md"
+    monkeypatch.setattr(article_claims, "QUICK", (dropout2d.channels,))
+    monkeypatch.setattr(sys, "argv", ["article_claims.py", "-r", str(tmp_path), "-o", str(file)])
+    threads = torch.get_num_threads()
+    article_claims.main()
+    torch.set_num_threads(threads)
+    assert "1 hold, 4 need --studies" in capsys.readouterr().out
+    assert "| 1 | dropout2d zeroes whole channels" in file.read_text(encoding="utf-8")
+    assert str(tmp_path) not in file.read_text(encoding="utf-8")
+
+
+# --- rules ----------------------------------------------------------------------------------------
+
+
+def interval(low: float, high: float) -> Estimate:
+    return Estimate((low + high) / 2, low, high, 8)
+
+
+BELOW, ACROSS, ABOVE = interval(-2, -1), interval(-1, 1), interval(1, 2)
+
+
+def left(neighbourhoods: float, positions: float) -> spatial.Left:
+    return spatial.Left(neighbourhoods, positions, [])
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        (dropout2d.judge_channels([0.5], [0.5], 0, 0.01), HOLDS),
+        (dropout2d.judge_channels([0.52], [0.5], 0, 0.01), DOES_NOT),
+        (dropout2d.judge_channels([0.5], [0.5], 1, 0.01), DOES_NOT),
+        (dropout2d.judge_scale([1.0, 1.0]), HOLDS),
+        (dropout2d.judge_scale([1.0, 2.0]), DOES_NOT),
+        (dropout2d.judge_ranks({3: "raises ValueError", 4: "works"}), HOLDS),
+        (dropout2d.judge_ranks({3: "works but warns", 4: "works"}), DOES_NOT),
+        (memory.judge_inplace((1000, 900), (500, 400)), HOLDS),
+        (memory.judge_inplace((1000, 1000), (500, 400)), DEPENDS),
+        (memory.judge_inplace((1000, 1000), (500, 500)), DOES_NOT),
+        (dropout2d.judge_inplace(False), HOLDS),
+        (dropout2d.judge_inplace(True), DOES_NOT),
+        (dropout2d.judge_evaluation(0.0), HOLDS),
+        (dropout2d.judge_evaluation(0.5), DOES_NOT),
+        (dropout2d.judge_separate_p(2, 0.0), HOLDS),
+        (dropout2d.judge_separate_p(1, 0.1), HOLDS),
+        (dropout2d.judge_separate_p(1, 0.0), DOES_NOT),
+        (memory.judge_module(1, 0), HOLDS),
+        (memory.judge_module(0, 2000), DEPENDS),
+        (memory.judge_module(0, 0), DOES_NOT),
+        (dropout2d.judge_shapes(5, 5), HOLDS),
+        (dropout2d.judge_shapes(4, 5), DOES_NOT),
+        (dropconnect.judge_what_is_scaled(1.0, 10), HOLDS),
+        (dropconnect.judge_what_is_scaled(1.0, 0), DEPENDS),
+        (dropconnect.judge_what_is_scaled(0.0, 0), DOES_NOT),
+        (dropconnect.judge_smoothness([BELOW, BELOW]), HOLDS),
+        (dropconnect.judge_smoothness([BELOW, ACROSS]), DEPENDS),
+        (dropconnect.judge_smoothness([ABOVE, ABOVE]), DOES_NOT),
+        (dropconnect.judge_cost([2.0, 1.2]), HOLDS),
+        (dropconnect.judge_cost([2.0, 1.0]), DEPENDS),
+        (dropconnect.judge_cost([1.0, 1.0]), DOES_NOT),
+        (spatial.judge_what_is_dropped([(0.0, 0.5)]), HOLDS),
+        (spatial.judge_what_is_dropped([(0.0, 0.5), (0.5, 0.0)]), DEPENDS),
+        (spatial.judge_what_is_dropped([(0.5, 0.0)]), DOES_NOT),
+        (spatial.judge_local_features(left(0.5, 0.5), left(0.1, 0.1), ABOVE), HOLDS),
+        (spatial.judge_local_features(left(0.1, 0.5), left(0.5, 0.1), ABOVE), DEPENDS),
+        (spatial.judge_local_features(left(0.1, 0.1), left(0.5, 0.5), BELOW), DOES_NOT),
+        (studies.judge_parameter_efficiency({"spatial_dropout": 5}, Compared.BETTER), HOLDS),
+        (studies.judge_parameter_efficiency({"spatial_dropout": 0}, Compared.WORSE), HOLDS),
+        (studies.judge_parameter_efficiency({"spatial_dropout": 0}, Compared.BETTER), DOES_NOT),
+        (studies.judge_beats_dropout(Compared.BETTER), HOLDS),
+        (studies.judge_beats_dropout(Compared.NO_CLEAR_DIFFERENCE), DEPENDS),
+        (studies.judge_beats_dropout(Compared.WORSE), DEPENDS),
+        (studies.judge_tuning(ABOVE), HOLDS),
+        (studies.judge_tuning(ACROSS), DEPENDS),
+        (studies.judge_tuning(BELOW), DOES_NOT),
+        (studies.judge_generalisation([Compared.BETTER] * 6), HOLDS),
+        (studies.judge_generalisation([Compared.BETTER, Compared.WORSE]), DEPENDS),
+        (studies.judge_generalisation([Compared.WORSE] * 6), DOES_NOT),
+    ],
+)
+def test_verdicts_follow_from_numbers(verdict: Verdict, expected: Verdict) -> None:
+    assert verdict is expected
+
+
+def test_a_checkerboard_is_rougher_than_a_slope() -> None:
+    rows, columns = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
+    checkerboard, slope = ((rows + columns) % 2)[None, None], rows[None, None]
+    assert dropconnect.roughness_of(checkerboard) > 3 * dropconnect.roughness_of(slope)
+    assert dropconnect.roughness_of(3 * slope) == pytest.approx(dropconnect.roughness_of(slope))
+
+
+def test_peak_memory_is_the_most_at_one_time() -> None:
+    def action() -> None:
+        for _ in range(3):  # one after the other: 4 MB at a time
+            torch.empty(1_000_000)
+
+    assert memory.peak_of(action) == 4_000_000
+
+
+def test_tensors_that_a_backward_pass_needs_count_once() -> None:
+    x = torch.randn(1000, requires_grad=True)
+    squared = x * 1.0  # a result that both factors below need
+    assert memory.held_by(lambda: (squared * squared).sum(), without=[]) == 4000
+    assert memory.held_by(lambda: (squared * squared).sum(), without=[squared]) == 0
+
+
+# --- studies --------------------------------------------------------------------------------------
+
+Losses = Callable[[RunConfig], tuple[float, float]]  # of validation and test, nats
+
+
+def make(runs: Path, losses: Losses, *names: str) -> None:
+    """All runs of the studies named, or of all, finished with losses as given."""
+    for study in names or studies.STUDIES:
+        for config in compose_sweep(studies.words_of(study)).configs:
+            val, test = losses(config)
+            folder = RunFolder(runs, config.run_id)
+            folder.path.mkdir(parents=True)
+            folder.write(CONFIG, to_yaml(config))
+            epoch = record(1, val)
+            folder.write_metrics([epoch])
+            made = replace(
+                summary(epoch, epoch, test),
+                run_id=config.run_id,
+                regulariser=config.regulariser.name,
+                p=config.regulariser.p,
+                seed=config.seed,
+            )
+            folder.finish(made, keep_checkpoint=False)
+
+
+def small(words: Mapping[str, str]) -> dict[str, str]:
+    return {**words, "p": "0.1,0.5", "seed": "range(6)"}
+
+
+@pytest.fixture
+def _two_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {name: small(words) for name, words in studies.STUDIES.items()}
+    monkeypatch.setattr(studies, "STUDIES", few)
+
+
+def losses_with(effects: Mapping[str, float], slopes: Mapping[str, float]) -> Losses:
+    """1 nat, plus the regulariser's effect, its slope times p, and what the seed adds."""
+
+    def losses(config: RunConfig) -> tuple[float, float]:
+        name = config.regulariser.name
+        level = 1 + effects.get(name, 0) + slopes.get(name, 0) * config.regulariser.p
+        return level + 0.1 * config.seed, level + 0.1 * config.seed
+
+    return losses
+
+
+@pytest.mark.usefixtures("_two_strengths")
+@pytest.mark.parametrize(
+    ("effects", "slopes", "expected"),
+    [
+        (
+            {"dropout2d": -0.3, "spatial_dropout": 0.2, "stochastic_depth": -0.2},
+            {"stochastic_depth": 0.5, "dropout": 0.1},
+            [HOLDS, HOLDS, HOLDS, HOLDS],
+        ),
+        (
+            {"dropout2d": 0.3, "spatial_dropout": -0.2, "stochastic_depth": 0.2},
+            {"stochastic_depth": 0.1, "dropout": 0.5},
+            [DOES_NOT, DEPENDS, DOES_NOT, DOES_NOT],
+        ),
+        ({}, {}, [DEPENDS, DEPENDS, DEPENDS, DOES_NOT]),
+    ],
+)
+def test_studies_are_read_from_run_folders(
+    tmp_path: Path,
+    effects: dict[str, float],
+    slopes: dict[str, float],
+    expected: list[Verdict],
+) -> None:
+    make(tmp_path, losses_with(effects, slopes))
+    assert [finding.verdict for finding in studies.findings(tmp_path)] == expected
+
+
+@pytest.mark.usefixtures("_two_strengths")
+def test_the_strength_is_chosen_on_validation_images(tmp_path: Path) -> None:
+    def losses(config: RunConfig) -> tuple[float, float]:
+        p = config.regulariser.p
+        return 1 + p, 1 - p  # the test images would choose the other
+
+    make(tmp_path, losses, studies.DEEP)
+    deep = studies.read(tmp_path)[studies.DEEP].found
+    assert studies.chosen_p(deep, "stochastic_depth") == 0.1
+    assert studies.duel(deep, "stochastic_depth", "dropout").setting.p == 0.1
+
+
+@pytest.mark.usefixtures("_two_strengths")
+def test_an_unfinished_study_says_how_far_it_is(tmp_path: Path) -> None:
+    make(tmp_path, losses_with({}, {}), studies.DEEP)
+    runs = [run.listed.folder for run in studies.read(tmp_path)[studies.DEEP].found]
+    (runs[0].path / "summary.json").unlink()
+    of_16 = next(f for f in studies.findings(tmp_path) if f.claim == 16)
+    assert of_16.verdict is Verdict.NEEDS_STUDIES
+    assert f"{len(runs) - 1} of {len(runs)} runs" in of_16.measured
+    assert studies.command(studies.DEEP) in of_16.evidence
+
+
+def test_studies_have_enough_seeds_for_a_verdict() -> None:
+    for study in studies.STUDIES:
+        configs = compose_sweep(studies.words_of(study)).configs
+        assert len({config.seed for config in configs}) >= 6
+
+
+def test_studies_are_trained_by_the_real_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tiny = {
+        "regulariser": "none", "seed": "range(1)", "data": "digits", "train.epochs": "1",
+        "data.train_size": "60", "model.width": "4",
+    }  # fmt: skip
+    monkeypatch.setattr(studies, "STUDIES", {"tiny": tiny})
+    studies.train("tiny", tmp_path, data_root=None)
+    assert studies.read(tmp_path)["tiny"].is_complete
+
+
+def test_the_page_in_docs_names_the_studies_that_the_script_has() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for study in studies.STUDIES:
+        assert studies.command(study) in page

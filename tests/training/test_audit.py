@@ -1,0 +1,311 @@
+"""The audit passes what is sound and catches every way published work has gone wrong."""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dropexp import data
+from dropexp.config.compose import compose_run
+from dropexp.config.run_config import RunConfig
+from dropexp.errors import AuditError
+from dropexp.randomness import global_stream
+from dropexp.regularisers import Dropout2d
+from dropexp.statistics import bernstein_bound, binomial_tail_bound, normal_variance_bound
+from dropexp.training.audit import audit
+from dropexp.training.audit_report import AuditReport
+from tests.laboratory import config_of, model_of, parts_of
+
+SOUND = [
+    ("small_cnn", "none"),
+    ("small_cnn", "dropout2d"),
+    ("small_cnn", "dropout"),
+    ("small_cnn", "spatial_dropout"),
+    ("small_cnn", "dropconnect"),
+    ("small_cnn", "stochastic_depth"),
+    ("mlp", "dropout"),
+    ("mlp", "dropconnect"),
+    ("resnet", "dropout2d"),
+    ("resnet", "spatial_dropout"),
+    ("resnet", "dropconnect"),
+    ("resnet", "stochastic_depth"),
+    ("small_cnn", "dropblock"),
+    ("resnet", "dropblock"),
+    ("small_cnn", "gaussian_dropout"),
+    ("mlp", "gaussian_dropout"),
+    ("small_cnn", "alpha_dropout"),
+    ("mlp", "alpha_dropout"),
+    ("small_cnn", "concrete_dropout"),
+    ("mlp", "concrete_dropout"),
+    ("resnet", "shakedrop"),
+    ("small_cnn", "unit_scaling"),
+    ("mlp", "unit_scaling"),
+    ("small_cnn", "cutout"),
+    ("mlp", "mixup"),
+    ("small_cnn", "cutmix"),
+    ("resnet", "dropout2d+stochastic_depth"),
+    ("small_cnn", "dropconnect+dropout2d+mixup"),
+    ("resnet", "shakedrop+stochastic_depth"),
+    ("mlp", "cutout+dropout+mixup"),
+]
+
+
+def audited(*overrides: str, seed: int = 0) -> AuditReport:
+    config = _mlp(*overrides) if "model=mlp" in overrides else config_of(*overrides)
+    splits = data.load(config.data)
+    model, plain = model_of(config, splits), model_of(config, splits, plain=True)
+    images = splits.normalise(splits.train.images[:64])
+    with global_stream(seed, "audit"):
+        return audit(model, plain, images, config.strengths, config.precision)
+
+
+def _mlp(*overrides: str) -> RunConfig:
+    return compose_run(["data.train_size=70", "model.hidden=[20,20]", *overrides])
+
+
+@pytest.mark.parametrize(("model", "regulariser"), SOUND)
+@pytest.mark.parametrize("p", [0.05, 0.5, 0.9])
+def test_every_sound_combination_passes(model: str, regulariser: str, p: float) -> None:
+    depth = ["model.depth=8"] if model == "resnet" else []
+    report = audited(f"model={model}", f"regulariser={regulariser}", f"p={p}", *depth)
+    assert report.passed, report.in_a_line()
+    assert (len(report.sites) > 0) == (regulariser != "none")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["regulariser=dropconnect", "regulariser.mask=batch"],
+        ["regulariser=dropconnect", "regulariser.inference=gaussian"],
+        ["regulariser=stochastic_depth", "regulariser.mode=batch"],
+        ["regulariser=stochastic_depth", "regulariser.scaling=eval"],
+        ["regulariser=stochastic_depth", "regulariser.depth_schedule=uniform"],
+        ["regulariser=stochastic_depth", "regulariser.mode=batch", "p=0.01"],
+        ["regulariser=dropout2d", "regulariser.inplace=true"],
+        ["regulariser=dropout2d", "precision=bfloat16"],
+        ["regulariser=dropout2d", "p=0"],
+        ["regulariser=dropout2d", "p=0.001"],
+        ["regulariser=dropconnect", "p=0.99"],
+        ["regulariser=dropblock", "regulariser.mask=shared", "regulariser.block_size=2"],
+        ["regulariser=alpha_dropout", "regulariser.featurewise=true"],
+        ["regulariser=shakedrop", "regulariser.mode=batch"],
+        ["regulariser=shakedrop", "regulariser.scaling=eval"],
+        ["regulariser=mixup", "p=1"],
+        ["regulariser=cutmix", "p=0.99"],
+        ["regulariser=cutout", "p=1", "precision=bfloat16"],
+        ["regulariser=concrete_dropout", "p=0.01"],
+        ["regulariser=concrete_dropout", "precision=bfloat16"],
+        ["regulariser=unit_scaling", "precision=bfloat16"],
+        ["regulariser=dropout2d+stochastic_depth", "regulariser.dropout2d.p=0"],
+    ],
+)
+def test_every_option_passes(overrides: list[str]) -> None:
+    report = audited(*overrides)
+    assert report.passed, report.in_a_line()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_false_alarm_over_seeds(seed: int) -> None:
+    assert audited("regulariser=dropout2d", "p=0.3", seed=seed).passed
+
+
+class SilentlyOff(Dropout2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class OnInEvaluation(Dropout2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout2d(x, self.p)
+
+
+class Unscaled(Dropout2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * (1 - self.p if self.training else 1)
+
+
+class OtherStrength(Dropout2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout2d(x, self.p / 2, self.training)
+
+
+class NotOffAtZero(Dropout2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout2d(x, max(self.p, 0.2), self.training)
+
+
+class SinglePositions(Dropout2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.p, self.training)
+
+
+class AlwaysTraining(Dropout2d):
+    def train(self, mode: bool = True) -> "AlwaysTraining":
+        self.training = True
+        return self
+
+
+def report_with(make: Callable[[float], nn.Module], p: float = 0.5) -> AuditReport:
+    config, splits, state, _ = parts_of("regulariser=dropout2d", f"p={p}")
+    state.model.dropout1 = make(p)
+    plain = model_of(config, splits, plain=True)
+    images = splits.normalise(splits.train.images[:64])
+    with global_stream(0, "audit"):
+        return audit(state.model, plain, images, {"dropout2d": p}, "float32")
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "caught_by"),
+    [
+        (SilentlyOff, "drop_rate"),
+        (OnInEvaluation, "evaluation_passes"),
+        (OnInEvaluation, "evaluation_equals_none"),
+        (Unscaled, "expectation"),
+        (OtherStrength, "drop_rate"),
+        (NotOffAtZero, "p0_equals_none"),
+    ],
+)
+def test_what_has_gone_wrong_before_is_caught(
+    sabotage: Callable[[float], nn.Module], caught_by: str
+) -> None:
+    report = report_with(sabotage)
+    assert caught_by in {check.name for check in report.failures}
+    assert caught_by in report.in_a_line()
+
+
+class ScaledInEvaluationInstead(Dropout2d):
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.dropout2d(x, self.p, self.training)
+        return out * (1 - self.p)
+
+
+@pytest.mark.parametrize("p", [0.05, 0.15, 0.5])
+def test_a_site_whose_output_is_thrown_away_is_caught(p: float) -> None:
+    config, splits, state, _ = parts_of("regulariser=dropout2d", f"p={p}")
+    model: Any = state.model
+
+    class Careless(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1, self.dropout1 = model.conv1, model.dropout1
+            self.conv2, self.dropout2 = model.conv2, model.dropout2
+            self.head = model.head
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.dropout1(self.conv1(x))
+            x = F.relu(self.conv1(x))
+            x = F.relu(self.dropout2(self.conv2(x)))
+            logits: Tensor = self.head(x.flatten(1))
+            return logits
+
+    plain = model_of(config, splits, plain=True)
+    images = splits.normalise(splits.train.images[:64])
+    with global_stream(0, "audit"):
+        report = audit(Careless(), plain, images, {"dropout2d": p}, "float32")
+    assert {check.name for check in report.failures} == {"training_passes"}
+    assert "dropout1" in report.in_a_line()
+
+
+def test_another_strength_than_the_one_asked_for_is_caught() -> None:
+    config, splits, state, _ = parts_of("regulariser=dropout2d", "p=0.1")
+    plain = model_of(config, splits, plain=True)
+    images = splits.normalise(splits.train.images[:64])
+    report = audit(state.model, plain, images, {"dropout2d": 0.5}, "float32")
+    assert {check.name for check in report.failures} == {"strength"}
+
+
+def test_an_evaluation_that_is_not_the_plain_models_is_caught() -> None:
+    names = {check.name for check in report_with(ScaledInEvaluationInstead).failures}
+    assert "evaluation_equals_none" in names
+
+
+def test_a_sound_replacement_passes() -> None:
+    assert report_with(Dropout2d).passed
+
+
+def test_a_mask_of_another_shape_is_caught() -> None:
+    with pytest.raises(AuditError):
+        _raise_if_failed(report_with(SinglePositions))
+
+
+def test_a_module_that_stays_in_training_mode_is_caught() -> None:
+    with pytest.raises(AuditError, match="AlwaysTraining"):
+        _raise_if_failed(report_with(AlwaysTraining))
+
+
+def _raise_if_failed(report: AuditReport) -> None:
+    """Some sabotage cannot even be measured and is refused before there is a report."""
+    if not report.passed:
+        raise AuditError(report.in_a_line())
+
+
+def test_other_initial_weights_are_caught() -> None:
+    config, splits, state, _ = parts_of("regulariser=dropout2d")
+    plain = model_of(config, splits, plain=True)
+    with torch.no_grad():
+        state.model.head.bias[0] += 1e-6  # type: ignore[union-attr, operator, index]
+    images = splits.normalise(splits.train.images[:64])
+    report = audit(state.model, plain, images, {"dropout2d": 0.5}, "float32")
+    assert "initial_weights" in {check.name for check in report.failures}
+
+
+def test_a_regulariser_without_sites_is_caught() -> None:
+    config, splits, _, _ = parts_of("regulariser=none")
+    plain = model_of(config, splits, plain=True)
+    images = splits.normalise(splits.train.images[:64])
+    report = audit(plain, plain, images, {"dropout2d": 0.5}, "float32")
+    assert "sites_served" in {check.name for check in report.failures}
+
+
+def test_the_audit_leaves_the_model_as_it_was() -> None:
+    config = config_of("model=resnet", "model.depth=8", "regulariser=stochastic_depth")
+    splits = data.load(config.data)
+    model, plain = model_of(config, splits), model_of(config, splits, plain=True)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    audit(model, plain, splits.normalise(splits.train.images[:64]), config.strengths, "float32")
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert modes == [module.training for module in model.modules()]
+
+
+def test_the_report_is_plain_json_with_bound_and_value() -> None:
+    plain = json.loads(json.dumps(audited("regulariser=dropout2d").to_json(), allow_nan=False))
+    assert plain["passed"] is True
+    assert {"name", "passed", "value", "bound", "meaning", "relation"} == set(plain["checks"][0])
+    assert set(plain["realised_drop_rate"]) == {"dropout1", "dropout2"}
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 60), st.floats(0.01, 0.99))
+def test_the_binomial_bound_is_above_the_exact_two_sided_tail(units: int, p: float) -> None:
+    pmf = [math.comb(units, k) * p**k * (1 - p) ** (units - k) for k in range(units + 1)]
+    for dropped in range(units + 1):
+        lower, upper = sum(pmf[: dropped + 1]), sum(pmf[dropped:])
+        assert min(1.0, 2 * min(lower, upper)) <= binomial_tail_bound(dropped, units, p) + 1e-9
+
+
+@pytest.mark.parametrize("p", [0.01, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("units", [5, 100, 10_000])
+def test_the_expectations_bound_holds_as_often_as_it_says(p: float, units: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    kept = torch.bernoulli(torch.full((2000, units), 1 - p), generator=generator)
+    deviations = ((kept / (1 - p)).mean(dim=1) - 1).abs()
+    bound = bernstein_bound(p / (1 - p), max(1, p / (1 - p)), units, 0.05)
+    assert float((deviations > bound).float().mean()) <= 0.05
+
+
+@pytest.mark.parametrize("units", [5, 100, 10_000])
+def test_the_bound_on_a_variance_holds_as_often_as_it_says(units: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    found = (0.7 * torch.randn(1000, units, generator=generator)).square().mean(dim=1)
+    alarms = [normal_variance_bound(each, 0.49, units) < 0.05 for each in found.tolist()]
+    assert sum(alarms) / len(alarms) <= 0.05
+    assert normal_variance_bound(0.49, 0.49, units) == 1
+    assert normal_variance_bound(2 * 0.49, 0.49, 1000) < 1e-6

@@ -1,0 +1,37 @@
+"""The machine: devices that are not there are refused, what there is is noted."""
+
+import json
+
+import pytest
+import torch
+
+from dropexp.errors import DeviceError
+from dropexp.training.environment import configure_torch, describe, peak_memory_mb, select_device
+
+
+def test_auto_is_a_device_that_is_there() -> None:
+    assert torch.zeros(1, device=select_device("auto")).device.type == select_device("auto").type
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "cuda:1000"])
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(name: str) -> None:
+    with pytest.raises(DeviceError, match=rf"device={name} is not there: available: cpu"):
+        select_device(name)
+
+
+def test_determinism_is_the_default_on_a_cpu_and_can_be_given_up() -> None:
+    cpu = torch.device("cpu")
+    for asked, expected in ((None, True), (False, False), (True, True)):
+        configure_torch(cpu, None, asked)
+        assert torch.are_deterministic_algorithms_enabled() is expected
+    configure_torch(cpu, None, False)
+
+
+def test_the_description_is_json_and_names_versions() -> None:
+    described = json.loads(json.dumps(describe(torch.device("cpu"))))
+    assert described["packages"]["torch"] == torch.__version__
+    assert described["device"] == "cpu"
+
+
+def test_peak_memory_is_in_megabytes_of_this_process() -> None:
+    assert 50 < peak_memory_mb(torch.device("cpu")) < 50_000

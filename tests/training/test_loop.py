@@ -1,0 +1,328 @@
+"""The epoch loop: paired across regularisers, exact on resuming, clean in what it measures."""
+
+import dataclasses
+import hashlib
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dropexp.config.groups import groups
+from dropexp.config.time_schedules import SWITCHED, TIME_SCHEDULES
+from dropexp.data import Split
+from dropexp.errors import AuditError
+from dropexp.regularisers import noise_modules
+from dropexp.runs.records import EpochRecord
+from dropexp.training import loop as trainer
+from dropexp.training.checkpoint import DamagedCheckpointError, restore, snapshot, to_bytes
+from dropexp.training.evaluation import evaluate, mode
+from dropexp.training.loop import has_ended, train
+from dropexp.training.optim import build_schedule
+from tests.laboratory import config_of, parts_of, plan_of, state_of
+from tests.runs.test_records import record
+
+REGULARISERS = [
+    "none",
+    "dropout2d",
+    "dropout",
+    "spatial_dropout",
+    "dropconnect",
+    "stochastic_depth",
+]
+
+
+def digest(*tensors: Tensor) -> str:
+    return hashlib.sha256(b"".join(t.numpy(force=True).tobytes() for t in tensors)).hexdigest()
+
+
+def without_seconds(records: list[EpochRecord]) -> list[EpochRecord]:
+    return [dataclasses.replace(record, seconds=0.0) for record in records]
+
+
+class SeenBatches:
+    """What the loop feeds a model: a hash of every batch in training mode."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.hashes: list[str] = []
+        model.register_forward_pre_hook(self._hook)
+
+    def _hook(self, model: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        if model.training:
+            self.hashes.append(digest(arguments[0]))
+
+
+def test_all_regularisers_share_split_noise_weights_and_order_in_every_epoch() -> None:
+    """A seed is a block: whatever differs between two regularisers is the masks."""
+    seen: dict[str, tuple[str, ...]] = {}
+    for name in REGULARISERS:
+        overrides = [f"regulariser={name}", "model.shortcut=true", "data.augment=crop_flip"]
+        _, splits, state, plan = parts_of(*overrides)
+        batches = SeenBatches(state.model)
+        data_hash = digest(splits.train.images, splits.train.labels, splits.val.images)
+        weights_hash = digest(*state.model.state_dict().values())
+        assert len(list(train(state, plan))) == 3
+        seen[name] = (data_hash, weights_hash, *batches.hashes)
+    assert set(seen.values()) == {seen["none"]}
+    per_epoch = len(seen["none"][2:]) // 3
+    first, second = seen["none"][2 : 2 + per_epoch], seen["none"][2 + per_epoch : 2 + 2 * per_epoch]
+    assert set(first).isdisjoint(second), "each epoch has an order of its own"
+
+
+def test_another_seed_changes_weights_and_order() -> None:
+    states = [parts_of(f"seed={seed}", "data.seed=0") for seed in (0, 1)]
+    assert digest(states[0][1].train.images) == digest(states[1][1].train.images)
+    weights = [digest(*state.model.state_dict().values()) for _, _, state, _ in states]
+    assert weights[0] != weights[1]
+
+
+@pytest.mark.parametrize("name", REGULARISERS)
+def test_the_same_config_gives_the_same_numbers(name: str) -> None:
+    def once() -> tuple[list[EpochRecord], str]:
+        _, _, state, plan = parts_of(f"regulariser={name}", "p=0.4")
+        return without_seconds(list(train(state, plan))), digest(*state.best_weights.values())
+
+    assert once() == once()
+
+
+@pytest.mark.parametrize("name", REGULARISERS[1:])
+def test_p_0_is_none_bit_for_bit(name: str) -> None:
+    def records(*overrides: str) -> tuple[list[EpochRecord], str]:
+        _, _, state, plan = parts_of("model.shortcut=true", *overrides)
+        done = list(train(state, plan))
+        return without_seconds(done), digest(*state.model.state_dict().values())
+
+    assert records(f"regulariser={name}", "p=0") == records("regulariser=none")
+
+
+@pytest.mark.parametrize("name", REGULARISERS)
+@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+def test_resuming_after_any_epoch_repeats_the_uninterrupted_run(name: str, optimiser: str) -> None:
+    overrides = [
+        f"regulariser={name}",
+        f"optimiser={optimiser}",
+        "optimiser/schedule=cosine",
+        "data.augment=flip",
+    ]
+    config, splits, state, plan = parts_of(*overrides)
+    saved = []
+    for _ in train(state, plan):
+        saved.append(to_bytes(snapshot(state, config.config_hash)))
+    for raw in saved[:-1]:
+        again = state_of(config, splits)
+        restore(again, raw, config.config_hash, torch.device("cpu"))
+        torch.rand(17)  # what another process's generators hold is no matter
+        list(train(again, plan_of(config, splits, again.model)))
+        assert without_seconds(again.records) == without_seconds(state.records)
+        assert digest(*again.model.state_dict().values()) == digest(
+            *state.model.state_dict().values()
+        )
+        assert digest(*again.best_weights.values()) == digest(*state.best_weights.values())
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "another run"])
+def test_a_damaged_checkpoint_is_recognised(damage: str) -> None:
+    config, splits, state, plan = parts_of()
+    next(iter(train(state, plan)))
+    raw = to_bytes(snapshot(state, config.config_hash))
+    raw = {"truncated": raw[: len(raw) // 2], "empty": b"", "garbage": b"x" * 100}.get(damage, raw)
+    config_hash = "0" * 64 if damage == "another run" else config.config_hash
+    with pytest.raises(DamagedCheckpointError):
+        restore(state_of(config, splits), raw, config_hash, torch.device("cpu"))
+
+
+def test_measuring_twice_gives_identical_numbers_and_consumes_no_randomness() -> None:
+    _, splits, state, plan = parts_of("regulariser=dropout2d")
+    list(train(state, plan))
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first, second = (evaluate(state.model, splits, splits.val) for _ in range(2))
+    assert first == second
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_measuring_is_the_plain_formula() -> None:
+    _, splits, state, _ = parts_of("data.val_size=300")
+    measured = evaluate(state.model, splits, splits.val)
+    state.model.eval()
+    with torch.no_grad():
+        logits = state.model(splits.normalise(splits.val.images))
+    expected = nn.functional.cross_entropy(logits, splits.val.labels)
+    assert measured.loss == pytest.approx(float(expected), rel=1e-5)
+    hits = (logits.argmax(1) == splits.val.labels).double().mean()
+    assert measured.acc == pytest.approx(float(hits), abs=1e-12)
+
+
+def test_measuring_leaves_every_module_in_the_mode_it_was_in() -> None:
+    _, splits, state, _ = parts_of()
+    state.model.train()
+    frozen = next(iter(state.model.children()))
+    frozen.eval()
+    modes = [module.training for module in state.model.modules()]
+    evaluate(state.model, splits, splits.val)
+    assert [module.training for module in state.model.modules()] == modes
+
+
+def test_training_loss_is_measured_without_the_regularisers_noise() -> None:
+    _, splits, state, plan = parts_of("regulariser=dropout2d", "p=0.7")
+    last = list(train(state, plan))[-1]
+    assert last.train_loss == evaluate(state.model, splits, splits.train).loss
+    assert last.noisy_train_loss > last.train_loss
+
+
+def test_a_module_that_does_not_change_mode_is_refused() -> None:
+    class Stubborn(nn.Dropout2d):
+        def train(self, mode: bool = True) -> "Stubborn":
+            return self
+
+    model = nn.Sequential(nn.Conv2d(1, 1, 1), Stubborn())
+    with (
+        pytest.raises(AuditError, match=r"1 \(Stubborn\) is not in eval mode"),
+        mode(model, training=False),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("schedule", [*TIME_SCHEDULES])
+def test_a_schedule_of_p_is_in_force_recorded_and_resumed_exactly(schedule: str) -> None:
+    overrides = ["regulariser=stochastic_depth", "model.shortcut=true", "p=0.4", "train.epochs=4"]
+    overrides += [f"regulariser.time_schedule={schedule}"]
+    overrides += ["regulariser.switch_after=2"] if schedule in SWITCHED else []
+    config, splits, state, plan = parts_of(*overrides)
+    saved, in_force = [], []
+    for _ in train(state, plan):
+        (gate,) = noise_modules(state.model).values()
+        in_force.append(gate.p)
+        saved.append(to_bytes(snapshot(state, config.config_hash)))
+    shares = [config.shares_of_p(epoch)["stochastic_depth"] for epoch in range(1, 5)]
+    assert in_force == [share * 0.4 for share in shares] == [r.p for r in state.records]
+    again = state_of(config, splits)
+    plan = plan_of(config, splits, again.model)
+    restore(again, saved[1], config.config_hash, torch.device("cpu"))
+    list(train(again, plan))
+    assert without_seconds(again.records) == without_seconds(state.records)
+
+
+@pytest.mark.parametrize("name", groups()["regulariser"])
+def test_a_run_with_any_regulariser_is_resumed_exactly(name: str) -> None:
+    shortcut = [] if name == "alpha_dropout" else ["model.shortcut=true"]
+    words = [f"regulariser={name}", "p=0.4", "train.epochs=2", *shortcut]
+    config, splits, state, plan = parts_of(*words)
+    epochs = train(state, plan)
+    next(epochs)
+    saved = to_bytes(snapshot(state, config.config_hash))
+    list(epochs)
+    again = state_of(config, splits)
+    restore(again, saved, config.config_hash, torch.device("cpu"))
+    list(train(again, plan_of(config, splits, again.model)))
+    assert without_seconds(again.records) == without_seconds(state.records)
+    weights = again.model.state_dict()
+    for key, weight in state.model.state_dict().items():
+        assert torch.equal(weights[key], weight), key
+
+
+def test_where_a_schedule_is_off_an_epoch_is_that_of_none() -> None:
+    words = ("regulariser=dropout2d", "p=0.5", "train.epochs=2", "regulariser.switch_after=1")
+    *_, late, plan = parts_of(*words, "regulariser.time_schedule=late")
+    *_, none, plain = parts_of("train.epochs=2")
+    first, second = train(late, plan)
+    expected, other = train(none, plain)
+    assert first.noisy_train_loss == expected.noisy_train_loss
+    assert first.val_loss == expected.val_loss
+    assert second.noisy_train_loss != other.noisy_train_loss
+
+
+def test_changing_test_images_and_labels_changes_no_epoch() -> None:
+    _, splits, state, plan = parts_of()
+    list(train(state, plan))
+    scrambled = Split(splits.test.images.flip(0) // 2, (splits.test.labels + 1) % 10)
+    config = config_of()
+    other = dataclasses.replace(splits, test=scrambled)
+    again = state_of(config, other)
+    list(train(again, plan_of(config, other, again.model)))
+    assert without_seconds(again.records) == without_seconds(state.records)
+    assert evaluate(again.model, other, other.test) != evaluate(state.model, splits, splits.test)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_its_records() -> None:
+    _, _, state, plan = parts_of("optimiser=sgd", "optimiser.lr=1e30")
+    records = list(train(state, plan))
+    assert len(records) < 3
+    assert not records[-1].is_finite
+    assert state.records == records
+
+
+@pytest.mark.parametrize(
+    ("losses", "stopped_after"),
+    [
+        ([3.0, 2.0, 1.0, 0.9, 0.8], None),
+        ([3.0, 2.0, 2.0, 2.0], 4),
+        ([1.0, 2.0, 3.0], 3),
+        ([1.0, 2.0, 0.9, 1.0, 1.0], 5),
+    ],
+)
+def test_early_stopping_waits_for_patience_epochs_without_a_fall(
+    losses: list[float], stopped_after: int | None
+) -> None:
+    rule = config_of(
+        "train/early_stopping=patience", "train.early_stopping.patience=2", "train.epochs=100"
+    ).train
+    records = [record(epoch, loss) for epoch, loss in enumerate(losses, 1)]
+    ended = [n for n in range(1, len(records) + 1) if has_ended(records[:n], rule)]
+    assert ended == ([] if stopped_after is None else [stopped_after])
+
+
+def test_gradient_clipping_bounds_the_step() -> None:
+    def movement(*overrides: str) -> float:
+        _, _, state, plan = parts_of("optimiser=sgd", "optimiser.momentum=0", *overrides)
+        before = torch.cat([w.flatten().clone() for w in state.model.parameters()]).detach()
+        plan = dataclasses.replace(plan, train=plan.train.model_copy(update={"epochs": 1}))
+        list(train(state, plan))
+        after = torch.cat([w.flatten() for w in state.model.parameters()]).detach()
+        return float((after - before).norm())
+
+    steps, lr, clip = 2, 0.05, 1e-3
+    assert movement(f"train.clip={clip}") <= steps * lr * clip * 1.001
+    assert movement() > 10 * steps * lr * clip
+
+
+def test_label_smoothing_is_in_the_training_loss_and_not_in_the_measured_one() -> None:
+    _, _, plain_state, plain_plan = parts_of("train.epochs=1", "optimiser.lr=1e-12")
+    _, _, smooth_state, smooth_plan = parts_of(
+        "train.epochs=1", "optimiser.lr=1e-12", "train.label_smoothing=0.9"
+    )
+    plain, smooth = next(train(plain_state, plain_plan)), next(train(smooth_state, smooth_plan))
+    assert smooth.train_loss == pytest.approx(plain.train_loss, rel=1e-6)
+    assert smooth.noisy_train_loss != pytest.approx(plain.noisy_train_loss, rel=1e-4)
+
+
+def test_bfloat16_trains_to_nearly_the_same_loss() -> None:
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        _, _, state, plan = parts_of(f"precision={precision}")
+        losses.append(list(train(state, plan))[-1].train_loss)
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert losses[0] != losses[1]
+
+
+def test_an_epoch_trains_on_every_image_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, splits, state, plan = parts_of("data.train_size=70")
+    seen: list[Tensor] = []
+    original = trainer._shuffled_and_augmented
+
+    def spy(*arguments: object) -> tuple[Tensor, Tensor]:
+        images, labels = original(*arguments)  # type: ignore[arg-type]
+        seen.append(images)
+        return images, labels
+
+    monkeypatch.setattr(trainer, "_shuffled_and_augmented", spy)
+    batches = SeenBatches(state.model)
+    next(iter(train(state, plan)))
+    assert len(batches.hashes) == 2
+    sort = [sorted(map(digest, images)) for images in (seen[0], splits.train.images)]
+    assert sort[0] == sort[1]
+
+
+def test_the_learning_rate_recorded_is_that_of_the_epochs_last_step() -> None:
+    config, _, state, plan = parts_of("optimiser/schedule=cosine")
+    schedule = build_schedule(config.optimiser, 2, 3)
+    assert [r.lr for r in train(state, plan)] == [schedule(1), schedule(3), schedule(5)]
