@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-RESULTS_VERSION = 1
-"""Raised when a change of the code changes the numbers of runs; part of every run's identity."""
-
-__all__ = ["RESULTS_VERSION", "__version__", "plain", "regularise"]
+__all__ = ["__version__", "plain", "regularise"]
 
 
 def __getattr__(name: str) -> Any:

@@ -42,13 +42,9 @@ __all__ = [
 class DropexpError(Exception):
     """Base of all errors dropexp raises on purpose."""
 
-    exit_code = 1
-
 
 class UserError(DropexpError):
     """The request is wrong; nothing was started."""
-
-    exit_code = 2
 
 
 class ConfigError(UserError):

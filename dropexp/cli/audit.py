@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from dropexp.cli.exit_codes import ExitCode
 from dropexp.terminal.columns import Column, headings, line
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def audit(
         filled = {name: type(model.get_submodule(name)).__name__ for name in report.sites}
         RunConsole().lines([*map(Text, about), *_site_lines(report, filled), *_check_lines(report)])
     if not report.passed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _site_lines(report: "AuditReport", filled: dict[str, str]) -> list[Text]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from dropexp.cli.runs import RunsDir
+from dropexp.cli.options import RunsDir
 from dropexp.errors import UserError
 from dropexp.runs.metrics import At, Metric
 

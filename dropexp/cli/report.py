@@ -16,7 +16,7 @@ from dropexp.cli.compare import (
     of_suffix,
     write,
 )
-from dropexp.cli.runs import RunsDir
+from dropexp.cli.options import RunsDir
 from dropexp.runs.metrics import At
 
 if TYPE_CHECKING:

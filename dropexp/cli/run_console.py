@@ -18,7 +18,6 @@ from rich.table import Table
 from rich.text import Text
 
 from dropexp.cli.run_tables import (
-    clock,
     divergence,
     facts,
     live_epoch,
@@ -28,6 +27,7 @@ from dropexp.cli.run_tables import (
 )
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary, best_epoch
 from dropexp.terminal.chart import line_chart
+from dropexp.terminal.numbers import clock
 
 _SECONDS_BETWEEN_REFRESHES = 0.5
 _PLAIN_LINES = 10

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from dropexp.runs.records import EpochRecord, RunSummary, SampledTest, SelectedEpoch
+from dropexp.terminal.numbers import clock, number
 
 _HEADINGS = (
     ("", ""),
@@ -77,11 +78,6 @@ def sampled_facts(summary: RunSummary) -> list[str]:
     ]
 
 
-def number(value: float, sign: str = "") -> str:
-    """A loss or an accuracy: three decimals, or three digits where that would be too long."""
-    return f"{value:{sign}.3g}" if abs(value) >= 1000 else f"{value:{sign}.3f}"
-
-
 def plain_epoch(record: EpochRecord, epochs: int) -> str:
     return (
         f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}"
@@ -103,13 +99,6 @@ def live_epoch(record: EpochRecord, width: int) -> Text:
         line.append("   " if index else "").append(f"{name} ", style="dim").append(value)
     line.truncate(width)
     return line
-
-
-def clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def facts(summary: RunSummary, records: Sequence[EpochRecord]) -> str:

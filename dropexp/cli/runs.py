@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dropexp.errors import FilterError, NoSuchRunError, RunError, UserError
+from dropexp.cli.exit_codes import ExitCode
+from dropexp.cli.options import RunsDir
+from dropexp.errors import FilterError, NoSuchRunError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
     from dropexp.cli.run_console import RunConsole
     from dropexp.runs.listing import ListedRun
     from dropexp.runs.write import RunFolder
-
-INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
 
 
 class _ListsByDefault(TyperGroup):
@@ -73,9 +72,6 @@ RERUN_HELP = (
     "tensorboard.*. Exit code 0: identical, or agrees but for rounding; 1: does not agree."
 )
 
-RunsDir = Annotated[
-    Path, typer.Option("--runs-dir", "-r", help="The folder of run folders.", show_default=True)
-]
 RunId = Annotated[
     str,
     typer.Argument(
@@ -209,7 +205,7 @@ def rm(
         typer.echo(f"{len(removable) - failed} of {_count(chosen)} removed")
         kept += failed
     if kept:
-        raise typer.Exit(code=RunError.exit_code)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def rerun(
@@ -240,9 +236,9 @@ def rerun(
         from dropexp.cli.run_console import error
 
         error("interrupted; nothing was compared")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     if not agrees:
-        raise typer.Exit(code=RunError.exit_code)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _rerun(folder: "RunFolder", overrides: list[str], into: Path, *, is_kept: bool) -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropexp.cli.runs import INTERRUPTED
+from dropexp.cli.exit_codes import ExitCode
+from dropexp.cli.options import RunsDir
 from dropexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ SWEEP_HELP = (
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
-RunsDir = Annotated[Path, typer.Option("--runs-dir", "-r", help="The folder of run folders.")]
 Words = Annotated[list[str] | None, typer.Argument(metavar="[OVERRIDES]...", show_default=False)]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="List the runs and how long they would take.")
@@ -153,9 +153,9 @@ def _sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_fast
             raise
         console.finished(result, _next_commands(request, study.name))
     if result.is_interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(ExitCode.INTERRUPTED)
     if result.progress.unsound or len(result.progress.ended) < result.progress.total:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _as_ctrl_c(_number: int, _frame: object) -> None:

@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from dropexp.cli.run_console import encodable
-from dropexp.cli.run_tables import clock, number
 from dropexp.sweep.conduct import SweepResult
 from dropexp.sweep.plan import Plan
 from dropexp.sweep.progress import Ended, Progress, Running, SettingMean
+from dropexp.terminal.numbers import clock, number
 
 _WIDEST = 100
 """Columns beyond which the progress does not grow: the eye loses the line."""

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dropexp.cli.run_tables import number
 from dropexp.compare.results import ESTIMATES, Comparison, Row
 from dropexp.compare.table import diverged_sentences, missing_sentences, verdict_words
 from dropexp.statistics import Estimate
+from dropexp.terminal.numbers import number
 
 _ENDS = ("", "_low", "_high")
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dropexp import RESULTS_VERSION
 from dropexp.compare.results import Curves, Member
+from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import fields_of_flat
 from dropexp.errors import StoreError, UserError
 from dropexp.runs.listing import ListedRun, Status, find_run, is_run_id, listed, listed_runs

@@ -6,13 +6,13 @@ from textwrap import wrap
 
 from rich.text import Text
 
-from dropexp.cli.run_tables import number
 from dropexp.compare.highlights import other_axes
 from dropexp.compare.results import Comparison, Metric, Row
 from dropexp.config.classics import CLASSICS
 from dropexp.runs.metrics import in_words
 from dropexp.statistics import Estimate, Verdict
 from dropexp.terminal.columns import Column, headings, hidden, line, that_fit
+from dropexp.terminal.numbers import number
 
 _ALWAYS_SHOWN = 5
 _SAMPLED = tuple(metric.value for metric in Metric if metric.is_sampled)

@@ -21,9 +21,8 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from dropexp import data
-from dropexp.config import fingerprints as custom_source
 from dropexp.config.combinations import GROUP, composed_combination, is_combination, parts_of
+from dropexp.config.fingerprints import pictures_fingerprint, source_fingerprint
 from dropexp.config.groups import conf_dir, groups
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError, suggest
@@ -65,7 +64,7 @@ def split_study(words: Sequence[str]) -> tuple[list[str], str | None]:
 def to_config(
     composed: DictConfig,
     study: str | None,
-    fingerprint: Callable[[Path], str] = data.fingerprint,
+    fingerprint: Callable[[Path], str] = pictures_fingerprint,
 ) -> RunConfig:
     """Resolve, check and freeze.
 
@@ -83,7 +82,7 @@ def to_config(
         content = fingerprint(Path(data.root).expanduser())
         data = data.model_copy(update={"fingerprint": content})
     if model.name == "custom" and model.fingerprint is None:
-        code = custom_source.fingerprint(model.target)
+        code = source_fingerprint(model.target)
         model = model.model_copy(update={"fingerprint": code})
     return config.model_copy(update={"data": data, "model": model})
 

@@ -1,6 +1,7 @@
-"""The source of a user's own model: found and hashed without being imported.
+"""Hashes of what a run's numbers depend on and its config only names.
 
-Changed code changes numbers, so its content is part of a run's identity.
+A user's own model (its source, found without being imported) and a folder of pictures: a change
+of either changes numbers, so its fingerprint is part of the identity of a run.
 """
 
 import ast
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from dropexp.config.picture_files import PARTS, existing_root, pictures_in
 from dropexp.errors import ConfigError
 
 _INSTALLED = ("site-packages", "dist-packages")
@@ -34,7 +36,7 @@ def search_path() -> list[str]:
     return [here, *(folder for folder in sys.path if folder not in ("", here))]
 
 
-def fingerprint(target: str) -> str:
+def source_fingerprint(target: str) -> str:
     """12 hexadecimal digits that change when the code behind ``package.module:Class`` does.
 
     A SHA-256 over the module's file and the files in the same folder tree that it imports, with
@@ -48,6 +50,25 @@ def fingerprint(target: str) -> str:
     for name, file in sorted(_files(module, target).items()):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         content.update(f"{name}\0{digest}\n".encode())
+    return content.hexdigest()[:12]
+
+
+def pictures_fingerprint(root: str | Path) -> str:
+    """12 hexadecimal digits that change when a picture is added, removed, renamed or changed.
+
+    A SHA-256 over the relative paths and the bytes of all pictures under root's train, val and
+    test. They are read, which costs little beside decoding them.
+
+    Raises:
+        DataError: root, or its train folder, is not there.
+    """
+    root = existing_root(root)
+    content = hashlib.sha256()
+    for part in PARTS:
+        for picture in pictures_in(root / part):
+            name = picture.relative_to(root).as_posix()
+            digest = hashlib.sha256(picture.read_bytes()).hexdigest()
+            content.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
     return content.hexdigest()[:12]
 
 

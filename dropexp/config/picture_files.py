@@ -1,6 +1,5 @@
 """The picture files of a folder root/<train|val|test>/<class>/…, without opening any."""
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,25 +19,6 @@ def classes_in(part: Path) -> list[str]:
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures in a folder and its subfolders, sorted; other files are passed over."""
     return sorted(_walk(folder))
-
-
-def fingerprint(root: str | Path) -> str:
-    """12 hexadecimal digits that change when a picture is added, removed, renamed or changed.
-
-    A SHA-256 over the relative paths and the bytes of all pictures under root's train, val and
-    test. They are read, which costs little beside decoding them.
-
-    Raises:
-        DataError: root, or its train folder, is not there.
-    """
-    root = existing_root(root)
-    content = hashlib.sha256()
-    for part in PARTS:
-        for picture in pictures_in(root / part):
-            name = picture.relative_to(root).as_posix()
-            digest = hashlib.sha256(picture.read_bytes()).hexdigest()
-            content.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
-    return content.hexdigest()[:12]
 
 
 def existing_root(root: str | Path) -> Path:

@@ -7,8 +7,6 @@ Defaults live in conf/. Where a field here has a default too, it is the value th
 added later leaves the ids of existing runs as they are.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -20,7 +18,7 @@ from pydantic import (
     ValidationError,
 )
 
-from dropexp import RESULTS_VERSION
+from dropexp.config.identity import NOT_IN_IDENTITY, SCIENTIFIC, identity_hash
 from dropexp.config.messages import in_a_sentence
 from dropexp.config.regularisers import (
     CombinedConfig,
@@ -38,12 +36,9 @@ from dropexp.config.sections import (
     Seed,
     TrainConfig,
 )
-from dropexp.config.setting import JOINED_BY, SCIENTIFIC
+from dropexp.config.setting import JOINED_BY
 from dropexp.config.time_schedules import TimeSchedule, share_of_p
 from dropexp.errors import ConfigError
-from dropexp.runs.records import RunSummary
-
-_NOT_IN_IDENTITY = {"data": {"root", "download"}}
 
 
 def _file_name(name: str) -> str:
@@ -149,21 +144,10 @@ class RunConfig(Section):
             for schedule, switch in [_schedule(part)]
         }
 
-    def lacks_mc_dropout(self, summary: RunSummary) -> bool:
-        """Whether the passes that this config asks for are still to be made on a finished run.
-
-        A network without a regulariser has none to make: its evaluation is deterministic.
-        """
-        if not self.mc_dropout or self.regulariser.p == 0 or summary.best is None:
-            return False
-        return summary.mc_dropout is None or summary.mc_dropout.passes != self.mc_dropout
-
     @property
     def config_hash(self) -> str:
         """SHA-256 of the canonical JSON of the scientific part, 64 hex digits."""
-        payload = {"results_version": RESULTS_VERSION, "config": self._scientific()}
-        canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return identity_hash(self._scientific())
 
     @property
     def run_id(self) -> str:
@@ -174,7 +158,7 @@ class RunConfig(Section):
     def _scientific(self) -> dict[str, Any]:
         # Validation has made every number its field's type (1 and 1.0 are the same by now).
         return self.model_dump(
-            mode="json", include=set(SCIENTIFIC), exclude=_NOT_IN_IDENTITY, exclude_defaults=True
+            mode="json", include=set(SCIENTIFIC), exclude=NOT_IN_IDENTITY, exclude_defaults=True
         )
 
 

@@ -8,9 +8,7 @@ from functools import cache
 from typing import Any
 
 from dropexp.config.classics import CLASSICS, classics_on, in_question, in_words
-
-SCIENTIFIC = ("data", "model", "regulariser", "optimiser", "train", "precision", "seed")
-"""The top-level keys that make a run what it is; all others say where and how it is run."""
+from dropexp.config.identity import SCIENTIFIC
 
 JOINED_BY = "+"
 """Between the names of a combination of regularisers: ``dropout2d+stochastic_depth``."""

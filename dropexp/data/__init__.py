@@ -1,14 +1,12 @@
 """A data set, in memory: from the data section of a config to splits of tensors.
 
-``load`` is the way in. What needs torch, Pillow or torchvision is imported on first use, so that
-``fingerprint`` (which the command line needs before a run has an identity) costs none of them,
-and the embedded digits none but torch.
+A DataConfig comes in (``load``), Splits on the CPU go out. torch, Pillow and torchvision are
+imported on first use.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, assert_never
 
-from dropexp.config.picture_files import fingerprint
 from dropexp.config.sections import DataConfig, DigitsConfig, DownloadableConfig, ImageFolderConfig
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ else:
         return getattr(import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)
 
 
-__all__ = ["Split", "Splits", "augment", "fingerprint", "load"]
+__all__ = ["Split", "Splits", "augment", "load"]
 
 
 def load(config: DataConfig) -> "Splits":

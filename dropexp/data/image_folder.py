@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from dropexp.config.picture_files import classes_in, existing_root, fingerprint, pictures_in
+from dropexp.config.fingerprints import pictures_fingerprint
+from dropexp.config.picture_files import classes_in, existing_root, pictures_in
 from dropexp.config.sections import ImageFolderConfig
 from dropexp.data.splits import Source, Split
 from dropexp.errors import DataError
@@ -77,7 +78,7 @@ def _as_mode(image: Image.Image, mode: str) -> Image.Image:
 def _check_fingerprint(root: Path, config: ImageFolderConfig) -> None:
     if config.fingerprint is None:
         return
-    found = fingerprint(root)
+    found = pictures_fingerprint(root)
     if found != config.fingerprint:
         raise DataError(
             f"The pictures in data.root={config.root} are not those that this run was made with: "

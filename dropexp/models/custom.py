@@ -8,8 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from dropexp.config.fingerprints import fingerprint as current_fingerprint
-from dropexp.config.fingerprints import search_path, split_target
+from dropexp.config.fingerprints import search_path, source_fingerprint, split_target
 from dropexp.errors import ConfigError, DropexpError, suggest
 from dropexp.models.foreign import fill_sites, in_short, note, probed, silence, wrong_logits
 from dropexp.regularisers import Regulariser
@@ -42,17 +41,17 @@ def custom_model(
         target: ``package.module:Class``; the current folder is looked in first.
         options: further arguments of the class.
         sites: patterns of names of the sites that are found; None: all.
-        fingerprint: of the source, if it must be what it was; see dropexp.custom_source.
+        fingerprint: of the source, if it must be what it was; see config/fingerprints.py.
         shortcut: accepted as every model's option; a network has the shortcuts that it has.
 
     Raises:
         ConfigError: the class cannot be imported or constructed, is not the code that the
             fingerprint is of, or does not give logits (N, num_classes).
     """
-    if fingerprint is not None and current_fingerprint(target) != fingerprint:
+    if fingerprint is not None and source_fingerprint(target) != fingerprint:
         raise ConfigError(
             f"model.target={target} is not the code that this run was made with: its fingerprint "
-            f"is {current_fingerprint(target)}, and model.fingerprint={fingerprint}."
+            f"is {source_fingerprint(target)}, and model.fingerprint={fingerprint}."
         )
     make = _imported(target)
     offered = {

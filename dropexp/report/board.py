@@ -16,9 +16,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from dropexp.compare.mean_curves import mean_curve
 from dropexp.compare.results import Setting
 from dropexp.errors import RunsDirError
+from dropexp.runs.event_files import SCALAR_TAGS, RecordFile, fresh_path, scalar_values
 from dropexp.statistics import Estimate
-from dropexp.training.tensorboard import RecordFile, fresh_path
-from dropexp.training.tensorboard_values import SCALAR_TAGS, scalar_values
 
 FOLDER = ".board"
 _ENDS = {"mean": "value", "lower 95 %": "low", "upper 95 %": "high"}

@@ -182,6 +182,15 @@ class RunSummary:
     mc_dropout: SampledTest | None = None  # None where it was not asked for, or there is no noise
     format: int = SUMMARY_FORMAT
 
+    def lacks_mc_dropout(self, passes: int) -> bool:
+        """Return whether ``mc_dropout=passes`` asks for a measurement that this summary lacks.
+
+        A network without a regulariser is deterministic in evaluation and needs none.
+        """
+        if not passes or self.p == 0 or self.best is None:
+            return False
+        return self.mc_dropout is None or self.mc_dropout.passes != passes
+
     def to_json(self) -> dict[str, Any]:
         """A dict of plain values; numbers that JSON does not know become null."""
         plain: dict[str, Any] = _without_non_finite(asdict(self))

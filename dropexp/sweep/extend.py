@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dropexp.config.setting import SCIENTIFIC
+from dropexp.config.identity import SCIENTIFIC
 from dropexp.errors import ConfigError
 from dropexp.runs.studies import Study, read_study
 from dropexp.runs.write import RunFolder

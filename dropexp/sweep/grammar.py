@@ -8,12 +8,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from dropexp import data
 from dropexp.config.classics import CLASSICS
 from dropexp.config.compose import composed, parsed, split_study, to_config, values_of
+from dropexp.config.fingerprints import pictures_fingerprint
 from dropexp.config.groups import groups, studies
+from dropexp.config.identity import SCIENTIFIC
 from dropexp.config.run_config import RunConfig
-from dropexp.config.setting import SCIENTIFIC
 from dropexp.config.time_schedules import SWITCHED
 from dropexp.errors import ConfigError
 
@@ -102,7 +102,7 @@ def _configs(named: Mapping[str, str], study: str | None) -> Iterator[RunConfig]
     """All combinations; Hydra composes once for each combination of choices, which is slow."""
     values = {key: values_of(parsed(word)) for key, word in named.items()}
     choices = [key for key in values if key.lstrip("+") in groups()]
-    fingerprint = cache(data.fingerprint)  # the same few folders, again and again
+    fingerprint = cache(pictures_fingerprint)  # the same few folders, again and again
     for chosen in product(*([f"{key}={v}" for v in values[key]] for key in choices)):
         others = {key: found for key, found in values.items() if key not in choices}
         for key in _of_other_regularisers(others, values.get("regulariser", []), chosen):

@@ -71,7 +71,7 @@ def _kind(config: RunConfig, folder: RunFolder) -> str:
             f"{folder.path} holds a run of another configuration with the same short id; "
             f"choose another runs_dir."
         )
-    return "unmeasured" if config.lacks_mc_dropout(summary) else status.value
+    return "unmeasured" if summary.lacks_mc_dropout(config.mc_dropout) else status.value
 
 
 def study_of(request: SweepRequest) -> Study:

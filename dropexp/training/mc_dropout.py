@@ -60,7 +60,7 @@ def with_mc_dropout(
         splits: on the device to measure on.
         weights: at the best epoch.
     """
-    if summary.best is None or not config.lacks_mc_dropout(summary):
+    if summary.best is None or not summary.lacks_mc_dropout(config.mc_dropout):
         return summary
     return replace(summary, mc_dropout=sampled(config, splits, weights, summary.best.epoch))
 

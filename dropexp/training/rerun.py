@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from rich.text import Text
 
-from dropexp import RESULTS_VERSION
+from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError, UserError, suggest
 from dropexp.runs.listing import is_run_id

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from dropexp import RESULTS_VERSION, data
+from dropexp import data
 from dropexp.config.compose import to_yaml
+from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import AuditError, ConfigError, RunError, StoreError, UserError
@@ -137,7 +138,7 @@ def _reused(folder: RunFolder, config: RunConfig, view: RunView, device_name: st
         )
     if summary.audit is not AuditOutcome.PASSED:
         view.warning(f"this run was trained with its audit {summary.audit}; force=true repeats it")
-    if config.lacks_mc_dropout(summary):
+    if summary.lacks_mc_dropout(config.mc_dropout):
         device = select_device(device_name)
         configure_torch(device, config.threads, config.deterministic)
         splits = data.load(config.data).to(device)

@@ -5,8 +5,6 @@ which dies unseen when the disk is full and takes interpreter time from the trai
 """
 
 import logging
-import os
-import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -21,17 +19,16 @@ from tensorboard.compat.proto.event_pb2 import (
 from tensorboard.compat.proto.summary_pb2 import (
     Summary,
 )
-from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import Tensor, nn
 
 from dropexp.config.run_config import RunConfig
+from dropexp.runs.event_files import RecordFile, fresh_path, scalar_values
 from dropexp.runs.records import EpochRecord, RunSummary
 from dropexp.training.tensorboard_values import (
     epoch_values,
     histogram,
     image_grid,
     png,
-    scalar_values,
     session_end,
     session_start,
 )
@@ -155,38 +152,3 @@ class EventLog:
             with suppress(OSError):
                 self._file.close()
         self._file = None
-
-
-# --- the file -----------------------------------------------------------------------------
-
-
-def fresh_path(folder: Path, now: float) -> Path:
-    """The name of a new event file in the folder, from which all others are removed."""
-    for stale in folder.glob("events.out.tfevents.*"):
-        stale.unlink(missing_ok=True)
-    # TensorBoard reads a folder's files in the order of their names, and a fresh one must not
-    # have the name of a removed one: whoever reads that would wait for it to grow.
-    name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}"
-    return folder / f"{name}.{time.monotonic_ns()}"
-
-
-class RecordFile:
-    """A file of TensorBoard's records that knows how long it has not been flushed."""
-
-    def __init__(self, path: Path) -> None:
-        self._writer = RecordWriter(path.open("wb"))
-        self._flushed_at = time.monotonic()
-
-    def write(self, data: bytes) -> None:
-        self._writer.write(data)
-
-    @property
-    def seconds_unflushed(self) -> float:
-        return time.monotonic() - self._flushed_at
-
-    def flush(self) -> None:
-        self._writer.flush()
-        self._flushed_at = time.monotonic()
-
-    def close(self) -> None:
-        self._writer.close()

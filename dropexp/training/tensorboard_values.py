@@ -1,7 +1,6 @@
 """What goes into TensorBoard's event files: scalars, hyperparameters, histograms, images."""
 
 import time
-from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -32,24 +31,11 @@ from torch import Tensor
 from dropexp.config.run_config import RunConfig
 from dropexp.config.sections import Section
 from dropexp.config.setting import flat
+from dropexp.runs.event_files import SCALAR_TAGS, scalar_values
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary
 
 _HISTOGRAM_BUCKETS = 64
 _BORDER = 128  # grey, between images
-
-SCALAR_TAGS = {
-    "loss/noisy_train": "noisy_train_loss",
-    "loss/train": "train_loss",
-    "loss/val": "val_loss",
-    "loss/gap": "loss_gap",
-    "accuracy/train": "train_acc",
-    "accuracy/val": "val_acc",
-    "accuracy/gap": "acc_gap",
-    "lr": "lr",
-    "p": "p",
-    "seconds": "seconds",
-}
-"""TensorBoard tag → attribute of an EpochRecord, one value for every epoch."""
 
 
 def image_grid(images: Tensor, columns: int = 8) -> Tensor:
@@ -82,10 +68,6 @@ def image_grid(images: Tensor, columns: int = 8) -> Tensor:
 
 def epoch_values(record: EpochRecord) -> list[Any]:
     return scalar_values({tag: getattr(record, name) for tag, name in SCALAR_TAGS.items()})
-
-
-def scalar_values(values: Mapping[str, float]) -> list[Any]:
-    return [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
 
 
 def hyperparameters(config: RunConfig) -> dict[str, str | float]:

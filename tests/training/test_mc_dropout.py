@@ -250,7 +250,7 @@ def test_where_there_is_no_noise_it_is_said(
     for _ in range(2):  # trained, then reused
         summary = run(config, RunConsole()).summary
         assert said in capsys.readouterr().out
-        assert not config.lacks_mc_dropout(summary)
+        assert not summary.lacks_mc_dropout(config.mc_dropout)
     assert (summary.mc_dropout is None) == (summary.p == 0)
 
 

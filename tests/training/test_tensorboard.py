@@ -31,6 +31,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 
 from dropexp.config.compose import compose_run
 from dropexp.config.run_config import RunConfig
+from dropexp.runs.event_files import SCALAR_TAGS
 from dropexp.runs.records import (
     AuditOutcome,
     EpochRecord,
@@ -40,7 +41,7 @@ from dropexp.runs.records import (
     best_epoch,
 )
 from dropexp.training.tensorboard import EventLog
-from dropexp.training.tensorboard_values import SCALAR_TAGS, hyperparameters, image_grid
+from dropexp.training.tensorboard_values import hyperparameters, image_grid
 
 CONFIG = compose_run(["regulariser=dropout2d", "p=0.3"])
 
