@@ -1,12 +1,12 @@
-"""TensorBoard's event files: their names, records and scalar tags. Imports no torch."""
+"""TensorBoard's event files: file names, scalar tags and a writer. Imports no torch."""
 
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
+from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -22,40 +22,68 @@ SCALAR_TAGS = {
     "p": "p",
     "seconds": "seconds",
 }
-"""TensorBoard tag → attribute of an EpochRecord, one value for every epoch."""
+"""TensorBoard tag → column of metrics.csv, one value for every epoch."""
 
 
-def scalar_values(values: Mapping[str, float]) -> list[Any]:
-    return [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+class EventFile:
+    """The only TensorBoard event file of a folder.
 
+    Every record is written by the calling thread. TensorBoard's own EventFileWriter has a
+    thread, which dies without a message when the disk is full and takes time from training.
+    """
 
-def fresh_path(folder: Path, now: float) -> Path:
-    """The name of a new event file in the folder, from which all others are removed."""
-    for stale in folder.glob("events.out.tfevents.*"):
-        stale.unlink(missing_ok=True)
-    # TensorBoard reads a folder's files in the order of their names, and a fresh one must not
-    # have the name of a removed one: whoever reads that would wait for it to grow.
-    name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}"
-    return folder / f"{name}.{time.monotonic_ns()}"
+    def __init__(self, folder: Path, start_time: float | None = None) -> None:
+        """Remove the folder's event files and start a new one.
 
+        Args:
+            folder: an existing folder.
+            start_time: of the first record, in seconds since 1970; None is now.
 
-class RecordFile:
-    """A file of TensorBoard's records that knows how long it has not been flushed."""
-
-    def __init__(self, path: Path) -> None:
-        self._writer = RecordWriter(path.open("wb"))
+        Raises:
+            OSError: a file cannot be removed or opened.
+        """
+        self._writer = RecordWriter(replace_event_files(folder).open("wb"))
         self._flushed_at = time.monotonic()
+        # Every reader expects this version in the first record.
+        start_time = time.time() if start_time is None else start_time
+        self.write(Event(wall_time=start_time, file_version="brain.Event:2"))
 
-    def write(self, data: bytes) -> None:
-        self._writer.write(data)
+    def write(self, event: Event) -> None:
+        """Append one event."""
+        self._writer.write(event.SerializeToString())
+
+    def write_values(
+        self, step: int, values: Iterable[Summary.Value], wall_time: float | None = None
+    ) -> None:
+        """Append one event with the values of a step; wall_time=None is now."""
+        wall_time = time.time() if wall_time is None else wall_time
+        self.write(Event(wall_time=wall_time, step=step, summary=Summary(value=values)))
 
     @property
     def seconds_unflushed(self) -> float:
+        """The seconds since the last flush."""
         return time.monotonic() - self._flushed_at
 
     def flush(self) -> None:
+        """Write buffered records to the disk."""
         self._writer.flush()
         self._flushed_at = time.monotonic()
 
     def close(self) -> None:
+        """Flush and close the file."""
         self._writer.close()
+
+
+def replace_event_files(folder: Path) -> Path:
+    """Remove the folder's event files and return the path of the next one."""
+    for stale in folder.glob("events.out.tfevents.*"):
+        stale.unlink(missing_ok=True)
+    # TensorBoard reads a folder's event files in the order of their names. A name that was used
+    # before would make a running TensorBoard wait for the removed file to grow.
+    name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
+    return folder / f"{name}.{time.monotonic_ns()}"
+
+
+def make_scalars(values: Mapping[str, float]) -> list[Summary.Value]:
+    """Convert a mapping of tag → value to TensorBoard's scalars."""
+    return [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]

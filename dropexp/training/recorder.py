@@ -78,11 +78,11 @@ class Recorder:
             f"val_loss {record.val_loss:.4f}, val_acc {record.val_acc:.4f}"
         )
         if self._events is not None:
-            self._events.epoch(record)
+            self._events.write_epoch(record)
             noises = noise_modules(self._state.model)
-            self._events.strengths({name: each.p for name, each in noises.items()}, record.epoch)
+            self._events.write_site_p({name: each.p for name, each in noises.items()}, record.epoch)
             if self._config.tensorboard.histograms:
-                self._events.weights(self._state.model, record.epoch)
+                self._events.write_weights(self._state.model, record.epoch)
         # Taken now, as the next epoch changes the state while this one may yet be saved.
         self._unsaved = checkpoint.snapshot(self._state, self._config_hash)
         if time.monotonic() - self._saved_at >= _SECONDS_BETWEEN_CHECKPOINTS:
@@ -104,7 +104,7 @@ class Recorder:
             return None
         events = EventLog(self._folder.path, self._config, self._state.records)
         if self._config.tensorboard.images:
-            events.images(images[:_SAMPLE_IMAGES].cpu())
+            events.write_images(images[:_SAMPLE_IMAGES].cpu())
         return events
 
     def _save_checkpoint(self) -> None:

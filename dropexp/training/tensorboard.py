@@ -1,36 +1,26 @@
-"""TensorBoard's event files: an epoch's record as scalars, the config as hyperparameters.
-
-Records are written in the calling thread: TensorBoard's EventFileWriter has a thread of its own,
-which dies unseen when the disk is full and takes interpreter time from the training loop.
-"""
+"""The TensorBoard event file of one run: its scalars, hyperparameters, histograms and images."""
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tensorboard.compat.proto.event_pb2 import (
-    Event,
-    SessionLog,
-)
-from tensorboard.compat.proto.summary_pb2 import (
-    Summary,
-)
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor, nn
 
 from dropexp.config.run_config import RunConfig
-from dropexp.runs.event_files import RecordFile, fresh_path, scalar_values
+from dropexp.runs.event_files import SCALAR_TAGS, EventFile, make_scalars
 from dropexp.runs.records import EpochRecord, RunSummary
 from dropexp.training.tensorboard_values import (
-    epoch_values,
-    histogram,
-    image_grid,
-    png,
-    session_end,
-    session_start,
+    arrange_images,
+    encode_png,
+    make_histogram,
+    make_session_end,
+    make_session_start,
 )
 
 _log = logging.getLogger(__name__)
@@ -39,110 +29,96 @@ _SECONDS_BETWEEN_FLUSHES = 1.0
 
 
 class EventLog:
-    """The event file of one run, in the run's own folder.
+    """Writes the event file of one run into the run's own folder.
 
-    A disk that is full, or any other failure to write, ends the event file with a logged
-    warning and nothing else: a run is not lost for its TensorBoard curves.
+    If writing fails, for example because the disk is full, the log warns once and writes no
+    more. The run goes on: it is worth more than its TensorBoard curves.
     """
 
     def __init__(
         self, folder: Path, config: RunConfig, records: Sequence[EpochRecord] = ()
     ) -> None:
-        """Start the event file anew.
+        """Start a new event file.
 
         Args:
-            folder: the run's folder; event files that an interrupted process left there are
-                removed, as they may hold epochs which the resumed run trains again.
-            config: of the run.
-            records: the epochs that were done before, which are written again.
+            folder: the run's folder. Event files of an interrupted process are removed, because
+                they may hold epochs that the resumed run trains again.
+            config: the run's config.
+            records: the epochs that are already trained; they are written again.
         """
-        self._file: RecordFile | None = None
+        self._file: EventFile | None = None
         self._last_step = 0
-        now = time.time()
-        start = now - sum(record.seconds for record in records)
+        start = time.time() - sum(record.seconds for record in records)
         try:
-            self._file = RecordFile(fresh_path(folder, now))
+            self._file = EventFile(folder, start)
         except OSError as error:
             self._give_up(error)
             return
-        self._write(Event(wall_time=start, file_version="brain.Event:2"))
-        # A TensorBoard that is already showing the removed file's values forgets them.
-        restart = SessionLog(status=SessionLog.START)
-        self._write(Event(wall_time=start, step=0, session_log=restart))
-        self._write_values(0, [session_start(config, start)], wall_time=start)
+        # Makes a running TensorBoard forget the values of the removed file.
+        restart = Event(wall_time=start, step=0, session_log=SessionLog(status=SessionLog.START))
+        self._attempt(lambda file: file.write(restart))
+        self._write_values(0, [make_session_start(config, start)], wall_time=start)
         for record in records:
             start += record.seconds
-            self._write_values(record.epoch, epoch_values(record), wall_time=start)
-        self._flush()
+            self._write_values(record.epoch, _make_epoch_scalars(record), wall_time=start)
+        self._attempt(EventFile.flush)
 
-    def epoch(self, record: EpochRecord) -> None:
-        """The scalars of one more epoch."""
-        self._write_values(record.epoch, epoch_values(record))
+    def write_epoch(self, record: EpochRecord) -> None:
+        """Write the scalars of one epoch."""
+        self._write_values(record.epoch, _make_epoch_scalars(record))
         if self._file is not None and self._file.seconds_unflushed >= _SECONDS_BETWEEN_FLUSHES:
-            self._flush()
+            self._attempt(EventFile.flush)
 
-    def strengths(self, sites: Mapping[str, float], epoch: int) -> None:
-        """The p of every site in an epoch, where there is more than one to tell."""
-        if len(set(sites.values())) > 1:
-            values = {f"p/{name.replace('.', '/')}": p for name, p in sites.items()}
-            self._write_values(epoch, scalar_values(values))
+    def write_site_p(self, p_of_sites: Mapping[str, float], epoch: int) -> None:
+        """Write each site's p in an epoch, unless all sites have the same p."""
+        if len(set(p_of_sites.values())) > 1:
+            values = {f"p/{name.replace('.', '/')}": p for name, p in p_of_sites.items()}
+            self._write_values(epoch, make_scalars(values))
 
-    def weights(self, model: nn.Module, epoch: int) -> None:
-        """A histogram of every parameter."""
+    def write_weights(self, model: nn.Module, epoch: int) -> None:
+        """Write a histogram of every parameter."""
         self._write_values(
             epoch,
             [
-                Summary.Value(tag=f"weights/{name.replace('.', '/')}", histo=histogram(parameter))
+                Summary.Value(
+                    tag=f"weights/{name.replace('.', '/')}", histo=make_histogram(parameter)
+                )
                 for name, parameter in model.named_parameters()
             ],
         )
 
-    def images(self, images: Tensor) -> None:
-        """Sample inputs, uint8 of (N, 1 or 3, H, W), as one picture."""
-        picture = png(image_grid(images))
+    def write_images(self, images: Tensor) -> None:
+        """Write sample inputs, uint8 of shape (N, 1 or 3, H, W), as one picture."""
+        picture = encode_png(arrange_images(images))
         self._write_values(0, [Summary.Value(tag="images/train", image=picture)])
 
     def finish(self, summary: RunSummary) -> None:
-        """The final results and how the run ended; closes the file."""
-        values = [session_end(summary)]
+        """Write the final results and the run's status, then close the file."""
+        values = [make_session_end(summary)]
         blocks = {"best": summary.best, "last": summary.last, "mc_dropout": summary.mc_dropout}
         for name, block in blocks.items():
             if block is not None:
                 measured = {k: v for k, v in asdict(block).items() if v is not None}
-                values += scalar_values({f"{name}/{k}": v for k, v in measured.items()})
+                values += make_scalars({f"{name}/{k}": v for k, v in measured.items()})
         self._write_values(self._last_step, values)
         self.close()
 
     def close(self) -> None:
-        """Write out what is buffered and close the file; safe at any time, and again."""
-        if self._file is None:
-            return
-        try:
-            self._file.close()
-        except OSError as error:
-            self._give_up(error)
+        """Flush and close the file. Later calls, of any method, do nothing."""
+        self._attempt(EventFile.close)
         self._file = None
 
     def _write_values(
         self, step: int, values: Iterable[Any], wall_time: float | None = None
     ) -> None:
         self._last_step = max(self._last_step, step)
-        wall_time = time.time() if wall_time is None else wall_time
-        self._write(Event(wall_time=wall_time, step=step, summary=Summary(value=values)))
+        self._attempt(lambda file: file.write_values(step, values, wall_time))
 
-    def _write(self, event: Any) -> None:
+    def _attempt(self, action: Callable[[EventFile], None]) -> None:
         if self._file is None:
             return
         try:
-            self._file.write(event.SerializeToString())
-        except OSError as error:
-            self._give_up(error)
-
-    def _flush(self) -> None:
-        if self._file is None:
-            return
-        try:
-            self._file.flush()
+            action(self._file)
         except OSError as error:
             self._give_up(error)
 
@@ -152,3 +128,7 @@ class EventLog:
             with suppress(OSError):
                 self._file.close()
         self._file = None
+
+
+def _make_epoch_scalars(record: EpochRecord) -> list[Summary.Value]:
+    return make_scalars({tag: getattr(record, name) for tag, name in SCALAR_TAGS.items()})

@@ -1,26 +1,16 @@
-"""What goes into TensorBoard's event files: scalars, hyperparameters, histograms, images."""
+"""The values of a run's TensorBoard event file: hyperparameters, histograms and images."""
 
 import time
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tensorboard.compat.proto.summary_pb2 import (
-    HistogramProto,
-    Summary,
-    SummaryMetadata,
-)
+from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.compat.proto.tensor_shape_pb2 import (
-    TensorShapeProto,
-)
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
-from tensorboard.plugins.hparams.api_pb2 import (
-    STATUS_FAILURE,
-    STATUS_SUCCESS,
-)
+from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
 from tensorboard.plugins.hparams.plugin_data_pb2 import (
     HParamsPluginData,
     SessionEndInfo,
@@ -31,24 +21,24 @@ from torch import Tensor
 from dropexp.config.run_config import RunConfig
 from dropexp.config.sections import Section
 from dropexp.config.setting import flat
-from dropexp.runs.event_files import SCALAR_TAGS, scalar_values
-from dropexp.runs.records import EpochRecord, RunStatus, RunSummary
+from dropexp.runs.records import RunStatus, RunSummary
 
 _HISTOGRAM_BUCKETS = 64
-_BORDER = 128  # grey, between images
+_BORDER = 128  # the grey between images, of 255
 
 
-def image_grid(images: Tensor, columns: int = 8) -> Tensor:
-    """Images side by side, with a one-pixel border in between.
+def arrange_images(images: Tensor, columns: int = 8) -> Tensor:
+    """Arrange images in a grid with borders of one pixel.
+
+    If the brightest value is below 128, as in the digits' range of 0 to 16, all values are
+    stretched to 0 to 255. Images smaller than 16 pixels are enlarged four times.
 
     Args:
-        images: uint8 of (N, C, H, W), N ≥ 1. Where the brightest value is below 128, as in the
-            digits' 0 … 16, all are stretched to 0 … 255.
-        columns: of the grid.
+        images: uint8 of shape (N, C, H, W), N ≥ 1.
+        columns: the largest number of images in a row.
 
     Returns:
-        uint8 of (C, rows · (H + 1) + 1, columns · (W + 1) + 1); images smaller than 16 pixels
-        are enlarged four times first.
+        uint8 of shape (C, rows · (H + 1) + 1, columns · (W + 1) + 1), H and W after enlarging.
     """
     images = images.cpu()
     brightest = int(images.max())
@@ -66,30 +56,25 @@ def image_grid(images: Tensor, columns: int = 8) -> Tensor:
     return F.pad(grid, (0, 1, 0, 1), value=_BORDER)
 
 
-def epoch_values(record: EpochRecord) -> list[Any]:
-    return scalar_values({tag: getattr(record, name) for tag, name in SCALAR_TAGS.items()})
+def list_hyperparameters(config: RunConfig) -> dict[str, str | float]:
+    """List a run's hyperparameters for TensorBoard's HParams table.
 
-
-def hyperparameters(config: RunConfig) -> dict[str, str | float]:
-    """What TensorBoard's HParams table shows of a run.
-
-    Every run has the same keys, and a key has the same type in every run: otherwise the
-    table's columns split, stay empty, or lose rows when they are filtered. That is why options
-    which only some regularisers or models have are one text, and train_size, which may be
-    "all", always is a text.
+    Every run has the same keys, and each key has the same type in every run. Otherwise the
+    table's columns split, stay empty or lose rows when a reader filters them. For this reason
+    the options of regularisers and models are one text, and train_size is always a text.
     """
     data, train = config.data, config.train
     return {
         "regulariser": config.regulariser.name,
         "p": config.regulariser.p,
-        "regulariser_options": _as_text(config.regulariser, without=("name", "p")),
+        "regulariser_options": _describe_options(config.regulariser, without=("name", "p")),
         "seed": config.seed,
         "data": data.name,
         "train_size": "all" if data.train_size is None else f"{data.train_size:g}",
         "label_noise": data.label_noise,
         "augment": data.augment,
         "model": config.model.name,
-        "model_options": _as_text(config.model, without=("name",)),
+        "model_options": _describe_options(config.model, without=("name",)),
         "optimiser": config.optimiser.name,
         "lr": config.optimiser.lr,
         "weight_decay": config.optimiser.weight_decay,
@@ -100,17 +85,17 @@ def hyperparameters(config: RunConfig) -> dict[str, str | float]:
     }
 
 
-def _as_text(section: Section, without: tuple[str, ...]) -> str:
+def _describe_options(section: Section, without: tuple[str, ...]) -> str:
     named = flat(section.model_dump(mode="json"))
     parts = [
-        f"{name}={_plain(value)}"
+        f"{name}={_format_value(value)}"
         for name, value in named.items()
         if value is not None and name not in without
     ]
     return ", ".join(parts) or "-"
 
 
-def _plain(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
@@ -118,26 +103,28 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def session_start(config: RunConfig, start_time: float) -> Any:
+def make_session_start(config: RunConfig, start_time: float) -> Summary.Value:
+    """Make the HParams record of a run's start; start_time in seconds since 1970."""
     info = SessionStartInfo(group_name=config.run_id, start_time_secs=start_time)
-    for name, value in hyperparameters(config).items():
+    for name, value in list_hyperparameters(config).items():
         if isinstance(value, str):
             info.hparams[name].string_value = value
         else:
             info.hparams[name].number_value = value
-    return _hparams_value("session_start_info", HParamsPluginData(session_start_info=info))
+    return _make_hparams_value("session_start_info", HParamsPluginData(session_start_info=info))
 
 
-def session_end(summary: RunSummary) -> Any:
+def make_session_end(summary: RunSummary) -> Summary.Value:
+    """Make the HParams record of a run's end; a diverged run counts as failed."""
     completed = summary.status is RunStatus.COMPLETED
     status = STATUS_SUCCESS if completed else STATUS_FAILURE
     info = SessionEndInfo(status=status, end_time_secs=time.time())
-    return _hparams_value("session_end_info", HParamsPluginData(session_end_info=info))
+    return _make_hparams_value("session_end_info", HParamsPluginData(session_end_info=info))
 
 
-def _hparams_value(name: str, content: Any) -> Any:
-    # There is no "experiment" summary on purpose: TensorBoard would take the first one it finds
-    # for the columns of all runs. Without one it computes the columns from all runs.
+def _make_hparams_value(name: str, content: HParamsPluginData) -> Summary.Value:
+    # There is no "experiment" record on purpose. TensorBoard would take the columns of all runs
+    # from the first one that it finds; without one it collects the columns from all runs.
     plugin = SummaryMetadata.PluginData(plugin_name="hparams", content=content.SerializeToString())
     nothing = TensorProto(
         dtype=DT_FLOAT, tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=0)])
@@ -147,9 +134,9 @@ def _hparams_value(name: str, content: Any) -> Any:
     )
 
 
-def histogram(parameter: Tensor) -> Any:
-    """Buckets of equal width over the finite values; what is not finite is left out."""
-    # NumPy, because on a busy machine torch's threads wait for each other longer than they count.
+def make_histogram(parameter: Tensor) -> HistogramProto:
+    """Count a parameter's finite values in buckets of equal width."""
+    # NumPy, because on a busy machine torch's threads spend more time waiting than counting.
     values = parameter.detach().to("cpu", torch.float64).numpy().ravel()
     values = values[np.isfinite(values)]
     if not values.size:
@@ -166,11 +153,12 @@ def histogram(parameter: Tensor) -> Any:
     )
 
 
-def png(grid: Tensor) -> Any:
-    from PIL import Image  # 10 ms that most processes need not spend
+def encode_png(picture: Tensor) -> Summary.Image:
+    """Encode a picture, uint8 of shape (1 or 3, H, W), as a PNG."""
+    from PIL import Image  # costs 10 ms, which a run without pictures saves
 
-    channels, height, width = grid.shape
-    pixels = grid.cpu().permute(1, 2, 0).squeeze(-1).contiguous().numpy()
+    channels, height, width = picture.shape
+    pixels = picture.cpu().permute(1, 2, 0).squeeze(-1).contiguous().numpy()
     encoded = BytesIO()
     Image.fromarray(pixels).save(encoded, format="PNG")
     return Summary.Image(

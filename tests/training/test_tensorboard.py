@@ -18,16 +18,9 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from tensorboard.backend.event_processing.event_file_loader import (
-    LegacyEventFileLoader,
-)
-from tensorboard.plugins.hparams.api_pb2 import (
-    STATUS_FAILURE,
-    STATUS_SUCCESS,
-)
-from tensorboard.plugins.hparams.plugin_data_pb2 import (
-    HParamsPluginData,
-)
+from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from dropexp.config.compose import compose_run
 from dropexp.config.run_config import RunConfig
@@ -41,12 +34,12 @@ from dropexp.runs.records import (
     best_epoch,
 )
 from dropexp.training.tensorboard import EventLog
-from dropexp.training.tensorboard_values import hyperparameters, image_grid
+from dropexp.training.tensorboard_values import arrange_images, list_hyperparameters
 
 CONFIG = compose_run(["regulariser=dropout2d", "p=0.3"])
 
 
-def record_of(epoch: int, val_loss: float = 0.5, p: float = 0.3) -> EpochRecord:
+def make_record(epoch: int, val_loss: float = 0.5, p: float = 0.3) -> EpochRecord:
     return EpochRecord(
         epoch=epoch,
         lr=1e-3 / epoch,
@@ -60,7 +53,7 @@ def record_of(epoch: int, val_loss: float = 0.5, p: float = 0.3) -> EpochRecord:
     )
 
 
-def summary_of(config: RunConfig, records: list[EpochRecord]) -> RunSummary:
+def make_summary(config: RunConfig, records: list[EpochRecord]) -> RunSummary:
     best = best_epoch(records)
     return RunSummary(
         run_id=config.run_id,
@@ -73,30 +66,30 @@ def summary_of(config: RunConfig, records: list[EpochRecord]) -> RunSummary:
         peak_memory_mb=512.3,
         audit=AuditOutcome.PASSED,
         best=SelectedEpoch.of(best, 0.47, 0.861, 0.05, 0.25) if best else None,
-        last=SelectedEpoch.of(records[-1], 0.81, 0.842, 0.06),  # no label noise, say
+        last=SelectedEpoch.of(records[-1], 0.81, 0.842, 0.06),  # as without label noise
         config_hash=config.config_hash,
         results_version=1,
     )
 
 
-def written(folder: Path) -> list[Any]:
-    """The events of the folder's only event file; the reader checks their checksums."""
+def read_events(folder: Path) -> list[Any]:
+    """Read the events of the folder's only event file; the loader verifies their checksums."""
     (file,) = folder.glob("events.out.tfevents.*")
     return list(LegacyEventFileLoader(str(file)).Load())
 
 
-def scalars(folder: Path) -> list[tuple[str, int, float]]:
+def read_scalars(folder: Path) -> list[tuple[str, int, float]]:
     return [
         (value.tag, event.step, value.simple_value)
-        for event in written(folder)
+        for event in read_events(folder)
         for value in event.summary.value
         if value.HasField("simple_value")
     ]
 
 
-def hparams_data(folder: Path) -> dict[str, Any]:
+def read_hparams(folder: Path) -> dict[str, Any]:
     found = {}
-    for event in written(folder):
+    for event in read_events(folder):
         for value in event.summary.value:
             if value.metadata.plugin_data.plugin_name == "hparams":
                 content = HParamsPluginData.FromString(value.metadata.plugin_data.content)
@@ -104,8 +97,8 @@ def hparams_data(folder: Path) -> dict[str, Any]:
     return found
 
 
-def float32(value: float) -> float:
-    """TensorBoard's scalars have single precision."""
+def round_to_float32(value: float) -> float:
+    """Round to single precision, in which TensorBoard stores scalars."""
     return torch.tensor(value, dtype=torch.float32).item()
 
 
@@ -114,92 +107,92 @@ def float32(value: float) -> float:
 
 def test_an_epoch_is_one_event_with_all_scalars(tmp_path: Path) -> None:
     log = EventLog(tmp_path, CONFIG)
-    log.epoch(record_of(1))
+    log.write_epoch(make_record(1))
     log.close()
-    events = [event for event in written(tmp_path) if event.step == 1]
+    events = [event for event in read_events(tmp_path) if event.step == 1]
     assert len(events) == 1
     values = {value.tag: value.simple_value for value in events[0].summary.value}
-    record = record_of(1)
-    assert values == {tag: float32(getattr(record, name)) for tag, name in SCALAR_TAGS.items()}
-    assert values["loss/gap"] == float32(record.val_loss - record.train_loss)
+    record = make_record(1)
+    assert values == {
+        tag: round_to_float32(getattr(record, name)) for tag, name in SCALAR_TAGS.items()
+    }
+    assert values["loss/gap"] == round_to_float32(record.val_loss - record.train_loss)
 
 
 def test_after_a_resume_every_tag_has_one_value_per_step(tmp_path: Path) -> None:
     interrupted = EventLog(tmp_path, CONFIG)
     for epoch in range(1, 6):
-        interrupted.epoch(record_of(epoch, val_loss=9.0))
+        interrupted.write_epoch(make_record(epoch, val_loss=9.0))
     interrupted.close()
-    done = [record_of(epoch) for epoch in range(1, 4)]
+    done = [make_record(epoch) for epoch in range(1, 4)]
     resumed = EventLog(tmp_path, CONFIG, done)
     for epoch in (4, 5):
-        resumed.epoch(record_of(epoch))
-    records = [record_of(epoch) for epoch in range(1, 6)]
-    resumed.finish(summary_of(CONFIG, records))
+        resumed.write_epoch(make_record(epoch))
+    records = [make_record(epoch) for epoch in range(1, 6)]
+    resumed.finish(make_summary(CONFIG, records))
 
-    values = scalars(tmp_path)
+    values = read_scalars(tmp_path)
     assert set(Counter((tag, step) for tag, step, _ in values).values()) == {1}
     for tag, name in SCALAR_TAGS.items():
-        expected = [float32(getattr(record, name)) for record in records]
+        expected = [round_to_float32(getattr(record, name)) for record in records]
         assert [value for t, _, value in values if t == tag] == expected
-    times = [event.wall_time for event in written(tmp_path)]
+    times = [event.wall_time for event in read_events(tmp_path)]
     assert times == sorted(times)
 
 
 def test_a_run_that_is_killed_loses_at_most_a_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = EventLog(tmp_path, CONFIG, [record_of(1)])
-    assert {step for _, step, _ in scalars(tmp_path)} == {1}
-    log.epoch(record_of(2))
+    log = EventLog(tmp_path, CONFIG, [make_record(1)])
+    assert {step for _, step, _ in read_scalars(tmp_path)} == {1}
+    log.write_epoch(make_record(2))
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 1.01)
-    log.epoch(record_of(3))
-    assert {step for _, step, _ in scalars(tmp_path)} == {1, 2, 3}
+    log.write_epoch(make_record(3))
+    assert {step for _, step, _ in read_scalars(tmp_path)} == {1, 2, 3}
     log.close()
 
 
-def test_final_results_stand_at_the_last_epoch(tmp_path: Path) -> None:
-    records = [record_of(epoch) for epoch in range(1, 6)]
+def test_final_results_are_written_at_the_last_epoch(tmp_path: Path) -> None:
+    records = [make_record(epoch) for epoch in range(1, 6)]
     log = EventLog(tmp_path, CONFIG, records)
-    summary = summary_of(CONFIG, records)
+    summary = make_summary(CONFIG, records)
     log.finish(summary)
-    final = [line for line in scalars(tmp_path) if line[0].startswith(("best/", "last/"))]
+    final = [line for line in read_scalars(tmp_path) if line[0].startswith(("best/", "last/"))]
     assert summary.best is not None
     assert final == [
-        (f"{block}/{name}", 5, float32(value))
+        (f"{block}/{name}", 5, round_to_float32(value))
         for block, selected in (("best", summary.best), ("last", summary.last))
         for name, value in asdict(selected).items()
         if value is not None
     ]
-    assert hparams_data(tmp_path)["session_end_info"].session_end_info.status == STATUS_SUCCESS
+    assert read_hparams(tmp_path)["session_end_info"].session_end_info.status == STATUS_SUCCESS
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 @pytest.mark.parametrize("finite_epochs", [0, 2])
-def test_diverged_run_is_written_and_marked_as_failed(
-    tmp_path: Path, bad: float, finite_epochs: int
-) -> None:
-    records = [record_of(epoch) for epoch in range(1, finite_epochs + 1)]
-    records.append(record_of(finite_epochs + 1, val_loss=bad))
+def test_a_diverged_run_is_marked_as_failed(tmp_path: Path, bad: float, finite_epochs: int) -> None:
+    records = [make_record(epoch) for epoch in range(1, finite_epochs + 1)]
+    records.append(make_record(finite_epochs + 1, val_loss=bad))
     log = EventLog(tmp_path, CONFIG)
     for record in records:
-        log.epoch(record)
-    log.finish(summary_of(CONFIG, records))
-    assert hparams_data(tmp_path)["session_end_info"].session_end_info.status == STATUS_FAILURE
-    tags = {tag for tag, _, _ in scalars(tmp_path)}
+        log.write_epoch(record)
+    log.finish(make_summary(CONFIG, records))
+    assert read_hparams(tmp_path)["session_end_info"].session_end_info.status == STATUS_FAILURE
+    tags = {tag for tag, _, _ in read_scalars(tmp_path)}
     assert ("best/val_loss" in tags) == (finite_epochs > 0)
-    last = [value for tag, _, value in scalars(tmp_path) if tag == "loss/val"][-1]
+    last = [value for tag, _, value in read_scalars(tmp_path) if tag == "loss/val"][-1]
     assert not math.isfinite(last)
 
 
-def test_run_that_is_interrupted_has_no_end(tmp_path: Path) -> None:
+def test_an_interrupted_run_has_no_session_end(tmp_path: Path) -> None:
     EventLog(tmp_path, CONFIG).close()
-    data = hparams_data(tmp_path)
+    data = read_hparams(tmp_path)
     assert set(data) == {"session_start_info"}  # and no "experiment": see the module
     assert data["session_start_info"].session_start_info.group_name == CONFIG.run_id
 
 
-def test_only_event_files_are_removed(tmp_path: Path) -> None:
+def test_starting_a_log_removes_event_files_only(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text("epoch\n")
     (tmp_path / "events.out.tfevents.1.host.2.3").write_bytes(b"torn")
     EventLog(tmp_path, CONFIG).close()
@@ -211,34 +204,36 @@ def test_close_is_safe_at_any_time(tmp_path: Path) -> None:
     log = EventLog(tmp_path, CONFIG)
     log.close()
     log.close()
-    log.epoch(record_of(1))
-    log.finish(summary_of(CONFIG, [record_of(1)]))
+    log.write_epoch(make_record(1))
+    log.finish(make_summary(CONFIG, [make_record(1)]))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's always full disk")
 @pytest.mark.parametrize("epochs", [1, 2000])
-def test_full_disk_is_one_warning(
+def test_a_full_disk_causes_one_warning(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     epochs: int,
 ) -> None:
-    monkeypatch.setattr("dropexp.training.tensorboard.fresh_path", lambda *_: Path("/dev/full"))
+    monkeypatch.setattr(
+        "dropexp.runs.event_files.replace_event_files", lambda *_: Path("/dev/full")
+    )
     with caplog.at_level(logging.WARNING):
         log = EventLog(tmp_path, CONFIG)
-        records = [record_of(epoch) for epoch in range(1, epochs + 1)]
+        records = [make_record(epoch) for epoch in range(1, epochs + 1)]
         for record in records:
-            log.epoch(record)
-        log.weights(torch.nn.Linear(2, 2), 1)
-        log.finish(summary_of(CONFIG, records))
+            log.write_epoch(record)
+        log.write_weights(torch.nn.Linear(2, 2), 1)
+        log.finish(make_summary(CONFIG, records))
     assert caplog.messages == ["TensorBoard's event file is not complete: No space left on device."]
 
 
-def test_folder_that_is_gone_is_one_warning(
+def test_a_missing_folder_causes_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log = EventLog(tmp_path / "gone", CONFIG, [record_of(1)])
-    log.epoch(record_of(2))
+    log = EventLog(tmp_path / "gone", CONFIG, [make_record(1)])
+    log.write_epoch(make_record(2))
     log.close()
     assert caplog.messages == [
         "TensorBoard's event file is not complete: No such file or directory."
@@ -248,10 +243,10 @@ def test_folder_that_is_gone_is_one_warning(
 # --- pictures and histograms ---------------------------------------------------------------
 
 
-def test_tiny_images_are_enlarged_and_stretched() -> None:
+def test_small_dark_images_are_enlarged_and_stretched() -> None:
     images = torch.zeros(10, 1, 8, 8, dtype=torch.uint8)
     images[9, 0, 0, 0] = 16
-    grid = image_grid(images, columns=4)
+    grid = arrange_images(images, columns=4)
     assert grid.shape == (1, 3 * 33 + 1, 4 * 33 + 1)
     assert grid.dtype == torch.uint8
     left, top = 33 + 1, 2 * 33 + 1  # the tenth image: third row, second column
@@ -262,7 +257,7 @@ def test_tiny_images_are_enlarged_and_stretched() -> None:
 def test_colour_images_keep_their_values() -> None:
     images = torch.randint(0, 256, (3, 3, 32, 20), dtype=torch.uint8)
     images[0, 0, 0, 0] = 255
-    grid = image_grid(images)
+    grid = arrange_images(images)
     assert grid.shape == (3, 34, 3 * 21 + 1)
     for index, image in enumerate(images):
         assert torch.equal(grid[:, 1:33, 21 * index + 1 : 21 * index + 21], image)
@@ -272,11 +267,11 @@ def test_colour_images_keep_their_values() -> None:
 def test_images_are_readable_pngs(tmp_path: Path, channels: int) -> None:
     images = torch.randint(0, 256, (5, channels, 28, 28), dtype=torch.uint8)
     log = EventLog(tmp_path, CONFIG)
-    log.images(images)
+    log.write_images(images)
     log.close()
     (value,) = [
         value
-        for event in written(tmp_path)
+        for event in read_events(tmp_path)
         for value in event.summary.value
         if value.HasField("image")
     ]
@@ -285,10 +280,10 @@ def test_images_are_readable_pngs(tmp_path: Path, channels: int) -> None:
         assert picture.size == (value.image.width, value.image.height)
     height, width = value.image.height, value.image.width
     grid = pixels.reshape(height, width, channels).permute(2, 0, 1)
-    assert torch.equal(grid, image_grid(images))
+    assert torch.equal(grid, arrange_images(images))
 
 
-def test_weights_are_counted(tmp_path: Path) -> None:
+def test_histograms_count_finite_weights(tmp_path: Path) -> None:
     first, second = torch.nn.Linear(30, 20), torch.nn.Linear(20, 2)
     model = torch.nn.Sequential(first, second)
     with torch.no_grad():
@@ -296,21 +291,21 @@ def test_weights_are_counted(tmp_path: Path) -> None:
         second.bias.fill_(0.25)
         second.weight.fill_(math.inf)
     log = EventLog(tmp_path, CONFIG)
-    log.weights(model.to(torch.bfloat16), epoch=7)
+    log.write_weights(model.to(torch.bfloat16), epoch=7)
     log.close()
-    (event,) = [event for event in written(tmp_path) if event.step == 7]
+    (event,) = [event for event in read_events(tmp_path) if event.step == 7]
     histograms = {value.tag: value.histo for value in event.summary.value}
     assert set(histograms) == {f"weights/{i}/{name}" for i in "01" for name in ("weight", "bias")}
     assert [sum(histograms[tag].bucket) for tag in sorted(histograms)] == [20, 599, 2, 0]
     assert len(histograms["weights/0/weight"].bucket_limit) == 64
 
 
-def test_each_sites_p_is_written_where_sites_differ(tmp_path: Path) -> None:
+def test_the_p_of_sites_is_written_if_sites_differ(tmp_path: Path) -> None:
     log = EventLog(tmp_path, CONFIG)
-    log.strengths({"dropout1": 0.3, "dropout2": 0.3}, epoch=1)
-    log.strengths({"noise.0": 0.25, "gate": 0.5}, epoch=2)
+    log.write_site_p({"dropout1": 0.3, "dropout2": 0.3}, epoch=1)
+    log.write_site_p({"noise.0": 0.25, "gate": 0.5}, epoch=2)
     log.close()
-    assert scalars(tmp_path) == [("p/noise/0", 2, 0.25), ("p/gate", 2, 0.5)]
+    assert read_scalars(tmp_path) == [("p/noise/0", 2, 0.25), ("p/gate", 2, 0.5)]
 
 
 # --- hyperparameters -----------------------------------------------------------------------
@@ -325,7 +320,7 @@ def test_every_run_has_the_same_hyperparameters_of_the_same_types() -> None:
         ["model=mlp", "data.train_size=0.5"],
         ["regulariser=dropout2d+mixup", "regulariser.mixup.alpha=0.4"],
     ]
-    tables = [hyperparameters(compose_run(overrides)) for overrides in choices]
+    tables = [list_hyperparameters(compose_run(overrides)) for overrides in choices]
     types = [{name: isinstance(value, str) for name, value in table.items()} for table in tables]
     assert all(one == types[0] for one in types)
     assert tables[0]["regulariser_options"] == "-"
@@ -341,9 +336,9 @@ def test_every_run_has_the_same_hyperparameters_of_the_same_types() -> None:
     assert tables[4]["model_options"] == "hidden=[800,800], nonlinearity=relu, shortcut=false"
 
 
-def test_importing_it_is_cheap() -> None:
+def test_the_import_loads_no_heavy_package() -> None:
     program = (
-        "import sys, torch, dropexp.tensorboard\n"
+        "import sys, torch, dropexp.training.tensorboard\n"
         "loaded = set(sys.modules)\n"
         "assert 'torch._dynamo' not in loaded and 'PIL.Image' not in loaded\n"
         "assert 'grpc' not in loaded and 'tensorflow' not in loaded\n"
@@ -362,21 +357,23 @@ STUDY = {
 
 
 def write_study(root: Path) -> dict[str, tuple[RunConfig, list[EpochRecord], RunSummary]]:
-    """Four finished runs of different regularisers, the last one diverged."""
+    """Write event files of four runs of different regularisers; the last run diverged."""
     study = {}
     for index, (name, overrides) in enumerate(STUDY.items()):
         config = compose_run(overrides)
-        records = [record_of(epoch, 0.5 + index / 8, config.regulariser.p) for epoch in range(1, 7)]
+        records = [
+            make_record(epoch, 0.5 + index / 8, config.regulariser.p) for epoch in range(1, 7)
+        ]
         if name == "stochastic_depth":
-            records.append(record_of(7, val_loss=math.nan))
-        summary = summary_of(config, records)
+            records.append(make_record(7, val_loss=math.nan))
+        summary = make_summary(config, records)
         folder = root / config.run_id
         folder.mkdir()
         log = EventLog(folder, config)
-        log.images(torch.randint(0, 17, (64, 1, 8, 8), dtype=torch.uint8))
+        log.write_images(torch.randint(0, 17, (64, 1, 8, 8), dtype=torch.uint8))
         for record in records:
-            log.epoch(record)
-            log.weights(torch.nn.Linear(20, 10), record.epoch)
+            log.write_epoch(record)
+            log.write_weights(torch.nn.Linear(20, 10), record.epoch)
         log.finish(summary)
         study[config.run_id] = (config, records, summary)
     return study
@@ -393,7 +390,7 @@ def tensorboard_server(root: Path, log: Path) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
-            # A SIGTERM makes it end its data server, which is a process of its own.
+            # SIGTERM, because TensorBoard then also ends its data server, a second process.
             server.terminate()
             try:
                 server.wait(timeout=10)
@@ -401,7 +398,7 @@ def tensorboard_server(root: Path, log: Path) -> Iterator[str]:
                 server.kill()
 
 
-def ask(url: str, body: dict[str, Any] | None = None) -> Any:
+def fetch_json(url: str, body: dict[str, Any] | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as response:
@@ -409,11 +406,11 @@ def ask(url: str, body: dict[str, Any] | None = None) -> Any:
 
 
 def wait_for_runs(server: str, number: int) -> dict[str, Any]:
-    """The scalar tags of each run, once the server has read as many runs."""
+    """Wait until the server has read all runs; return the scalar tags of each."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError, urllib.error.URLError):
-            tags = ask(f"{server}/data/plugin/scalars/tags")
+            tags = fetch_json(f"{server}/data/plugin/scalars/tags")
             if len(tags) == number and all("last/test_acc" in of_run for of_run in tags.values()):
                 return dict(tags)
         time.sleep(0.2)
@@ -429,7 +426,7 @@ SESSION_QUERY = {
 }
 
 
-def test_a_real_server_shows_every_run_in_full(tmp_path: Path) -> None:
+def test_a_real_server_shows_every_value_of_every_run(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     root.mkdir()
     study = write_study(root)
@@ -437,14 +434,14 @@ def test_a_real_server_shows_every_run_in_full(tmp_path: Path) -> None:
         tags = wait_for_runs(server, len(study))
         assert set(tags) == set(study)
         shown = {
-            (run, tag): ask(f"{server}/data/plugin/scalars/scalars?run={run}&tag={tag}")
+            (run, tag): fetch_json(f"{server}/data/plugin/scalars/scalars?run={run}&tag={tag}")
             for run in study
             for tag in ("loss/val", "loss/gap", "p")
         }
-        experiment = ask(f"{server}/data/plugin/hparams/experiment", {"experimentName": ""})
-        groups = ask(f"{server}/data/plugin/hparams/session_groups", SESSION_QUERY)
-        images = ask(f"{server}/data/plugin/images/tags")
-        histograms = ask(f"{server}/data/plugin/histograms/tags")
+        experiment = fetch_json(f"{server}/data/plugin/hparams/experiment", {"experimentName": ""})
+        groups = fetch_json(f"{server}/data/plugin/hparams/session_groups", SESSION_QUERY)
+        images = fetch_json(f"{server}/data/plugin/images/tags")
+        histograms = fetch_json(f"{server}/data/plugin/histograms/tags")
 
     for (run, tag), points in shown.items():
         records = study[run][1]
@@ -453,7 +450,7 @@ def test_a_real_server_shows_every_run_in_full(tmp_path: Path) -> None:
         values = [float(value) for _, _, value in points]  # TensorBoard sends "NaN"
         assert values == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
-    keys = set(hyperparameters(CONFIG))
+    keys = set(list_hyperparameters(CONFIG))
     assert {info["name"] for info in experiment["hparamInfos"]} == keys
     types = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
     assert types["train_size"] == "DATA_TYPE_STRING"
@@ -462,7 +459,7 @@ def test_a_real_server_shows_every_run_in_full(tmp_path: Path) -> None:
     assert {group["name"] for group in groups["sessionGroups"]} == set(study)
     for group in groups["sessionGroups"]:
         config, _, summary = study[group["name"]]
-        assert group["hparams"] == hyperparameters(config)
+        assert group["hparams"] == list_hyperparameters(config)
         (session,) = group["sessions"]
         completed = summary.status is RunStatus.COMPLETED
         assert session["status"] == ("STATUS_SUCCESS" if completed else "STATUS_FAILURE")
