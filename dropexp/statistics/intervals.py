@@ -111,7 +111,10 @@ def probability_of_improvement(differences: ArrayLike, confidence: float = 0.95)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return Estimate(share, max(centre - half, 0.0), min(centre + half, 1.0), n)
+    # Rounding can leave an end on the wrong side of a share of 0 or 1.
+    low = min(max(centre - half, 0.0), share)
+    high = max(min(centre + half, 1.0), share)
+    return Estimate(share, low, high, n)
 
 
 def as_vector(values: ArrayLike, name: str) -> NDArray[np.float64]:

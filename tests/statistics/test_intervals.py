@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dropexp.statistics import (
@@ -114,6 +114,7 @@ def test_pairing_narrows_the_interval_and_shuffled_seeds_undo_it() -> None:
 
 
 @given(differences=TIED)
+@example(differences=[0.1] * 10)
 def test_the_two_probabilities_of_improvement_sum_to_1_exactly(differences: list[float]) -> None:
     a = probability_of_improvement(differences)
     b = probability_of_improvement([-difference for difference in differences])
