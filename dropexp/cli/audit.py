@@ -41,15 +41,20 @@ def audit(
 ) -> None:
     from dropexp import data
     from dropexp.config.compose import compose_run
-    from dropexp.training.build import audited, build_model, described, sites
+    from dropexp.training.build import (
+        audit_model,
+        build_model,
+        describe_data_and_model,
+        describe_sites,
+    )
     from dropexp.training.environment import configure_torch, select_device
 
     config = compose_run(overrides or [])
     device = select_device(config.device)
     configure_torch(device, config.threads, config.deterministic)
     splits = data.load(config.data).to(device)
-    model = build_model(config, splits, device)
-    report = audited(config, splits, model)
+    model = build_model(config, splits)
+    report = audit_model(config, splits, model)
     if format_ is Format.JSON:
         typer.echo(json.dumps(report.to_json(), indent=2))
     else:
@@ -57,8 +62,8 @@ def audit(
 
         about = [
             f"{config.regulariser.name} p={config.regulariser.p:g}, seed {config.seed}",
-            *described(config, splits, model, device),
-            f"sites  {sites(config, splits)}; {len(report.sites)} filled",
+            *describe_data_and_model(config, splits, model),
+            f"sites  {describe_sites(config, splits)}; {len(report.sites)} filled",
         ]
         filled = {name: type(model.get_submodule(name)).__name__ for name in report.sites}
         RunConsole().lines([*map(Text, about), *_site_lines(report, filled), *_check_lines(report)])

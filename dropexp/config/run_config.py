@@ -37,7 +37,7 @@ from dropexp.config.sections import (
     TrainConfig,
 )
 from dropexp.config.setting import JOINED_BY
-from dropexp.config.time_schedules import TimeSchedule, share_of_p
+from dropexp.config.time_schedules import TimeSchedule, p_factor
 from dropexp.errors import ConfigError
 
 
@@ -105,14 +105,14 @@ class RunConfig(Section):
             _Shorthand.model_validate({"p": shorthand})
         except ValidationError as error:
             raise ConfigError(in_a_sentence(error, cls)) from None
-        shares = [config.shares_of_p(epoch) for epoch in range(1, config.train.epochs + 1)]
+        factors = [config.p_factors(epoch) for epoch in range(1, config.train.epochs + 1)]
         for part in config.parts:
-            if part.p > 0 and not any(share[part.name] for share in shares):
+            if part.p > 0 and not any(at_epoch[part.name] for at_epoch in factors):
                 raise ConfigError(
                     f"regulariser.time_schedule={_schedule(part)[0]} of {part.name} is not allowed "
                     f"with train.epochs={config.train.epochs}: it would never be on."
                 )
-            if _schedule(part)[0] == "early" and all(share[part.name] for share in shares):
+            if _schedule(part)[0] == "early" and all(at_epoch[part.name] for at_epoch in factors):
                 raise ConfigError(
                     f"regulariser.switch_after={_schedule(part)[1]} of {part.name} is not allowed "
                     f"with train.epochs={config.train.epochs}: it would never be off."
@@ -132,14 +132,21 @@ class RunConfig(Section):
         return () if self.regulariser.name == "none" else (self.regulariser,)
 
     @property
-    def strengths(self) -> dict[str, float]:
-        """The p of each regulariser by its name."""
+    def p_by_regulariser(self) -> dict[str, float]:
+        """The p of each regulariser, by its name."""
         return {part.name: part.p for part in self.parts}
 
-    def shares_of_p(self, epoch: int) -> dict[str, float]:
-        """The share of its p that each regulariser has at an epoch, in [0, 1]."""
+    def p_factors(self, epoch: int) -> dict[str, float]:
+        """Return the factors in [0, 1] that time schedules multiply p by at an epoch.
+
+        Args:
+            epoch: from 1.
+
+        Returns:
+            Regulariser name → factor.
+        """
         return {
-            part.name: share_of_p(schedule, epoch, self.train.epochs, switch)
+            part.name: p_factor(schedule, epoch, self.train.epochs, switch)
             for part in self.parts
             for schedule, switch in [_schedule(part)]
         }

@@ -1,7 +1,7 @@
-"""How much of its p a regulariser has at an epoch: schedules over time.
+"""Schedules over time: the factor that p is multiplied by at an epoch.
 
-A schedule over time multiplies p by a share in [0, 1]. Epochs are counted from 1; t in [0, 1] is
-how far training has come: 0 at the first epoch, 1 at the last.
+A factor is in [0, 1]. Epochs are counted from 1; t in [0, 1] is the progress of training: 0 at
+the first epoch, 1 at the last.
 """
 
 import math
@@ -17,10 +17,10 @@ SWITCHED: tuple[TimeSchedule, ...] = ("early", "late")
 _CURRICULUM_RATE = 10.0  # of the approach to p over all of training; Morerio et al., section 3
 
 
-def share_of_p(
+def p_factor(
     schedule: TimeSchedule, epoch: int, epochs: int, switch_after: int | None = None
 ) -> float:
-    """The share of p that is in force at an epoch.
+    """Return the factor that a schedule multiplies p by at an epoch.
 
     ===========  ============================================================================
     constant     1

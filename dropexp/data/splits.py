@@ -101,6 +101,11 @@ class Splits:
         """How many classes there are, whether or not each has an image in each split."""
         return len(self.class_names)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the images and labels are."""
+        return self.train.images.device
+
     def normalise(self, images: Tensor) -> Tensor:
         """(images − mean) / std, channel by channel.
 

@@ -90,10 +90,10 @@ __all__ = [
     "UnitScalingRegulariser",
     "attach_input_noise",
     "build",
-    "full_strengths",
     "noise_modules",
     "parameter_groups",
-    "put_into_force",
+    "read_p",
+    "scale_p",
     "served",
     "through_input_noise",
 ]
@@ -156,24 +156,24 @@ def served(model: nn.Module) -> dict[str, int]:
     return counts
 
 
-def full_strengths(noises: Mapping[str, Noise]) -> dict[str, float]:
-    """The p of each noise module as it is set now, by its name in the model."""
+def read_p(noises: Mapping[str, Noise]) -> dict[str, float]:
+    """Return the p of each noise module as it is set now, by its name in the model."""
     return {name: noise.p for name, noise in noises.items()}
 
 
-def put_into_force(
-    noises: Mapping[str, Noise], strengths: Mapping[str, float], shares: Mapping[str, float]
+def scale_p(
+    noises: Mapping[str, Noise], full_p: Mapping[str, float], factors: Mapping[str, float]
 ) -> None:
-    """Give noise modules shares of their p; one that is learned stays as it is.
+    """Set each noise module's p to its full value times a factor; a learned p stays as it is.
 
     Args:
         noises: by their names in the model.
-        strengths: p at full strength, by the same names.
-        shares: in [0, 1], by the names of the regularisers.
+        full_p: p where the factor is 1, by the same names.
+        factors: in [0, 1], by the names of the regularisers.
     """
     for name, noise in noises.items():
         if not noise.learns_p:
-            noise.p = shares[noise.kind] * strengths[name]
+            noise.p = factors[noise.kind] * full_p[name]
 
 
 def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:

@@ -9,10 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from dropexp.runs.records import EpochRecord
-from dropexp.training.loop import TrainingState
+from dropexp.training.loop import TrainingState, clone_tensors
 
 _FORMAT = 1
 
@@ -27,8 +26,8 @@ def snapshot(state: TrainingState, config_hash: str) -> dict[str, Any]:
         "format": _FORMAT,
         "config_hash": config_hash,
         "records": [asdict(record) for record in state.records],
-        "model": _copied(state.model.state_dict()),
-        "optimiser": _copied(state.optimiser.state_dict()),
+        "model": clone_tensors(state.model.state_dict()),
+        "optimiser": clone_tensors(state.optimiser.state_dict()),
         "best_weights": state.best_weights,  # replaced, never changed in place
     }
 
@@ -58,13 +57,3 @@ def restore(state: TrainingState, raw: bytes, config_hash: str, device: torch.de
     except (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.PickleError) as error:
         reason = str(error).partition("\n")[0]
         raise DamagedCheckpointError(reason) from error
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copied(item) for item in value]
-    return value

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Split, Splits
 from dropexp.randomness import global_stream
-from dropexp.regularisers import full_strengths, noise_modules, put_into_force
+from dropexp.regularisers import noise_modules, read_p, scale_p
 from dropexp.runs.records import RunSummary, SampledTest
 from dropexp.training.build import build_model
 from dropexp.training.evaluation import calibration_error, mode, over_chunks, predictive_entropy
@@ -40,10 +40,10 @@ def sampled(
     Raises:
         RuntimeError: the weights are not those of the config's model.
     """
-    model = build_model(config, splits, splits.test.images.device)
+    model = build_model(config, splits)
     model.load_state_dict(weights)
     noises = noise_modules(model)
-    put_into_force(noises, full_strengths(noises), config.shares_of_p(epoch))
+    scale_p(noises, read_p(noises), config.p_factors(epoch))
     return evaluate_by_sampling(
         model, splits, splits.test, config.mc_dropout, config.seed, config.precision
     )

@@ -16,7 +16,6 @@ from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import AuditError, ConfigError, RunError, StoreError, UserError
-from dropexp.regularisers import full_strengths, noise_modules, parameter_groups
 from dropexp.runs.records import (
     AuditOutcome,
     EpochRecord,
@@ -39,7 +38,7 @@ from dropexp.runs.write import (
 )
 from dropexp.statistics import area_between, rise_after_best
 from dropexp.training import checkpoint
-from dropexp.training.build import audited, build_model, described
+from dropexp.training.build import audit_model, build_plan, build_state, describe_data_and_model
 from dropexp.training.environment import (
     configure_torch,
     describe,
@@ -48,9 +47,8 @@ from dropexp.training.environment import (
     select_device,
 )
 from dropexp.training.evaluation import FinalMeasurement, evaluate_finally
-from dropexp.training.loop import TrainingPlan, TrainingState, train
+from dropexp.training.loop import TrainingState, train
 from dropexp.training.mc_dropout import remark, with_mc_dropout
-from dropexp.training.optim import build_optimiser, build_schedule
 
 
 class RunView(Protocol):
@@ -154,7 +152,7 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
     device = select_device(device_name)
     configure_torch(device, config.threads, config.deterministic)
     splits = data.load(config.data).to(device)
-    state = _fresh_state(config, splits, device)
+    state = build_state(config, splits)
     # Whatever the user may have got wrong is behind us: now an earlier attempt may be replaced.
     if config.force:
         folder.clear()
@@ -162,13 +160,13 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
     folder.write(CONFIG, to_yaml(config))
     before, now = folder.read_environment(), describe(device)
     folder.write_json(ENVIRONMENT, now)
-    view.started(config.run_id, described(config, splits, state.model, device))
+    view.started(config.run_id, describe_data_and_model(config, splits, state.model))
     outcome = _audited(config, splits, state.model, folder, view)
     resumed = _resumed(config, splits, device, folder, view)
     if resumed is not None:
         state = resumed
         _say_what_has_changed(before, now, view)
-    plan = _plan(config, splits, state.model)
+    plan = build_plan(config, splits, state.model)
 
     from dropexp.training.recorder import (
         Recorder,  # TensorBoard's import is not needed to fail early
@@ -192,27 +190,6 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
 # --- parts -------------------------------------------------------------------------------
 
 
-def _fresh_state(config: RunConfig, splits: Splits, device: torch.device) -> TrainingState:
-    model = build_model(config, splits, device)
-    return TrainingState(model, build_optimiser(config.optimiser, parameter_groups(model)))
-
-
-def _plan(config: RunConfig, splits: Splits, model: nn.Module) -> TrainingPlan:
-    """For a model whose regulariser is at full strength, as it is built."""
-    steps_per_epoch = -(-len(splits.train) // config.train.batch_size)
-    return TrainingPlan(
-        splits=splits,
-        train=config.train,
-        learning_rate=build_schedule(config.optimiser, steps_per_epoch, config.train.epochs),
-        augmentation=config.data.augment,
-        precision=config.precision,
-        seed=config.seed,
-        p=config.strengths,
-        strengths=full_strengths(noise_modules(model)),
-        shares_of_p=config.shares_of_p,
-    )
-
-
 def _audited(
     config: RunConfig, splits: Splits, model: nn.Module, folder: RunFolder, view: RunView
 ) -> AuditOutcome:
@@ -220,7 +197,7 @@ def _audited(
     if config.audit == "off":
         view.warning("audit=off: nothing shows that the regulariser does what it claims")
         return AuditOutcome.SKIPPED
-    report = audited(config, splits, model)
+    report = audit_model(config, splits, model)
     folder.write_json(AUDIT, report.to_json())
     if report.passed:
         view.audit(report.in_a_line())
@@ -241,7 +218,7 @@ def _resumed(
     raw = folder.read_checkpoint()
     if raw is None:
         return None
-    state = _fresh_state(config, splits, device)
+    state = build_state(config, splits)
     try:
         checkpoint.restore(state, raw, config.config_hash, device)
     except checkpoint.DamagedCheckpointError as error:

@@ -10,7 +10,7 @@ from dropexp.config.groups import groups
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import identity, names, setting_fields
 from dropexp.training.loop import train
-from tests.laboratory import parts_of
+from tests.builders import build_parts
 
 BY_HAND = {
     "none": [],
@@ -74,8 +74,8 @@ def test_early_stopping_leaves_a_run_as_it_is_until_it_ends_it() -> None:
     full, stopped = (
         [replace(record, seconds=0.0) for record in train(state, plan)]
         for _, _, state, plan in (
-            parts_of(*words),
-            parts_of(*words, "classic=early_stopping", "train.early_stopping.patience=1"),
+            build_parts(*words),
+            build_parts(*words, "classic=early_stopping", "train.early_stopping.patience=1"),
         )
     )
     assert len(stopped) < len(full) == 9

@@ -8,22 +8,22 @@ from hypothesis import strategies as st
 
 from dropexp.config.compose import compose_run
 from dropexp.config.groups import groups
-from dropexp.config.time_schedules import SWITCHED, TIME_SCHEDULES, TimeSchedule, share_of_p
+from dropexp.config.time_schedules import SWITCHED, TIME_SCHEDULES, TimeSchedule, p_factor
 from dropexp.errors import ConfigError
 
 NOISY = [name for name in groups()["regulariser"] if name != "none"]
 
 
-def shares(schedule: TimeSchedule, epochs: int, switch: int = 3) -> list[float]:
+def factors(schedule: TimeSchedule, epochs: int, switch: int = 3) -> list[float]:
     switch_after = switch if schedule in SWITCHED else None
-    return [share_of_p(schedule, epoch, epochs, switch_after) for epoch in range(1, epochs + 1)]
+    return [p_factor(schedule, epoch, epochs, switch_after) for epoch in range(1, epochs + 1)]
 
 
 @given(st.sampled_from(TIME_SCHEDULES), st.integers(1, 300), st.integers(1, 300))
 def test_a_share_is_a_share_and_moves_one_way(
     schedule: TimeSchedule, epochs: int, switch: int
 ) -> None:
-    found = shares(schedule, epochs, switch)
+    found = factors(schedule, epochs, switch)
     assert all(0 <= share <= 1 for share in found)
     assert found in (sorted(found), sorted(found, reverse=True))
 
@@ -40,18 +40,18 @@ def test_schedules_start_and_end_where_they_say() -> None:
     }
     assert expected.keys() == set(TIME_SCHEDULES)
     for name in TIME_SCHEDULES:
-        found = shares(name, 11)
+        found = factors(name, 11)
         assert (found[0], found[-1]) == pytest.approx(expected[name]), name
 
 
 def test_the_middle_is_half_where_it_is_symmetric_and_nearly_all_of_a_curriculum() -> None:
     for name in ("linear_up", "linear_down", "cosine"):
-        assert shares(name, 11)[5] == pytest.approx(0.5)
-    assert shares("curriculum", 11)[5] == pytest.approx(1 - math.exp(-5))
+        assert factors(name, 11)[5] == pytest.approx(0.5)
+    assert factors("curriculum", 11)[5] == pytest.approx(1 - math.exp(-5))
 
 
 def test_early_and_late_share_the_epochs_between_them() -> None:
-    early, late = shares("early", 10, 4), shares("late", 10, 4)
+    early, late = factors("early", 10, 4), factors("late", 10, 4)
     assert early == [1.0] * 4 + [0.0] * 6
     assert [a + b for a, b in zip(early, late, strict=True)] == [1.0] * 10
 
@@ -62,8 +62,8 @@ def test_every_regulariser_has_schedules_that_change_its_identity(name: str) -> 
     plain = compose_run(words)
     scheduled = compose_run([*words, "regulariser.time_schedule=cosine"])
     assert plain.run_id != scheduled.run_id
-    assert [plain.shares_of_p(epoch) for epoch in (1, 15, 30)] == [{name: 1}] * 3
-    assert scheduled.shares_of_p(30)[name] == pytest.approx(0)
+    assert [plain.p_factors(epoch) for epoch in (1, 15, 30)] == [{name: 1}] * 3
+    assert scheduled.p_factors(30)[name] == pytest.approx(0)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dropexp.runs.details import differences
 from dropexp.runs.listing import is_run_id
 from dropexp.sweep.grammar import compose_sweep
 from dropexp.training.loop import train
-from tests.laboratory import parts_of as trained_parts_of
+from tests.builders import build_parts
 from tests.regularisers.test_contracts import Network, under_seed
 
 
@@ -98,7 +98,7 @@ def test_each_has_its_own_p_and_options_and_changes_of_other_groups() -> None:
         "regulariser.stochastic_depth.p=0.4",
         "regulariser.stochastic_depth.mode=batch",
     )
-    assert config.strengths == {"dropout2d": 0.2, "stochastic_depth": 0.4}
+    assert config.p_by_regulariser == {"dropout2d": 0.2, "stochastic_depth": 0.4}
     assert config.regulariser.p == 0.4
     assert config.model.shortcut is True, "stochastic depth asks the model for shortcuts"
     assert config.run_id.startswith("dropout2d+stochastic_depth-p0.4-s0-")
@@ -134,8 +134,8 @@ def test_schedules_are_of_one_part() -> None:
         "model.shortcut=true",
     ]
     words += ["regulariser.dropout2d.time_schedule=linear_up"]
-    config, _, state, plan = trained_parts_of(*words)
-    assert config.shares_of_p(2) == {"dropout2d": 0.5, "stochastic_depth": 1.0}
+    config, _, state, plan = build_parts(*words)
+    assert config.p_factors(2) == {"dropout2d": 0.5, "stochastic_depth": 1.0}
     for record in train(state, plan):
         found = {noise.kind: noise.p for noise in noise_modules(state.model).values()}
         assert found["dropout2d"] == pytest.approx(0.4 * (record.epoch - 1) / 2)

@@ -8,9 +8,10 @@ from torch.nn import functional as F
 from dropexp.randomness import global_stream, stream
 from dropexp.regularisers import ConcreteDropout, noise_modules
 from dropexp.regularisers.concrete import relaxed_keep_mean
+from dropexp.training.build import build_plan, build_state
 from dropexp.training.checkpoint import restore, snapshot, to_bytes
 from dropexp.training.loop import train
-from tests.laboratory import parts_of, plan_of, state_of
+from tests.builders import build_parts
 
 
 def test_the_relaxed_mask_is_nearly_a_bernoulli_one_of_probability_p() -> None:
@@ -62,12 +63,12 @@ def test_training_minimises_the_loss_and_the_penalty_of_one_example_in_n() -> No
     """One step of plain gradient descent, of which all images are the batch."""
     words = ["regulariser=concrete_dropout", "p=0.2", "train.epochs=1", "train.batch_size=70"]
     words += ["optimiser=sgd", "optimiser.momentum=0", "optimiser.lr=0.5"]
-    _, splits, state, plan = parts_of(*words)
+    _, splits, state, plan = build_parts(*words)
     twin = copy.deepcopy(state.model)
     logits = [w for key, w in twin.named_parameters() if key.endswith("logit")]
     before = [logit.item() for logit in logits]
-    order = torch.randperm(70, generator=stream(plan.seed, "order", 1))
-    with global_stream(plan.seed, "masks", 1):
+    order = torch.randperm(70, generator=stream(plan.config.seed, "order", 1))
+    with global_stream(plan.config.seed, "masks", 1):
         outs = twin(splits.normalise(splits.train.images[order]))
     loss = F.cross_entropy(outs, splits.train.labels[order])
     penalties = [noise.penalty() for noise in noise_modules(twin).values()]
@@ -81,13 +82,13 @@ def test_training_minimises_the_loss_and_the_penalty_of_one_example_in_n() -> No
 
 def test_the_learned_p_is_resumed_exactly() -> None:
     words = ["regulariser=concrete_dropout+mixup", "p=0.2", "train.epochs=3", "optimiser.lr=0.02"]
-    config, splits, state, plan = parts_of(*words)
+    config, splits, state, plan = build_parts(*words)
     saved = []
     for _ in train(state, plan):
         saved.append(to_bytes(snapshot(state, config.config_hash)))
-    again = state_of(config, splits)
+    again = build_state(config, splits)
     restore(again, saved[0], config.config_hash, torch.device("cpu"))
-    list(train(again, plan_of(config, splits, again.model)))
+    list(train(again, build_plan(config, splits, again.model)))
     assert [record.p for record in again.records] == [record.p for record in state.records]
     for key, weight in state.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[key], weight)
@@ -113,7 +114,7 @@ def test_set_to_0_it_is_off_and_can_be_switched_on_again() -> None:
 
 def test_training_learns_p_and_records_it() -> None:
     words = ["regulariser=concrete_dropout", "p=0.2", "optimiser.lr=0.05", "train.epochs=3"]
-    _, _, state, plan = parts_of(*words)
+    _, _, state, plan = build_parts(*words)
     first = {key: float(w) for key, w in state.model.state_dict().items() if "logit" in key}
     recorded = [record.p for record in train(state, plan)]
     learned = {key: float(state.model.state_dict()[key]) for key in first}

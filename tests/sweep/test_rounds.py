@@ -12,9 +12,9 @@ from dropexp.errors import RunError
 from dropexp.runs.write import FolderStatus, RunFolder
 from dropexp.sweep.rounds import Rounds
 from dropexp.sweep.worker import Ending, Outcome, Request
-from tests.laboratory import config_of
+from tests.builders import compose_tiny
 
-CONFIGS = [config_of(f"seed={seed}") for seed in range(3)]
+CONFIGS = [compose_tiny(f"seed={seed}") for seed in range(3)]
 POISONED = CONFIGS[1].run_id
 
 
@@ -185,7 +185,7 @@ def test_a_forced_run_is_forced_once(tmp_path: Path) -> None:
             return Outcome(request.run_id, Ending.KILLED)
         return finish(request)
 
-    config = config_of("force=true")
+    config = compose_tiny("force=true")
     folder = RunFolder(tmp_path, config.run_id)
     folder.path.mkdir()
     finish(Request({}, config.run_id, str(tmp_path), "", "", 0.0, None))

@@ -12,12 +12,12 @@ from dropexp.sweep import worker
 from dropexp.sweep.conduct import slots
 from dropexp.sweep.run_server import RunLog
 from dropexp.sweep.worker import SHARED, STOP, Ending, Outcome, Request, execute
-from tests.laboratory import config_of
+from tests.builders import compose_tiny
 from tests.runs.test_records import record
 
 
 def request_for(runs_dir: Path, *overrides: str, devices: tuple[str, ...] = ()) -> Request:
-    config = config_of(*overrides, "train.epochs=1")
+    config = compose_tiny(*overrides, "train.epochs=1")
     sweep_dir = runs_dir / ".sweeps" / "x"
     sweep_dir.mkdir(parents=True, exist_ok=True)
     (sweep_dir / SHARED).write_text("token")
@@ -131,12 +131,12 @@ def test_gpus_are_slots_where_the_runs_may_use_them(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("dropexp.sweep.conduct._CUDA_DRIVERS", ("/",))
     monkeypatch.setattr("dropexp.sweep.conduct.cores", lambda: 12)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
-    assert slots([config_of()]) == 3
-    assert slots([config_of("device=cpu")]) == 12
-    assert slots([config_of("device=cpu", "threads=4")]) == 3
-    assert slots([config_of("device=cuda:1")]) == 12
+    assert slots([compose_tiny()]) == 3
+    assert slots([compose_tiny("device=cpu")]) == 12
+    assert slots([compose_tiny("device=cpu", "threads=4")]) == 3
+    assert slots([compose_tiny("device=cuda:1")]) == 12
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    assert slots([config_of()]) == 12
+    assert slots([compose_tiny()]) == 12
 
 
 @pytest.mark.parametrize(("seconds", "stops"), [(0.1, False), (60.0, True)])

@@ -21,7 +21,8 @@ from dropexp.regularisers import Dropout2d
 from dropexp.statistics import bernstein_bound, binomial_tail_bound, normal_variance_bound
 from dropexp.training.audit import audit
 from dropexp.training.audit_report import AuditReport
-from tests.laboratory import config_of, model_of, parts_of
+from dropexp.training.build import build_model
+from tests.builders import build_parts, compose_tiny
 
 SOUND = [
     ("small_cnn", "none"),
@@ -58,12 +59,12 @@ SOUND = [
 
 
 def audited(*overrides: str, seed: int = 0) -> AuditReport:
-    config = _mlp(*overrides) if "model=mlp" in overrides else config_of(*overrides)
+    config = _mlp(*overrides) if "model=mlp" in overrides else compose_tiny(*overrides)
     splits = data.load(config.data)
-    model, plain = model_of(config, splits), model_of(config, splits, plain=True)
+    model, plain = build_model(config, splits), build_model(config, splits, plain=True)
     images = splits.normalise(splits.train.images[:64])
     with global_stream(seed, "audit"):
-        return audit(model, plain, images, config.strengths, config.precision)
+        return audit(model, plain, images, config.p_by_regulariser, config.precision)
 
 
 def _mlp(*overrides: str) -> RunConfig:
@@ -153,9 +154,9 @@ class AlwaysTraining(Dropout2d):
 
 
 def report_with(make: Callable[[float], nn.Module], p: float = 0.5) -> AuditReport:
-    config, splits, state, _ = parts_of("regulariser=dropout2d", f"p={p}")
+    config, splits, state, _ = build_parts("regulariser=dropout2d", f"p={p}")
     state.model.dropout1 = make(p)
-    plain = model_of(config, splits, plain=True)
+    plain = build_model(config, splits, plain=True)
     images = splits.normalise(splits.train.images[:64])
     with global_stream(0, "audit"):
         return audit(state.model, plain, images, {"dropout2d": p}, "float32")
@@ -188,7 +189,7 @@ class ScaledInEvaluationInstead(Dropout2d):
 
 @pytest.mark.parametrize("p", [0.05, 0.15, 0.5])
 def test_a_site_whose_output_is_thrown_away_is_caught(p: float) -> None:
-    config, splits, state, _ = parts_of("regulariser=dropout2d", f"p={p}")
+    config, splits, state, _ = build_parts("regulariser=dropout2d", f"p={p}")
     model: Any = state.model
 
     class Careless(nn.Module):
@@ -205,7 +206,7 @@ def test_a_site_whose_output_is_thrown_away_is_caught(p: float) -> None:
             logits: Tensor = self.head(x.flatten(1))
             return logits
 
-    plain = model_of(config, splits, plain=True)
+    plain = build_model(config, splits, plain=True)
     images = splits.normalise(splits.train.images[:64])
     with global_stream(0, "audit"):
         report = audit(Careless(), plain, images, {"dropout2d": p}, "float32")
@@ -214,8 +215,8 @@ def test_a_site_whose_output_is_thrown_away_is_caught(p: float) -> None:
 
 
 def test_another_strength_than_the_one_asked_for_is_caught() -> None:
-    config, splits, state, _ = parts_of("regulariser=dropout2d", "p=0.1")
-    plain = model_of(config, splits, plain=True)
+    config, splits, state, _ = build_parts("regulariser=dropout2d", "p=0.1")
+    plain = build_model(config, splits, plain=True)
     images = splits.normalise(splits.train.images[:64])
     report = audit(state.model, plain, images, {"dropout2d": 0.5}, "float32")
     assert {check.name for check in report.failures} == {"strength"}
@@ -247,8 +248,8 @@ def _raise_if_failed(report: AuditReport) -> None:
 
 
 def test_other_initial_weights_are_caught() -> None:
-    config, splits, state, _ = parts_of("regulariser=dropout2d")
-    plain = model_of(config, splits, plain=True)
+    config, splits, state, _ = build_parts("regulariser=dropout2d")
+    plain = build_model(config, splits, plain=True)
     with torch.no_grad():
         state.model.head.bias[0] += 1e-6  # type: ignore[union-attr, operator, index]
     images = splits.normalise(splits.train.images[:64])
@@ -257,20 +258,22 @@ def test_other_initial_weights_are_caught() -> None:
 
 
 def test_a_regulariser_without_sites_is_caught() -> None:
-    config, splits, _, _ = parts_of("regulariser=none")
-    plain = model_of(config, splits, plain=True)
+    config, splits, _, _ = build_parts("regulariser=none")
+    plain = build_model(config, splits, plain=True)
     images = splits.normalise(splits.train.images[:64])
     report = audit(plain, plain, images, {"dropout2d": 0.5}, "float32")
     assert "sites_served" in {check.name for check in report.failures}
 
 
 def test_the_audit_leaves_the_model_as_it_was() -> None:
-    config = config_of("model=resnet", "model.depth=8", "regulariser=stochastic_depth")
+    config = compose_tiny("model=resnet", "model.depth=8", "regulariser=stochastic_depth")
     splits = data.load(config.data)
-    model, plain = model_of(config, splits), model_of(config, splits, plain=True)
+    model, plain = build_model(config, splits), build_model(config, splits, plain=True)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
-    audit(model, plain, splits.normalise(splits.train.images[:64]), config.strengths, "float32")
+    audit(
+        model, plain, splits.normalise(splits.train.images[:64]), config.p_by_regulariser, "float32"
+    )
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert modes == [module.training for module in model.modules()]
 

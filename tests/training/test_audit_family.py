@@ -22,19 +22,19 @@ from dropexp.regularisers import (
     noise_modules,
 )
 from dropexp.training.audit_report import AuditReport
-from dropexp.training.build import audited, build_model
-from tests.laboratory import config_of
+from dropexp.training.build import audit_model, build_model
+from tests.builders import compose_tiny
 
 
 def report_with(sabotage: type | None, regulariser: str, *words: str, seed: int = 0) -> AuditReport:
     shortcut = ["model.shortcut=true"] if regulariser in ("shakedrop", "stochastic_depth") else []
-    config = config_of(f"regulariser={regulariser}", f"seed={seed}", *shortcut, *words)
+    config = compose_tiny(f"regulariser={regulariser}", f"seed={seed}", *shortcut, *words)
     splits = data.load(config.data)
-    model = build_model(config, splits, torch.device("cpu"))
+    model = build_model(config, splits)
     for noise in noise_modules(model).values():
         if sabotage is not None:
             noise.__class__ = sabotage
-    return audited(config, splits, model)
+    return audit_model(config, splits, model)
 
 
 class Off:

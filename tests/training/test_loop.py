@@ -14,11 +14,12 @@ from dropexp.errors import AuditError
 from dropexp.regularisers import noise_modules
 from dropexp.runs.records import EpochRecord
 from dropexp.training import loop as trainer
+from dropexp.training.build import build_plan, build_state
 from dropexp.training.checkpoint import DamagedCheckpointError, restore, snapshot, to_bytes
 from dropexp.training.evaluation import evaluate, mode
 from dropexp.training.loop import has_ended, train
 from dropexp.training.optim import build_schedule
-from tests.laboratory import config_of, parts_of, plan_of, state_of
+from tests.builders import build_parts, compose_tiny
 from tests.runs.test_records import record
 
 REGULARISERS = [
@@ -56,7 +57,7 @@ def test_all_regularisers_share_split_noise_weights_and_order_in_every_epoch() -
     seen: dict[str, tuple[str, ...]] = {}
     for name in REGULARISERS:
         overrides = [f"regulariser={name}", "model.shortcut=true", "data.augment=crop_flip"]
-        _, splits, state, plan = parts_of(*overrides)
+        _, splits, state, plan = build_parts(*overrides)
         batches = SeenBatches(state.model)
         data_hash = digest(splits.train.images, splits.train.labels, splits.val.images)
         weights_hash = digest(*state.model.state_dict().values())
@@ -69,7 +70,7 @@ def test_all_regularisers_share_split_noise_weights_and_order_in_every_epoch() -
 
 
 def test_another_seed_changes_weights_and_order() -> None:
-    states = [parts_of(f"seed={seed}", "data.seed=0") for seed in (0, 1)]
+    states = [build_parts(f"seed={seed}", "data.seed=0") for seed in (0, 1)]
     assert digest(states[0][1].train.images) == digest(states[1][1].train.images)
     weights = [digest(*state.model.state_dict().values()) for _, _, state, _ in states]
     assert weights[0] != weights[1]
@@ -78,7 +79,7 @@ def test_another_seed_changes_weights_and_order() -> None:
 @pytest.mark.parametrize("name", REGULARISERS)
 def test_the_same_config_gives_the_same_numbers(name: str) -> None:
     def once() -> tuple[list[EpochRecord], str]:
-        _, _, state, plan = parts_of(f"regulariser={name}", "p=0.4")
+        _, _, state, plan = build_parts(f"regulariser={name}", "p=0.4")
         return without_seconds(list(train(state, plan))), digest(*state.best_weights.values())
 
     assert once() == once()
@@ -87,7 +88,7 @@ def test_the_same_config_gives_the_same_numbers(name: str) -> None:
 @pytest.mark.parametrize("name", REGULARISERS[1:])
 def test_p_0_is_none_bit_for_bit(name: str) -> None:
     def records(*overrides: str) -> tuple[list[EpochRecord], str]:
-        _, _, state, plan = parts_of("model.shortcut=true", *overrides)
+        _, _, state, plan = build_parts("model.shortcut=true", *overrides)
         done = list(train(state, plan))
         return without_seconds(done), digest(*state.model.state_dict().values())
 
@@ -103,15 +104,15 @@ def test_resuming_after_any_epoch_repeats_the_uninterrupted_run(name: str, optim
         "optimiser/schedule=cosine",
         "data.augment=flip",
     ]
-    config, splits, state, plan = parts_of(*overrides)
+    config, splits, state, plan = build_parts(*overrides)
     saved = []
     for _ in train(state, plan):
         saved.append(to_bytes(snapshot(state, config.config_hash)))
     for raw in saved[:-1]:
-        again = state_of(config, splits)
+        again = build_state(config, splits)
         restore(again, raw, config.config_hash, torch.device("cpu"))
         torch.rand(17)  # what another process's generators hold is no matter
-        list(train(again, plan_of(config, splits, again.model)))
+        list(train(again, build_plan(config, splits, again.model)))
         assert without_seconds(again.records) == without_seconds(state.records)
         assert digest(*again.model.state_dict().values()) == digest(
             *state.model.state_dict().values()
@@ -121,17 +122,17 @@ def test_resuming_after_any_epoch_repeats_the_uninterrupted_run(name: str, optim
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "another run"])
 def test_a_damaged_checkpoint_is_recognised(damage: str) -> None:
-    config, splits, state, plan = parts_of()
+    config, splits, state, plan = build_parts()
     next(iter(train(state, plan)))
     raw = to_bytes(snapshot(state, config.config_hash))
     raw = {"truncated": raw[: len(raw) // 2], "empty": b"", "garbage": b"x" * 100}.get(damage, raw)
     config_hash = "0" * 64 if damage == "another run" else config.config_hash
     with pytest.raises(DamagedCheckpointError):
-        restore(state_of(config, splits), raw, config_hash, torch.device("cpu"))
+        restore(build_state(config, splits), raw, config_hash, torch.device("cpu"))
 
 
 def test_measuring_twice_gives_identical_numbers_and_consumes_no_randomness() -> None:
-    _, splits, state, plan = parts_of("regulariser=dropout2d")
+    _, splits, state, plan = build_parts("regulariser=dropout2d")
     list(train(state, plan))
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -141,7 +142,7 @@ def test_measuring_twice_gives_identical_numbers_and_consumes_no_randomness() ->
 
 
 def test_measuring_is_the_plain_formula() -> None:
-    _, splits, state, _ = parts_of("data.val_size=300")
+    _, splits, state, _ = build_parts("data.val_size=300")
     measured = evaluate(state.model, splits, splits.val)
     state.model.eval()
     with torch.no_grad():
@@ -153,7 +154,7 @@ def test_measuring_is_the_plain_formula() -> None:
 
 
 def test_measuring_leaves_every_module_in_the_mode_it_was_in() -> None:
-    _, splits, state, _ = parts_of()
+    _, splits, state, _ = build_parts()
     state.model.train()
     frozen = next(iter(state.model.children()))
     frozen.eval()
@@ -163,7 +164,7 @@ def test_measuring_leaves_every_module_in_the_mode_it_was_in() -> None:
 
 
 def test_training_loss_is_measured_without_the_regularisers_noise() -> None:
-    _, splits, state, plan = parts_of("regulariser=dropout2d", "p=0.7")
+    _, splits, state, plan = build_parts("regulariser=dropout2d", "p=0.7")
     last = list(train(state, plan))[-1]
     assert last.train_loss == evaluate(state.model, splits, splits.train).loss
     assert last.noisy_train_loss > last.train_loss
@@ -187,16 +188,16 @@ def test_a_schedule_of_p_is_in_force_recorded_and_resumed_exactly(schedule: str)
     overrides = ["regulariser=stochastic_depth", "model.shortcut=true", "p=0.4", "train.epochs=4"]
     overrides += [f"regulariser.time_schedule={schedule}"]
     overrides += ["regulariser.switch_after=2"] if schedule in SWITCHED else []
-    config, splits, state, plan = parts_of(*overrides)
+    config, splits, state, plan = build_parts(*overrides)
     saved, in_force = [], []
     for _ in train(state, plan):
         (gate,) = noise_modules(state.model).values()
         in_force.append(gate.p)
         saved.append(to_bytes(snapshot(state, config.config_hash)))
-    shares = [config.shares_of_p(epoch)["stochastic_depth"] for epoch in range(1, 5)]
-    assert in_force == [share * 0.4 for share in shares] == [r.p for r in state.records]
-    again = state_of(config, splits)
-    plan = plan_of(config, splits, again.model)
+    factors = [config.p_factors(epoch)["stochastic_depth"] for epoch in range(1, 5)]
+    assert in_force == [factor * 0.4 for factor in factors] == [r.p for r in state.records]
+    again = build_state(config, splits)
+    plan = build_plan(config, splits, again.model)
     restore(again, saved[1], config.config_hash, torch.device("cpu"))
     list(train(again, plan))
     assert without_seconds(again.records) == without_seconds(state.records)
@@ -206,14 +207,14 @@ def test_a_schedule_of_p_is_in_force_recorded_and_resumed_exactly(schedule: str)
 def test_a_run_with_any_regulariser_is_resumed_exactly(name: str) -> None:
     shortcut = [] if name == "alpha_dropout" else ["model.shortcut=true"]
     words = [f"regulariser={name}", "p=0.4", "train.epochs=2", *shortcut]
-    config, splits, state, plan = parts_of(*words)
+    config, splits, state, plan = build_parts(*words)
     epochs = train(state, plan)
     next(epochs)
     saved = to_bytes(snapshot(state, config.config_hash))
     list(epochs)
-    again = state_of(config, splits)
+    again = build_state(config, splits)
     restore(again, saved, config.config_hash, torch.device("cpu"))
-    list(train(again, plan_of(config, splits, again.model)))
+    list(train(again, build_plan(config, splits, again.model)))
     assert without_seconds(again.records) == without_seconds(state.records)
     weights = again.model.state_dict()
     for key, weight in state.model.state_dict().items():
@@ -222,8 +223,8 @@ def test_a_run_with_any_regulariser_is_resumed_exactly(name: str) -> None:
 
 def test_where_a_schedule_is_off_an_epoch_is_that_of_none() -> None:
     words = ("regulariser=dropout2d", "p=0.5", "train.epochs=2", "regulariser.switch_after=1")
-    *_, late, plan = parts_of(*words, "regulariser.time_schedule=late")
-    *_, none, plain = parts_of("train.epochs=2")
+    *_, late, plan = build_parts(*words, "regulariser.time_schedule=late")
+    *_, none, plain = build_parts("train.epochs=2")
     first, second = train(late, plan)
     expected, other = train(none, plain)
     assert first.noisy_train_loss == expected.noisy_train_loss
@@ -232,19 +233,19 @@ def test_where_a_schedule_is_off_an_epoch_is_that_of_none() -> None:
 
 
 def test_changing_test_images_and_labels_changes_no_epoch() -> None:
-    _, splits, state, plan = parts_of()
+    _, splits, state, plan = build_parts()
     list(train(state, plan))
     scrambled = Split(splits.test.images.flip(0) // 2, (splits.test.labels + 1) % 10)
-    config = config_of()
+    config = compose_tiny()
     other = dataclasses.replace(splits, test=scrambled)
-    again = state_of(config, other)
-    list(train(again, plan_of(config, other, again.model)))
+    again = build_state(config, other)
+    list(train(again, build_plan(config, other, again.model)))
     assert without_seconds(again.records) == without_seconds(state.records)
     assert evaluate(again.model, other, other.test) != evaluate(state.model, splits, splits.test)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_its_records() -> None:
-    _, _, state, plan = parts_of("optimiser=sgd", "optimiser.lr=1e30")
+    _, _, state, plan = build_parts("optimiser=sgd", "optimiser.lr=1e30")
     records = list(train(state, plan))
     assert len(records) < 3
     assert not records[-1].is_finite
@@ -263,7 +264,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_records() -> None:
 def test_early_stopping_waits_for_patience_epochs_without_a_fall(
     losses: list[float], stopped_after: int | None
 ) -> None:
-    rule = config_of(
+    rule = compose_tiny(
         "train/early_stopping=patience", "train.early_stopping.patience=2", "train.epochs=100"
     ).train
     records = [record(epoch, loss) for epoch, loss in enumerate(losses, 1)]
@@ -273,9 +274,10 @@ def test_early_stopping_waits_for_patience_epochs_without_a_fall(
 
 def test_gradient_clipping_bounds_the_step() -> None:
     def movement(*overrides: str) -> float:
-        _, _, state, plan = parts_of("optimiser=sgd", "optimiser.momentum=0", *overrides)
+        config, _, state, plan = build_parts("optimiser=sgd", "optimiser.momentum=0", *overrides)
         before = torch.cat([w.flatten().clone() for w in state.model.parameters()]).detach()
-        plan = dataclasses.replace(plan, train=plan.train.model_copy(update={"epochs": 1}))
+        one_epoch = config.train.model_copy(update={"epochs": 1})
+        plan = dataclasses.replace(plan, config=config.model_copy(update={"train": one_epoch}))
         list(train(state, plan))
         after = torch.cat([w.flatten() for w in state.model.parameters()]).detach()
         return float((after - before).norm())
@@ -286,8 +288,8 @@ def test_gradient_clipping_bounds_the_step() -> None:
 
 
 def test_label_smoothing_is_in_the_training_loss_and_not_in_the_measured_one() -> None:
-    _, _, plain_state, plain_plan = parts_of("train.epochs=1", "optimiser.lr=1e-12")
-    _, _, smooth_state, smooth_plan = parts_of(
+    _, _, plain_state, plain_plan = build_parts("train.epochs=1", "optimiser.lr=1e-12")
+    _, _, smooth_state, smooth_plan = build_parts(
         "train.epochs=1", "optimiser.lr=1e-12", "train.label_smoothing=0.9"
     )
     plain, smooth = next(train(plain_state, plain_plan)), next(train(smooth_state, smooth_plan))
@@ -298,23 +300,23 @@ def test_label_smoothing_is_in_the_training_loss_and_not_in_the_measured_one() -
 def test_bfloat16_trains_to_nearly_the_same_loss() -> None:
     losses = []
     for precision in ("float32", "bfloat16"):
-        _, _, state, plan = parts_of(f"precision={precision}")
+        _, _, state, plan = build_parts(f"precision={precision}")
         losses.append(list(train(state, plan))[-1].train_loss)
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
     assert losses[0] != losses[1]
 
 
 def test_an_epoch_trains_on_every_image_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, splits, state, plan = parts_of("data.train_size=70")
+    _, splits, state, plan = build_parts("data.train_size=70")
     seen: list[Tensor] = []
-    original = trainer._shuffled_and_augmented
+    original = trainer._shuffle_and_augment
 
     def spy(*arguments: object) -> tuple[Tensor, Tensor]:
         images, labels = original(*arguments)  # type: ignore[arg-type]
         seen.append(images)
         return images, labels
 
-    monkeypatch.setattr(trainer, "_shuffled_and_augmented", spy)
+    monkeypatch.setattr(trainer, "_shuffle_and_augment", spy)
     batches = SeenBatches(state.model)
     next(iter(train(state, plan)))
     assert len(batches.hashes) == 2
@@ -323,6 +325,6 @@ def test_an_epoch_trains_on_every_image_once(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_learning_rate_recorded_is_that_of_the_epochs_last_step() -> None:
-    config, _, state, plan = parts_of("optimiser/schedule=cosine")
+    config, _, state, plan = build_parts("optimiser/schedule=cosine")
     schedule = build_schedule(config.optimiser, 2, 3)
     assert [r.lr for r in train(state, plan)] == [schedule(1), schedule(3), schedule(5)]

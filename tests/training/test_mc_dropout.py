@@ -29,20 +29,21 @@ from dropexp.report.answer import answer
 from dropexp.runs.metrics import Metric
 from dropexp.runs.records import SampledTest
 from dropexp.statistics import expected_calibration_error, negative_log_likelihood
+from dropexp.training.build import build_model
 from dropexp.training.evaluation import evaluate, evaluate_finally, mode, predictive_entropy
 from dropexp.training.mc_dropout import evaluate_by_sampling, sampled
 from dropexp.training.run import run
+from tests.builders import build_parts, compose_tiny
 from tests.conftest import QUICK, Dropexp
-from tests.laboratory import config_of, model_of, parts_of
 from tests.made_up import AROUND
 from tests.made_up import run as made_up_run
 
 NOISY = [name for name in REGISTRY if name != "none"]
-SPLITS = data.load(config_of().data)
+SPLITS = data.load(compose_tiny().data)
 
 
 def network(regulariser: str = "dropout2d", p: float = 0.5, *overrides: str) -> nn.Module:
-    return model_of(config_of(f"regulariser={regulariser}", f"p={p}", *overrides), SPLITS)
+    return build_model(compose_tiny(f"regulariser={regulariser}", f"p={p}", *overrides), SPLITS)
 
 
 def measured(model: nn.Module, passes: int, seed: int = 0) -> SampledTest:
@@ -194,7 +195,7 @@ def test_noise_that_leaves_its_mode_is_refused() -> None:
 
 
 def best_of(*overrides: str) -> tuple[SampledTest, float]:
-    config, splits, state, _ = parts_of("regulariser=dropout2d", "p=0.4", *overrides)
+    config, splits, state, _ = build_parts("regulariser=dropout2d", "p=0.4", *overrides)
     weights = state.model.state_dict()
     plain = evaluate(state.model, splits, splits.test).loss
     return sampled(config, splits, weights, 2), plain
@@ -212,8 +213,8 @@ def test_the_noise_is_that_of_the_epoch() -> None:
 
 def test_a_run_is_measured_alike_at_its_end_and_later(tmp_path: Path) -> None:
     words = ["regulariser=dropout2d", "p=0.4", "train.epochs=4", "optimiser.lr=0.03"]
-    here = config_of(*words, "mc_dropout=4", f"runs_dir={tmp_path / 'a'}")
-    later = config_of(*words, f"runs_dir={tmp_path / 'b'}")
+    here = compose_tiny(*words, "mc_dropout=4", f"runs_dir={tmp_path / 'a'}")
+    later = compose_tiny(*words, f"runs_dir={tmp_path / 'b'}")
     assert here.run_id == later.run_id
     at_its_end = run(here, RunConsole())
     first = run(later, RunConsole())
@@ -246,7 +247,7 @@ def test_a_run_is_measured_alike_at_its_end_and_later(tmp_path: Path) -> None:
 def test_where_there_is_no_noise_it_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
-    config = config_of(*words, "mc_dropout=2", f"runs_dir={tmp_path}")
+    config = compose_tiny(*words, "mc_dropout=2", f"runs_dir={tmp_path}")
     for _ in range(2):  # trained, then reused
         summary = run(config, RunConsole()).summary
         assert said in capsys.readouterr().out
