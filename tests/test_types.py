@@ -13,7 +13,7 @@ from dropexp.statistics import paired_difference
 
 model = nn.Linear(2, 2)
 reveal_type(dropexp.regularise(model, "dropout", p=0.3))
-reveal_type(paired_difference([0.1, 0.2]).low)
+reveal_type(paired_difference([0.1, 0.2], [0.3, 0.5]).low)
 dropexp.regularise(model, "dropout", p="a lot")
 """
 
