@@ -1,20 +1,18 @@
 """The command that proves a regulariser on a model without training anything."""
 
 import json
-import math
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
+from dropexp.cli.audit_table import audit_table, format_value
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.terminal.columns import Column, headings, line
+from dropexp.terminal.tables import Column, format_table
 
 if TYPE_CHECKING:
-    from dropexp.terminal.columns import Item
-    from dropexp.training.audit_report import AuditReport, Check
+    from dropexp.training.audit_report import AuditReport
 
 AUDIT_HELP = (
     "Prove the regulariser on its model, as every run does before it trains, and train nothing.\n\n"
@@ -60,47 +58,24 @@ def audit(
     else:
         from dropexp.cli.run_console import RunConsole
 
+        console = RunConsole()
         about = [
             f"{config.regulariser.name} p={config.regulariser.p:g}, seed {config.seed}",
             *describe_data_and_model(config, splits, model),
             f"sites  {describe_sites(config, splits)}; {len(report.sites)} filled",
         ]
         filled = {name: type(model.get_submodule(name)).__name__ for name in report.sites}
-        RunConsole().lines([*map(Text, about), *_site_lines(report, filled), *_check_lines(report)])
+        checks = audit_table(report.to_json()["checks"], console.width)
+        console.lines([*map(Text, about), *_site_lines(report, filled), Text(), *checks])
     if not report.passed:
         raise typer.Exit(ExitCode.FAILED)
 
 
 def _site_lines(report: "AuditReport", filled: dict[str, str]) -> list[Text]:
     columns: tuple[Column[str], ...] = (
-        Column("", "site", str, is_text=True),
-        Column("", "filled by", lambda name: filled[name], is_text=True),
-        Column("", "p", lambda name: f"{report.sites[name]:.4g}"),
-        Column("drop", "rate", lambda name: _number(report.realised.get(name, math.nan))),
+        Column("site", str, align="left"),
+        Column("filled by", lambda name: filled[name], align="left"),
+        Column("p", lambda name: f"{report.sites[name]:.4g}"),
+        Column("drop\nrate", lambda name: format_value(report.realised.get(name))),
     )
-    return [Text(), *_table(columns, list(report.sites))] if report.sites else []
-
-
-def _check_lines(report: "AuditReport") -> list[Text]:
-    columns: tuple[Column[Check], ...] = (
-        Column("", "", lambda check: "ok" if check.passed else "FAILED", is_text=True),
-        Column("", "check", lambda check: check.name, is_text=True),
-        Column("", "value", lambda check: _number(check.value)),
-        Column("", "bound", lambda check: f"{check.relation} {_number(check.bound)}"),
-        Column("", "what was measured", lambda check: check.meaning, is_text=True),
-    )
-    return [Text(), *_table(columns, report.checks)]
-
-
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3g}"
-
-
-def _table(columns: "Sequence[Column[Item]]", items: "Sequence[Item]") -> list[Text]:
-    cells = [[column.cell(item) for column in columns] for item in items]
-    widths = [
-        max(len(column.above), len(column.below), *(len(row[index]) for row in cells))
-        for index, column in enumerate(columns)
-    ]
-    heads = [head for head in headings(columns, widths) if head.plain]
-    return [*heads, *(Text(line(row, columns, widths)) for row in cells)]
+    return [Text(), *format_table(columns, list(report.sites))] if report.sites else []

@@ -15,7 +15,8 @@ from dropexp.cli.audit import AUDIT_HELP, audit
 from dropexp.cli.compare import COMPARE_HELP, compare
 from dropexp.cli.exit_codes import ExitCode, exit_code_of
 from dropexp.cli.report import BOARD_HELP, REPORT_HELP, board, report
-from dropexp.cli.runs import RERUN_HELP, rerun, runs
+from dropexp.cli.rerun import RERUN_HELP, rerun
+from dropexp.cli.runs import runs
 from dropexp.cli.train import TRAIN_HELP, groups_in_lines, train
 from dropexp.errors import DropexpError
 

@@ -21,13 +21,14 @@ from dropexp.cli.run_tables import (
     divergence,
     facts,
     live_epoch,
+    next_command_lines,
     plain_epoch,
     sampled_facts,
     summary_table,
 )
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary, best_epoch
 from dropexp.terminal.chart import line_chart
-from dropexp.terminal.numbers import clock
+from dropexp.terminal.numbers import format_clock
 
 _SECONDS_BETWEEN_REFRESHES = 0.5
 _PLAIN_LINES = 10
@@ -116,7 +117,7 @@ class RunConsole:
 
     def _progress(self, record: EpochRecord, epochs: int) -> Group:
         mean_seconds = sum(self._seconds) / len(self._seconds)
-        left = clock(mean_seconds * (epochs - record.epoch))
+        left = format_clock(mean_seconds * (epochs - record.epoch))
         width = min(self._console.width, _WIDEST)
         first = Table.grid(padding=(0, 2), expand=True)
         first.width = width
@@ -205,7 +206,6 @@ class RunConsole:
 
     def _print_table(self, summary: RunSummary) -> None:
         self._blank_line()
-        # Rich's Table would cut numbers off on a narrow terminal.
         for row in summary_table(summary):
             self._print(row)
         self._blank_line()
@@ -239,16 +239,7 @@ class RunConsole:
         self, folder: Path, next_commands: Sequence[tuple[str, str]]
     ) -> None:
         self._print(Text(f"folder  {folder}"))
-        longest = max((len(command) for command, _ in next_commands), default=0)
-        for index, (command, words) in enumerate(next_commands):
-            # Behind a # the words do no harm in a shell when the whole line is copied.
-            self._print(
-                Text.assemble(
-                    "next    " if index == 0 else " " * 8,
-                    (f"{command:<{longest}}", "bold"),
-                    (f"  # {words}", "dim"),
-                )
-            )
+        self.lines(next_command_lines(next_commands))
 
     # --- printing -----------------------------------------------------------------------------
 

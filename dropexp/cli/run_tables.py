@@ -5,57 +5,67 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from dropexp.runs.records import EpochRecord, RunSummary, SampledTest, SelectedEpoch
-from dropexp.terminal.numbers import clock, number
+from dropexp.terminal.numbers import format_count, format_duration, format_number
+from dropexp.terminal.tables import Column, format_table
 
-_HEADINGS = (
-    ("", ""),
-    ("", "epoch"),
-    ("train", "loss"),
-    ("val", "loss"),
-    ("test", "loss"),
-    ("train", "acc"),
-    ("val", "acc"),
-    ("test", "acc"),
-    ("loss", "gap"),
-    ("acc", "gap"),
+_METRICS = (
+    "train_loss",
+    "val_loss",
+    "test_loss",
+    "train_acc",
+    "val_acc",
+    "test_acc",
+    "loss_gap",
+    "acc_gap",
 )
+_SummaryRow = tuple[str, SelectedEpoch | SampledTest]
 
 
 def summary_table(summary: RunSummary) -> list[Text]:
-    """The lines of the summary table: two of headings, one for each epoch there is.
+    """Return the results of a run as a table: one row each for the best and the last epoch.
 
-    Between them one for the passes of mc_dropout, which are of the best epoch.
+    Between them stands one for the passes of mc_dropout, which are of the best epoch.
     """
-    above, below = zip(*_HEADINGS, strict=True)
-    rows = [["last", *_cells(summary.last)]]
-    if summary.mc_dropout is not None:
-        rows.insert(0, ["mc", *_sampled_cells(summary.mc_dropout)])
-    if summary.best is not None:
-        rows.insert(0, ["best", *_cells(summary.best)])
-    widths = [max(map(len, column)) for column in zip(above, below, *rows, strict=True)]
-    lines = [_aligned(above, widths), _aligned(below, widths)]
-    return [Text(line, style="bold") for line in lines] + [
-        Text(_aligned(row, widths).rstrip()) for row in rows
+    rows: list[_SummaryRow] = [
+        (name, block)
+        for name, block in (
+            ("best", summary.best),
+            ("mc", summary.mc_dropout),
+            ("last", summary.last),
+        )
+        if block is not None
     ]
+    columns: list[Column[_SummaryRow]] = [
+        Column("", lambda row: row[0], is_required=True),
+        Column("epoch", lambda row: str(getattr(row[1], "epoch", "")), is_required=True),
+        *map(_metric_column, _METRICS),
+    ]
+    return format_table(columns, rows, gap=3)
 
 
-def _aligned(cells: Sequence[str], widths: Sequence[int], gap: str = "   ") -> str:
-    return gap.join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+def _metric_column(key: str) -> Column[_SummaryRow]:
+    sign = "+" if key.endswith("_gap") else ""
+
+    def cell(row: _SummaryRow) -> str:
+        value = getattr(row[1], key, None)  # the passes of mc_dropout are of the test set only
+        return "" if value is None else format_number(value, sign)
+
+    return Column(key.replace("_", "\n"), cell)
 
 
-def _cells(selected: SelectedEpoch) -> list[str]:
-    """The cells of a table row after its name, in the order of _HEADINGS."""
-    losses = (selected.train_loss, selected.val_loss, selected.test_loss)
-    accuracies = (selected.train_acc, selected.val_acc, selected.test_acc)
-    gaps = (selected.loss_gap, selected.acc_gap)
-    numbers = [number(value) for value in (*losses, *accuracies)]
-    return [str(selected.epoch), *numbers, *(number(gap, "+") for gap in gaps)]
+def next_command_lines(commands: Sequence[tuple[str, str]]) -> list[Text]:
+    """Return lines that propose commands to type next.
 
-
-def _sampled_cells(sampled: SampledTest) -> list[str]:
-    """Only the test set is sampled."""
-    of = {"loss": sampled.test_loss, "acc": sampled.test_acc}
-    return [number(of[below]) if above == "test" else "" for above, below in _HEADINGS[1:]]
+    Args:
+        commands: (command, what it does in a few words), the most useful first.
+    """
+    columns: tuple[Column[tuple[str, str]], ...] = (
+        Column("", lambda row: "next  " if row is commands[0] else "", align="left"),
+        Column("", lambda row: row[0], align="left", style=lambda _: "bold"),
+        # As a comment of the shell's, so that the whole line can be copied.
+        Column("", lambda row: f"# {row[1]}", align="left", style=lambda _: "dim"),
+    )
+    return format_table(columns, commands)
 
 
 def sampled_facts(summary: RunSummary) -> list[str]:
@@ -64,14 +74,14 @@ def sampled_facts(summary: RunSummary) -> list[str]:
     if sampled is None or best is None:
         return []
     passes = "1 pass" if sampled.passes == 1 else f"{sampled.passes} passes"
-    parts = [
-        f"test {name} {number(value)}{'' if plain is None else f' (best: {number(plain)})'}"
-        for name, value, plain in (
-            ("calibration error", sampled.test_ece, best.test_ece),
-            ("entropy in nats", sampled.test_entropy, best.test_entropy),
-        )
-        if value is not None
-    ]
+    parts = []
+    for name, value, plain in (
+        ("calibration error", sampled.test_ece, best.test_ece),
+        ("entropy in nats", sampled.test_entropy, best.test_entropy),
+    ):
+        if value is not None:
+            beside = "" if plain is None else f" (best: {format_number(plain)})"
+            parts.append(f"test {name} {format_number(value)}{beside}")
     return [
         f"mc = mean probabilities of {passes} at the best epoch with the noise on;",
         f"     {', '.join(parts)}",
@@ -81,18 +91,20 @@ def sampled_facts(summary: RunSummary) -> list[str]:
 def plain_epoch(record: EpochRecord, epochs: int) -> str:
     return (
         f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}"
-        f"  train_loss {number(record.train_loss)}  val_loss {number(record.val_loss)}"
-        f"  loss_gap {number(record.loss_gap, '+')}  val_acc {number(record.val_acc)}"
+        f"  train_loss {format_number(record.train_loss)}"
+        f"  val_loss {format_number(record.val_loss)}"
+        f"  loss_gap {format_number(record.loss_gap, '+')}"
+        f"  val_acc {format_number(record.val_acc)}"
     )
 
 
 def live_epoch(record: EpochRecord, width: int) -> Text:
     """The line under the progress bar, at most ``width`` columns."""
     parts = (
-        ("train loss", number(record.train_loss)),
-        ("val loss", number(record.val_loss)),
-        ("loss gap", number(record.loss_gap, "+")),
-        ("val acc", number(record.val_acc)),
+        ("train loss", format_number(record.train_loss)),
+        ("val loss", format_number(record.val_loss)),
+        ("loss gap", format_number(record.loss_gap, "+")),
+        ("val acc", format_number(record.val_acc)),
     )
     line = Text(no_wrap=True, overflow="crop")
     for index, (name, value) in enumerate(parts):
@@ -102,17 +114,11 @@ def live_epoch(record: EpochRecord, width: int) -> Text:
 
 
 def facts(summary: RunSummary, records: Sequence[EpochRecord]) -> str:
-    epochs = f"{len(records)} epoch{'' if len(records) == 1 else 's'}"
     return (
-        f"{epochs} in {_duration(summary.seconds)}, {summary.parameters:,} parameters, "
+        f"{format_count(len(records), 'epoch')} in {format_duration(summary.seconds)}, "
+        f"{summary.parameters:,} parameters, "
         f"peak memory {summary.peak_memory_mb:,.0f} MB, audit {summary.audit.value}"
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    return f"{clock(seconds)} {'h' if seconds >= 3600 else 'min'}"
 
 
 def divergence(records: Sequence[EpochRecord]) -> str:

@@ -1,4 +1,4 @@
-"""The commands that look after runs: list, show, remove, run again.
+"""The commands that look after runs: list, show, remove.
 
 Everything heavy is imported by the command that needs it; only rerun needs torch.
 """
@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import RunsDir
+from dropexp.cli.options import RunId, RunsDir
 from dropexp.errors import FilterError, NoSuchRunError, UserError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from dropexp.cli.run_console import RunConsole
     from dropexp.runs.listing import ListedRun
-    from dropexp.runs.write import RunFolder
 
 
 class _ListsByDefault(TyperGroup):
@@ -64,23 +63,6 @@ _RM_HELP = (
     "Only run folders that lie in the folder of run folders are removed, and none that a process "
     f"is training.\n\n{_FILTER_HELP}"
 )
-RERUN_HELP = (
-    "Train a finished run once more, and say whether the numbers agree.\n\n"
-    "[bold]dropexp rerun 6f3a0c1e device=cuda[/bold]\n\n"
-    "It works with a folder copied from another machine, too: give its path. Where and how to "
-    "train may be overridden: device, threads, deterministic, data.root, data.download, "
-    "tensorboard.*. Exit code 0: identical, or agrees but for rounding; 1: does not agree."
-)
-
-RunId = Annotated[
-    str,
-    typer.Argument(
-        metavar="ID",
-        help="The beginning of a run's id or of its last eight digits, or the path of its folder.",
-        show_default=False,
-    ),
-]
-
 runs = typer.Typer(
     name="runs",
     cls=_ListsByDefault,
@@ -122,27 +104,28 @@ def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
     from rich.text import Text
 
     from dropexp.cli.run_console import RunConsole
-    from dropexp.runs.details import (
+    from dropexp.cli.run_details import (
         audit_lines,
-        difference_lines,
-        differences,
+        changed_field_lines,
         environment_lines,
         error_lines,
         file_lines,
-        training_command,
     )
+    from dropexp.cli.run_lists import STATUS_STYLES
     from dropexp.runs.listing import find_run, listed
-    from dropexp.runs.tables import STYLES, minute
+    from dropexp.runs.overrides import find_changed_fields, find_training_command
+    from dropexp.terminal.numbers import format_time
 
     folder = find_run(runs_dir, run_id)
     run = listed(folder)
     if run is None:
         raise NoSuchRunError(f"{folder.path} is empty: nothing has been written to it yet.")
     console = RunConsole()
-    status = Text.assemble((run.status.value, STYLES[run.status]), f" {minute(run.changed)}")
-    console.lines([Text.assemble((run.run_id, "bold"), "  ", status), Text()])
+    status = (run.status.value, STATUS_STYLES[run.status])
+    heading = Text.assemble((run.run_id, "bold"), "  ", status, f" {format_time(run.changed)}")
+    console.lines([heading, Text()])
     if run.config:
-        console.lines(difference_lines(differences(run.config)))
+        console.lines(changed_field_lines(find_changed_fields(run.config)))
     _show_results(run, console)
     sections = [
         error_lines(run),
@@ -151,7 +134,7 @@ def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
     ]
     for section in [*sections, file_lines(folder)]:
         console.lines([Text(), *section] if section else [])
-    command = training_command(folder)
+    command = find_training_command(folder)
     if command is not None:
         console.lines([Text(), Text.assemble("trained by  ", (command, "bold"))])
 
@@ -186,8 +169,9 @@ def rm(
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     from dropexp.cli.run_console import RunConsole
+    from dropexp.cli.run_lists import removal_table
     from dropexp.runs.removal import folder_size, refusal, remove
-    from dropexp.runs.tables import removal_list, size
+    from dropexp.terminal.numbers import format_count, format_size
 
     chosen = _meant(words, runs_dir)
     if not chosen:
@@ -197,63 +181,16 @@ def rm(
     removable = [run for run in chosen if not refusals[run.run_id]]
     if removable:
         sizes = {run.run_id: folder_size(run.folder.path) for run in removable}
-        RunConsole().lines(removal_list(sizes, removable))
-        if not yes and not _agreed(f"{_count(removable)}, {size(sum(sizes.values()))}"):
+        RunConsole().lines(removal_table(removable, sizes))
+        total = format_size(sum(sizes.values()))
+        if not yes and not _agreed(f"{format_count(len(removable), 'run')}, {total}"):
             typer.echo("nothing was removed")
             return
         failed = _said(remove(run.folder) for run in removable)
-        typer.echo(f"{len(removable) - failed} of {_count(chosen)} removed")
+        typer.echo(f"{len(removable) - failed} of {format_count(len(chosen), 'run')} removed")
         kept += failed
     if kept:
         raise typer.Exit(ExitCode.FAILED)
-
-
-def rerun(
-    run_id: RunId,
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="OVERRIDES", show_default=False)
-    ] = None,
-    into: Annotated[
-        Path | None,
-        typer.Option(help="Train in this folder and keep it; without, nothing is kept."),
-    ] = None,
-    runs_dir: RunsDir = Path("runs"),
-) -> None:
-    from tempfile import TemporaryDirectory
-
-    from dropexp.runs.listing import find_run
-
-    folder = find_run(runs_dir, run_id)
-    try:
-        if into is not None:
-            if into.resolve() == folder.path.resolve().parent:
-                raise UserError(f"--into {into} is the folder that the run is in; choose another.")
-            agrees = _rerun(folder, overrides or [], into, is_kept=True)
-        else:
-            with TemporaryDirectory(prefix="dropexp-rerun-") as temporary:
-                agrees = _rerun(folder, overrides or [], Path(temporary), is_kept=False)
-    except KeyboardInterrupt:
-        from dropexp.cli.run_console import error
-
-        error("interrupted; nothing was compared")
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
-    if not agrees:
-        raise typer.Exit(ExitCode.FAILED)
-
-
-def _rerun(folder: "RunFolder", overrides: list[str], into: Path, *, is_kept: bool) -> bool:
-    from dropexp.cli.run_console import RunConsole
-    from dropexp.training.agreement import Verdict
-    from dropexp.training.rerun import config_to_rerun, doubts, recorded, rerun, verdict_lines
-
-    known = recorded(folder)
-    config = config_to_rerun(known, overrides, into, is_kept=is_kept)
-    with RunConsole() as console:
-        for doubt in doubts(known):
-            console.warning(doubt)
-        done = rerun(known, config, console)
-    console.lines(verdict_lines(done))
-    return done.agreement.verdict is not Verdict.DIFFERS
 
 
 # --- parts -------------------------------------------------------------------------------
@@ -281,13 +218,14 @@ def _print_list(
     chosen: "list[ListedRun]", found: "list[ListedRun]", format_: Format, runs_dir: Path
 ) -> None:
     from dropexp.cli.run_console import RunConsole
-    from dropexp.runs.tables import as_csv, as_json, table
+    from dropexp.cli.run_lists import list_table
+    from dropexp.runs.export import to_csv, to_json
 
     if format_ is not Format.TABLE:
-        typer.echo((as_csv if format_ is Format.CSV else as_json)(chosen, found), nl=False)
+        typer.echo((to_csv if format_ is Format.CSV else to_json)(chosen, found), nl=False)
     elif chosen:
         console = RunConsole()
-        console.lines(table(chosen, console.width))
+        console.lines(list_table(chosen, console.width))
     elif found:
         typer.echo(f"none of the {len(found)} runs in {runs_dir} passes the filters")
     else:
@@ -330,7 +268,3 @@ def _agreed(what: str) -> bool:
     if not sys.stdin.isatty():
         raise UserError(f"nobody is there to be asked about removing {what}; --yes removes them.")
     return typer.confirm(f"Remove {what}?", default=False)
-
-
-def _count(runs: "list[ListedRun]") -> str:
-    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}"

@@ -15,10 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from dropexp.cli.run_console import encodable
+from dropexp.cli.run_tables import next_command_lines
 from dropexp.sweep.conduct import SweepResult
 from dropexp.sweep.plan import Plan
 from dropexp.sweep.progress import Ended, Progress, Running, SettingMean
-from dropexp.terminal.numbers import clock, number
+from dropexp.terminal.numbers import format_clock, format_count, format_duration, format_number
+from dropexp.terminal.tables import Column, format_table
 
 _WIDEST = 100
 """Columns beyond which the progress does not grow: the eye loses the line."""
@@ -72,11 +74,11 @@ class SweepConsole:
         always = ("new", "finished", "interrupted", "failed")
         counts = ", ".join(f"{len(m)} {k}" for k, m in kinds.items() if m or k in always)
         total = sum(len(members) for members in kinds.values())
-        self._say(Text.assemble((self._name, "bold"), f"  {plural(total, 'run')}: {counts}"))
+        self._say(Text.assemble((self._name, "bold"), f"  {format_count(total, 'run')}: {counts}"))
         if repeated:
             self._say(
                 Text(
-                    f"  {plural(repeated, 'duplicate')} left out: combinations that make the "
+                    f"  {format_count(repeated, 'duplicate')} left out: combinations that make the "
                     f"same run, such as none at several p"
                 )
             )
@@ -91,20 +93,18 @@ class SweepConsole:
             rows: run id, status and estimated seconds of training, None where nothing tells.
             at_a_time: runs that would go on at the same time; None where the engine decides.
         """
-        longest = max((len(run_id) for run_id, _, _ in rows), default=0)
         to_train = [seconds for _, status, seconds in rows if status != "unmeasured"]
-        for run_id, status, seconds in rows:
-            estimate = "" if seconds is None else f"{duration(seconds):>8}"
-            self._say(Text(f"{run_id:<{longest}}  {status:<11}  {estimate}".rstrip()))
+        for line in format_table(_LISTED_COLUMNS, rows):
+            self._say(line)
         known = [seconds for seconds in to_train if seconds is not None]
         if len(known) < len(to_train):
-            unknown = plural(len(to_train) - len(known), "run")
+            unknown = format_count(len(to_train) - len(known), "run")
             self._say(Text(f"no finished run like them tells how long {unknown} would take"))
         if known:
             slots = min(at_a_time or 1, len(known))
-            wall = duration(max(sum(known) / slots, max(known)))
+            wall = format_duration(max(sum(known) / slots, max(known)))
             how = "one after another" if slots == 1 else f"{slots} at a time"
-            runs = plural(len(known), "run")
+            runs = format_count(len(known), "run")
             self._say(Text(f"about {wall} for {runs}, {how}, going by finished runs"))
 
     # --- meanwhile ------------------------------------------------------------------------------
@@ -134,8 +134,8 @@ class SweepConsole:
         assert one.summary is not None
         best = one.summary.best or one.summary.last
         return Text(
-            f"{position}  {one.run.run_id}  val_loss {number(best.val_loss)}  "
-            f"val_acc {number(best.val_acc)}  {one.summary.seconds:.1f} s"
+            f"{position}  {one.run.run_id}  val_loss {format_number(best.val_loss)}  "
+            f"val_acc {format_number(best.val_acc)}  {one.summary.seconds:.1f} s"
         )
 
     def _show(self, progress: Progress) -> None:
@@ -166,7 +166,7 @@ class SweepConsole:
         if not progress.running and len(progress.ended) < progress.total:
             counts.append("  none running")
         if progress.seconds_left is not None and len(progress.ended) < progress.total:
-            counts.append(f"  {clock(progress.seconds_left)} left")
+            counts.append(f"  {format_clock(progress.seconds_left)} left")
         bar = ProgressBar(
             total=max(1, progress.total), completed=len(progress.ended), complete_style="cyan"
         )
@@ -181,29 +181,25 @@ class SweepConsole:
         progress = result.progress
         left = progress.total - len(progress.ended)
         header = "stopped" if left else "finished"
-        counts = f"{progress.sound} of {plural(progress.total, 'run')} done"
+        counts = f"{progress.sound} of {format_count(progress.total, 'run')} done"
         trained = f"{result.trained} trained" if result.trained else "none trained"
         measured = f", {result.measured} measured" if result.measured else ""
-        took = f"{trained}{measured} in {clock(result.seconds)}"
+        took = f"{trained}{measured} in {format_clock(result.seconds)}"
         self._say(Text.assemble((self._name, "bold"), f" {header}: {counts}, {took}"))
         self._say_problems(progress.unsound)
         if left:
-            self._say(Text(f"{plural(left, 'run')} left; the same command goes on"))
+            self._say(Text(f"{format_count(left, 'run')} left; the same command goes on"))
         if progress.best:
             for line in _best_lines(progress.best):
                 self._say(line)
-        longest = max((len(command) for command, _ in next_commands), default=0)
-        for index, (command, words) in enumerate(next_commands):
-            start = "next    " if index == 0 else " " * 8
-            self._say(
-                Text.assemble(start, (f"{command:<{longest}}", "bold"), (f"  # {words}", "dim"))
-            )
+        for line in next_command_lines(next_commands):
+            self._say(line)
 
     def state(self, progress: Progress) -> None:
         """A set of runs at one moment, in lines that stay."""
         self._end_live()
         left = progress.total - len(progress.ended)
-        counts = f"{progress.sound} of {plural(progress.total, 'run')} done"
+        counts = f"{progress.sound} of {format_count(progress.total, 'run')} done"
         waiting = f", {len(progress.running)} running, {left - len(progress.running)} waiting"
         self._say(Text.assemble((self._name, "bold"), f"  {counts}{waiting if left else ''}"))
         self._say_problems(progress.unsound)
@@ -232,16 +228,6 @@ def problem(one: Ended) -> str:
     return f"{one.run.run_id}  failed: {one.error or 'see its error.txt'}"
 
 
-def plural(count: int, noun: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as text that is short and honest about its precision."""
-    return f"{seconds:.1f} s" if seconds < 100 else clock(seconds)
-
-
 def _running_table(running: Sequence[Running], width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="dim")
     table.add_column("running", ratio=1, no_wrap=True, overflow="ellipsis")
@@ -253,10 +239,10 @@ def _running_table(running: Sequence[Running], width: int) -> Table:
             if one.last is None
             else (
                 str(one.last.epoch),
-                number(one.last.val_loss),
+                format_number(one.last.val_loss),
             )
         )
-        left = "" if one.seconds_left is None else clock(one.seconds_left)
+        left = "" if one.seconds_left is None else format_clock(one.seconds_left)
         table.add_row(
             one.run.setting, str(one.run.seed), f"{epoch}/{one.run.epochs}", val_loss, left
         )
@@ -267,21 +253,25 @@ def _running_table(running: Sequence[Running], width: int) -> Table:
 
 def _best_table(best: Sequence[SettingMean], width: int) -> list[RenderableType]:
     table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="dim")
-    table.add_column(f"best so far, of {plural(len(best), 'setting')}", ratio=1, no_wrap=True)
+    table.add_column(f"best so far, of {format_count(len(best), 'setting')}", ratio=1, no_wrap=True)
     table.add_column("seeds", justify="right", no_wrap=True)
     table.add_column("mean val loss", justify="right", no_wrap=True)
     for one in best[:_MOST_SETTINGS]:
-        table.add_row(one.setting, str(one.seeds), number(one.val_loss))
+        table.add_row(one.setting, str(one.seeds), format_number(one.val_loss))
     return [table]
 
 
 def _best_lines(best: Sequence[SettingMean]) -> list[Text]:
-    shown = best[:_MOST_SETTINGS]
-    width = max(len(one.setting) for one in shown)
-    heading = f"{'lowest validation loss':<{max(width, 22)}}  seeds   mean"
-    lines = [Text(heading, style="dim")]
-    lines += [
-        Text(f"{one.setting:<{max(width, 22)}}  {one.seeds:>5}  {number(one.val_loss):>5}")
-        for one in shown
-    ]
-    return lines
+    return format_table(_BEST_COLUMNS, best[:_MOST_SETTINGS])
+
+
+_LISTED_COLUMNS: tuple[Column[tuple[str, str, float | None]], ...] = (
+    Column("", lambda row: row[0], align="left"),
+    Column("", lambda row: row[1], align="left"),
+    Column("", lambda row: "" if row[2] is None else format_duration(row[2])),
+)
+_BEST_COLUMNS: tuple[Column[SettingMean], ...] = (
+    Column("lowest validation loss", lambda one: one.setting, align="left"),
+    Column("seeds", lambda one: str(one.seeds)),
+    Column("mean", lambda one: format_number(one.val_loss)),
+)

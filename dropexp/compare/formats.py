@@ -12,7 +12,7 @@ from typing import Any
 from dropexp.compare.results import ESTIMATES, Comparison, Row
 from dropexp.compare.table import diverged_sentences, missing_sentences, verdict_words
 from dropexp.statistics import Estimate
-from dropexp.terminal.numbers import number
+from dropexp.terminal.numbers import format_number
 
 _ENDS = ("", "_low", "_high")
 
@@ -210,16 +210,16 @@ def _paper_row(comparison: Comparison, row: Row, shown: Sequence[str]) -> list[s
 
 
 def _mean(estimate: Estimate | None) -> str:
-    return "" if estimate is None or math.isnan(estimate.value) else number(estimate.value)
+    return "" if estimate is None or math.isnan(estimate.value) else format_number(estimate.value)
 
 
 def _with_interval(estimate: Estimate | None, sign: str = "") -> str:
     if estimate is None or math.isnan(estimate.value):
         return ""
     if math.isnan(estimate.low):
-        return number(estimate.value, sign)
-    low, high = number(estimate.low, sign), number(estimate.high, sign)
-    return f"{number(estimate.value, sign)} [{low}, {high}]"
+        return format_number(estimate.value, sign)
+    low, high = format_number(estimate.low, sign), format_number(estimate.high, sign)
+    return f"{format_number(estimate.value, sign)} [{low}, {high}]"
 
 
 def _notes(comparison: Comparison) -> list[str]:

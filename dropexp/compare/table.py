@@ -1,8 +1,7 @@
 """A comparison as lines of text for a terminal."""
 
 import math
-from collections.abc import Callable, Sequence
-from textwrap import wrap
+from collections.abc import Callable
 
 from rich.text import Text
 
@@ -11,10 +10,9 @@ from dropexp.compare.results import Comparison, Metric, Row
 from dropexp.config.classics import CLASSICS
 from dropexp.runs.metrics import in_words
 from dropexp.statistics import Estimate, Verdict
-from dropexp.terminal.columns import Column, headings, hidden, line, that_fit
-from dropexp.terminal.numbers import number
+from dropexp.terminal.numbers import format_number
+from dropexp.terminal.tables import Column, format_table, wrap_text
 
-_ALWAYS_SHOWN = 5
 _SAMPLED = tuple(metric.value for metric in Metric if metric.is_sampled)
 _NARROWEST_NAME = 20
 _STYLES = {
@@ -32,11 +30,11 @@ def lines(comparison: Comparison, width: int | None) -> list[Text]:
         comparison: what to show.
         width: of the terminal in columns; None shows every column.
     """
-    above = [wrapped for sentence in comparison.sentences for wrapped in _wrapped(sentence, width)]
+    above = [line for sentence in comparison.sentences for line in wrap_text(sentence, width)]
     return [
         *(Text(text, style="dim") for text in above),
         Text(),
-        *_table(comparison, width),
+        *format_table(_columns(comparison), comparison.rows, width=width),
         *_notes(comparison, width),
     ]
 
@@ -77,40 +75,46 @@ def _columns(comparison: Comparison) -> list[Column[Row]]:
         return verdict_words(comparison, row)
 
     return [
-        Column("", "setting", lambda row: row.setting.name, is_text=True),
-        Column("", "n", _count),
-        Column(*_heading(metric), _estimate(metric, interval=True)),
-        Column("vs", "baseline", lambda row: _plus_minus(row.difference, "+")),
-        Column("", "verdict", verdict, is_text=True, style=_style),
+        Column(
+            "setting",
+            lambda row: row.setting.name,
+            align="left",
+            is_required=True,
+            wrap_to=_NARROWEST_NAME,
+        ),
+        Column("n", _count, is_required=True),
+        Column(_heading(metric), _estimate(metric, interval=True), is_required=True),
+        Column("vs\nbaseline", lambda row: _plus_minus(row.difference, "+"), is_required=True),
+        Column("verdict", verdict, align="left", style=_style, is_required=True),
         *_gap(Metric.LOSS_GAP, metric),
         *_epochs(comparison),
-        Column("better", "in", _wins),
-        Column("p", "(Holm)", lambda row: _probability(row.adjusted_p)),
-        Column("P(better)", "new seed", lambda row: _share(row.better)),
-        Column("more", "seeds", lambda row: str(more_seeds(row) or "")),
-        *(Column(*_heading(key), _estimate(key)) for key in others),
+        Column("better\nin", _wins),
+        Column("p\n(Holm)", lambda row: _probability(row.adjusted_p)),
+        Column("P(better)\nnew seed", lambda row: _share(row.better)),
+        Column("more\nseeds", lambda row: str(more_seeds(row) or "")),
+        *(Column(_heading(key), _estimate(key)) for key in others),
         *_gap(Metric.ACC_GAP, metric),
-        Column("best", "epoch", _estimate("best_epoch", digits=1)),
-        Column("rise", "after", _estimate("rise", "+")),
-        Column("area", "between", _estimate("area", digits=2)),
-        Column("test", "ECE", _estimate("test_ece")),
-        Column("test", "entropy", _estimate("test_entropy")),
-        *(Column(*_heading(key), _estimate(key)) for key in _SAMPLED if key != metric.value),
-        Column("noisy", "labels", _estimate("noisy_label_acc")),
-        Column("s per", "epoch", _estimate("seconds_per_epoch")),
-        Column("", "parameters", lambda row: f"{row.parameters:,}"),
+        Column("best\nepoch", _estimate("best_epoch", digits=1)),
+        Column("rise\nafter", _estimate("rise", "+")),
+        Column("area\nbetween", _estimate("area", digits=2)),
+        Column("test\nECE", _estimate("test_ece")),
+        Column("test\nentropy", _estimate("test_entropy")),
+        *(Column(_heading(key), _estimate(key)) for key in _SAMPLED if key != metric.value),
+        Column("noisy\nlabels", _estimate("noisy_label_acc")),
+        Column("s per\nepoch", _estimate("seconds_per_epoch")),
+        Column("parameters", lambda row: f"{row.parameters:,}"),
     ]
 
 
 def _gap(gap: Metric, decides: Metric) -> list[Column[Row]]:
     """A column, where the gap is not the metric and has one already."""
-    return [] if gap is decides else [Column(*_heading(gap), _estimate(gap, "+"))]
+    return [] if gap is decides else [Column(_heading(gap), _estimate(gap, "+"))]
 
 
 def _epochs(comparison: Comparison) -> list[Column[Row]]:
     """A column of how many were trained, where settings differ in it: what early stopping saves."""
     known = {row.estimates["epochs"].value for row in comparison.rows if "epochs" in row.estimates}
-    return [Column("epochs", "trained", _estimate("epochs", digits=1))] if len(known) > 1 else []
+    return [Column("epochs\ntrained", _estimate("epochs", digits=1))] if len(known) > 1 else []
 
 
 def _other_estimates(metric: Metric) -> list[str]:
@@ -118,9 +122,9 @@ def _other_estimates(metric: Metric) -> list[str]:
     return [key for key in keys if key != metric.value]
 
 
-def _heading(key: str) -> tuple[str, str]:
-    above, _, below = in_words(key).rpartition(" ")
-    return above, below
+def _heading(key: str) -> str:
+    """Return a metric's words in two lines."""
+    return "\n".join(in_words(key).rsplit(" ", 1))
 
 
 def _count(row: Row) -> str:
@@ -138,7 +142,11 @@ def _estimate(
             return ""
         if interval:
             return _plus_minus(estimate, sign)
-        return number(estimate.value, sign) if digits == 3 else f"{estimate.value:{sign}.{digits}f}"
+        return (
+            format_number(estimate.value, sign)
+            if digits == 3
+            else f"{estimate.value:{sign}.{digits}f}"
+        )
 
     return cell
 
@@ -147,8 +155,8 @@ def _plus_minus(estimate: Estimate | None, sign: str = "") -> str:
     if estimate is None or math.isnan(estimate.value):
         return ""
     half = estimate.high - estimate.value
-    width = "" if math.isnan(half) else f" ±{number(half)}"
-    return f"{number(estimate.value, sign)}{width}"
+    width = "" if math.isnan(half) else f" ±{format_number(half)}"
+    return f"{format_number(estimate.value, sign)}{width}"
 
 
 def _wins(row: Row) -> str:
@@ -174,48 +182,6 @@ def _style(row: Row) -> str:
 # --- lines --------------------------------------------------------------------------------
 
 
-def _table(comparison: Comparison, width: int | None) -> list[Text]:
-    # A column that says nothing (memorisation without label noise) takes no room from others.
-    columns = [
-        column
-        for index, column in enumerate(_columns(comparison))
-        if index < _ALWAYS_SHOWN or any(column.cell(row) for row in comparison.rows)
-    ]
-    cells = [[column.cell(row) for column in columns] for row in comparison.rows]
-    widths = [
-        max(len(column.above), len(column.below), *(len(row[index]) for row in cells))
-        for index, column in enumerate(columns)
-    ]
-    widths[0] = _room_for_names(widths, width)
-    shown = that_fit(widths, width, _ALWAYS_SHOWN)
-    found = headings(columns[:shown], widths)
-    for row, texts in zip(comparison.rows, cells, strict=True):
-        found += _row_lines(row, texts[:shown], columns[:shown], widths)
-    no_room = hidden(columns[shown:])
-    return found + [Text(part, "dim") for text in no_room for part in _wrapped(text, width)]
-
-
-def _room_for_names(widths: Sequence[int], width: int | None) -> int:
-    """Long names go on in a second line before another important column is given up."""
-    if width is None:
-        return widths[0]
-    others = sum(widths[1:_ALWAYS_SHOWN]) + 2 * (_ALWAYS_SHOWN - 1)
-    return min(widths[0], max(width - others, _NARROWEST_NAME))
-
-
-def _row_lines(
-    row: Row, texts: Sequence[str], columns: Sequence[Column[Row]], widths: Sequence[int]
-) -> list[Text]:
-    first, *more = wrap(texts[0], widths[0], subsequent_indent="  ", break_on_hyphens=False) or [""]
-    whole = Text(line([first, *texts[1:]], columns, widths))
-    start = 0
-    for column, width in zip(columns, widths, strict=False):
-        if style := column.style(row):
-            whole.stylize(style, start, start + width)
-        start += width + 2
-    return [whole, *(Text(text) for text in more)]
-
-
 def _notes(comparison: Comparison, width: int | None) -> list[Text]:
     notes = [
         *((text, "red") for text in diverged_sentences(comparison)),
@@ -224,7 +190,7 @@ def _notes(comparison: Comparison, width: int | None) -> list[Text]:
     ]
     if any("(+" in verdict_words(comparison, row) for row in comparison.rows):
         notes.insert(0, ("(+k): k more seeds would settle a difference of this size.", "dim"))
-    found = [Text(part, style) for text, style in notes for part in _wrapped(text, width)]
+    found = [Text(part, style) for text, style in notes for part in wrap_text(text, width)]
     return [Text(), *found] if found else []
 
 
@@ -274,7 +240,3 @@ def _baseline_words(comparison: Comparison, row: Row) -> list[str]:
     told = [key for each in kept for key in each.values(fields)]
     told += [key for key in other_axes(comparison) if key in fields]
     return [*words, *(f"{key}={fields[key]}" for key in told)]
-
-
-def _wrapped(text: str, width: int | None) -> list[str]:
-    return [text] if width is None else wrap(text, width, subsequent_indent="  ")

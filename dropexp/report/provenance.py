@@ -10,7 +10,7 @@ from dropexp import __version__
 from dropexp.compare.results import Comparison
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import DropexpError, StoreError, UserError
-from dropexp.runs.details import training_words
+from dropexp.runs.overrides import find_overrides
 from dropexp.runs.studies import read_study, study_names
 from dropexp.runs.write import ENVIRONMENT, RunFolder
 
@@ -78,7 +78,7 @@ def _made_by(settings: Sequence[Sequence[Path]]) -> list[str]:
         for folder in (folder for folders in settings for folder in folders):
             mapping = RunFolder(folder.parent, folder.name).read_config()
             configs.append(RunConfig.from_mapping(mapping))
-        words = training_words(configs[0])
+        words = find_overrides(configs[0])
     except (UserError, StoreError):
         return []
     if len(configs) == 1:

@@ -1,13 +1,49 @@
-"""Numbers as a reader wants to see them: losses, accuracies, durations."""
+"""Numbers as text for people: losses, accuracies, durations, sizes, counts."""
+
+from datetime import datetime
 
 
-def number(value: float, sign: str = "") -> str:
-    """A loss or an accuracy: three decimals, or three digits where that would be too long."""
+def format_number(value: float, sign: str = "") -> str:
+    """Return a loss or an accuracy with three decimals, or three digits from 1,000 on.
+
+    Args:
+        value: the number.
+        sign: ``+`` writes a sign before positive numbers too.
+    """
     return f"{value:{sign}.3g}" if abs(value) >= 1000 else f"{value:{sign}.3f}"
 
 
-def clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
+def format_clock(seconds: float) -> str:
+    """Return seconds as ``m:ss`` or ``h:mm:ss``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return seconds with their unit: ``12.3 s``, ``2:05 min``, ``1:00:00 h``."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{format_clock(seconds)} {'h' if round(seconds) >= 3600 else 'min'}"
+
+
+def format_time(seconds: float) -> str:
+    """Return a time in seconds since 1970 as local ``YYYY-MM-DD HH:MM``."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def format_size(size: int) -> str:
+    """Return bytes in the largest unit (of 1000) in which there is at least one."""
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 999.5:
+            return (
+                f"{amount:.0f} {unit}" if unit == "B" or amount >= 99.5 else f"{amount:.2g} {unit}"
+            )
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def format_count(count: int, noun: str) -> str:
+    """Return ``1 run``, ``2 runs``, ``1,000 runs``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

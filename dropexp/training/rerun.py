@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.text import Text
 
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
@@ -14,15 +13,7 @@ from dropexp.errors import ConfigError, UserError, suggest
 from dropexp.runs.listing import is_run_id
 from dropexp.runs.records import EpochRecord, RunSummary
 from dropexp.runs.write import FolderStatus, RunFolder
-from dropexp.training.agreement import (
-    ACCURACY_TOLERANCE,
-    RELATIVE_TOLERANCE,
-    Agreement,
-    Difference,
-    Verdict,
-    agreement,
-    environment_differences,
-)
+from dropexp.training.agreement import Agreement, agreement, environment_differences
 from dropexp.training.run import RunView, run
 
 _MAY_CHANGE = (
@@ -139,77 +130,6 @@ def rerun(known: Recorded, config: RunConfig, view: RunView) -> Rerun:
     compared = agreement(known.records, known.summary, folder.read_records(), folder.read_summary())
     machine = environment_differences(known.environment, folder.read_environment())
     return Rerun(compared, machine)
-
-
-def verdict_lines(done: Rerun) -> list[Text]:
-    """What came out, in plain words; on numbers that differ, with the largest differences."""
-    found = done.agreement
-    lines = [_verdict(found)]
-    if found.epochs[0] != found.epochs[1]:
-        lines.append(Text(f"  {found.epochs[0]} epochs were recorded, {found.epochs[1]} now"))
-    if found.best_epochs[0] != found.best_epochs[1]:
-        before, now = (epoch or "none" for epoch in found.best_epochs)
-        lines.append(Text(f"  the best epoch was {before}, and is {now} now"))
-    if found.differences and found.verdict is Verdict.DIFFERS:
-        lines += [Text(), *_difference_table(found.differences)]
-    if found.verdict is not Verdict.IDENTICAL:
-        lines += [Text(), *_environment_table(done.environment)]
-    return lines
-
-
-def _verdict(found: Agreement) -> Text:
-    count = f"{found.epochs[0]} epoch{'' if found.epochs[0] == 1 else 's'}"
-    if found.verdict is Verdict.IDENTICAL:
-        return Text.assemble(
-            ("identical", "bold green"), f": every number of {count} is as recorded"
-        )
-    if found.verdict is Verdict.DIFFERS:
-        return Text.assemble(
-            ("does not agree", "bold red"),
-            f": losses may differ by {RELATIVE_TOLERANCE:g} of their value, "
-            f"accuracies by {ACCURACY_TOLERANCE:g}",
-        )
-    largest = found.largest
-    if largest is None:
-        return Text.assemble(("agrees", "bold green"), f": every number of {count} but these")
-    return Text.assemble(
-        ("agrees", "bold green"),
-        f" to within {largest.size:.2g} over {count} "
-        f"(the largest difference: {largest.metric}, {largest.where})",
-    )
-
-
-def _difference_table(differences: Sequence[Difference]) -> list[Text]:
-    rows = [("largest difference in", "at", "recorded", "now", "apart by", "")]
-    rows += [
-        (
-            each.metric,
-            each.where,
-            f"{each.recorded:.6g}",
-            f"{each.now:.6g}",
-            f"{each.size:.2g}",
-            "" if each.is_tolerable else "too far",
-        )
-        for each in differences
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for metric, where, *numbers, remark in rows:
-        cells = [f"{metric:<{widths[0]}}", f"{where:<{widths[1]}}"]
-        cells += [f"{cell:>{width}}" for cell, width in zip(numbers, widths[2:], strict=False)]
-        lines.append(Text("  ".join(["", *cells, remark]).rstrip()))
-    lines[0].stylize("bold")
-    return lines
-
-
-def _environment_table(differing: Mapping[str, tuple[Any, Any]]) -> list[Text]:
-    if not differing:
-        return [Text("the two machines and their versions are the same, as far as was noted")]
-    longest = max(map(len, differing))
-    return [Text("what differs between the machines", style="bold")] + [
-        Text(f"  {name:<{longest}}  {before}, now {now}")
-        for name, (before, now) in differing.items()
-    ]
 
 
 def _apply(override: str, plain: dict[str, Any]) -> None:

@@ -138,7 +138,7 @@ def test_c_locale_does_not_crash() -> None:
     program = (
         "from dropexp.cli.run_console import RunConsole, error\n"
         "from rich.console import Console\n"
-        "from tests.test_console import RECORDS, run_through\n"
+        "from tests.cli.test_run_console import RECORDS, run_through\n"
         "run_through(RunConsole(), RECORDS)\n"
         "run_through(RunConsole(Console(force_terminal=True, width=80)), RECORDS)\n"
         "RunConsole().note('a \\u2192 b')\n"
@@ -356,5 +356,5 @@ def test_remaining_time_is_the_mean_epoch_times_the_epochs_left() -> None:
 
 
 def test_importing_the_console_imports_no_torch() -> None:
-    program = "import sys, dropexp.console; assert 'torch' not in sys.modules"
+    program = "import sys, dropexp.cli.run_console; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

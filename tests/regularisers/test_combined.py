@@ -8,8 +8,8 @@ from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import flat, names, setting_fields
 from dropexp.errors import ConfigError
 from dropexp.regularisers import Combined, build, noise_modules
-from dropexp.runs.details import differences
 from dropexp.runs.listing import is_run_id
+from dropexp.runs.overrides import find_changed_fields
 from dropexp.sweep.grammar import compose_sweep
 from dropexp.training.loop import train
 from tests.builders import build_parts
@@ -108,7 +108,7 @@ def test_each_has_its_own_p_and_options_and_changes_of_other_groups() -> None:
 def test_its_run_is_found_and_told_by_what_is_not_default() -> None:
     config = config_of("regulariser=dropout2d+mixup", "p=0.2", "regulariser.mixup.alpha=0.4")
     assert is_run_id(config.run_id)
-    told = {each.key for each in differences(flat(config.to_mapping()))}
+    told = {each.key for each in find_changed_fields(flat(config.to_mapping()))}
     assert told == {
         "p",
         "regulariser.name",

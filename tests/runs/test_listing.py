@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropexp.errors import FilterError, NoSuchRunError, RunsDirError
+from dropexp.runs.export import to_csv, to_json
 from dropexp.runs.listing import ListedRun, Status, find_run, listed_runs
 from dropexp.runs.selection import ordered, select
-from dropexp.runs.tables import as_csv, as_json, size, table
 from dropexp.runs.write import CONFIG, ERROR, SUMMARY, RunFolder
 from tests.compare.test_engine import diverged, finished
 from tests.runs.test_records import record
@@ -235,45 +235,18 @@ def test_an_id_that_another_one_begins_with_is_itself(tmp_path: Path) -> None:
     assert find_run(tmp_path, whole.run_id).path == whole.path
 
 
-# --- tables -----------------------------------------------------------------------------------
-
-
-@given(width=st.integers(40, 160))
-def test_a_table_drops_columns_and_cuts_nothing(study: list[ListedRun], width: int) -> None:
-    lines = [line.plain for line in table(study, width)]
-    whole = [line.plain for line in table(study, None)]
-    rows = lines[: len(study) + 2]
-    assert all(len(row) <= max(width, 45) for row in rows)
-    for row, complete in zip(rows, whole, strict=False):
-        assert complete.startswith(row)
-        assert complete[len(row) :][:2].strip() == "", "columns are dropped whole"
-    for run, row in zip(study, rows[2:], strict=True):
-        assert row.startswith(run.run_id + " ")
-
-
-def test_at_80_columns_the_losses_have_room(study: list[ListedRun]) -> None:
-    heading = table(study, 80)[1].plain.split()
-    assert heading[:6] == ["run", "status", "epochs", "loss", "loss", "acc"]
-    assert any("no room for:" in line.plain for line in table(study, 80))
+# --- export -----------------------------------------------------------------------------------
 
 
 def test_csv_and_json_hold_every_field_and_result(study: list[ListedRun]) -> None:
-    rows = json.loads(as_json(study, study))
+    rows = json.loads(to_json(study, study))
     for run, row, text in zip(
-        study, rows, csv.DictReader(io.StringIO(as_csv(study, study))), strict=True
+        study, rows, csv.DictReader(io.StringIO(to_csv(study, study))), strict=True
     ):
         assert {key: row[key] for key in run.values} == run.values
         assert row.keys() == text.keys()
         assert float(text["p"]) == row["p"]
         assert text["best.test_loss"] == ("" if run.summary is None else str(row["best.test_loss"]))
     assert {row["regulariser.mask"] for row in rows} == {"batch", None}
-    assert json.loads(as_json([], study)) == []
-    assert as_csv([], study).count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (9_960, "10 kB"), (123_456, "123 kB")],
-)
-def test_sizes_are_short(number: int, text: str) -> None:
-    assert size(number) == text
+    assert json.loads(to_json([], study)) == []
+    assert to_csv([], study).count("\n") == 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dropexp.config.compose import compose_run, to_yaml
 from dropexp.errors import ConfigError, UserError
-from dropexp.runs.details import Difference, differences, training_command
+from dropexp.runs.overrides import ChangedField, find_changed_fields, find_training_command
 from dropexp.runs.records import EpochRecord, RunSummary
 from dropexp.runs.write import CONFIG, ENVIRONMENT, SUMMARY, RunFolder
 from dropexp.training.agreement import (
@@ -214,7 +214,7 @@ def test_the_command_shown_trains_this_very_run(
     make: Callable[..., RunFolder], request_: list[str]
 ) -> None:
     folder = make(*request_)
-    command = training_command(folder)
+    command = find_training_command(folder)
     assert command is not None
     program, verb, *words = shlex.split(command)
     assert (program, verb) == ("dropexp", "train")
@@ -225,14 +225,14 @@ def test_the_command_shown_trains_this_very_run(
 def test_the_command_shown_does_not_train_a_finished_run_anew(
     make: Callable[..., RunFolder],
 ) -> None:
-    assert training_command(make("force=true", "seed=3")) == "dropexp train seed=3"
+    assert find_training_command(make("force=true", "seed=3")) == "dropexp train seed=3"
 
 
 def test_no_command_is_shown_that_would_train_another_run(make: Callable[..., RunFolder]) -> None:
     folder = make()
     plain = yaml.safe_load((folder.path / CONFIG).read_text())
     folder.write(CONFIG, yaml.safe_dump({**plain, "of_a_later_version": 1}))
-    assert training_command(folder) is None
+    assert find_training_command(folder) is None
 
 
 def test_the_command_of_a_run_on_pictures_is_shown_while_they_are_the_same(
@@ -242,17 +242,17 @@ def test_the_command_of_a_run_on_pictures_is_shown_while_they_are_the_same(
         (tmp_path / "pictures" / "train" / name).mkdir(parents=True)
         (tmp_path / "pictures" / "train" / name / "0.bmp").write_bytes(b"pixels")
     folder = make("data=image_folder", f"data.root={tmp_path / 'pictures'}", "data.image_size=8")
-    assert "data=image_folder" in str(training_command(folder))
-    assert "fingerprint" not in str(training_command(folder))
+    assert "data=image_folder" in str(find_training_command(folder))
+    assert "fingerprint" not in str(find_training_command(folder))
     (tmp_path / "pictures" / "train" / "cat" / "0.bmp").write_bytes(b"others")
-    assert training_command(folder) is None
+    assert find_training_command(folder) is None
 
 
 def test_differences_are_to_plain_train_and_name_what_follows_once() -> None:
     from dropexp.config.setting import flat
 
     overrides = ["regulariser=dropout2d", "p=0.3", "seed=2", "train.epochs=5"]
-    found = differences(flat(compose_run(overrides).to_mapping()))
+    found = find_changed_fields(flat(compose_run(overrides).to_mapping()))
     assert {each.key: (each.value, each.default) for each in found} == {
         "p": (0.3, 0.0),
         "seed": (2, 0),
@@ -260,8 +260,8 @@ def test_differences_are_to_plain_train_and_name_what_follows_once() -> None:
         "train.epochs": (5, 30),
     }
     overrides.append("regulariser.inplace=true")
-    more = differences(flat(compose_run(overrides).to_mapping()))
+    more = find_changed_fields(flat(compose_run(overrides).to_mapping()))
     assert [each for each in more if each not in found] == [
-        Difference("regulariser.inplace", True, False)
+        ChangedField("regulariser.inplace", True, False)
     ]
-    assert differences(flat(compose_run([]).to_mapping())) == []
+    assert find_changed_fields(flat(compose_run([]).to_mapping())) == []

@@ -1,0 +1,55 @@
+"""The checks of an audit as a table for a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from dropexp.terminal.tables import Column, format_table
+
+_NARROWEST_MEANING = 40
+
+Check = Mapping[str, Any]
+"""A check as audit.json holds it; the oldest files have no relation."""
+
+
+def audit_table(checks: Sequence[Check], width: int | None) -> list[Text]:
+    """Return one line for each check: whether it passed, its value, its bound, its meaning.
+
+    Args:
+        checks: as audit.json holds them.
+        width: of the terminal in characters; None shows everything. What a failed check means is
+            shown on every terminal.
+
+    Raises:
+        KeyError, TypeError, ValueError: a check is damaged.
+    """
+    lines = format_table(_COLUMNS, checks, width=width, row_style=_row_style)
+    if any("no room for" in line.plain for line in lines):
+        failed = [check for check in checks if not check["passed"]]
+        lines += [Text(f"{check['name']}: {check['meaning']}", "red") for check in failed]
+    return lines
+
+
+def format_value(value: float | None) -> str:
+    """Return a measured value with three digits; empty where there is none."""
+    return "" if value is None else f"{value:.3g}"
+
+
+def _bound(check: Check) -> str:
+    return f"{check.get('relation', '')} {format_value(check['bound'])}".strip()
+
+
+def _row_style(check: Check) -> str:
+    return "" if check["passed"] else "red"
+
+
+_COLUMNS: tuple[Column[Check], ...] = (
+    Column("", lambda c: "ok" if c["passed"] else "FAILED", align="left", is_required=True),
+    Column("check", lambda c: str(c["name"]), align="left", is_required=True),
+    Column("value", lambda c: format_value(c["value"])),
+    Column("bound", _bound),
+    Column(
+        "what was measured", lambda c: str(c["meaning"]), align="left", wrap_to=_NARROWEST_MEANING
+    ),
+)

@@ -1,0 +1,119 @@
+"""The sections of ``dropexp runs show`` but for the results, as lines for a terminal."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from dropexp.cli.audit_table import audit_table
+from dropexp.runs.listing import ListedRun
+from dropexp.runs.overrides import ChangedField
+from dropexp.runs.write import AUDIT, ERROR, RunFolder
+from dropexp.terminal.numbers import format_count, format_size
+from dropexp.terminal.tables import Column, format_table
+
+_MOST_ERROR_LINES = 5
+
+
+def changed_field_lines(changed: Sequence[ChangedField]) -> list[Text]:
+    """Return one line for each field: its value, and its default."""
+    if not changed:
+        return [Text("configuration: all defaults")]
+    columns: tuple[Column[ChangedField], ...] = (
+        Column("", lambda field: field.key, align="left"),
+        Column("", lambda field: _value_as_text(field.value), align="left"),
+        Column("", _default, align="left", style=lambda _: "dim"),
+    )
+    heading = Text("configuration, where it is not the default", style="bold")
+    return [heading, *format_table(columns, changed, indent=2)]
+
+
+def _default(field: ChangedField) -> str:
+    return "" if field.default is None else f"default {_value_as_text(field.default)}"
+
+
+def _value_as_text(value: Any) -> str:
+    """Return a value as it is written on the command line."""
+    match value:
+        case None | bool():
+            return json.dumps(value)
+        case float():
+            return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+        case list() | tuple():
+            return f"[{','.join(_value_as_text(item) for item in value)}]"
+        case _:
+            return str(value)
+
+
+def audit_lines(folder: RunFolder, width: int | None) -> list[Text]:
+    """Return the checks of audit.json, each with its value and its bound.
+
+    Args:
+        folder: the run's.
+        width: of the terminal in characters; None for a file.
+    """
+    try:
+        report = json.loads((folder.path / AUDIT).read_text(encoding="utf-8"))
+        checks = audit_table(report["checks"], width)
+    except FileNotFoundError:
+        return [Text("audit: none, the run was trained with audit=off")]
+    except (OSError, ValueError, KeyError, TypeError):
+        return [Text(f"audit: {folder.path / AUDIT} is damaged", style="red")]
+    return [Text("audit", style="bold"), *checks] if checks else [Text("audit: no checks")]
+
+
+def environment_lines(environment: Mapping[str, Any]) -> list[Text]:
+    """Return the versions and the machine in two lines; none where nothing is known."""
+    if not environment:
+        return []
+    packages = environment.get("packages") or {}
+    versions = [f"dropexp {environment.get('dropexp')}", f"Python {environment.get('python')}"]
+    versions += [f"{name} {packages[name]}" for name in ("torch", "numpy") if packages.get(name)]
+    if environment.get("git_commit"):
+        versions.append(f"commit {_shorten_commit(environment['git_commit'])}")
+    threads = environment.get("threads")
+    machine = [
+        f"{environment.get('device')} ({environment.get('device_name')})",
+        format_count(threads, "thread") if isinstance(threads, int) else "threads unknown",
+        str(environment.get("platform")),
+    ]
+    return [
+        Text("environment", style="bold"),
+        Text(f"  {', '.join(versions)}"),
+        Text(f"  {', '.join(machine)}"),
+    ]
+
+
+def _shorten_commit(commit: str) -> str:
+    digits, dash, dirty = commit.partition("-")
+    return digits[:8] + dash + dirty
+
+
+def file_lines(folder: RunFolder) -> list[Text]:
+    """Return the files of the folder with their sizes."""
+    files = [
+        (path.name, path.stat().st_size)
+        for path in sorted(folder.path.iterdir())
+        if not path.name.startswith(".")
+    ]
+    columns: tuple[Column[tuple[str, int]], ...] = (
+        Column("", lambda file: format_size(file[1])),
+        Column("", lambda file: file[0], align="left"),
+    )
+    heading = Text.assemble((f"files in {folder.path}", "bold"))
+    return [heading, *format_table(columns, files, indent=2)]
+
+
+def error_lines(run: ListedRun) -> list[Text]:
+    """Return the end of a failed run's traceback, or what is damaged; none for other runs."""
+    if run.problem:
+        return [Text(run.problem, style="red")]
+    path = run.folder.path / ERROR
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
+    except OSError:
+        return []
+    shown = lines[-_MOST_ERROR_LINES:]
+    heading = "error.txt" if len(shown) == len(lines) else f"the end of {path}"
+    return [Text(heading, style="bold"), *(Text(f"  {line}", style="red") for line in shown)]

@@ -1,0 +1,87 @@
+"""Listed runs as tables for a terminal."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from rich.text import Text
+
+from dropexp.runs.listing import ListedRun, Status
+from dropexp.terminal.numbers import format_number, format_size, format_time
+from dropexp.terminal.tables import Column, format_table
+
+STATUS_STYLES = {
+    Status.FINISHED: "",
+    Status.DIVERGED: "red",
+    Status.INTERRUPTED: "yellow",
+    Status.RUNNING: "cyan",
+    Status.FAILED: "red",
+    Status.DAMAGED: "red",
+}
+
+
+def list_table(runs: Sequence[ListedRun], width: int | None) -> list[Text]:
+    """Return one line for each run, and below them the number of runs of each status.
+
+    Args:
+        runs: in the order to show.
+        width: of the terminal in characters; None shows every column.
+    """
+    counts = {status: sum(run.status is status for run in runs) for status in Status}
+    return [
+        *format_table(_LIST_COLUMNS, runs, width=width, row_style=_status_style),
+        Text(),
+        Text(", ".join(f"{count} {status}" for status, count in counts.items() if count), "dim"),
+        Text("losses, acc and gap (val - train) at the epoch of the lowest val loss", "dim"),
+    ]
+
+
+def removal_table(runs: Sequence[ListedRun], sizes: Mapping[str, int]) -> list[Text]:
+    """Return one line for each run that is to be removed.
+
+    Args:
+        runs: in the order to show.
+        sizes: run id → bytes of its folder.
+    """
+    columns: tuple[Column[ListedRun], ...] = (
+        Column("", lambda run: run.run_id, align="left"),
+        Column("", lambda run: run.status.value, align="left"),
+        Column("", lambda run: format_time(run.changed)),
+        Column("", lambda run: format_size(sizes[run.run_id])),
+    )
+    return format_table(columns, runs, row_style=_status_style)
+
+
+def _status_style(run: ListedRun) -> str:
+    return STATUS_STYLES[run.status]
+
+
+def _best(key: str, sign: str = "") -> Callable[[ListedRun], str]:
+    def cell(run: ListedRun) -> str:
+        value = run.values[f"best.{key}"]
+        return "" if value is None else format_number(value, sign)
+
+    return cell
+
+
+def _epochs(run: ListedRun) -> str:
+    if run.status is Status.DAMAGED:
+        return ""
+    requested = run.config.get("train.epochs")
+    return str(run.epochs or "") if requested is None else f"{run.epochs}/{requested}"
+
+
+def _seconds(run: ListedRun) -> str:
+    seconds = run.values["seconds"]
+    return "" if seconds is None else f"{seconds:.{2 if seconds < 1 else 1}f}"
+
+
+_LIST_COLUMNS: tuple[Column[ListedRun], ...] = (
+    Column("run", lambda run: run.run_id, align="left", is_required=True),
+    Column("status", lambda run: run.status.value, align="left", is_required=True),
+    Column("epochs", _epochs),
+    Column("val\nloss", _best("val_loss")),
+    Column("test\nloss", _best("test_loss")),
+    Column("test\nacc", _best("test_acc")),
+    Column("loss\ngap", _best("loss_gap", "+")),
+    Column("seconds", _seconds),
+    Column("changed", lambda run: format_time(run.changed), align="left"),
+)

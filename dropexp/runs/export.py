@@ -1,0 +1,47 @@
+"""Listed runs as CSV and JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from dropexp.runs.listing import ListedRun
+
+
+def to_csv(runs: Sequence[ListedRun], all_runs: Sequence[ListedRun]) -> str:
+    """Return every value of every run as CSV; a cell is empty where a run has no value.
+
+    Args:
+        runs: in the order to write.
+        all_runs: all runs of the folder: their fields are the columns whichever runs are written.
+    """
+    columns = _columns(all_runs)
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    for run in runs:
+        writer.writerow([_csv_cell(run.values.get(column)) for column in columns])
+    return file.getvalue()
+
+
+def to_json(runs: Sequence[ListedRun], all_runs: Sequence[ListedRun]) -> str:
+    """Return every value of every run as a JSON list of flat objects; null where it has none.
+
+    Args:
+        runs: in the order to write.
+        all_runs: all runs of the folder, as for ``to_csv``.
+    """
+    columns = _columns(all_runs)
+    rows = [{column: run.values.get(column) for column in columns} for run in runs]
+    return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _columns(runs: Sequence[ListedRun]) -> list[str]:
+    return list(dict.fromkeys(key for run in runs for key in run.values))
+
+
+def _csv_cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return json.dumps(value) if isinstance(value, bool | list) else value

@@ -1,0 +1,133 @@
+"""The overrides that lead to a run, and the fields in which it is not the default run.
+
+Imports no torch.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from shlex import quote
+from typing import Any
+
+from dropexp.config.compose import compose_run
+from dropexp.config.groups import groups
+from dropexp.config.run_config import RunConfig
+from dropexp.config.setting import flat
+from dropexp.errors import StoreError, UserError
+from dropexp.runs.write import RunFolder
+
+_DERIVED = ("force", "p", "regulariser.p", "data.fingerprint")
+"""Fields that a command does not name: they follow from others, or would train again."""
+
+_NEEDS_NO_QUOTES = re.compile(r"(?!(null|true|false|inf|nan)$)[A-Za-z_/.~][\w/.~-]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ChangedField:
+    """A field of a config whose value is not the default.
+
+    Attributes:
+        key: dotted, such as ``data.train_size``.
+        value: of this config.
+        default: of ``dropexp train`` without overrides; None where it has no such field.
+    """
+
+    key: str
+    value: Any
+    default: Any
+
+
+def find_changed_fields(config: Mapping[str, Any]) -> list[ChangedField]:
+    """Return the fields that are not as in ``dropexp train`` without overrides.
+
+    The default of a regulariser's option is that of the regulariser.
+
+    Args:
+        config: flat, as ``ListedRun.config``.
+    """
+    defaults = _defaults()
+    name = str(config.get("regulariser.name"))
+    if set(name.split("+")) <= set(groups()["regulariser"]):
+        own = flat(compose_run([f"regulariser={name}"]).to_mapping())
+        options = {key: value for key, value in own.items() if key.startswith("regulariser.")}
+        defaults = {**options, **defaults}
+    return [
+        ChangedField(key, value, defaults.get(key))
+        for key, value in config.items()
+        if defaults.get(key) != value
+        and not (key == "regulariser.p" and value == config.get("p"))
+        and not (key == "data.seed" and value == config.get("seed"))
+    ]
+
+
+def find_training_command(folder: RunFolder) -> str | None:
+    """Return the ``dropexp train`` command that trains the run of this folder.
+
+    None where no command is known to train this very run: its config is damaged, of another
+    version, or names images that are not on this machine.
+    """
+    try:
+        config = RunConfig.from_mapping(folder.read_config())
+        overrides = find_overrides(config)
+        if compose_run(overrides).config_hash != config.config_hash:
+            return None
+    except (UserError, StoreError):
+        return None
+    return " ".join(["dropexp train", *map(quote, overrides)])
+
+
+def find_overrides(config: RunConfig) -> list[str]:
+    """Return the overrides that make this config: choices of groups first, then other fields.
+
+    Raises:
+        UserError: they cannot be composed, as where the config's images are not on this machine.
+    """
+    wanted = flat(config.to_mapping())
+    overrides = [*_group_choices(wanted), *_interpolated_fields(wanted)]
+    reached = flat(compose_run(overrides).to_mapping())
+    return overrides + [
+        _override(key, value, is_new=key not in reached)
+        for key, value in wanted.items()
+        if (key not in reached or reached[key] != value) and key not in _DERIVED
+    ]
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    return flat(compose_run([]).to_mapping())
+
+
+def _group_choices(wanted: Mapping[str, Any]) -> list[str]:
+    defaults = _defaults()
+    overrides = []
+    for group, names in groups().items():
+        key = f"{group.replace('/', '.')}.name"
+        if wanted.get(key) in names and wanted[key] != defaults.get(key):
+            overrides.append(f"{group}={wanted[key]}")
+    if "train.early_stopping.patience" in wanted:
+        overrides.append("train/early_stopping=patience")
+    return overrides
+
+
+def _interpolated_fields(wanted: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the fields that others are computed from, and data.root where composing needs it."""
+    if wanted["regulariser.name"] != "none":
+        yield f"p={wanted['p']!r}"
+    if wanted["seed"] != 0:
+        yield f"seed={wanted['seed']}"
+    if wanted["data.name"] == "image_folder":
+        yield _override("data.root", wanted["data.root"], is_new=False)
+
+
+def _override(key: str, value: Any, *, is_new: bool) -> str:
+    return f"{'+' if is_new else ''}{key}={_for_hydra(value)}"
+
+
+def _for_hydra(value: Any) -> str:
+    """Return a value in Hydra's grammar, with every digit."""
+    if not isinstance(value, str):
+        return json.dumps(value, separators=(",", ":"))
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return value if _NEEDS_NO_QUOTES.fullmatch(value) else f"'{escaped}'"
