@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.models.adapter import fill, find
-from dropexp.regularisers import Regulariser
+from dropexp.regularisers import Regulariser, preserve_modes
 
 _NOTES = "_notes"
 _PROBED_IMAGES = 2
@@ -70,18 +70,13 @@ def probed(model: nn.Module, image_shape: tuple[int, int, int]) -> object:
 
     Computed without data where that is possible: large networks take a while.
     """
-    modes = [(module, module.training) for module in model.modules()]
     shape = (_PROBED_IMAGES, *image_shape)
-    try:
+    with preserve_modes(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
         model.eval()
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            try:
-                return _without_data(model, shape)
-            except Exception:  # it may make tensors of its own, or ask for values
-                return model(torch.zeros(shape))
-    finally:
-        for module, was_training in modes:
-            module.training = was_training
+        try:
+            return _without_data(model, shape)
+        except Exception:  # it may make tensors of its own, or ask for values
+            return model(torch.zeros(shape))
 
 
 def _without_data(model: nn.Module, shape: tuple[int, ...]) -> object:
@@ -96,7 +91,7 @@ def takes_single_images(model: nn.Module, image_shape: tuple[int, int, int]) -> 
     Batch normalisation of maps of one position has no statistics of one image.
     """
     try:
-        with torch.no_grad():
+        with preserve_modes(model), torch.no_grad():
             _without_data(model.train(), (1, *image_shape))
     except ValueError as error:
         return "more than 1 value per channel" not in str(error)

@@ -45,6 +45,7 @@ from dropexp.regularisers.inputs import (
     attach_input_noise,
     through_input_noise,
 )
+from dropexp.regularisers.modes import preserve_modes
 from dropexp.regularisers.shakedrop import ShakeDrop, ShakeDropRegulariser
 from dropexp.regularisers.sites import SiteRecorder
 from dropexp.regularisers.stochastic_depth import StochasticDepth, StochasticDepthRegulariser
@@ -92,6 +93,7 @@ __all__ = [
     "build",
     "noise_modules",
     "parameter_groups",
+    "preserve_modes",
     "read_p",
     "scale_p",
     "served",

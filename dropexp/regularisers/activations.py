@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dropexp.regularisers.base import DepthSchedule, DepthScheduled, Noise, agreed, eval_and_train
+from dropexp.regularisers.base import DepthSchedule, DepthScheduled, Noise, agreed
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
+from dropexp.regularisers.modes import run_in_both_modes
 
 
 class ActivationNoise(nn.Module, Noise):
@@ -35,7 +36,7 @@ class MaskedActivations(ActivationNoise):
         Raises:
             AuditError: activations that share a draw came out different.
         """
-        evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
+        evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         return Draws.of_bernoulli(agreed(self._by_unit(trained / evaluated)), self.p)
 
     def _compiled(self, x: Tensor, mask_shape: tuple[int, ...]) -> Tensor:

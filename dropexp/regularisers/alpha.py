@@ -8,9 +8,10 @@ from torch.nn import functional as F
 
 from dropexp.errors import AuditError
 from dropexp.regularisers.activations import ActivationNoise
-from dropexp.regularisers.base import DepthSchedule, DepthScheduled, agreed, eval_and_train
+from dropexp.regularisers.base import DepthSchedule, DepthScheduled, agreed
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
+from dropexp.regularisers.modes import run_in_both_modes
 
 SATURATION = -1.7580993408473766
 """α′ = −λα: what SELU tends to far below zero. Klambauer et al. 2017, section 2."""
@@ -64,7 +65,7 @@ class AlphaDropout(ActivationNoise):
             AuditError: elements of a channel that share a draw came out different, or an output is
                 neither of the two values that there are for an input of one.
         """
-        _, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
+        _, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         is_by_channel = self._drops_channels(x)
         by_unit = trained.flatten(2).flatten(0, 1) if is_by_channel else trained.reshape(-1, 1)
         units = agreed(by_unit).float()

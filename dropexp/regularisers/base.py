@@ -21,8 +21,7 @@ Shapes: N examples, C channels, H × W positions, F features, K classes.
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
@@ -274,31 +273,6 @@ def with_noise_after(layer: Layer, noise: nn.Module) -> Layer:
 def _through_noise(layer: nn.Module, _: tuple[Any, ...], out: Tensor) -> Tensor:
     noisy: Tensor = layer.get_submodule("noise")(out)
     return noisy
-
-
-@contextmanager
-def in_training(module: nn.Module) -> Iterator[None]:
-    """The module in training mode inside; afterwards, whatever happens, as it was."""
-    was_training = module.training
-    module.train()
-    try:
-        yield
-    finally:
-        module.train(was_training)
-
-
-def eval_and_train(module: nn.Module, probe: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
-    """A probe's results with the module in eval and in training mode; the mode is restored."""
-    was_training = module.training
-    try:
-        with torch.no_grad():
-            module.train(False)
-            evaluated = probe()
-            module.train(True)
-            trained = probe()
-    finally:
-        module.train(was_training)
-    return evaluated, trained
 
 
 def agreed(outputs: Tensor) -> Tensor:

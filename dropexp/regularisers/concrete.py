@@ -17,10 +17,9 @@ from dropexp.regularisers.base import (
     Regulariser,
     agreed,
     drop_probability,
-    eval_and_train,
-    in_training,
 )
 from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.modes import preserve_modes, run_in_both_modes
 
 _TEMPERATURE = 0.1  # of the relaxation; that of the authors
 _QUANTILES = 20_000  # for the mean of the relaxed mask
@@ -101,7 +100,7 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
             AuditError: elements of a unit came out different, or p gets no gradient.
         """
         self._check_gradient(x)
-        evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
+        evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         ratios = agreed((trained / evaluated).reshape(len(x) * x.shape[1], -1)).float()
         p = self.p
         kept = ratios * (1 - p)
@@ -109,7 +108,8 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
         return Draws((kept < 0.5).float(), ratios, high=1 / (1 - p), bias=abs(mean - 1))
 
     def _check_gradient(self, x: Tensor) -> None:
-        with in_training(self), torch.enable_grad():
+        with preserve_modes(self), torch.enable_grad():
+            self.train()
             out = self(torch.ones_like(x))
             gradient = None
             if out.requires_grad:

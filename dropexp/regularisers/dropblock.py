@@ -11,9 +11,10 @@ from torch.nn import functional as F
 
 from dropexp.errors import AuditError
 from dropexp.regularisers.activations import ActivationNoise, check_is_map
-from dropexp.regularisers.base import DepthSchedule, DepthScheduled, agreed, choice, eval_and_train
+from dropexp.regularisers.base import DepthSchedule, DepthScheduled, agreed, choice
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
+from dropexp.regularisers.modes import run_in_both_modes
 
 BlockMask = Literal["channel", "shared"]
 
@@ -99,7 +100,7 @@ class DropBlock2d(ActivationNoise):
         Raises:
             AuditError: what was dropped is not made of whole blocks, or not shared as claimed.
         """
-        evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
+        evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         ratios = (trained / evaluated).float()
         if self.mask == "shared":
             agreed((ratios == 0).movedim(1, -1).flatten(0, 2).float())

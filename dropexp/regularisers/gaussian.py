@@ -12,10 +12,10 @@ from dropexp.regularisers.base import (
     Noise,
     Nonlinearity,
     agreed,
-    eval_and_train,
     with_noise_after,
 )
 from dropexp.regularisers.draws import Draws, NormalDraws
+from dropexp.regularisers.modes import run_in_both_modes
 
 
 class GaussianDropout(ActivationNoise):
@@ -46,7 +46,7 @@ class GaussianDropout(ActivationNoise):
 
     def draws(self, x: Tensor) -> Draws:
         """See Noise. The probe is a batch of ones."""
-        evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
+        evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         return NormalDraws.of((trained / evaluated).flatten())
 
 
@@ -105,7 +105,7 @@ class UnitScaling(LearnsParameters, Noise):
         Raises:
             AuditError: elements of a unit came out different.
         """
-        evaluated, trained = eval_and_train(self, lambda: self(torch.ones_like(x)))
+        evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         units_second = (trained / evaluated).movedim(self.dim, 1)
         return NormalDraws.of(agreed(units_second.reshape(len(x) * len(self.coefficient), -1)))
 

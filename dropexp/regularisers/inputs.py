@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from dropexp.errors import AuditError
-from dropexp.regularisers.base import Noise, Regulariser, in_training
+from dropexp.regularisers.base import Noise, Regulariser
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
+from dropexp.regularisers.modes import preserve_modes
 
 _INPUT_NOISE = "input_noise"
 _PROBES = 1024
@@ -110,7 +111,8 @@ class Cutout(InputNoise):
             AuditError: no square has the size that was asked for, or one is larger.
         """
         height, width = x.shape[2:]
-        with in_training(self):
+        with preserve_modes(self):
+            self.train()
             cut, _ = self(x.new_ones(_PROBES, 1, height, width), torch.zeros(_PROBES))
         gone = (cut == 0)[:, 0]
         largest = int(gone.any(2).sum(1).max()), int(gone.any(1).sum(1).max())
@@ -192,13 +194,14 @@ class _MixedBatch(InputNoise):
         images = labels.view(2, 1, 1, 1).expand(2, 1, *x.shape[2:]).float()
         classes = torch.arange(self.num_classes, device=x.device, dtype=torch.float32)
         mixed = []
-        for _ in range(_PROBES):
-            with in_training(self):
+        with preserve_modes(self):
+            self.train()
+            for _ in range(_PROBES):
                 changed, targets = self(images, labels)
-            mixed.append(targets.dim() == 2)
-            means = targets @ classes if mixed[-1] else labels.float()
-            if not torch.allclose(changed.flatten(1).mean(1), means, atol=1e-3):
-                raise AuditError("images and targets are mixed in different proportions")
+                mixed.append(targets.dim() == 2)
+                means = targets @ classes if mixed[-1] else labels.float()
+                if not torch.allclose(changed.flatten(1).mean(1), means, atol=1e-3):
+                    raise AuditError("images and targets are mixed in different proportions")
         return Draws(torch.tensor(mixed, dtype=torch.float32), ratios=None)
 
     def extra_repr(self) -> str:

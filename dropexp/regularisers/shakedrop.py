@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from dropexp.errors import AuditError
-from dropexp.regularisers.base import Branch, in_training
+from dropexp.regularisers.base import Branch
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
+from dropexp.regularisers.modes import preserve_modes
 from dropexp.regularisers.stochastic_depth import (
     PROBES_OF_A_ROW_GATE,
     RandomGate,
@@ -83,7 +84,8 @@ class ShakeDrop(RandomGate):
 
     def _check_gradients(self, x: Tensor) -> None:
         ones = x.new_ones(len(x), 1, dtype=torch.float32).requires_grad_()
-        with in_training(self), torch.enable_grad():
+        with preserve_modes(self), torch.enable_grad():
+            self.train()
             out = self(torch.clone, ones)
             (gradient,) = torch.autograd.grad(out.sum(), ones)
         highest = 1 / (1 - self.p) if self.scaling == "train" else 1.0

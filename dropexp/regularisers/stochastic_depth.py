@@ -17,11 +17,11 @@ from dropexp.regularisers.base import (
     Noise,
     agreed,
     choice,
-    eval_and_train,
     layout,
 )
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
+from dropexp.regularisers.modes import run_in_both_modes
 
 Mode = Literal["row", "batch"]
 Scaling = Literal["train", "eval"]
@@ -146,9 +146,9 @@ def probed_gate(gate: Gate, x: Tensor) -> Tensor:
         return torch.zeros_like(ones) + contribution
 
     if not gate.draws_once_per_batch:
-        evaluated, trained = eval_and_train(gate, probe)
+        evaluated, trained = run_in_both_modes(gate, probe)
         return (trained / evaluated).squeeze(1)
-    pairs = [eval_and_train(gate, probe) for _ in range(_PROBES_OF_A_BATCH_GATE)]
+    pairs = [run_in_both_modes(gate, probe) for _ in range(_PROBES_OF_A_BATCH_GATE)]
     return agreed(torch.stack([(trained / evaluated).squeeze(1) for evaluated, trained in pairs]))
 
 

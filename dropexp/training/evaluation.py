@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from dropexp.data import Split, Splits
 from dropexp.errors import AuditError
-from dropexp.regularisers import noise_modules
+from dropexp.regularisers import noise_modules, preserve_modes
 from dropexp.statistics import expected_calibration_error
 
 _CPU_CHUNK = 128  # fits the caches; one batch of 1,000 took 1.6 times as long
@@ -54,18 +54,14 @@ def mode(model: nn.Module, *, training: bool, noise: bool | None = None) -> Iter
         AuditError: a module does not take the mode (its ``train`` method was overridden, say),
             or has left it by the end.
     """
-    modes = {module: module.training for module in model.modules()}
-    model.train(training)
-    if noise is not None:
-        for module in _noise_in(model):
-            module.training = noise  # not train(), which would take what it holds along
-    try:
+    with preserve_modes(model):
+        model.train(training)
+        if noise is not None:
+            for module in _noise_in(model):
+                module.training = noise  # not train(), which would take what it holds along
         check_mode(model, training=training, noise=noise)
         yield
         check_mode(model, training=training, noise=noise)
-    finally:
-        for module, was_training in modes.items():
-            module.training = was_training
 
 
 def check_mode(model: nn.Module, *, training: bool, noise: bool | None = None) -> None:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 from torch import fx, nn
 
+from dropexp.regularisers import preserve_modes
+
 LAYERS = (nn.Conv2d, nn.Linear)
 NORMS = (
     nn.modules.batchnorm._NormBase,  # of any dimension, and instance normalisation
@@ -55,23 +57,13 @@ class _Tracer(fx.Tracer):
 
 
 def _graph(module: nn.Module, is_leaf: IsLeaf, training: bool) -> fx.Graph | None:
-    with _in_mode(module, training), _left_as_it_was(module):
+    with preserve_modes(module), _left_as_it_was(module):
+        for each in module.modules():
+            each.training = training  # a train method of the user's own may do more than that
         try:
             return _Tracer(is_leaf).trace(module)
         except Exception:  # whatever a forward raises when it meets stand-ins
             return None
-
-
-@contextmanager
-def _in_mode(module: nn.Module, training: bool) -> Iterator[None]:
-    modes = [(each, each.training) for each in module.modules()]
-    try:
-        for each, _ in modes:
-            each.training = training
-        yield
-    finally:
-        for each, was_training in modes:
-            each.training = was_training
 
 
 @contextmanager

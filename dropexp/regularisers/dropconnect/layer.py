@@ -10,9 +10,10 @@ from typing import ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from dropexp.regularisers.base import Noise, Nonlinearity, agreed, choice, eval_and_train
+from dropexp.regularisers.base import Noise, Nonlinearity, agreed, choice
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import draw_keep
+from dropexp.regularisers.modes import run_in_both_modes
 
 Mask = Literal["example", "batch"]
 Inference = Literal["mean", "gaussian"]
@@ -145,7 +146,7 @@ class DropConnectLayer(Noise):
         assert isinstance(self, nn.Module)
         inference, self.inference = self.inference, "mean"
         try:
-            evaluated, trained = eval_and_train(
+            evaluated, trained = run_in_both_modes(
                 self, lambda: torch.func.functional_call(self, parameters, (probe,))
             )
         finally:
