@@ -79,10 +79,12 @@ def report(
 def _text(comparison: "Comparison", format_: ReportFormat, folders: list[Path]) -> str:
     import sys
 
-    from dropexp.report import html, markdown, provenance
+    from dropexp.compare.provenance import trace_provenance
+    from dropexp.report import markdown, render_page
 
-    known = provenance(folders, comparison, sys.argv[1:])
-    return html(comparison, known) if format_ is ReportFormat.HTML else markdown(comparison, known)
+    provenance = trace_provenance(folders, comparison, sys.argv[1:])
+    render = render_page if format_ is ReportFormat.HTML else markdown
+    return render(comparison, provenance)
 
 
 def board(

@@ -1,11 +1,10 @@
-"""A comparison as a page or as Markdown. Computes nothing: every number is the comparison's.
+"""A comparison in; a page, Markdown or pictures out. Computes no number of its own.
 
-Imports altair and jinja2: only the commands that draw or report import this room.
+Imports Altair and Jinja, so only the commands that draw import this package.
 """
 
 from dropexp.report.markdown import markdown
-from dropexp.report.page import html
+from dropexp.report.page import render_page
 from dropexp.report.plot import plot
-from dropexp.report.provenance import Provenance, provenance
 
-__all__ = ["Provenance", "html", "markdown", "plot", "provenance"]
+__all__ = ["markdown", "plot", "render_page"]

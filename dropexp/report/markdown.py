@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from dropexp.compare.formats import markdown_escaped, markdown_row
+from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison
 from dropexp.report.answer import answer, place
 from dropexp.report.cells import Table, detail_table, main_table
 from dropexp.report.page import lacking
-from dropexp.report.provenance import Provenance
 
 
 def markdown(comparison: Comparison, known: Provenance) -> str:

@@ -1,46 +1,45 @@
-"""A comparison as one page of HTML that needs nothing else, or as Markdown."""
+"""A comparison as one HTML page that works offline."""
 
 import json
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import vl_convert
 from jinja2 import Environment, StrictUndefined
 
 from dropexp import __version__
 from dropexp.compare.highlights import featured
+from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison, Row
 from dropexp.compare.table import diverged_sentences, missing_sentences
 from dropexp.report.answer import answer, place
 from dropexp.report.cells import detail_table, main_table
-from dropexp.report.charts import HIDDEN, Panel, looks, sections
-from dropexp.report.charts.parts import ACROSS, CONFIG
-from dropexp.report.provenance import Provenance
+from dropexp.report.charts import HIDDEN, Panel, assign_looks, build_sections
+from dropexp.report.charts.panels import CONFIG, width_parameter
 
 _TEMPLATES = files("dropexp.report") / "templates"
-_SNIPPET = "window.vegaEmbed = vegaEmbed;"
-_ON_A_PAGE = {**CONFIG, "background": None}
 
 
-def html(comparison: Comparison, known: Provenance) -> str:
-    """The page: answer, tables, charts, audit, what is missing, commands and versions."""
-    return _rendered(
+def render_page(comparison: Comparison, provenance: Provenance) -> str:
+    """Render the report: answer, tables, charts, audit, gaps, commands and versions."""
+    return _render(
         comparison,
         main=main_table(comparison),
         details=detail_table(comparison),
-        audit=[audit_badge(row) for row in comparison.rows],
+        audit=[_summarise_audit(row) for row in comparison.rows],
         missing=lacking(comparison),
-        provenance=known,
+        provenance=provenance,
     )
 
 
-def charts_html(comparison: Comparison) -> str:
-    """A page with the answer and the charts only."""
-    return _rendered(comparison, main=None)
+def render_charts_page(comparison: Comparison) -> str:
+    """Render a page with the answer and the charts only."""
+    return _render(comparison, main=None)
 
 
 def lacking(comparison: Comparison) -> list[str]:
-    """What failed, is missing or was left out, in sentences."""
+    """List what diverged, is missing or was left out, in sentences."""
     return [
         *diverged_sentences(comparison),
         *missing_sentences(comparison),
@@ -48,80 +47,77 @@ def lacking(comparison: Comparison) -> list[str]:
     ]
 
 
-def _rendered(comparison: Comparison, **parts: Any) -> str:
-    drawn = sections(comparison, comparison.rows)
+def _render(comparison: Comparison, **parts: Any) -> str:
+    sections = build_sections(comparison, comparison.rows)
     panels = [
-        _panel(panel, toggles=name == "curves")
-        for name, figures in drawn.items()
+        _describe_panel(panel, is_toggled=name == "curves")
+        for name, figures in sections.items()
         for figure in figures
         for panel in figure.panels
     ]
-    page = json.dumps({"hidden": HIDDEN, "config": _ON_A_PAGE, "panels": panels})
-    return (
-        _environment()
-        .from_string(_read("report.html.j2"))
-        .render(
-            title=title(comparison),
-            version=__version__,
-            sentences=answer(comparison),
-            method=comparison.sentences,
-            legend=_legend(comparison),
-            shared=comparison.shared,
-            # The page must not end where a name has "</script>" in it.
-            page=page.replace("<", "\\u003c"),
-            style=_read("report.css"),
-            script=_read("report.js"),
-            libraries=_libraries(),
-            **drawn,
-            **parts,
-        )
+    page = json.dumps(
+        {"hidden": HIDDEN, "config": {**CONFIG, "background": None}, "panels": panels}
+    )
+    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
+        _read("report.html.j2")
+    )
+    return template.render(
+        title=_write_title(comparison),
+        version=__version__,
+        sentences=answer(comparison),
+        method=comparison.sentences,
+        legend=_list_legend(comparison),
+        shared=comparison.shared,
+        # A setting's name that contains "</script>" must not end the script element.
+        page=page.replace("<", "\\u003c"),
+        style=_read("report.css"),
+        script=_read("report.js"),
+        libraries=_bundle_libraries(),
+        **sections,
+        **parts,
     )
 
 
-def title(comparison: Comparison) -> str:
-    """What was studied."""
+def _write_title(comparison: Comparison) -> str:
     runs = sum(row.n + len(row.setting.diverged) for row in comparison.rows)
     where = place(comparison.shared)
     return f"dropexp: {len(comparison.rows)} settings, {runs} runs, {where}"
 
 
-def audit_badge(row: Row) -> dict[str, str]:
-    """A setting's audits: all passed, or how many of its runs are not proven."""
+def _summarise_audit(row: Row) -> dict[str, str]:
+    """Say whether all runs of a setting passed their audit, or how many did not."""
     setting = row.setting
     runs = row.n + len(setting.diverged)
     unproven = len(setting.unproven)
-    text = f"passed, {runs} of {runs}" if not unproven else f"not passed, {unproven} of {runs}"
+    text = f"not passed, {unproven} of {runs}" if unproven else f"passed, {runs} of {runs}"
     return {"name": setting.name, "text": text, "badge": "bad" if unproven else "good"}
 
 
-def _panel(panel: Panel, *, toggles: bool) -> dict[str, Any]:
+def _describe_panel(panel: Panel, *, is_toggled: bool) -> dict[str, Any]:
+    """Describe a panel to report.js: its name, its Vega-Lite specification, as wide as the page."""
     chart = (panel.live or panel.chart).properties(
         width="container", autosize={"type": "fit-x", "contains": "padding"}
     )
-    spec = {**chart.to_dict(validate=False), "datasets": panel.data}
-    for parameter in spec.get("params", ()):
-        if parameter["name"].endswith(ACROSS):
+    specification = {**chart.to_dict(validate=False), "datasets": panel.data}
+    for parameter in specification.get("params", ()):
+        if parameter["name"] == width_parameter(panel.name):
             del parameter["value"]
             parameter["expr"] = "width"
-    return {"name": panel.name, "toggles": toggles, "spec": spec}
+    return {"name": panel.name, "toggles": is_toggled, "spec": specification}
 
 
-def _legend(comparison: Comparison) -> list[dict[str, Any]]:
-    first = {row.setting.name for row in featured(comparison)}
-    look = looks([row.setting for row in comparison.rows])
+def _list_legend(comparison: Comparison) -> list[dict[str, Any]]:
+    shown_first = {row.setting.name for row in featured(comparison)}
+    looks = assign_looks([row.setting for row in comparison.rows])
     return [
         {
             "name": row.setting.name,
-            "look": look[row.setting.name],
-            "featured": row.setting.name in first,
+            "look": looks[row.setting.name],
+            "featured": row.setting.name in shown_first,
         }
         for row in comparison.rows
         if row.setting.members
     ]
-
-
-def _environment() -> Environment:
-    return Environment(autoescape=True, undefined=StrictUndefined)
 
 
 def _read(name: str) -> str:
@@ -129,9 +125,7 @@ def _read(name: str) -> str:
 
 
 @cache
-def _libraries() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
-    import vl_convert
-
-    script = str(vl_convert.javascript_bundle(_SNIPPET))
+def _bundle_libraries() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script."""
+    script = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
     return script.replace("</script", "<\\/script")

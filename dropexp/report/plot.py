@@ -4,28 +4,34 @@ from pathlib import Path
 
 from dropexp.compare.results import Comparison
 from dropexp.errors import UserError
-from dropexp.report.charts import SUFFIXES, all_figures, picture
-from dropexp.report.page import charts_html
+from dropexp.report.charts import SUFFIXES, build_figures, render_picture
+from dropexp.report.page import render_charts_page
+
+_PAGE_SUFFIX = ".html"
 
 
 def plot(comparison: Comparison, path: Path) -> None:
-    """Write every chart that the study has the axis for.
+    """Write every chart that the comparison has data for.
 
     Args:
         comparison: what to draw.
-        path: its suffix says the form: .png, .svg or .html (interactive, without a network).
+        path: the file. Its suffix is the format: .png, .svg, or .html for an interactive page.
 
     Raises:
-        UserError: another suffix, nothing to draw, or the file cannot be written.
+        UserError: the suffix is unknown, there is nothing to draw, or the file cannot be written.
     """
     suffix = path.suffix.lower()
-    if suffix not in (*SUFFIXES, ".html"):
-        raise UserError(f"--plot {path} has to end in {', '.join(SUFFIXES)} or .html.")
-    figures = all_figures(comparison)
+    if suffix not in (*SUFFIXES, _PAGE_SUFFIX):
+        raise UserError(
+            f"--plot {path} has an unknown suffix. Use {', '.join(SUFFIXES)} or {_PAGE_SUFFIX}."
+        )
+    figures = build_figures(comparison)
     if not figures:
-        raise UserError("there is nothing to plot: no run has come to its end.")
-    is_page = suffix == ".html"
-    content = charts_html(comparison).encode() if is_page else picture(figures, suffix)
+        raise UserError("There is nothing to plot, because no run has finished.")
+    if suffix == _PAGE_SUFFIX:
+        content = render_charts_page(comparison).encode()
+    else:
+        content = render_picture(figures, suffix)
     try:
         path.write_bytes(content)
     except OSError as error:

@@ -10,7 +10,7 @@ from dropexp.compare import table
 from dropexp.compare.highlights import featured, headline
 from dropexp.compare.results import At, Comparison
 from dropexp.report.answer import answer
-from dropexp.report.charts import all_figures, looks
+from dropexp.report.charts import assign_looks, build_figures
 from dropexp.report.charts.palette import COLOURS
 from dropexp.runs.records import RunSummary
 from dropexp.statistics import Verdict
@@ -176,7 +176,7 @@ def test_the_headline_names_both_of_a_regulariser_beside_a_classic(tmp_path: Pat
 
 def test_a_classic_has_a_colour_and_a_label_of_its_own() -> None:
     found = comparison(("none", "dropout2d"), data_augment=("none", "crop"))
-    look = looks([row.setting for row in found.rows])
+    look = assign_looks([row.setting for row in found.rows])
     assert look["none"].colour == COLOURS["none"]
     assert look["augmentation=crop"].colour == COLOURS["augmentation"]
     assert look["augmentation=crop"].label == "augmentation=crop"
@@ -189,7 +189,7 @@ def test_a_classic_has_a_colour_and_a_label_of_its_own() -> None:
 def test_all_classics_stand_in_the_same_charts() -> None:
     found = comparison(("none", "dropout2d"), (0.1, 0.3), data_augment=("none", "crop"))
     assert featured(found) == list(found.rows)
-    panels = {panel.name: panel for figure in all_figures(found) for panel in figure.panels}
+    panels = {panel.name: panel for figure in build_figures(found) for panel in figure.panels}
     assert panels.keys() == {
         *("train_loss", "val_loss", "loss_gap", "differences", "p", "map_regulariser_p")
     }
@@ -203,12 +203,12 @@ def test_all_classics_stand_in_the_same_charts() -> None:
 
 def test_strengths_of_a_classic_are_an_axis() -> None:
     found = comparison(("none", "dropout2d"), optimiser_weight_decay=(0.0, 0.001, 0.01))
-    panels = {panel.name: panel for figure in all_figures(found) for panel in figure.panels}
+    panels = {panel.name: panel for figure in build_figures(found) for panel in figure.panels}
     values = panels["optimiser_weight_decay_test_loss"].data[
         "optimiser_weight_decay_test_loss_lines"
     ]
     assert {value["setting"] for value in values} == {"none", "dropout2d p=0.3"}
     assert len(values) == 6
-    look = looks([row.setting for row in found.rows])
+    look = assign_looks([row.setting for row in found.rows])
     strongest = look["weight_decay=0.01"]
     assert (strongest.colour, strongest.dash) == (COLOURS["weight_decay"], (1, 0))

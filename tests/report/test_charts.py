@@ -15,9 +15,9 @@ from dropexp.compare.results import Comparison
 from dropexp.config.groups import groups
 from dropexp.errors import UserError
 from dropexp.report import plot
-from dropexp.report.charts import Panel, all_figures, looks
-from dropexp.report.charts.palette import COLOURS, colour
-from dropexp.report.charts.parts import spaced
+from dropexp.report.charts import Panel, assign_looks, build_figures
+from dropexp.report.charts.labels import space_labels
+from dropexp.report.charts.palette import COLOURS, choose_colour
 from dropexp.runs.metrics import Metric
 from dropexp.statistics import mean_interval
 from tests.made_up import comparison
@@ -36,7 +36,7 @@ STUDIES = {
 
 
 def panels(study: Comparison) -> dict[str, Panel]:
-    return {panel.name: panel for figure in all_figures(study) for panel in figure.panels}
+    return {panel.name: panel for figure in build_figures(study) for panel in figure.panels}
 
 
 def colours_of(spec: Any) -> Iterator[dict[str, str]]:
@@ -110,7 +110,7 @@ def test_a_regulariser_has_one_colour_in_every_chart_and_study() -> None:
 
 def test_strengths_share_a_hue_and_differ_in_lightness_and_dash() -> None:
     study = STUDIES["strengths"]()
-    found = looks([row.setting for row in study.rows])
+    found = assign_looks([row.setting for row in study.rows])
     same = [found[name] for name in found if name.startswith("dropout2d")]
     assert len(same) == 4
     assert len({look.colour for look in same}) == len({look.dash for look in same}) == 4
@@ -160,8 +160,8 @@ def test_every_regulariser_has_a_colour() -> None:
 
 
 def test_an_unknown_regulariser_has_a_colour_of_its_own() -> None:
-    assert colour("mine") == colour("mine")
-    assert colour("mine") not in COLOURS.values()
+    assert choose_colour("mine") == choose_colour("mine")
+    assert choose_colour("mine") not in COLOURS.values()
 
 
 def test_curves_show_the_means_and_intervals_of_the_runs() -> None:
@@ -227,7 +227,7 @@ def test_options_of_a_regulariser_are_lines_of_their_own() -> None:
     assert len(set(points)) == len(points) == 4
     cells = drawn["map_regulariser_p"].data["map_regulariser_p_cells"]
     assert {value["line"] for value in cells} == kinds
-    look = looks([row.setting for row in featured(study)])
+    look = assign_looks([row.setting for row in featured(study)])
     assert len({(each.colour, each.dash) for each in look.values()}) == len(look)
 
 
@@ -259,7 +259,7 @@ def test_the_headline_is_what_gains_most_over_its_own_baseline() -> None:
 def test_labels_keep_their_distance_and_stay_near(
     places: list[float], expected: list[float]
 ) -> None:
-    assert spaced(places, 1.0, lowest=0.0) == pytest.approx(expected)
+    assert space_labels(places, 1.0, lowest=0.0) == pytest.approx(expected)
 
 
 def test_a_png_is_a_png_at_least_twice_as_wide_as_the_chart(tmp_path: Path) -> None:
@@ -302,7 +302,9 @@ def test_accuracies_near_each_other_have_ticks_of_their_own(tmp_path: Path) -> N
 
 
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"chart\.pdf has to end in \.png, \.svg or \.html"):
+    with pytest.raises(
+        UserError, match=r"chart\.pdf has an unknown suffix\. Use \.png, \.svg or \.html"
+    ):
         plot(STUDIES["settings"](), tmp_path / "chart.pdf")
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison
-from dropexp.report import Provenance, html, markdown
+from dropexp.report import markdown, render_page
 from dropexp.report.answer import answer, baseline_name
 from dropexp.runs.metrics import Metric
 from dropexp.runs.studies import Member, Study, note
@@ -24,7 +25,7 @@ def study() -> Comparison:
 
 @pytest.fixture(scope="module")
 def page(study: Comparison) -> str:
-    return html(study, KNOWN)
+    return render_page(study, KNOWN)
 
 
 # --- the answer ---------------------------------------------------------------------------
@@ -157,19 +158,19 @@ def test_the_page_has_the_answer_the_table_and_the_commands(page: str, study: Co
     assert body.count("<tr>") == len(study.rows)
     row = study.row("dropout2d p=0.3")
     assert f"{row.estimates['test_loss'].value:.3f}" in body
-    assert "Nothing: every run of these settings finished" in page
+    assert "None. Every run of these settings finished" in page
 
 
 def test_what_diverged_is_told() -> None:
-    page = html(comparison(diverged=[("dropout2d", 0)]), KNOWN)
+    page = render_page(comparison(diverged=[("dropout2d", 0)]), KNOWN)
     assert "dropout2d p=0.3: 1 of 6 runs diverged." in page
     assert "+ 1 diverged" in page
-    assert "Nothing: every run" not in page
+    assert "Every run of these settings finished" not in page
 
 
 def test_names_cannot_end_the_page() -> None:
     study = comparison(("none", "dropout2d"), seeds=2, data_name=("</script><b>x",))
-    page = html(study, KNOWN)
+    page = render_page(study, KNOWN)
     assert "</script><b>x" not in page
 
 
@@ -181,7 +182,7 @@ def test_hundred_runs_of_many_settings_stay_small() -> None:
         epochs=200,
     )
     assert len(study.rows) == 33
-    assert len(html(study, KNOWN).encode()) < 3_000_000
+    assert len(render_page(study, KNOWN).encode()) < 3_000_000
 
 
 def test_markdown_has_a_line_for_each_setting_and_escapes(study: Comparison) -> None:
@@ -255,7 +256,7 @@ def test_compare_draws_what_it_shows(dropexp: Dropexp, runs: Path, tmp_path: Pat
     assert (tmp_path / "charts.svg").read_text().startswith("<svg")
     done = dropexp("compare", "--plot", "charts.pdf")
     assert done.returncode == 2
-    assert "has to end in .png, .svg or .html" in done.stderr
+    assert "Use .png, .svg or .html" in done.stderr
 
 
 def test_report_refuses_what_is_not_there(dropexp: Dropexp, runs: Path) -> None:

@@ -1,11 +1,13 @@
 """The page in a real Chromium: no errors, no requests, and what can be clicked works."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from dropexp.report import Provenance, html
+from dropexp.compare.provenance import Provenance
+from dropexp.report import render_page
 from tests.browser import CHROMIUM, Browser, browser
 from tests.made_up import comparison
 
@@ -20,7 +22,9 @@ NAMES = f"{ROWS}.map((row) => row.cells[0].innerText)"
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = comparison(("none", "dropout2d", "spatial_dropout"), (0.1, 0.3, 0.5, 0.7))
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(html(study, Provenance(("dropexp sweep study=first",))), encoding="utf-8")
+    path.write_text(
+        render_page(study, Provenance(("dropexp sweep study=first",))), encoding="utf-8"
+    )
     return path
 
 
@@ -104,6 +108,7 @@ def test_the_pointer_shows_the_numbers(page: Browser) -> None:
         page.command("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
     page.wait_for("document.querySelector('#vg-tooltip-element.visible')")
     words = page.value("document.querySelector('#vg-tooltip-element').innerText")
+    assert re.match(r"setting\t(none|dropout2d p=0\.5|spatial_dropout p=0\.5)\nepoch\t\d+\n", words)
     assert "validation loss" in words
     assert "seeds" in words
 

@@ -1,11 +1,12 @@
-"""Charts of a comparison, each defined once for pages and for pictures.
+"""A comparison in; its charts out, each defined once for pages and for pictures.
 
-Imports altair: whoever needs no charts does not import this room.
+Imports Altair, so only the commands that draw import this package.
 """
 
-from dropexp.report.charts.files import SUFFIXES, all_figures, picture, sections
-from dropexp.report.charts.palette import Look, looks
-from dropexp.report.charts.parts import HIDDEN, Figure, Panel
+from dropexp.report.charts.figures import build_figures, build_sections
+from dropexp.report.charts.palette import Look, assign_looks
+from dropexp.report.charts.panels import HIDDEN, Figure, Panel
+from dropexp.report.charts.pictures import SUFFIXES, render_picture
 
 __all__ = [
     "HIDDEN",
@@ -13,8 +14,8 @@ __all__ = [
     "Figure",
     "Look",
     "Panel",
-    "all_figures",
-    "looks",
-    "picture",
-    "sections",
+    "assign_looks",
+    "build_figures",
+    "build_sections",
+    "render_picture",
 ]

@@ -1,113 +1,126 @@
-"""Paired differences: one dot a seed, the mean and its interval, beside the line of none."""
+"""Paired differences: one dot a seed, their mean and its interval, beside a line at 0."""
 
 import altair as alt
 
-from dropexp.compare.results import Comparison
-from dropexp.report.charts.palette import looks
-from dropexp.report.charts.parts import (
-    RULE,
-    WIDTH,
-    Datasets,
-    Figure,
-    Panel,
-    Values,
-    colours,
-    layered,
-    plain,
-    spread,
-    text_colours,
+from dropexp.compare.results import Comparison, Row
+from dropexp.report.charts.encodings import (
+    encode_colour,
+    encode_estimate,
+    encode_text_colour,
+    make_interval_tooltips,
+    round_digits,
 )
+from dropexp.report.charts.palette import assign_looks
+from dropexp.report.charts.panels import RULE, WIDTH, Datasets, Figure, Panel, Values
 from dropexp.report.charts.words import is_share, number_format, quantity
 
 _NAME = "differences"
 _ROW_PIXELS = 42
-_NAME_ABOVE = 13  # pixels: names stand above their dots, as beside them a phone has no room
+_NAME_PIXELS = 13
+"""How far a setting's name stands above its dots: a phone has no room beside them."""
 
 
-def difference_figures(comparison: Comparison) -> list[Figure]:
-    """One figure, or none where nothing was compared with a baseline."""
-    compared = [row for row in comparison.rows if row.difference is not None]
-    if not compared:
+def build_difference_figures(comparison: Comparison) -> list[Figure]:
+    """Build the figure of paired differences; none if no row has a baseline."""
+    rows = [row for row in comparison.rows if row.difference is not None]
+    if not rows:
         return []
-    means: Values = []
-    dots: Values = []
-    for row in compared:
-        name = row.setting.name
-        assert row.difference is not None
-        means.append({"setting": name, "verdict": row.verdict, **spread(row.difference)})
-        dots += [
-            {"setting": name, "seed": pair.seed, "difference": plain(pair.difference)}
-            for pair in row.pairs
-        ]
     metric = comparison.metric
-    better = "left" if metric.sign > 0 else "right"
-    baselines = dict.fromkeys(row.baseline for row in compared)
-    against = next(iter(baselines)) if len(baselines) == 1 else "its baseline"
-    title = f"Paired differences in {quantity(metric)} to {against}"
-    about = (
-        f"a dot for each seed; mean and {comparison.confidence:.0%} interval; "
-        f"{'better' if metric.is_result else 'smaller'} is {better} of 0"
-    )
-    data, chart = _drawn(comparison, means, dots)
-    return [Figure((Panel(_NAME, title, about, data.values, chart),))]
-
-
-def _drawn(comparison: Comparison, means: Values, dots: Values) -> tuple[Datasets, alt.LayerChart]:
-    names = [value["setting"] for value in means]
+    baselines = {row.baseline for row in rows}
+    baseline = baselines.pop() if len(baselines) == 1 else "its baseline"
+    side = "left" if metric.sign > 0 else "right"
     data = Datasets(_NAME)
+    panel = Panel(
+        _NAME,
+        f"Paired differences in {quantity(metric)} against {baseline}",
+        f"one dot a seed; mean with {comparison.confidence:.0%} interval; "
+        f"{side} of 0 is {'better' if metric.is_result else 'smaller'}",
+        data.values,
+        _draw(comparison, rows, data),
+    )
+    return [Figure((panel,))]
+
+
+def _list_means(rows: list[Row]) -> Values:
+    return [
+        {
+            "setting": row.setting.name,
+            "verdict": row.verdict,
+            **encode_estimate(row.difference),
+        }
+        for row in rows
+        if row.difference is not None
+    ]
+
+
+def _list_seeds(rows: list[Row]) -> Values:
+    return [
+        {
+            "setting": row.setting.name,
+            "seed": pair.seed,
+            "difference": round_digits(pair.difference),
+        }
+        for row in rows
+        for pair in row.pairs
+    ]
+
+
+def _draw(comparison: Comparison, rows: list[Row], data: Datasets) -> alt.LayerChart:
     metric = comparison.metric.value
-    look = looks([row.setting for row in comparison.rows])
-    color = colours({name: look[name] for name in names})
+    means = _list_means(rows)
+    names = [value["setting"] for value in means]
+    looks = assign_looks([row.setting for row in comparison.rows])
+    colour = encode_colour({name: looks[name] for name in names})
     y = alt.Y(
         "setting:N",
         sort=names,
         title=None,
         axis=alt.Axis(labels=False, domain=False, ticks=False, grid=True),
     )
-    ticks = "+.1%" if is_share(metric) else "+"
     x = alt.X(
         "mean:Q",
         title=f"difference in {quantity(metric)}",
         scale=alt.Scale(zero=True),
-        axis=alt.Axis(format=ticks, grid=False, tickCount=6),
+        axis=alt.Axis(format="+.1%" if is_share(metric) else "+", grid=False, tickCount=6),
     )
-    form = number_format(metric, is_difference=True)
-    whole = alt.Chart(data("means", means)).encode(y=y, color=color)
-    numbers = [
-        alt.Tooltip("setting:N"),
-        alt.Tooltip("mean:Q", title="difference", format=form),
-        alt.Tooltip("low:Q", title="interval from", format=form),
-        alt.Tooltip("high:Q", title="to", format=form),
-        alt.Tooltip("n:Q", title="pairs"),
-        alt.Tooltip("verdict:N"),
-    ]
+    number = number_format(metric, is_difference=True)
+    zero = (
+        alt.Chart(data.add("zero", [{"zero": 0}]))
+        .mark_rule(color=RULE, strokeDash=[4, 3])
+        .encode(x="zero:Q")
+    )
     seeds = (
-        alt.Chart(data("seeds", dots))
+        alt.Chart(data.add("seeds", _list_seeds(rows)))
         .mark_circle(size=46, opacity=0.45)
         .encode(
             y=y,
             x=alt.X("difference:Q"),
-            color=color,
+            color=colour,
             yOffset=alt.value(_ROW_PIXELS * 0.8),
             tooltip=[
                 alt.Tooltip("setting:N"),
                 alt.Tooltip("seed:Q"),
-                alt.Tooltip("difference:Q", format=form),
+                alt.Tooltip("difference:Q", format=number),
             ],
         )
     )
-    chart = layered(
-        alt.Chart(data("zero", [{"zero": 0}]))
-        .mark_rule(color=RULE, strokeDash=[4, 3])
-        .encode(x="zero:Q"),
-        seeds,
-        alt.Chart(data("names", [{**each, "text": look[each["setting"]].text} for each in means]))
-        .mark_text(align="left", dx=2, dy=-_NAME_ABOVE)
-        .encode(y=y, x=alt.value(0), text="setting:N", color=text_colours()),
-        whole.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q"), x2="high:Q"),
-        whole.mark_point(filled=True, size=95, shape="diamond", opacity=1).encode(
-            x=x, tooltip=numbers
-        ),
+    texts = [{**each, "text": looks[each["setting"]].text} for each in means]
+    labels = (
+        alt.Chart(data.add("names", texts))
+        .mark_text(align="left", dx=2, dy=-_NAME_PIXELS)
+        .encode(y=y, x=alt.value(0), text="setting:N", color=encode_text_colour())
     )
-    height = _ROW_PIXELS * len(names)
-    return data, chart.properties(width=WIDTH, height=height)
+    mean = alt.Chart(data.add("means", means)).encode(y=y, color=colour)
+    interval = mean.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q"), x2="high:Q")
+    tooltip = [
+        alt.Tooltip("setting:N"),
+        *make_interval_tooltips("difference", number, "pairs"),
+        alt.Tooltip("verdict:N"),
+    ]
+    diamond = mean.mark_point(filled=True, size=95, shape="diamond", opacity=1).encode(
+        x=x, tooltip=tooltip
+    )
+    chart: alt.LayerChart = alt.LayerChart(
+        layer=[zero, seeds, labels, interval, diamond]
+    ).properties(width=WIDTH, height=_ROW_PIXELS * len(names))
+    return chart

@@ -1,114 +1,121 @@
-"""A map of paired differences: regulariser × axis, blue where it is better than the baseline."""
+"""A map of paired differences: regulariser × axis, blue where better than the baseline."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import altair as alt
 
 from dropexp.compare.highlights import P, at_surroundings, other_axes, surroundings
 from dropexp.compare.results import Comparison, Row
-from dropexp.report.charts.parts import (
-    ACROSS,
+from dropexp.config.setting import rank
+from dropexp.report.charts.encodings import round_digits
+from dropexp.report.charts.panels import (
     WIDTH,
     Datasets,
     Figure,
     Panel,
     Values,
-    across,
-    layered,
-    plain,
+    make_width_parameter,
+    width_parameter,
 )
 from dropexp.report.charts.words import around, axis_title, is_share, number_format, quantity
 from dropexp.statistics import Verdict
 
 _ROW_PIXELS = 42
-_NARROWEST = 38  # pixels of a cell that has room for its number
-_BETTER, _NEITHER, _WORSE = "#2b7bba", "#f3f3f3", "#d9741b"
+_NUMBER_PIXELS = 38
+"""The narrowest cell in which a number fits."""
+
+_BETTER, _EQUAL, _WORSE = "#2b7bba", "#f3f3f3", "#d9741b"
 
 
-def heat_map_figures(comparison: Comparison) -> list[Figure]:
-    """A map for each axis along which at least two settings were compared with a baseline."""
-    found = []
+def build_heat_map_figures(comparison: Comparison) -> list[Figure]:
+    """Build a map for each axis with several regularisers and several values."""
+    figures = []
     for key in [*(key for key in comparison.axes if key == P), *other_axes(comparison)]:
-        values = _values(comparison, key)
-        if len({value["line"] for value in values}) > 1 and len({v["x"] for v in values}) > 1:
-            found.append(Figure((_panel(comparison, key, values),)))
-    return found
+        cells = _list_cells(comparison, key)
+        if len({cell["line"] for cell in cells}) > 1 and len({cell["x"] for cell in cells}) > 1:
+            figures.append(Figure((_build_panel(comparison, key, cells),)))
+    return figures
 
 
-def _values(comparison: Comparison, key: str) -> Values:
-    rows = at_surroundings(comparison, without=key)
+def _list_cells(comparison: Comparison, key: str) -> Values:
     return [
         {
             "setting": row.setting.name,
             "line": row.setting.kind if key == P else row.setting.label,
             "x": row.setting.fields[key],
-            "difference": plain(row.difference.value),
-            "better": plain(-comparison.metric.sign * row.difference.value),
+            "difference": round_digits(row.difference.value),
+            "better": round_digits(-comparison.metric.sign * row.difference.value),
             "verdict": row.verdict,
-            "words": _words(comparison, row),
+            "words": _format_difference(comparison, row, row.difference.value),
         }
-        for row in rows
+        for row in at_surroundings(comparison, without=key)
         if row.difference is not None
         and key in row.setting.fields
         and (key != P or row.setting.has_regulariser)
     ]
 
 
-def _words(comparison: Comparison, row: Row) -> str:
-    assert row.difference is not None
-    value = row.difference.value
+def _format_difference(comparison: Comparison, row: Row, value: float) -> str:
     number = f"{value:+.1%}" if is_share(comparison.metric.value) else f"{value:+.2f}"
-    return number.replace("-", "−") + (
-        " *" if row.verdict in (Verdict.BETTER, Verdict.WORSE) else ""
-    )
+    star = " *" if row.verdict in (Verdict.BETTER, Verdict.WORSE) else ""
+    return number.replace("-", "−") + star
 
 
-def _panel(comparison: Comparison, key: str, values: Values) -> Panel:
-    metric = comparison.metric
-    furthest = max((abs(value["better"] or 0) for value in values), default=0) or 1.0
-    lines = list(dict.fromkeys(value["line"] for value in values))
-    places = list(dict.fromkeys(value["x"] for value in values))
+def _build_panel(comparison: Comparison, key: str, cells: Values) -> Panel:
     name = f"map_{key.replace('.', '_')}"
     data = Datasets(name)
-    base = alt.Chart(data("cells", values)).encode(
-        x=alt.X("x:O", sort=_ordered(places), title=axis_title(key), axis=alt.Axis(labelAngle=0)),
-        y=alt.Y(
-            "line:N", sort=lines, title=None, axis=alt.Axis(labelExpr="split(datum.label, ' ')")
-        ),
-    )
-    color = alt.Color(
-        "better:Q",
-        legend=None,  # every cell has its number
-        scale=alt.Scale(domain=[-furthest, 0, furthest], range=[_WORSE, _NEITHER, _BETTER]),
-    )
-    form = number_format(metric.value, is_difference=True)
-    cells = base.mark_rect(stroke="white", strokeWidth=2).encode(
-        color=color,
-        tooltip=[
-            alt.Tooltip("setting:N"),
-            alt.Tooltip("difference:Q", format=form),
-            alt.Tooltip("verdict:N"),
-        ],
-    )
-    room = alt.expr(f"{name}{ACROSS} > {_NARROWEST * (len(places) + 2)} ? 1 : 0")
-    numbers = base.mark_text(fontSize=12, color="black", opacity=room).encode(text="words:N")
-    chart: alt.LayerChart = (
-        layered(cells, numbers)
-        .add_params(across(name, WIDTH))
-        .properties(width=WIDTH, height=_ROW_PIXELS * len(lines))
-    )
-    what = "better" if metric.is_result else "smaller"
-    where = around(surroundings(comparison, without=key))
+    what = "better" if comparison.metric.is_result else "smaller"
+    fixed = around(surroundings(comparison, without=key))
+    chart = _draw(comparison, key, cells, name, data)
     return Panel(
         name,
-        f"Difference in {quantity(metric)} to the baseline: regulariser × {axis_title(key)}",
-        f"mean of paired differences{where and f'; {where}'}; blue is {what}, orange is not; "
-        f"* clear after correction",
+        f"Difference in {quantity(comparison.metric)} against the baseline: "
+        f"regulariser × {axis_title(key)}",
+        f"mean paired difference{fixed and f'; {fixed}'}; blue is {what} than the baseline; "
+        f"* is clear after correction",
         data.values,
         chart,
     )
 
 
-def _ordered(values: list[Any]) -> list[Any]:
-    numbers = sorted(value for value in values if isinstance(value, int | float))
-    return numbers + [value for value in values if not isinstance(value, int | float)]
+def _draw(
+    comparison: Comparison, key: str, cells: Values, name: str, data: Datasets
+) -> alt.LayerChart:
+    lines = list(dict.fromkeys(cell["line"] for cell in cells))
+    places = _sort_places(cell["x"] for cell in cells)
+    furthest = max((abs(cell["better"] or 0) for cell in cells), default=0) or 1.0
+    base = alt.Chart(data.add("cells", cells)).encode(
+        x=alt.X("x:O", sort=places, title=axis_title(key), axis=alt.Axis(labelAngle=0)),
+        y=alt.Y(
+            "line:N", sort=lines, title=None, axis=alt.Axis(labelExpr="split(datum.label, ' ')")
+        ),
+    )
+    colour = alt.Color(
+        "better:Q",
+        legend=None,  # every cell shows its number
+        scale=alt.Scale(domain=[-furthest, 0, furthest], range=[_WORSE, _EQUAL, _BETTER]),
+    )
+    number = number_format(comparison.metric.value, is_difference=True)
+    rectangles = base.mark_rect(stroke="white", strokeWidth=2).encode(
+        color=colour,
+        tooltip=[
+            alt.Tooltip("setting:N"),
+            alt.Tooltip("difference:Q", format=number),
+            alt.Tooltip("verdict:N"),
+        ],
+    )
+    has_room = f"{width_parameter(name)} > {_NUMBER_PIXELS * (len(places) + 2)}"
+    numbers = base.mark_text(
+        fontSize=12, color="black", opacity=alt.expr(f"{has_room} ? 1 : 0")
+    ).encode(text="words:N")
+    chart: alt.LayerChart = (
+        alt.LayerChart(layer=[rectangles, numbers])
+        .add_params(make_width_parameter(name))
+        .properties(width=WIDTH, height=_ROW_PIXELS * len(lines))
+    )
+    return chart
+
+
+def _sort_places(values: Iterable[Any]) -> list[Any]:
+    return sorted(dict.fromkeys(values), key=rank)

@@ -1,8 +1,7 @@
-"""One look for every regulariser, in every chart: its colour, and lightness and dash by strength.
+"""The look of every setting, the same in all charts: colour by regulariser, dash by strength.
 
-The first regularisers' colours are Okabe and Ito's, which people with any of the common colour
-blindnesses can tell apart; the others' are as far from those and from each other as can be for
-them. ``none`` is grey, as it is what the others are measured against.
+The first regularisers have the colours of Okabe and Ito, which stay distinct under the common
+kinds of colour blindness. The other colours keep the largest distance to those and each other.
 """
 
 from collections.abc import Sequence
@@ -32,9 +31,9 @@ COLOURS = {
     "early_stopping": "#994433",
     "augmentation": "#9988ee",
 }
-"""Regulariser or classic → colour. Fixed, so that it is the same in every report."""
+"""Regulariser or classic → colour, the same in every report; ``none`` is grey."""
 
-_OTHERS = ("#56b4e9", "#7a4fb5", "#8c6d31")  # of regularisers that somebody adds
+_OTHERS = ("#56b4e9", "#7a4fb5", "#8c6d31")  # of regularisers that are not in COLOURS
 _DASHES = ([1, 0], [7, 3], [3, 2], [8, 3, 2, 3], [1, 3])
 _LIGHTEST = 0.4  # share of white
 _LABEL_SHADE = 0.3  # share of black: text is thinner than a line and needs more contrast
@@ -45,50 +44,48 @@ class Look:
     """How a setting is drawn."""
 
     colour: str  # of lines and dots, #rrggbb
-    text: str  # of words, #rrggbb
+    text: str  # the colour of its label, #rrggbb
     dash: tuple[int, ...]  # lengths in pixels: drawn, not drawn, …
     label: str  # the regulariser, its p and options
 
 
-def colour(method: str) -> str:
-    """The colour of a regulariser or a classic, #rrggbb."""
-    if method in COLOURS:
-        return COLOURS[method]
-    # Not hash(), which is another one in every process.
-    return _OTHERS[sum(method.encode()) % len(_OTHERS)]
+def choose_colour(method: str) -> str:
+    """Return the colour of a regulariser or a classic, #rrggbb."""
+    # Not hash(), which differs from process to process.
+    return COLOURS.get(method) or _OTHERS[sum(method.encode()) % len(_OTHERS)]
 
 
-def looks(settings: Sequence[Setting]) -> dict[str, Look]:
-    """Setting's name → its look.
+def assign_looks(settings: Sequence[Setting]) -> dict[str, Look]:
+    """Return setting's name → its look.
 
-    The settings of one regulariser, or of one classic alone, share its colour: the strongest is
-    drawn solid and in full, weaker ones lighter and with other dashes.
+    The settings of one regulariser, or of one classic alone, share its colour. The strongest
+    setting has the pure colour and a solid line; weaker ones are lighter, with other dashes.
     """
-    kinds: dict[str, list[Setting]] = {}
+    by_method: dict[str, list[Setting]] = {}
     for setting in settings:
-        kinds.setdefault(setting.method, []).append(setting)
-    found = {}
-    for method, same in kinds.items():
-        for rank, setting in enumerate(sorted(same, key=_weakness)):
+        by_method.setdefault(setting.method, []).append(setting)
+    looks = {}
+    for method, same in by_method.items():
+        colour = choose_colour(method)
+        for rank, setting in enumerate(sorted(same, key=_rank_by_strength)):
             pale = _LIGHTEST * rank / max(len(same) - 1, 1)
-            base = colour(method)
-            found[setting.name] = Look(
-                colour=_mixed(base, 255, pale),
-                text=_mixed(base, 0, _LABEL_SHADE),
+            looks[setting.name] = Look(
+                colour=_mix(colour, 255, pale),
+                text=_mix(colour, 0, _LABEL_SHADE),
                 dash=tuple(_DASHES[rank % len(_DASHES)]),
                 label=setting.label,
             )
-    return found
+    return looks
 
 
-def _weakness(setting: Setting) -> tuple[float, list[float], str]:
-    """To sort by: the strongest first, of classics alone the one with the largest numbers."""
+def _rank_by_strength(setting: Setting) -> tuple[float, list[float], str]:
+    """Return a sort key, the strongest first: the largest p, then the classics' largest values."""
     values = [CLASSICS[name].values(setting.fields) for name in setting.classics]
     numbers = [-v for each in values for v in each.values() if isinstance(v, int | float)]
     return -setting.p, numbers, setting.label
 
 
-def _mixed(colour: str, grey: int, share: float) -> str:
-    """A colour with a share of black (grey 0) or white (grey 255)."""
+def _mix(colour: str, grey: int, share: float) -> str:
+    """Mix a colour with a share of black (grey=0) or white (grey=255)."""
     parts = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return "#" + "".join(f"{round(part + (grey - part) * share):02x}" for part in parts)

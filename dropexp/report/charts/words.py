@@ -14,6 +14,7 @@ _GAPS = {
     Metric.LOSS_GAP: "loss gap (validation − training, nats)",
     Metric.ACC_GAP: "accuracy gap (training − validation)",
 }
+_MEMORISED = "noisy_label_acc"
 _SAMPLED = {
     Metric.MC_TEST_LOSS: "test loss of mc_dropout (nats)",
     Metric.MC_TEST_ACC: "test accuracy of mc_dropout",
@@ -34,6 +35,8 @@ _EPOCHS = {
 
 def quantity(column: str) -> str:
     """A column of metrics.csv or a metric with its unit: ``test loss (nats)``."""
+    if column == _MEMORISED:
+        return "accuracy on wrong labels"
     named = {**_GAPS, **_SAMPLED}
     if column in set(Metric) and Metric(column) in named:
         return named[Metric(column)]

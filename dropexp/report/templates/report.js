@@ -17,7 +17,7 @@
     views.set(panel.name, drawn.view);
   };
 
-  // --- switching settings off -------------------------------------------------------------
+  // --- hiding settings --------------------------------------------------------------------
   const buttons = [...document.querySelectorAll("[data-setting]")];
   const isOn = (button) => button.getAttribute("aria-pressed") === "true";
   const show = async () => {
@@ -73,7 +73,7 @@
     button.addEventListener("click", () => sort(button.closest("th")));
   }
 
-  // --- printing: what is folded is opened -------------------------------------------------
+  // --- printing: open every folded part ---------------------------------------------------
   addEventListener("beforeprint", () => {
     for (const folded of document.querySelectorAll("details")) folded.open = true;
   });

@@ -1,0 +1,123 @@
+"""The commands that reproduce a comparison's runs, and the versions that the runs recorded."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+
+from dropexp import __version__
+from dropexp.compare.results import Comparison
+from dropexp.config.run_config import RunConfig
+from dropexp.errors import DropexpError, StoreError, UserError
+from dropexp.runs.overrides import find_overrides
+from dropexp.runs.studies import Study, read_study, study_names
+from dropexp.runs.write import ENVIRONMENT, RunFolder
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a reader needs to reproduce a comparison."""
+
+    commands: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """What the runs recorded, by name; several values are separated by commas."""
+
+
+def trace_provenance(
+    folders: Iterable[Path], comparison: Comparison, arguments: Iterable[str]
+) -> Provenance:
+    """Find the commands behind a comparison, and the versions that its runs recorded.
+
+    Args:
+        folders: the run folders.
+        comparison: the comparison of these runs.
+        arguments: the command line that asked for it, without ``dropexp``.
+    """
+    by_run_id = {folder.name: folder for folder in folders}
+    sweeps, swept = _find_sweeps(by_run_id)
+    rest = {run_id: folder for run_id, folder in by_run_id.items() if run_id not in swept}
+    commands = [*sweeps, *_reconstruct_commands(comparison, rest), _format_command(*arguments)]
+    return Provenance(tuple(dict.fromkeys(commands)), _collect_versions(by_run_id.values()))
+
+
+def _find_sweeps(by_run_id: Mapping[str, Path]) -> tuple[list[str], set[str]]:
+    """Return the sweep commands of the studies with any of the runs, and these studies' run ids."""
+    commands, swept = [], set()
+    for runs_dir in dict.fromkeys(folder.parent for folder in by_run_id.values()):
+        for study in _read_studies(runs_dir):
+            members = {member.run_id for member in study.members}
+            if members & by_run_id.keys():
+                swept |= members
+                commands += [
+                    _format_command("sweep", *overrides, f"study={study.name}")
+                    for overrides in study.sweeps
+                ]
+    return commands, swept
+
+
+def _read_studies(runs_dir: Path) -> Iterable[Study]:
+    for name in reversed(study_names(runs_dir)):
+        try:
+            yield read_study(runs_dir, name)
+        except DropexpError:
+            continue  # `dropexp runs` names the damage; here only its commands are missing
+
+
+def _reconstruct_commands(comparison: Comparison, folders: Mapping[str, Path]) -> list[str]:
+    """Write the commands of runs outside of studies, one for settings that differ in p only."""
+    by_fields: dict[tuple[object, ...], list[list[Path]]] = {}
+    for row in comparison.rows:
+        runs = sorted((*row.setting.members, *row.setting.diverged), key=lambda run: run.seed)
+        runs = [run for run in runs if run.run_id in folders]
+        others = [item for item in row.setting.fields.items() if item[0] != "regulariser.p"]
+        if runs:
+            same = by_fields.setdefault((repr(others), *(run.seed for run in runs)), [])
+            same.append([folders[run.run_id] for run in runs])
+    return [command for same in by_fields.values() for command in _reconstruct_command(same)]
+
+
+def _reconstruct_command(settings: Sequence[Sequence[Path]]) -> list[str]:
+    """Write the command of settings with the same seeds; none if a config is unreadable."""
+    configs = []
+    try:
+        for folder in (folder for folders in settings for folder in folders):
+            mapping = RunFolder(folder.parent, folder.name).read_config()
+            configs.append(RunConfig.from_mapping(mapping))
+        overrides = find_overrides(configs[0])
+    except (UserError, StoreError):
+        return []
+    if len(configs) == 1:
+        return [_format_command("train", *overrides)]
+    strengths = dict.fromkeys(f"{config.regulariser.p!r}" for config in configs)
+    seeds = dict.fromkeys(str(config.seed) for config in configs)
+    kept = [each for each in overrides if each.partition("=")[0] not in ("p", "seed")]
+    if configs[0].regulariser.name != "none":
+        kept.append(f"p={','.join(strengths)}")
+    return [_format_command("sweep", *kept, f"seed={','.join(seeds)}")]
+
+
+def _format_command(*arguments: str) -> str:
+    return " ".join(["dropexp", *(quote(argument) for argument in arguments)])
+
+
+def _collect_versions(folders: Iterable[Path]) -> dict[str, str]:
+    """Collect what the runs recorded of their machines, the most frequent value first."""
+    counts: dict[str, Counter[str]] = {}
+    for folder in folders:
+        try:
+            recorded = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
+            packages = {name: recorded["packages"][name] for name in ("torch", "torchvision")}
+            keys = ("dropexp", "python", "platform", "device", "device_name", "git_commit")
+            values = {**{key: recorded.get(key) for key in keys}, **packages}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        for name, value in values.items():
+            if value:
+                counts.setdefault(name.replace("_", " "), Counter())[str(value)] += 1
+    versions = {
+        name: ", ".join(value for value, _ in of_name.most_common())
+        for name, of_name in counts.items()
+    }
+    return {**versions, "report by": f"dropexp {__version__}"}

@@ -1,0 +1,196 @@
+"""Generalisation curves: training and validation over epochs, and the gap between them."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import altair as alt
+
+from dropexp.compare.highlights import at_surroundings, featured, surroundings
+from dropexp.compare.mean_curves import mean_curve
+from dropexp.compare.results import Comparison, Row
+from dropexp.report.charts.encodings import (
+    encode_colour,
+    encode_dash,
+    encode_estimate,
+    pad_domain,
+)
+from dropexp.report.charts.labels import leave_label_room, make_end_labels, measure_labels
+from dropexp.report.charts.palette import Look, assign_looks
+from dropexp.report.charts.panels import (
+    HEIGHT,
+    HIDDEN,
+    RULE,
+    WIDTH,
+    Datasets,
+    Figure,
+    Panel,
+    Values,
+    hide_settings,
+    make_width_parameter,
+    make_zoomable,
+)
+from dropexp.report.charts.words import around, is_share, number_format, quantity
+
+_MOST_EPOCHS, _MOST_POINTS = 100, 4000
+"""The most points of a curve and of a panel: more are not visible and make pages heavy."""
+
+_HALF_WIDTH = 350
+
+
+def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = None) -> list[Figure]:
+    """Build the curves of training, validation and gap, in the unit of the metric.
+
+    Args:
+        comparison: what to draw.
+        rows: the rows to draw; None draws the featured ones.
+    """
+    labelled = featured(comparison)
+    rows = [row for row in (rows or labelled) if row.setting.members]
+    if not rows:
+        return []
+    kind = "acc" if is_share(comparison.metric.value) else "loss"
+    train, val, gap = f"train_{kind}", f"val_{kind}", f"{kind}_gap"
+    values = {column: _average(comparison, rows, column) for column in (train, val, gap)}
+    looks = assign_looks([row.setting for row in comparison.rows])
+    looks = {row.setting.name: looks[row.setting.name] for row in rows}
+    names = {row.setting.name for row in labelled}
+    # Half of the width leaves no room for curves beside long labels.
+    is_narrow = measure_labels(looks, names) < _HALF_WIDTH / 2
+    subtitle = _describe(comparison, rows)
+
+    def build(column: str, title: str, limits: tuple[float, float], width: int) -> Panel:
+        return _build_panel(column, title, subtitle, values[column], looks, names, limits, width)
+
+    limits = pad_domain(_list_bounds(values[train]) + _list_bounds(values[val]))
+    width = _HALF_WIDTH if is_narrow else WIDTH
+    left = build(train, "Training over epochs", limits, width)
+    right = build(val, "Validation over epochs", limits, width)
+    own_limits = pad_domain(_list_bounds(values[gap]), zero=True)
+    below = build(gap, "The generalisation gap over epochs", own_limits, WIDTH)
+    sides = [Figure((left, right))] if is_narrow else [Figure((left,)), Figure((right,))]
+    return [*sides, Figure((below,))]
+
+
+def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values:
+    """Return the mean curve of each row as data rows, thinned to a number a page can hold."""
+    most = max(min(_MOST_EPOCHS, _MOST_POINTS // len(rows)), 10)
+    return [
+        {"setting": row.setting.name, "epoch": epoch, **encode_estimate(estimate)}
+        for row in rows
+        for epoch, estimate in mean_curve(row.setting, column, comparison.confidence)
+        .thinned(most)
+        .items()
+    ]
+
+
+def _describe(comparison: Comparison, rows: Sequence[Row]) -> str:
+    parts = [f"mean over seeds with {comparison.confidence:.0%} interval, in eval mode"]
+    if len(rows) < len(comparison.rows):
+        parts.append(around(surroundings(comparison)))
+    if len(rows) < len(at_surroundings(comparison)):
+        parts.append("the best setting of each regulariser")
+    return "; ".join(filter(None, parts))
+
+
+def _list_bounds(values: Values) -> list[float | None]:
+    return [value[key] for value in values for key in ("mean", "low", "high")]
+
+
+def _build_panel(
+    column: str,
+    title: str,
+    subtitle: str,
+    values: Values,
+    looks: Mapping[str, Look],
+    labelled: Collection[str],
+    limits: tuple[float, float],
+    width: int,
+) -> Panel:
+    data = Datasets(column)
+    last = max((value["epoch"] for value in values), default=1)
+    x = alt.X(
+        "epoch:Q",
+        title="epoch",
+        scale=alt.Scale(
+            domain=[1, max(last, 2)], range=leave_label_room(column, looks, labelled), nice=False
+        ),
+        axis=alt.Axis(grid=False, tickMinStep=1, tickCount=10, format="d"),
+    )
+    y = alt.Y(
+        "mean:Q",
+        title=quantity(column),
+        scale=alt.Scale(domain=list(limits), nice=False, zero=False),
+        axis=alt.Axis(format=".2~%" if is_share(column) else "", tickCount=6),
+    )
+    base = hide_settings(
+        alt.Chart(data.add("curves", values)).encode(x=x, color=encode_colour(looks))
+    )
+    zero = [_draw_zero(data, x, last)] if column.endswith("_gap") else []
+    band = base.mark_area(opacity=0.15, clip=True).encode(y=alt.Y("low:Q"), y2="high:Q")
+    line = base.mark_line(strokeWidth=2.2, clip=True).encode(y=y, strokeDash=encode_dash(looks))
+    labels = hide_settings(
+        make_end_labels(data, _find_ends(values, labelled, last), looks, limits, "epoch")
+    )
+    still, live = (
+        alt.LayerChart(layer=[*zero, band, *lines, labels])
+        .add_params(alt.param(name=HIDDEN, value=[]), make_width_parameter(column, width))
+        .properties(width=width, height=HEIGHT)
+        for lines in ([line], [make_zoomable(line, column), _draw_hover(base, y, column)])
+    )
+    return Panel(column, title, subtitle, data.values, still, live)
+
+
+def _draw_zero(data: Datasets, x: alt.X, last: int) -> alt.Chart:
+    """Draw a line at a gap of 0, from the first to the last epoch."""
+    values: Values = [{"zero": 0, "epoch": 1, "to": last}]
+    zero: alt.Chart = (
+        alt.Chart(data.add("zero", values)).mark_rule(color=RULE).encode(x=x, x2="to:Q", y="zero:Q")
+    )
+    return zero
+
+
+def _draw_hover(base: alt.Chart, y: alt.Y, column: str) -> alt.Chart:
+    """Draw a dot at the epoch nearest to the pointer, with a tooltip of its numbers."""
+    nearest = alt.selection_point(
+        name=f"{column}_near", on="pointerover", nearest=True, empty=False, clear="pointerout"
+    )
+    dots: alt.Chart = (
+        base.mark_point(filled=True, size=55, clip=True)
+        .encode(
+            y=y,
+            opacity=alt.condition(nearest, alt.value(1), alt.value(0)),
+            tooltip=alt.value(alt.expr(_write_tooltip(column))),
+        )
+        .add_params(nearest)
+    )
+    return dots
+
+
+def _write_tooltip(column: str) -> str:
+    """Write the tooltip as a Vega expression.
+
+    The pointer is over a cell of a Voronoi diagram: ``datum`` is the dot in it, and
+    ``datum.datum`` the dot's data row. Vega-Lite's own tooltips read text from the wrong one.
+    """
+    numbers = {quantity(column): "mean", "interval from": "low", "to": "high"}
+    fields = {"setting": "row.setting", "epoch": "row.epoch"}
+    fields |= {
+        title: f"format(row.{field}, '{number_format(column)}')" for title, field in numbers.items()
+    }
+    fields["seeds"] = "row.n"
+    text = ", ".join(f"'{title}': {value}" for title, value in fields.items())
+    return "{" + text.replace("row.", "(datum.datum || datum).") + "}"
+
+
+def _find_ends(
+    values: Values, labelled: Collection[str], last: int
+) -> dict[str, dict[str, object]]:
+    """Find the end of each labelled curve.
+
+    All labels stand at the last epoch: beside a curve that early stopping ended, a label would
+    hide other curves.
+    """
+    return {
+        value["setting"]: {**value, "epoch": last}
+        for value in values
+        if value["mean"] is not None and value["setting"] in labelled
+    }

@@ -1,0 +1,31 @@
+"""Which figures a comparison has, in the order of the page."""
+
+from collections.abc import Sequence
+
+from dropexp.compare.results import Comparison, Row
+from dropexp.report.charts.axes import build_axis_figures
+from dropexp.report.charts.curves import build_curve_figures
+from dropexp.report.charts.differences import build_difference_figures
+from dropexp.report.charts.heat_map import build_heat_map_figures
+from dropexp.report.charts.panels import Figure
+
+
+def build_sections(
+    comparison: Comparison, curves_of: Sequence[Row] | None = None
+) -> dict[str, list[Figure]]:
+    """Build every figure that the comparison has data for, by section of the page.
+
+    Args:
+        comparison: what to draw.
+        curves_of: the rows whose curves are drawn; None draws the featured ones.
+    """
+    return {
+        "curves": build_curve_figures(comparison, curves_of),
+        "differences": build_difference_figures(comparison),
+        "axes": [*build_axis_figures(comparison), *build_heat_map_figures(comparison)],
+    }
+
+
+def build_figures(comparison: Comparison) -> list[Figure]:
+    """Build the figures of all sections."""
+    return [figure for figures in build_sections(comparison).values() for figure in figures]
