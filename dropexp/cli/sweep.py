@@ -46,10 +46,10 @@ FailFast = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    from dropexp.config.groups import studies
+    from dropexp.config.groups import list_studies
 
     app.command(
-        help=SWEEP_HELP.format(studies=", ".join(studies())),
+        help=SWEEP_HELP.format(studies=", ".join(list_studies())),
         context_settings={"ignore_unknown_options": True},
     )(sweep)
     app.command()(extend)

@@ -24,10 +24,10 @@ data.label_noise, device, runs_dir, force. [bold]--cfg[/bold] shows them all.
 
 
 def groups_in_lines() -> str:
-    from dropexp.config.groups import groups
+    from dropexp.config.groups import list_groups
 
     return "\n\n".join(
-        f"[bold]{group}[/bold]: {', '.join(names)}" for group, names in groups().items()
+        f"[bold]{group}[/bold]: {', '.join(names)}" for group, names in list_groups().items()
     )
 
 

@@ -7,8 +7,8 @@ from shlex import split
 from dropexp.compare.grouping import surroundings
 from dropexp.compare.reading import Found
 from dropexp.compare.results import Setting
-from dropexp.config.classics import CLASSICS, in_question
-from dropexp.config.setting import Fields, identity
+from dropexp.config.classics import CLASSICS, list_varied_classics
+from dropexp.config.setting import Fields, setting_key
 from dropexp.errors import UserError, suggest
 from dropexp.runs.selection import is_filter, keys_of, select
 
@@ -81,7 +81,7 @@ def _without_classics(settings: Iterable[Setting]) -> dict[str, Setting]:
         alike.setdefault(surroundings(each.fields, CLASSICS), []).append(each)
     found = {}
     for same in alike.values():
-        asked = in_question([each.fields for each in same])
+        asked = list_varied_classics([each.fields for each in same])
         by_fields = {surroundings(each.fields): each for each in same}
         for each in same:
             plain = by_fields.get(surroundings(each.fields, asked))
@@ -111,7 +111,7 @@ def _by_filters(
         raise UserError(f"--baseline {asked!r} chooses none of the runs that are compared.")
 
     def everything_else(fields: Fields) -> str:
-        return identity({k: v for k, v in fields.items() if not _is_named(k, named)})
+        return setting_key({k: v for k, v in fields.items() if not _is_named(k, named)})
 
     return _by_key(settings, meant, everything_else), f"{asked} with everything else equal"
 

@@ -10,7 +10,7 @@ from dropexp.compare.numbers import Numbers, estimates, numbers_at, target_of
 from dropexp.compare.pairing import Contest, Judged, contest, judge
 from dropexp.compare.reading import Found
 from dropexp.compare.results import At, Comparison, Member, Metric, Row, Setting
-from dropexp.config.classics import classics_on
+from dropexp.config.classics import list_active_classics
 from dropexp.errors import UserError
 from dropexp.statistics import EXACT_UP_TO, Verdict, underfits
 
@@ -262,7 +262,7 @@ def _selection(at: At, rows: Sequence[Row], target: float | None) -> str:
 def _last_epochs(rows: Sequence[Row]) -> str:
     """Which these are, where early stopping may have made them differ."""
     lasts = [member.summary.last.epoch for row in rows for member in row.setting.members]
-    is_on = any("early_stopping" in classics_on(row.setting.fields) for row in rows)
+    is_on = any("early_stopping" in list_active_classics(row.setting.fields) for row in rows)
     if not is_on or min(lasts, default=0) == max(lasts, default=0):
         return ""
     return f", {min(lasts)} to {max(lasts)}, as early stopping ends runs sooner"

@@ -5,8 +5,19 @@ from typing import Any
 
 from dropexp.compare.reading import Found
 from dropexp.compare.results import Setting
-from dropexp.config.classics import CLASSICS, classics_on, in_question, without
-from dropexp.config.setting import Fields, identity, names, rank, without_following_data_seeds
+from dropexp.config.classics import (
+    CLASSICS,
+    list_active_classics,
+    list_varied_classics,
+    turn_off_classics,
+)
+from dropexp.config.setting import (
+    Fields,
+    drop_default_data_seeds,
+    name_settings,
+    setting_key,
+    sort_key,
+)
 from dropexp.errors import UserError
 from dropexp.runs.records import AuditOutcome
 
@@ -27,17 +38,17 @@ def group(found: Sequence[Found]) -> list[tuple[Setting, list[Found]]]:
     Settings that share everything but the regulariser stand together, ``none`` first, and such
     groups that differ in classics only follow one another.
     """
-    kept = without_following_data_seeds([(run.member.seed, run.fields) for run in found])
+    kept = drop_default_data_seeds([(run.member.seed, run.fields) for run in found])
     grouped: dict[str, tuple[Fields, list[Found]]] = {}
     for run, fields in zip(found, kept, strict=True):
-        grouped.setdefault(identity(fields), (fields, []))[1].append(run)
+        grouped.setdefault(setting_key(fields), (fields, []))[1].append(run)
     all_fields = [fields for fields, _ in grouped.values()]
-    asked = in_question(all_fields)
+    asked = list_varied_classics(all_fields)
     seeds = _seeds_of_surroundings(grouped.values(), asked)
     options = _options(all_fields)
     settings = [
         (_setting(name, fields, runs, seeds[surroundings(fields, asked)], options, asked), runs)
-        for name, (fields, runs) in zip(names(all_fields), grouped.values(), strict=True)
+        for name, (fields, runs) in zip(name_settings(all_fields), grouped.values(), strict=True)
     ]
     differing = [key for key in _axes(all_fields) if key != "regulariser.p"]
     return sorted(settings, key=lambda each: _order(each[0], differing))
@@ -91,8 +102,8 @@ def surroundings(fields: Fields, classics: Collection[str] = ()) -> str:
         fields: of a setting.
         classics: that are to be taken as off.
     """
-    kept = without(fields, classics)
-    return identity({k: v for k, v in kept.items() if not k.startswith("regulariser.")})
+    kept = turn_off_classics(fields, classics)
+    return setting_key({k: v for k, v in kept.items() if not k.startswith("regulariser.")})
 
 
 def shared_fields(settings: Sequence[Setting]) -> dict[str, Any]:
@@ -126,21 +137,21 @@ def _values(key: str, settings: Sequence[Fields]) -> list[Any]:
     for fields in settings:
         value = fields.get(key)
         found.setdefault(repr(value), value)
-    return sorted(found.values(), key=rank)
+    return sorted(found.values(), key=sort_key)
 
 
 def _order(setting: Setting, differing: Sequence[str]) -> tuple[Any, ...]:
     fields, regulariser = setting.fields, setting.regulariser
     own = sorted(
-        (key, rank(value)) for key, value in fields.items() if key.startswith("regulariser.")
+        (key, sort_key(value)) for key, value in fields.items() if key.startswith("regulariser.")
     )
     on = [list(CLASSICS).index(name) for name in setting.classics]
     strengths = [
-        [rank(value) for value in CLASSICS[name].values(fields).values()]
+        [sort_key(value) for value in CLASSICS[name].active_fields(fields).values()]
         for name in setting.classics
     ]
-    others = without(fields, setting.classics)
-    around = [rank(others.get(key)) for key in differing]
+    others = turn_off_classics(fields, setting.classics)
+    around = [sort_key(others.get(key)) for key in differing]
     classics = (len(on), on, strengths)
     return (around, classics, setting.has_regulariser, regulariser, setting.p, own)
 
@@ -182,7 +193,7 @@ def _setting(
             member.seed for member in members if member.summary.audit is not AuditOutcome.PASSED
         ),
         options={key: fields[key] for key in options[fields["regulariser.name"]] if key in fields},
-        classics=tuple(classic for classic in classics_on(fields) if classic in asked),
+        classics=tuple(classic for classic in list_active_classics(fields) if classic in asked),
     )
 
 

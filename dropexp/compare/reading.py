@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dropexp.compare.results import Curves, Member
 from dropexp.config.identity import RESULTS_VERSION
-from dropexp.config.setting import fields_of_flat
+from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
 from dropexp.runs.listing import ListedRun, Status, find_run, is_run_id, listed, listed_runs
 from dropexp.runs.records import METRICS_COLUMNS, AuditOutcome, RunSummary
@@ -161,7 +161,7 @@ def _read_all(runs: Sequence[ListedRun]) -> tuple[list[Found], list[str]]:
         except StoreError as error:
             unreadable.append(f"{run.run_id} left out: {error}")
             continue
-        fields = fields_of_flat(run.config)
+        fields = extract_setting_from_flat(run.config)
         if len(versions) > 1:
             fields["results_version"] = member.summary.results_version
         found.append(Found(run, member, fields))

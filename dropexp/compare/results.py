@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dropexp.config.classics import in_words
-from dropexp.config.setting import is_strength, regulariser_in_words
+from dropexp.config.classics import describe_classic
+from dropexp.config.setting import describe_regulariser, is_p_key
 from dropexp.runs.metrics import At, Metric
 from dropexp.runs.records import METRICS_COLUMNS, RunStatus, RunSummary
 from dropexp.statistics import Estimate, Verdict
@@ -125,15 +125,15 @@ class Setting:
     @property
     def label(self) -> str:
         """The regulariser with its p and options and the classics; not what else the name has."""
-        words = [regulariser_in_words(self.fields)] if self.has_regulariser else []
-        told = [key for key in self.options if not is_strength(key)]
+        words = [describe_regulariser(self.fields)] if self.has_regulariser else []
+        told = [key for key in self.options if not is_p_key(key)]
         return " ".join([*words, *self._options(told), *self._classics()]) or "none"
 
     def _options(self, keys: Collection[str]) -> list[str]:
         return [f"{key.partition('.')[2]}={self.options[key]}" for key in keys]
 
     def _classics(self) -> list[str]:
-        return [in_words(name, self.fields) for name in self.classics]
+        return [describe_classic(name, self.fields) for name in self.classics]
 
     def without(self, classics: Collection[str]) -> "Setting":
         """The same setting, called as if these classics were not in question."""

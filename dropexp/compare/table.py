@@ -234,9 +234,9 @@ def _baseline_words(comparison: Comparison, row: Row) -> list[str]:
     """What to say to train the baseline of a setting: without its regulariser, or its classics."""
     fields, on = row.setting.fields, row.setting.classics
     kept = [CLASSICS[name] for name in on] if row.setting.has_regulariser else []
-    words = [] if kept else [CLASSICS[name].without for name in on]
+    words = [] if kept else [CLASSICS[name].off_override for name in on]
     words = words or ["regulariser=none"]
-    words += [each.choice for each in kept if each.choice]
-    told = [key for each in kept for key in each.values(fields)]
+    words += [each.on_override for each in kept if each.on_override]
+    told = [key for each in kept for key in each.active_fields(fields)]
     told += [key for key in other_axes(comparison) if key in fields]
     return [*words, *(f"{key}={fields[key]}" for key in told)]

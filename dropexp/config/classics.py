@@ -22,14 +22,14 @@ class Classic:
 
     key: str
     off: Any
-    without: str
-    choice: str = ""
+    off_override: str
+    on_override: str = ""
 
     def owns(self, key: str) -> bool:
         """Whether a field is this option's."""
         return key == self.key or key.startswith(f"{self.key}.")
 
-    def values(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def active_fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Its fields where it is on; empty where it is off, or is not in the fields at all."""
         return {key: value for key, value in fields.items() if self.owns(key) and value != self.off}
 
@@ -44,31 +44,31 @@ CLASSICS: Mapping[str, Classic] = {
 }
 
 
-def classics_on(fields: Mapping[str, Any]) -> list[str]:
+def list_active_classics(fields: Mapping[str, Any]) -> list[str]:
     """The names of those that are on."""
-    return [name for name, classic in CLASSICS.items() if classic.values(fields)]
+    return [name for name, classic in CLASSICS.items() if classic.active_fields(fields)]
 
 
-def in_question(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+def list_varied_classics(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """The names of those that some of the settings have on and others off.
 
     One that all have on is part of what all were trained with, such as the learning rate.
     """
-    on = [set(classics_on(fields)) for fields in settings]
+    on = [set(list_active_classics(fields)) for fields in settings]
     return [name for name in CLASSICS if 0 < sum(name in each for each in on) < len(on)]
 
 
-def without(fields: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+def turn_off_classics(fields: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """The fields with some of them off; the order of the fields may be another."""
-    off = [CLASSICS[name] for name in names if CLASSICS[name].values(fields)]
+    off = [CLASSICS[name] for name in names if CLASSICS[name].active_fields(fields)]
     kept = {key: value for key, value in fields.items() if not any(each.owns(key) for each in off)}
     return kept | {classic.key: classic.off for classic in off}
 
 
-def in_words(name: str, fields: Mapping[str, Any]) -> str:
+def describe_classic(name: str, fields: Mapping[str, Any]) -> str:
     """One that is on, with its strength: ``weight_decay=0.0005``, ``early_stopping patience=5``."""
     classic = CLASSICS[name]
-    values = classic.values(fields)
+    values = classic.active_fields(fields)
     if classic.key in values:
         return f"{name}={values[classic.key]}"
     options = {key.removeprefix(f"{classic.key}."): value for key, value in values.items()}

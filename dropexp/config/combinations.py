@@ -11,8 +11,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dropexp.config.groups import groups
-from dropexp.config.setting import JOINED_BY
+from dropexp.config.groups import list_groups
+from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import ConfigError, suggest
 
 GROUP = "regulariser"
@@ -22,7 +22,7 @@ _NONE = "none"
 Compose = Callable[[Sequence[str]], DictConfig]
 
 
-def parts_of(choice: str) -> list[str]:
+def split_combination(choice: str) -> list[str]:
     """The regularisers that a choice names, in the order of the group's list.
 
     So ``b+a`` is ``a+b``. One name is a list of one, whether or not there is such a choice.
@@ -30,28 +30,28 @@ def parts_of(choice: str) -> list[str]:
     Raises:
         ConfigError: of several, one is not known, none, or named twice.
     """
-    names = choice.split(JOINED_BY)
+    names = choice.split(COMBINATION_SEPARATOR)
     if len(names) == 1:
         return names
     for name in names:
-        if name not in groups()[GROUP]:
+        if name not in list_groups()[GROUP]:
             raise ConfigError(
                 f"{_CHOICE}{choice} is not known: {name!r} is not a regulariser. "
-                f"{suggest(name, groups()[GROUP])}"
+                f"{suggest(name, list_groups()[GROUP])}"
             )
     if _NONE in names or len(set(names)) < len(names):
         raise ConfigError(
             f"{_CHOICE}{choice} is not allowed: it must name different regularisers, without none."
         )
-    return sorted(names, key=groups()[GROUP].index)
+    return sorted(names, key=list_groups()[GROUP].index)
 
 
 def is_combination(words: Sequence[str]) -> bool:
     """Whether a configuration's words choose several regularisers."""
-    return JOINED_BY in _choice(words)
+    return COMBINATION_SEPARATOR in _choice(words)
 
 
-def composed_combination(words: Sequence[str], compose: Compose) -> DictConfig:
+def compose_combination(words: Sequence[str], compose: Compose) -> DictConfig:
     """One configuration of several regularisers.
 
     Args:
@@ -61,7 +61,7 @@ def composed_combination(words: Sequence[str], compose: Compose) -> DictConfig:
     Raises:
         ConfigError: as parts_of; or an option does not say whose it is.
     """
-    names = parts_of(_choice(words))
+    names = split_combination(_choice(words))
     around, own = _divided(words, names)
     base = OmegaConf.to_container(compose([*around, f"{_CHOICE}{_NONE}"]))
     assert isinstance(base, dict)
@@ -72,7 +72,7 @@ def composed_combination(words: Sequence[str], compose: Compose) -> DictConfig:
         assert isinstance(part, dict)
         sections[name] = part.pop(GROUP)
         _apply_changes(whole, base, part)
-    whole[GROUP] = {"name": JOINED_BY.join(names), **sections}
+    whole[GROUP] = {"name": COMBINATION_SEPARATOR.join(names), **sections}
     config = OmegaConf.create(whole)
     OmegaConf.set_struct(config, True)
     return config

@@ -21,9 +21,14 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from dropexp.config.combinations import GROUP, composed_combination, is_combination, parts_of
-from dropexp.config.fingerprints import pictures_fingerprint, source_fingerprint
-from dropexp.config.groups import conf_dir, groups
+from dropexp.config.combinations import (
+    GROUP,
+    compose_combination,
+    is_combination,
+    split_combination,
+)
+from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
+from dropexp.config.groups import find_conf_dir, list_groups
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError, suggest
 
@@ -39,12 +44,12 @@ def compose_run(overrides: Sequence[str]) -> RunConfig:
     """
     words, study = split_study(overrides)
     for word in words:
-        if parsed(word).is_sweep_override():
+        if parse_override(word).is_sweep_override():
             raise ConfigError(
                 f"{word} names several values; dropexp train makes one run of one value each, "
                 f"dropexp sweep one run of each value."
             )
-    return to_config(composed(words), study)
+    return freeze(compose_dict(words), study)
 
 
 def split_study(words: Sequence[str]) -> tuple[list[str], str | None]:
@@ -53,7 +58,7 @@ def split_study(words: Sequence[str]) -> tuple[list[str], str | None]:
     Raises:
         ConfigError: it names several.
     """
-    named = [parsed(word) for word in words if word.startswith("study=")]
+    named = [parse_override(word) for word in words if word.startswith("study=")]
     if any(override.is_sweep_override() for override in named):
         raise ConfigError(f"{named[-1].input_line} names several studies; give one name.")
     name = named[-1].value() if named else None
@@ -61,10 +66,10 @@ def split_study(words: Sequence[str]) -> tuple[list[str], str | None]:
     return others, None if name is None else str(name)
 
 
-def to_config(
+def freeze(
     composed: DictConfig,
     study: str | None,
-    fingerprint: Callable[[Path], str] = pictures_fingerprint,
+    fingerprint: Callable[[Path], str] = fingerprint_pictures,
 ) -> RunConfig:
     """Resolve, check and freeze.
 
@@ -82,7 +87,7 @@ def to_config(
         content = fingerprint(Path(data.root).expanduser())
         data = data.model_copy(update={"fingerprint": content})
     if model.name == "custom" and model.fingerprint is None:
-        code = source_fingerprint(model.target)
+        code = fingerprint_source(model.target)
         model = model.model_copy(update={"fingerprint": code})
     return config.model_copy(update={"data": data, "model": model})
 
@@ -93,15 +98,15 @@ def to_yaml(config: RunConfig) -> str:
 
 
 @cache
-def hydra_loader() -> ConfigLoader:
+def start_hydra() -> ConfigLoader:
     """Start Hydra on conf/, once a process."""
     GlobalHydra.instance().clear()
-    initialize_config_dir(str(conf_dir().resolve()), job_name="dropexp", version_base="1.3")
+    initialize_config_dir(str(find_conf_dir().resolve()), job_name="dropexp", version_base="1.3")
     return GlobalHydra.instance().config_loader()
 
 
-def composed(words: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
-    """What Hydra makes of conf/ and overrides that have been through parsed().
+def compose_dict(words: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
+    """What Hydra makes of conf/ and overrides that have been through parse_override().
 
     Args:
         words: overrides of one value each.
@@ -111,8 +116,8 @@ def composed(words: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
         ConfigError: a key is not there, or a value cannot be put where it should.
     """
     if is_combination(words):
-        return composed_combination(words, composed)
-    hydra_loader()
+        return compose_combination(words, compose_dict)
+    start_hydra()
     # Hydra knows no such choice; the value says the same.
     off = _NO_EARLY_STOPPING.replace("/", ".")
     words = [off if word == _NO_EARLY_STOPPING else word for word in words]
@@ -122,7 +127,7 @@ def composed(words: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
         raise ConfigError(_in_a_sentence(error, words)) from None
 
 
-def parsed(word: str) -> Override:
+def parse_override(word: str) -> Override:
     """An override in Hydra's grammar, of one value or several.
 
     Raises:
@@ -133,14 +138,14 @@ def parsed(word: str) -> Override:
         hint = "--help lists what there is" if word.startswith("-") else "write key=value"
         raise ConfigError(f"{word!r} is not an override; {hint}.")
     try:
-        override = OverridesParser.create(hydra_loader()).parse_overrides([word])[0]
+        override = OverridesParser.create(start_hydra()).parse_overrides([word])[0]
     except HydraException:
         quoted = value.replace("'", "\\'")
         raise ConfigError(
             f"{word} cannot be read; quote the value: \"{key}='{quoted}'\"."
         ) from None
     _refuse_what_is_not_ours(key.lstrip("+"), value)
-    if key.lstrip("+") in groups():
+    if key.lstrip("+") in list_groups():
         _refuse_unknown_choices(key, override)
     return override
 
@@ -169,7 +174,7 @@ def _refuse_what_is_not_ours(key: str, value: str) -> None:
         raise ConfigError(f"{key} is Hydra's own; dropexp decides where and how runs are made.")
     owner, _, name = key.rpartition(".")
     group = owner.replace(".", "/")
-    if name == "name" and group in groups():
+    if name == "name" and group in list_groups():
         raise ConfigError(f"{key}={value} does not choose a configuration; write {group}={value}.")
 
 
@@ -178,10 +183,11 @@ def _refuse_unknown_choices(key: str, override: Override) -> None:
     for choice in values_of(override):
         if f"{group}={choice}" == _NO_EARLY_STOPPING:
             continue
-        if group == GROUP and len(parts_of(choice)) > 1:
+        if group == GROUP and len(split_combination(choice)) > 1:
             continue
-        if choice not in groups()[group]:
-            raise ConfigError(f"{group}={choice} is not known. {suggest(choice, groups()[group])}")
+        if choice not in list_groups()[group]:
+            known = list_groups()[group]
+            raise ConfigError(f"{group}={choice} is not known. {suggest(choice, known)}")
     if key != group:
         line = override.input_line
         raise ConfigError(f"{line} adds what is there already; write {str(line).lstrip('+')}.")
@@ -207,19 +213,22 @@ def _in_a_sentence(error: Exception, overrides: Sequence[str]) -> str:
 
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:
-    choices = [o for o in overrides if o.lstrip("+").partition("=")[0] in groups()]
-    keys = _leaf_keys(OmegaConf.to_container(composed(choices)))
+    choices = [o for o in overrides if o.lstrip("+").partition("=")[0] in list_groups()]
+    keys = _leaf_keys(OmegaConf.to_container(compose_dict(choices)))
     owner, _, name = key.rpartition(".")
     elsewhere = [known for known in keys if known.rpartition(".")[2] == name]
     siblings = [known for known in keys if owner and known.rpartition(".")[0] == owner]
-    if OmegaConf.select(composed(choices), owner) == {}:
+    if OmegaConf.select(compose_dict(choices), owner) == {}:
         hint = f"What is in {owner} is yours to name; write +{key}=…"
     elif elsewhere:
         hint = f"Did you mean {' or '.join(elsewhere)}?"
-    elif f"{owner.replace('.', '/')}/{name}" in groups() or owner.replace(".", "/") in groups():
+    elif (
+        f"{owner.replace('.', '/')}/{name}" in list_groups()
+        or owner.replace(".", "/") in list_groups()
+    ):
         hint = suggest(key, siblings)
     else:
-        matches = get_close_matches(key, [*keys, *groups()], n=3)
+        matches = get_close_matches(key, [*keys, *list_groups()], n=3)
         listing = "dropexp train --cfg shows all keys."
         hint = f"Did you mean {' or '.join(matches)}?" if matches else listing
     return f"{key} is not a key of this configuration. {hint}"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from dropexp.config.picture_files import PARTS, existing_root, pictures_in
+from dropexp.config.picture_files import PARTS, list_pictures, resolve_root
 from dropexp.errors import ConfigError
 
 _INSTALLED = ("site-packages", "dist-packages")
@@ -30,13 +30,13 @@ def split_target(target: str) -> tuple[str, str]:
     return module, name
 
 
-def search_path() -> list[str]:
+def module_search_path() -> list[str]:
     """Where modules are looked for: the current folder first, as with ``python -m``."""
     here = str(Path.cwd())
     return [here, *(folder for folder in sys.path if folder not in ("", here))]
 
 
-def source_fingerprint(target: str) -> str:
+def fingerprint_source(target: str) -> str:
     """12 hexadecimal digits that change when the code behind ``package.module:Class`` does.
 
     A SHA-256 over the module's file and the files in the same folder tree that it imports, with
@@ -53,7 +53,7 @@ def source_fingerprint(target: str) -> str:
     return content.hexdigest()[:12]
 
 
-def pictures_fingerprint(root: str | Path) -> str:
+def fingerprint_pictures(root: str | Path) -> str:
     """12 hexadecimal digits that change when a picture is added, removed, renamed or changed.
 
     A SHA-256 over the relative paths and the bytes of all pictures under root's train, val and
@@ -62,10 +62,10 @@ def pictures_fingerprint(root: str | Path) -> str:
     Raises:
         DataError: root, or its train folder, is not there.
     """
-    root = existing_root(root)
+    root = resolve_root(root)
     content = hashlib.sha256()
     for part in PARTS:
-        for picture in pictures_in(root / part):
+        for picture in list_pictures(root / part):
             name = picture.relative_to(root).as_posix()
             digest = hashlib.sha256(picture.read_bytes()).hexdigest()
             content.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
@@ -93,7 +93,7 @@ def _find(module: str, target: str) -> tuple[Path | None, Path]:
 
     Parents are found and not imported, which importlib.util.find_spec would do.
     """
-    folders = search_path()
+    folders = module_search_path()
     parts = module.split(".")
     home: Path | None = None
     for depth in range(1, len(parts) + 1):

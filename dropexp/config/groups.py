@@ -4,19 +4,19 @@ from functools import cache
 from pathlib import Path
 
 
-def conf_dir() -> Path:
+def find_conf_dir() -> Path:
     """The folder of the YAML files: inside an installed package, or beside it in a checkout."""
     package = Path(__file__).parents[1]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"
 
 
-def groups() -> dict[str, list[str]]:
+def list_groups() -> dict[str, list[str]]:
     """The groups that make up a run and their choices, e.g. ``{"data": ["cifar10", …], …}``."""
     return {name: choices for name, choices in _all_groups().items() if name not in _OF_A_SWEEP}
 
 
-def studies() -> list[str]:
+def list_studies() -> list[str]:
     """The ready sweeps."""
     return _all_groups()["study"]
 
@@ -26,7 +26,7 @@ _OF_A_SWEEP = ("study", "hydra/launcher")
 
 @cache
 def _all_groups() -> dict[str, list[str]]:
-    root = conf_dir()
+    root = find_conf_dir()
     found: dict[str, list[str]] = {}
     for file in sorted(root.rglob("*.yaml")):
         if file.parent != root:

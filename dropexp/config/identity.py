@@ -11,14 +11,14 @@ from typing import Any
 RESULTS_VERSION = 1
 """Raise it when a change of the code changes the numbers of runs: it is part of every run id."""
 
-SCIENTIFIC = ("data", "model", "regulariser", "optimiser", "train", "precision", "seed")
+IDENTITY_KEYS = ("data", "model", "regulariser", "optimiser", "train", "precision", "seed")
 """The top-level keys of a config that determine the numbers of a run."""
 
 NOT_IN_IDENTITY = {"data": {"root", "download"}}
 """Fields of scientific sections that only say where the data is."""
 
 
-def identity_hash(scientific: Mapping[str, Any]) -> str:
+def hash_identity(scientific: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the canonical JSON of a config's scientific part, 64 hex digits."""
     payload = {"results_version": RESULTS_VERSION, "config": scientific}
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"))

@@ -9,7 +9,7 @@ from dropexp.config.regularisers import ONE, SEVERAL
 from dropexp.errors import suggest
 
 
-def in_a_sentence(error: ValidationError, schema: type[BaseModel]) -> str:
+def describe_validation_error(error: ValidationError, schema: type[BaseModel]) -> str:
     """The first thing that is wrong: the field as it is typed, its value, what is allowed."""
     details = error.errors()[0]
     kind, value = details["type"], details["input"]

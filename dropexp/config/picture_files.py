@@ -11,17 +11,17 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", 
 PARTS = ("train", "val", "test")
 
 
-def classes_in(part: Path) -> list[str]:
+def list_classes(part: Path) -> list[str]:
     """The names of the class folders in a part such as root/train, sorted."""
     return sorted(folder.name for folder in part.iterdir() if folder.is_dir() and _shown(folder))
 
 
-def pictures_in(folder: Path) -> list[Path]:
+def list_pictures(folder: Path) -> list[Path]:
     """The pictures in a folder and its subfolders, sorted; other files are passed over."""
     return sorted(_walk(folder))
 
 
-def existing_root(root: str | Path) -> Path:
+def resolve_root(root: str | Path) -> Path:
     """The folder with ~ expanded.
 
     Raises:

@@ -18,8 +18,8 @@ from pydantic import (
 )
 
 from dropexp.config.sections import DropProbability, Number, Probability, Section, refuse_bool
-from dropexp.config.setting import JOINED_BY
-from dropexp.config.time_schedules import SWITCHED, TimeSchedule
+from dropexp.config.setting import COMBINATION_SEPARATOR
+from dropexp.config.time_schedules import SWITCHING_SCHEDULES, TimeSchedule
 
 
 class NoneConfig(Section):
@@ -49,10 +49,10 @@ class _TimedSection(Section):
     @classmethod
     def _belongs_to_early_and_late(cls, epochs: int | None, info: ValidationInfo) -> int | None:
         schedule = info.data.get("time_schedule", "constant")
-        if schedule in SWITCHED and epochs is None:
+        if schedule in SWITCHING_SCHEDULES and epochs is None:
             raise ValueError(f"time_schedule={schedule} needs a number of epochs")
-        if schedule not in SWITCHED and epochs is not None:
-            raise ValueError(f"only time_schedule={' and '.join(SWITCHED)} switch")
+        if schedule not in SWITCHING_SCHEDULES and epochs is not None:
+            raise ValueError(f"only time_schedule={' and '.join(SWITCHING_SCHEDULES)} switch")
         return epochs
 
 
@@ -222,7 +222,9 @@ class CombinedConfig(Section):
     @property
     def parts(self) -> "tuple[SingleRegulariser, ...]":
         """The sections, in the order of the name."""
-        return tuple(self.__pydantic_extra__[name] for name in self.name.split(JOINED_BY))
+        return tuple(
+            self.__pydantic_extra__[name] for name in self.name.split(COMBINATION_SEPARATOR)
+        )
 
     @model_validator(mode="before")
     @classmethod
@@ -235,7 +237,7 @@ class CombinedConfig(Section):
 
     @model_validator(mode="after")
     def _is_what_it_is_called(self) -> Self:
-        names = self.name.split(JOINED_BY)
+        names = self.name.split(COMBINATION_SEPARATOR)
         sections = self.__pydantic_extra__
         if set(names) != set(sections) or len(names) != len(sections):
             raise ValueError(f"it needs a section for each of {', '.join(names)} and no other")
@@ -253,7 +255,7 @@ class CombinedConfig(Section):
 
 def _how_many(value: Any) -> str:
     name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
-    return SEVERAL if JOINED_BY in str(name) else ONE
+    return SEVERAL if COMBINATION_SEPARATOR in str(name) else ONE
 
 
 ONE, SEVERAL = "one", "several"

@@ -18,8 +18,8 @@ from pydantic import (
     ValidationError,
 )
 
-from dropexp.config.identity import NOT_IN_IDENTITY, SCIENTIFIC, identity_hash
-from dropexp.config.messages import in_a_sentence
+from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY, hash_identity
+from dropexp.config.messages import describe_validation_error
 from dropexp.config.regularisers import (
     CombinedConfig,
     ConcreteDropoutConfig,
@@ -36,7 +36,7 @@ from dropexp.config.sections import (
     Seed,
     TrainConfig,
 )
-from dropexp.config.setting import JOINED_BY
+from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.config.time_schedules import TimeSchedule, p_factor
 from dropexp.errors import ConfigError
 
@@ -104,7 +104,7 @@ class RunConfig(Section):
             config = cls.model_validate(values)
             _Shorthand.model_validate({"p": shorthand})
         except ValidationError as error:
-            raise ConfigError(in_a_sentence(error, cls)) from None
+            raise ConfigError(describe_validation_error(error, cls)) from None
         factors = [config.p_factors(epoch) for epoch in range(1, config.train.epochs + 1)]
         for part in config.parts:
             if part.p > 0 and not any(at_epoch[part.name] for at_epoch in factors):
@@ -154,7 +154,7 @@ class RunConfig(Section):
     @property
     def config_hash(self) -> str:
         """SHA-256 of the canonical JSON of the scientific part, 64 hex digits."""
-        return identity_hash(self._scientific())
+        return hash_identity(self._scientific())
 
     @property
     def run_id(self) -> str:
@@ -165,11 +165,11 @@ class RunConfig(Section):
     def _scientific(self) -> dict[str, Any]:
         # Validation has made every number its field's type (1 and 1.0 are the same by now).
         return self.model_dump(
-            mode="json", include=set(SCIENTIFIC), exclude=NOT_IN_IDENTITY, exclude_defaults=True
+            mode="json", include=set(IDENTITY_KEYS), exclude=NOT_IN_IDENTITY, exclude_defaults=True
         )
 
 
-def options(section: Section, *, without: tuple[str, ...] = ("name",)) -> dict[str, Any]:
+def keyword_arguments(section: Section, *, without: tuple[str, ...] = ("name",)) -> dict[str, Any]:
     """A section's fields as keyword arguments for what it configures."""
     return {name: value for name, value in section if name not in without}
 
@@ -179,7 +179,7 @@ def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:
     regulariser, model = values.get("regulariser"), values.get("model")
     if not isinstance(regulariser, Mapping) or not isinstance(model, Mapping):
         return
-    if "alpha_dropout" not in str(regulariser.get("name")).split(JOINED_BY):
+    if "alpha_dropout" not in str(regulariser.get("name")).split(COMBINATION_SEPARATOR):
         return
     if model.get("name") not in ("small_cnn", "mlp") or model.get("nonlinearity") != "selu":
         raise ConfigError(

@@ -11,7 +11,7 @@ TimeSchedule = Literal[
     "constant", "linear_up", "linear_down", "cosine", "curriculum", "early", "late"
 ]
 TIME_SCHEDULES: tuple[TimeSchedule, ...] = get_args(TimeSchedule)
-SWITCHED: tuple[TimeSchedule, ...] = ("early", "late")
+SWITCHING_SCHEDULES: tuple[TimeSchedule, ...] = ("early", "late")
 """The schedules that are on or off, and need to know when that changes."""
 
 _CURRICULUM_RATE = 10.0  # of the approach to p over all of training; Morerio et al., section 3
@@ -46,7 +46,7 @@ def p_factor(
     Raises:
         ValueError: switch_after is missing.
     """
-    if schedule in SWITCHED:
+    if schedule in SWITCHING_SCHEDULES:
         if switch_after is None:
             raise ValueError(f"the schedule {schedule} needs switch_after")
         return float((epoch <= switch_after) == (schedule == "early"))

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from dropexp.config.fingerprints import pictures_fingerprint
-from dropexp.config.picture_files import classes_in, existing_root, pictures_in
+from dropexp.config.fingerprints import fingerprint_pictures
+from dropexp.config.picture_files import list_classes, list_pictures, resolve_root
 from dropexp.config.sections import ImageFolderConfig
 from dropexp.data.splits import Source, Split
 from dropexp.errors import DataError
@@ -29,7 +29,7 @@ def read(config: ImageFolderConfig) -> Source:
             class without pictures, its val or test has a class that train has not, a picture
             cannot be decoded, or the content is not what the config's fingerprint says.
     """
-    root = existing_root(config.root)
+    root = resolve_root(config.root)
     _check_fingerprint(root, config)
     class_names = _class_names(root / "train")
     return Source(
@@ -78,7 +78,7 @@ def _as_mode(image: Image.Image, mode: str) -> Image.Image:
 def _check_fingerprint(root: Path, config: ImageFolderConfig) -> None:
     if config.fingerprint is None:
         return
-    found = pictures_fingerprint(root)
+    found = fingerprint_pictures(root)
     if found != config.fingerprint:
         raise DataError(
             f"The pictures in data.root={config.root} are not those that this run was made with: "
@@ -87,13 +87,13 @@ def _check_fingerprint(root: Path, config: ImageFolderConfig) -> None:
 
 
 def _class_names(train: Path) -> tuple[str, ...]:
-    names = classes_in(train)
+    names = list_classes(train)
     if len(names) < 2:
         raise DataError(
             f"{train} must have a folder for each of at least two classes; it has {len(names)}."
         )
     for name in names:
-        if not pictures_in(train / name):
+        if not list_pictures(train / name):
             raise DataError(f"{train / name} holds no pictures; every class in train needs some.")
     return tuple(names)
 
@@ -105,13 +105,13 @@ def _read_optional(
 
 
 def _read_part(part: Path, class_names: tuple[str, ...], config: ImageFolderConfig) -> Split:
-    unknown = sorted(set(classes_in(part)) - set(class_names))
+    unknown = sorted(set(list_classes(part)) - set(class_names))
     if unknown:
         raise DataError(
             f"{part / unknown[0]} is a class that {part.with_name('train')} does not have; "
             f"its classes are {', '.join(class_names)}."
         )
-    by_class = [pictures_in(part / name) for name in class_names]
+    by_class = [list_pictures(part / name) for name in class_names]
     paths = [path for pictures in by_class for path in pictures]
     if not paths:
         raise DataError(f"{part} holds no pictures; without that folder some are taken from train.")

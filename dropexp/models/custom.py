@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from dropexp.config.fingerprints import search_path, source_fingerprint, split_target
+from dropexp.config.fingerprints import fingerprint_source, module_search_path, split_target
 from dropexp.errors import ConfigError, DropexpError, suggest
 from dropexp.models.foreign import fill_sites, in_short, note, probed, silence, wrong_logits
 from dropexp.regularisers import Regulariser
@@ -48,10 +48,10 @@ def custom_model(
         ConfigError: the class cannot be imported or constructed, is not the code that the
             fingerprint is of, or does not give logits (N, num_classes).
     """
-    if fingerprint is not None and source_fingerprint(target) != fingerprint:
+    if fingerprint is not None and fingerprint_source(target) != fingerprint:
         raise ConfigError(
             f"model.target={target} is not the code that this run was made with: its fingerprint "
-            f"is {source_fingerprint(target)}, and model.fingerprint={fingerprint}."
+            f"is {fingerprint_source(target)}, and model.fingerprint={fingerprint}."
         )
     make = _imported(target)
     offered = {
@@ -78,7 +78,7 @@ def custom_model(
 
 def _imported(target: str) -> Callable[..., Any]:
     module_name, name = split_target(target)
-    sys.path[:] = search_path()
+    sys.path[:] = module_search_path()
     importlib.invalidate_caches()
     try:
         found: Any = importlib.import_module(module_name)

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from dropexp.config.setting import JOINED_BY
+from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import ConfigError, suggest
 from dropexp.regularisers.activations import (
     Dropout,
@@ -134,10 +134,10 @@ def build(name: str, p: float, **options: Any) -> Regulariser:
         ConfigError: there is no such regulariser, or it has no such option.
         ValueError: p or an option's value is not allowed.
     """
-    if JOINED_BY in name:
+    if COMBINATION_SEPARATOR in name:
         if options:
             raise ConfigError(f"regulariser.{next(iter(options))} does not say which of {name}.")
-        return Combined([build(part, p) for part in name.split(JOINED_BY)])
+        return Combined([build(part, p) for part in name.split(COMBINATION_SEPARATOR)])
     if name not in REGISTRY:
         raise ConfigError(f"regulariser={name} is not known. {suggest(name, REGISTRY)}")
     regulariser = REGISTRY[name]

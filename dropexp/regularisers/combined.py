@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from dropexp.config.setting import JOINED_BY
+from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import ConfigError
 from dropexp.regularisers.base import Branch, Gate, Nonlinearity, Regulariser, noise_modules
 from dropexp.regularisers.inputs import InputNoises
@@ -52,7 +52,7 @@ class Combined(Regulariser):
         for part in self.parts:
             answer = part.weight(found, depth, nonlinearity=nonlinearity)
             if answer is not found and len(noise_modules(answer)) <= len(noise_modules(found)):
-                names = JOINED_BY.join(each.name for each in self.parts)
+                names = COMBINATION_SEPARATOR.join(each.name for each in self.parts)
                 raise ConfigError(
                     f"regulariser={names} is not allowed: one of them takes the place of a layer "
                     f"that another has made noisy."

@@ -7,7 +7,7 @@ from typing import Any
 from dropexp.compare.highlights import best, headline, other_axes
 from dropexp.compare.results import Comparison, Metric, Row, Setting
 from dropexp.compare.table import more_seeds
-from dropexp.config.classics import CLASSICS, in_words
+from dropexp.config.classics import CLASSICS, describe_classic
 from dropexp.report.cells import interval, number
 from dropexp.report.charts.words import moment
 from dropexp.statistics import Verdict, smallest_adjusted_p
@@ -68,7 +68,7 @@ def named(setting: Setting) -> str:
     """The regulariser and its p in words: ``dropout2d at p = 0.5``; or classics by themselves."""
     if not setting.has_regulariser:
         return setting.kind
-    classics = [in_words(name, setting.fields) for name in setting.classics]
+    classics = [describe_classic(name, setting.fields) for name in setting.classics]
     words = f"{setting.without(setting.classics).kind} at p = {setting.p:g}"
     return f"{words} with {' and '.join(classics)}" if classics else words
 

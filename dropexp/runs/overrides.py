@@ -12,9 +12,9 @@ from shlex import quote
 from typing import Any
 
 from dropexp.config.compose import compose_run
-from dropexp.config.groups import groups
+from dropexp.config.groups import list_groups
 from dropexp.config.run_config import RunConfig
-from dropexp.config.setting import flat
+from dropexp.config.setting import flatten
 from dropexp.errors import StoreError, UserError
 from dropexp.runs.write import RunFolder
 
@@ -49,8 +49,8 @@ def find_changed_fields(config: Mapping[str, Any]) -> list[ChangedField]:
     """
     defaults = _defaults()
     name = str(config.get("regulariser.name"))
-    if set(name.split("+")) <= set(groups()["regulariser"]):
-        own = flat(compose_run([f"regulariser={name}"]).to_mapping())
+    if set(name.split("+")) <= set(list_groups()["regulariser"]):
+        own = flatten(compose_run([f"regulariser={name}"]).to_mapping())
         options = {key: value for key, value in own.items() if key.startswith("regulariser.")}
         defaults = {**options, **defaults}
     return [
@@ -84,9 +84,9 @@ def find_overrides(config: RunConfig) -> list[str]:
     Raises:
         UserError: they cannot be composed, as where the config's images are not on this machine.
     """
-    wanted = flat(config.to_mapping())
+    wanted = flatten(config.to_mapping())
     overrides = [*_group_choices(wanted), *_interpolated_fields(wanted)]
-    reached = flat(compose_run(overrides).to_mapping())
+    reached = flatten(compose_run(overrides).to_mapping())
     return overrides + [
         _override(key, value, is_new=key not in reached)
         for key, value in wanted.items()
@@ -96,13 +96,13 @@ def find_overrides(config: RunConfig) -> list[str]:
 
 @cache
 def _defaults() -> dict[str, Any]:
-    return flat(compose_run([]).to_mapping())
+    return flatten(compose_run([]).to_mapping())
 
 
 def _group_choices(wanted: Mapping[str, Any]) -> list[str]:
     defaults = _defaults()
     overrides = []
-    for group, names in groups().items():
+    for group, names in list_groups().items():
         key = f"{group.replace('/', '.')}.name"
         if wanted.get(key) in names and wanted[key] != defaults.get(key):
             overrides.append(f"{group}={wanted[key]}")

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from dropexp.config.text import parse, parse_flat
+from dropexp.config.fast_yaml import parse_flat_yaml, parse_yaml
 from dropexp.errors import StoreError
 from dropexp.runs.records import EpochRecord, RunSummary
 
@@ -89,7 +89,7 @@ class StoredRun:
         Raises:
             StoreError: there is none, or it is damaged.
         """
-        plain = self._parsed_config(parse)
+        plain = self._parsed_config(parse_yaml)
         if not isinstance(plain.get("regulariser"), dict):
             raise StoreError(f"{self.path / CONFIG} is not the configuration of a run.")
         return plain
@@ -100,7 +100,7 @@ class StoredRun:
         Raises:
             StoreError: there is none, or it is damaged.
         """
-        plain = self._parsed_config(parse_flat)
+        plain = self._parsed_config(parse_flat_yaml)
         if "regulariser.name" not in plain:
             raise StoreError(f"{self.path / CONFIG} is not the configuration of a run.")
         return plain

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from dropexp.config.groups import groups
-from dropexp.config.setting import rank
+from dropexp.config.groups import list_groups
+from dropexp.config.setting import sort_key
 from dropexp.errors import FilterError, suggest
 from dropexp.runs.listing import ListedRun, Status
 from dropexp.runs.metrics import Metric
@@ -123,7 +123,7 @@ def ordered(runs: Sequence[ListedRun], key: str, *, reverse: bool = False) -> li
     name = _full_key(key.removeprefix("-"), {key for run in runs for key in run.values})
     present = [run for run in runs if run.values.get(name) is not None]
     absent = [run for run in runs if run.values.get(name) is None]
-    return sorted(present, key=lambda run: rank(run.values[name]), reverse=reverse) + absent
+    return sorted(present, key=lambda run: sort_key(run.values[name]), reverse=reverse) + absent
 
 
 def in_study(run: ListedRun, name: str) -> bool:
@@ -165,12 +165,12 @@ def _full_key(key: str, known: set[str]) -> str:
     """A field's full name from what users type to train: ``model`` is model.name."""
     dotted = key.replace("/", ".")
     candidates = [_SHORT.get(key, key), dotted]
-    if key in groups() or dotted.replace(".", "/") in groups():
+    if key in list_groups() or dotted.replace(".", "/") in list_groups():
         candidates.insert(0, f"{dotted}.name")
     for candidate in candidates:
         if candidate in known:
             return candidate
-    names = known | _SHORT.keys() | {group for group in groups() if f"{group}.name" in known}
+    names = known | _SHORT.keys() | {group for group in list_groups() if f"{group}.name" in known}
     hint = suggest(key, names)
     if not hint.startswith("Did"):
         hint = "dropexp runs show ID shows a run's fields, dropexp train --cfg all there are."

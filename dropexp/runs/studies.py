@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from dropexp.config.setting import Fields, names
+from dropexp.config.setting import Fields, name_settings
 from dropexp.errors import ConfigError, RunsDirError, StoreError, suggest
 
 FOLDER = ".studies"
@@ -54,7 +54,7 @@ class Study:
     @property
     def runs(self) -> tuple[StudyRun, ...]:
         """The runs, with their settings named by what these differ in."""
-        called = names(self.settings)
+        called = name_settings(self.settings)
         return tuple(StudyRun(m.run_id, called[m.setting], m.seed, m.epochs) for m in self.members)
 
     def joined(self, later: "Study") -> "Study":

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from dropexp.config.run_config import RunConfig
-from dropexp.config.setting import Fields, setting_fields
+from dropexp.config.setting import Fields, extract_setting
 from dropexp.errors import StoreError
 from dropexp.runs.write import FolderStatus, RunFolder
 
@@ -30,7 +30,7 @@ def estimate(configs: Sequence[RunConfig], runs_dir: Path) -> list[float | None]
         near.setdefault(_key(fields, "regulariser."), []).append(seconds_per_epoch)
     found: list[float | None] = []
     for config in configs:
-        fields = setting_fields(config.to_mapping())
+        fields = extract_setting(config.to_mapping())
         rates = exact.get(_key(fields)) or near.get(_key(fields, "regulariser."))
         left = config.train.epochs - _epochs_done(RunFolder(runs_dir, config.run_id), config)
         found.append(median(rates) * left if rates else None)
@@ -54,7 +54,7 @@ def _finished(runs_dir: Path) -> Iterator[tuple[Fields, float]]:
         if folder.status is not FolderStatus.FINISHED:
             continue
         try:
-            summary, fields = folder.read_summary(), setting_fields(folder.read_config())
+            summary, fields = folder.read_summary(), extract_setting(folder.read_config())
         except (StoreError, KeyError, TypeError):
             continue
         yield fields, summary.seconds / summary.last.epoch

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dropexp.config.identity import SCIENTIFIC
+from dropexp.config.identity import IDENTITY_KEYS
 from dropexp.errors import ConfigError
 from dropexp.runs.studies import Study, read_study
 from dropexp.runs.write import RunFolder
@@ -54,7 +54,7 @@ def _seeds(runs_dir: Path, study: Study, more: int) -> list[int]:
 
 def _refuse_scientific(word: str) -> None:
     key = word.partition("=")[0].lstrip("+").partition(".")[0].partition("/")[0]
-    if key in (*SCIENTIFIC, "p", "study", "runs_dir"):
+    if key in (*IDENTITY_KEYS, "p", "study", "runs_dir"):
         raise ConfigError(
             f"{word} would make it another study; extend takes words that say where and how to "
             f"run, such as device=cuda. dropexp sweep makes another study."

@@ -9,12 +9,12 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from dropexp.config.classics import CLASSICS
-from dropexp.config.compose import composed, parsed, split_study, to_config, values_of
-from dropexp.config.fingerprints import pictures_fingerprint
-from dropexp.config.groups import groups, studies
-from dropexp.config.identity import SCIENTIFIC
+from dropexp.config.compose import compose_dict, freeze, parse_override, split_study, values_of
+from dropexp.config.fingerprints import fingerprint_pictures
+from dropexp.config.groups import list_groups, list_studies
+from dropexp.config.identity import IDENTITY_KEYS
 from dropexp.config.run_config import RunConfig
-from dropexp.config.time_schedules import SWITCHED
+from dropexp.config.time_schedules import SWITCHING_SCHEDULES
 from dropexp.errors import ConfigError
 
 _LAUNCHER = "hydra/launcher"
@@ -72,37 +72,37 @@ def with_seeds(words: Sequence[str], seeds: Sequence[int]) -> list[str]:
 
 def _refuse_to_vary_what_is_not_the_run(named: Mapping[str, str]) -> None:
     for key, word in named.items():
-        if not _is_of_the_run(key) and len(values_of(parsed(word))) > 1:
+        if not _is_of_the_run(key) and len(values_of(parse_override(word))) > 1:
             raise ConfigError(
                 f"{word} names several values of what does not make another run; give one. "
-                f"A sweep varies {', '.join(SCIENTIFIC)} and p."
+                f"A sweep varies {', '.join(IDENTITY_KEYS)} and p."
             )
 
 
 def _is_of_the_run(key: str) -> bool:
     """Whether a key says what a run is, and not where or how."""
     name = key.lstrip("+")
-    return name in groups() or name.partition(".")[0] in (*SCIENTIFIC, "p")
+    return name in list_groups() or name.partition(".")[0] in (*IDENTITY_KEYS, "p")
 
 
 def _words_of(study: str | None) -> list[str]:
     """The words of a ready study; none where the name is only a label."""
-    if study not in studies():
+    if study not in list_studies():
         return []
-    config = composed([f"+study={study}"], with_hydra=True)
+    config = compose_dict([f"+study={study}"], with_hydra=True)
     return [f"{key}={value}" for key, value in config.hydra.sweeper.params.items()]
 
 
 def _by_key(words: Sequence[str]) -> dict[str, str]:
     """The last word of each key, where the key first stood."""
-    return {parsed(word).get_key_element(): word for word in words}
+    return {parse_override(word).get_key_element(): word for word in words}
 
 
 def _configs(named: Mapping[str, str], study: str | None) -> Iterator[RunConfig]:
     """All combinations; Hydra composes once for each combination of choices, which is slow."""
-    values = {key: values_of(parsed(word)) for key, word in named.items()}
-    choices = [key for key in values if key.lstrip("+") in groups()]
-    fingerprint = cache(pictures_fingerprint)  # the same few folders, again and again
+    values = {key: values_of(parse_override(word)) for key, word in named.items()}
+    choices = [key for key in values if key.lstrip("+") in list_groups()]
+    fingerprint = cache(fingerprint_pictures)  # the same few folders, again and again
     for chosen in product(*([f"{key}={v}" for v in values[key]] for key in choices)):
         others = {key: found for key, found in values.items() if key not in choices}
         for key in _of_other_regularisers(others, values.get("regulariser", []), chosen):
@@ -123,8 +123,8 @@ def _of_other_regularisers(
     if len(regularisers) < 2 or not options:
         return []
     others = [word for word in chosen if not word.startswith("regulariser=")]
-    here = composed(chosen)
-    elsewhere = [composed([*others, f"regulariser={name}"]) for name in regularisers]
+    here = compose_dict(chosen)
+    elsewhere = [compose_dict([*others, f"regulariser={name}"]) for name in regularisers]
     return [
         key
         for key in options
@@ -166,21 +166,21 @@ def _with_values(
     plain = [key for key, found in values.items() if len(found) > 1 and _is_plain(key, found)]
     composing = [[f"{key}={v}" for v in values[key]] for key in values if key not in plain]
     first = [f"{key}={values[key][0]}" for key in plain]
-    meant = {key: [parsed(f"{key}={v}").value() for v in values[key]] for key in plain}
+    meant = {key: [parse_override(f"{key}={v}").value() for v in values[key]] for key in plain}
     varies_schedule = len(values.get(_SCHEDULE, ())) > 1
     for words in product(*(found for found in composing if found)):
         # Made with the first values, so that keys which are not there are refused by Hydra.
-        template = composed([*chosen, *words, *first])
+        template = compose_dict([*chosen, *words, *first])
         for combination in product(*meant.values()):
             for key, value in zip(plain, combination, strict=True):
                 OmegaConf.update(template, key, value)
             config = _without_idle_switch(template) if varies_schedule else template
-            yield to_config(config, study, fingerprint)
+            yield freeze(config, study, fingerprint)
 
 
 def _without_idle_switch(config: DictConfig) -> DictConfig:
     """Without the epoch of a switch where the schedule has none, as others of the sweep have."""
-    if OmegaConf.select(config, _SCHEDULE) in SWITCHED:
+    if OmegaConf.select(config, _SCHEDULE) in SWITCHING_SCHEDULES:
         return config
     without = config.copy()
     OmegaConf.update(without, _SWITCH, None)
@@ -191,4 +191,4 @@ def _is_plain(key: str, values: Sequence[str]) -> bool:
     """Whether a key's values only replace one another in what Hydra composes."""
     if key.startswith("+"):
         return False
-    return not any(isinstance(parsed(f"{key}={value}").value(), dict) for value in values)
+    return not any(isinstance(parse_override(f"{key}={value}").value(), dict) for value in values)

@@ -18,7 +18,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dropexp.config.compose import composed, hydra_loader
+from dropexp.config.compose import compose_dict, start_hydra
 from dropexp.errors import ConfigError, suggest
 from dropexp.sweep.worker import Outcome, Request, close, execute
 
@@ -56,7 +56,7 @@ class Engine:
     def __init__(self, words: Sequence[str], sweep_dir: Path, runs_at_a_time: int) -> None:
         self.name = check(words)
         words = [DEFAULT, *_SETTINGS.get(self.name, ()), *words]
-        self._config = _with_job_node(composed(words, with_hydra=True), sweep_dir)
+        self._config = _with_job_node(compose_dict(words, with_hydra=True), sweep_dir)
         launcher = self._config.hydra.launcher
         if self.name == "joblib" and launcher.n_jobs == 0:
             raise ConfigError("hydra.launcher.n_jobs=0 is not allowed: it must be at least 1.")
@@ -137,7 +137,7 @@ def check(words: Sequence[str]) -> str:
         ConfigError: it is not known, or its package is not installed.
     """
     name = [word.partition("=")[2] for word in [DEFAULT, *words] if "/launcher=" in word][-1]
-    known = {*hydra_loader().get_group_options("hydra/launcher"), *_PLUGIN_OF}
+    known = {*start_hydra().get_group_options("hydra/launcher"), *_PLUGIN_OF}
     if name not in known:
         raise ConfigError(f"hydra/launcher={name} is not known. {suggest(name, known)}")
     plugin = _PLUGIN_OF.get(name)

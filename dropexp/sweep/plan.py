@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropexp.config.run_config import RunConfig
-from dropexp.config.setting import setting_fields, without_following_data_seeds
+from dropexp.config.setting import drop_default_data_seeds, extract_setting
 from dropexp.errors import ConfigError, StoreError
 from dropexp.runs import studies
 from dropexp.runs.studies import Member, Study
@@ -76,8 +76,8 @@ def _kind(config: RunConfig, folder: RunFolder) -> str:
 
 def study_of(request: SweepRequest) -> Study:
     """The sweep as a study: its name, words, settings and runs."""
-    fields = without_following_data_seeds(
-        [(config.seed, setting_fields(config.to_mapping())) for config in request.configs]
+    fields = drop_default_data_seeds(
+        [(config.seed, extract_setting(config.to_mapping())) for config in request.configs]
     )
     settings = [dict(one) for one in {repr(one): one for one in fields}.values()]
     members = tuple(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from dropexp.config.setting import flat
+from dropexp.config.setting import flatten
 from dropexp.runs.records import EpochRecord, RunSummary, SampledTest, SelectedEpoch
 
 RELATIVE_TOLERANCE = 1e-4
@@ -133,7 +133,7 @@ def environment_differences(
     recorded: Mapping[str, Any], now: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
     """What two notes of a machine differ in: name → (recorded, now)."""
-    before, after = flat(dict(recorded)), flat(dict(now))
+    before, after = flatten(dict(recorded)), flatten(dict(now))
     return {
         key.removeprefix("packages."): (before.get(key), after.get(key))
         for key in dict.fromkeys([*before, *after])

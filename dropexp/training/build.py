@@ -3,7 +3,7 @@
 from torch import nn
 
 from dropexp import models, regularisers
-from dropexp.config.run_config import RunConfig, options
+from dropexp.config.run_config import RunConfig, keyword_arguments
 from dropexp.config.sections import CustomConfig, TorchvisionConfig
 from dropexp.data import Splits
 from dropexp.errors import ConfigError, SitesError
@@ -27,7 +27,8 @@ _SCHEDULED_BY_TRAINER = ("time_schedule", "switch_after")
 def build_regulariser(config: RunConfig) -> Regulariser:
     """Build the config's regulariser, or the combination of several."""
     parts = [
-        regularisers.build(**options(part, without=_SCHEDULED_BY_TRAINER)) for part in config.parts
+        regularisers.build(**keyword_arguments(part, without=_SCHEDULED_BY_TRAINER))
+        for part in config.parts
     ]
     return parts[0] if len(parts) == 1 else regularisers.Combined(parts)
 
@@ -51,7 +52,7 @@ def build_model(config: RunConfig, splits: Splits, *, plain: bool = False) -> nn
             splits.image_shape,
             splits.num_classes,
             regulariser,
-            **options(config.model),
+            **keyword_arguments(config.model),
         )
     attach_input_noise(model, regulariser.input(splits.num_classes))
     if not plain:
@@ -89,7 +90,7 @@ def describe_sites(config: RunConfig, splits: Splits) -> str:
         splits.image_shape,
         splits.num_classes,
         recorder,
-        **options(config.model),
+        **keyword_arguments(config.model),
     )
     return recorder.describe()
 

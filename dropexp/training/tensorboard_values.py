@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dropexp.config.run_config import RunConfig
 from dropexp.config.sections import Section
-from dropexp.config.setting import flat
+from dropexp.config.setting import flatten
 from dropexp.runs.records import RunStatus, RunSummary
 
 _HISTOGRAM_BUCKETS = 64
@@ -86,7 +86,7 @@ def list_hyperparameters(config: RunConfig) -> dict[str, str | float]:
 
 
 def _describe_options(section: Section, without: tuple[str, ...]) -> str:
-    named = flat(section.model_dump(mode="json"))
+    named = flatten(section.model_dump(mode="json"))
     parts = [
         f"{name}={_format_value(value)}"
         for name, value in named.items()

@@ -4,11 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from dropexp.config.classics import CLASSICS, classics_on, in_question, in_words, without
-from dropexp.config.compose import compose_run, composed
-from dropexp.config.groups import groups
+from dropexp.config.classics import (
+    CLASSICS,
+    describe_classic,
+    list_active_classics,
+    list_varied_classics,
+    turn_off_classics,
+)
+from dropexp.config.compose import compose_dict, compose_run
+from dropexp.config.groups import list_groups
 from dropexp.config.run_config import RunConfig
-from dropexp.config.setting import identity, names, setting_fields
+from dropexp.config.setting import extract_setting, name_settings, setting_key
 from dropexp.training.loop import train
 from tests.builders import build_parts
 
@@ -22,28 +28,28 @@ BY_HAND = {
 
 
 def fields(*words: str) -> dict[str, object]:
-    return setting_fields(compose_run(words).to_mapping())
+    return extract_setting(compose_run(words).to_mapping())
 
 
 def test_every_classic_is_a_choice_and_every_choice_a_classic() -> None:
-    assert set(groups()["classic"]) == {"none", *CLASSICS} == BY_HAND.keys()
+    assert set(list_groups()["classic"]) == {"none", *CLASSICS} == BY_HAND.keys()
 
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_a_classic_is_the_same_run_as_its_option(name: str) -> None:
     chosen = compose_run([f"classic={name}"])
     assert chosen == compose_run(BY_HAND[name])
-    assert "classic" not in composed([f"classic={name}"])
+    assert "classic" not in compose_dict([f"classic={name}"])
     assert RunConfig.from_mapping(chosen.to_mapping()).run_id == chosen.run_id
 
 
 @pytest.mark.parametrize("name", CLASSICS)
 def test_a_classic_sets_one_option_that_can_be_taken_off_again(name: str) -> None:
     on = fields(f"classic={name}")
-    assert classics_on(on) == [name]
-    assert identity(without(on, [name])) == identity(fields())
-    assert identity(without(on, set(CLASSICS) - {name})) == identity(on)
-    assert compose_run([f"classic={name}", CLASSICS[name].without]) == compose_run([])
+    assert list_active_classics(on) == [name]
+    assert setting_key(turn_off_classics(on, [name])) == setting_key(fields())
+    assert setting_key(turn_off_classics(on, set(CLASSICS) - {name})) == setting_key(on)
+    assert compose_run([f"classic={name}", CLASSICS[name].off_override]) == compose_run([])
 
 
 @pytest.mark.parametrize(
@@ -65,7 +71,7 @@ def test_a_classic_sets_one_option_that_can_be_taken_off_again(name: str) -> Non
 )
 def test_a_choice_can_be_changed_and_is_told_in_words(words: list[str], value: str) -> None:
     on = fields(*words)
-    assert in_words(classics_on(on)[0], on) == value
+    assert describe_classic(list_active_classics(on)[0], on) == value
 
 
 def test_early_stopping_leaves_a_run_as_it_is_until_it_ends_it() -> None:
@@ -85,16 +91,16 @@ def test_early_stopping_leaves_a_run_as_it_is_until_it_ends_it() -> None:
 def test_what_all_have_on_is_not_in_question() -> None:
     decayed = fields("classic=weight_decay")
     both = fields("classic=weight_decay", "train.label_smoothing=0.1")
-    assert in_question([decayed]) == in_question([decayed, decayed]) == []
-    assert in_question([decayed, both]) == ["label_smoothing"]
-    assert in_question([decayed, both, fields()]) == ["weight_decay", "label_smoothing"]
+    assert list_varied_classics([decayed]) == list_varied_classics([decayed, decayed]) == []
+    assert list_varied_classics([decayed, both]) == ["label_smoothing"]
+    assert list_varied_classics([decayed, both, fields()]) == ["weight_decay", "label_smoothing"]
 
 
 def test_a_classic_is_told_as_a_regulariser_is() -> None:
     plain, decayed = fields(), fields("classic=weight_decay")
     beside = fields("classic=weight_decay", "regulariser=dropout2d", "p=0.3")
     stopped = fields("classic=early_stopping", "optimiser.weight_decay=5e-4")
-    assert names([plain, decayed, beside, stopped]) == [
+    assert name_settings([plain, decayed, beside, stopped]) == [
         "none",
         "weight_decay=0.0005",
         "dropout2d p=0.3 weight_decay=0.0005",
@@ -105,5 +111,5 @@ def test_a_classic_is_told_as_a_regulariser_is() -> None:
 def test_one_that_all_have_on_is_told_as_any_other_field() -> None:
     decayed = [fields(f"optimiser.weight_decay={value}") for value in (1e-4, 1e-3)]
     told = ["none optimiser.weight_decay=0.0001", "none optimiser.weight_decay=0.001"]
-    assert names(decayed) == told
-    assert names(decayed[:1]) == ["none"]
+    assert name_settings(decayed) == told
+    assert name_settings(decayed[:1]) == ["none"]

@@ -8,13 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropexp.config.compose import compose_run, to_yaml
-from dropexp.config.groups import conf_dir, groups
+from dropexp.config.groups import find_conf_dir, list_groups
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError
 
 NEED_A_PLACE = ("image_folder", "custom")
 CHOICES = [
-    (group, name) for group, names in groups().items() for name in names if name not in NEED_A_PLACE
+    (group, name)
+    for group, names in list_groups().items()
+    for name in names
+    if name not in NEED_A_PLACE
 ]
 
 
@@ -29,13 +32,13 @@ def test_every_config_file_is_accepted_by_the_schema(group: str, name: str) -> N
     assert compose_run([f"{group}={name}"])
 
 
-@pytest.mark.parametrize("name", groups()["regulariser"])
+@pytest.mark.parametrize("name", list_groups()["regulariser"])
 def test_p_of_the_command_line_is_the_regularisers(name: str) -> None:
     config = compose_run([f"regulariser={name}", "p=0.25"])
     assert config.regulariser.p == (0 if name == "none" else 0.25)
 
 
-@pytest.mark.parametrize("name", groups()["regulariser"])
+@pytest.mark.parametrize("name", list_groups()["regulariser"])
 def test_options_in_the_files_are_the_published_ones_of_the_schema(name: str) -> None:
     """An option at the schema's default does not enter the identity, so the file must agree."""
     section = compose_run([f"regulariser={name}"]).regulariser
@@ -206,6 +209,6 @@ def test_mistakes_are_answered_with_what_is_allowed(overrides: list[str], messag
 
 
 def test_every_config_file_says_what_it_is_or_what_its_values_mean() -> None:
-    assert (conf_dir() / "config.yaml").is_file()
-    for file in conf_dir().rglob("*.yaml"):
+    assert (find_conf_dir() / "config.yaml").is_file()
+    for file in find_conf_dir().rglob("*.yaml"):
         assert yaml.safe_load(file.read_text(encoding="utf-8")), file

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.config.fingerprints import pictures_fingerprint
+from dropexp.config.fingerprints import fingerprint_pictures
 from dropexp.data import load
 from dropexp.errors import DataError
 from tests.data.examples import folder_config, in_a_new_process, write_picture
@@ -17,43 +17,43 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_a_fingerprint_is_twelve_hexadecimal_digits_and_stays(pictures: Path) -> None:
-    first = pictures_fingerprint(pictures)
+    first = fingerprint_pictures(pictures)
     assert len(first) == 12
     assert int(first, 16) >= 0
-    assert pictures_fingerprint(str(pictures)) == first
+    assert fingerprint_pictures(str(pictures)) == first
 
 
 def test_a_fingerprint_does_not_depend_on_where_the_folder_is(pictures: Path) -> None:
-    first = pictures_fingerprint(pictures)
-    assert pictures_fingerprint(pictures.rename(pictures.with_name("moved"))) == first
+    first = fingerprint_pictures(pictures)
+    assert fingerprint_pictures(pictures.rename(pictures.with_name("moved"))) == first
 
 
 def test_a_fingerprint_changes_with_the_pictures_and_with_nothing_else(pictures: Path) -> None:
-    seen = [pictures_fingerprint(pictures)]
+    seen = [fingerprint_pictures(pictures)]
     (pictures / "train/cat/notes.txt").write_text("not a picture")
     (pictures / "train/empty").mkdir()
-    assert pictures_fingerprint(pictures) == seen[0]
+    assert fingerprint_pictures(pictures) == seen[0]
 
     write_picture(pictures / "train/cat/new.png")
-    seen.append(pictures_fingerprint(pictures))
+    seen.append(fingerprint_pictures(pictures))
     (pictures / "train/cat/new.png").rename(pictures / "train/cat/newer.png")
-    seen.append(pictures_fingerprint(pictures))
+    seen.append(fingerprint_pictures(pictures))
     (pictures / "train/cat/newer.png").rename(pictures / "train/dog/newer.png")
-    seen.append(pictures_fingerprint(pictures))
+    seen.append(fingerprint_pictures(pictures))
     write_picture(pictures / "train/dog/newer.png", size=(300, 300))
-    seen.append(pictures_fingerprint(pictures))
+    seen.append(fingerprint_pictures(pictures))
     write_picture(pictures / "val/dog/0.png")
-    seen.append(pictures_fingerprint(pictures))
+    seen.append(fingerprint_pictures(pictures))
     assert len(set(seen)) == len(seen)
 
 
 def test_a_folder_that_is_not_there_has_no_fingerprint(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a folder"):
-        pictures_fingerprint(tmp_path / "absent")
+        fingerprint_pictures(tmp_path / "absent")
 
 
 def test_a_run_is_not_made_with_other_pictures_than_it_says(pictures: Path) -> None:
-    config = folder_config(pictures, fingerprint=pictures_fingerprint(pictures), test_size=2)
+    config = folder_config(pictures, fingerprint=fingerprint_pictures(pictures), test_size=2)
     load(config)
     write_picture(pictures / "train/cat/new.png")
     with pytest.raises(DataError, match="are not those that this run was made with"):
@@ -63,8 +63,8 @@ def test_a_run_is_not_made_with_other_pictures_than_it_says(pictures: Path) -> N
 def test_a_fingerprint_costs_no_torch(pictures: Path) -> None:
     printed = in_a_new_process(f"""
 import sys
-from dropexp.config.fingerprints import pictures_fingerprint
-pictures_fingerprint({str(pictures)!r})
+from dropexp.config.fingerprints import fingerprint_pictures
+fingerprint_pictures({str(pictures)!r})
 print(sorted({{"torch", "numpy", "PIL", "torchvision"}} & set(sys.modules)))
 """)
     assert printed == "[]"

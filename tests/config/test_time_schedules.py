@@ -7,15 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropexp.config.compose import compose_run
-from dropexp.config.groups import groups
-from dropexp.config.time_schedules import SWITCHED, TIME_SCHEDULES, TimeSchedule, p_factor
+from dropexp.config.groups import list_groups
+from dropexp.config.time_schedules import (
+    SWITCHING_SCHEDULES,
+    TIME_SCHEDULES,
+    TimeSchedule,
+    p_factor,
+)
 from dropexp.errors import ConfigError
 
-NOISY = [name for name in groups()["regulariser"] if name != "none"]
+NOISY = [name for name in list_groups()["regulariser"] if name != "none"]
 
 
 def factors(schedule: TimeSchedule, epochs: int, switch: int = 3) -> list[float]:
-    switch_after = switch if schedule in SWITCHED else None
+    switch_after = switch if schedule in SWITCHING_SCHEDULES else None
     return [p_factor(schedule, epoch, epochs, switch_after) for epoch in range(1, epochs + 1)]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dropexp.config.fingerprints import source_fingerprint
+from dropexp.config.fingerprints import fingerprint_source
 from dropexp.errors import ConfigError
 from dropexp.models import custom_model, notes
 from dropexp.regularisers import Regulariser, build, noise_modules
@@ -160,11 +160,11 @@ def test_changed_code_is_another_run(write: Write) -> None:
     part = write("WIDTH = 4\n")
     name = write(f"import {part}\nimport torch\n{NET}")
     target = f"{name}:Net"
-    before = source_fingerprint(target)
-    assert source_fingerprint(f"{name}:Pair") == before == source_fingerprint(target)
+    before = fingerprint_source(target)
+    assert fingerprint_source(f"{name}:Pair") == before == fingerprint_source(target)
     made(target, fingerprint=before)
     Path(f"{part}.py").write_text("WIDTH = 5\n")
-    assert source_fingerprint(target) != before
+    assert fingerprint_source(target) != before
     with pytest.raises(ConfigError, match=f"model.fingerprint={before}"):
         made(target, fingerprint=before)
 
@@ -185,18 +185,18 @@ def test_a_package_is_hashed_with_what_it_imports_and_nothing_is_imported(
         "unrelated.py": "z = 3",
     }.items():
         (package / path).write_text(text)
-    seen = {source_fingerprint("package_of_a_test.inner.net:Net")}
+    seen = {fingerprint_source("package_of_a_test.inner.net:Net")}
     for path in ("__init__.py", "inner/net.py", "inner/other.py", "parts.py", "more.py"):
         (package / path).write_text((package / path).read_text() + "\n# changed")
-        seen.add(source_fingerprint("package_of_a_test.inner.net:Net"))
+        seen.add(fingerprint_source("package_of_a_test.inner.net:Net"))
     assert len(seen) == 6
     (package / "unrelated.py").write_text("z = 4")
-    assert source_fingerprint("package_of_a_test.inner.net:Net") in seen
+    assert fingerprint_source("package_of_a_test.inner.net:Net") in seen
     with pytest.raises(ConfigError, match=r"there is no module package_of_a_test\.outer"):
-        source_fingerprint("package_of_a_test.outer.net:Net")
+        fingerprint_source("package_of_a_test.outer.net:Net")
 
 
 def test_of_an_installed_package_its_own_file_counts() -> None:
-    assert len(source_fingerprint("torch.nn.modules.linear:Linear")) == 12
+    assert len(fingerprint_source("torch.nn.modules.linear:Linear")) == 12
     with pytest.raises(ConfigError, match=r"no source file|no module"):
-        source_fingerprint("math:sin")  # compiled: a file of its own, or a part of Python
+        fingerprint_source("math:sin")  # compiled: a file of its own, or a part of Python

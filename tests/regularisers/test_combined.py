@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dropexp.config.combinations import parts_of
+from dropexp.config.combinations import split_combination
 from dropexp.config.compose import compose_run
 from dropexp.config.run_config import RunConfig
-from dropexp.config.setting import flat, names, setting_fields
+from dropexp.config.setting import extract_setting, flatten, name_settings
 from dropexp.errors import ConfigError
 from dropexp.regularisers import Combined, build, noise_modules
 from dropexp.runs.listing import is_run_id
@@ -108,7 +108,7 @@ def test_each_has_its_own_p_and_options_and_changes_of_other_groups() -> None:
 def test_its_run_is_found_and_told_by_what_is_not_default() -> None:
     config = config_of("regulariser=dropout2d+mixup", "p=0.2", "regulariser.mixup.alpha=0.4")
     assert is_run_id(config.run_id)
-    told = {each.key for each in find_changed_fields(flat(config.to_mapping()))}
+    told = {each.key for each in find_changed_fields(flatten(config.to_mapping()))}
     assert told == {
         "p",
         "regulariser.name",
@@ -123,7 +123,7 @@ def test_the_order_of_names_and_of_words_does_not_matter() -> None:
     one = config_of("regulariser=stochastic_depth+dropout2d", *words)
     other = config_of(*words, "regulariser=dropout2d+stochastic_depth")
     assert one.run_id == other.run_id
-    assert parts_of("mixup+cutout") == ["cutout", "mixup"]
+    assert split_combination("mixup+cutout") == ["cutout", "mixup"]
 
 
 def test_schedules_are_of_one_part() -> None:
@@ -208,10 +208,10 @@ def test_the_name_tells_every_part_with_its_p() -> None:
     same = compose_run([*words, "p=0.3"])
     other = compose_run([*words, "p=0.3", "regulariser.dropout2d.p=0.1"])
     batch = compose_run([*words, "p=0.3", "regulariser.stochastic_depth.mode=batch"])
-    settings = [setting_fields(config.to_mapping()) for config in (same, other, batch)]
-    assert names(settings) == [
+    settings = [extract_setting(config.to_mapping()) for config in (same, other, batch)]
+    assert name_settings(settings) == [
         "dropout2d+stochastic_depth p=0.3 regulariser.stochastic_depth.mode=row",
         "dropout2d p=0.1 + stochastic_depth p=0.3 regulariser.stochastic_depth.mode=row",
         "dropout2d+stochastic_depth p=0.3 regulariser.stochastic_depth.mode=batch",
     ]
-    assert names(settings[1:2]) == ["dropout2d p=0.1 + stochastic_depth p=0.3"]
+    assert name_settings(settings[1:2]) == ["dropout2d p=0.1 + stochastic_depth p=0.3"]

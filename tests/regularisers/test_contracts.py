@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dropexp import models
 from dropexp.config.compose import compose_run
-from dropexp.config.groups import groups
+from dropexp.config.groups import list_groups
 from dropexp.errors import ConfigError
 from dropexp.regularisers import (
     REGISTRY,
@@ -380,7 +380,7 @@ def test_a_regulariser_serves_the_sites_it_needs_and_no_other(
 
 
 def test_every_regulariser_has_a_file_and_a_section_with_its_options_and_no_other() -> None:
-    assert set(groups()["regulariser"]) == set(REGISTRY)
+    assert set(list_groups()["regulariser"]) == set(REGISTRY)
     of_time = {"time_schedule", "switch_after"}
     for name, regulariser in REGISTRY.items():
         section = compose_run([f"regulariser={name}"]).regulariser

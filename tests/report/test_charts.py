@@ -12,7 +12,7 @@ import pytest
 from dropexp.compare.highlights import featured, headline
 from dropexp.compare.mean_curves import mean_curve
 from dropexp.compare.results import Comparison
-from dropexp.config.groups import groups
+from dropexp.config.groups import list_groups
 from dropexp.errors import UserError
 from dropexp.report import plot
 from dropexp.report.charts import Panel, assign_looks, build_figures
@@ -156,7 +156,7 @@ def lab(rgb: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def test_every_regulariser_has_a_colour() -> None:
-    assert set(groups()["regulariser"]) <= set(COLOURS)
+    assert set(list_groups()["regulariser"]) <= set(COLOURS)
 
 
 def test_an_unknown_regulariser_has_a_colour_of_its_own() -> None:

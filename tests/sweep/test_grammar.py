@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from dropexp.config.compose import compose_run
-from dropexp.config.groups import conf_dir, studies
-from dropexp.config.setting import names, setting_fields
+from dropexp.config.groups import find_conf_dir, list_studies
+from dropexp.config.setting import extract_setting, name_settings
 from dropexp.errors import ConfigError
 from dropexp.sweep.grammar import compose_sweep, with_seeds
 
@@ -73,8 +73,8 @@ def test_a_sweep_of_schedules_has_a_switch_where_it_is_needed_only() -> None:
         ("late", 3),
         ("late", 5),
     ]
-    told = [setting_fields(config.to_mapping()) for config in found.configs]
-    assert names(told)[0] == "dropout2d p=0.5 regulariser.time_schedule=constant"
+    told = [extract_setting(config.to_mapping()) for config in found.configs]
+    assert name_settings(told)[0] == "dropout2d p=0.5 regulariser.time_schedule=constant"
     with pytest.raises(ConfigError, match="switch_after"):
         compose_sweep(["regulariser=dropout2d", "regulariser.switch_after=3"])
 
@@ -144,9 +144,9 @@ def test_what_makes_no_other_run_cannot_be_swept(word: str) -> None:
         compose_sweep([word])
 
 
-@pytest.mark.parametrize("name", studies())
+@pytest.mark.parametrize("name", list_studies())
 def test_a_ready_study_says_what_it_asks_and_compares_with_none(name: str) -> None:
-    text = (conf_dir() / "study" / f"{name}.yaml").read_text(encoding="utf-8")
+    text = (find_conf_dir() / "study" / f"{name}.yaml").read_text(encoding="utf-8")
     assert text.splitlines()[1].startswith("# ")
     plain = yaml.safe_load(text)
     # extend repeats a study by its words alone, so nothing else may make it what it is.

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dropexp.config.groups import groups
-from dropexp.config.time_schedules import SWITCHED, TIME_SCHEDULES
+from dropexp.config.groups import list_groups
+from dropexp.config.time_schedules import SWITCHING_SCHEDULES, TIME_SCHEDULES
 from dropexp.data import Split
 from dropexp.errors import AuditError
 from dropexp.regularisers import noise_modules
@@ -187,7 +187,7 @@ def test_a_module_that_does_not_change_mode_is_refused() -> None:
 def test_a_schedule_of_p_is_in_force_recorded_and_resumed_exactly(schedule: str) -> None:
     overrides = ["regulariser=stochastic_depth", "model.shortcut=true", "p=0.4", "train.epochs=4"]
     overrides += [f"regulariser.time_schedule={schedule}"]
-    overrides += ["regulariser.switch_after=2"] if schedule in SWITCHED else []
+    overrides += ["regulariser.switch_after=2"] if schedule in SWITCHING_SCHEDULES else []
     config, splits, state, plan = build_parts(*overrides)
     saved, in_force = [], []
     for _ in train(state, plan):
@@ -203,7 +203,7 @@ def test_a_schedule_of_p_is_in_force_recorded_and_resumed_exactly(schedule: str)
     assert without_seconds(again.records) == without_seconds(state.records)
 
 
-@pytest.mark.parametrize("name", groups()["regulariser"])
+@pytest.mark.parametrize("name", list_groups()["regulariser"])
 def test_a_run_with_any_regulariser_is_resumed_exactly(name: str) -> None:
     shortcut = [] if name == "alpha_dropout" else ["model.shortcut=true"]
     words = [f"regulariser={name}", "p=0.4", "train.epochs=2", *shortcut]

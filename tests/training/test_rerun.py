@@ -249,10 +249,10 @@ def test_the_command_of_a_run_on_pictures_is_shown_while_they_are_the_same(
 
 
 def test_differences_are_to_plain_train_and_name_what_follows_once() -> None:
-    from dropexp.config.setting import flat
+    from dropexp.config.setting import flatten
 
     overrides = ["regulariser=dropout2d", "p=0.3", "seed=2", "train.epochs=5"]
-    found = find_changed_fields(flat(compose_run(overrides).to_mapping()))
+    found = find_changed_fields(flatten(compose_run(overrides).to_mapping()))
     assert {each.key: (each.value, each.default) for each in found} == {
         "p": (0.3, 0.0),
         "seed": (2, 0),
@@ -260,8 +260,8 @@ def test_differences_are_to_plain_train_and_name_what_follows_once() -> None:
         "train.epochs": (5, 30),
     }
     overrides.append("regulariser.inplace=true")
-    more = find_changed_fields(flat(compose_run(overrides).to_mapping()))
+    more = find_changed_fields(flatten(compose_run(overrides).to_mapping()))
     assert [each for each in more if each not in found] == [
         ChangedField("regulariser.inplace", True, False)
     ]
-    assert find_changed_fields(flat(compose_run([]).to_mapping())) == []
+    assert find_changed_fields(flatten(compose_run([]).to_mapping())) == []

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from dropexp import regularisers
-from dropexp.config.setting import JOINED_BY
+from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import SitesError
 from dropexp.models.adapter.filling import fill, plain
 from dropexp.models.adapter.finding import Found, Site, find
@@ -56,7 +56,7 @@ def regularise(
             f"{name} changes training batches and not a network: call the module of "
             f"dropexp.regularisers, such as Mixup(p, num_classes), on images and labels."
         )
-    for part in name.split(JOINED_BY):
+    for part in name.split(COMBINATION_SEPARATOR):
         after = regularisers.REGISTRY[part].belongs_after
         if after is not None:
             raise SitesError(
@@ -64,7 +64,7 @@ def regularise(
                 f"non-linearities: put its module from dropexp.regularisers there yourself."
             )
     filled = fill(model, regulariser, sites)
-    missing = [part for part in name.split(JOINED_BY) if part not in served(model)]
+    missing = [part for part in name.split(COMBINATION_SEPARATOR) if part not in served(model)]
     if regulariser.p > 0 and missing:
         plain(model)
         recorder = SiteRecorder()

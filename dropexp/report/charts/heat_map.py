@@ -7,7 +7,7 @@ import altair as alt
 
 from dropexp.compare.highlights import P, at_surroundings, other_axes, surroundings
 from dropexp.compare.results import Comparison, Row
-from dropexp.config.setting import rank
+from dropexp.config.setting import sort_key
 from dropexp.report.charts.encodings import round_digits
 from dropexp.report.charts.panels import (
     WIDTH,
@@ -118,4 +118,4 @@ def _draw(
 
 
 def _sort_places(values: Iterable[Any]) -> list[Any]:
-    return sorted(dict.fromkeys(values), key=rank)
+    return sorted(dict.fromkeys(values), key=sort_key)

@@ -80,7 +80,7 @@ def assign_looks(settings: Sequence[Setting]) -> dict[str, Look]:
 
 def _rank_by_strength(setting: Setting) -> tuple[float, list[float], str]:
     """Return a sort key, the strongest first: the largest p, then the classics' largest values."""
-    values = [CLASSICS[name].values(setting.fields) for name in setting.classics]
+    values = [CLASSICS[name].active_fields(setting.fields) for name in setting.classics]
     numbers = [-v for each in values for v in each.values() if isinstance(v, int | float)]
     return -setting.p, numbers, setting.label
 

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from dropexp.config.compose import compose_run, to_yaml
-from dropexp.config.setting import flat
-from dropexp.config.text import parse, parse_flat
+from dropexp.config.fast_yaml import parse_flat_yaml, parse_yaml
+from dropexp.config.setting import flatten
 
 TEXTS = {
     "a config": to_yaml(compose_run(["regulariser=dropconnect", "p=0.3", "model=mlp"])),
@@ -20,17 +20,17 @@ TEXTS = {
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_it_reads_what_yaml_reads(text: str) -> None:
-    assert parse(text) == yaml.safe_load(text)
-    assert parse_flat(text) == flat(yaml.safe_load(text))
-    assert parse(text) == yaml.safe_load(text)  # from what is remembered
+    assert parse_yaml(text) == yaml.safe_load(text)
+    assert parse_flat_yaml(text) == flatten(yaml.safe_load(text))
+    assert parse_yaml(text) == yaml.safe_load(text)  # from what is remembered
 
 
 @pytest.mark.parametrize("text", ["- 1\n- 2\n", "just words", "p: [", "p: 1\n  q: 2\n"])
 def test_what_is_no_mapping_is_refused(text: str) -> None:
     with pytest.raises((yaml.YAMLError, ValueError)):
-        parse(text)
+        parse_yaml(text)
 
 
 def test_numbers_keep_their_types() -> None:
-    flat_config = parse_flat("a: 1\nb: 1.0\nc: true\nd: null\ne:\n- 1\n")
+    flat_config = parse_flat_yaml("a: 1\nb: 1.0\nc: true\nd: null\ne:\n- 1\n")
     assert [type(value) for value in flat_config.values()] == [int, float, bool, type(None), list]

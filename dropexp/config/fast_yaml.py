@@ -11,14 +11,14 @@ from typing import Any
 
 import yaml
 
-from dropexp.config.setting import flat
+from dropexp.config.setting import flatten
 
 _SECTION = re.compile(r"^(?=[A-Za-z_])", flags=re.MULTILINE)
 # The loader in C is six times as fast.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def parse(text: str) -> dict[str, Any]:
+def parse_yaml(text: str) -> dict[str, Any]:
     """The values of a YAML text; sections are shared with equal texts: do not change them.
 
     Raises:
@@ -31,7 +31,7 @@ def parse(text: str) -> dict[str, Any]:
         return _section(text)
 
 
-def parse_flat(text: str) -> dict[str, Any]:
+def parse_flat_yaml(text: str) -> dict[str, Any]:
     """The same, flat: ``{"model.width": 64, …}``; see settings.flat.
 
     Raises:
@@ -62,4 +62,4 @@ def _section(text: str) -> dict[str, Any]:
 
 @cache
 def _flat_section(text: str) -> dict[str, Any]:
-    return flat(_section(text))
+    return flatten(_section(text))
