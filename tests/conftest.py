@@ -1,15 +1,21 @@
 """What all tests share."""
 
+import contextlib
+import functools
+import io
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 from hypothesis import settings
+
+from dropexp.cli.main import run_command
 
 # The machine may be busy: how long an example takes says nothing.
 settings.register_profile("dropexp", deadline=None)
@@ -19,6 +25,9 @@ torch.set_num_threads(1)
 
 QUICK = ("train.epochs=2", "data.train_size=60", "model.width=4", "threads=1")
 """Overrides that make a run a matter of milliseconds."""
+
+PLAIN_OUTPUT = {"COLUMNS": "100", "NO_COLOR": "1"}
+"""Environment variables that make a command's output the same on every machine."""
 
 Dropexp = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -41,15 +50,51 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
             item.add_marker(pytest.mark.skip(reason="takes minutes: --slow runs it"))
 
 
+def run_dropexp(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command in this process with a folder as the current one; see ``dropexp``.
+
+    The state that commands leave in a process is put back: torch's settings, signal handlers.
+    """
+    out, errors = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+        mock.patch.dict(os.environ, PLAIN_OUTPUT),
+        mock.patch.object(sys, "argv", ["dropexp", *arguments]),
+        mock.patch.object(sys, "stdin", io.StringIO()),
+    ):
+        try:
+            code = run_command(list(arguments))
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            torch.set_num_threads(threads)
+            torch.set_deterministic_debug_mode(mode)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())
+
+
 @pytest.fixture
 def dropexp(tmp_path: Path) -> Dropexp:
-    """The real command, run in an empty folder of its own."""
+    """A command, run in this process and in an empty folder of its own.
+
+    It saves the 2 s in which a process imports torch. A test about processes (signals, workers,
+    imports, a terminal) uses ``dropexp_process``.
+    """
+    return functools.partial(run_dropexp, tmp_path)
+
+
+@pytest.fixture
+def dropexp_process(tmp_path: Path) -> Dropexp:
+    """The real command in a process of its own, run in an empty folder of its own."""
 
     def command(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
         done: subprocess.CompletedProcess[str] = subprocess.run(
             [sys.executable, "-m", "dropexp", *arguments],
             cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
+            env=os.environ | PLAIN_OUTPUT,
             capture_output=True,
             text=True,
             check=False,

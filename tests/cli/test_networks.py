@@ -79,11 +79,11 @@ def test_requests_that_cannot_be_met_are_sentences(words: str, says: str) -> Non
 
 
 def test_a_sweep_trains_a_users_own_network_and_knows_when_it_changes(
-    dropexp: Dropexp, tmp_path: Path
+    dropexp_process: Dropexp, tmp_path: Path
 ) -> None:
     (tmp_path / "nets.py").write_text(NET)
     words = ("model=custom", "model.target=nets:Net", "regulariser=none,dropout2d", "p=0.3")
-    done = dropexp("sweep", *words, "+model.options.width=3,5", *FEW)
+    done = dropexp_process("sweep", *words, "+model.options.width=3,5", *FEW)
     assert done.returncode == 0, done.stdout + done.stderr
     folders = [folder for folder in (tmp_path / "runs").iterdir() if "-s0-" in folder.name]
     assert len(folders) == 4
@@ -91,9 +91,9 @@ def test_a_sweep_trains_a_users_own_network_and_knows_when_it_changes(
     assert {model["options"]["width"] for model in models} == {3, 5}
     assert len({model["fingerprint"] for model in models}) == 1
     (tmp_path / "nets.py").write_text(NET.replace("width, 3)", "width, 5)"))
-    again = dropexp("sweep", *words, "+model.options.width=3,5", *FEW, "--dry-run")
+    again = dropexp_process("sweep", *words, "+model.options.width=3,5", *FEW, "--dry-run")
     assert "4 new" in again.stdout
-    done = dropexp("rerun", folders[0].name)
+    done = dropexp_process("rerun", folders[0].name)
     assert done.returncode == 2
     assert "is not the code that this run was made with" in done.stderr
 

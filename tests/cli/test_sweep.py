@@ -13,6 +13,13 @@ import yaml
 
 from tests.conftest import QUICK, Dropexp
 
+
+@pytest.fixture
+def dropexp(dropexp_process: Dropexp) -> Dropexp:
+    """Sweeps start processes of their own: each command has one, as for a user."""
+    return dropexp_process
+
+
 SWEEP = ("sweep", "regulariser=none,dropout2d", "p=0.1,0.3", "seed=range(2)", *QUICK)
 ONE_AT_A_TIME = "hydra.launcher.n_jobs=1"  # where it makes no difference: one start of torch
 

@@ -14,6 +14,13 @@ import pytest
 
 from tests.conftest import QUICK, Dropexp
 
+
+@pytest.fixture
+def dropexp(dropexp_process: Dropexp) -> Dropexp:
+    """Sweeps start processes of their own: each command has one, as for a user."""
+    return dropexp_process
+
+
 STUDY = ("study=quick", "seed=0", "regulariser=none,dropout2d,dropconnect", *QUICK)
 
 

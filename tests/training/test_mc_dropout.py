@@ -38,6 +38,13 @@ from tests.conftest import QUICK, Dropexp
 from tests.made_up import AROUND
 from tests.made_up import run as made_up_run
 
+
+@pytest.fixture
+def dropexp(dropexp_process: Dropexp) -> Dropexp:
+    """Sweeps start processes of their own: each command has one, as for a user."""
+    return dropexp_process
+
+
 NOISY = [name for name in REGISTRY if name != "none"]
 SPLITS = data.load(compose_tiny().data)
 
