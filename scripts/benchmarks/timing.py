@@ -1,0 +1,78 @@
+"""A row of the bench, and how its two sides are timed."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+BASELINES = Path(__file__).parents[1] / "baselines"
+
+Action = Callable[[], object]
+"""Is timed; an action that returns a float states its seconds itself."""
+
+Pair = tuple[Action, Action]  # ours, theirs
+
+
+@dataclass(frozen=True)
+class Row:
+    """One ratio of dropexp's cost to what it is measured against.
+
+    Attributes:
+        name: chooses the row on the command line.
+        what: the two sides in words, "ours ÷ theirs".
+        make: prepares both sides, outside of the timing.
+        budget: the largest ratio that is fine (DESIGN's budgets); None where there is none.
+        needs: a module that is no dependency of dropexp, and the package that has it.
+        is_seconds: the ratio is to one second, so it reads as seconds.
+    """
+
+    name: str
+    what: str
+    make: Callable[[], Pair]
+    budget: float | None = None
+    needs: tuple[str, str] | None = None
+    is_seconds: bool = False
+
+    @property
+    def missing_package(self) -> str | None:
+        """The package to install before this row can be measured."""
+        return self.needs[1] if self.needs and find_spec(self.needs[0]) is None else None
+
+
+def measure_medians(pair: Pair, repeats: int) -> tuple[float, float]:
+    """Return the median seconds of both sides, timed in turn."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for action, seconds in zip(pair, times, strict=True):
+            start = time.perf_counter()
+            stated = action()
+            elapsed = time.perf_counter() - start
+            seconds.append(stated if isinstance(stated, float) else elapsed)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def repeat(action: Action, count: int) -> Action:
+    """Return an action that repeats this one, after a warm-up."""
+
+    def repeats() -> None:
+        for _ in range(count):
+            action()
+
+    repeats()
+    return repeats
+
+
+def start_process(*arguments: str) -> Action:
+    """Return an action that runs this Python with arguments, and fails with its last line."""
+
+    def run() -> None:
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+        if done.returncode:
+            last_line = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise RuntimeError(f"{' '.join(arguments)} failed: {last_line}")
+
+    return run
