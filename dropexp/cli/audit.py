@@ -76,6 +76,6 @@ def _site_lines(report: "AuditReport", filled: dict[str, str]) -> list[Text]:
         Column("site", str, align="left"),
         Column("filled by", lambda name: filled[name], align="left"),
         Column("p", lambda name: f"{report.sites[name]:.4g}"),
-        Column("drop\nrate", lambda name: format_value(report.realised.get(name))),
+        Column("drop\nrate", lambda name: format_value(report.drop_rates.get(name))),
     )
     return [Text(), *format_table(columns, list(report.sites))] if report.sites else []

@@ -1,35 +1,72 @@
-"""What an audit found: plain values, for audit.json and for people."""
+"""The result of an audit: plain values, for audit.json and for people."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
+
+_ROUNDING = 1e-6  # a learned p is a float32
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: what was measured, the bound it was held to, in words and in numbers."""
+    """One check of an audit: a measured value and the bound it must keep.
+
+    Attributes:
+        name: a word for programs, such as ``drop_rate``.
+        value: what was measured; NaN where it could not be.
+        bound: what the value is compared with.
+        meaning: what the value is, for a person.
+        relation: of the value to the bound where the check passes; ``==`` is up to rounding.
+    """
 
     name: str
-    passed: bool
     value: float
     bound: float
     meaning: str
-    relation: Literal["<=", ">=", "=="] = "<="  # of the value to the bound, if it passed
+    relation: Literal["<=", ">=", "=="] = "<="
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value keeps the bound; NaN never does."""
+        match self.relation:
+            case "<=":
+                return self.value <= self.bound
+            case ">=":
+                return self.value >= self.bound
+            case "==":
+                return math.isclose(self.value, self.bound, rel_tol=_ROUNDING)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for audit.json; numbers that JSON does not know become null."""
+        return {
+            "name": self.name,
+            "passed": self.passed,
+            "value": self.value if math.isfinite(self.value) else None,
+            "bound": self.bound if math.isfinite(self.bound) else None,
+            "meaning": self.meaning,
+            "relation": self.relation,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """All checks of one audit."""
+    """All checks of one audit.
+
+    Attributes:
+        checks: in the order in which they were made.
+        sites: noise module → its drop probability.
+        drop_rates: noise module → the share of its units that a probe pass dropped.
+    """
 
     checks: tuple[Check, ...]
-    sites: Mapping[str, float]  # noise module -> its drop probability
-    realised: Mapping[str, float]  # noise module -> the share of its units that were dropped
+    sites: Mapping[str, float]
+    drop_rates: Mapping[str, float]
 
     @property
     def passed(self) -> bool:
         """Whether every check passed."""
-        return all(check.passed for check in self.checks)
+        return not self.failures
 
     @property
     def failures(self) -> tuple[Check, ...]:
@@ -37,33 +74,28 @@ class AuditReport:
         return tuple(check for check in self.checks if not check.passed)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for audit.json; a bound or value that is not a number becomes null."""
-        checks = [asdict(check) for check in self.checks]
-        for check in checks:
-            for key in ("value", "bound"):
-                check[key] = check[key] if math.isfinite(check[key]) else None
+        """Return plain values for audit.json."""
         return {
             "passed": self.passed,
-            "checks": checks,
+            "checks": [check.to_json() for check in self.checks],
             "sites": dict(self.sites),
-            "realised_drop_rate": dict(self.realised),
+            "realised_drop_rate": dict(self.drop_rates),
         }
 
-    def in_a_line(self) -> str:
-        """The audit's outcome for a person."""
+    def summarise(self) -> str:
+        """Return the outcome in a line: the failed checks, or how many passed."""
         if not self.passed:
             return "; ".join(f"{check.name}: {check.meaning}" for check in self.failures)
         count = len(self.checks)
         if not self.sites:
             return f"{count} checks passed; no regulariser in the model"
-        rates = [self.realised[name] for name in self.sites]
-        asked = list(self.sites.values())
+        rates = [self.drop_rates[name] for name in self.sites]
         return (
             f"{count} checks passed; {len(rates)} site{'s' if len(rates) != 1 else ''}, "
-            f"drop rate {_range(rates)} for {_range(asked)}"
+            f"drop rate {_format_range(rates)} for {_format_range(list(self.sites.values()))}"
         )
 
 
-def _range(values: list[float]) -> str:
+def _format_range(values: list[float]) -> str:
     low, high = min(values), max(values)
     return f"{low:.3g}" if math.isclose(low, high) else f"{low:.3g}–{high:.3g}"

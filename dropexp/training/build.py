@@ -15,7 +15,8 @@ from dropexp.regularisers import (
     parameter_groups,
     read_p,
 )
-from dropexp.training.audit import MOST_IMAGES, audit
+from dropexp.training.audit import audit
+from dropexp.training.audit_checks import MAX_IMAGES
 from dropexp.training.audit_report import AuditReport
 from dropexp.training.loop import TrainingPlan, TrainingState
 from dropexp.training.optim import build_optimiser
@@ -103,7 +104,7 @@ def audit_model(config: RunConfig, splits: Splits, model: nn.Module) -> AuditRep
         splits: normalised as in training, on the model's device.
         model: fresh from build_model; it is not changed.
     """
-    images = splits.normalise(splits.train.images[:MOST_IMAGES])
+    images = splits.normalise(splits.train.images[:MAX_IMAGES])
     plain = build_model(config, splits, plain=True)
     with global_stream(config.seed, "audit", device=splits.device):
         return audit(model, plain, images, config.p_by_regulariser, config.precision)

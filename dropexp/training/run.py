@@ -200,14 +200,14 @@ def _audited(
     report = audit_model(config, splits, model)
     folder.write_json(AUDIT, report.to_json())
     if report.passed:
-        view.audit(report.in_a_line())
+        view.audit(report.summarise())
         return AuditOutcome.PASSED
     if config.audit == "strict":
         raise AuditError(
-            f"the audit failed: {report.in_a_line()}. Nothing was trained; see "
+            f"the audit failed: {report.summarise()}. Nothing was trained; see "
             f"{folder.path / AUDIT}, or go on all the same with audit=warn."
         )
-    view.warning(f"the audit failed: {report.in_a_line()}")
+    view.warning(f"the audit failed: {report.summarise()}")
     return AuditOutcome.FAILED
 
 

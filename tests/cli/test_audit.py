@@ -39,7 +39,7 @@ def test_json_is_the_audit_of_every_regulariser(name: str) -> None:
 
 
 def test_a_failed_check_is_marked_and_exits_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    checks = (Check("modes", True, 0, 0, "fine"), Check("training_passes", False, 1, 0, "silent"))
+    checks = (Check("modes", 0, 0, "fine"), Check("training_passes", 1, 0, "silent"))
     report = AuditReport(checks, {}, {})
     monkeypatch.setattr("dropexp.training.build.audit_model", lambda *_: report)
     done = CliRunner().invoke(app, ["audit", "regulariser=dropout2d", "p=0.3"])

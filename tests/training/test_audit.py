@@ -76,7 +76,7 @@ def _mlp(*overrides: str) -> RunConfig:
 def test_every_sound_combination_passes(model: str, regulariser: str, p: float) -> None:
     depth = ["model.depth=8"] if model == "resnet" else []
     report = audited(f"model={model}", f"regulariser={regulariser}", f"p={p}", *depth)
-    assert report.passed, report.in_a_line()
+    assert report.passed, report.summarise()
     assert (len(report.sites) > 0) == (regulariser != "none")
 
 
@@ -109,7 +109,7 @@ def test_every_sound_combination_passes(model: str, regulariser: str, p: float) 
 )
 def test_every_option_passes(overrides: list[str]) -> None:
     report = audited(*overrides)
-    assert report.passed, report.in_a_line()
+    assert report.passed, report.summarise()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -178,7 +178,7 @@ def test_what_has_gone_wrong_before_is_caught(
 ) -> None:
     report = report_with(sabotage)
     assert caught_by in {check.name for check in report.failures}
-    assert caught_by in report.in_a_line()
+    assert caught_by in report.summarise()
 
 
 class ScaledInEvaluationInstead(Dropout2d):
@@ -211,7 +211,7 @@ def test_a_site_whose_output_is_thrown_away_is_caught(p: float) -> None:
     with global_stream(0, "audit"):
         report = audit(Careless(), plain, images, {"dropout2d": p}, "float32")
     assert {check.name for check in report.failures} == {"training_passes"}
-    assert "dropout1" in report.in_a_line()
+    assert "dropout1" in report.summarise()
 
 
 def test_another_strength_than_the_one_asked_for_is_caught() -> None:
@@ -244,7 +244,7 @@ def test_a_module_that_stays_in_training_mode_is_caught() -> None:
 def _raise_if_failed(report: AuditReport) -> None:
     """Some sabotage cannot even be measured and is refused before there is a report."""
     if not report.passed:
-        raise AuditError(report.in_a_line())
+        raise AuditError(report.summarise())
 
 
 def test_other_initial_weights_are_caught() -> None:

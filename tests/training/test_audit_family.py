@@ -167,4 +167,4 @@ def test_the_published_mixing_raises_no_false_alarm(
     regulariser: str, alpha: float, seed: int
 ) -> None:
     report = report_with(None, regulariser, "p=1", f"regulariser.alpha={alpha}", seed=seed)
-    assert report.passed, report.in_a_line()
+    assert report.passed, report.summarise()

@@ -1,0 +1,291 @@
+"""The checks of an audit: each measures one property of a model and states its bound."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from dropexp.errors import AuditError
+from dropexp.regularisers import Draws, Noise, noise_modules, read_p, through_input_noise
+from dropexp.training.audit_report import Check
+from dropexp.training.evaluation import autocast, mode
+
+MAX_IMAGES = 64
+"""Of a batch to audit with: more would cost time and prove little."""
+
+_FALSE_ALARM = 1e-6  # the largest probability that a statistical check fails a sound model
+_MAX_PASSES = 64  # training passes to wait for a site that seldom drops anything
+_FEW_IMAGES = 8  # of the batch, for checks that need many passes
+
+
+@dataclass(frozen=True)
+class AuditSubject:
+    """What is audited. The models belong to the audit: a check may run training passes on them.
+
+    Attributes:
+        model: the regularised model.
+        plain: the same model without a regulariser.
+        images: a normalised batch (N, C, H, W).
+        p_by_regulariser: regulariser → the drop probability that it must have.
+        precision: ``float32`` or ``bfloat16``.
+    """
+
+    model: nn.Module
+    plain: nn.Module
+    images: Tensor
+    p_by_regulariser: Mapping[str, float]
+    precision: str
+
+    @cached_property
+    def noises(self) -> Mapping[str, Noise]:
+        """The noise modules of the model, by name."""
+        return noise_modules(self.model)
+
+    @cached_property
+    def site_p(self) -> Mapping[str, float]:
+        """The p of each noise module as the model was built, by name."""
+        return {name: float(p) for name, p in read_p(self.noises).items()}
+
+    def forward(self, model: nn.Module, *, training: bool, images: int | None = None) -> Tensor:
+        """Return the logits of a pass, float32 (N, K).
+
+        Args:
+            model: ``self.model`` or ``self.plain``.
+            training: whether the pass is in training or in eval mode.
+            images: how many of the batch; None: all.
+
+        Raises:
+            AuditError: a module does not take the mode.
+        """
+        x = self.images[:images]
+        labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        with mode(model, training=training), torch.no_grad():
+            x, _ = through_input_noise(model, x, labels)
+            with autocast(x.device, self.precision):
+                logits: Tensor = model(x)
+            return logits.float()
+
+    @contextmanager
+    def with_p(self, p: Mapping[str, float]) -> Iterator[None]:
+        """Give every noise module the p of its name inside, and its own afterwards."""
+        before = read_p(self.noises)
+        try:
+            self._set_p(p)
+            yield
+        finally:
+            self._set_p(before)
+
+    def _set_p(self, p: Mapping[str, float]) -> None:
+        for name, noise in self.noises.items():
+            noise.p = p[name]
+
+
+def check_modes(subject: AuditSubject) -> Check:
+    """Check that every module takes both modes; every epoch checks the same again."""
+    wrong = 0
+    for training in (True, False):
+        try:
+            with mode(subject.model, training=training):
+                pass
+        except AuditError:
+            wrong += 1
+    return Check("modes", wrong, 0, "modes, of training and eval, that some module does not take")
+
+
+def check_initial_weights(subject: AuditSubject) -> Check:
+    """Check that the model starts from the weights of the plain one."""
+    weights, plain_weights = subject.model.state_dict(), subject.plain.state_dict()
+    learned_by_noise = {
+        name
+        for name in weights.keys() - plain_weights.keys()
+        if name.rpartition(".")[0] in subject.noises
+    }
+    different = [
+        name
+        for name in sorted((weights.keys() | plain_weights.keys()) - learned_by_noise)
+        if name not in weights
+        or name not in plain_weights
+        or not torch.equal(weights[name], plain_weights[name])
+    ]
+    examples = f": {different[:3]}" if different else ""
+    return Check(
+        "initial_weights",
+        len(different),
+        0,
+        f"weights that differ from those of none with the same seed{examples}",
+    )
+
+
+def check_sites(subject: AuditSubject) -> Check:
+    """Check that every regulariser with p > 0 fills at least one site."""
+    served = Counter(noise.kind for noise in subject.noises.values())
+    active = [name for name, p in subject.p_by_regulariser.items() if p > 0]
+    missing = [name for name in active if not served[name]]
+    return Check(
+        "sites_served",
+        0 if missing else len(subject.noises),
+        int(bool(active)),
+        f"{len(subject.noises)} sites of the model are filled"
+        + (f", none by {' and '.join(missing)}" if missing else ""),
+        relation=">=",
+    )
+
+
+def check_strength(subject: AuditSubject) -> Check:
+    """Check that the largest p of each regulariser's sites is the p of the config.
+
+    A schedule over depth ends at that p.
+    """
+    configured = subject.p_by_regulariser
+    largest = {
+        name: max((n.p for n in subject.noises.values() if n.kind == name), default=p)
+        for name, p in configured.items()
+    }
+    worst = max(configured, key=lambda name: abs(largest[name] - configured[name]), default=None)
+    return Check(
+        "strength",
+        largest[worst] if worst is not None else 0.0,
+        configured[worst] if worst is not None else 0.0,
+        "largest drop probability of a site, to be the one asked for",
+        relation="==",
+    )
+
+
+def check_evaluation_equals_none(subject: AuditSubject) -> Check | None:
+    """Check that evaluation gives the plain model's logits.
+
+    Returns:
+        None where a regulariser is published with an evaluation of its own.
+    """
+    if not all(noise.is_plain_in_eval for noise in subject.noises.values()):
+        return None
+    return _check_equal(
+        "evaluation_equals_none",
+        subject.forward(subject.model, training=False),
+        subject.forward(subject.plain, training=False),
+        "difference of logits in evaluation to the same weights without a regulariser",
+    )
+
+
+def check_evaluation_passes(subject: AuditSubject) -> Check:
+    """Check that two evaluation passes give the same logits."""
+    return _check_equal(
+        "evaluation_passes",
+        subject.forward(subject.model, training=False),
+        subject.forward(subject.model, training=False),
+        "difference of logits between two evaluation passes",
+    )
+
+
+def check_drop_rate(subject: AuditSubject, draws: Mapping[str, Draws]) -> Check:
+    """Check that every site drops at its p.
+
+    The value is the smallest probability of a site's drop rate, by Chernoff's bound.
+    """
+    smallest, where = 1.0, "no site"
+    for name, p in subject.site_p.items():
+        if name not in draws:
+            smallest, where = 0.0, f"{name}, which the forward pass does not reach"
+            continue
+        probability = draws[name].probability(p)
+        if probability <= smallest:
+            smallest, where = probability, f"{name}: {draws[name].describe(p)}"
+    return Check(
+        "drop_rate",
+        smallest,
+        _FALSE_ALARM / max(1, len(subject.site_p)),
+        f"probability of the least likely site ({where})",
+        relation=">=",
+    )
+
+
+def check_expectation(subject: AuditSubject, draws: Mapping[str, Draws]) -> Check:
+    """Check that the mean output over units is the same in training as in evaluation.
+
+    The value is the largest deviation of a site in units of its bound.
+    """
+    largest, where = 0.0, "no site"
+    scaled = {name: drawn for name, drawn in draws.items() if drawn.ratios is not None}
+    for name, drawn in scaled.items():
+        deviation = drawn.deviation
+        bound = drawn.largest_deviation(subject.site_p[name], _FALSE_ALARM / len(scaled))
+        if deviation / bound >= largest:
+            largest = deviation / bound
+            where = f"{name}: off by {deviation:.2g}, bound {bound:.2g}"
+    meaning = f"mean output in training ÷ in evaluation is 1 ({where})"
+    return Check("expectation", largest, 1.0, meaning)
+
+
+def check_training_passes(subject: AuditSubject, draws: Mapping[str, Draws]) -> Check:
+    """Check that each site by itself makes training passes differ, and nothing else does."""
+    site_p, noises = subject.site_p, subject.noises
+    active = [name for name in draws if site_p[name] > 0]
+    # Taken before any p is set to 0.
+    repeats = {name: _chance_of_equal_passes(noises[name], draws[name]) for name in active}
+    silent: list[str] = []
+    undecided: list[str] = []
+    for name in active:
+        needed = _passes_needed(repeats[name])
+        with subject.with_p({**dict.fromkeys(noises, 0.0), name: site_p[name]}):
+            if not _passes_differ(subject, min(needed, _MAX_PASSES)):
+                (silent if needed <= _MAX_PASSES else undecided).append(name)
+    is_noisy_without_sites = not any(site_p.values()) and _passes_differ(subject, 2)
+    meaning = "sites that do not make two training passes on one batch differ"
+    if is_noisy_without_sites:
+        meaning = "training passes differ although no regulariser is on"
+    if undecided:
+        meaning += f"; too seldom active to tell in {_MAX_PASSES} passes: {undecided}"
+    return Check(
+        "training_passes",
+        len(silent) + is_noisy_without_sites,
+        0,
+        f"{meaning}{f': {silent}' if silent else ''}",
+    )
+
+
+def check_p0_equals_none(subject: AuditSubject) -> Check:
+    """Check that training at p = 0 gives the plain model's logits."""
+    with subject.with_p(dict.fromkeys(subject.noises, 0.0)):
+        return _check_equal(
+            "p0_equals_none",
+            subject.forward(subject.model, training=True),
+            subject.forward(subject.plain, training=True),
+            "difference of logits in training between p = 0 and no regulariser",
+        )
+
+
+def _check_equal(name: str, logits: Tensor, other: Tensor, meaning: str) -> Check:
+    return Check(name, float((logits - other).abs().max()), 0.0, meaning)
+
+
+def _chance_of_equal_passes(noise: Noise, draws: Draws) -> float:
+    """Return an upper bound on the probability that a pass repeats another's mask."""
+    # The fewest draws that the site makes in a pass over the few images.
+    count = (
+        1
+        if noise.draws_once_per_batch
+        else max(1, int(draws.units / draws.passes * _FEW_IMAGES / MAX_IMAGES))
+    )
+    return noise.chance_of_repeat**count
+
+
+def _passes_needed(chance_of_equal: float) -> int:
+    """Return the passes after which equal results are no chance but a silent site."""
+    if chance_of_equal <= 0:
+        return 2
+    return 1 + math.ceil(math.log(_FALSE_ALARM) / math.log(chance_of_equal))
+
+
+def _passes_differ(subject: AuditSubject, passes: int) -> bool:
+    """Return whether any of some training passes on a few images differs from the first."""
+
+    def run_pass() -> Tensor:
+        return subject.forward(subject.model, training=True, images=_FEW_IMAGES)
+
+    first = run_pass()
+    return any(not torch.equal(run_pass(), first) for _ in range(passes - 1))
