@@ -10,7 +10,7 @@ import numpy as np
 
 from dropexp.compare import Found, Question, compare
 from dropexp.compare.results import Comparison, Curves, Member
-from dropexp.runs.listing import ListedRun, Status
+from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.metrics import Metric
 from dropexp.runs.records import (
     METRICS_COLUMNS,
@@ -19,7 +19,7 @@ from dropexp.runs.records import (
     RunStatus,
     RunSummary,
     SelectedEpoch,
-    best_epoch,
+    find_best_epoch,
 )
 from dropexp.runs.write import RunFolder
 from dropexp.statistics import area_between, rise_after_best
@@ -67,7 +67,7 @@ def records(regulariser: str, p: float, seed: int, epochs: int, **data: Any) -> 
 def run(fields: Mapping[str, Any], seed: int, epochs: int, *, diverged: bool = False) -> Found:
     regulariser, p = str(fields["regulariser.name"]), float(fields["regulariser.p"])
     done = records(regulariser, p, seed, epochs, **fields)
-    best = best_epoch(done)
+    best = find_best_epoch(done)
     assert best is not None
     digits = sum(map(ord, repr(sorted(fields.items())))) % 16**8
     run_id = f"{regulariser}-p{p:g}-s{seed}-{digits:08x}"
@@ -93,7 +93,9 @@ def run(fields: Mapping[str, Any], seed: int, epochs: int, *, diverged: bool = F
     area = area_between(curves["train_loss"], curves["val_loss"])
     member = Member(run_id, seed, summary, curves, rise, area)
     folder = RunFolder(Path("runs"), run_id)
-    listed = ListedRun(folder, Status.FINISHED, 0.0, {**fields, "seed": seed}, summary, epochs)
+    listed = ListedRun(
+        folder, ListedStatus.FINISHED, 0.0, {**fields, "seed": seed}, summary, epochs
+    )
     return Found(listed, member, fields)
 
 

@@ -26,7 +26,7 @@ from dropexp.cli.run_tables import (
     sampled_facts,
     summary_table,
 )
-from dropexp.runs.records import EpochRecord, RunStatus, RunSummary, best_epoch
+from dropexp.runs.records import EpochRecord, RunStatus, RunSummary, find_best_epoch
 from dropexp.terminal.chart import line_chart
 from dropexp.terminal.numbers import format_clock
 
@@ -219,7 +219,7 @@ class RunConsole:
         return self.interactive and is_wide and not self._console.options.ascii_only
 
     def _print_chart(self, records: Sequence[EpochRecord]) -> None:
-        best = best_epoch(records)
+        best = find_best_epoch(records)
         chart = line_chart(
             {
                 "train loss": [record.train_loss for record in records],

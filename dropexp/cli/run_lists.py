@@ -4,17 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rich.text import Text
 
-from dropexp.runs.listing import ListedRun, Status
+from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.terminal.numbers import format_number, format_size, format_time
 from dropexp.terminal.tables import Column, format_table
 
 STATUS_STYLES = {
-    Status.FINISHED: "",
-    Status.DIVERGED: "red",
-    Status.INTERRUPTED: "yellow",
-    Status.RUNNING: "cyan",
-    Status.FAILED: "red",
-    Status.DAMAGED: "red",
+    ListedStatus.FINISHED: "",
+    ListedStatus.DIVERGED: "red",
+    ListedStatus.INTERRUPTED: "yellow",
+    ListedStatus.RUNNING: "cyan",
+    ListedStatus.FAILED: "red",
+    ListedStatus.DAMAGED: "red",
 }
 
 
@@ -25,7 +25,7 @@ def list_table(runs: Sequence[ListedRun], width: int | None) -> list[Text]:
         runs: in the order to show.
         width: of the terminal in characters; None shows every column.
     """
-    counts = {status: sum(run.status is status for run in runs) for status in Status}
+    counts = {status: sum(run.status is status for run in runs) for status in ListedStatus}
     return [
         *format_table(_LIST_COLUMNS, runs, width=width, row_style=_status_style),
         Text(),
@@ -63,7 +63,7 @@ def _best(key: str, sign: str = "") -> Callable[[ListedRun], str]:
 
 
 def _epochs(run: ListedRun) -> str:
-    if run.status is Status.DAMAGED:
+    if run.status is ListedStatus.DAMAGED:
         return ""
     requested = run.config.get("train.epochs")
     return str(run.epochs or "") if requested is None else f"{run.epochs}/{requested}"

@@ -90,11 +90,11 @@ def list_(
     ] = Format.TABLE,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    from dropexp.runs.selection import ordered, select
+    from dropexp.runs.selection import select_runs, sort_runs
 
     _refuse_late_command(filters or [])
     found = _listed(runs_dir)
-    chosen = select(ordered(found, sort, reverse=reverse), filters or []) if found else []
+    chosen = select_runs(sort_runs(found, sort, reverse=reverse), filters or []) if found else []
     _print_list(chosen, found, format_, runs_dir)
 
 
@@ -112,12 +112,12 @@ def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
         file_lines,
     )
     from dropexp.cli.run_lists import STATUS_STYLES
-    from dropexp.runs.listing import find_run, listed
+    from dropexp.runs.listing import find_run, read_run
     from dropexp.runs.overrides import find_changed_fields, find_training_command
     from dropexp.terminal.numbers import format_time
 
     folder = find_run(runs_dir, run_id)
-    run = listed(folder)
+    run = read_run(folder)
     if run is None:
         raise NoSuchRunError(f"{folder.path} is empty: nothing has been written to it yet.")
     console = RunConsole()
@@ -170,23 +170,23 @@ def rm(
 ) -> None:
     from dropexp.cli.run_console import RunConsole
     from dropexp.cli.run_lists import removal_table
-    from dropexp.runs.removal import folder_size, refusal, remove
+    from dropexp.runs.removal import compute_folder_size, explain_refusal, remove_run
     from dropexp.terminal.numbers import format_count, format_size
 
     chosen = _meant(words, runs_dir)
     if not chosen:
         typer.echo(f"no run in {runs_dir} matches {' '.join(words)}; nothing was removed")
-    refusals = {run.run_id: refusal(run.folder, runs_dir) for run in chosen}
+    refusals = {run.run_id: explain_refusal(run.folder, runs_dir) for run in chosen}
     kept = _said(refusals.values())
     removable = [run for run in chosen if not refusals[run.run_id]]
     if removable:
-        sizes = {run.run_id: folder_size(run.folder.path) for run in removable}
+        sizes = {run.run_id: compute_folder_size(run.folder.path) for run in removable}
         RunConsole().lines(removal_table(removable, sizes))
         total = format_size(sum(sizes.values()))
         if not yes and not _agreed(f"{format_count(len(removable), 'run')}, {total}"):
             typer.echo("nothing was removed")
             return
-        failed = _said(remove(run.folder) for run in removable)
+        failed = _said(remove_run(run.folder) for run in removable)
         typer.echo(f"{len(removable) - failed} of {format_count(len(chosen), 'run')} removed")
         kept += failed
     if kept:
@@ -199,9 +199,9 @@ def rm(
 def _listed(runs_dir: Path) -> "list[ListedRun]":
     """All runs of a folder; what is damaged is said on stderr."""
     from dropexp.cli.run_console import warning
-    from dropexp.runs.listing import listed_runs
+    from dropexp.runs.listing import list_runs
 
-    found = listed_runs(runs_dir)
+    found = list_runs(runs_dir)
     for run in found:
         if run.problem:
             warning(run.problem)
@@ -238,16 +238,16 @@ def _meant(words: list[str], runs_dir: Path) -> "list[ListedRun]":
     Raises:
         UserError: ids and filters are mixed, an id is unknown, or a filter is not one.
     """
-    from dropexp.runs.listing import find_run, listed
-    from dropexp.runs.selection import is_filter, select
+    from dropexp.runs.listing import find_run, read_run
+    from dropexp.runs.selection import is_filter, select_runs
 
     filters = [word for word in words if is_filter(word)]
     if filters and len(filters) < len(words):
         raise FilterError(f"{' '.join(words)} has both ids and filters; give one or the other.")
     if filters:
-        return select(_listed(runs_dir), filters)
+        return select_runs(_listed(runs_dir), filters)
     folders = {folder.path.absolute(): folder for folder in (find_run(runs_dir, w) for w in words)}
-    found = {folder: listed(folder) for folder in folders.values()}
+    found = {folder: read_run(folder) for folder in folders.values()}
     for folder, run in found.items():
         if run is None:
             raise NoSuchRunError(f"{folder.path} is empty and not a run.")

@@ -102,11 +102,11 @@ def watch(
 ) -> None:
     """Watch a sweep from another terminal; where the output is not one, show its state once."""
     from dropexp.cli.sweep_console import SweepConsole
-    from dropexp.runs.studies import read_study, study_names
+    from dropexp.runs.studies import list_study_names, read_study
     from dropexp.sweep.progress import Watcher
 
     runs_dir = runs_dir.expanduser()
-    known = study_names(runs_dir)
+    known = list_study_names(runs_dir)
     if study is None and not known:
         raise ConfigError(f"{runs_dir} holds no study; dropexp sweep makes one.")
     found = read_study(runs_dir, study or known[0])

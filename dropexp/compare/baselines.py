@@ -10,7 +10,7 @@ from dropexp.compare.results import Setting
 from dropexp.config.classics import CLASSICS, list_varied_classics
 from dropexp.config.setting import Fields, setting_key
 from dropexp.errors import UserError, suggest
-from dropexp.runs.selection import is_filter, keys_of, select
+from dropexp.runs.selection import is_filter, list_filter_keys, select_runs
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ def _by_filters(
             f"{suggest(asked, [setting.name for setting in settings])} "
             f"Filters are allowed too: --baseline 'regulariser=dropout2d p=0.3'."
         )
-    named = keys_of(words, runs)
-    chosen = {run.run_id for run in select(runs, words)}
+    named = list_filter_keys(words, runs)
+    chosen = {run.run_id for run in select_runs(runs, words)}
     meant = [
         setting for setting, members in grouped if any(m.listed.run_id in chosen for m in members)
     ]

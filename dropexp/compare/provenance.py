@@ -12,7 +12,7 @@ from dropexp.compare.results import Comparison
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import DropexpError, StoreError, UserError
 from dropexp.runs.overrides import find_overrides
-from dropexp.runs.studies import Study, read_study, study_names
+from dropexp.runs.studies import Study, list_study_names, read_study
 from dropexp.runs.write import ENVIRONMENT, RunFolder
 
 
@@ -58,7 +58,7 @@ def _find_sweeps(by_run_id: Mapping[str, Path]) -> tuple[list[str], set[str]]:
 
 
 def _read_studies(runs_dir: Path) -> Iterable[Study]:
-    for name in reversed(study_names(runs_dir)):
+    for name in reversed(list_study_names(runs_dir)):
         try:
             yield read_study(runs_dir, name)
         except DropexpError:

@@ -13,9 +13,9 @@ from dropexp.compare.results import Curves, Member
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
-from dropexp.runs.listing import ListedRun, Status, find_run, is_run_id, listed, listed_runs
+from dropexp.runs.listing import ListedRun, ListedStatus, find_run, is_run_id, list_runs, read_run
 from dropexp.runs.records import METRICS_COLUMNS, AuditOutcome, RunSummary
-from dropexp.runs.selection import is_filter, select
+from dropexp.runs.selection import is_filter, select_runs
 from dropexp.runs.write import CONFIG, METRICS, RunFolder
 from dropexp.statistics import area_between, rise_after_best
 
@@ -53,9 +53,9 @@ def find_runs(
     folders = [Path(word) for word in places if _holds_runs(Path(word))]
     ids = [word for word in places if not _holds_runs(Path(word))]
     meant = _all_in(folders or ([] if ids else [runs_dir]))
-    meant += [run for word in ids if (run := listed(find_run(runs_dir, word))) is not None]
+    meant += [run for word in ids if (run := read_run(find_run(runs_dir, word))) is not None]
     once, left_out = _without_copies(meant)
-    chosen = select(once, filters) if once else once
+    chosen = select_runs(once, filters) if once else once
     comparable, reasons = _comparable(chosen, allow_mixed=allow_mixed)
     found, unreadable = _read_all(comparable)
     left_out += [*reasons, *unreadable]
@@ -70,7 +70,7 @@ def _holds_runs(path: Path) -> bool:
 
 
 def _all_in(folders: Iterable[Path]) -> list[ListedRun]:
-    return [run for folder in folders for run in listed_runs(folder)]
+    return [run for folder in folders for run in list_runs(folder)]
 
 
 def _without_copies(runs: Sequence[ListedRun]) -> tuple[list[ListedRun], list[str]]:
@@ -99,10 +99,10 @@ def _nothing(
 # --- what is left out ---------------------------------------------------------------------
 
 _UNFINISHED = {
-    Status.INTERRUPTED: "{} left out, being interrupted; the same command goes on",
-    Status.RUNNING: "{} left out, being trained now",
-    Status.FAILED: "{} left out, having failed; dropexp runs show ID says why",
-    Status.DAMAGED: "{} left out, being damaged; dropexp runs show ID says how",
+    ListedStatus.INTERRUPTED: "{} left out, being interrupted; the same command goes on",
+    ListedStatus.RUNNING: "{} left out, being trained now",
+    ListedStatus.FAILED: "{} left out, having failed; dropexp runs show ID says why",
+    ListedStatus.DAMAGED: "{} left out, being damaged; dropexp runs show ID says how",
 }
 
 

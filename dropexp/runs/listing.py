@@ -23,7 +23,7 @@ _FEWEST_HASH_DIGITS = 4
 _MOST_CANDIDATES = 6
 
 
-class Status(StrEnum):
+class ListedStatus(StrEnum):
     """What has become of a run."""
 
     FINISHED = "finished"
@@ -50,7 +50,7 @@ class ListedRun:
     """
 
     folder: RunFolder
-    status: Status
+    status: ListedStatus
     changed: float
     config: Mapping[str, Any]
     summary: RunSummary | None
@@ -81,17 +81,17 @@ class ListedRun:
         }
 
 
-def listed_runs(runs_dir: Path) -> list[ListedRun]:
+def list_runs(runs_dir: Path) -> list[ListedRun]:
     """Every run folder in runs_dir, by name; what is not named like a run is passed over.
 
     Raises:
         RunsDirError: there is no such folder.
     """
-    found = (listed(RunFolder(runs_dir, name)) for name in sorted(_run_ids(runs_dir)))
+    found = (read_run(RunFolder(runs_dir, name)) for name in sorted(_run_ids(runs_dir)))
     return [run for run in found if run is not None]
 
 
-def listed(folder: RunFolder) -> ListedRun | None:
+def read_run(folder: RunFolder) -> ListedRun | None:
     """One run folder as a row; None if nothing has been written to it yet."""
     summary, config, problem = None, dict[str, Any](), ""
     try:
@@ -108,7 +108,7 @@ def listed(folder: RunFolder) -> ListedRun | None:
     except (StoreError, OSError) as error:
         if not folder.path.is_dir():
             return None  # removed while it was read
-        status, epochs, problem = Status.DAMAGED, 0, str(error)
+        status, epochs, problem = ListedStatus.DAMAGED, 0, str(error)
     return ListedRun(folder, status, _changed(folder), config, summary, epochs, problem)
 
 
@@ -167,13 +167,13 @@ def _close(text: str, ids: list[str]) -> str:
     return close if close.startswith("Did") else f"dropexp runs lists the {len(ids)} there are."
 
 
-def _status(status: FolderStatus, summary: RunSummary | None, *, held: bool) -> Status:
+def _status(status: FolderStatus, summary: RunSummary | None, *, held: bool) -> ListedStatus:
     if summary is not None:
         is_diverged = summary.status is RunStatus.DIVERGED
-        return Status.DIVERGED if is_diverged else Status.FINISHED
+        return ListedStatus.DIVERGED if is_diverged else ListedStatus.FINISHED
     if held:
-        return Status.RUNNING
-    return Status.FAILED if status is FolderStatus.FAILED else Status.INTERRUPTED
+        return ListedStatus.RUNNING
+    return ListedStatus.FAILED if status is FolderStatus.FAILED else ListedStatus.INTERRUPTED
 
 
 def _is_empty(folder: RunFolder) -> bool:

@@ -196,7 +196,7 @@ class StoredRun:
         except OSError:
             return 0
 
-    def files(self) -> dict[str, bytes]:
+    def read_files(self) -> dict[str, bytes]:
         """Everything in the folder but the lock, by name."""
         if not self.path.is_dir():
             return {}

@@ -221,7 +221,7 @@ class RunSummary:
 _MAY_BE_ABSENT = ("test_ece", "noisy_label_acc", "test_entropy")
 
 
-def best_epoch(records: Iterable[EpochRecord]) -> EpochRecord | None:
+def find_best_epoch(records: Iterable[EpochRecord]) -> EpochRecord | None:
     """The record of the lowest validation loss, the earlier one where two are equal."""
     finite = [record for record in records if record.is_finite]
     return min(finite, key=lambda record: record.val_loss, default=None)

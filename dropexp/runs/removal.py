@@ -1,4 +1,4 @@
-"""Removing run folders, and only those.
+"""Removing run folders, and nothing else.
 
 Imports no torch.
 """
@@ -10,23 +10,23 @@ from dropexp.runs.listing import is_run_id
 from dropexp.runs.write import RunFolder
 
 
-def refusal(folder: RunFolder, runs_dir: Path) -> str:
-    """Why a folder must not be removed, in a sentence; empty if it may be."""
+def explain_refusal(folder: RunFolder, runs_dir: Path) -> str:
+    """Return why a folder must not be removed, in a sentence; empty if it may be."""
     path = folder.path
     if path.is_symlink():
         return f"{path} is a link, not a run folder; it is not removed."
     if path.resolve().parent != runs_dir.resolve():
-        return f"{path} does not lie in {runs_dir}; it is not removed."
+        return f"{path} is not in {runs_dir}; it is not removed."
     if not is_run_id(folder.run_id):
         return f"{path} is not named like a run; it is not removed."
     try:
         folder.read_config()
     except StoreError as error:
-        return f"{error} What is not known to be a run is not removed; remove it by hand."
+        return f"{error} {path} may not be a run and is not removed; remove it by hand."
     return _held(folder) if folder.is_held else ""
 
 
-def remove(folder: RunFolder) -> str:
+def remove_run(folder: RunFolder) -> str:
     """Remove a run folder.
 
     Returns:
@@ -38,10 +38,10 @@ def remove(folder: RunFolder) -> str:
         return str(error)
 
 
-def folder_size(path: Path) -> int:
-    """Bytes of all files below a folder; links count as themselves."""
+def compute_folder_size(path: Path) -> int:
+    """Return the bytes of all files below a folder; a link counts as itself."""
     return sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
 
 
 def _held(folder: RunFolder) -> str:
-    return f"{folder.run_id} is being trained by a process; it is not removed."
+    return f"{folder.run_id} is being trained by another process; it is not removed."

@@ -1,14 +1,14 @@
-"""Choosing among listed runs: filters such as ``p=0.1,0.3`` or ``data.train_size<400``; sorting.
+"""Filters on listed runs, such as ``p=0.1,0.3`` or ``data.train_size<400``, and sorting.
 
-What a word of a filter means is decided by the value it is compared with: beside a number it is
-a number (0.30 is 0.3), beside a text it is a text.
+The value of a run decides what the text of a filter means: beside a number it is a number
+(0.30 is 0.3), beside a text it is a text. Imports no torch.
 """
 
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,31 @@ import yaml
 from dropexp.config.groups import list_groups
 from dropexp.config.setting import sort_key
 from dropexp.errors import FilterError, suggest
-from dropexp.runs.listing import ListedRun, Status
+from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.metrics import Metric
-from dropexp.runs.studies import read_study, study_names
+from dropexp.runs.studies import list_study_names, read_study
 
-_WORD = re.compile(r"\s*(?P<key>[\w./]+)\s*(?P<operator>>=|<=|!=|==?|>|<)\s*(?P<values>.*?)\s*")
+
+class Relation(StrEnum):
+    """How a filter compares a run's value with its own."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    LESS = "<"
+    AT_MOST = "<="
+    GREATER = ">"
+    AT_LEAST = ">="
+
+
+_FILTER = re.compile(r"\s*(?P<key>[\w./]+)\s*(?P<relation>>=|<=|!=|==?|>|<)\s*(?P<values>.*?)\s*")
 _COMMA = re.compile(r",(?![^\[]*\])")  # but not within [ ]
-_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
+_ORDERS: dict[Relation, Callable[[Any, Any], bool]] = {
+    Relation.LESS: operator.lt,
+    Relation.AT_MOST: operator.le,
+    Relation.GREATER: operator.gt,
+    Relation.AT_LEAST: operator.ge,
 }
-_SHORT = {
+_ABBREVIATIONS = {
     "id": "run_id",
     **{key: f"best.{key}" for key in ("val_loss", "test_loss", "test_acc", "loss_gap", "acc_gap")},
     **{metric.value: f"best.{metric}" for metric in Metric if metric.is_sampled},
@@ -37,171 +49,189 @@ _SHORT = {
 _MISSING = object()
 
 
+class _Studies:
+    """The members of studies; each study's file is read once."""
+
+    def __init__(self) -> None:
+        self._members: dict[tuple[Path, str], frozenset[str]] = {}
+
+    def has(self, run: ListedRun, name: str) -> bool:
+        """Return whether a run was trained for a study, or a sweep of the study has named it."""
+        if _equals(run.values.get("study"), name):
+            return True
+        key = run.folder.path.parent, name
+        if key not in self._members:
+            runs = read_study(*key).runs if name in list_study_names(key[0]) else ()
+            self._members[key] = frozenset(member.run_id for member in runs)
+        return run.run_id in self._members[key]
+
+
 @dataclass(frozen=True)
 class Filter:
-    """One filter: ``key``, ``=``, ``!=``, ``<``, ``<=``, ``>`` or ``>=``, and words to match."""
+    """One filter.
+
+    Attributes:
+        text: as the user typed it.
+        key: the full name of a field of ``ListedRun.values``.
+        relation: of the run's value to those of the filter.
+        values: several only with EQUAL and NOT_EQUAL.
+    """
 
     text: str
     key: str
-    relation: str
-    words: tuple[str, ...]
+    relation: Relation
+    values: tuple[str, ...]
+    _studies: _Studies = field(default_factory=_Studies)
 
     def accepts(self, run: ListedRun) -> bool:
-        """Whether the run passes; one that has no such field does not.
+        """Return whether the run passes; one without such a field does not.
 
         Raises:
-            FilterError: a number is compared with what is none.
+            FilterError: the filter's value is not a number, and the run's is.
         """
         value = run.values.get(self.key, _MISSING)
         if value is _MISSING:
             return False
         if self.relation in _ORDERS:
             return self._is_ordered(value)
-        matches = any(self._matches(run, value, word) for word in self.words)
-        return matches is (self.relation == "=")
-
-    def _matches(self, run: ListedRun, value: Any, word: str) -> bool:
-        return in_study(run, word) if self.key == "study" else _equal(value, word)
+        if self.key == "study":
+            is_equal = any(self._studies.has(run, name) for name in self.values)
+        else:
+            is_equal = any(_equals(value, text) for text in self.values)
+        return is_equal is (self.relation is Relation.EQUAL)
 
     def _is_ordered(self, value: Any) -> bool:
-        compare, word = _ORDERS[self.relation], self.words[0]
+        compare, text = _ORDERS[self.relation], self.values[0]
         if isinstance(value, str):
-            return compare(value, word)
+            return compare(value, text)
         if value is None or isinstance(value, bool | list):
             return False
-        number = _number(word)
+        number = _parse_number(text)
         if number is None:
-            raise FilterError(f"{self.text} compares with {word!r}, which is not a number.")
+            raise FilterError(f"{self.text} compares with {text!r}, which is not a number.")
         return compare(value, number)
 
 
-def is_filter(word: str) -> bool:
-    """Whether a word is meant to be a filter, and not an id."""
-    return _WORD.fullmatch(word) is not None
+def is_filter(text: str) -> bool:
+    """Return whether a word of the command line is a filter; else it is an id or a folder."""
+    return _FILTER.fullmatch(text) is not None
 
 
-def select(runs: Sequence[ListedRun], words: Iterable[str]) -> list[ListedRun]:
-    """The runs that pass all filters.
+def select_runs(runs: Sequence[ListedRun], filters: Iterable[str]) -> list[ListedRun]:
+    """Return the runs that pass all filters.
 
     Args:
-        runs: all runs of a folder; what a filter may name is what one of them has.
-        words: each ``key=value``, several values separated by commas, or with another relation.
+        runs: all runs of a folder; a filter may name the fields that one of them has.
+        filters: ``key=value``, ``key=value,value``, or with another relation.
 
     Raises:
-        FilterError: a word is not a filter, or names a field that no run has.
+        FilterError: one is not a filter, or names a field that no run has.
     """
-    words = list(words)
-    if not words:
-        return list(runs)
-    known = {key for run in runs for key in run.values}
-    filters = [_parsed(word, known) for word in words]
-    return [run for run in runs if all(each.accepts(run) for each in filters)]
+    parsed = _parse_filters(filters, runs)
+    return [run for run in runs if all(each.accepts(run) for each in parsed)]
 
 
-def keys_of(words: Iterable[str], runs: Sequence[ListedRun]) -> set[str]:
-    """The fields that filters name, in full.
+def list_filter_keys(filters: Iterable[str], runs: Sequence[ListedRun]) -> set[str]:
+    """Return the full names of the fields that filters name.
 
     Raises:
-        FilterError: a word is not a filter, or names a field that no run has.
+        FilterError: one is not a filter, or names a field that no run has.
     """
-    known = {key for run in runs for key in run.values}
-    return {_parsed(word, known).key for word in words}
+    return {each.key for each in _parse_filters(filters, runs)}
 
 
-def ordered(runs: Sequence[ListedRun], key: str, *, reverse: bool = False) -> list[ListedRun]:
-    """The runs sorted by a column or a field of the config; those without a value last.
+def sort_runs(runs: Sequence[ListedRun], key: str, *, reverse: bool = False) -> list[ListedRun]:
+    """Return the runs sorted by a column or a field of the config; those without a value last.
 
     Args:
         runs: what to sort; equal ones keep their order.
         key: the column or field; a ``-`` before it sorts from high to low.
-        reverse: from high to low (and with a ``-``, from low to high).
+        reverse: whether to reverse that order.
 
     Raises:
         FilterError: no run has such a field.
     """
     reverse ^= key.startswith("-")
-    name = _full_key(key.removeprefix("-"), {key for run in runs for key in run.values})
+    name = _full_key(key.removeprefix("-"), _all_keys(runs))
     present = [run for run in runs if run.values.get(name) is not None]
     absent = [run for run in runs if run.values.get(name) is None]
     return sorted(present, key=lambda run: sort_key(run.values[name]), reverse=reverse) + absent
 
 
-def in_study(run: ListedRun, name: str) -> bool:
-    """Whether a run belongs to a study: it was made for it, or a sweep of it has named it."""
-    if _equal(run.values.get("study"), name):
-        return True
-    runs_dir = run.folder.path.parent
-    return name in study_names(runs_dir) and run.run_id in _members(runs_dir, name)
+def _all_keys(runs: Sequence[ListedRun]) -> set[str]:
+    return {key for run in runs for key in run.values}
 
 
-@cache
-def _members(runs_dir: Path, name: str) -> frozenset[str]:
-    return frozenset(run.run_id for run in read_study(runs_dir, name).runs)
+def _parse_filters(filters: Iterable[str], runs: Sequence[ListedRun]) -> list[Filter]:
+    filters = list(filters)
+    known = _all_keys(runs) if filters else set()
+    return [_parse_filter(text, known) for text in filters]
 
 
-def _parsed(text: str, known: set[str]) -> Filter:
-    match = _WORD.fullmatch(text)
+def _parse_filter(text: str, known: set[str]) -> Filter:
+    match = _FILTER.fullmatch(text)
     if match is None:
         raise FilterError(
-            f"{text!r} is not a filter; write key=value, and quote what has < or >: 'p>=0.3'."
+            f"{text!r} is not a filter; write key=value. Quote < and > in a shell: 'p>=0.3'."
         )
     key = _full_key(match["key"], known)
-    relation = "=" if match["operator"] == "==" else match["operator"]
-    words = tuple(word.strip() for word in _COMMA.split(match["values"]))
-    if relation in _ORDERS and len(words) > 1:
+    relation = Relation("=" if match["relation"] == "==" else match["relation"])
+    values = tuple(value.strip() for value in _COMMA.split(match["values"]))
+    if relation in _ORDERS and len(values) > 1:
         raise FilterError(f"{text} compares with several values; {relation} takes one.")
     if key == "status":
-        _check_status(text, words)
-    return Filter(text, key, relation, words)
+        _check_status(text, values)
+    return Filter(text, key, relation, values)
 
 
-def _check_status(text: str, words: Iterable[str]) -> None:
-    for word in words:
-        if word not in set(Status):
-            raise FilterError(f"{text} names no status. {suggest(word, Status)}")
+def _check_status(text: str, values: Iterable[str]) -> None:
+    for value in values:
+        if value not in set(ListedStatus):
+            raise FilterError(f"{text}: {value} is not a status. {suggest(value, ListedStatus)}")
 
 
 def _full_key(key: str, known: set[str]) -> str:
-    """A field's full name from what users type to train: ``model`` is model.name."""
+    """Return the full name of a field: ``model`` is model.name, ``test_loss`` best.test_loss."""
+    groups = list_groups()
     dotted = key.replace("/", ".")
-    candidates = [_SHORT.get(key, key), dotted]
-    if key in list_groups() or dotted.replace(".", "/") in list_groups():
+    candidates = [_ABBREVIATIONS.get(key, key), dotted]
+    if key in groups or dotted.replace(".", "/") in groups:
         candidates.insert(0, f"{dotted}.name")
     for candidate in candidates:
         if candidate in known:
             return candidate
-    names = known | _SHORT.keys() | {group for group in list_groups() if f"{group}.name" in known}
+    names = known | _ABBREVIATIONS.keys() | {group for group in groups if f"{group}.name" in known}
     hint = suggest(key, names)
     if not hint.startswith("Did"):
         hint = "dropexp runs show ID shows a run's fields, dropexp train --cfg all there are."
     raise FilterError(f"{key} is not a field of any of these runs. {hint}")
 
 
-def _equal(value: Any, word: str) -> bool:
+def _equals(value: Any, text: str) -> bool:
     match value:
         case None:
-            return word.lower() in ("null", "~")
+            return text.lower() in ("null", "~")
         case bool():
-            return word.lower() == str(value).lower()
+            return text.lower() == str(value).lower()
         case int() | float():
-            return _number(word) == value
+            return _parse_number(text) == value
         case list():
-            return _is_list(value, word)
+            return _is_list(value, text)
         case _:
-            return str(value) == word
+            return str(value) == text
 
 
-def _is_list(value: list[Any], word: str) -> bool:
+def _is_list(value: list[Any], text: str) -> bool:
     try:
-        return bool(yaml.safe_load(word) == value)
+        return bool(yaml.safe_load(text) == value)
     except yaml.YAMLError:
         return False
 
 
-def _number(word: str) -> int | float | None:
+def _parse_number(text: str) -> int | float | None:
     for kind in (int, float):
         try:
-            return kind(word)
+            return kind(text)
         except ValueError:
             continue
     return None

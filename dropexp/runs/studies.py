@@ -1,7 +1,7 @@
-"""Studies: named sets of runs, and the words that asked for them.
+"""Studies: named sets of runs, and the overrides of the sweeps that made them.
 
-A run may belong to several studies, so membership is noted beside the run folders, in
-``<runs_dir>/.studies/<name>.json``. Imports no torch.
+A run may belong to several studies, so its folder does not say to which: that is stored beside
+the run folders, in ``<runs_dir>/.studies/<name>.json``. Imports no torch.
 """
 
 import hashlib
@@ -20,18 +20,15 @@ FOLDER = ".studies"
 
 
 @dataclass(frozen=True, slots=True)
-class StudyRun:
-    """What is worth knowing of a run that may not have started yet."""
+class StudyMember:
+    """A run of a study as its file holds it.
 
-    run_id: str
-    setting: str  # its name among the settings of its study
-    seed: int
-    epochs: int  # asked for
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A run of a study, with its setting's place among the study's settings."""
+    Attributes:
+        run_id: names the run's folder.
+        setting: the index of its setting in the study's settings.
+        seed: of the run.
+        epochs: requested, of which early stopping may leave some out.
+    """
 
     run_id: str
     setting: int
@@ -40,43 +37,63 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class StudyRun:
+    """A run of a study with the name of its setting; it may not have started yet."""
+
+    run_id: str
+    setting: str
+    seed: int
+    epochs: int  # requested
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """A named set of runs.
 
-    ``sweeps`` holds, for each sweep under this name, the words that say what its runs are.
+    Attributes:
+        name: what ``study=`` says.
+        sweeps: for each sweep of this name, the overrides that say what its runs are.
+        settings: the configs of the runs without their seeds.
+        members: the runs.
     """
 
     name: str
     sweeps: tuple[tuple[str, ...], ...]
     settings: tuple[Fields, ...]
-    members: tuple[Member, ...]
+    members: tuple[StudyMember, ...]
 
     @property
     def runs(self) -> tuple[StudyRun, ...]:
-        """The runs, with their settings named by what these differ in."""
-        called = name_settings(self.settings)
-        return tuple(StudyRun(m.run_id, called[m.setting], m.seed, m.epochs) for m in self.members)
+        """The runs; settings are named by the fields in which they differ."""
+        names = name_settings(self.settings)
+        return tuple(
+            StudyRun(member.run_id, names[member.setting], member.seed, member.epochs)
+            for member in self.members
+        )
 
-    def joined(self, later: "Study") -> "Study":
-        """This study with the sweeps and runs of a later sweep under the same name."""
+    def merge(self, later: "Study") -> "Study":
+        """Return this study with the sweeps and runs of a later sweep of the same name."""
         settings = list(self.settings)
         settings += [fields for fields in later.settings if fields not in settings]
-        place = [settings.index(fields) for fields in later.settings]
+        places = [settings.index(fields) for fields in later.settings]
         members = {member.run_id: member for member in self.members}
-        members |= {m.run_id: replace(m, setting=place[m.setting]) for m in later.members}
+        members |= {
+            member.run_id: replace(member, setting=places[member.setting])
+            for member in later.members
+        }
         sweeps = dict.fromkeys((*self.sweeps, *later.sweeps))
         return Study(self.name, tuple(sweeps), tuple(settings), tuple(members.values()))
 
 
-def name_for(settings: Sequence[Fields]) -> str:
-    """A name for a sweep that was given none; the same settings on other seeds share it."""
+def make_study_name(settings: Sequence[Fields]) -> str:
+    """Return a name for a sweep without one; the same settings get the same on other seeds."""
     canonical = sorted(json.dumps(dict(fields), sort_keys=True) for fields in settings)
-    digits = hashlib.sha256("\n".join(canonical).encode()).hexdigest()
-    return f"sweep-{digits[:6]}"
+    digest = hashlib.sha256("\n".join(canonical).encode()).hexdigest()
+    return f"sweep-{digest[:6]}"
 
 
-def note(runs_dir: Path, study: Study) -> Study:
-    """Write a study down, joined with what was noted under its name before.
+def save_study(runs_dir: Path, study: Study) -> Study:
+    """Write a study to its file, merged with what the file holds; return the merged one.
 
     Raises:
         RunsDirError: the folder cannot be written.
@@ -86,7 +103,7 @@ def note(runs_dir: Path, study: Study) -> Study:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if path.exists():
-                study = read_study(runs_dir, study.name).joined(study)
+                study = read_study(runs_dir, study.name).merge(study)
             temporary = path.with_suffix(".part")
             temporary.write_text(json.dumps(asdict(study)), encoding="utf-8")
             temporary.replace(path)
@@ -96,7 +113,7 @@ def note(runs_dir: Path, study: Study) -> Study:
 
 
 def read_study(runs_dir: Path, name: str) -> Study:
-    """The study of a name.
+    """Return the study of a name.
 
     Raises:
         ConfigError: there is none.
@@ -105,26 +122,28 @@ def read_study(runs_dir: Path, name: str) -> Study:
     path = _path(runs_dir, name)
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        members = tuple(Member(**member) for member in plain["members"])
-        sweeps = tuple(tuple(words) for words in plain["sweeps"])
-        study = Study(plain["name"], sweeps, tuple(plain["settings"]), members)
+        members = tuple(StudyMember(**member) for member in plain["members"])
+        sweeps = tuple(tuple(overrides) for overrides in plain["sweeps"])
+        return Study(plain["name"], sweeps, tuple(plain["settings"]), members)
     except FileNotFoundError:
-        known = study_names(runs_dir)
-        hint = suggest(name, known) if known else "It holds none; dropexp sweep makes one."
-        raise ConfigError(f"{runs_dir} holds no study {name!r}. {hint}") from None
+        known = list_study_names(runs_dir)
+        hint = suggest(name, known) if known else "There is none; dropexp sweep makes one."
+        raise ConfigError(f"{runs_dir} has no study {name!r}. {hint}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} cannot be read ({error}).") from None
-    return study
 
 
-def study_names(runs_dir: Path) -> list[str]:
-    """The studies of a folder of runs, the one last swept first."""
-    found = [
-        (entry.stat().st_mtime, entry.name.removesuffix(".json"))
-        for entry in (os.scandir(runs_dir / FOLDER) if (runs_dir / FOLDER).is_dir() else ())
-        if entry.name.endswith(".json")
-    ]
-    return [name for _, name in sorted(found, reverse=True)]
+def list_study_names(runs_dir: Path) -> list[str]:
+    """Return the names of the studies of a folder of runs, the one last swept first."""
+    if not (runs_dir / FOLDER).is_dir():
+        return []
+    with os.scandir(runs_dir / FOLDER) as entries:
+        files = [
+            (entry.stat().st_mtime, entry.name.removesuffix(".json"))
+            for entry in entries
+            if entry.name.endswith(".json")
+        ]
+    return [name for _, name in sorted(files, reverse=True)]
 
 
 def _path(runs_dir: Path, name: str) -> Path:

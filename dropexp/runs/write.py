@@ -81,7 +81,7 @@ class RunFolder(StoredRun):
     """
 
     @contextmanager
-    def locked(
+    def lock(
         self, on_wait: Callable[[], None] = lambda: None, *, patience: float = -1
     ) -> Iterator[None]:
         """Hold the folder for writing; the operating system frees it if the process dies.
@@ -139,7 +139,7 @@ class RunFolder(StoredRun):
             raise _HeldError
 
         try:
-            with self.locked(give_up):
+            with self.lock(give_up):
                 (self.path / SUMMARY).unlink(missing_ok=True)
                 for entry in self.path.iterdir():
                     if entry.name not in (LOCK, CONFIG):
@@ -198,21 +198,21 @@ class RunFolder(StoredRun):
     def finish(self, summary: RunSummary, *, keep_checkpoint: bool) -> None:
         """Mark the run as finished: the summary goes last, then what only resuming needs."""
         self.write_json(SUMMARY, summary.to_json())
-        self.tidy(keep_checkpoint=keep_checkpoint)
+        self.remove_leftovers(keep_checkpoint=keep_checkpoint)
 
-    def forget_error(self) -> None:
+    def remove_error(self) -> None:
         """Make a failed run one that was interrupted."""
         with self._disk_errors(ERROR):
             (self.path / ERROR).unlink(missing_ok=True)
 
-    def tidy(self, *, keep_checkpoint: bool) -> None:
+    def remove_leftovers(self, *, keep_checkpoint: bool) -> None:
         """Remove what a finished run has no use for."""
-        self.forget_error()
+        self.remove_error()
         if not keep_checkpoint:
             with self._disk_errors(CHECKPOINT):
                 (self.path / CHECKPOINT).unlink(missing_ok=True)
 
-    def receive(self, files: Mapping[str, bytes]) -> None:
+    def replace_files(self, files: Mapping[str, bytes]) -> None:
         """Make the folder one that was filled elsewhere, the summary last."""
         self.clear()
         for name in sorted(files, key=lambda name: name == SUMMARY):

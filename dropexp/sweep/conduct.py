@@ -87,7 +87,7 @@ def sweep(
     with _folder_of_the_sweep(runs_dir) as sweep_dir:
         engine = Engine(request.launcher, sweep_dir, slots(todo))
         study = study_of(request)
-        studies.note(runs_dir, study)
+        studies.save_study(runs_dir, study)
         rounds = Rounds(engine, todo, runs_dir, sweep_dir, _cuda_devices(todo))
         watcher = Watcher(
             runs_dir,

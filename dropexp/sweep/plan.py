@@ -8,7 +8,7 @@ from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import drop_default_data_seeds, extract_setting
 from dropexp.errors import ConfigError, StoreError
 from dropexp.runs import studies
-from dropexp.runs.studies import Member, Study
+from dropexp.runs.studies import Study, StudyMember
 from dropexp.runs.write import FolderStatus, RunFolder, open_runs_dir
 from dropexp.sweep.grammar import SweepRequest
 
@@ -81,8 +81,8 @@ def study_of(request: SweepRequest) -> Study:
     )
     settings = [dict(one) for one in {repr(one): one for one in fields}.values()]
     members = tuple(
-        Member(config.run_id, settings.index(dict(one)), config.seed, config.train.epochs)
+        StudyMember(config.run_id, settings.index(dict(one)), config.seed, config.train.epochs)
         for config, one in zip(request.configs, fields, strict=True)
     )
-    name = request.study or studies.name_for(settings)
+    name = request.study or studies.make_study_name(settings)
     return Study(name, (request.words,), tuple(settings), members)

@@ -166,10 +166,10 @@ class Rounds:
         """Write down a run that was trained where the store cannot be reached; why not, if not."""
         folder = self._folder(config)
         try:
-            with folder.locked(patience=_PATIENCE):
+            with folder.lock(patience=_PATIENCE):
                 ended_at = folder.ended_at
                 if ended_at is None or ended_at < self.began_at:
-                    folder.receive(files)
+                    folder.replace_files(files)
         except RunError as error:
             return str(error)
         return ""
@@ -177,7 +177,7 @@ class Rounds:
     def _write_failure(self, config: RunConfig, reason: str) -> None:
         folder = self._folder(config)
         # What cannot be written is told at the end all the same.
-        with suppress(RunError), folder.locked(patience=_PATIENCE):
+        with suppress(RunError), folder.lock(patience=_PATIENCE):
             folder.write(CONFIG, to_yaml(config))
             folder.write(ERROR, f"{reason}\n")
 

@@ -102,7 +102,7 @@ def _answer(ending: Ending, message: str = "") -> dict[str, str]:
 
 def _remember(folder: RunFolder, config: RunConfig, error: ConfigError) -> None:
     """Keep what the config itself forbids, so that a sweep started again does not try it again."""
-    with suppress(DropexpError), folder.locked(patience=_PATIENCE):
+    with suppress(DropexpError), folder.lock(patience=_PATIENCE):
         if folder.status is not FolderStatus.FINISHED:
             folder.write(CONFIG, to_yaml(config))
             folder.write(ERROR, f"{error}\n")

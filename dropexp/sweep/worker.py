@@ -133,7 +133,7 @@ def _elsewhere(request: Request) -> Outcome:
     """Train in a folder of this machine, and give the files back."""
     with tempfile.TemporaryDirectory(prefix="dropexp-") as scratch:
         outcome = _trained(request, Path(scratch), None)
-        files = RunFolder(Path(scratch), request.run_id).files()
+        files = RunFolder(Path(scratch), request.run_id).read_files()
         return Outcome(outcome.run_id, outcome.ending, outcome.message, files)
 
 

@@ -17,7 +17,7 @@ from dropexp.config.sections import EarlyStoppingConfig, TrainConfig
 from dropexp.data import Splits, augment
 from dropexp.randomness import global_stream, stream
 from dropexp.regularisers import Noise, noise_modules, scale_p, through_input_noise
-from dropexp.runs.records import EpochRecord, best_epoch
+from dropexp.runs.records import EpochRecord, find_best_epoch
 from dropexp.training.evaluation import autocast, evaluate, mode
 from dropexp.training.optim import LearningRate, build_schedule, set_learning_rate, take_step
 
@@ -75,7 +75,7 @@ def train(state: TrainingState, plan: TrainingPlan) -> Iterator[EpochRecord]:
     while not has_ended(state.records, plan.config.train):
         record = _train_epoch(state, plan, epoch=len(state.records) + 1)
         state.records.append(record)
-        if best_epoch(state.records) is record:
+        if find_best_epoch(state.records) is record:
             state.best_weights = clone_tensors(state.model.state_dict())
         yield record
 

@@ -22,7 +22,7 @@ from dropexp.runs.records import (
     RunStatus,
     RunSummary,
     SelectedEpoch,
-    best_epoch,
+    find_best_epoch,
 )
 from dropexp.runs.write import (
     AUDIT,
@@ -109,7 +109,7 @@ def run(
     def say_that_it_waits() -> None:
         view.note(f"another process is training {config.run_id}; waiting for it")
 
-    with folder.locked(say_that_it_waits, patience=patience):
+    with folder.lock(say_that_it_waits, patience=patience):
         if folder.status is FolderStatus.FINISHED and not config.force:
             return _reused(folder, config, view, device or config.device)
         try:
@@ -156,7 +156,7 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
     # Whatever the user may have got wrong is behind us: now an earlier attempt may be replaced.
     if config.force:
         folder.clear()
-    folder.forget_error()
+    folder.remove_error()
     folder.write(CONFIG, to_yaml(config))
     before, now = folder.read_environment(), describe(device)
     folder.write_json(ENVIRONMENT, now)
@@ -247,7 +247,7 @@ def _summarised(
     outcome: AuditOutcome,
 ) -> RunSummary:
     """Touches the test set: at the last and at the selected epoch, and never before."""
-    last, best = state.records[-1], best_epoch(state.records)
+    last, best = state.records[-1], find_best_epoch(state.records)
     of_last = evaluate_finally(state.model, splits, config.precision)
     of_best = of_last
     if best is not None and best is not last:

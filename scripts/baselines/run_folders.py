@@ -25,7 +25,7 @@ from dropexp.runs.records import (
     RunStatus,
     RunSummary,
     SelectedEpoch,
-    best_epoch,
+    find_best_epoch,
 )
 from dropexp.statistics import area_between, rise_after_best
 
@@ -154,7 +154,7 @@ def _measured(config: RunConfig) -> tuple[list[EpochRecord], tuple[SelectedEpoch
         )
         for i, epoch in enumerate(epochs)
     ]
-    best = best_epoch(records)
+    best = find_best_epoch(records)
     assert best is not None
     return records, (_selected(best, own, noise), _selected(records[-1], own, noise))
 

@@ -17,7 +17,7 @@ from dropexp.runs.records import (
     RunStatus,
     RunSummary,
     SelectedEpoch,
-    best_epoch,
+    find_best_epoch,
 )
 
 RUN_ID = "dropout2d-p0.3-s0-1a2b3c4d"
@@ -50,7 +50,7 @@ DIVERGING = [*RECORDS[:8], record_of(9, val_loss=math.nan)]
 
 def summary_of(records: list[EpochRecord]) -> RunSummary:
     finite = [record for record in records if record.is_finite]
-    best = best_epoch(records)
+    best = find_best_epoch(records)
     return RunSummary(
         run_id=RUN_ID,
         status=RunStatus.COMPLETED if finite == records else RunStatus.DIVERGED,

@@ -8,7 +8,7 @@ import pytest
 
 from dropexp.compare import Found, Question, compare
 from dropexp.compare.results import Comparison, Curves, Member
-from dropexp.runs.listing import ListedRun, Status
+from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.records import AuditOutcome, RunStatus, RunSummary, SelectedEpoch
 from dropexp.runs.write import RunFolder
 from dropexp.statistics import Verdict
@@ -36,7 +36,7 @@ def run(name: str, p: float, seed: int, test_loss: float) -> Found:
     )
     fields = {**FIELDS, "regulariser.name": name, "regulariser.p": p, "data.seed": seed}
     listed = ListedRun(
-        RunFolder(Path("runs"), summary.run_id), Status.FINISHED, 0.0, fields, summary, 1
+        RunFolder(Path("runs"), summary.run_id), ListedStatus.FINISHED, 0.0, fields, summary, 1
     )
     member = Member(summary.run_id, seed, summary, Curves(np.ones((1, 11))), 0.0, 0.0)
     return Found(listed, member, fields)

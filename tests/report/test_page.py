@@ -10,7 +10,7 @@ from dropexp.compare.results import Comparison
 from dropexp.report import markdown, render_page
 from dropexp.report.answer import answer, baseline_name
 from dropexp.runs.metrics import Metric
-from dropexp.runs.studies import Member, Study, note
+from dropexp.runs.studies import Study, StudyMember, save_study
 from tests.conftest import Dropexp
 from tests.made_up import comparison
 
@@ -238,9 +238,9 @@ def test_board_writes_a_study_and_says_how_to_see_it(
     dropexp: Dropexp, runs: Path, tmp_path: Path
 ) -> None:
     ids = sorted(folder.name for folder in runs.iterdir())
-    members = tuple(Member(run_id, 0, 0, 30) for run_id in ids)
+    members = tuple(StudyMember(run_id, 0, 0, 30) for run_id in ids)
     setting = {"regulariser.name": "none", "regulariser.p": 0.0}
-    note(runs, Study("first", (("regulariser=none,dropout2d",),), (setting,), members))
+    save_study(runs, Study("first", (("regulariser=none,dropout2d",),), (setting,), members))
     done = dropexp("board", "first", "--no-start")
     assert done.returncode == 0, done.stderr
     assert "4 settings, mean and 95 % interval each" in done.stdout

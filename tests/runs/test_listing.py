@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dropexp.errors import FilterError, NoSuchRunError, RunsDirError
 from dropexp.runs.export import to_csv, to_json
-from dropexp.runs.listing import ListedRun, Status, find_run, listed_runs
-from dropexp.runs.selection import ordered, select
+from dropexp.runs.listing import ListedRun, ListedStatus, find_run, list_runs
+from dropexp.runs.selection import select_runs, sort_runs
 from dropexp.runs.write import CONFIG, ERROR, SUMMARY, RunFolder
 from tests.compare.test_engine import diverged, finished
 from tests.runs.test_records import record
@@ -24,8 +24,8 @@ def unfinished(runs: Path, *overrides: str) -> RunFolder:
     return folder
 
 
-def statuses(runs: Path) -> dict[str, Status]:
-    return {run.run_id: run.status for run in listed_runs(runs)}
+def statuses(runs: Path) -> dict[str, ListedStatus]:
+    return {run.run_id: run.status for run in list_runs(runs)}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> list[ListedRun]:
     finished(runs, 0.6, "regulariser=dropconnect", "p=0.3", "regulariser.mask=batch", "model=mlp")
     finished(runs, 0.8, "optimiser=sgd", change=diverged)
     unfinished(runs, "regulariser=dropout2d", "p=0.5", "train/early_stopping=patience")
-    return listed_runs(runs)
+    return list_runs(runs)
 
 
 def short(runs: list[ListedRun]) -> set[str]:
@@ -58,9 +58,9 @@ ALL = {"none 0", "none 0 sgd", "dropout2d 0.1", "dropout2d 0.3", "dropout2d 0.5"
 
 def test_each_folder_has_the_status_of_its_files(tmp_path: Path) -> None:
     expected = {
-        finished(tmp_path, 1.0).run_id: Status.FINISHED,
-        finished(tmp_path, 1.0, "seed=1", change=diverged).run_id: Status.DIVERGED,
-        unfinished(tmp_path, "seed=2").run_id: Status.INTERRUPTED,
+        finished(tmp_path, 1.0).run_id: ListedStatus.FINISHED,
+        finished(tmp_path, 1.0, "seed=1", change=diverged).run_id: ListedStatus.DIVERGED,
+        unfinished(tmp_path, "seed=2").run_id: ListedStatus.INTERRUPTED,
     }
     failed = unfinished(tmp_path, "seed=3")
     failed.write(ERROR, "Traceback")
@@ -70,24 +70,24 @@ def test_each_folder_has_the_status_of_its_files(tmp_path: Path) -> None:
     no_yaml.write(CONFIG, "a: [")
     no_config = finished(tmp_path, 1.0, "seed=6")
     (no_config.path / CONFIG).unlink()
-    expected |= {failed.run_id: Status.FAILED}
-    expected |= {folder.run_id: Status.DAMAGED for folder in (no_json, no_yaml, no_config)}
+    expected |= {failed.run_id: ListedStatus.FAILED}
+    expected |= {folder.run_id: ListedStatus.DAMAGED for folder in (no_json, no_yaml, no_config)}
     assert statuses(tmp_path) == expected
 
 
 def test_a_run_whose_lock_is_held_is_running(tmp_path: Path) -> None:
     folder = unfinished(tmp_path)
     begun = RunFolder(tmp_path, "none-p0-s1-00000000")
-    with folder.locked(), begun.locked():
-        assert set(statuses(tmp_path).values()) == {Status.RUNNING}
+    with folder.lock(), begun.lock():
+        assert set(statuses(tmp_path).values()) == {ListedStatus.RUNNING}
         assert len(statuses(tmp_path)) == 2
-    assert statuses(tmp_path) == {folder.run_id: Status.INTERRUPTED}
+    assert statuses(tmp_path) == {folder.run_id: ListedStatus.INTERRUPTED}
 
 
 def test_looking_at_a_folder_writes_nothing_to_it(tmp_path: Path) -> None:
     folder = unfinished(tmp_path)
     before = {path.name for path in folder.path.iterdir()}
-    listed_runs(tmp_path)
+    list_runs(tmp_path)
     assert {path.name for path in folder.path.iterdir()} == before
 
 
@@ -95,14 +95,14 @@ def test_what_is_not_a_run_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "none-p0-s0-00000000").mkdir()
     (tmp_path / "none-p0-s0-11111111").touch()
-    assert listed_runs(tmp_path) == []
+    assert list_runs(tmp_path) == []
     with pytest.raises(RunsDirError, match="nowhere"):
-        listed_runs(tmp_path / "nowhere")
+        list_runs(tmp_path / "nowhere")
 
 
 def test_a_damaged_folder_says_what_is_wrong_and_keeps_its_config(tmp_path: Path) -> None:
     finished(tmp_path, 1.0).write(SUMMARY, "{")
-    (run,) = listed_runs(tmp_path)
+    (run,) = list_runs(tmp_path)
     assert "summary.json is damaged" in run.problem
     assert run.values["data.train_size"] == 400
 
@@ -112,7 +112,7 @@ def test_epochs_of_an_unfinished_run_are_the_whole_lines_of_its_metrics(tmp_path
     folder.write_metrics([record(1, 1.0), record(2, 1.0)])
     with (folder.path / "metrics.csv").open("a") as file:
         file.write("3,0.00")
-    assert [run.epochs for run in listed_runs(tmp_path)] == [2]
+    assert [run.epochs for run in list_runs(tmp_path)] == [2]
 
 
 # --- filters and sorting ------------------------------------------------------------------------
@@ -148,11 +148,13 @@ FILTERS = [
 
 @pytest.mark.parametrize(("word", "expected"), FILTERS, ids=[word for word, _ in FILTERS])
 def test_a_filter_accepts(study: list[ListedRun], word: str, expected: set[str]) -> None:
-    assert short(select(study, [word])) == expected
+    assert short(select_runs(study, [word])) == expected
 
 
 def test_all_filters_must_be_passed(study: list[ListedRun]) -> None:
-    assert short(select(study, ["regulariser=dropout2d", "p>0.2", "seed=0"])) == {"dropout2d 0.5"}
+    assert short(select_runs(study, ["regulariser=dropout2d", "p>0.2", "seed=0"])) == {
+        "dropout2d 0.5"
+    }
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_all_filters_must_be_passed(study: list[ListedRun]) -> None:
 )
 def test_what_is_not_a_filter_is_refused(study: list[ListedRun], word: str, said: str) -> None:
     with pytest.raises(FilterError, match=said):
-        select(study, [word])
+        select_runs(study, [word])
 
 
 NUMBERS = st.one_of(st.integers(-3, 500), st.floats(-1, 1), st.sampled_from([0.1, 0.3, 0.5, 400]))
@@ -184,7 +186,7 @@ def test_less_and_not_less_part_the_runs_that_have_a_number(
     study: list[ListedRun], key: str, number: float
 ) -> None:
     def chosen(relation: str) -> set[str]:
-        return {run.run_id for run in select(study, [f"{key}{relation}{number!r}"])}
+        return {run.run_id for run in select_runs(study, [f"{key}{relation}{number!r}"])}
 
     having = {run.run_id for run in study if key != "test_loss" or run.summary is not None}
     assert chosen("<") | chosen(">=") == having
@@ -195,22 +197,22 @@ def test_less_and_not_less_part_the_runs_that_have_a_number(
 
 @given(words=st.lists(st.sampled_from(["0", "0.1", "0.3", "0.50", "7"]), min_size=1))
 def test_several_values_accept_what_each_accepts(study: list[ListedRun], words: list[str]) -> None:
-    together = short(select(study, [f"p={','.join(words)}"]))
-    assert together == set().union(*(short(select(study, [f"p={word}"])) for word in words))
-    assert short(select(study, [f"p!={','.join(words)}"])) == ALL - together
+    together = short(select_runs(study, [f"p={','.join(words)}"]))
+    assert together == set().union(*(short(select_runs(study, [f"p={word}"])) for word in words))
+    assert short(select_runs(study, [f"p!={','.join(words)}"])) == ALL - together
 
 
 @pytest.mark.parametrize("key", ["test_loss", "-test_loss"])
 def test_runs_are_sorted_and_those_without_a_value_go_last(
     study: list[ListedRun], key: str
 ) -> None:
-    losses = [run.values["best.test_loss"] for run in ordered(study, key)]
+    losses = [run.values["best.test_loss"] for run in sort_runs(study, key)]
     assert losses[-1] is None
     assert losses[:-1] == sorted(losses[:-1], reverse=key.startswith("-"))
-    reversed_ = [run.values["best.test_loss"] for run in ordered(study, key, reverse=True)]
+    reversed_ = [run.values["best.test_loss"] for run in sort_runs(study, key, reverse=True)]
     assert reversed_ == [*losses[-2::-1], None]
     with pytest.raises(FilterError, match="test_loss"):
-        ordered(study, "tst_loss")
+        sort_runs(study, "tst_loss")
 
 
 # --- ids --------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from dropexp.runs.records import (
     RunSummary,
     SampledTest,
     SelectedEpoch,
-    best_epoch,
+    find_best_epoch,
 )
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -72,9 +72,9 @@ def test_gaps_are_positive_where_training_looks_better(original: EpochRecord) ->
 
 def test_the_best_epoch_is_the_first_of_the_lowest_validation_loss() -> None:
     epochs = [record(1, 2.0), record(2, 1.0), record(3, 1.0), record(4, math.nan)]
-    assert best_epoch(epochs) is epochs[1]
-    assert best_epoch([record(1, math.inf)]) is None
-    assert best_epoch([]) is None
+    assert find_best_epoch(epochs) is epochs[1]
+    assert find_best_epoch([record(1, math.inf)]) is None
+    assert find_best_epoch([]) is None
 
 
 def test_a_summary_survives_json() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dropexp.errors import StoreError
-from dropexp.runs.listing import Status
-from dropexp.runs.removal import refusal, remove
+from dropexp.runs.listing import ListedStatus
+from dropexp.runs.removal import explain_refusal, remove_run
 from dropexp.runs.write import CONFIG, RunFolder
 from tests.compare.test_engine import finished
 from tests.runs.test_listing import statuses, unfinished
@@ -30,7 +30,7 @@ def others(tmp_path: Path) -> Iterator[dict[str, RunFolder]]:
     shutil.copytree(outside.path, runs / "precious")
     held = unfinished(runs, "seed=5")
     names = ["none-p0-s1-00000000", "none-p0-s2-00000000", "none-p0-s3-00000000", "precious"]
-    with held.locked():
+    with held.lock():
         yield {
             "outside": outside,
             "held": held,
@@ -43,12 +43,12 @@ def test_what_is_not_a_run_of_this_folder_is_not_removed(
     others: dict[str, RunFolder], tmp_path: Path
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
-    reasons = {name: refusal(folder, tmp_path / "runs") for name, folder in others.items()}
+    reasons = {name: explain_refusal(folder, tmp_path / "runs") for name, folder in others.items()}
     assert "" not in reasons.values()
-    assert "link" in reasons["none-p0-s1-00000000"]
-    assert "does not lie in" in reasons["outside"]
-    assert "trained by a process" in reasons["held"]
-    assert "trained by a process" in remove(others["held"])
+    assert "is a link" in reasons["none-p0-s1-00000000"]
+    assert "is not in" in reasons["outside"]
+    assert "trained by another process" in reasons["held"]
+    assert "trained by another process" in remove_run(others["held"])
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -58,8 +58,8 @@ def test_removing_a_run_leaves_nothing_of_it_and_nothing_else_changes(tmp_path: 
     (tmp_path / "runs").mkdir()
     run, other = (finished(tmp_path / "runs", 1.0, f"seed={seed}") for seed in (1, 2))
     (run.path / "link").symlink_to(tmp_path / "data")
-    assert refusal(run, tmp_path / "runs") == ""
-    assert remove(run) == ""
+    assert explain_refusal(run, tmp_path / "runs") == ""
+    assert remove_run(run) == ""
     assert list((tmp_path / "runs").iterdir()) == [other.path]
     assert (tmp_path / "data" / "file").exists()
 
@@ -83,6 +83,6 @@ def test_a_removal_cut_short_leaves_no_finished_run(
     with pytest.raises(StoreError, match="Permission denied"):
         run.remove()
     monkeypatch.undo()
-    assert statuses(tmp_path) == {run.run_id: Status.INTERRUPTED}
-    assert refusal(run, tmp_path) == ""
-    assert remove(run) == ""
+    assert statuses(tmp_path) == {run.run_id: ListedStatus.INTERRUPTED}
+    assert explain_refusal(run, tmp_path) == ""
+    assert remove_run(run) == ""

@@ -109,7 +109,7 @@ def test_a_write_that_fails_leaves_the_old_content_and_no_litter(folder: RunFold
 
 
 def test_clear_removes_everything_but_the_lock(folder: RunFolder) -> None:
-    with folder.locked():
+    with folder.lock():
         folder.write(CONFIG, "seed: 0\n")
         (folder.path / "events.out.tfevents.1").touch()
         folder.clear()
@@ -121,7 +121,7 @@ def test_a_second_process_waits_until_the_first_is_gone(tmp_path: Path) -> None:
         "import sys, time\n"
         "from pathlib import Path\n"
         "from dropexp.runs.write import RunFolder\n"
-        "with RunFolder(Path(sys.argv[1]), 'r').locked():\n"
+        "with RunFolder(Path(sys.argv[1]), 'r').lock():\n"
         "    print('held', flush=True)\n"
         "    time.sleep(60)\n"
     )
@@ -137,7 +137,7 @@ def test_a_second_process_waits_until_the_first_is_gone(tmp_path: Path) -> None:
             waited.append("waits")
             holder.kill()
 
-        with RunFolder(tmp_path, "r").locked(kill_the_holder):
+        with RunFolder(tmp_path, "r").lock(kill_the_holder):
             assert waited == ["waits"]
     finally:
         holder.kill()
@@ -159,6 +159,6 @@ def test_a_runs_dir_is_made_with_its_parents(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_a_clear_error() -> None:
     with (
         pytest.raises(RunsDirError, match="cannot be written"),
-        RunFolder(Path("/proc/sys"), "r").locked(),
+        RunFolder(Path("/proc/sys"), "r").lock(),
     ):
         time.sleep(0)

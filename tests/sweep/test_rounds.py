@@ -156,7 +156,7 @@ def test_files_that_a_worker_gives_back_become_the_folder(tmp_path: Path) -> Non
     files = {"summary.json": b"{}", "config.yaml": b"p: 0\n"}
     engine = Engine(lambda request, _: Outcome(request.run_id, Ending.FINISHED, files=files))
     to_the_end(rounds_of(tmp_path, engine)).raise_error()
-    assert RunFolder(tmp_path, POISONED).files() == files
+    assert RunFolder(tmp_path, POISONED).read_files() == files
 
 
 def test_a_killed_worker_that_shares_no_store_costs_nothing_that_is_there(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_worker_that_does_not_share_the_store_gives_back_the_whole_folder(
     assert outcome.files is not None
     received = RunFolder(tmp_path / "here", outcome.run_id)
     received.path.mkdir(parents=True)
-    received.receive(outcome.files)
+    received.replace_files(outcome.files)
     assert do(request_for(tmp_path)).ending is Ending.FINISHED
     direct = RunFolder(tmp_path, outcome.run_id)
     assert received.read_summary().last == direct.read_summary().last
@@ -66,12 +66,12 @@ def test_a_worker_that_does_not_share_the_store_gives_back_the_whole_folder(
 
 def test_a_run_that_another_process_trains_is_left_to_it(tmp_path: Path) -> None:
     request = request_for(tmp_path)
-    with RunFolder(tmp_path, request.run_id).locked():
+    with RunFolder(tmp_path, request.run_id).lock():
         assert do(request).ending is Ending.BUSY
     with (
-        RunFolder(tmp_path, request.run_id).locked(),
+        RunFolder(tmp_path, request.run_id).lock(),
         pytest.raises(BusyError),
-        RunFolder(tmp_path, request.run_id).locked(patience=0.01),
+        RunFolder(tmp_path, request.run_id).lock(patience=0.01),
     ):
         pass
 
@@ -109,10 +109,10 @@ def test_what_the_config_forbids_is_remembered(tmp_path: Path) -> None:
 
 def test_a_finished_run_is_left_as_it_is_when_forcing_is_refused(tmp_path: Path) -> None:
     done = do(request_for(tmp_path))
-    before = RunFolder(tmp_path, done.run_id).files()
+    before = RunFolder(tmp_path, done.run_id).read_files()
     refused = do(request_for(tmp_path, "force=true", devices=("cuda:7",)))
     assert (refused.run_id, refused.ending) == (done.run_id, Ending.FAILED)
-    assert RunFolder(tmp_path, done.run_id).files() == before
+    assert RunFolder(tmp_path, done.run_id).read_files() == before
 
 
 def test_a_run_that_failed_in_another_sweep_meanwhile_is_not_tried_again(tmp_path: Path) -> None:

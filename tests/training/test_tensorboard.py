@@ -31,7 +31,7 @@ from dropexp.runs.records import (
     RunStatus,
     RunSummary,
     SelectedEpoch,
-    best_epoch,
+    find_best_epoch,
 )
 from dropexp.training.tensorboard import EventLog
 from dropexp.training.tensorboard_values import arrange_images, list_hyperparameters
@@ -54,7 +54,7 @@ def make_record(epoch: int, val_loss: float = 0.5, p: float = 0.3) -> EpochRecor
 
 
 def make_summary(config: RunConfig, records: list[EpochRecord]) -> RunSummary:
-    best = best_epoch(records)
+    best = find_best_epoch(records)
     return RunSummary(
         run_id=config.run_id,
         status=RunStatus.COMPLETED if records[-1].is_finite else RunStatus.DIVERGED,
