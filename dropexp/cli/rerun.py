@@ -69,7 +69,7 @@ def _rerun(folder: "RunFolder", overrides: list[str], into: Path, *, is_kept: bo
     config = config_to_rerun(known, overrides, into, is_kept=is_kept)
     with RunConsole() as console:
         for doubt in doubts(known):
-            console.warning(doubt)
+            console.warn(doubt)
         done = rerun(known, config, console)
     console.lines(rerun_lines(done))
     return done.agreement.verdict is not Verdict.DIFFERS

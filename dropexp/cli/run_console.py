@@ -77,7 +77,7 @@ class RunConsole:
 
     # --- before and while the run trains ----------------------------------------------------
 
-    def started(self, run_id: str, lines: Sequence[str]) -> None:
+    def start(self, run_id: str, lines: Sequence[str]) -> None:
         """The header: what is about to be trained, on what."""
         self._print(Text(run_id, style="bold"))
         for line in lines:
@@ -87,15 +87,15 @@ class RunConsole:
         """Something that is good to know."""
         self._print_prose(Text(message))
 
-    def warning(self, message: str) -> None:
+    def warn(self, message: str) -> None:
         """Something that the user should act on or know about the result."""
         self._print_prose(Text.assemble(("warning:", "yellow"), f" {message}"))
 
-    def audit(self, line: str) -> None:
+    def report_audit(self, line: str) -> None:
         """What the audit found."""
         self._print_prose(Text(f"audit  {line}"), indent=2)
 
-    def epoch(self, record: EpochRecord, epochs: int) -> None:
+    def report_epoch(self, record: EpochRecord, epochs: int) -> None:
         """One more epoch, of at most ``epochs``, is done."""
         self._seconds.append(record.seconds)
         if self.interactive:

@@ -151,7 +151,7 @@ def _show_results(run: "ListedRun", console: "RunConsole") -> None:
     except StoreError as error:
         records = []
         if run.summary is not None:
-            console.warning(str(error))
+            console.warn(str(error))
     if run.summary is not None:
         if run.summary.status is RunStatus.DIVERGED and records:
             console.lines([Text(), Text(divergence(records), style="red")])

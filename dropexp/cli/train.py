@@ -63,7 +63,7 @@ def _train(config: "RunConfig", *, p_was_given: bool) -> None:
 
     with RunConsole() as console:
         if config.regulariser.name == "none" and p_was_given:
-            console.warning(
+            console.warn(
                 "p has no effect: the regulariser is none. Choose one: regulariser=dropout2d"
             )
         from dropexp.runs.records import RunStatus

@@ -42,7 +42,7 @@ class RunLog:
         self._seconds = 0.0
         self._epochs = 0
 
-    def started(self, run_id: str, lines: Sequence[str]) -> None:
+    def start(self, run_id: str, lines: Sequence[str]) -> None:
         """The header."""
         for line in (run_id, *lines):
             self._folder.log(line)
@@ -51,15 +51,15 @@ class RunLog:
         """Something that is good to know."""
         self._folder.log(message)
 
-    def warning(self, message: str) -> None:
+    def warn(self, message: str) -> None:
         """Something that should not be overlooked."""
         self._folder.log(f"warning: {message}")
 
-    def audit(self, line: str) -> None:
+    def report_audit(self, line: str) -> None:
         """What the audit found."""
         self._folder.log(f"audit {line}")
 
-    def epoch(self, record: EpochRecord, epochs: int) -> None:
+    def report_epoch(self, record: EpochRecord, epochs: int) -> None:
         """One more epoch is done.
 
         Raises:

@@ -52,22 +52,22 @@ from dropexp.training.mc_dropout import remark, with_mc_dropout
 
 
 class RunView(Protocol):
-    """Whoever watches a run."""
+    """Receives a run's events."""
 
-    def started(self, run_id: str, lines: Sequence[str]) -> None:
-        """The run is about to train."""
+    def start(self, run_id: str, lines: Sequence[str]) -> None:
+        """Training is about to begin; the lines describe the data and the model."""
 
     def note(self, message: str) -> None:
-        """Something worth knowing."""
+        """There is something to know."""
 
-    def warning(self, message: str) -> None:
-        """Something that should not be overlooked."""
+    def warn(self, message: str) -> None:
+        """There is something that may make the results less than they seem."""
 
-    def audit(self, line: str) -> None:
-        """The audit's outcome."""
+    def report_audit(self, line: str) -> None:
+        """The audit has passed; the line summarises it."""
 
-    def epoch(self, record: EpochRecord, epochs: int) -> None:
-        """An epoch has been trained and measured."""
+    def report_epoch(self, record: EpochRecord, epochs: int) -> None:
+        """An epoch, of at most ``epochs``, has been trained and measured."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _reused(folder: RunFolder, config: RunConfig, view: RunView, device_name: st
             f"choose another runs_dir, or force=true to replace it."
         )
     if summary.audit is not AuditOutcome.PASSED:
-        view.warning(f"this run was trained with its audit {summary.audit}; force=true repeats it")
+        view.warn(f"this run was trained with its audit {summary.audit}; force=true repeats it")
     if summary.lacks_mc_dropout(config.mc_dropout):
         device = select_device(device_name)
         configure_torch(device, config.threads, config.deterministic)
@@ -160,7 +160,7 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
     folder.write(CONFIG, to_yaml(config))
     before, now = folder.read_environment(), describe(device)
     folder.write_json(ENVIRONMENT, now)
-    view.started(config.run_id, describe_data_and_model(config, splits, state.model))
+    view.start(config.run_id, describe_data_and_model(config, splits, state.model))
     outcome = _audited(config, splits, state.model, folder, view)
     resumed = _resumed(config, splits, device, folder, view)
     if resumed is not None:
@@ -175,7 +175,7 @@ def _trained(config: RunConfig, folder: RunFolder, view: RunView, device_name: s
     with Recorder(config, folder, state, splits) as recorder:
         for record in train(state, plan):
             recorder.epoch(record)
-            view.epoch(record, config.train.epochs)
+            view.report_epoch(record, config.train.epochs)
         if state.records[-1].is_finite and len(state.records) < config.train.epochs:
             view.note(f"stopped early after epoch {len(state.records)} of {config.train.epochs}")
         summary = _summarised(config, state, splits, device, outcome)
@@ -195,19 +195,19 @@ def _audited(
 ) -> AuditOutcome:
     """Raises AuditError if a check fails and the config does not say ``audit=warn``."""
     if config.audit == "off":
-        view.warning("audit=off: nothing shows that the regulariser does what it claims")
+        view.warn("audit=off: nothing shows that the regulariser does what it claims")
         return AuditOutcome.SKIPPED
     report = audit_model(config, splits, model)
     folder.write_json(AUDIT, report.to_json())
     if report.passed:
-        view.audit(report.summarise())
+        view.report_audit(report.summarise())
         return AuditOutcome.PASSED
     if config.audit == "strict":
         raise AuditError(
             f"the audit failed: {report.summarise()}. Nothing was trained; see "
             f"{folder.path / AUDIT}, or go on all the same with audit=warn."
         )
-    view.warning(f"the audit failed: {report.summarise()}")
+    view.warn(f"the audit failed: {report.summarise()}")
     return AuditOutcome.FAILED
 
 
@@ -222,7 +222,7 @@ def _resumed(
     try:
         checkpoint.restore(state, raw, config.config_hash, device)
     except checkpoint.DamagedCheckpointError as error:
-        view.warning(f"{folder.path / CHECKPOINT} is damaged ({error}); starting over")
+        view.warn(f"{folder.path / CHECKPOINT} is damaged ({error}); starting over")
         return None
     view.note(f"going on after epoch {len(state.records)}")
     return state
@@ -233,7 +233,7 @@ def _say_what_has_changed(before: Mapping[str, Any], now: Mapping[str, Any], vie
     changed = [key for key in ("device", "device_name", "threads", "packages") if key in before]
     changed = [key for key in changed if before[key] != now[key]]
     if changed:
-        view.warning(
+        view.warn(
             f"this run was begun with another {' and '.join(changed)}: its numbers may differ in "
             f"their last digits from those of a run that was never interrupted"
         )

@@ -86,10 +86,10 @@ def without_escapes(text: str) -> str:
 
 def run_through(console: RunConsole, records: list[EpochRecord]) -> None:
     with console:
-        console.started(RUN_ID, ["data digits", "model small_cnn"])
-        console.audit("audit passed")
+        console.start(RUN_ID, ["data digits", "model small_cnn"])
+        console.report_audit("audit passed")
         for record in records:
-            console.epoch(record, 30)
+            console.report_epoch(record, 30)
         console.finished(summary_of(records), records, FOLDER, COMMANDS)
 
 
@@ -118,7 +118,7 @@ def test_pipe_gets_about_every_tenth_epoch_with_the_first_and_the_last() -> None
 def test_pipe_gets_the_first_epoch_of_a_resumed_run_and_the_one_that_diverged() -> None:
     console, out = plain_console()
     for record in [*RECORDS[12:19], record_of(20, val_loss=math.inf)]:
-        console.epoch(record, 30)
+        console.report_epoch(record, 30)
     assert re.findall(r"epoch (\d+)/30", out.getvalue()) == ["13", "15", "18", "20"]
     assert "val_loss inf" in out.getvalue()
 
@@ -127,7 +127,7 @@ def test_pipe_gets_the_first_epoch_of_a_resumed_run_and_the_one_that_diverged() 
 def test_short_runs_have_a_line_for_every_epoch_or_nearly(epochs: int) -> None:
     console, out = plain_console()
     for epoch in range(1, epochs + 1):
-        console.epoch(record_of(epoch), epochs)
+        console.report_epoch(record_of(epoch), epochs)
     shown = [int(epoch) for epoch in re.findall(r"epoch +(\d+)/", out.getvalue())]
     assert shown[0] == 1
     assert shown[-1] == epochs
@@ -257,10 +257,10 @@ def test_terminal_gets_progress_and_curves() -> None:
 
 def test_terminal_lines_fit() -> None:
     console, out = terminal(width=62)
-    console.started(RUN_ID, ["many words " * 20])
+    console.start(RUN_ID, ["many words " * 20])
     for record in RECORDS:
-        console.epoch(record, 30)
-    console.warning("many words " * 20)
+        console.report_epoch(record, 30)
+    console.warn("many words " * 20)
     console.close()
     assert max(map(len, without_escapes(out.getvalue()).splitlines())) <= 62
 
@@ -275,7 +275,7 @@ def test_narrow_or_dumb_terminal_gets_no_chart() -> None:
 def test_cursor_comes_back(interruption: type[BaseException]) -> None:
     def interrupted() -> None:
         with console:
-            console.epoch(RECORDS[0], 30)
+            console.report_epoch(RECORDS[0], 30)
             assert out.getvalue().rfind(HIDE_CURSOR) > out.getvalue().rfind(SHOW_CURSOR)
             raise interruption
 
@@ -293,7 +293,7 @@ def test_progress_is_drawn_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     with console:
         for epoch in range(1, 1001):
             now += 0.01
-            console.epoch(record_of(epoch), 1000)
+            console.report_epoch(record_of(epoch), 1000)
     drawn = {int(epoch) for epoch in re.findall(r"epoch +(\d+)/1000", out.getvalue())}
     assert 15 <= len(drawn) <= 25
     assert {1, 1000} <= drawn
@@ -324,8 +324,8 @@ def test_messages_are_not_read_as_markup() -> None:
     console, out = plain_console()
     text = "hydra.sweeper=[a,b] [red]x[/red] :smile: 'quoted' 12"
     console.note(text)
-    console.warning(text)
-    console.audit(text)
+    console.warn(text)
+    console.report_audit(text)
     assert out.getvalue() == f"{text}\nwarning: {text}\n  audit  {text}\n"
 
 
@@ -351,7 +351,7 @@ def test_remaining_time_is_the_mean_epoch_times_the_epochs_left() -> None:
     console, out = terminal()
     slow = dataclasses.replace(RECORDS[9], seconds=200.0)
     with console:
-        console.epoch(slow, 30)
+        console.report_epoch(slow, 30)
     assert "1:06:40 left" in without_escapes(out.getvalue())
 
 

@@ -146,13 +146,13 @@ def test_a_run_stops_after_the_epoch_unless_its_end_is_near(
     stop = tmp_path / STOP
     log = RunLog(RunFolder(tmp_path, "x"), stop)
     one = replace(record(1, 0.5), seconds=seconds)
-    log.epoch(one, epochs=10)
+    log.report_epoch(one, epochs=10)
     stop.touch()
     if stops:
         with pytest.raises(KeyboardInterrupt):
-            log.epoch(one, epochs=10)
+            log.report_epoch(one, epochs=10)
     else:
-        log.epoch(one, epochs=10)
+        log.report_epoch(one, epochs=10)
 
 
 def test_a_request_survives_its_journey(tmp_path: Path) -> None:
