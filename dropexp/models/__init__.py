@@ -9,10 +9,10 @@ from torch import nn
 
 from dropexp.errors import ConfigError, suggest
 from dropexp.models.custom import custom_model
-from dropexp.models.foreign import notes, takes_single_images
 from dropexp.models.mlp import MLP
 from dropexp.models.resnet import ResNet
 from dropexp.models.small_cnn import SmallCNN
+from dropexp.models.third_party import notes, takes_single_images
 from dropexp.models.torchvision_models import torchvision_model
 from dropexp.regularisers import Regulariser
 

@@ -10,7 +10,14 @@ from torch import nn
 
 from dropexp.config.fingerprints import fingerprint_source, module_search_path, split_target
 from dropexp.errors import ConfigError, DropexpError, suggest
-from dropexp.models.foreign import fill_sites, in_short, note, probed, silence, wrong_logits
+from dropexp.models.third_party import (
+    add_note,
+    describe_wrong_logits,
+    disable_own_noise,
+    find_and_fill_sites,
+    probe_model,
+    summarise_error,
+)
 from dropexp.regularisers import Regulariser
 
 ImageShape = tuple[int, int, int]
@@ -53,30 +60,30 @@ def custom_model(
             f"model.target={target} is not the code that this run was made with: its fingerprint "
             f"is {fingerprint_source(target)}, and model.fingerprint={fingerprint}."
         )
-    make = _imported(target)
+    make = _import_target(target)
     offered = {
         "image_shape": image_shape,
         "in_channels": image_shape[0],
         "num_classes": num_classes,
         "regulariser": regulariser,
     }
-    arguments = _arguments(target, make, offered, options or {})
+    arguments = _collect_arguments(target, make, offered, options or {})
     announces = "regulariser" in arguments
     if announces and sites is not None:
         raise ConfigError(
             f"model.sites chooses among sites that are found, and {target} announces its own."
         )
-    model = _made(target, make, arguments)
-    silence(model)
+    model = _construct(target, make, arguments)
+    disable_own_noise(model)
     _check(target, model, image_shape, num_classes)
     if announces:
-        note(model, "it announces its own sites")
+        add_note(model, "it announces its own sites")
     else:
-        fill_sites(model, regulariser, sites)
+        find_and_fill_sites(model, regulariser, sites)
     return model
 
 
-def _imported(target: str) -> Callable[..., Any]:
+def _import_target(target: str) -> Callable[..., Any]:
     module_name, name = split_target(target)
     sys.path[:] = module_search_path()
     importlib.invalidate_caches()
@@ -84,7 +91,7 @@ def _imported(target: str) -> Callable[..., Any]:
         found: Any = importlib.import_module(module_name)
     except Exception as error:
         raise ConfigError(
-            f"model.target={target}: importing {module_name} fails with {in_short(error)}."
+            f"model.target={target}: importing {module_name} fails with {summarise_error(error)}."
         ) from error
     for part in name.split("."):
         if not hasattr(found, part):
@@ -98,7 +105,7 @@ def _imported(target: str) -> Callable[..., Any]:
     return made
 
 
-def _arguments(
+def _collect_arguments(
     target: str, make: Callable[..., Any], offered: Mapping[str, Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What a class takes of what is offered, and the options, all of which it must take."""
@@ -123,14 +130,14 @@ def _arguments(
     return arguments
 
 
-def _made(target: str, make: Callable[..., Any], arguments: Mapping[str, Any]) -> nn.Module:
+def _construct(target: str, make: Callable[..., Any], arguments: Mapping[str, Any]) -> nn.Module:
     try:
         model = make(**arguments)
     except DropexpError:
         raise
     except Exception as error:
         raise ConfigError(
-            f"model.target={target} cannot be constructed: {in_short(error)}."
+            f"model.target={target} cannot be constructed: {summarise_error(error)}."
         ) from error
     if not isinstance(model, nn.Module):
         raise ConfigError(
@@ -141,12 +148,12 @@ def _made(target: str, make: Callable[..., Any], arguments: Mapping[str, Any]) -
 
 def _check(target: str, model: nn.Module, image_shape: ImageShape, num_classes: int) -> None:
     try:
-        answer = probed(model, image_shape)
+        answer = probe_model(model, image_shape)
     except Exception as error:
         shape = "×".join(str(side) for side in image_shape)
         raise ConfigError(
-            f"model.target={target} cannot take images of {shape}: {in_short(error)}."
+            f"model.target={target} cannot take images of {shape}: {summarise_error(error)}."
         ) from error
-    wrong = wrong_logits(answer, num_classes)
+    wrong = describe_wrong_logits(answer, num_classes)
     if wrong is not None:
         raise ConfigError(f"model.target={target} {wrong}.")

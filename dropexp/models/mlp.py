@@ -5,7 +5,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from dropexp.models.nonlinearity import Kind, activated, initialised
+from dropexp.models.nonlinearity import NonlinearityName, apply_nonlinearity, initialise
 from dropexp.regularisers import Nonlinearity, Regulariser
 
 
@@ -33,7 +33,7 @@ class MLP(nn.Module):
         regulariser: Regulariser,
         *,
         hidden: Sequence[int] = (800, 800),
-        nonlinearity: Kind = "relu",
+        nonlinearity: NonlinearityName = "relu",
         shortcut: bool = False,  # noqa: ARG002
     ) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class MLP(nn.Module):
         for index in range(len(hidden)):
             depth = (index + 1) / len(hidden)
             linear = nn.Linear(widths[index], widths[index + 1])
-            initialised(nonlinearity, linear)
+            initialise(nonlinearity, linear)
             self.layers.append(regulariser.weight(linear, depth, nonlinearity=follows))
             self.dropouts.append(regulariser.activation(depth, spatial=False))
         self.head = nn.Linear(widths[-1], num_classes)
@@ -54,5 +54,5 @@ class MLP(nn.Module):
         """Images (N, C, H, W) to logits (N, num_classes)."""
         x = x.flatten(1)
         for layer, dropout in zip(self.layers, self.dropouts, strict=True):
-            x = activated(self.nonlinearity, dropout, layer(x))
+            x = apply_nonlinearity(self.nonlinearity, dropout, layer(x))
         return self.head(x)  # type: ignore[no-any-return]

@@ -5,10 +5,10 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Kind = Literal["relu", "selu"]
+NonlinearityName = Literal["relu", "selu"]
 
 
-def activated(kind: Kind, noise: nn.Module, x: Tensor) -> Tensor:
+def apply_nonlinearity(kind: NonlinearityName, noise: nn.Module, x: Tensor) -> Tensor:
     """ReLU(noise(x)) or noise(SELU(x)).
 
     Zeroing and positive scaling commute with ReLU, and the article's network has them before it.
@@ -18,7 +18,7 @@ def activated(kind: Kind, noise: nn.Module, x: Tensor) -> Tensor:
     return out
 
 
-def initialised(kind: Kind, layer: nn.Linear | nn.Conv2d) -> None:
+def initialise(kind: NonlinearityName, layer: nn.Linear | nn.Conv2d) -> None:
     """Weights for SELU: N(0, 1 / fan-in), biases 0. For ReLU torch's own are left.
 
     Klambauer et al. 2017, "Self-normalizing neural networks", section 3 (initialization).

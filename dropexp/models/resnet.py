@@ -23,10 +23,10 @@ class BasicBlock(nn.Module):
         super().__init__()
         conv1 = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
         conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.conv1 = regulariser.weight(_initialised(conv1), depth)
+        self.conv1 = regulariser.weight(_initialise(conv1), depth)
         self.bn1 = nn.BatchNorm2d(channels)
         self.dropout = regulariser.activation(depth)
-        self.conv2 = regulariser.weight(_initialised(conv2), depth)
+        self.conv2 = regulariser.weight(_initialise(conv2), depth)
         self.bn2 = nn.BatchNorm2d(channels)
         self.shortcut = PaddedShortcut(in_channels, channels, stride)
         self.gate = regulariser.branch(depth)
@@ -73,7 +73,7 @@ class ResNet(nn.Module):
                 f"model=resnet halves its maps twice: images of {height}×{image_width} are too "
                 f"small, allowed: {_SMALLEST_SIDE}×{_SMALLEST_SIDE} and larger."
             )
-        self.stem = _initialised(nn.Conv2d(channels, width, 3, padding=1, bias=False))
+        self.stem = _initialise(nn.Conv2d(channels, width, 3, padding=1, bias=False))
         self.bn = nn.BatchNorm2d(width)
         self.blocks = self._stages(width, (depth - 2) // 6, regulariser)
         self.head = nn.Linear(width * 2 ** (STAGES - 1), num_classes)
@@ -98,6 +98,6 @@ class ResNet(nn.Module):
         return nn.Sequential(*blocks)
 
 
-def _initialised(conv: nn.Conv2d) -> nn.Conv2d:
+def _initialise(conv: nn.Conv2d) -> nn.Conv2d:
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     return conv

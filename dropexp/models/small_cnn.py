@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dropexp.models.nonlinearity import Kind, activated, initialised
+from dropexp.models.nonlinearity import NonlinearityName, apply_nonlinearity, initialise
 from dropexp.models.shortcut import PaddedShortcut
 from dropexp.regularisers import Nonlinearity, Regulariser
 
@@ -41,14 +41,14 @@ class SmallCNN(nn.Module):
         width: int = 64,
         head: Literal["flatten", "gap"] = "flatten",
         shortcut: bool = False,
-        nonlinearity: Kind = "relu",
+        nonlinearity: NonlinearityName = "relu",
     ) -> None:
         super().__init__()
         channels, height, image_width = image_shape
         conv1 = nn.Conv2d(channels, width, 3, padding=1)
         conv2 = nn.Conv2d(width, 2 * width, 3, padding=1)
         for conv in (conv1, conv2):
-            initialised(nonlinearity, conv)
+            initialise(nonlinearity, conv)
         self.nonlinearity = nonlinearity
         follows: Nonlinearity | None = "relu" if nonlinearity == "relu" else None
         self.conv1 = regulariser.weight(conv1, 1 / 2, nonlinearity=follows)
@@ -64,14 +64,14 @@ class SmallCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) to logits (N, num_classes)."""
-        x = activated(self.nonlinearity, self.dropout1, self.conv1(x))
+        x = apply_nonlinearity(self.nonlinearity, self.dropout1, self.conv1(x))
         if self.gate is None or self.shortcut is None:
-            x = activated(self.nonlinearity, self.dropout2, self.conv2(x))
+            x = apply_nonlinearity(self.nonlinearity, self.dropout2, self.conv2(x))
         elif self.nonlinearity == "relu":
             x = F.relu(self.shortcut(x) + self.gate(self._noisy_branch, x))
         else:
             summed = self.shortcut(x) + self.gate(self.conv2, x)
-            x = activated(self.nonlinearity, self.dropout2, summed)
+            x = apply_nonlinearity(self.nonlinearity, self.dropout2, summed)
         return self.head(self.pool(x).flatten(1))  # type: ignore[no-any-return]
 
     def _noisy_branch(self, x: Tensor) -> Tensor:

@@ -8,7 +8,14 @@ from torch import nn
 
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import ConfigError, suggest
-from dropexp.models.foreign import fill_sites, in_short, note, probed, silence, wrong_logits
+from dropexp.models.third_party import (
+    add_note,
+    describe_wrong_logits,
+    disable_own_noise,
+    find_and_fill_sites,
+    probe_model,
+    summarise_error,
+)
 from dropexp.regularisers import Regulariser
 
 ImageShape = tuple[int, int, int]
@@ -27,7 +34,7 @@ _ARGUMENTS: dict[str, Callable[[int, int], dict[str, Any]]] = {
 """By the beginning of an architecture's name, for images of a height and width."""
 
 
-def architectures() -> list[str]:
+def list_architectures() -> list[str]:
     """The names of torchvision's classification networks."""
     models = import_torchvision().models
     names: list[str] = models.list_models(module=models)
@@ -54,7 +61,7 @@ def torchvision_model(
         image_shape: (C, H, W).
         num_classes: number of logits.
         regulariser: is asked at every site that is found; see dropexp.adapter.
-        arch: one of architectures().
+        arch: one of list_architectures().
         small_images: "adapt": below 64 pixels the first convolution has stride 1 and a kernel of
             3 × 3 at most, and no max-pooling follows it, as is usual for CIFAR; its initial
             weights are the middle of the larger kernel's. Patches of transformers and ConvNeXt
@@ -66,27 +73,27 @@ def torchvision_model(
         ConfigError: there is no such architecture, it cannot take images of this shape, or a
             pattern matches no site.
     """
-    known = architectures()
+    known = list_architectures()
     if arch not in known:
         raise ConfigError(f"model.arch={arch} is not known. {suggest(arch, known)}")
     channels, height, width = image_shape
-    model = _made(arch, image_shape, num_classes)
+    model = _construct(arch, image_shape, num_classes)
     if channels != _first_convolution(model).in_channels:
-        _replace(model, _first_convolution(model), _for_channels(channels))
+        _replace(model, _first_convolution(model), _adapt_channels(channels))
     if small_images == "adapt" and min(height, width) < SMALL:
         _adapt_stem(model)
-    silence(model)
+    disable_own_noise(model)
     try:
-        answer = probed(model, image_shape)
+        answer = probe_model(model, image_shape)
     except Exception as error:
-        raise _does_not_take(arch, image_shape, error) from error
-    wrong = wrong_logits(answer, num_classes)
+        raise _unsuitable_images_error(arch, image_shape, error) from error
+    wrong = describe_wrong_logits(answer, num_classes)
     assert wrong is None, f"{arch} {wrong}"
-    fill_sites(model, regulariser, sites)
+    find_and_fill_sites(model, regulariser, sites)
     return model
 
 
-def _made(arch: str, image_shape: ImageShape, num_classes: int) -> nn.Module:
+def _construct(arch: str, image_shape: ImageShape, num_classes: int) -> nn.Module:
     _, height, width = image_shape
     if arch.startswith("vit") and height != width:
         raise ConfigError(f"model.arch={arch} takes square images only, not {height}×{width}.")
@@ -99,15 +106,15 @@ def _made(arch: str, image_shape: ImageShape, num_classes: int) -> nn.Module:
             arch, num_classes=num_classes, **arguments
         )
     except (ValueError, AssertionError, RuntimeError) as error:
-        raise _does_not_take(arch, image_shape, error) from error
+        raise _unsuitable_images_error(arch, image_shape, error) from error
     return model
 
 
-def _does_not_take(arch: str, image_shape: ImageShape, error: Exception) -> ConfigError:
+def _unsuitable_images_error(arch: str, image_shape: ImageShape, error: Exception) -> ConfigError:
     channels, height, width = image_shape
     return ConfigError(
         f"model.arch={arch} cannot take images of {channels}×{height}×{width}: "
-        f"{in_short(error)}. Choose another model.arch, or larger images."
+        f"{summarise_error(error)}. Choose another model.arch, or larger images."
     )
 
 
@@ -124,14 +131,14 @@ def _adapt_stem(model: nn.Module) -> None:
     is_of_patches = stem.kernel_size == stem.stride
     if is_of_patches or max(stem.stride) == 1:
         return
-    stem = _replace(model, stem, _small)
+    stem = _replace(model, stem, _shrink_stem)
     kernel = "×".join(str(side) for side in stem.kernel_size)
     sentence = f"for small images the first convolution is {kernel} with stride 1"
     pool = _pooling_after(model, stem)
     if pool is not None:
         _replace(model, pool, lambda _: nn.Identity())
         sentence += ", without max-pooling after it"
-    note(model, sentence)
+    add_note(model, sentence)
 
 
 def _pooling_after(model: nn.Module, stem: nn.Conv2d) -> nn.Module | None:
@@ -145,7 +152,7 @@ def _pooling_after(model: nn.Module, stem: nn.Conv2d) -> nn.Module | None:
     return None
 
 
-def _for_channels(channels: int) -> Callable[[nn.Conv2d], nn.Conv2d]:
+def _adapt_channels(channels: int) -> Callable[[nn.Conv2d], nn.Conv2d]:
     def adapted(conv: nn.Conv2d) -> nn.Conv2d:
         before = conv.in_channels
         repeats = -(-channels // before)
@@ -153,12 +160,12 @@ def _for_channels(channels: int) -> Callable[[nn.Conv2d], nn.Conv2d]:
             weight = conv.weight.sum(1, keepdim=True)
         else:
             weight = conv.weight.repeat(1, repeats, 1, 1)[:, :channels] * (before / channels)
-        return _like(conv, weight, conv.stride, conv.padding)
+        return _convolution_like(conv, weight, conv.stride, conv.padding)
 
     return adapted
 
 
-def _small(conv: nn.Conv2d) -> nn.Conv2d:
+def _shrink_stem(conv: nn.Conv2d) -> nn.Conv2d:
     """Stride 1 and the middle of the kernel, rescaled to the variance that the kernel gave."""
     sides = [min(side, _STEM_KERNEL) for side in conv.kernel_size]
     tops = [(whole - side) // 2 for whole, side in zip(conv.kernel_size, sides, strict=True)]
@@ -166,10 +173,10 @@ def _small(conv: nn.Conv2d) -> nn.Conv2d:
     scale = (conv.weight[0, 0].numel() / middle[0, 0].numel()) ** 0.5
     padded = any(conv.padding) if isinstance(conv.padding, tuple) else True
     padding = tuple(side // 2 if padded else 0 for side in sides)
-    return _like(conv, middle * scale, (1, 1), padding)
+    return _convolution_like(conv, middle * scale, (1, 1), padding)
 
 
-def _like(
+def _convolution_like(
     conv: nn.Conv2d,
     weight: torch.Tensor,
     stride: tuple[int, ...],

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dropexp.regularisers.base import DepthSchedule, DepthScheduled, Noise, agreed
-from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.base import DepthSchedule, DepthScheduled, Noise
+from dropexp.regularisers.draws import Draws, one_per_unit
 from dropexp.regularisers.masks import bernoulli
 from dropexp.regularisers.modes import run_in_both_modes
 
@@ -37,14 +37,14 @@ class MaskedActivations(ActivationNoise):
             AuditError: activations that share a draw came out different.
         """
         evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
-        return Draws.of_bernoulli(agreed(self._by_unit(trained / evaluated)), self.p)
+        return Draws.from_bernoulli(one_per_unit(self._group_by_unit(trained / evaluated)), self.p)
 
-    def _compiled(self, x: Tensor, mask_shape: tuple[int, ...]) -> Tensor:
+    def _forward_compiled(self, x: Tensor, mask_shape: tuple[int, ...]) -> Tensor:
         """``x · m / (1 − p)``, where torch's own function would have p baked in; see masks.py."""
         return x * (bernoulli(x, mask_shape, 1 - self.p) / (1 - self.p))
 
     @abstractmethod
-    def _by_unit(self, output: Tensor) -> Tensor:
+    def _group_by_unit(self, output: Tensor) -> Tensor:
         """The elements of the output as (units, elements of a unit)."""
 
 
@@ -75,13 +75,13 @@ class Dropout2d(MaskedActivations):
         if not self.training or self.p == 0:
             return x
         if torch.compiler.is_compiling():
-            return self._compiled(x, (*x.shape[:2], 1, 1))
+            return self._forward_compiled(x, (*x.shape[:2], 1, 1))
         return F.dropout2d(x, self.p, training=True, inplace=self.inplace)
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
 
-    def _by_unit(self, output: Tensor) -> Tensor:
+    def _group_by_unit(self, output: Tensor) -> Tensor:
         return output.flatten(2).flatten(0, 1)
 
 
@@ -109,7 +109,7 @@ class SpatialDropout2d(MaskedActivations):
         mask = bernoulli(x, (n, 1, height, width), 1 - self.p)
         return x * mask.div_(1 - self.p)
 
-    def _by_unit(self, output: Tensor) -> Tensor:
+    def _group_by_unit(self, output: Tensor) -> Tensor:
         return output.movedim(1, -1).flatten(0, 2)
 
 
@@ -139,13 +139,13 @@ class Dropout(MaskedActivations):
         if not self.training or self.p == 0:
             return x
         if torch.compiler.is_compiling():
-            return self._compiled(x, tuple(x.shape))
+            return self._forward_compiled(x, tuple(x.shape))
         return F.dropout(x, self.p, training=True, inplace=self.inplace)
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
 
-    def _by_unit(self, output: Tensor) -> Tensor:
+    def _group_by_unit(self, output: Tensor) -> Tensor:
         return output.reshape(-1, 1)
 
 

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from dropexp.errors import AuditError
 from dropexp.regularisers.activations import ActivationNoise
-from dropexp.regularisers.base import DepthSchedule, DepthScheduled, agreed
-from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.base import DepthSchedule, DepthScheduled
+from dropexp.regularisers.draws import Draws, one_per_unit
 from dropexp.regularisers.masks import bernoulli
 from dropexp.regularisers.modes import run_in_both_modes
 
@@ -45,14 +45,16 @@ class AlphaDropout(ActivationNoise):
         if not self.training or self.p == 0:
             return x
         if torch.compiler.is_compiling():
-            return self._compiled(x, (*x.shape[:2], 1, 1) if self._drops_channels(x) else x.shape)
+            return self._forward_compiled(
+                x, (*x.shape[:2], 1, 1) if self._drops_channels(x) else x.shape
+            )
         if self._drops_channels(x):
             return F.feature_alpha_dropout(x, self.p, training=True)
         return F.alpha_dropout(x, self.p, training=True)
 
-    def _compiled(self, x: Tensor, mask_shape: tuple[int, ...]) -> Tensor:
+    def _forward_compiled(self, x: Tensor, mask_shape: tuple[int, ...]) -> Tensor:
         keep = bernoulli(x, mask_shape, 1 - self.p)
-        scale, shift = affine(self.p)
+        scale, shift = affine_coefficients(self.p)
         return scale * (x * keep + SATURATION * (1 - keep)) + shift
 
     def _drops_channels(self, x: Tensor) -> bool:
@@ -68,8 +70,8 @@ class AlphaDropout(ActivationNoise):
         _, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         is_by_channel = self._drops_channels(x)
         by_unit = trained.flatten(2).flatten(0, 1) if is_by_channel else trained.reshape(-1, 1)
-        units = agreed(by_unit).float()
-        scale, shift = affine(self.p)
+        units = one_per_unit(by_unit).float()
+        scale, shift = affine_coefficients(self.p)
         kept, dropped = scale + shift, scale * SATURATION + shift
         is_dropped = (units - dropped).abs() < (units - kept).abs()
         if not torch.allclose(units, torch.where(is_dropped, dropped, kept), atol=1e-4):
@@ -81,7 +83,7 @@ class AlphaDropout(ActivationNoise):
         return f"{super().extra_repr()}, featurewise={self.featurewise}"
 
 
-def affine(p: float) -> tuple[float, float]:
+def affine_coefficients(p: float) -> tuple[float, float]:
     """A = (q + α′² q (1 − q))^(−1/2) and b = −a α′ (1 − q), with q = 1 − p kept.
 
     Args:

@@ -1,51 +1,49 @@
-"""The seam: a model announces sites, a regulariser fills them.
+"""Sites and noise: a model announces where noise can enter, a regulariser answers.
 
-Models know no regulariser by name. While it builds itself, a model asks the regulariser at each
-place where noise can enter, and uses what it is given. There are three kinds of site in a model,
-and one before it, which whoever trains the model asks for (see inputs.py):
+A model knows no regulariser by name. While it is built, it asks the regulariser at each site and
+uses the module that it is given. Three kinds of site are in a model; the fourth is before it, and
+the trainer asks for it (see inputs.py):
 
 =============  ======================================  =====================================
-site           is asked for by                         and the answer is put
+site           is asked for by                         where the answer acts
 =============  ======================================  =====================================
 activation     ``regulariser.activation(depth)``       after a layer, before its non-linearity
                                                        (after it where that is not a ReLU)
 weight         ``regulariser.weight(layer, depth)``    in the layer's place
-branch         ``regulariser.branch(depth)``           around a residual branch:
+branch         ``regulariser.branch(depth)``           around a residual branch f:
                                                        ``shortcut(x) + gate(f, x)``
 input          ``regulariser.input(num_classes)``      between a training batch and the model:
                                                        ``x, targets = noise(x, targets)``
 =============  ======================================  =====================================
 
+``depth`` is l/L in (0, 1]: the place of the site's layer or branch among the model's L of them.
+
 Shapes: N examples, C channels, H × W positions, F features, K classes.
 """
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
-from dropexp.errors import AuditError
 from dropexp.regularisers.draws import Draws
 
 Nonlinearity = Literal["relu"]
 DepthSchedule = Literal["linear", "uniform"]
 Branch = Callable[[Tensor], Tensor]
-Layer = TypeVar("Layer", bound=nn.Module)
 
 
-def drop_probability(p: float, *, allow_one: bool = False) -> float:
-    """``p`` itself if it is a drop probability.
+def check_drop_probability(p: float, *, allow_one: bool = False) -> float:
+    """Return ``p`` as a float if it is a drop probability.
 
     Args:
-        p: at least 0.
-        allow_one: whether 1 is allowed. (Where something is dropped, nothing is left at 1 that
-            could be rescaled; but every batch may be mixed.)
+        p: a number in [0, 1), or in [0, 1] with ``allow_one``.
+        allow_one: whether 1 is allowed. Dropout at p = 1 leaves nothing to rescale, but every
+            batch may be mixed.
 
     Raises:
-        ValueError: it is below 0, above 1, or 1 where that is not allowed.
+        ValueError: p is outside its range, or is not a number.
     """
     if allow_one and p == 1:
         return 1.0
@@ -57,119 +55,136 @@ def drop_probability(p: float, *, allow_one: bool = False) -> float:
     return float(p)
 
 
-def choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Check an option that is one of a few words.
+def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuse the value of an option that is not among the allowed ones.
 
     Raises:
-        ValueError: it is another.
+        ValueError: names the option, the value and what is allowed.
     """
     if value not in allowed:
         raise ValueError(f"{option}={value!r} is not allowed; allowed: {', '.join(allowed)}")
 
 
 class Gate(nn.Module):
-    """Computes a residual branch for every example: the gate of a plain network."""
+    """Computes a residual branch for every example, as a plain network does."""
 
     def forward(self, branch: Branch, x: Tensor) -> Tensor:
-        """``branch(x)``, to be added to the shortcut; broadcastable to the branch's shape."""
+        """Return ``branch(x)``, or what takes its place in the sum with the shortcut.
+
+        Args:
+            branch: the residual branch f.
+            x: (N, …), what the branch is computed from.
+
+        Returns:
+            A tensor that broadcasts to the branch's shape.
+        """
         return branch(x)
 
 
 class Noise(ABC):
-    """What every module that a regulariser puts into a model is, beside an nn.Module.
+    """A module that a regulariser puts into a model; a subclass of nn.Module as well.
 
-    In eval mode, and at p = 0, a noise module computes exactly what the plain model computes
-    there; a published evaluation form that differs from it is an option of its own.
+    In eval mode, and at p = 0, it computes exactly what the plain model computes there. Where a
+    published evaluation form differs from that, it is an option (see ``is_plain_in_eval``).
     """
 
     kind: ClassVar[str]
-    """The name of the regulariser that it is of."""
+    """The name of its regulariser."""
 
     allows_p_of_one: ClassVar[bool] = False
 
     learns_p: ClassVar[bool] = False
-    """Whether p is found by training; what is set is where it starts."""
+    """Whether training changes p; the p that is set is where it starts."""
 
     @property
     def p(self) -> float:
-        """The strength: a drop probability in [0, 1), or in [0, 1] where 1 is allowed.
+        """The drop probability, in [0, 1), or in [0, 1] where ``allows_p_of_one``.
 
-        It may be changed at any time during training and takes effect at the next forward
-        pass. Setting it to anything else is a ValueError.
+        It may be set at any time during training and takes effect at the next forward pass.
+
+        Raises:
+            ValueError: it is set to a value outside its range.
         """
         return self._p
 
     @p.setter
     def p(self, p: float) -> None:
-        self._p = drop_probability(p, allow_one=self.allows_p_of_one)
-        self._p_was_set()
+        self._p = check_drop_probability(p, allow_one=self.allows_p_of_one)
+        self._on_p_changed()
 
-    def _p_was_set(self) -> None:  # noqa: B027  # from most, nothing follows
-        """Work out anew what follows from p."""
+    def _on_p_changed(self) -> None:  # noqa: B027  # most modules derive nothing from p
+        """Recompute what is derived from p."""
 
     @property
     def draws_once_per_batch(self) -> bool:
-        """Whether a single draw decides about the whole batch."""
+        """Whether a single draw decides for the whole batch."""
         return False
 
     @property
     def is_plain_in_eval(self) -> bool:
-        """Whether evaluation is that of the plain model; a published form may be another."""
+        """Whether evaluation is that of the plain model."""
         return True
 
     @property
     def chance_of_repeat(self) -> float:
-        """The largest probability that one unit's draw repeats another one's."""
+        """The largest probability, in [0, 1], that one unit's draw repeats another's."""
         return max(self.p, 1 - self.p)
 
     def penalty(self) -> Tensor | None:
-        """What the noise adds to the loss of the whole training set, in nats; or None."""
+        """Return what the noise adds to the loss of the whole training set, in nats; or None."""
         return None
 
     @abstractmethod
     def draws(self, x: Tensor) -> Draws:
-        """Run this module's own forward pass on a probe and say what became of each unit.
+        """Run this module's forward pass on a probe and report what became of each unit.
 
-        A unit is what one draw decides about (a channel of an example, a weight, a branch …).
+        A unit is what one draw decides about: a channel of an example, a weight, a branch.
+        The module's mode is restored.
 
         Args:
-            x: a batch as the module meets it in the model; only its shape, dtype and device
-                need to matter. Its values are not changed.
+            x: a batch as the module meets it in the model; its shape, dtype and device matter,
+                its values may not. It is not changed.
 
         Returns:
-            What the audit holds against p. The module's mode is left as it was.
+            What the audit compares with p.
 
         Raises:
-            AuditError: what one draw should have decided together came out different.
+            AuditError: elements that share a draw came out different.
         """
 
 
 class Regulariser:
-    """``none``, and the base of all others: every site stays as the plain model has it.
+    """``none``, and the base class of all others: every site stays as in the plain model.
 
     Building a model with any regulariser draws the same random numbers for the initial
     weights as building it plain, and the plain weights keep their names in ``state_dict()``.
+
+    Args:
+        p: drop probability in [0, 1), or in [0, 1] where ``allows_p_of_one``.
+
+    Raises:
+        ValueError: p is outside its range.
     """
 
     name: ClassVar[str] = "none"
+
     needs: ClassVar[str] = "nothing"
-    """The sites it can act on, in words, for messages."""
+    """The sites that it acts on, as messages name them."""
 
     allows_p_of_one: ClassVar[bool] = False
 
     belongs_after: ClassVar[str | None] = None
-    """The only non-linearity that it belongs after; None: it goes before any."""
+    """The only non-linearity whose output it may act on; None: it acts before any."""
 
     def __init__(self, p: float = 0.0) -> None:
-        """With the drop probability ``p``, which the modules get; ValueError outside its range."""
-        self.p = drop_probability(p, allow_one=self.allows_p_of_one)
+        self.p = check_drop_probability(p, allow_one=self.allows_p_of_one)
 
     def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
-        """A module to be called on a layer's output, before the non-linearity.
+        """Return a module that acts on a layer's output, before the non-linearity.
 
         Args:
-            depth: l/L in (0, 1]: the layer's place among the model's layers.
-            spatial: whether the output is a map (N, C, H, W), or a vector (N, F).
+            depth: l/L in (0, 1].
+            spatial: whether the output is a map (N, C, H, W); else it is a vector (N, F).
         """
         return nn.Identity()
 
@@ -180,37 +195,39 @@ class Regulariser:
         *,
         nonlinearity: Nonlinearity | None = None,
     ) -> nn.Module:
-        """The layer itself, or a form of it whose weights are noisy in training.
+        """Return the layer itself, or a form of it that is noisy in training.
 
         Args:
-            layer: a freshly initialised layer.
+            layer: a freshly initialised layer; it is not changed.
             depth: l/L in (0, 1].
-            nonlinearity: what is applied directly to the layer's output, if anything is.
+            nonlinearity: what is applied directly to the layer's output; None: nothing that a
+                regulariser needs to know.
         """
         return layer
 
     def branch(self, depth: float) -> nn.Module:
-        """A gate, called as ``gate(f, x)``, that decides whether, for which rows and at what
-        scale the residual branch f is computed.
+        """Return a gate, called as ``gate(f, x)`` in place of the residual branch ``f(x)``.
+
+        It decides whether, for which rows and at what scale f is computed; see Gate.
 
         Args:
-            depth: l/L in (0, 1]: the branch's place among the model's L branches.
+            depth: l/L in (0, 1].
         """
         return Gate()
 
     def input(self, num_classes: int) -> nn.Module | None:
-        """What changes a training batch, called as ``noise(x, targets)``; or None.
+        """Return a module that changes training batches, ``noise(x, targets)``; or None.
 
         Args:
-            num_classes: K, of the targets.
+            num_classes: K.
         """
         return None
 
 
 class LearnsParameters(nn.Module):
-    """Noise with parameters of its own, which the weights of a plain network do not have.
+    """Noise with parameters of its own, which a plain network does not have.
 
-    Loading a ``state_dict`` without them leaves them as they are.
+    A ``state_dict`` without these parameters loads, and leaves them as they are.
     """
 
     def _load_from_state_dict(
@@ -234,7 +251,7 @@ class DepthScheduled(Regulariser):
     Args:
         p: drop probability in [0, 1); with ``linear``, that of the last site.
         depth_schedule: ``uniform``: p at every site; ``linear``: p · l/L at the site of depth l/L
-            (Huang et al. 2016, section 3, for branches).
+            (Huang et al. 2016, "Deep networks with stochastic depth", equation 4, for branches).
 
     Raises:
         ValueError: p is outside [0, 1), or the schedule is not one of those.
@@ -242,62 +259,9 @@ class DepthScheduled(Regulariser):
 
     def __init__(self, p: float, depth_schedule: DepthSchedule = "uniform") -> None:
         super().__init__(p)
-        choice("depth_schedule", depth_schedule, ("linear", "uniform"))
+        check_choice("depth_schedule", depth_schedule, ("linear", "uniform"))
         self.depth_schedule: DepthSchedule = depth_schedule
 
     def p_at(self, depth: float) -> float:
-        """The drop probability of a site at depth l/L in (0, 1]."""
+        """Return the drop probability of the site at depth l/L in (0, 1]."""
         return self.p * depth if self.depth_schedule == "linear" else self.p
-
-
-def noise_modules(model: nn.Module) -> dict[str, Noise]:
-    """The noise modules of a model by their names: the sites that were served."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, Noise)}
-
-
-def with_noise_after(layer: Layer, noise: nn.Module) -> Layer:
-    """A layer with the same parameters whose output a noise module, its child, acts on.
-
-    The layer itself is left as it is.
-    """
-    noisy = copy.copy(layer)
-    # A module's dictionaries of parameters, children and hooks are its own.
-    vars(noisy).update(
-        {key: copy.copy(each) for key, each in vars(layer).items() if isinstance(each, dict)}
-    )
-    noisy.add_module("noise", noise)
-    noisy.register_forward_hook(_through_noise)
-    return noisy
-
-
-def _through_noise(layer: nn.Module, _: tuple[Any, ...], out: Tensor) -> Tensor:
-    noisy: Tensor = layer.get_submodule("noise")(out)
-    return noisy
-
-
-def agreed(outputs: Tensor) -> Tensor:
-    """One element of each row of units whose elements one draw must have decided together.
-
-    Args:
-        outputs: (units, elements of a unit).
-
-    Returns:
-        (units,)
-
-    Raises:
-        AuditError: elements of one unit differ, so the mask has another shape than claimed.
-    """
-    first = outputs[:, :1]
-    if not torch.equal(outputs, first.expand_as(outputs)):
-        raise AuditError(
-            "the mask is not constant within a unit: it has another shape than claimed"
-        )
-    return first.squeeze(1)
-
-
-def layout(x: Tensor) -> torch.memory_format:
-    """The memory format in which x lies, for results that are to lie like it."""
-    if x.dim() != 4 or x.is_contiguous():
-        return torch.contiguous_format
-    channels_last = x.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if channels_last else torch.contiguous_format

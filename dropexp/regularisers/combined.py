@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import ConfigError
-from dropexp.regularisers.base import Branch, Gate, Nonlinearity, Regulariser, noise_modules
-from dropexp.regularisers.inputs import InputNoises
+from dropexp.regularisers.base import Branch, Gate, Nonlinearity, Regulariser
+from dropexp.regularisers.inputs import InputNoiseSequence
+from dropexp.regularisers.noises import noise_modules
 
 
 class Combined(Regulariser):
@@ -67,7 +68,7 @@ class Combined(Regulariser):
         noises = [gate for gate in gates if type(gate) is not Gate]
         if not noises:
             return Gate()
-        return noises[0] if len(noises) == 1 else Gates(noises)
+        return noises[0] if len(noises) == 1 else NestedGates(noises)
 
     def input(self, num_classes: int) -> nn.Module | None:
         """See Regulariser."""
@@ -75,24 +76,24 @@ class Combined(Regulariser):
         noises = [module for module in found if module is not None]
         if len(noises) < 2:
             return noises[0] if noises else None
-        return InputNoises(noises)
+        return InputNoiseSequence(noises)
 
 
-class Gates(nn.ModuleList):
+class NestedGates(nn.ModuleList):
     """A gate made of several, the first the outermost."""
 
     def forward(self, branch: Branch, x: Tensor) -> Tensor:
         """As Gate.forward."""
-        return _within(list(self), branch)(x)
+        return _nest(list(self), branch)(x)
 
 
-def _within(gates: Sequence[nn.Module], branch: Branch) -> Branch:
+def _nest(gates: Sequence[nn.Module], branch: Branch) -> Branch:
     if not gates:
         return branch
     outer, *others = gates
 
     def gated(x: Tensor) -> Tensor:
-        contribution: Tensor = outer(_within(others, branch), x)
+        contribution: Tensor = outer(_nest(others, branch), x)
         return contribution
 
     return gated

@@ -15,10 +15,9 @@ from dropexp.regularisers.activations import ActivationNoise
 from dropexp.regularisers.base import (
     LearnsParameters,
     Regulariser,
-    agreed,
-    drop_probability,
+    check_drop_probability,
 )
-from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.draws import Draws, one_per_unit
 from dropexp.regularisers.modes import preserve_modes, run_in_both_modes
 
 _TEMPERATURE = 0.1  # of the relaxation; that of the authors
@@ -61,7 +60,7 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
 
     @p.setter
     def p(self, p: float) -> None:
-        p = drop_probability(p)
+        p = check_drop_probability(p)
         self._on = p > 0
         if self._on:
             with torch.no_grad():
@@ -101,7 +100,7 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
         """
         self._check_gradient(x)
         evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
-        ratios = agreed((trained / evaluated).reshape(len(x) * x.shape[1], -1)).float()
+        ratios = one_per_unit((trained / evaluated).reshape(len(x) * x.shape[1], -1)).float()
         p = self.p
         kept = ratios * (1 - p)
         mean = relaxed_keep_mean(p) / (1 - p)

@@ -1,4 +1,4 @@
-"""What a noise module's draws came to in a probe pass, and how likely that is at its p."""
+"""What a probe pass of a noise module drew, and how likely that is at its p."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dropexp.errors import AuditError
 from dropexp.statistics import bernstein_bound, binomial_tail_bound, normal_variance_bound
 
 _ROUNDING = 1e-5
-"""Of a mean of ratios, in float32."""
+"""Largest rounding error of a mean of float32 ratios."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class Draws:
     """The independent units of a probe pass.
 
     Attributes:
-        dropped: float (units,), in [0, 1]: which share of each was dropped. Its expectation is p.
-        ratios: float (n,): outputs in training mode ÷ in eval mode, whose expectation is 1;
-            None where training and evaluation need not agree in expectation.
-        low, high: what a ratio lies between.
-        bias: by how much the expectation of a ratio may differ from 1, by design.
-        passes: over how many batches of the given size they are spread.
+        dropped: float (units,), in [0, 1]: the share of each unit that was dropped, of mean p.
+        ratios: float (n,): outputs in training ÷ outputs in eval mode, of mean 1; None where the
+            two need not agree in expectation.
+        low, high: bounds of a ratio.
+        bias: how far the expectation of a ratio may differ from 1 by design.
+        passes: the number of passes over a batch of the probe's size that the units come from.
     """
 
     dropped: Tensor
@@ -35,39 +35,52 @@ class Draws:
     passes: float = 1.0
 
     @classmethod
-    def of_bernoulli(cls, ratios: Tensor, p: float, passes: float = 1.0) -> Self:
-        """Of units that are either zero, with probability p, or multiplied by 1 / (1 − p)."""
+    def from_bernoulli(cls, ratios: Tensor, p: float, passes: float = 1.0) -> Self:
+        """Make the draws of units that are zero with probability p, else times 1 / (1 − p).
+
+        Args:
+            ratios: (units,), outputs in training ÷ outputs in eval mode.
+            p: in [0, 1).
+            passes: see Draws.
+        """
         return cls((ratios == 0).float(), ratios.float(), high=1 / (1 - p), passes=passes)
 
     @property
     def units(self) -> int:
-        """How many there are."""
+        """The number of units."""
         return self.dropped.numel()
 
     @property
     def drop_rate(self) -> float:
-        """The p that was found."""
+        """The measured p."""
         return float(self.dropped.double().mean())
 
     def probability(self, p: float) -> float:
-        """An upper bound on the probability of a drop rate this far from p, in [0, 1]."""
+        """Return an upper bound, in [0, 1], on the probability of a drop rate this far from p."""
         return binomial_tail_bound(float(self.dropped.double().sum()), self.units, p)
 
     def describe(self, p: float) -> str:
-        """What was found, for a person."""
+        """Describe the measurement in a few words, for the audit's report."""
         dropped = float(self.dropped.double().sum())
         return f"{dropped:.6g} of {self.units} units dropped at p={p:.4g}"
 
     @property
     def deviation(self) -> float:
-        """Of the mean ratio from 1."""
+        """The distance of the mean ratio from 1; only where there are ratios."""
         assert self.ratios is not None
         return abs(float(self.ratios.double().mean()) - 1)
 
     def largest_deviation(self, p: float, false_alarm: float) -> float:  # noqa: ARG002
-        """What chance explains, but with a probability of ``false_alarm`` at the most."""
+        """Return the deviation that sound noise exceeds with probability ``false_alarm`` at most.
+
+        By Bernstein's inequality. A variable in [low, high] of mean 1 has no larger variance than
+        (high − 1)(1 − low): Bhatia and Davis 2000, "A better bound on the variance".
+
+        Args:
+            p: of the module.
+            false_alarm: in (0, 1).
+        """
         assert self.ratios is not None
-        # No variable in [low, high] with mean 1 has a larger variance: Bhatia and Davis 2000.
         variance = (self.high - 1) * (1 - self.low)
         largest = max(self.high - 1, 1 - self.low)
         chance = bernstein_bound(variance, largest, self.ratios.numel(), false_alarm)
@@ -79,38 +92,61 @@ class NormalDraws(Draws):
     """Units multiplied by N(1, p / (1 − p)): dropout's mean and variance, without zeros."""
 
     @classmethod
-    def of(cls, ratios: Tensor) -> Self:
-        """From the factors themselves.
+    def from_factors(cls, ratios: Tensor) -> Self:
+        """Make the draws of units that were multiplied by normal factors.
+
+        Args:
+            ratios: (units,), the factors.
 
         Raises:
-            AuditError: some are exactly zero, as those of a Bernoulli's are and a normal's not.
+            AuditError: a factor is exactly zero, as no normal number is and a Bernoulli's may be.
         """
         if (ratios == 0).any():
-            raise AuditError("factors of exactly zero: the noise is not normal")
+            raise AuditError("some factors are exactly zero: the noise is not normal")
         return cls(dropped=torch.zeros_like(ratios), ratios=ratios.float(), low=-math.inf)
 
     @property
     def drop_rate(self) -> float:
-        """The p whose p / (1 − p) is the variance that was found."""
+        """The p for which p / (1 − p) is the measured variance."""
         variance = self._variance()
         return variance / (1 + variance)
 
     def probability(self, p: float) -> float:
-        """An upper bound on the probability of a variance this far from p / (1 − p)."""
+        """Return an upper bound on the probability of a variance this far from p / (1 − p)."""
         return normal_variance_bound(self._variance(), p / (1 - p), self.units)
 
     def describe(self, p: float) -> str:
-        """What was found, for a person."""
+        """Describe the measurement in a few words, for the audit's report."""
         return (
             f"variance {self._variance():.4g} of {self.units} factors, {p / (1 - p):.4g} at "
             f"p={p:.4g}"
         )
 
     def largest_deviation(self, p: float, false_alarm: float) -> float:
-        """A normal mean's: its Chernoff bound solved for the deviation."""
+        """See Draws; by the Chernoff bound of a normal mean."""
         variance = p / (1 - p) / self.units
         return math.sqrt(2 * variance * math.log(2 / false_alarm)) + _ROUNDING
 
     def _variance(self) -> float:
         assert self.ratios is not None
         return float((self.ratios.double() - 1).square().mean())
+
+
+def one_per_unit(outputs: Tensor) -> Tensor:
+    """Return one element of each unit, after checking that its elements are all the same.
+
+    Args:
+        outputs: (units, elements of a unit).
+
+    Returns:
+        (units,)
+
+    Raises:
+        AuditError: elements of one unit differ, so the mask has another shape than claimed.
+    """
+    first = outputs[:, :1]
+    if not torch.equal(outputs, first.expand_as(outputs)):
+        raise AuditError(
+            "the mask is not constant within a unit: it has another shape than claimed"
+        )
+    return first.squeeze(1)

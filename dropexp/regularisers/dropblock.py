@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from dropexp.errors import AuditError
 from dropexp.regularisers.activations import ActivationNoise, check_is_map
-from dropexp.regularisers.base import DepthSchedule, DepthScheduled, agreed, choice
-from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.base import DepthSchedule, DepthScheduled, check_choice
+from dropexp.regularisers.draws import Draws, one_per_unit
 from dropexp.regularisers.masks import bernoulli
 from dropexp.regularisers.modes import run_in_both_modes
 
@@ -49,13 +49,13 @@ class DropBlock2d(ActivationNoise):
     """
 
     kind: ClassVar[str] = "dropblock"
-    _maps: dict[tuple[int, int, torch.device], tuple[float, Tensor]]
+    _solutions: dict[tuple[int, int, torch.device], tuple[float, Tensor]]
 
     def __init__(self, p: float = 0.1, block_size: int = 7, mask: BlockMask = "channel") -> None:
         # Solved for every size of map met so far: compiled code then reads it, and need not solve.
-        self.__dict__["_maps"] = {}
+        self.__dict__["_solutions"] = {}
         super().__init__(p)
-        choice("mask", mask, ("channel", "shared"))
+        check_choice("mask", mask, ("channel", "shared"))
         if block_size < 1:
             raise ValueError(f"block_size={block_size} is not allowed: it must be at least 1")
         self.block_size = block_size
@@ -67,31 +67,31 @@ class DropBlock2d(ActivationNoise):
         if not self.training or self.p == 0:
             return x
         n, channels, height, width = x.shape
-        gamma, kept = self._of_map(height, width, x.device)
+        gamma, kept = self._solve_once(height, width, x.device)
         side = min(self.block_size, height, width)
         masks = 1 if self.mask == "shared" else channels
         corners = bernoulli(x, (n, masks, height - side + 1, width - side + 1), gamma)
-        dropped = self._blocks(corners, side)
+        dropped = self._paint_blocks(corners, side)
         # In float32: 1 / kept rounded to half precision would be off by up to 0.4 % at a position.
         return (x * ((1 - dropped) / kept)).to(x.dtype)
 
     @staticmethod
-    def _blocks(corners: Tensor, side: int) -> Tensor:
+    def _paint_blocks(corners: Tensor, side: int) -> Tensor:
         """Zeros and ones, of the map's size, where blocks with these upper left corners are."""
         return F.max_pool2d(F.pad(corners, (side - 1,) * 4), side, stride=1)
 
-    def _p_was_set(self) -> None:
-        self._maps = {size: self._solved(*size) for size in self._maps}
+    def _on_p_changed(self) -> None:
+        self._solutions = {size: self._solve(*size) for size in self._solutions}
 
-    def _of_map(self, height: int, width: int, device: torch.device) -> tuple[float, Tensor]:
+    def _solve_once(self, height: int, width: int, device: torch.device) -> tuple[float, Tensor]:
         """γ, and the probability of each position to be kept, float32 (H, W)."""
-        if (height, width, device) not in self._maps:
-            self._maps[height, width, device] = self._solved(height, width, device)
-        return self._maps[height, width, device]
+        if (height, width, device) not in self._solutions:
+            self._solutions[height, width, device] = self._solve(height, width, device)
+        return self._solutions[height, width, device]
 
-    def _solved(self, height: int, width: int, device: torch.device) -> tuple[float, Tensor]:
-        coverings = block_coverings(height, width, self.block_size)
-        gamma = block_probability(self.p, coverings)
+    def _solve(self, height: int, width: int, device: torch.device) -> tuple[float, Tensor]:
+        coverings = count_coverings(height, width, self.block_size)
+        gamma = solve_block_probability(self.p, coverings)
         return gamma, ((1 - gamma) ** coverings).to(device, torch.float32)
 
     def draws(self, x: Tensor) -> Draws:
@@ -103,16 +103,16 @@ class DropBlock2d(ActivationNoise):
         evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         ratios = (trained / evaluated).float()
         if self.mask == "shared":
-            agreed((ratios == 0).movedim(1, -1).flatten(0, 2).float())
+            one_per_unit((ratios == 0).movedim(1, -1).flatten(0, 2).float())
             ratios = ratios[:, :1]
         dropped = (ratios == 0).float()
         side = min(self.block_size, *x.shape[2:])
         corners = -F.max_pool2d(-dropped, side, stride=1)
-        if not torch.equal(self._blocks(corners, side), dropped):
+        if not torch.equal(self._paint_blocks(corners, side), dropped):
             raise AuditError(f"what was dropped is not made of blocks of {side} × {side}")
         # No map has a larger mean ratio than one of which nothing is dropped.
         high = (
-            float((1 / self._of_map(x.shape[2], x.shape[3], x.device)[1]).mean())
+            float((1 / self._solve_once(x.shape[2], x.shape[3], x.device)[1]).mean())
             if self.p > 0
             else 1.0
         )
@@ -123,7 +123,7 @@ class DropBlock2d(ActivationNoise):
         return f"{super().extra_repr()}, block_size={self.block_size}, mask={self.mask}"
 
 
-def block_coverings(height: int, width: int, block_size: int) -> Tensor:
+def count_coverings(height: int, width: int, block_size: int) -> Tensor:
     """How many blocks that lie wholly inside a map cover each position: float64 (H, W)."""
     side = min(block_size, height, width)
 
@@ -136,12 +136,12 @@ def block_coverings(height: int, width: int, block_size: int) -> Tensor:
     return along(height)[:, None] * along(width)
 
 
-def block_probability(p: float, coverings: Tensor) -> float:
+def solve_block_probability(p: float, coverings: Tensor) -> float:
     """The probability γ of a block at which the expected share of dropped positions is p.
 
     Args:
         p: in [0, 1).
-        coverings: see block_coverings.
+        coverings: see count_coverings.
     """
     low, high = 0.0, 1.0
     for _ in range(_BISECTIONS):

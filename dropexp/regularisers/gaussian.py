@@ -1,21 +1,20 @@
-"""Multiplicative Gaussian noise: on activations, and on whole units whose scale is learned."""
+"""Multiplicative Gaussian noise: on activations, and on whole units whose scale is learned.
 
-from typing import ClassVar, Literal
+Shapes: N examples, U units (channels of a convolution, features of a linear layer).
+"""
+
+import copy
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from dropexp.regularisers.activations import ActivationNoise
-from dropexp.regularisers.base import (
-    DepthScheduled,
-    LearnsParameters,
-    Noise,
-    Nonlinearity,
-    agreed,
-    with_noise_after,
-)
-from dropexp.regularisers.draws import Draws, NormalDraws
+from dropexp.regularisers.base import DepthScheduled, LearnsParameters, Noise, Nonlinearity
+from dropexp.regularisers.draws import Draws, NormalDraws, one_per_unit
 from dropexp.regularisers.modes import run_in_both_modes
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class GaussianDropout(ActivationNoise):
@@ -25,7 +24,7 @@ class GaussianDropout(ActivationNoise):
     section 10.
 
     Args:
-        p: the drop probability of the dropout whose variance it has, in [0, 1).
+        p: in [0, 1): the drop probability of the dropout that has this variance.
 
     Raises:
         ValueError: p is outside [0, 1).
@@ -34,35 +33,36 @@ class GaussianDropout(ActivationNoise):
     kind: ClassVar[str] = "gaussian_dropout"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape, floating point → the same."""
+        """Return x with noise in training; any shape, floating point, to the same."""
         if not self.training or self.p == 0:
             return x
-        return x * (1 + deviation(self.p) * torch.randn_like(x))
+        return x * (1 + factor_std(self.p) * torch.randn_like(x))
 
     @property
     def chance_of_repeat(self) -> float:
-        """See Noise: a number of a continuous distribution."""
+        """See Noise; 0, as the distribution is continuous."""
         return 0.0
 
     def draws(self, x: Tensor) -> Draws:
         """See Noise. The probe is a batch of ones."""
         evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
-        return NormalDraws.of((trained / evaluated).flatten())
+        return NormalDraws.from_factors((trained / evaluated).flatten())
 
 
 class UnitScaling(LearnsParameters, Noise):
     """Scales each unit of a layer's output by a learned coefficient, with multiplicative noise.
 
-    ``x_c · a_c · N(1, p / (1 − p))``, one draw for each example and unit. This is what an article
+    ``x_u · a_u · N(1, p / (1 − p))``, one draw for each example and unit. This is what an article
     on dropout2d describes under the name of DropConnect; the published DropConnect drops single
-    weights and learns no coefficients (see dropconnect.py). Made with p = 0 it is off, coefficients
-    included; a p that is set to 0 later takes away the noise only, so that evaluation does not
-    depend on p.
+    weights and learns no coefficients (see the package dropconnect).
+
+    Made with p = 0 it is off, coefficients included. A p that is set to 0 later removes the noise
+    only, so that evaluation does not depend on p.
 
     Args:
-        units: U: channels of a convolution, features of a linear layer.
-        p: strength, in [0, 1): that of the dropout whose variance it has.
-        dim: the dimension of the input that the units are: 1 after a convolution, −1 after a
+        units: U.
+        p: strength, in [0, 1): the drop probability of the dropout that has this variance.
+        dim: the dimension of the input that holds the units: 1 after a convolution, −1 after a
             linear layer.
 
     Raises:
@@ -78,25 +78,25 @@ class UnitScaling(LearnsParameters, Noise):
         self._is_on = False
         self.p = p
 
-    def _p_was_set(self) -> None:
+    def _on_p_changed(self) -> None:
         self._is_on = self._is_on or self.p > 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, U, …), or with dim = −1 (N, …, U), floating point → the same."""
+        """Return x scaled: (N, U, …), or (N, …, U) with dim = −1, floating point, to the same."""
         if not self._is_on:
             return x
         scale = self.coefficient.to(x.dtype)
         if self.training and self.p > 0:
             noise = torch.randn(len(x), len(scale), dtype=x.dtype, device=x.device)
-            scale = scale * (1 + deviation(self.p) * noise)
-        own = [1] * (x.dim() - 2)
-        rows = scale.shape[:-1]  # of the examples, or none
-        shape = (*own, len(self.coefficient)) if self.dim == -1 else (len(self.coefficient), *own)
+            scale = scale * (1 + factor_std(self.p) * noise)
+        rows = scale.shape[:-1]  # (N,) with noise, else ()
+        ones = [1] * (x.dim() - 2)
+        shape = (*ones, len(self.coefficient)) if self.dim == -1 else (len(self.coefficient), *ones)
         return x * scale.view(*rows, *shape)
 
     @property
     def chance_of_repeat(self) -> float:
-        """See Noise: a number of a continuous distribution."""
+        """See Noise; 0, as the distribution is continuous."""
         return 0.0
 
     def draws(self, x: Tensor) -> Draws:
@@ -106,20 +106,22 @@ class UnitScaling(LearnsParameters, Noise):
             AuditError: elements of a unit came out different.
         """
         evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
-        units_second = (trained / evaluated).movedim(self.dim, 1)
-        return NormalDraws.of(agreed(units_second.reshape(len(x) * len(self.coefficient), -1)))
+        by_unit = (trained / evaluated).movedim(self.dim, 1)
+        return NormalDraws.from_factors(
+            one_per_unit(by_unit.reshape(len(x) * len(self.coefficient), -1))
+        )
 
     def extra_repr(self) -> str:
         return f"{len(self.coefficient)}, p={self.p}, dim={self.dim}"
 
 
-def deviation(p: float) -> float:
-    """√(p / (1 − p)): the standard deviation of m / (1 − p) with m ~ Bernoulli(1 − p)."""
+def factor_std(p: float) -> float:
+    """Return √(p / (1 − p)), the standard deviation of m / (1 − p) with m ~ Bernoulli(1 − p)."""
     return float((p / (1 - p)) ** 0.5)
 
 
 class GaussianDropoutRegulariser(DepthScheduled):
-    """GaussianDropout after every layer."""
+    """GaussianDropout after every layer; arguments as DepthScheduled's."""
 
     name: ClassVar[str] = "gaussian_dropout"
     needs: ClassVar[str] = "activations"
@@ -129,7 +131,10 @@ class GaussianDropoutRegulariser(DepthScheduled):
 
 
 class UnitScalingRegulariser(DepthScheduled):
-    """UnitScaling on the output of every linear and convolution layer that a model offers."""
+    """UnitScaling on the output of every linear and convolution layer of a model.
+
+    Arguments as DepthScheduled's.
+    """
 
     name: ClassVar[str] = "unit_scaling"
     needs: ClassVar[str] = "linear or convolution layers"
@@ -146,4 +151,24 @@ class UnitScalingRegulariser(DepthScheduled):
         else:
             noise = UnitScaling(layer.out_channels, self.p_at(depth))
         noise = noise.to(layer.weight)
-        return with_noise_after(layer, noise.train(layer.training))
+        return _add_output_noise(layer, noise.train(layer.training))
+
+
+def _add_output_noise(layer: Layer, noise: nn.Module) -> Layer:
+    """Return a layer with the same parameters whose output passes through ``noise``, its child.
+
+    The layer itself is not changed.
+    """
+    noisy = copy.copy(layer)
+    # A shallow copy shares the dictionaries of parameters, children and hooks: copy those too.
+    vars(noisy).update(
+        {key: copy.copy(each) for key, each in vars(layer).items() if isinstance(each, dict)}
+    )
+    noisy.add_module("noise", noise)
+    noisy.register_forward_hook(_apply_noise_child)
+    return noisy
+
+
+def _apply_noise_child(layer: nn.Module, _: tuple[Any, ...], out: Tensor) -> Tensor:
+    noisy: Tensor = layer.get_submodule("noise")(out)
+    return noisy

@@ -1,7 +1,7 @@
 """Noise on a training batch before the model sees it: cutout, mixup and CutMix.
 
 The input is the one site that is not in a model: whoever trains it sends batches through
-``through_input_noise``. The noise is kept as the model's child ``input_noise`` all the same, so
+``apply_input_noise``. The noise is kept as the model's child ``input_noise`` all the same, so
 that it has the model's mode and device, and is copied with it.
 
 Shapes: N examples, C channels, H × W positions, K classes.
@@ -52,10 +52,10 @@ class InputNoise(nn.Module, Noise):
         """
         if not self.training or self.p == 0:
             return images, targets
-        return self._changed(images, targets)
+        return self._change(images, targets)
 
     @abstractmethod
-    def _changed(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _change(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """The batch after the draws."""
 
     @property
@@ -91,7 +91,7 @@ class Cutout(InputNoise):
             raise ValueError(f"size={size} is not allowed: it must be above 0 and at most 1")
         self.size = size
 
-    def _changed(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _change(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         n, _, height, width = images.shape
         side = max(1, round(self.size * min(height, width)))
         is_cut = bernoulli(images, (n, 1, 1), self.p).bool()
@@ -129,7 +129,7 @@ class Cutout(InputNoise):
         return f"{super().extra_repr()}, size={self.size}"
 
 
-class _MixedBatch(InputNoise):
+class _BatchMixing(InputNoise):
     """Mixes each example with its neighbour in the batch, by a transform of torchvision's.
 
     Args:
@@ -164,15 +164,15 @@ class _MixedBatch(InputNoise):
         """
         return 1 - self.p / 2
 
-    def _changed(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _change(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         if torch.rand(()) >= self.p:
             return images, targets
         if self._mix is None:
-            self._mix = self._torchvisions()
+            self._mix = self._make_transform()
         mixed, probabilities = self._mix(images, targets)
         return mixed, probabilities
 
-    def _torchvisions(self) -> Any:
+    def _make_transform(self) -> Any:
         # Imported where it is needed: torchvision costs a second.
         from dropexp.data.torchvision_import import import_torchvision
 
@@ -208,7 +208,7 @@ class _MixedBatch(InputNoise):
         return f"{super().extra_repr()}, alpha={self.alpha}"
 
 
-class Mixup(_MixedBatch):
+class Mixup(_BatchMixing):
     """λ x + (1 − λ) x′, and the same of the targets: ``torchvision.transforms.v2.MixUp``.
 
     Zhang et al. 2018, "mixup: beyond empirical risk minimization", section 2.
@@ -218,7 +218,7 @@ class Mixup(_MixedBatch):
     transform: ClassVar[str] = "MixUp"
 
 
-class CutMix(_MixedBatch):
+class CutMix(_BatchMixing):
     """A box of another image, and as much of its target: ``torchvision.transforms.v2.CutMix``.
 
     Yun et al. 2019, "CutMix: regularization strategy to train strong classifiers with localizable
@@ -258,7 +258,7 @@ class MixupRegulariser(Regulariser):
     name: ClassVar[str] = "mixup"
     needs: ClassVar[str] = "the input"
     allows_p_of_one: ClassVar[bool] = True
-    noise: ClassVar[type[_MixedBatch]] = Mixup
+    noise: ClassVar[type[_BatchMixing]] = Mixup
 
     def __init__(self, p: float, alpha: float = 1.0) -> None:
         super().__init__(p)
@@ -272,10 +272,10 @@ class CutMixRegulariser(MixupRegulariser):
     """CutMix of training batches; p and alpha as MixupRegulariser's."""
 
     name: ClassVar[str] = "cutmix"
-    noise: ClassVar[type[_MixedBatch]] = CutMix
+    noise: ClassVar[type[_BatchMixing]] = CutMix
 
 
-class InputNoises(nn.ModuleList):
+class InputNoiseSequence(nn.ModuleList):
     """Several, one after the other."""
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -291,7 +291,7 @@ def attach_input_noise(model: nn.Module, noise: nn.Module | None) -> None:
         model.add_module(_INPUT_NOISE, noise)
 
 
-def through_input_noise(model: nn.Module, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def apply_input_noise(model: nn.Module, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """A batch as the model is to see it, in the model's mode; see InputNoise.forward."""
     noise = getattr(model, _INPUT_NOISE, None)
     if noise is None:

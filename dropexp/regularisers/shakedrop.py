@@ -14,10 +14,10 @@ from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.masks import bernoulli
 from dropexp.regularisers.modes import preserve_modes
 from dropexp.regularisers.stochastic_depth import (
-    PROBES_OF_A_ROW_GATE,
+    ROW_GATE_BATCHES,
     RandomGate,
     RandomGateRegulariser,
-    probed_gate,
+    probe_gate,
 )
 
 
@@ -71,16 +71,16 @@ class ShakeDrop(RandomGate):
         return out * backward + (out * (forward - backward)).detach()
 
     def draws(self, x: Tensor) -> Draws:
-        """See Noise. The branch is the identity, the probe ones: see probed_gate.
+        """See Noise. The branch is the identity, the probe ones: see probe_gate.
 
         Raises:
             AuditError: gradients are not those of a kept branch or scaled by a number of their own.
         """
-        ratios = probed_gate(self, x).float()
+        ratios = probe_gate(self, x).float()
         high = 1 / (1 - self.p)
         is_shaken = (ratios - high).abs() > 1e-6 * high
         self._check_gradients(x)
-        return Draws(is_shaken.float(), ratios, low=-high, high=high, passes=PROBES_OF_A_ROW_GATE)
+        return Draws(is_shaken.float(), ratios, low=-high, high=high, passes=ROW_GATE_BATCHES)
 
     def _check_gradients(self, x: Tensor) -> None:
         ones = x.new_ones(len(x), 1, dtype=torch.float32).requires_grad_()

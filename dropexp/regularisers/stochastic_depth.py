@@ -15,19 +15,18 @@ from dropexp.regularisers.base import (
     DepthScheduled,
     Gate,
     Noise,
-    agreed,
-    choice,
-    layout,
+    check_choice,
 )
-from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.draws import Draws, one_per_unit
 from dropexp.regularisers.masks import bernoulli
+from dropexp.regularisers.memory_format import memory_format_of
 from dropexp.regularisers.modes import run_in_both_modes
 
 Mode = Literal["row", "batch"]
 Scaling = Literal["train", "eval"]
 
-_PROBES_OF_A_BATCH_GATE = 256
-PROBES_OF_A_ROW_GATE = 64
+_BATCH_GATE_PASSES = 256
+ROW_GATE_BATCHES = 64
 
 
 class RandomGate(Gate, Noise):
@@ -45,8 +44,8 @@ class RandomGate(Gate, Noise):
 
     def __init__(self, p: float, mode: Mode = "row", scaling: Scaling = "train") -> None:
         super().__init__()
-        choice("mode", mode, ("row", "batch"))
-        choice("scaling", scaling, ("train", "eval"))
+        check_choice("mode", mode, ("row", "batch"))
+        check_choice("scaling", scaling, ("train", "eval"))
         self.p = p
         self.mode: Mode = mode
         self.scaling: Scaling = scaling
@@ -114,15 +113,15 @@ class StochasticDepth(RandomGate):
         return _scatter(branch(_gather(x, kept)), kept, len(x), scale)
 
     def draws(self, x: Tensor) -> Draws:
-        """See Noise. The branch is the identity, the probe ones: see probed_gate.
+        """See Noise. The branch is the identity, the probe ones: see probe_gate.
 
         Raises:
             AuditError: in mode "batch", rows of a batch came out different.
         """
-        return Draws.of_bernoulli(probed_gate(self, x), self.p, passes=PROBES_OF_A_ROW_GATE)
+        return Draws.from_bernoulli(probe_gate(self, x), self.p, passes=ROW_GATE_BATCHES)
 
 
-def probed_gate(gate: Gate, x: Tensor) -> Tensor:
+def probe_gate(gate: Gate, x: Tensor) -> Tensor:
     """What a gate does to each row of a branch that is the identity: training ÷ evaluation.
 
     Args:
@@ -137,7 +136,7 @@ def probed_gate(gate: Gate, x: Tensor) -> Tensor:
         AuditError: a gate that draws once per batch treated rows differently.
     """
     assert isinstance(gate, Noise)
-    rows = len(x) * (1 if gate.draws_once_per_batch else PROBES_OF_A_ROW_GATE)
+    rows = len(x) * (1 if gate.draws_once_per_batch else ROW_GATE_BATCHES)
     ones = x.new_ones(rows, 1)
 
     def probe() -> Tensor:
@@ -148,8 +147,10 @@ def probed_gate(gate: Gate, x: Tensor) -> Tensor:
     if not gate.draws_once_per_batch:
         evaluated, trained = run_in_both_modes(gate, probe)
         return (trained / evaluated).squeeze(1)
-    pairs = [run_in_both_modes(gate, probe) for _ in range(_PROBES_OF_A_BATCH_GATE)]
-    return agreed(torch.stack([(trained / evaluated).squeeze(1) for evaluated, trained in pairs]))
+    pairs = [run_in_both_modes(gate, probe) for _ in range(_BATCH_GATE_PASSES)]
+    return one_per_unit(
+        torch.stack([(trained / evaluated).squeeze(1) for evaluated, trained in pairs])
+    )
 
 
 class RandomGateRegulariser(DepthScheduled):
@@ -221,7 +222,7 @@ class _Scatter(Function):
             with_zeros.mul_(scale)  # in place: a result of its own would cost another pass
         source = torch.full((rows,), len(x), device=x.device)
         source[kept] = torch.arange(len(x), device=x.device)
-        return with_zeros.index_select(0, source).contiguous(memory_format=layout(x))
+        return with_zeros.index_select(0, source).contiguous(memory_format=memory_format_of(x))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:

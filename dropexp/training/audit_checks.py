@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dropexp.errors import AuditError
-from dropexp.regularisers import Draws, Noise, noise_modules, read_p, through_input_noise
+from dropexp.regularisers import Draws, Noise, apply_input_noise, noise_modules, read_p
 from dropexp.training.audit_report import Check
 from dropexp.training.evaluation import autocast, mode
 
@@ -65,7 +65,7 @@ class AuditSubject:
         x = self.images[:images]
         labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         with mode(model, training=training), torch.no_grad():
-            x, _ = through_input_noise(model, x, labels)
+            x, _ = apply_input_noise(model, x, labels)
             with autocast(x.device, self.precision):
                 logits: Tensor = model(x)
             return logits.float()

@@ -11,8 +11,8 @@ from dropexp.randomness import global_stream
 from dropexp.regularisers import (
     Regulariser,
     attach_input_noise,
+    group_parameters,
     noise_modules,
-    parameter_groups,
     read_p,
 )
 from dropexp.training.audit import audit
@@ -69,7 +69,7 @@ def build_state(config: RunConfig, splits: Splits) -> TrainingState:
         SitesError, ConfigError: as build_model.
     """
     model = build_model(config, splits)
-    return TrainingState(model, build_optimiser(config.optimiser, parameter_groups(model)))
+    return TrainingState(model, build_optimiser(config.optimiser, group_parameters(model)))
 
 
 def build_plan(config: RunConfig, splits: Splits, model: nn.Module) -> TrainingPlan:
@@ -126,7 +126,7 @@ def describe_data_and_model(config: RunConfig, splits: Splits, model: nn.Module)
 
 def _check_sites(config: RunConfig, splits: Splits, model: nn.Module) -> None:
     """Raise SitesError if a regulariser with p > 0 fills no site."""
-    filled = regularisers.served(model)
+    filled = regularisers.count_filled_sites(model)
     for part in config.parts:
         if part.p > 0 and part.name not in filled:
             raise SitesError(

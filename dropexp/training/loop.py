@@ -16,7 +16,7 @@ from dropexp.config.run_config import RunConfig
 from dropexp.config.sections import EarlyStoppingConfig, TrainConfig
 from dropexp.data import Splits, augment
 from dropexp.randomness import global_stream, stream
-from dropexp.regularisers import Noise, noise_modules, scale_p, through_input_noise
+from dropexp.regularisers import Noise, apply_input_noise, noise_modules, scale_p
 from dropexp.runs.records import EpochRecord, find_best_epoch
 from dropexp.training.evaluation import autocast, evaluate, mode
 from dropexp.training.optim import LearningRate, build_schedule, set_learning_rate, take_step
@@ -162,7 +162,7 @@ def _take_steps(state: TrainingState, plan: TrainingPlan, epoch: int) -> tuple[f
     for step, (x, y) in enumerate(batches, first_step):
         lr = plan.learning_rate(step)
         set_learning_rate(state.optimiser, lr)
-        x, targets = through_input_noise(state.model, splits.normalise(x), y)
+        x, targets = apply_input_noise(state.model, splits.normalise(x), y)
         with autocast(splits.device, plan.config.precision):
             logits = state.model(x)
         loss = F.cross_entropy(logits.float(), targets, label_smoothing=options.label_smoothing)

@@ -96,7 +96,7 @@ def _regulariser_step(name: str) -> Pair:
         regularisers.attach_input_noise(model, regulariser.input(10))
 
         def one() -> None:
-            seen, targets = regularisers.through_input_noise(model, x, y)
+            seen, targets = regularisers.apply_input_noise(model, x, y)
             F.cross_entropy(model(seen), targets).backward()
 
         return repeat(one, 4)

@@ -4,7 +4,7 @@ from torch.nn import functional as F
 
 from dropexp import models
 from dropexp.regularisers import AlphaDropout, build, noise_modules
-from dropexp.regularisers.alpha import SATURATION, affine
+from dropexp.regularisers.alpha import SATURATION, affine_coefficients
 
 
 @pytest.mark.parametrize("p", [0.05, 0.5, 0.9])
@@ -24,7 +24,7 @@ def test_mean_0_and_variance_1_stay() -> None:
         out = AlphaDropout(p)(x)
         assert float(out.mean()) == pytest.approx(0, abs=0.01)
         assert float(out.var()) == pytest.approx(1, abs=0.02)
-    scale, shift = affine(0.3)
+    scale, shift = affine_coefficients(0.3)
     values = AlphaDropout(0.3)(torch.zeros(100, 100)).unique().tolist()
     assert values == pytest.approx([scale * SATURATION + shift, shift], abs=1e-6)
     assert float(F.selu(torch.tensor(-50.0))) == pytest.approx(SATURATION)

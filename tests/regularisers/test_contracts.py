@@ -31,13 +31,13 @@ from dropexp.regularisers import (
     SpatialDropout2d,
     StochasticDepth,
     UnitScaling,
+    apply_input_noise,
     attach_input_noise,
     build,
+    group_parameters,
     noise_modules,
-    parameter_groups,
-    through_input_noise,
 )
-from dropexp.regularisers.alpha import affine
+from dropexp.regularisers.alpha import affine_coefficients
 
 VARIANTS: list[tuple[str, dict[str, object]]] = [
     *((name, {}) for name in REGISTRY),
@@ -74,7 +74,7 @@ class Network(nn.Module):
         attach_input_noise(self, regulariser.input(4))
 
     def forward(self, x: Tensor) -> Tensor:
-        x, self.targets = through_input_noise(self, x, torch.arange(len(x)) % 4)
+        x, self.targets = apply_input_noise(self, x, torch.arange(len(x)) % 4)
         x = self.noise1(self.conv1(x)).relu()
         x = x + self.gate(self._branch, x)
         out: Tensor = self.head(self.noise2(x.mean((2, 3))).relu())
@@ -131,7 +131,7 @@ def test_building_draws_what_the_plain_model_draws(name: str, options: dict[str,
     assert torch.equal(torch.get_rng_state(), state)
     keys = [key for key in model.state_dict() if key in plain.state_dict()]
     assert keys == list(plain.state_dict())
-    groups = parameter_groups(model)
+    groups = group_parameters(model)
     learned = groups[1]["params"] if len(groups) > 1 else []
     assert len(model.state_dict()) == len(keys) + len(learned)
     assert all(group.get("weight_decay") == 0 for group in groups[1:])
@@ -230,7 +230,7 @@ def test_a_gradient_of_what_is_dropped_is_zero(name: str) -> None:
         out.sum().backward()
         assert x.grad is not None
         if name == "alpha_dropout":
-            assert x.grad.unique().tolist() == pytest.approx([0, affine(0.5)[0]])
+            assert x.grad.unique().tolist() == pytest.approx([0, affine_coefficients(0.5)[0]])
         else:
             assert torch.equal(x.grad == 0, out == 0)
 

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.regularisers import DropBlock2d
-from dropexp.regularisers.dropblock import block_coverings, block_probability
+from dropexp.regularisers.dropblock import count_coverings, solve_block_probability
 
 
 @settings(deadline=None, max_examples=60)
@@ -19,12 +19,12 @@ from dropexp.regularisers.dropblock import block_coverings, block_probability
 def test_the_expected_share_is_p_for_every_map(
     height: int, width: int, block: int, p: float
 ) -> None:
-    coverings = block_coverings(height, width, block)
+    coverings = count_coverings(height, width, block)
     side = min(block, height, width)
     corners = torch.ones(1, 1, height - side + 1, width - side + 1, dtype=torch.float64)
     counted = F.conv_transpose2d(corners, torch.ones(1, 1, side, side, dtype=torch.float64))
     assert torch.equal(coverings, counted[0, 0])
-    gamma = block_probability(p, coverings)
+    gamma = solve_block_probability(p, coverings)
     assert 0 <= gamma <= 1
     assert float((1 - (1 - gamma) ** coverings).mean()) == pytest.approx(p, abs=1e-9)
 

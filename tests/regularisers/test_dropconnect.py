@@ -59,7 +59,7 @@ def test_examples_are_convolved_each_with_its_own_weights(
     geometry: dict[str, Any], chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "dropexp.regularisers.dropconnect.masked_convolution._CACHED_ELEMENTS", chunk
+        "dropexp.regularisers.dropconnect.masked_convolution._CPU_BUFFER_ELEMENTS", chunk
     )
     layer = conv(**geometry)
     x = torch.randn(5, 4, 8, 7, dtype=torch.float64, requires_grad=True)

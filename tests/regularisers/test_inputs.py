@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from dropexp.data.torchvision_import import import_torchvision
-from dropexp.regularisers import CutMix, Cutout, Mixup, attach_input_noise, through_input_noise
-from dropexp.regularisers.inputs import InputNoise, InputNoises
+from dropexp.regularisers import CutMix, Cutout, Mixup, apply_input_noise, attach_input_noise
+from dropexp.regularisers.inputs import InputNoise, InputNoiseSequence
 
 
 def batch(n: int = 64, side: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,7 +60,7 @@ def test_evaluation_leaves_the_batch_alone(noise: InputNoise) -> None:
 def test_several_follow_one_another() -> None:
     images, labels = batch()
     torch.manual_seed(4)
-    noise = InputNoises([Mixup(1.0, 4), CutMix(1.0, 4), Cutout(1.0)])
+    noise = InputNoiseSequence([Mixup(1.0, 4), CutMix(1.0, 4), Cutout(1.0)])
     changed, targets = noise(images, labels)
     assert targets.shape == (64, 4)
     assert torch.allclose(targets.sum(1), torch.ones(64))
@@ -71,11 +71,11 @@ def test_a_model_without_noise_on_its_input_gets_the_batch_itself() -> None:
     model = torch.nn.Linear(2, 2)
     images, labels = batch()
     attach_input_noise(model, None)
-    assert through_input_noise(model, images, labels)[0] is images
+    assert apply_input_noise(model, images, labels)[0] is images
     attach_input_noise(model, Cutout(1.0))
-    assert through_input_noise(model, images, labels)[0] is not images
+    assert apply_input_noise(model, images, labels)[0] is not images
     model.eval()
-    assert through_input_noise(model, images, labels)[0] is images
+    assert apply_input_noise(model, images, labels)[0] is images
 
 
 @pytest.mark.parametrize(

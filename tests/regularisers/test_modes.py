@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dropexp.models import takes_single_images
-from dropexp.models.adapter import find
+from dropexp.models.adapter import find_sites
 from dropexp.regularisers import Dropout2d, ShakeDrop, preserve_modes
 from dropexp.regularisers.modes import run_in_both_modes
 
@@ -72,7 +72,7 @@ def test_asking_whether_one_image_is_enough_changes_no_mode(mixed: nn.Module) ->
 
 def test_finding_sites_changes_no_mode(mixed: nn.Module) -> None:
     before = modes(mixed)
-    find(mixed)
+    find_sites(mixed)
     assert modes(mixed) == before
 
 

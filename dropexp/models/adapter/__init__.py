@@ -13,11 +13,11 @@ from torch import nn
 from dropexp import regularisers
 from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import SitesError
-from dropexp.models.adapter.filling import fill, plain
-from dropexp.models.adapter.finding import Found, Site, find
-from dropexp.regularisers import SiteRecorder, served
+from dropexp.models.adapter.filling import fill_sites, plain
+from dropexp.models.adapter.finding import NetworkSites, Site, find_sites
+from dropexp.regularisers import SiteRecorder, count_filled_sites
 
-__all__ = ["Found", "Site", "fill", "find", "plain", "regularise"]
+__all__ = ["NetworkSites", "Site", "fill_sites", "find_sites", "plain", "regularise"]
 
 
 def regularise(
@@ -63,12 +63,14 @@ def regularise(
                 f"{part} belongs after a {after}, and the sites that are found here lie before "
                 f"non-linearities: put its module from dropexp.regularisers there yourself."
             )
-    filled = fill(model, regulariser, sites)
-    missing = [part for part in name.split(COMBINATION_SEPARATOR) if part not in served(model)]
+    filled = fill_sites(model, regulariser, sites)
+    missing = [
+        part for part in name.split(COMBINATION_SEPARATOR) if part not in count_filled_sites(model)
+    ]
     if regulariser.p > 0 and missing:
         plain(model)
         recorder = SiteRecorder()
-        fill(model, recorder, sites)
+        fill_sites(model, recorder, sites)
         raise SitesError(
             f"{missing[0]} acts on {regularisers.REGISTRY[missing[0]].needs}, and this network has "
             f"none there: its sites are {recorder.describe()}."

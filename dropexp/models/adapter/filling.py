@@ -11,11 +11,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropexp.errors import ConfigError
-from dropexp.models.adapter.finding import Found, Kind, Site, find
+from dropexp.models.adapter.finding import NetworkSites, Site, SiteKind, find_sites
 from dropexp.models.adapter.gated import GatedForward
 from dropexp.regularisers import Regulariser, noise_modules
 
-_KINDS: tuple[Kind, ...] = ("weight", "activation", "branch")
+_KINDS: tuple[SiteKind, ...] = ("weight", "activation", "branch")
 _PLAIN_LAYER = "_plain_layer"
 _MOST_NAMES = 6
 
@@ -31,11 +31,11 @@ class _AddNoise:
         return noisy
 
 
-def fill(
+def fill_sites(
     model: nn.Module,
     regulariser: Regulariser,
     sites: Sequence[str] | None = None,
-    found: Found | None = None,
+    found: NetworkSites | None = None,
 ) -> int:
     """Ask the regulariser at every site of a network, and put the answers there.
 
@@ -60,14 +60,14 @@ def fill(
         raise ConfigError(
             "this network has a regulariser already; dropexp.plain(model) takes it away."
         )
-    found = find(model) if found is None else found
-    chosen = _chosen(found, model, sites)
+    found = find_sites(model) if found is None else found
+    chosen = _choose(found, model, sites)
     filled = 0
     for kind in _KINDS:
         offered = [site for site in chosen if site.kind == kind]
-        served = [site for site in offered if _is_noisy(_answer(model, site, regulariser, 1.0))]
+        served = [site for site in offered if _is_noisy(_ask(model, site, regulariser, 1.0))]
         for number, site in enumerate(served, start=1):
-            _put(model, site, _answer(model, site, regulariser, number / len(served)), found)
+            _insert(model, site, _ask(model, site, regulariser, number / len(served)), found)
         filled += len(served)
     return filled
 
@@ -95,39 +95,39 @@ def plain(model: nn.Module) -> None:
             _replace(model, layer, before)
 
 
-def names(found: Found, model: nn.Module) -> dict[Site, str]:
+def name_sites(found: NetworkSites, model: nn.Module) -> dict[Site, str]:
     """What each site is called: as its noise module will be."""
     return {site: _name(site, found, model) for site in found.sites}
 
 
-def _name(site: Site, found: Found, model: nn.Module) -> str:
+def _name(site: Site, found: NetworkSites, model: nn.Module) -> str:
     if site.kind == "weight":
         return site.module
     prefix = f"{site.module}." if site.module else ""
     return prefix + _child_name(site, found, model.get_submodule(site.module))
 
 
-def _child_name(site: Site, found: Found, module: nn.Module) -> str:
+def _child_name(site: Site, found: NetworkSites, module: nn.Module) -> str:
     name = "noise"
     if site.kind == "branch":
         several = found.programs[site.module][True].branches > 1
         name = f"gate{site.branch + 1}" if several else "gate"
-    while hasattr(module, name) and name not in _put_here(module):
+    while hasattr(module, name) and name not in _inserted_gates(module):
         name += "_"
     return name
 
 
-def _put_here(module: nn.Module) -> tuple[str, ...]:
+def _inserted_gates(module: nn.Module) -> tuple[str, ...]:
     """The names of the gates that this block has already been given."""
     forward = vars(module).get("forward")
     return forward.gates if isinstance(forward, GatedForward) else ()
 
 
-def _chosen(found: Found, model: nn.Module, patterns: Sequence[str] | None) -> list[Site]:
+def _choose(found: NetworkSites, model: nn.Module, patterns: Sequence[str] | None) -> list[Site]:
     if patterns is None:
         return found.sites
     patterns = [patterns] if isinstance(patterns, str) else patterns
-    called = names(found, model)
+    called = name_sites(found, model)
     chosen: set[Site] = set()
     for pattern in patterns:
         matched = {
@@ -137,13 +137,13 @@ def _chosen(found: Found, model: nn.Module, patterns: Sequence[str] | None) -> l
         }
         if not matched:
             raise ConfigError(
-                f"sites={pattern} matches no site of this network; {_some(called.values())}."
+                f"sites={pattern} matches no site of this network; {_list_some(called.values())}."
             )
         chosen |= matched
     return [site for site in found.sites if site in chosen]
 
 
-def _some(names: Iterable[str]) -> str:
+def _list_some(names: Iterable[str]) -> str:
     every = list(names)
     if not every:
         return "it has none"
@@ -152,7 +152,7 @@ def _some(names: Iterable[str]) -> str:
     return f"it has {', '.join(shown)}{' and others' if len(shown) < len(every) else ''}"
 
 
-def _answer(model: nn.Module, site: Site, regulariser: Regulariser, depth: float) -> nn.Module:
+def _ask(model: nn.Module, site: Site, regulariser: Regulariser, depth: float) -> nn.Module:
     if site.kind == "activation":
         return regulariser.activation(depth, spatial=site.spatial)
     if site.kind == "branch":
@@ -166,7 +166,7 @@ def _is_noisy(answer: nn.Module) -> bool:
     return bool(noise_modules(answer))
 
 
-def _put(model: nn.Module, site: Site, answer: nn.Module, found: Found) -> None:
+def _insert(model: nn.Module, site: Site, answer: nn.Module, found: NetworkSites) -> None:
     module = model.get_submodule(site.module)
     answer.train(module.training)
     # What it learns is trained where the network is.
@@ -182,11 +182,11 @@ def _put(model: nn.Module, site: Site, answer: nn.Module, found: Found) -> None:
         module.add_module(child, answer)
         module.register_forward_hook(_AddNoise(child))
         return
-    _gated(module, found, site.module)
+    _make_gated(module, found, site.module)
     module.add_module(child, answer)
 
 
-def _gated(block: nn.Module, found: Found, name: str) -> None:
+def _make_gated(block: nn.Module, found: NetworkSites, name: str) -> None:
     """Give a block the forward that calls gates, if it does not have it yet."""
     if "forward" in vars(block):
         return
@@ -199,11 +199,11 @@ def _gated(block: nn.Module, found: Found, name: str) -> None:
 
 def _replace(model: nn.Module, before: nn.Module, after: nn.Module) -> None:
     """In every place where it is a child."""
-    for parent, name in list(_places(model, before)):
+    for parent, name in list(_find_parents(model, before)):
         parent.add_module(name, after)
 
 
-def _places(model: nn.Module, child: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+def _find_parents(model: nn.Module, child: nn.Module) -> Iterator[tuple[nn.Module, str]]:
     for parent in model.modules():
         for name, module in parent._modules.items():
             if module is child:

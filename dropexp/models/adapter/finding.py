@@ -9,10 +9,16 @@ from torch import fx, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from dropexp.models.adapter.gated import Program, program_of
-from dropexp.models.adapter.tracing import LAYERS, NORMS, graph_of, is_elementary, own_graph
+from dropexp.models.adapter.gated import Program, make_program
+from dropexp.models.adapter.tracing import (
+    LAYERS,
+    NORMS,
+    is_elementary,
+    trace_calls,
+    trace_own_forward,
+)
 
-Kind = Literal["activation", "weight", "branch"]
+SiteKind = Literal["activation", "weight", "branch"]
 
 _RELU = (nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
 _NONLINEARITIES = (
@@ -25,7 +31,7 @@ _NONLINEARITIES = (
 _SQUASHING = (
     *(nn.Sigmoid, nn.Hardsigmoid, F.sigmoid, F.hardsigmoid, torch.sigmoid, "sigmoid", "sigmoid_"),
 )
-_PASSING = (
+_TRANSPARENT = (
     *(nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.AvgPool2d),
     *(F.dropout, F.dropout2d, F.max_pool2d, F.avg_pool2d),
 )
@@ -44,7 +50,7 @@ class Site:
         branch: of a block's residual additions, which one; counted from 0.
     """
 
-    kind: Kind
+    kind: SiteKind
     module: str
     spatial: bool = True
     rectified: bool = False
@@ -52,7 +58,7 @@ class Site:
 
 
 @dataclass
-class Found:
+class NetworkSites:
     """What a network offers, each kind in the order of execution.
 
     Attributes:
@@ -69,17 +75,17 @@ class Found:
     heads: list[str] = field(default_factory=list)
 
 
-def find(model: nn.Module) -> Found:
+def find_sites(model: nn.Module) -> NetworkSites:
     """The sites of a network in its present form, which is left as it is."""
-    found = Found()
+    found = NetworkSites()
     own = {
-        name: own_graph(module, training=True)
+        name: trace_own_forward(module, training=True)
         for name, module in model.named_modules()
         if _has_own_forward(module)
     }
     found.untraced = [name for name, graph in own.items() if graph is None]
     opaque = {id(model.get_submodule(name)) for name in found.untraced}
-    layers = _Reader(model, opaque).layers()
+    layers = _LayerReader(model, opaque).layers()
     found.heads = [layer.name for layer in layers if layer.is_head]
     offered = [layer for layer in layers if not layer.is_head]
     found.sites += [
@@ -93,7 +99,7 @@ def find(model: nn.Module) -> Found:
         if _is_replaceable(model.get_submodule(layer.name))
     ]
     for name, graph in own.items():
-        programs = _programs(model.get_submodule(name), graph)
+        programs = _make_programs(model.get_submodule(name), graph)
         if programs is not None:
             found.programs[name] = programs
             branches = programs[True].branches
@@ -108,11 +114,11 @@ def _has_own_forward(module: nn.Module) -> bool:
     )
 
 
-def _programs(block: nn.Module, graph: fx.Graph | None) -> dict[bool, Program] | None:
+def _make_programs(block: nn.Module, graph: fx.Graph | None) -> dict[bool, Program] | None:
     """Of both modes, given the graph in training."""
-    in_training = program_of(graph, block) if graph is not None else None
-    graph = own_graph(block, training=False) if in_training is not None else None
-    in_eval = program_of(graph, block) if graph is not None else None
+    in_training = make_program(graph, block) if graph is not None else None
+    graph = trace_own_forward(block, training=False) if in_training is not None else None
+    in_eval = make_program(graph, block) if graph is not None else None
     # Gates are of both modes: if one has other branches than the other, which is which?
     if in_training is None or in_eval is None or in_training.branches != in_eval.branches:
         return None
@@ -134,7 +140,7 @@ def _is_replaceable(module: nn.Module) -> TypeGuard[nn.Linear | nn.Conv2d]:
 
 
 @dataclass(frozen=True)
-class _Layer:
+class _CalledLayer:
     """A convolution or linear layer that images, or what became of them, go through."""
 
     name: str
@@ -144,17 +150,17 @@ class _Layer:
     is_head: bool
 
 
-class _Reader:
+class _LayerReader:
     """Reads a model's layers off its graph, in the order of execution."""
 
     def __init__(self, model: nn.Module, opaque: set[int]) -> None:
         self._model = model
         self._opaque = opaque
 
-    def layers(self) -> list[_Layer]:
+    def layers(self) -> list[_CalledLayer]:
         """Each layer once, however often it is called."""
-        calls: dict[str, list[_Layer]] = {}
-        for layer in self._in("", is_last=True):
+        calls: dict[str, list[_CalledLayer]] = {}
+        for layer in self._layers_in("", is_last=True):
             calls.setdefault(layer.name, []).append(layer)
         # A layer that is called twice offers what both calls offer.
         return [
@@ -164,51 +170,55 @@ class _Reader:
             for same in calls.values()
         ]
 
-    def _in(self, name: str, *, is_last: bool) -> Iterator[_Layer]:
+    def _layers_in(self, name: str, *, is_last: bool) -> Iterator[_CalledLayer]:
         """Of a module and all in it; ``is_last``: its output is what the logits are made of."""
         module = self._model.get_submodule(name)
         graph = None
         if id(module) not in self._opaque and type(module).forward is not nn.Module.forward:
-            graph = graph_of(module, lambda child: id(child) in self._opaque)
+            graph = trace_calls(module, lambda child: id(child) in self._opaque)
         if graph is None:
-            yield from self._as_registered(name, module, is_last=is_last)
+            yield from self._in_registration_order(name, module, is_last=is_last)
         else:
-            yield from self._as_executed(name, graph, is_last=is_last)
+            yield from self._in_execution_order(name, graph, is_last=is_last)
 
-    def _as_executed(self, name: str, graph: fx.Graph, *, is_last: bool) -> Iterator[_Layer]:
+    def _in_execution_order(
+        self, name: str, graph: fx.Graph, *, is_last: bool
+    ) -> Iterator[_CalledLayer]:
         def full(node: fx.Node) -> str:
-            return _joined(name, str(node.target))
+            return _join_names(name, str(node.target))
 
         def module_of(node: fx.Node) -> nn.Module | None:
             return self._model.get_submodule(full(node)) if node.op == "call_module" else None
 
-        heads = _last_where(graph, lambda node: self._holds_layers(module_of(node)))
-        of_images = _reached(graph)
+        heads = _find_last(graph, lambda node: self._holds_layers(module_of(node)))
+        of_images = _find_dependent(graph)
         for node in graph.nodes:
             module = module_of(node)
             if module is None or node not in of_images:
                 continue
             if isinstance(module, LAYERS):
-                end = _before_nonlinearity(node, module_of)
-                yield _Layer(
+                end = _find_noise_place(node, module_of)
+                yield _CalledLayer(
                     full(node),
                     spatial=isinstance(module, nn.Conv2d),
                     noise_after=None if end is None else full(end),
-                    rectified=_all_users(node, module_of, _RELU),
+                    rectified=_all_users_match(node, module_of, _RELU),
                     is_head=is_last and node in heads,
                 )
             elif not is_elementary(module):
-                yield from self._in(full(node), is_last=is_last and node in heads)
+                yield from self._layers_in(full(node), is_last=is_last and node in heads)
 
-    def _as_registered(self, name: str, module: nn.Module, *, is_last: bool) -> Iterator[_Layer]:
+    def _in_registration_order(
+        self, name: str, module: nn.Module, *, is_last: bool
+    ) -> Iterator[_CalledLayer]:
         """A normalisation belongs to the layer registered before it; a ReLU may follow both."""
-        children = [(_joined(name, child), each) for child, each in module.named_children()]
+        children = [(_join_names(name, child), each) for child, each in module.named_children()]
         holding = [child for child, each in children if self._holds_layers(each)]
         for index, (child, each) in enumerate(children):
             last = is_last and child == holding[-1] if holding else False
             if isinstance(each, LAYERS):
                 after, norm = (*children[index + 1 : index + 2], ("", None))[0]
-                yield _Layer(
+                yield _CalledLayer(
                     child,
                     spatial=isinstance(each, nn.Conv2d),
                     noise_after=after if isinstance(norm, NORMS) else child,
@@ -216,54 +226,54 @@ class _Reader:
                     is_head=last,
                 )
             elif not is_elementary(each):
-                yield from self._in(child, is_last=last)
+                yield from self._layers_in(child, is_last=last)
 
     def _holds_layers(self, module: nn.Module | None) -> bool:
         return module is not None and any(isinstance(each, LAYERS) for each in module.modules())
 
 
-def _joined(prefix: str, name: str) -> str:
+def _join_names(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
 ModuleOf = Callable[[fx.Node], nn.Module | None]
 
 
-def _is(node: fx.Node, module_of: ModuleOf, kinds: Sequence[object]) -> bool:
+def _matches(node: fx.Node, module_of: ModuleOf, kinds: Sequence[object]) -> bool:
     module = module_of(node)
     if module is not None:
         return isinstance(module, tuple(kind for kind in kinds if isinstance(kind, type)))
     return node.op in ("call_function", "call_method") and node.target in kinds
 
 
-def _all_users(node: fx.Node, module_of: ModuleOf, kinds: Sequence[object]) -> bool:
-    return bool(node.users) and all(_is(user, module_of, kinds) for user in node.users)
+def _all_users_match(node: fx.Node, module_of: ModuleOf, kinds: Sequence[object]) -> bool:
+    return bool(node.users) and all(_matches(user, module_of, kinds) for user in node.users)
 
 
-def _before_nonlinearity(layer: fx.Node, module_of: ModuleOf) -> fx.Node | None:
+def _find_noise_place(layer: fx.Node, module_of: ModuleOf) -> fx.Node | None:
     """The layer, or the normalisation after it, whose output goes into a non-linearity only."""
     end = last = layer
-    while not _all_users(last, module_of, _NONLINEARITIES):
+    while not _all_users_match(last, module_of, _NONLINEARITIES):
         if len(last.users) != 1:
             return None
         last = next(iter(last.users))
-        if end is layer and _is(last, module_of, NORMS):
+        if end is layer and _matches(last, module_of, NORMS):
             end = last
-        elif not _is(last, module_of, _PASSING):
+        elif not _matches(last, module_of, _TRANSPARENT):
             return None
-    return None if _makes_a_gate(last, module_of) else end
+    return None if _feeds_sigmoid_gate(last, module_of) else end
 
 
-def _makes_a_gate(end: fx.Node, module_of: ModuleOf) -> bool:
+def _feeds_sigmoid_gate(end: fx.Node, module_of: ModuleOf) -> bool:
     """Whether what follows is layer, then sigmoid: squeeze and excitation, which scales maps."""
     activations = [after for user in end.users for after in user.users]
     return bool(activations) and all(
-        _is(after, module_of, LAYERS) and _all_users(after, module_of, _SQUASHING)
+        _matches(after, module_of, LAYERS) and _all_users_match(after, module_of, _SQUASHING)
         for after in activations
     )
 
 
-def _last_where(graph: fx.Graph, condition: Callable[[fx.Node], bool]) -> set[fx.Node]:
+def _find_last(graph: fx.Graph, condition: Callable[[fx.Node], bool]) -> set[fx.Node]:
     """Going back from the output along every path: the first nodes that meet a condition."""
     found: set[fx.Node] = set()
     left = [node for node in graph.nodes if node.op == "output"]
@@ -278,7 +288,7 @@ def _last_where(graph: fx.Graph, condition: Callable[[fx.Node], bool]) -> set[fx
     return found
 
 
-def _reached(graph: fx.Graph) -> set[fx.Node]:
+def _find_dependent(graph: fx.Graph) -> set[fx.Node]:
     """The nodes that depend on what the module is called with."""
     reached: set[fx.Node] = set()
     for node in graph.nodes:

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from dropexp.models.adapter.residual import Residual, residuals
+from dropexp.models.adapter.residual import Residual, find_residuals
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,18 @@ class _Step:
 
 
 @dataclass(frozen=True)
-class _Addition:
+class _GatedAddition:
     """A shortcut and a gated branch, added."""
 
     place: int
     gate: int
     source: int
     shortcut: int
-    branch: tuple["_Step | _Addition", ...]
+    branch: tuple["_Step | _GatedAddition", ...]
     result: int  # of the branch
 
 
-_Steps = tuple[_Step | _Addition, ...]
+_Steps = tuple[_Step | _GatedAddition, ...]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Program:
     branches: int
 
 
-def program_of(graph: fx.Graph, block: nn.Module) -> Program | None:
+def make_program(graph: fx.Graph, block: nn.Module) -> Program | None:
     """A block's forward with its branches found; None if there are none, or it cannot be repeated.
 
     A forward with optional arguments may do something else when they are given, and one that makes
@@ -68,9 +68,9 @@ def program_of(graph: fx.Graph, block: nn.Module) -> Program | None:
     inputs = [node for node in nodes if node.op == "placeholder"]
     if any(node.args or str(node.target).startswith("*") for node in inputs):
         return None
-    if not all(_is_there(block, str(node.target)) for node in nodes if node.op == "get_attr"):
+    if not all(_has_attribute(block, str(node.target)) for node in nodes if node.op == "get_attr"):
         return None
-    found = residuals(graph, block)
+    found = find_residuals(graph, block)
     if not found:
         return None
     places = {node: place for place, node in enumerate(nodes)}
@@ -79,18 +79,18 @@ def program_of(graph: fx.Graph, block: nn.Module) -> Program | None:
     output = next(node for node in nodes if node.op == "output")
     return Program(
         inputs=tuple((places[node], str(node.target)) for node in inputs),
-        steps=_steps(rest, places, gates),
-        output=_with_slots(output.args[0], places),
+        steps=_make_steps(rest, places, gates),
+        output=_insert_slots(output.args[0], places),
         branches=len(found),
     )
 
 
-def _is_there(block: nn.Module, attribute: str) -> bool:
+def _has_attribute(block: nn.Module, attribute: str) -> bool:
     owner, _, name = attribute.rpartition(".")
     return hasattr(block.get_submodule(owner), name)
 
 
-def _steps(
+def _make_steps(
     nodes: Sequence[fx.Node],
     places: Mapping[fx.Node, int],
     gates: Mapping[fx.Node, tuple[int, Residual]],
@@ -98,7 +98,7 @@ def _steps(
     """Those of the nodes that belong to no branch among them, with the branches in additions."""
     inside_of = [gates[node][1].inside for node in nodes if node in gates]
     in_branches = frozenset[fx.Node]().union(*inside_of)
-    steps: list[_Step | _Addition] = []
+    steps: list[_Step | _GatedAddition] = []
     for node in nodes:
         if node in in_branches:
             continue
@@ -106,38 +106,38 @@ def _steps(
             gate, found = gates[node]
             inside = [each for each in nodes if each in found.inside]
             steps.append(
-                _Addition(
+                _GatedAddition(
                     places[node],
                     gate,
                     places[found.source],
                     places[found.shortcut],
-                    _steps(inside, places, gates),
+                    _make_steps(inside, places, gates),
                     places[found.branch],
                 )
             )
         else:
-            args, kwargs = _with_slots(node.args, places), _with_slots(node.kwargs, places)
+            args, kwargs = _insert_slots(node.args, places), _insert_slots(node.kwargs, places)
             steps.append(_Step(places[node], node.op, node.target, args, kwargs))
     return tuple(steps)
 
 
-def _with_slots(argument: Any, places: Mapping[fx.Node, int]) -> Any:
-    return _mapped(argument, fx.Node, lambda node: _Slot(places[node]))
+def _insert_slots(argument: Any, places: Mapping[fx.Node, int]) -> Any:
+    return _replace_in(argument, fx.Node, lambda node: _Slot(places[node]))
 
 
-def _mapped(argument: Any, kind: type, replace: Callable[[Any], Any]) -> Any:
+def _replace_in(argument: Any, kind: type, replace: Callable[[Any], Any]) -> Any:
     """An argument's structure with all objects of a kind replaced."""
     if isinstance(argument, kind):
         return replace(argument)
     if isinstance(argument, tuple) and not hasattr(argument, "_fields"):
-        return tuple(_mapped(each, kind, replace) for each in argument)
+        return tuple(_replace_in(each, kind, replace) for each in argument)
     if isinstance(argument, list):
-        return [_mapped(each, kind, replace) for each in argument]
+        return [_replace_in(each, kind, replace) for each in argument]
     if isinstance(argument, dict):
-        return {key: _mapped(each, kind, replace) for key, each in argument.items()}
+        return {key: _replace_in(each, kind, replace) for key, each in argument.items()}
     if isinstance(argument, slice):
         ends = (argument.start, argument.stop, argument.step)
-        return slice(*(_mapped(end, kind, replace) for end in ends))
+        return slice(*(_replace_in(end, kind, replace) for end in ends))
     return argument
 
 
@@ -167,23 +167,23 @@ class GatedForward:
         given.update(kwargs)
         values = {place: given[name] for place, name in program.inputs}
         self._run(program.steps, values)
-        return _mapped(program.output, _Slot, lambda slot: values[slot.place])
+        return _replace_in(program.output, _Slot, lambda slot: values[slot.place])
 
     def _run(self, steps: _Steps, values: dict[int, Any]) -> None:
         for step in steps:
-            if isinstance(step, _Addition):
-                contribution = self._gated(step, values)
+            if isinstance(step, _GatedAddition):
+                contribution = self._run_branch(step, values)
                 values[step.place] = values[step.shortcut] + contribution
             else:
-                values[step.place] = self._step(step, values)
+                values[step.place] = self._run_step(step, values)
 
-    def _gated(self, step: _Addition, values: dict[int, Any]) -> Tensor:
+    def _run_branch(self, step: _GatedAddition, values: dict[int, Any]) -> Tensor:
         source: Tensor = values[step.source]
 
         def branch(rows: Tensor) -> Tensor:
             inside = {**values, step.source: rows}
             alone = self.block.training and len(rows) == 1 < len(source)
-            with _running_statistics(self._called(step.branch) if alone else ()):
+            with _running_statistics(self._called_modules(step.branch) if alone else ()):
                 self._run(step.branch, inside)
             out: Tensor = inside[step.result]
             return out
@@ -192,9 +192,9 @@ class GatedForward:
         contribution: Tensor = gate(branch, source)
         return contribution
 
-    def _step(self, step: _Step, values: Mapping[int, Any]) -> Any:
-        args = _mapped(step.args, _Slot, lambda slot: values[slot.place])
-        kwargs = _mapped(step.kwargs, _Slot, lambda slot: values[slot.place])
+    def _run_step(self, step: _Step, values: Mapping[int, Any]) -> Any:
+        args = _replace_in(step.args, _Slot, lambda slot: values[slot.place])
+        kwargs = _replace_in(step.kwargs, _Slot, lambda slot: values[slot.place])
         match step.operation:
             case "call_module":
                 return self.block.get_submodule(step.target)(*args, **kwargs)
@@ -205,10 +205,10 @@ class GatedForward:
             case _:
                 return step.target(*args, **kwargs)
 
-    def _called(self, steps: _Steps) -> Iterator[nn.Module]:
+    def _called_modules(self, steps: _Steps) -> Iterator[nn.Module]:
         for step in steps:
-            if isinstance(step, _Addition):
-                yield from self._called(step.branch)
+            if isinstance(step, _GatedAddition):
+                yield from self._called_modules(step.branch)
             elif step.operation == "call_module":
                 yield from self.block.get_submodule(step.target).modules()
 

@@ -26,29 +26,35 @@ class Residual:
     branch: fx.Node
 
 
-def residuals(graph: fx.Graph, block: nn.Module) -> list[Residual]:
+def find_residuals(graph: fx.Graph, block: nn.Module) -> list[Residual]:
     """The residual additions of a block's own graph, in its order."""
     order = {node: place for place, node in enumerate(graph.nodes)}
-    found = (_residual(node, order, block) for node in graph.nodes if node.target in _ADDITIONS)
+    found = (
+        _match_residual(node, order, block) for node in graph.nodes if node.target in _ADDITIONS
+    )
     return [residual for residual in found if residual is not None]
 
 
-def _residual(addition: fx.Node, order: Mapping[fx.Node, int], block: nn.Module) -> Residual | None:
+def _match_residual(
+    addition: fx.Node, order: Mapping[fx.Node, int], block: nn.Module
+) -> Residual | None:
     terms = [term for term in addition.args if isinstance(term, fx.Node)]
     if len(terms) != 2 or addition.kwargs or terms[0] is terms[1]:
         return None
     nodes = [node for node in order if order[node] < order[addition]]
     for source in reversed(nodes):
-        slices = [_computed_from(term, source) for term in terms]
+        slices = [_nodes_between(term, source) for term in terms]
         if slices[0] is None or slices[1] is None:
             continue
-        shortcut, branch = sorted(range(2), key=lambda i: _layers(slices[i] or (), block))
-        of_branch = _layers(slices[branch] or (), block)
-        if _layers(slices[shortcut] or (), block) > 1 or of_branch == 0:
+        shortcut, branch = sorted(
+            range(2), key=lambda i: _count_weight_matrices(slices[i] or (), block)
+        )
+        of_branch = _count_weight_matrices(slices[branch] or (), block)
+        if _count_weight_matrices(slices[shortcut] or (), block) > 1 or of_branch == 0:
             return None
-        if _layers(slices[shortcut] or (), block) == of_branch:
+        if _count_weight_matrices(slices[shortcut] or (), block) == of_branch:
             return None  # two paths alike: neither is the shortcut
-        inside = _with_idle(slices[branch] or (), order)
+        inside = _add_unused(slices[branch] or (), order)
         used_elsewhere = any(
             user not in inside and user is not addition for node in inside for user in node.users
         )
@@ -59,7 +65,7 @@ def _residual(addition: fx.Node, order: Mapping[fx.Node, int], block: nn.Module)
     return None
 
 
-def _computed_from(node: fx.Node, source: fx.Node) -> set[fx.Node] | None:
+def _nodes_between(node: fx.Node, source: fx.Node) -> set[fx.Node] | None:
     """The nodes between, ``node`` included; None where more than the source is needed."""
     if node is source:
         return set()
@@ -77,7 +83,7 @@ def _computed_from(node: fx.Node, source: fx.Node) -> set[fx.Node] | None:
     return between if reached else None
 
 
-def _with_idle(between: Collection[fx.Node], order: Mapping[fx.Node, int]) -> frozenset[fx.Node]:
+def _add_unused(between: Collection[fx.Node], order: Mapping[fx.Node, int]) -> frozenset[fx.Node]:
     """With what is made of these nodes and used by none, such as checks of shapes."""
     inside = set(between)
     for node in order:
@@ -86,7 +92,7 @@ def _with_idle(between: Collection[fx.Node], order: Mapping[fx.Node, int]) -> fr
     return frozenset(inside)
 
 
-def _layers(nodes: Collection[fx.Node], block: nn.Module) -> int:
+def _count_weight_matrices(nodes: Collection[fx.Node], block: nn.Module) -> int:
     """How many matrices of weights the modules that are called have."""
     return sum(
         parameter.dim() > 1

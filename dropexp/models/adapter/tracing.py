@@ -31,18 +31,18 @@ def is_elementary(module: nn.Module) -> bool:
     return of_torch and not isinstance(module, nn.Sequential)
 
 
-def own_graph(module: nn.Module, *, training: bool) -> fx.Graph | None:
+def trace_own_forward(module: nn.Module, *, training: bool) -> fx.Graph | None:
     """What a module does with its children, whatever they do; None where that cannot be traced."""
-    return _graph(module, lambda child: child is not module, training)
+    return _trace(module, lambda child: child is not module, training)
 
 
-def graph_of(module: nn.Module, opaque: IsLeaf) -> fx.Graph | None:
+def trace_calls(module: nn.Module, opaque: IsLeaf) -> fx.Graph | None:
     """What a module and all in it do in training, down to elementary and opaque modules."""
 
     def is_leaf(child: nn.Module) -> bool:
         return is_elementary(child) or opaque(child)
 
-    return _graph(module, is_leaf, training=True)
+    return _trace(module, is_leaf, training=True)
 
 
 class _Tracer(fx.Tracer):
@@ -56,8 +56,8 @@ class _Tracer(fx.Tracer):
         return self._is_leaf(m)
 
 
-def _graph(module: nn.Module, is_leaf: IsLeaf, training: bool) -> fx.Graph | None:
-    with preserve_modes(module), _left_as_it_was(module):
+def _trace(module: nn.Module, is_leaf: IsLeaf, training: bool) -> fx.Graph | None:
+    with preserve_modes(module), _constants_removed(module):
         for each in module.modules():
             each.training = training  # a train method of the user's own may do more than that
         try:
@@ -67,7 +67,7 @@ def _graph(module: nn.Module, is_leaf: IsLeaf, training: bool) -> fx.Graph | Non
 
 
 @contextmanager
-def _left_as_it_was(module: nn.Module) -> Iterator[None]:
+def _constants_removed(module: nn.Module) -> Iterator[None]:
     """Remove the constants that tracing puts into the module's attributes."""
     known = set(vars(module))
     try:

@@ -8,9 +8,10 @@ from typing import Literal, Self, cast
 import torch
 from torch import Tensor, nn
 
-from dropexp.regularisers.base import Nonlinearity, layout
-from dropexp.regularisers.dropconnect.layer import DropConnectLayer, Inference, Mask, distinct
+from dropexp.regularisers.base import Nonlinearity
+from dropexp.regularisers.dropconnect.layer import DropConnectLayer, Inference, Mask, hot_inputs
 from dropexp.regularisers.dropconnect.masked_convolution import Windows, masked_convolution
+from dropexp.regularisers.memory_format import memory_format_of
 
 
 class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
@@ -98,7 +99,7 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
             inference=inference,
             nonlinearity=nonlinearity,
             device="meta",
-        )._share(layer)
+        )._share_parameters(layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, O, R, S); or (C, H, W) → (O, R, S)."""
@@ -108,13 +109,13 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
 
     def extra_repr(self) -> str:
         plain: str = super().extra_repr()  # type: ignore[no-untyped-call]
-        return f"{plain}, {self._options()}"
+        return f"{plain}, {self._describe_options()}"
 
-    def _plain(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _forward_plain(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         out: Tensor = self._conv_forward(x, weight, bias)
         return out
 
-    def _per_example(self, x: Tensor, weight: Tensor, keep: Tensor) -> Tensor:
+    def _forward_per_example(self, x: Tensor, weight: Tensor, keep: Tensor) -> Tensor:
         padding = self._padding()
         if self.padding_mode != "zeros":
             (above, below), (left, right) = padding
@@ -125,7 +126,7 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         )
         # masked_convolution is written for speed uncompiled; a compiler sees through plain torch.
         if self.groups > 1 or torch.compiler.is_compiling():
-            return self._per_example_grouped(x, weight, keep, windows)
+            return self._forward_grouped(x, weight, keep, windows)
         out = masked_convolution(
             x.permute(0, 2, 3, 1),
             weight.permute(0, 2, 3, 1).flatten(1),
@@ -134,11 +135,9 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
             1 / (1 - self.p),
             windows,
         )
-        return out.contiguous(memory_format=layout(x))
+        return out.contiguous(memory_format=memory_format_of(x))
 
-    def _per_example_grouped(
-        self, x: Tensor, weight: Tensor, keep: Tensor, windows: Windows
-    ) -> Tensor:
+    def _forward_grouped(self, x: Tensor, weight: Tensor, keep: Tensor, windows: Windows) -> Tensor:
         """The examples as so many more groups of a single one."""
         (above, below), (left, right) = windows.padding
         padded = nn.functional.pad(x, (left, right, above, below))
@@ -161,11 +160,11 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         height, width = _pair(self.padding)
         return (height, height), (width, width)
 
-    def _on_outputs(self, values: Tensor, out: Tensor) -> Tensor:  # noqa: ARG002
+    def _broadcast_to_output(self, values: Tensor, out: Tensor) -> Tensor:  # noqa: ARG002
         return values[:, :, None, None]
 
     def _weight_probe(self, x: Tensor) -> Tensor:
-        channels = distinct(len(x), self.in_channels, repeat=self.mask == "example")
+        channels = hot_inputs(len(x), self.in_channels, repeat=self.mask == "example")
         probe = x.new_zeros(len(channels), *x.shape[1:])
         row, column = self._central_pixel(x.shape[2], x.shape[3])
         probe[torch.arange(len(channels)), channels, row, column] = 1
@@ -186,7 +185,7 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
             pixel.append(min(max(centre, 0), size - 1))
         return pixel[0], pixel[1]
 
-    def _by_bias(self, out: Tensor) -> Tensor:
+    def _group_by_bias(self, out: Tensor) -> Tensor:
         return out.flatten(2).flatten(0, 1)
 
 

@@ -10,8 +10,8 @@ from typing import ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from dropexp.regularisers.base import Noise, Nonlinearity, agreed, choice
-from dropexp.regularisers.draws import Draws
+from dropexp.regularisers.base import Noise, Nonlinearity, check_choice
+from dropexp.regularisers.draws import Draws, one_per_unit
 from dropexp.regularisers.masks import draw_keep
 from dropexp.regularisers.modes import run_in_both_modes
 
@@ -36,22 +36,22 @@ class DropConnectLayer(Noise):
     def _configure(
         self, p: float, mask: Mask, inference: Inference, nonlinearity: Nonlinearity | None
     ) -> None:
-        choice("mask", mask, ("example", "batch"))
-        choice("inference", inference, ("mean", "gaussian"))
+        check_choice("mask", mask, ("example", "batch"))
+        check_choice("inference", inference, ("mean", "gaussian"))
         if nonlinearity is not None:
-            choice("nonlinearity", nonlinearity, ("relu",))
+            check_choice("nonlinearity", nonlinearity, ("relu",))
         self.p = p
         self.mask: Mask = mask
         self.inference: Inference = inference
         self.nonlinearity: Nonlinearity | None = nonlinearity
 
-    def _share(self, layer: nn.Linear | nn.Conv2d) -> Self:
+    def _share_parameters(self, layer: nn.Linear | nn.Conv2d) -> Self:
         """Take over a layer's parameters, not copies of them."""
         self.weight, self.bias = layer.weight, layer.bias
         self.training = layer.training
         return self
 
-    def _options(self) -> str:
+    def _describe_options(self) -> str:
         return (
             f"p={self.p}, mask={self.mask}, inference={self.inference}, "
             f"nonlinearity={self.nonlinearity}"
@@ -59,8 +59,8 @@ class DropConnectLayer(Noise):
 
     def _forward(self, x: Tensor) -> Tensor:
         if self.p == 0:
-            return self._plain(x, self.weight, self.bias)
-        return self._noisy(x) if self.training else self._evaluated(x)
+            return self._forward_plain(x, self.weight, self.bias)
+        return self._forward_noisy(x) if self.training else self._forward_eval(x)
 
     @property
     def is_plain_in_eval(self) -> bool:
@@ -68,40 +68,42 @@ class DropConnectLayer(Noise):
         return self.inference == "mean"
 
     @abstractmethod
-    def _plain(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _forward_plain(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The layer without noise, with these parameters."""
 
     @abstractmethod
-    def _per_example(self, x: Tensor, weight: Tensor, keep: Tensor) -> Tensor:
+    def _forward_per_example(self, x: Tensor, weight: Tensor, keep: Tensor) -> Tensor:
         """The layer with weights ``weight · keep[n] / (1 − p)`` for example n, and no bias."""
 
-    def _noisy(self, x: Tensor) -> Tensor:
+    def _forward_noisy(self, x: Tensor) -> Tensor:
         """((M ⊙ W) x + m ⊙ b) / (1 − p), equation 5's a(Mv; W) without the non-linearity."""
         scale = 1 / (1 - self.p)
         if self.mask == "batch":
             weight = self.weight * self._draw_like(self.weight, scale)
             bias = None if self.bias is None else self.bias * self._draw_like(self.bias, scale)
-            return self._plain(x, weight, bias)
-        x, weight = _autocast(x, self.weight)
-        out = self._per_example(x, weight, draw_keep((len(x), *weight.shape), self.p, x.device))
+            return self._forward_plain(x, weight, bias)
+        x, weight = _cast_for_autocast(x, self.weight)
+        out = self._forward_per_example(
+            x, weight, draw_keep((len(x), *weight.shape), self.p, x.device)
+        )
         if self.bias is None:
             return out
         biases = self.bias * self._draw_like(self.bias.expand(len(x), -1), scale)
-        return out.add_(self._on_outputs(biases, out).to(out.dtype))
+        return out.add_(self._broadcast_to_output(biases, out).to(out.dtype))
 
     def _draw_like(self, parameter: Tensor, scale: float) -> Tensor:
         keep = draw_keep(tuple(parameter.shape), self.p, parameter.device)
         return keep.to(parameter.dtype).mul_(scale)
 
     @abstractmethod
-    def _on_outputs(self, values: Tensor, out: Tensor) -> Tensor:
+    def _broadcast_to_output(self, values: Tensor, out: Tensor) -> Tensor:
         """(N, O) → broadcastable to the output."""
 
-    def _evaluated(self, x: Tensor) -> Tensor:
+    def _forward_eval(self, x: Tensor) -> Tensor:
         if self.inference == "mean" or self.nonlinearity is None:
-            return self._plain(x, self.weight, self.bias)
+            return self._forward_plain(x, self.weight, self.bias)
         mean, variance = self.moments(x)
-        return _expected_relu(mean, variance).to(mean.dtype)
+        return _mean_of_relu(mean, variance).to(mean.dtype)
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the noisy output over all masks, for an input as for forward.
@@ -110,12 +112,12 @@ class DropConnectLayer(Noise):
         for kept weights divided by 1 − p. Both are exact; that the output is *normal* is the
         paper's approximation.
         """
-        mean = self._plain(x, self.weight, self.bias)
+        mean = self._forward_plain(x, self.weight, self.bias)
         with torch.autocast(x.device.type, enabled=False):
             # Squares lose too much in half precision.
             wide = torch.promote_types(self.weight.dtype, torch.float32)
             bias = None if self.bias is None else self.bias.to(wide).square()
-            squares = self._plain(x.to(wide).square(), self.weight.to(wide).square(), bias)
+            squares = self._forward_plain(x.to(wide).square(), self.weight.to(wide).square(), bias)
         return mean, squares * (self.p / (1 - self.p))
 
     @abstractmethod
@@ -137,9 +139,9 @@ class DropConnectLayer(Noise):
         if self.bias is not None:
             rows = 1 if self.mask == "batch" else len(x)
             biases = self._ratios(torch.zeros_like(x[:rows]), {})
-            ratios.append(agreed(self._by_bias(biases)))
+            ratios.append(one_per_unit(self._group_by_bias(biases)))
         found = torch.cat(ratios)
-        return Draws.of_bernoulli(found[found.isfinite()], self.p)
+        return Draws.from_bernoulli(found[found.isfinite()], self.p)
 
     def _ratios(self, probe: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         """Training over evaluation; infinite where there is no weight to speak of."""
@@ -158,11 +160,11 @@ class DropConnectLayer(Noise):
         return ratios.masked_fill(negligible, torch.inf)
 
     @abstractmethod
-    def _by_bias(self, out: Tensor) -> Tensor:
+    def _group_by_bias(self, out: Tensor) -> Tensor:
         """The output as (units, elements that share a bias)."""
 
 
-def _expected_relu(mean: Tensor, variance: Tensor) -> Tensor:
+def _mean_of_relu(mean: Tensor, variance: Tensor) -> Tensor:
     """E[max(u, 0)] for u ~ N(mean, variance): μ Φ(μ/σ) + σ φ(μ/σ), in float32 at least."""
     wide = torch.promote_types(mean.dtype, torch.float32)
     mu = mean.to(wide)
@@ -175,7 +177,7 @@ def _expected_relu(mean: Tensor, variance: Tensor) -> Tensor:
     return expected.clamp_min(0)
 
 
-def _autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _cast_for_autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Input and weights in the precision in which torch would convolve or multiply them."""
     if not torch.is_autocast_enabled(x.device.type) or x.dtype == torch.float64:
         return x, weight
@@ -183,7 +185,7 @@ def _autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return x.to(dtype), weight.to(dtype)
 
 
-def distinct(probes: int, inputs: int, *, repeat: bool) -> Tensor:
+def hot_inputs(probes: int, inputs: int, *, repeat: bool) -> Tensor:
     """Which input is hot in each probe: distinct ones, starting over only where that is allowed."""
     count = probes if repeat else min(probes, inputs)
     return torch.arange(count) % inputs

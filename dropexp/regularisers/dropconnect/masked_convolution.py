@@ -21,13 +21,13 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-_CACHED_ELEMENTS = 150_000
+_CPU_BUFFER_ELEMENTS = 150_000
 """Elements of a working buffer on a CPU, a thread: a few fit into its second-level cache."""
 
-_ELEMENTS_ELSEWHERE = 2**24
+_DEVICE_BUFFER_ELEMENTS = 2**24
 
-_KEPT_BUFFERS = 8
-_KEPT_ELEMENTS = 2**22
+_MOST_CACHED_BUFFERS = 8
+_MOST_CACHED_ELEMENTS = 2**22
 """For how many shapes of layer and chunk a thread keeps its buffers, and up to which size."""
 
 
@@ -99,7 +99,7 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class _Layer:
+class _Shapes:
     """What decides about the shapes of the working memory."""
 
     windows: Windows
@@ -120,14 +120,16 @@ class _Layer:
         rows, cols = self.windows.output_size(*self.image[:2])
         out_channels, k = self.weights
         on_cpu = self.device.type == "cpu"
-        limit = _CACHED_ELEMENTS * torch.get_num_threads() if on_cpu else _ELEMENTS_ELSEWHERE
+        limit = (
+            _CPU_BUFFER_ELEMENTS * torch.get_num_threads() if on_cpu else _DEVICE_BUFFER_ELEMENTS
+        )
         return max(1, limit // max(1, k * max(out_channels, rows * cols)))
 
 
 class _Buffers:
     """Working memory for n examples, and the views into it: making views costs time too."""
 
-    def __init__(self, n: int, layer: _Layer) -> None:
+    def __init__(self, n: int, layer: _Shapes) -> None:
         windows, (height, width, channels) = layer.windows, layer.image
         make = partial(torch.empty, dtype=layer.dtype, device=layer.device)
         rows, cols = windows.output_size(height, width)
@@ -152,38 +154,38 @@ class _Buffers:
         return self._image
 
 
-class _Kept(threading.local):
+class _BufferCache(threading.local):
     """The buffers that a thread used last, the latest at the end."""
 
     def __init__(self) -> None:
-        self.buffers: dict[tuple[int, _Layer], _Buffers] = {}
+        self.buffers: dict[tuple[int, _Shapes], _Buffers] = {}
 
 
-_kept = _Kept()
+_cache = _BufferCache()
 
 
-def _buffers(n: int, layer: _Layer) -> _Buffers:
+def _get_buffers(n: int, layer: _Shapes) -> _Buffers:
     """Buffers, kept for the next step: fresh memory costs a quarter of the time of the work.
 
     Their users in a thread come one after another, as none calls foreign code. A device other
     than the CPU has an allocator that keeps memory itself.
     """
-    buffers = _kept.buffers.pop((n, layer), None)
+    buffers = _cache.buffers.pop((n, layer), None)
     if buffers is None:
         # A tensor made in inference mode could not be written to in training.
         with torch.inference_mode(False):
             buffers = _Buffers(n, layer)
-    if layer.device.type == "cpu" and buffers.weight.numel() <= _KEPT_ELEMENTS:
-        _kept.buffers[n, layer] = buffers
-    if len(_kept.buffers) > _KEPT_BUFFERS:
-        del _kept.buffers[next(iter(_kept.buffers))]
+    if layer.device.type == "cpu" and buffers.weight.numel() <= _MOST_CACHED_ELEMENTS:
+        _cache.buffers[n, layer] = buffers
+    if len(_cache.buffers) > _MOST_CACHED_BUFFERS:
+        del _cache.buffers[next(iter(_cache.buffers))]
     return buffers
 
 
-def _chunks(layer: _Layer, *tensors: Tensor) -> Iterator[tuple[Any, ...]]:
+def _iterate_chunks(layer: _Shapes, *tensors: Tensor) -> Iterator[tuple[Any, ...]]:
     """Buffers for a few examples, and the views of the tensors on those examples, in turn."""
     for parts in zip(*(tensor.split(layer.chunk) for tensor in tensors), strict=True):
-        yield _buffers(len(parts[0]), layer), *parts
+        yield _get_buffers(len(parts[0]), layer), *parts
 
 
 class _MaskedConvolution(Function):
@@ -194,12 +196,14 @@ class _MaskedConvolution(Function):
         ctx: Any, x: Tensor, weight: Tensor, keep: Tensor, scale: float, windows: Windows
     ) -> Tensor:
         _, height, width, channels = x.shape
-        layer = _Layer(windows, (height, width, channels), len(weight), x.dtype, x.device)
+        layer = _Shapes(windows, (height, width, channels), len(weight), x.dtype, x.device)
         ctx.save_for_backward(x, weight, keep)
         ctx.scale, ctx.layer = scale, layer
         scaled = weight * scale
         out = x.new_empty(len(x), len(weight), *windows.output_size(height, width))
-        for buffers, seen, kept, result in _chunks(layer, windows.seen(x), keep, out.flatten(2)):
+        for buffers, seen, kept, result in _iterate_chunks(
+            layer, windows.seen(x), keep, out.flatten(2)
+        ):
             buffers.weight.copy_(kept).mul_(scaled)
             torch.bmm(buffers.weight, buffers.columns_of(seen).mT, out=result)
         return out
@@ -209,7 +213,7 @@ class _MaskedConvolution(Function):
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, keep = ctx.saved_tensors
         wants_x, wants_weight = ctx.needs_input_grad[:2]
-        layer: _Layer = ctx.layer
+        layer: _Shapes = ctx.layer
         scaled = weight * ctx.scale
         # Strides as x's, lest the layers before be slowed down by a mixture of layouts.
         grad_x = torch.empty_like(x)
@@ -217,7 +221,7 @@ class _MaskedConvolution(Function):
         # for each place in a chunk, which saves a call for each example.
         dtype = torch.promote_types(weight.dtype, torch.float32)
         totals = weight.new_zeros(min(layer.chunk, len(x)), *weight.shape, dtype=dtype)
-        for buffers, seen, kept, grad, grad_image in _chunks(
+        for buffers, seen, kept, grad, grad_image in _iterate_chunks(
             layer, layer.windows.seen(x), keep, grad_out.flatten(2), grad_x
         ):
             buffers.mask.copy_(kept)

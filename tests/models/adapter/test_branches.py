@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dropexp.models.adapter import find, regularise
+from dropexp.models.adapter import find_sites, regularise
 from dropexp.regularisers import noise_modules
 from tests.models.adapter import networks
 from tests.models.adapter.networks import Residual, images, network
@@ -33,7 +33,7 @@ def test_branches_are_what_is_computed_from_the_shortcut_alone(
 ) -> None:
     torch.manual_seed(0)
     model = block()
-    assert sum(site.kind == "branch" for site in find(model).sites) == branches
+    assert sum(site.kind == "branch" for site in find_sites(model).sites) == branches
     if branches == 0:
         return
     reference = copy.deepcopy(model)

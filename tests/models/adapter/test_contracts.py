@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import SitesError
 from dropexp.models.adapter import plain, regularise
-from dropexp.models.torchvision_models import architectures
+from dropexp.models.torchvision_models import list_architectures
 from dropexp.regularisers import REGISTRY, Noise, noise_modules
 from tests.models.adapter.networks import CLASSES, Small, images, network
 
@@ -155,7 +155,7 @@ TOO_LARGE = ("regnet_y_128gf", "vit_h_14")
 @pytest.mark.timeout(1200)
 def test_all_of_torchvisions_classification_networks_offer_sites() -> None:
     models = import_torchvision().models
-    for arch in architectures():
+    for arch in list_architectures():
         if arch in TOO_LARGE:
             continue
         auxiliary = {"aux_logits": False, "init_weights": False}

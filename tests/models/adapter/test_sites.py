@@ -9,14 +9,14 @@ from torch.nn import functional as F
 
 import dropexp
 from dropexp.errors import ConfigError, SitesError
-from dropexp.models.adapter import find, plain, regularise
-from dropexp.models.adapter.finding import Kind
-from dropexp.regularisers import noise_modules, served
+from dropexp.models.adapter import find_sites, plain, regularise
+from dropexp.models.adapter.finding import SiteKind
+from dropexp.regularisers import count_filled_sites, noise_modules
 from tests.models.adapter.networks import AsksValues, Small, images, network
 
 
-def modules_of(model: nn.Module, kind: Kind) -> list[str]:
-    return [site.module for site in find(model).sites if site.kind == kind]
+def modules_of(model: nn.Module, kind: SiteKind) -> list[str]:
+    return [site.module for site in find_sites(model).sites if site.kind == kind]
 
 
 def test_a_resnets_activations_are_those_before_a_relu_and_not_before_an_addition() -> None:
@@ -26,12 +26,12 @@ def test_a_resnets_activations_are_those_before_a_relu_and_not_before_an_additio
     assert modules_of(model, "branch") == blocks
     convolutions = [name for name, each in model.named_modules() if isinstance(each, nn.Conv2d)]
     assert modules_of(model, "weight") == convolutions
-    assert find(model).heads == ["fc"]
+    assert find_sites(model).heads == ["fc"]
 
 
 def test_a_convolution_that_makes_the_logits_is_the_head() -> None:
     model = network("squeezenet1_1")
-    assert find(model).heads == ["classifier.1"]
+    assert find_sites(model).heads == ["classifier.1"]
     assert "classifier.1" not in modules_of(model, "weight") + modules_of(model, "activation")
 
 
@@ -80,8 +80,8 @@ def test_every_form_of_a_nonlinearity_is_seen(follower: object, norm: nn.Module 
 
 def test_a_relu_directly_after_a_layer_is_told() -> None:
     model = network("squeezenet1_1")
-    assert all(site.rectified for site in find(model).sites if site.kind == "weight")
-    assert not any(site.rectified for site in find(network("resnet18")).sites)
+    assert all(site.rectified for site in find_sites(model).sites if site.kind == "weight")
+    assert not any(site.rectified for site in find_sites(network("resnet18")).sites)
     assert regularise(model, "dropconnect", 0.3, inference="gaussian") == 25
     with pytest.raises(ConfigError, match="followed directly by a ReLU"):
         regularise(network("resnet18"), "dropconnect", 0.3, inference="gaussian")
@@ -101,7 +101,7 @@ def test_noise_comes_before_a_relu_that_overwrites() -> None:
 
 def test_what_cannot_be_traced_is_read_in_the_order_of_registration() -> None:
     model = AsksValues()
-    found = find(model)
+    found = find_sites(model)
     assert found.untraced == [""]
     assert found.heads == ["head"]
     assert modules_of(model, "activation") == ["norm1", "conv2", "inner.0"]
@@ -155,7 +155,7 @@ def test_finding_leaves_a_network_as_it_is() -> None:
     model.norm1.train()
     state = torch.get_rng_state()
     attributes = [set(vars(module)) for module in model.modules()]
-    find(model)
+    find_sites(model)
     assert torch.equal(torch.get_rng_state(), state)
     assert [set(vars(module)) for module in model.modules()] == attributes
     assert [m.training for m in (model, model.norm1, model.conv1)] == [False, True, False]
@@ -204,7 +204,7 @@ def test_unknown_names_have_a_hint() -> None:
 def test_several_regularisers_at_once_each_find_their_sites() -> None:
     model = network("resnet18")
     filled = regularise(model, "dropout2d+stochastic_depth", p=0.2)
-    assert served(model) == {"dropout2d": 9, "stochastic_depth": 8}
+    assert count_filled_sites(model) == {"dropout2d": 9, "stochastic_depth": 8}
     assert filled == 17
     plain(model)
     assert not noise_modules(model)

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from dropexp.data.torchvision_import import import_torchvision
-from dropexp.models.adapter import fill, find
+from dropexp.models.adapter import fill_sites, find_sites
 from dropexp.regularisers import Regulariser, preserve_modes
 
 _NOTES = "_notes"
 _PROBED_IMAGES = 2
 
 
-def note(model: nn.Module, *sentences: str) -> None:
+def add_note(model: nn.Module, *sentences: str) -> None:
     """Remember what a person should know about a network; see notes."""
     vars(model)[_NOTES] = (*notes(model), *sentences)
 
@@ -30,7 +30,7 @@ def notes(model: nn.Module) -> tuple[str, ...]:
     return found
 
 
-def silence(model: nn.Module) -> None:
+def disable_own_noise(model: nn.Module) -> None:
     """Switch off dropout and stochastic depth of the network's own, and note it.
 
     They would act beside every regulariser, and in the baseline.
@@ -46,26 +46,28 @@ def silence(model: nn.Module) -> None:
             silenced.append(name)
     if silenced:
         more = f" and {len(silenced) - 1} more" if len(silenced) > 1 else ""
-        note(model, f"the network's own dropout is off ({silenced[0]}{more})")
+        add_note(model, f"the network's own dropout is off ({silenced[0]}{more})")
 
 
-def fill_sites(model: nn.Module, regulariser: Regulariser, sites: Sequence[str] | None) -> None:
+def find_and_fill_sites(
+    model: nn.Module, regulariser: Regulariser, sites: Sequence[str] | None
+) -> None:
     """Find a network's sites and let the regulariser fill them; note which layers are no sites.
 
     Raises:
         ConfigError: a pattern matches no site.
     """
-    found = find(model)
+    found = find_sites(model)
     if found.heads:
-        note(model, f"its head is left plain ({', '.join(found.heads)})")
+        add_note(model, f"its head is left plain ({', '.join(found.heads)})")
     if found.untraced:
         where = found.untraced[0] or "the network itself"
         more = f" and {len(found.untraced) - 1} more" if len(found.untraced) > 1 else ""
-        note(model, f"read in the order of registration, as it cannot be traced: {where}{more}")
-    fill(model, regulariser, sites, found)
+        add_note(model, f"read in the order of registration, as it cannot be traced: {where}{more}")
+    fill_sites(model, regulariser, sites, found)
 
 
-def probed(model: nn.Module, image_shape: tuple[int, int, int]) -> object:
+def probe_model(model: nn.Module, image_shape: tuple[int, int, int]) -> object:
     """What a network answers to two black images in eval mode; it is left as it is.
 
     Computed without data where that is possible: large networks take a while.
@@ -100,7 +102,7 @@ def takes_single_images(model: nn.Module, image_shape: tuple[int, int, int]) -> 
     return True
 
 
-def wrong_logits(answer: object, num_classes: int) -> str | None:
+def describe_wrong_logits(answer: object, num_classes: int) -> str | None:
     """What is wrong with the answer to two images, if anything is."""
     if isinstance(answer, Tensor) and answer.shape == (_PROBED_IMAGES, num_classes):
         return None
@@ -115,16 +117,16 @@ def wrong_logits(answer: object, num_classes: int) -> str | None:
     )
 
 
-def in_short(error: BaseException) -> str:
+def summarise_error(error: BaseException) -> str:
     """An error of code that is not ours: its kind, its first line, and where the user's code is."""
     message = (str(error).strip().splitlines() or ["without a message"])[0].rstrip(".!")
     frames = traceback.extract_tb(error.__traceback__)
-    users = [frame for frame in frames if not _is_of_a_library(Path(frame.filename))]
+    users = [frame for frame in frames if not _is_library_file(Path(frame.filename))]
     where = f" ({users[-1].filename}, line {users[-1].lineno})" if users else ""
     return f"{type(error).__name__}: {message}{where}"
 
 
-def _is_of_a_library(file: Path) -> bool:
+def _is_library_file(file: Path) -> bool:
     if {"site-packages", "dist-packages"} & set(file.parts):
         return True
     ours, standard = Path(__file__).parents[1], Path(traceback.__file__).parent
