@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dropexp.compare import Found, Question, compare
-from dropexp.compare.results import Comparison, Curves, Member
+from dropexp.compare import FoundRun, Question, compare
+from dropexp.compare.results import ComparedRun, Comparison, Curves
 from dropexp.runs.listing import ListedRun, ListedStatus
-from dropexp.runs.metrics import Metric
+from dropexp.runs.metrics import METRIC_REGISTRY, Metric
 from dropexp.runs.records import (
     METRICS_COLUMNS,
     AuditOutcome,
@@ -64,7 +64,7 @@ def records(regulariser: str, p: float, seed: int, epochs: int, **data: Any) -> 
     return found
 
 
-def run(fields: Mapping[str, Any], seed: int, epochs: int, *, diverged: bool = False) -> Found:
+def run(fields: Mapping[str, Any], seed: int, epochs: int, *, diverged: bool = False) -> FoundRun:
     regulariser, p = str(fields["regulariser.name"]), float(fields["regulariser.p"])
     done = records(regulariser, p, seed, epochs, **fields)
     best = find_best_epoch(done)
@@ -91,12 +91,12 @@ def run(fields: Mapping[str, Any], seed: int, epochs: int, *, diverged: bool = F
     curves = Curves(table)
     rise = rise_after_best(curves["val_loss"]).last
     area = area_between(curves["train_loss"], curves["val_loss"])
-    member = Member(run_id, seed, summary, curves, rise, area)
+    member = ComparedRun(run_id, seed, summary, curves, rise, area)
     folder = RunFolder(Path("runs"), run_id)
     listed = ListedRun(
         folder, ListedStatus.FINISHED, 0.0, {**fields, "seed": seed}, summary, epochs
     )
-    return Found(listed, member, fields)
+    return FoundRun(listed, member, fields)
 
 
 def comparison(
@@ -105,7 +105,7 @@ def comparison(
     *,
     seeds: int = 6,
     epochs: int = 30,
-    metric: Metric = Metric.TEST_LOSS,
+    metric: Metric = METRIC_REGISTRY["test_loss"],
     baseline: str | None = None,
     diverged: Sequence[tuple[str, int]] = (),
     **axes: Sequence[Any],

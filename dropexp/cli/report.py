@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.compare import (
-    AllowMixed,
+    AllowMixedOption,
     AtOption,
-    Baseline,
+    BaselineOption,
     MetricOption,
-    Words,
-    compared,
-    of_suffix,
-    write,
+    RunArguments,
+    parse_suffix,
+    read_and_compare,
+    write_output,
 )
 from dropexp.cli.options import RunsDir
-from dropexp.runs.metrics import At
+from dropexp.runs.metrics import EpochChoice
 
 if TYPE_CHECKING:
     from dropexp.compare.results import Comparison
@@ -50,7 +50,7 @@ _OF_SUFFIX = {
 
 
 def report(
-    words: Words = None,
+    arguments: RunArguments = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The file to write; - for standard output.")
     ] = _DEFAULT,
@@ -59,17 +59,17 @@ def report(
         typer.Option("--format", "-f", help="Default: what the file's name says, or html."),
     ] = None,
     metric: MetricOption = None,
-    at: AtOption = At.BEST,
-    baseline: Baseline = None,
-    allow_mixed: AllowMixed = False,
+    at: AtOption = EpochChoice.BEST,
+    baseline: BaselineOption = None,
+    allow_mixed: AllowMixedOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    format_ = format_ or of_suffix(output, _OF_SUFFIX) or ReportFormat.HTML
+    format_ = format_ or parse_suffix(output, _OF_SUFFIX) or ReportFormat.HTML
     if format_ is ReportFormat.MD and output == _DEFAULT:
         output = _DEFAULT.with_suffix(".md")
-    comparison, folders = compared(words, metric, at, baseline, allow_mixed, runs_dir)
+    comparison, folders = read_and_compare(arguments, metric, at, baseline, allow_mixed, runs_dir)
     text = _text(comparison, format_, folders)
-    if write(output, text):
+    if write_output(output, text):
         from dropexp.report.answer import answer
 
         typer.echo(" ".join(answer(comparison)))
@@ -99,11 +99,11 @@ def board(
     from shlex import quote
 
     from dropexp.compare import find_runs
-    from dropexp.compare.grouping import group
+    from dropexp.compare.grouping import group_runs
     from dropexp.report.board import write_board
 
     found, left_out = find_runs([f"study={study}"], runs_dir)
-    settings = [setting for setting, _ in group(found)]
+    settings = [setting for setting, _ in group_runs(found)]
     folder = write_board(runs_dir, study, settings)
     for sentence in left_out:
         typer.echo(sentence)

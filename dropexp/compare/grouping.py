@@ -1,9 +1,9 @@
-"""Runs -> settings: all that differ in their seed only, named by what differs."""
+"""Runs -> settings: groups of runs that differ in their seed only, named by what differs."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from dropexp.compare.reading import Found
+from dropexp.compare.reading import FoundRun
 from dropexp.compare.results import Setting
 from dropexp.config.classics import (
     CLASSICS,
@@ -21,7 +21,9 @@ from dropexp.config.setting import (
 from dropexp.errors import UserError
 from dropexp.runs.records import AuditOutcome
 
-_SAY_WHAT_IS_TESTED_ON = (
+_REGULARISER = "regulariser."
+_P = "regulariser.p"
+_TEST_IMAGES = (
     "data.name",
     "data.seed",
     "data.image_size",
@@ -29,85 +31,90 @@ _SAY_WHAT_IS_TESTED_ON = (
     "data.test_size",
     "data.fingerprint",
 )
-"""What else the data section says (train_size, noise …) leaves the test images as they are."""
+"""The fields that decide which images are tested; train_size, noise and others do not."""
 
 
-def group(found: Sequence[Found]) -> list[tuple[Setting, list[Found]]]:
-    """The settings in the table's order, each with its runs.
+def group_runs(found: Sequence[FoundRun]) -> list[tuple[Setting, list[FoundRun]]]:
+    """Return the settings in the table's order, each with its runs.
 
-    Settings that share everything but the regulariser stand together, ``none`` first, and such
+    Settings that share everything but the regulariser stand together, ``none`` first. Such
     groups that differ in classics only follow one another.
     """
-    kept = drop_default_data_seeds([(run.member.seed, run.fields) for run in found])
-    grouped: dict[str, tuple[Fields, list[Found]]] = {}
+    kept = drop_default_data_seeds([(run.compared.seed, run.fields) for run in found])
+    groups: dict[str, tuple[Fields, list[FoundRun]]] = {}
     for run, fields in zip(found, kept, strict=True):
-        grouped.setdefault(setting_key(fields), (fields, []))[1].append(run)
-    all_fields = [fields for fields, _ in grouped.values()]
-    asked = list_varied_classics(all_fields)
-    seeds = _seeds_of_surroundings(grouped.values(), asked)
-    options = _options(all_fields)
+        groups.setdefault(setting_key(fields), (fields, []))[1].append(run)
+    all_fields = [fields for fields, _ in groups.values()]
+    classics = list_varied_classics(all_fields)
+    seeds = _seeds_by_context(groups.values(), classics)
+    options = _find_options(all_fields)
     settings = [
-        (_setting(name, fields, runs, seeds[surroundings(fields, asked)], options, asked), runs)
-        for name, (fields, runs) in zip(name_settings(all_fields), grouped.values(), strict=True)
+        (
+            _make_setting(
+                name, fields, runs, seeds[context_key(fields, classics)], options, classics
+            ),
+            runs,
+        )
+        for name, (fields, runs) in zip(name_settings(all_fields), groups.values(), strict=True)
     ]
-    differing = [key for key in _axes(all_fields) if key != "regulariser.p"]
-    return sorted(settings, key=lambda each: _order(each[0], differing))
+    differing = [key for key in _axes_of(all_fields) if key != _P]
+    return sorted(settings, key=lambda each: _sort_key(each[0], differing))
 
 
-def refuse_other_data(settings: Sequence[Setting]) -> None:
+def refuse_mixed_images(settings: Sequence[Setting]) -> None:
     """Refuse settings that were tested on different images.
 
     Raises:
         UserError: says what differs, and what to do.
     """
-    for key in _SAY_WHAT_IS_TESTED_ON:
-        values = _values(key, [setting.fields for setting in settings])
+    for key in _TEST_IMAGES:
+        values = _distinct_values(key, [setting.fields for setting in settings])
         if len(values) > 1:
             shown = [value for value in values if value is not None] or values
             raise UserError(
                 f"the runs were tested on different images: {key} is "
-                f"{' in some and '.join(str(value) for value in values[:4])} in others. Choose "
-                f"with a filter, such as {key}={shown[0]}, or compare each with its own baseline: "
+                f"{' in some and '.join(str(value) for value in values[:4])} in others. Add a "
+                f"filter, such as {key}={shown[0]}, or compare each with its own baseline: "
                 f"--allow-mixed."
             )
 
 
-def refuse_pairs_on_other_data(
+def refuse_pairs_on_other_images(
     baselines: Mapping[str, Setting], settings: Sequence[Setting]
 ) -> None:
     """Refuse to pair a setting with a baseline that was tested on different images.
 
     Args:
-        baselines: setting's name → its baseline.
-        settings: all of them.
+        baselines: the name of a setting → its baseline.
+        settings: all settings.
 
     Raises:
         UserError: names the two.
     """
     for setting in settings:
         baseline = baselines.get(setting.name, setting)
-        for key in _SAY_WHAT_IS_TESTED_ON:
+        for key in _TEST_IMAGES:
             if setting.fields.get(key) != baseline.fields.get(key):
                 raise UserError(
                     f"{baseline.name} cannot be the baseline of {setting.name}: they were tested "
-                    f"on different images, {key} being {baseline.fields.get(key)} and "
-                    f"{setting.fields.get(key)}. Seed by seed nothing pairs them."
+                    f"on different images ({key} is {baseline.fields.get(key)} and "
+                    f"{setting.fields.get(key)}), so no seed pairs them."
                 )
 
 
-def surroundings(fields: Fields, classics: Collection[str] = ()) -> str:
-    """All fields but the regulariser's: what settings must share to be compared by default.
+def context_key(fields: Fields, classics: Collection[str] = ()) -> str:
+    """Return a text that is equal for settings with equal fields but for the regulariser's.
 
     Args:
         fields: of a setting.
-        classics: that are to be taken as off.
+        classics: that are taken as off.
     """
     kept = turn_off_classics(fields, classics)
-    return setting_key({k: v for k, v in kept.items() if not k.startswith("regulariser.")})
+    return setting_key({k: v for k, v in kept.items() if not k.startswith(_REGULARISER)})
 
 
 def shared_fields(settings: Sequence[Setting]) -> dict[str, Any]:
-    """The fields that all settings have with one value."""
+    """Return the fields that all settings have with one value."""
     first = settings[0].fields
     return {
         key: value
@@ -116,23 +123,23 @@ def shared_fields(settings: Sequence[Setting]) -> dict[str, Any]:
     }
 
 
-def axes(settings: Sequence[Setting]) -> dict[str, tuple[Any, ...]]:
-    """The fields that take several values, not the regulariser's own but for its p."""
-    return _axes([setting.fields for setting in settings])
+def find_axes(settings: Sequence[Setting]) -> dict[str, tuple[Any, ...]]:
+    """Return the fields with several values: the regulariser's p, and those not its own."""
+    return _axes_of([setting.fields for setting in settings])
 
 
-def _axes(settings: Sequence[Fields]) -> dict[str, tuple[Any, ...]]:
+def _axes_of(settings: Sequence[Fields]) -> dict[str, tuple[Any, ...]]:
     keys = dict.fromkeys(key for fields in settings for key in fields)
-    found = {
-        key: tuple(_values(key, settings))
+    values = {
+        key: tuple(_distinct_values(key, settings))
         for key in keys
-        if not key.startswith("regulariser.") or key == "regulariser.p"
+        if not key.startswith(_REGULARISER) or key == _P
     }
-    return {key: values for key, values in found.items() if len(values) > 1}
+    return {key: found for key, found in values.items() if len(found) > 1}
 
 
-def _values(key: str, settings: Sequence[Fields]) -> list[Any]:
-    """A field's different values in order; None for a setting without it."""
+def _distinct_values(key: str, settings: Sequence[Fields]) -> list[Any]:
+    """Return a field's different values in order; None for a setting without the field."""
     found: dict[str, Any] = {}
     for fields in settings:
         value = fields.get(key)
@@ -140,10 +147,10 @@ def _values(key: str, settings: Sequence[Fields]) -> list[Any]:
     return sorted(found.values(), key=sort_key)
 
 
-def _order(setting: Setting, differing: Sequence[str]) -> tuple[Any, ...]:
-    fields, regulariser = setting.fields, setting.regulariser
+def _sort_key(setting: Setting, differing: Sequence[str]) -> tuple[Any, ...]:
+    fields = setting.fields
     own = sorted(
-        (key, sort_key(value)) for key, value in fields.items() if key.startswith("regulariser.")
+        (key, sort_key(value)) for key, value in fields.items() if key.startswith(_REGULARISER)
     )
     on = [list(CLASSICS).index(name) for name in setting.classics]
     strengths = [
@@ -151,58 +158,55 @@ def _order(setting: Setting, differing: Sequence[str]) -> tuple[Any, ...]:
         for name in setting.classics
     ]
     others = turn_off_classics(fields, setting.classics)
-    around = [sort_key(others.get(key)) for key in differing]
+    context = [sort_key(others.get(key)) for key in differing]
     classics = (len(on), on, strengths)
-    return (around, classics, setting.has_regulariser, regulariser, setting.p, own)
+    return (context, classics, setting.has_regulariser, setting.regulariser, setting.p, own)
 
 
-def _options(settings: Sequence[Fields]) -> dict[str, list[str]]:
-    """Regulariser → its own fields, without p, that it has with several values."""
-    same: dict[str, list[Fields]] = {}
+def _find_options(settings: Sequence[Fields]) -> dict[str, list[str]]:
+    """Return regulariser → its own fields, without p, that it has with several values."""
+    by_regulariser: dict[str, list[Fields]] = {}
     for fields in settings:
-        same.setdefault(fields["regulariser.name"], []).append(fields)
+        by_regulariser.setdefault(fields["regulariser.name"], []).append(fields)
     return {
         name: [
             key
-            for key in dict.fromkeys(key for fields in settings for key in fields)
-            if key.startswith("regulariser.")
-            and key != "regulariser.p"
-            and len(_values(key, settings)) > 1
+            for key in dict.fromkeys(key for fields in group for key in fields)
+            if key.startswith(_REGULARISER) and key != _P and len(_distinct_values(key, group)) > 1
         ]
-        for name, settings in same.items()
+        for name, group in by_regulariser.items()
     }
 
 
-def _setting(
+def _make_setting(
     name: str,
     fields: Fields,
-    runs: Sequence[Found],
+    found: Sequence[FoundRun],
     seeds: set[int],
     options: Mapping[str, Sequence[str]],
-    asked: Collection[str],
+    classics: Collection[str],
 ) -> Setting:
-    members = sorted((run.member for run in runs), key=lambda member: member.seed)
-    own = {member.seed for member in members}
+    runs = sorted((run.compared for run in found), key=lambda run: run.seed)
     return Setting(
         name=name,
         fields=fields,
-        members=tuple(member for member in members if member.is_completed),
-        diverged=tuple(member for member in members if not member.is_completed),
-        missing_seeds=tuple(sorted(seeds - own)),
-        unproven=tuple(
-            member.seed for member in members if member.summary.audit is not AuditOutcome.PASSED
+        completed=tuple(run for run in runs if run.is_completed),
+        diverged=tuple(run for run in runs if not run.is_completed),
+        missing_seeds=tuple(sorted(seeds - {run.seed for run in runs})),
+        unproven_seeds=tuple(
+            run.seed for run in runs if run.summary.audit is not AuditOutcome.PASSED
         ),
         options={key: fields[key] for key in options[fields["regulariser.name"]] if key in fields},
-        classics=tuple(classic for classic in list_active_classics(fields) if classic in asked),
+        classics=tuple(name for name in list_active_classics(fields) if name in classics),
     )
 
 
-def _seeds_of_surroundings(
-    grouped: Iterable[tuple[Mapping[str, Any], list[Found]]], classics: Collection[str]
+def _seeds_by_context(
+    groups: Iterable[tuple[Fields, list[FoundRun]]], classics: Collection[str]
 ) -> dict[str, set[int]]:
-    """All seeds run with the same data, model and training, whatever regulariser or classics."""
+    """Return the seeds run with the same data, model and training, whatever regularises."""
     seeds: dict[str, set[int]] = {}
-    for fields, runs in grouped:
-        same = seeds.setdefault(surroundings(fields, classics), set())
-        same.update(run.member.seed for run in runs)
+    for fields, runs in groups:
+        known = seeds.setdefault(context_key(fields, classics), set())
+        known.update(run.compared.seed for run in runs)
     return seeds

@@ -1,7 +1,7 @@
 """What is shown first: the row that answers the question, and the settings that few charts show."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dropexp.compare.results import Comparison, Row
@@ -9,18 +9,17 @@ from dropexp.config.classics import CLASSICS
 from dropexp.statistics import Verdict
 
 MOST_CURVES = 7
-"""Settings beyond which curves are a tangle."""
+"""More settings than these are not told apart in one chart."""
 
 P = "regulariser.p"
 
 
-def headline(comparison: Comparison) -> Row | None:
-    """The row that answers the study's question: the best of the clearly better ones.
+def find_headline(comparison: Comparison) -> Row | None:
+    """Return the row that answers the study's question: the best of the clearly better ones.
 
     The best is the one that gains most over its own baseline: with an axis such as label noise,
-    the metric itself would only find the easiest data. Runs that diverged count, as in the test.
-    Where none is clearly better, the best among all that were compared with a baseline; None
-    where no row was.
+    the metric itself would only find the easiest data. Diverged runs count, as in the test. Where
+    no row is clearly better, return the best of all that have a baseline; None without any.
     """
     compared = [row for row in comparison.rows if row.pairs]
     better = [row for row in compared if row.verdict is Verdict.BETTER]
@@ -28,24 +27,24 @@ def headline(comparison: Comparison) -> Row | None:
 
 
 def _standing(row: Row) -> tuple[bool, float]:
-    """Rows of which no pair came to its end stand last: their score has no unit."""
+    """Return a sort key; rows in which no pair completed come last, as their score has no unit."""
     is_measured = row.difference is not None and math.isfinite(row.difference.value)
     return (not is_measured, row.mean_score)
 
 
-def best(comparison: Comparison, rows: Iterable[Row]) -> Row | None:
-    """The row whose mean metric is best, None where no row has one."""
+def find_best(comparison: Comparison, rows: Iterable[Row]) -> Row | None:
+    """Return the row whose mean metric is best; None where no row has one."""
     metric = comparison.metric
     known = [
         row
         for row in rows
-        if metric.value in row.estimates and math.isfinite(row.estimates[metric.value].value)
+        if metric.key in row.estimates and math.isfinite(row.estimates[metric.key].value)
     ]
-    return min(known, key=lambda row: metric.sign * row.estimates[metric.value].value, default=None)
+    return min(known, key=lambda row: metric.sign * row.estimates[metric.key].value, default=None)
 
 
-def other_axes(comparison: Comparison) -> dict[str, tuple[Any, ...]]:
-    """The axes of the study without the regulariser's own and those of classics."""
+def context_axes(comparison: Comparison) -> dict[str, tuple[Any, ...]]:
+    """Return the axes of the study that belong to no regulariser and no compared classic."""
     classics = [CLASSICS[name] for name in comparison.classics]
     return {
         key: values
@@ -54,8 +53,8 @@ def other_axes(comparison: Comparison) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def strengths(comparison: Comparison) -> dict[str, str]:
-    """The classics that are on with several strengths, as numbers: field → name."""
+def classic_strengths(comparison: Comparison) -> dict[str, str]:
+    """Return field → classic for the classics that are on with several numbers."""
     return {
         key: name
         for name in comparison.classics
@@ -64,36 +63,44 @@ def strengths(comparison: Comparison) -> dict[str, str]:
     }
 
 
-def surroundings(comparison: Comparison, without: str = "") -> dict[str, Any]:
-    """The values of the other axes that charts with a single place show.
+def headline_context(comparison: Comparison, without: str = "") -> dict[str, Any]:
+    """Return the values of the context axes in the headline's setting.
 
-    Those of the headline's setting, so that the charts are of what the answer is about.
+    Charts that show one value of each axis show these: the data and model of the answer.
+
+    Args:
+        comparison: the study.
+        without: an axis to leave out, because the chart shows all its values.
     """
-    row = headline(comparison) or best(comparison, comparison.rows)
+    row = find_headline(comparison) or find_best(comparison, comparison.rows)
     if row is None:
         return {}
     return {
         key: row.setting.fields[key]
-        for key in other_axes(comparison)
+        for key in context_axes(comparison)
         if key != without and key in row.setting.fields
     }
 
 
-def at_surroundings(comparison: Comparison, without: str = "") -> list[Row]:
-    """The rows of these values, in the table's order."""
-    values = surroundings(comparison, without)
-    return [row for row in comparison.rows if _has(row, values)]
+def rows_in_context(comparison: Comparison, without: str = "") -> list[Row]:
+    """Return the rows with the values of headline_context, in the table's order."""
+    values = headline_context(comparison, without)
+    return [
+        row
+        for row in comparison.rows
+        if all(row.setting.fields.get(key) == value for key, value in values.items())
+    ]
 
 
-def featured(comparison: Comparison) -> list[Row]:
-    """The rows whose curves are shown: all if they are few, else the best of each kind.
+def featured_rows(comparison: Comparison) -> list[Row]:
+    """Return the rows whose curves are shown: all if they are few, else the best of each kind.
 
     A kind is a regulariser with its options, at any p and beside any classics, or a classic alone.
     """
-    rows = at_surroundings(comparison)
+    rows = rows_in_context(comparison)
     if len(rows) <= MOST_CURVES:
         return rows
-    chosen = [best(comparison, same) for same in _by_kind(rows).values()]
+    chosen = [find_best(comparison, same) for same in _by_kind(rows).values()]
     return [row for row in rows if any(row is each for each in chosen)]
 
 
@@ -101,10 +108,10 @@ def _by_kind(rows: Sequence[Row]) -> dict[str, list[Row]]:
     kinds: dict[str, list[Row]] = {}
     for row in rows:
         setting = row.setting
-        own = setting.without(setting.classics).kind if setting.has_regulariser else setting.method
+        own = (
+            setting.without_classics(setting.classics).kind
+            if setting.has_regulariser
+            else setting.method
+        )
         kinds.setdefault(own, []).append(row)
     return kinds
-
-
-def _has(row: Row, values: Mapping[str, Any]) -> bool:
-    return all(row.setting.fields.get(key) == value for key, value in values.items())

@@ -1,4 +1,4 @@
-"""Curves over epochs, averaged over a setting's seeds: means with intervals, epoch by epoch."""
+"""Curves over epochs, averaged over the seeds of a setting: means with intervals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,20 @@ from dropexp.statistics import Estimate, mean_interval
 
 @dataclass(frozen=True, slots=True)
 class MeanCurve:
-    """A column of metrics.csv over the seeds of one setting; the i-th is of epoch i + 1."""
+    """The mean of a column of metrics.csv over the seeds of one setting.
+
+    Attributes:
+        setting: its name.
+        column: of metrics.csv.
+        estimates: the i-th is of epoch i + 1.
+    """
 
     setting: str
     column: str
     estimates: tuple[Estimate, ...]
 
-    def thinned(self, most: int) -> Mapping[int, Estimate]:
-        """Epoch → estimate, of at most ``most`` epochs evenly spread, the first and last kept."""
+    def thin(self, most: int) -> Mapping[int, Estimate]:
+        """Return epoch → estimate for at most ``most`` epochs, evenly spread, both ends kept."""
         last = len(self.estimates)
         if last <= most:
             epochs = set(range(1, last + 1))
@@ -26,17 +32,17 @@ class MeanCurve:
 
 
 def mean_curve(setting: Setting, column: str, confidence: float = 0.95) -> MeanCurve:
-    """The mean of a column over a setting's completed runs, with its t interval, in its unit.
+    """Return the mean of a column over a setting's completed runs, with its t interval.
 
     Where early stopping ended some runs sooner, later epochs rest on fewer seeds; the estimates'
-    ``n`` tells.
+    ``n`` tells how many.
 
     Args:
         setting: whose runs.
         column: of metrics.csv.
         confidence: the intervals' coverage, in (0, 1).
     """
-    curves = [member.curves[column] for member in setting.members]
+    curves = [run.curves[column] for run in setting.completed]
     epochs = max((len(curve) for curve in curves), default=0)
     estimates = (
         mean_interval([curve[epoch] for curve in curves if epoch < len(curve)], confidence)

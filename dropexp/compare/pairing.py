@@ -1,130 +1,99 @@
-"""One setting against another, seed by seed; and what a whole table of such tests says.
+"""A setting against its baseline, seed by seed.
 
 A run that diverged loses its pair. In the test, and in what is planned from it, such a pair has
-the largest difference that any pair of its row has, and the sign of a loss: under the hypothesis
-of no difference either arm is as likely to be the one that diverges, so that the test keeps its
-level. Mean differences are of the pairs that both completed. Where both diverged, it is a tie.
+the largest difference of its row, with the sign of a loss: under the hypothesis of no difference
+either run is as likely to diverge, so the test keeps its level. Mean differences are over the
+pairs in which both runs completed. Where both diverged, the pair is a tie.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from dropexp.compare.numbers import Numbers
-from dropexp.compare.results import Member, Metric, Pair, Setting
-from dropexp.statistics import (
-    EXACT_UP_TO,
-    Estimate,
-    Verdict,
-    holm,
-    paired_difference,
-    pairs_needed,
-    probability_of_improvement,
-    sign_flip_p_value,
-    smallest_adjusted_p,
-    verdict,
-)
+from dropexp.compare.estimates import Values
+from dropexp.compare.results import ComparedRun, Pair, Setting
+from dropexp.runs.metrics import Metric
+from dropexp.statistics import Estimate, paired_difference, probability_of_improvement
 
 
 @dataclass(frozen=True)
-class Contest:
-    """A setting against its baseline in one metric, before the rest of the table is known."""
+class PairedComparison:
+    """A setting against its baseline in one metric, before any test.
+
+    Attributes:
+        pairs: by seed.
+        difference: the mean of setting − baseline, in the metric's unit and direction.
+        scores: one finite number for each pair, in the metric's unit; below 0 is better.
+        better: the probability that the setting is better with a new seed.
+    """
 
     pairs: tuple[Pair, ...]
-    difference: Estimate  # in the metric's own unit and direction
-    scores: tuple[float, ...]  # one for each pair; below 0 is better; finite
+    difference: Estimate
+    scores: tuple[float, ...]
     better: Estimate
-    p_value: float
 
     @property
-    def wins(self) -> int:
+    def pairs_better(self) -> int:
         """In how many pairs the setting is better."""
         return sum(score < 0 for score in self.scores)
 
     @property
     def mean_score(self) -> float:
-        """Below 0: better on the whole."""
+        """The mean of the scores; below 0 is better, NaN without pairs."""
         return sum(self.scores) / len(self.scores) if self.scores else math.nan
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What a contest came to among the others of its table."""
-
-    adjusted_p: float
-    verdict: Verdict
-    pairs_needed: int | None
-
-
-def contest(
+def compare_pairs(
     setting: Setting,
     baseline: Setting,
-    numbers: Callable[[Member], Numbers],
+    values: Mapping[ComparedRun, Values],
     metric: Metric,
     confidence: float,
-) -> Contest:
-    """Compare a setting with its baseline over the seeds that both have."""
-    pairs = _pairs(_values(baseline, numbers, metric), _values(setting, numbers, metric))
-    both = [pair for pair in pairs if pair.value is not None and pair.baseline is not None]
-    values = [[pair.value for pair in both], [pair.baseline for pair in both]]
-    scores = _scores(pairs, metric.sign)
-    return Contest(
+) -> PairedComparison:
+    """Compare a setting with its baseline over the seeds that both have.
+
+    Args:
+        setting: the one.
+        baseline: the other.
+        values: of every completed run.
+        metric: to compare.
+        confidence: the coverage of the intervals, in (0, 1).
+    """
+    of_baseline = _by_seed(baseline, values, metric)
+    of_setting = _by_seed(setting, values, metric)
+    seeds = sorted(of_baseline.keys() & of_setting.keys())
+    pairs = tuple(Pair(seed, of_baseline[seed], of_setting[seed]) for seed in seeds)
+    both = [(p.value, p.baseline) for p in pairs if p.value is not None and p.baseline is not None]
+    a, b = np.array(both, dtype=float).reshape(-1, 2).T
+    scores = _score_pairs(pairs, metric.sign)
+    return PairedComparison(
         pairs=pairs,
-        difference=paired_difference(
-            np.array(values[0], dtype=float), np.array(values[1], dtype=float), confidence
-        ),
+        difference=paired_difference(a, b, confidence),
         scores=scores,
         better=probability_of_improvement(scores, confidence),
-        p_value=_p_value(scores),
     )
 
 
-def judge(contests: Sequence[Contest], alpha: float) -> list[Judged]:
-    """The verdict of every contest of a table, corrected for how many there are."""
-    adjusted = holm(each.p_value for each in contests).tolist()
-    smallest = smallest_adjusted_p(len(each.pairs) for each in contests).tolist()
-    comparisons = sum(not math.isnan(p) for p in adjusted)
-    return [
-        _judged(each, adjusted_p, smallest_p, alpha, comparisons)
-        for each, adjusted_p, smallest_p in zip(contests, adjusted, smallest, strict=True)
-    ]
-
-
-def _judged(
-    each: Contest, adjusted_p: float, smallest_p: float, alpha: float, comparisons: int
-) -> Judged:
-    found = verdict(adjusted_p, each.mean_score, smallest_p, alpha)
-    needed = None
-    if found in (Verdict.TOO_FEW_SEEDS, Verdict.NO_CLEAR_DIFFERENCE):
-        needed = pairs_needed(each.scores, alpha, comparisons=max(comparisons, 1))
-    return Judged(adjusted_p, found, needed)
-
-
-def _values(
-    setting: Setting, numbers: Callable[[Member], Numbers], metric: Metric
+def _by_seed(
+    setting: Setting, values: Mapping[ComparedRun, Values], metric: Metric
 ) -> dict[int, float | None]:
-    """Seed → the metric, None for a run that diverged or whose metric is not finite.
+    """Return seed → value; None for a run that diverged or whose value is not finite.
 
-    A run of which the metric was not measured is not in it.
+    A run for which the metric was not measured is absent.
     """
     found: dict[int, float | None] = dict.fromkeys(setting.diverged_seeds)
-    for member in setting.members:
-        value = numbers(member).get(metric.value)
+    for run in setting.completed:
+        value = values[run].get(metric.key)
         if value is not None:
-            found[member.seed] = value if math.isfinite(value) else None
+            found[run.seed] = value if math.isfinite(value) else None
     return found
 
 
-def _pairs(baseline: dict[int, float | None], values: dict[int, float | None]) -> tuple[Pair, ...]:
-    common = sorted(baseline.keys() & values.keys())
-    return tuple(Pair(seed, baseline[seed], values[seed]) for seed in common)
-
-
-def _scores(pairs: Sequence[Pair], sign: int) -> tuple[float, ...]:
+def _score_pairs(pairs: Sequence[Pair], sign: int) -> tuple[float, ...]:
     sizes = [abs(pair.difference) for pair in pairs if not math.isnan(pair.difference)]
-    loss = max(sizes, default=0.0) or 1.0  # any size will do where no pair has a difference
+    loss = max(sizes, default=0.0) or 1.0  # any size serves where no pair has a difference
     return tuple(_score(pair, sign, loss) for pair in pairs)
 
 
@@ -132,10 +101,3 @@ def _score(pair: Pair, sign: int, loss: float) -> float:
     if pair.value is None or pair.baseline is None:
         return loss * ((pair.value is None) - (pair.baseline is None))
     return sign * pair.difference
-
-
-def _p_value(scores: Sequence[float]) -> float:
-    if len(scores) <= EXACT_UP_TO:
-        return sign_flip_p_value(scores)
-    # A seed that is always the same: the same runs give the same table.
-    return sign_flip_p_value(scores, np.random.default_rng(0))

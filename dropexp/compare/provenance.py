@@ -69,7 +69,7 @@ def _reconstruct_commands(comparison: Comparison, folders: Mapping[str, Path]) -
     """Write the commands of runs outside of studies, one for settings that differ in p only."""
     by_fields: dict[tuple[object, ...], list[list[Path]]] = {}
     for row in comparison.rows:
-        runs = sorted((*row.setting.members, *row.setting.diverged), key=lambda run: run.seed)
+        runs = sorted(row.setting.runs, key=lambda run: run.seed)
         runs = [run for run in runs if run.run_id in folders]
         others = [item for item in row.setting.fields.items() if item[0] != "regulariser.p"]
         if runs:

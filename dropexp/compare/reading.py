@@ -1,4 +1,4 @@
-"""Run folders -> runs to be compared, and sentences about those that are not."""
+"""Run folders -> runs that can be compared, and sentences about the runs that cannot."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dropexp.compare.results import Curves, Member
+from dropexp.compare.results import ComparedRun, Curves
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
@@ -24,44 +24,48 @@ _MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
-class Found:
-    """Runs that can be compared.
+class FoundRun:
+    """A run that can be compared.
 
-    ``listed`` is what filters act on, ``fields`` what makes the run's setting, flat.
+    Attributes:
+        listed: what filters act on.
+        compared: its results.
+        fields: what makes its setting, flat.
     """
 
     listed: ListedRun
-    member: Member
+    compared: ComparedRun
     fields: Mapping[str, Any]
 
 
 def find_runs(
-    words: Sequence[str], runs_dir: Path, *, allow_mixed: bool = False
-) -> tuple[list[Found], list[str]]:
-    """The runs that words mean, and a sentence for each kind of run that is left out.
+    arguments: Sequence[str], runs_dir: Path, *, allow_mixed: bool = False
+) -> tuple[list[FoundRun], list[str]]:
+    """Find runs, and say in a sentence for each reason which runs are left out.
 
     Args:
-        words: folders of run folders, ids or paths of runs, and filters that all must pass.
-        runs_dir: where runs are looked for if no folder of run folders is among the words.
-        allow_mixed: take runs with another version's numbers and those without a passed audit.
+        arguments: folders of run folders, ids or paths of runs, and filters that a run must all
+            pass.
+        runs_dir: the folder of run folders where the arguments name no other.
+        allow_mixed: include runs of another results version and runs without a passed audit.
 
     Raises:
         UserError: an id, a folder or a field is unknown, or no finished run is left.
     """
-    filters = [word for word in words if is_filter(word)]
-    places = [word for word in words if not is_filter(word)]
-    folders = [Path(word) for word in places if _holds_runs(Path(word))]
-    ids = [word for word in places if not _holds_runs(Path(word))]
-    meant = _all_in(folders or ([] if ids else [runs_dir]))
-    meant += [run for word in ids if (run := read_run(find_run(runs_dir, word))) is not None]
-    once, left_out = _without_copies(meant)
-    chosen = select_runs(once, filters) if once else once
-    comparable, reasons = _comparable(chosen, allow_mixed=allow_mixed)
+    filters = [text for text in arguments if is_filter(text)]
+    places = [text for text in arguments if not is_filter(text)]
+    folders = [Path(text) for text in places if _holds_runs(Path(text))]
+    ids = [text for text in places if not _holds_runs(Path(text))]
+    all_runs = _list_all(folders or ([] if ids else [runs_dir]))
+    all_runs += [run for text in ids if (run := read_run(find_run(runs_dir, text))) is not None]
+    runs, left_out = _drop_copies(all_runs)
+    chosen = select_runs(runs, filters) if runs else runs
+    comparable, reasons = _split_comparable(chosen, allow_mixed=allow_mixed)
     found, unreadable = _read_all(comparable)
     left_out += [*reasons, *unreadable]
     if not found:
-        where = " ".join(map(str, folders or [runs_dir]))
-        raise UserError(_nothing(where, chosen, once, reasons))
+        place = " ".join(map(str, folders or [runs_dir]))
+        raise UserError(_explain_nothing(place, chosen, runs, reasons))
     return found, left_out
 
 
@@ -69,120 +73,113 @@ def _holds_runs(path: Path) -> bool:
     return path.is_dir() and not (path / CONFIG).exists() and not is_run_id(path.resolve().name)
 
 
-def _all_in(folders: Iterable[Path]) -> list[ListedRun]:
+def _list_all(folders: Iterable[Path]) -> list[ListedRun]:
     return [run for folder in folders for run in list_runs(folder)]
 
 
-def _without_copies(runs: Sequence[ListedRun]) -> tuple[list[ListedRun], list[str]]:
-    """Each run once: a run that was copied to another folder is no second seed."""
+def _drop_copies(runs: Sequence[ListedRun]) -> tuple[list[ListedRun], list[str]]:
+    """Return each run once: a run that was copied to another folder is no second seed."""
     kept: dict[str, ListedRun] = {}
     copies = []
     for run in runs:
         first = kept.setdefault(run.run_id, run)
         if first.folder.path.absolute() != run.folder.path.absolute():
             copies.append(run)
-    return list(kept.values()), _sentences(
-        copies, "{} left out, being in another of the folders too"
-    )
+    return list(kept.values()), _describe_left_out(copies, "copies of runs in another folder")
 
 
-def _nothing(
-    where: str, chosen: Sequence[ListedRun], among: Sequence[ListedRun], reasons: Sequence[str]
+def _explain_nothing(
+    place: str, chosen: Sequence[ListedRun], runs: Sequence[ListedRun], reasons: Sequence[str]
 ) -> str:
-    if among and not chosen:
-        return f"none of the {len(among)} runs in {where} passes the filters."
+    if runs and not chosen:
+        return f"none of the {len(runs)} runs in {place} passes the filters."
     if reasons:
         return f"no run can be compared. {' '.join(reasons)}"
-    return f"{where} holds no finished run; dropexp train makes one."
+    return f"{place} holds no finished run; dropexp train makes one."
 
 
 # --- what is left out ---------------------------------------------------------------------
 
 _UNFINISHED = {
-    ListedStatus.INTERRUPTED: "{} left out, being interrupted; the same command goes on",
-    ListedStatus.RUNNING: "{} left out, being trained now",
-    ListedStatus.FAILED: "{} left out, having failed; dropexp runs show ID says why",
-    ListedStatus.DAMAGED: "{} left out, being damaged; dropexp runs show ID says how",
+    ListedStatus.INTERRUPTED: "interrupted; their command resumes them",
+    ListedStatus.RUNNING: "still training",
+    ListedStatus.FAILED: "failed; dropexp runs show ID says why",
+    ListedStatus.DAMAGED: "damaged; dropexp runs show ID says how",
 }
 
 
-def _comparable(
+def _split_comparable(
     runs: Sequence[ListedRun], *, allow_mixed: bool
 ) -> tuple[list[ListedRun], list[str]]:
-    """The finished runs whose numbers can be trusted to be of one kind; why others are not."""
+    """Return the finished runs with numbers of one kind, and why others are left out."""
     finished = [run for run in runs if run.summary is not None]
     reasons = [
         sentence
-        for status, words in _UNFINISHED.items()
-        for sentence in _sentences([run for run in runs if run.status is status], words)
+        for status, reason in _UNFINISHED.items()
+        for sentence in _describe_left_out([run for run in runs if run.status is status], reason)
     ]
     if allow_mixed:
         return finished, reasons
-    other = [run for run in finished if _summary(run).results_version != RESULTS_VERSION]
     current = [run for run in finished if _summary(run).results_version == RESULTS_VERSION]
-    unproven = [run for run in current if not _is_proven(_summary(run))]
-    reasons += _sentences(
-        other, "{} left out: another version of dropexp, whose numbers differ, trained"
-    )
-    reasons += _sentences(unproven, "{} left out, having no passed audit")
+    other = [run for run in finished if _summary(run).results_version != RESULTS_VERSION]
+    proven = [run for run in current if _summary(run).audit is AuditOutcome.PASSED]
+    unproven = [run for run in current if _summary(run).audit is not AuditOutcome.PASSED]
+    reasons += _describe_left_out(other, "trained by a version of dropexp with other numbers")
+    reasons += _describe_left_out(unproven, "without a passed audit")
     if other or unproven:
-        reasons[-1] = reasons[-1].removesuffix(".") + "; --allow-mixed takes them in."
-    return [run for run in current if _is_proven(_summary(run))], reasons
+        reasons[-1] = reasons[-1].removesuffix(".") + "; --allow-mixed includes them."
+    return proven, reasons
 
 
-def _sentences(runs: Sequence[ListedRun], words: str) -> list[str]:
-    """One sentence about runs of a kind, naming the first of them; none about no runs."""
+def _describe_left_out(runs: Sequence[ListedRun], reason: str) -> list[str]:
+    """Return one sentence about runs left out for a reason; none about no runs."""
     if not runs:
         return []
-    named = ", ".join(run.run_id for run in runs[:_MOST_NAMED])
+    names = ", ".join(run.run_id for run in runs[:_MOST_NAMED])
     more = f" and {len(runs) - _MOST_NAMED} more" if len(runs) > _MOST_NAMED else ""
     count = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
-    return [f"{words.format(count)}: {named}{more}."]
+    return [f"{count} left out ({reason}): {names}{more}."]
 
 
 def _summary(run: ListedRun) -> RunSummary:
-    assert run.summary is not None, "only finished runs are asked"
+    assert run.summary is not None, "only finished runs have one"
     return run.summary
-
-
-def _is_proven(summary: RunSummary) -> bool:
-    return summary.audit is AuditOutcome.PASSED
 
 
 # --- reading ------------------------------------------------------------------------------
 
 
-def _read_all(runs: Sequence[ListedRun]) -> tuple[list[Found], list[str]]:
+def _read_all(runs: Sequence[ListedRun]) -> tuple[list[FoundRun], list[str]]:
     found, unreadable = [], []
     versions = {_summary(run).results_version for run in runs}
     for run in runs:
         try:
-            member = _member(run.folder, _summary(run))
+            compared = _read_run(run.folder, _summary(run))
         except StoreError as error:
             unreadable.append(f"{run.run_id} left out: {error}")
             continue
         fields = extract_setting_from_flat(run.config)
         if len(versions) > 1:
-            fields["results_version"] = member.summary.results_version
-        found.append(Found(run, member, fields))
+            fields["results_version"] = compared.summary.results_version
+        found.append(FoundRun(run, compared, fields))
     return found, unreadable
 
 
-def _member(folder: RunFolder, summary: RunSummary) -> Member:
+def _read_run(folder: RunFolder, summary: RunSummary) -> ComparedRun:
     if folder.size_of(METRICS) <= len(_HEADER):
-        raise StoreError(f"{folder.path / METRICS} is not there, or holds no epoch.")
+        raise StoreError(f"{folder.path / METRICS} is missing, or holds no epoch.")
     curves = CurvesOnDisk(folder)
     rise, area = summary.rise, summary.area
-    if rise is None or area is None:  # of an older version, or without a finite epoch
+    if rise is None or area is None:  # an older summary, or no finite epoch
         rise = rise_after_best(curves["val_loss"]).last
         area = area_between(curves["train_loss"], curves["val_loss"])
-    return Member(folder.run_id, summary.seed, summary, curves, rise, area)
+    return ComparedRun(folder.run_id, summary.seed, summary, curves, rise, area)
 
 
 class CurvesOnDisk(Curves):
-    """A run's metrics.csv, read when the first column is asked for.
+    """The curves of a run, read from metrics.csv when the first column is used.
 
-    A table asks for none of them, and reading them all would take longer than all the rest of it.
+    A table uses none of them, and reading all would take longer than all the rest of it.
 
     Args:
         folder: the run's.
@@ -193,12 +190,12 @@ class CurvesOnDisk(Curves):
     _read: NDArray[np.float64] | None
 
     def __init__(self, folder: RunFolder) -> None:
-        object.__setattr__(self, "_folder", folder)  # a frozen class has no other way
+        object.__setattr__(self, "_folder", folder)  # the class is frozen
         object.__setattr__(self, "_read", None)
 
     @property
     def table(self) -> NDArray[np.float64]:
-        """float64 (epochs, len(METRICS_COLUMNS)).
+        """float64 of shape (epochs, len(METRICS_COLUMNS)).
 
         Raises:
             StoreError: the file is damaged.
@@ -213,7 +210,9 @@ def _read_table(folder: RunFolder) -> NDArray[np.float64]:
     text = folder.read_metrics()
     if text.startswith(_HEADER):
         cells = text[len(_HEADER) : -1].replace("\n", ",").split(",")
-        with suppress(ValueError):  # damaged: the reader of single rows knows what to say
+        with suppress(
+            ValueError
+        ):  # a damaged file: read_records below raises the error that says where
             return np.array(list(map(float, cells))).reshape(-1, len(METRICS_COLUMNS))
     rows = [list(record.as_row().values()) for record in folder.read_records()]
     return np.array(rows, dtype=np.float64).reshape(-1, len(METRICS_COLUMNS))

@@ -1,6 +1,6 @@
-"""What comparing runs comes to: settings with their runs, and one row for each.
+"""The result types of a comparison: settings with their runs, and one row for each setting.
 
-Plain frozen values that tables, files, charts and reports are made from. Imports no torch.
+Frozen values that tables, files, charts and reports are made from. Imports no torch.
 """
 
 import math
@@ -13,78 +13,49 @@ from numpy.typing import NDArray
 
 from dropexp.config.classics import describe_classic
 from dropexp.config.setting import describe_regulariser, is_p_key
-from dropexp.runs.metrics import At, Metric
+from dropexp.runs.metrics import EpochChoice, Metric
 from dropexp.runs.records import METRICS_COLUMNS, RunStatus, RunSummary
 from dropexp.statistics import Estimate, Verdict
-
-__all__ = [
-    "ESTIMATES",
-    "At",
-    "Comparison",
-    "Curves",
-    "Member",
-    "Metric",
-    "Pair",
-    "Row",
-    "Setting",
-]
-
-ESTIMATES = (
-    "train_loss",
-    "train_acc",
-    "val_loss",
-    "val_acc",
-    "test_loss",  # which is also the negative log-likelihood of the test set
-    "test_acc",
-    "loss_gap",
-    "acc_gap",
-    "epoch",  # the one compared at
-    "epochs",  # that were trained
-    "best_epoch",  # of the lowest validation loss
-    "rise",  # of the validation loss from its lowest to its last value, nats
-    "area",  # between the validation and the training loss curve, nat·epochs
-    "test_ece",  # expected calibration error on the test set
-    "test_entropy",  # of the predicted probabilities, nats
-    "mc_test_loss",  # by the passes of mc_dropout, as those below
-    "mc_test_acc",
-    "mc_test_ece",
-    "mc_test_entropy",
-    "noisy_label_acc",  # on the training images with a wrong label, against that label
-    "seconds_per_epoch",
-    "seconds",  # of all epochs
-)
-"""The keys of Row.estimates; one is absent where no run of the setting has the number."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Curves:
-    """A run's metrics.csv.
+    """The curves of a run: its metrics.csv.
 
     Attributes:
-        table: float64 (epochs, len(METRICS_COLUMNS)).
+        table: float64 of shape (epochs, len(METRICS_COLUMNS)).
     """
 
     table: NDArray[np.float64]
 
     def __getitem__(self, column: str) -> NDArray[np.float64]:
-        """A column by its name in METRICS_COLUMNS, shape (epochs,)."""
+        """Return a column of METRICS_COLUMNS, shape (epochs,)."""
         return self.table[:, METRICS_COLUMNS.index(column)]
 
     def __len__(self) -> int:
-        """How many epochs there are."""
+        """Return the number of epochs."""
         return len(self.table)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One finished run of a setting."""
+@dataclass(frozen=True, eq=False, slots=True)
+class ComparedRun:
+    """One finished run of a setting.
+
+    Attributes:
+        run_id: the name of its folder.
+        seed: its run seed.
+        summary: its summary.json.
+        curves: its metrics.csv.
+        rise: of the validation loss after its best epoch, nats; NaN without a finite loss.
+        area: between the validation and the training curve, nat·epochs; NaN likewise.
+    """
 
     run_id: str
     seed: int
     summary: RunSummary
     curves: Curves
-    rise: float  # of the validation loss after its best epoch, nats; NaN without a finite loss
-    area: float  # between the validation and the training curve, nat·epochs
+    rise: float
+    area: float
 
     @property
     def p(self) -> float:
@@ -93,41 +64,72 @@ class Member:
 
     @property
     def is_completed(self) -> bool:
-        """Whether the run came to its end; if not, it diverged."""
+        """Whether training reached its end; if not, it diverged."""
         return self.summary.status is RunStatus.COMPLETED
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch of the lowest validation loss; None without a finite one."""
+        return None if self.summary.best is None else self.summary.best.epoch
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were trained."""
+        return self.summary.last.epoch
+
+    @property
+    def seconds(self) -> float:
+        """The time of all epochs, training and evaluation."""
+        return self.summary.seconds
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """The mean time of an epoch, training and evaluation."""
+        return self.seconds / self.epochs
 
 
 @dataclass(frozen=True)
 class Setting:
-    """All runs that differ in their seed only."""
+    """All runs that differ in their seed only.
 
-    name: str  # as the table shows it
-    fields: Mapping[str, Any]  # scientific and flat, without the seed: {"model.width": 64, …}
-    members: tuple[Member, ...]  # the completed runs, by seed
-    diverged: tuple[Member, ...] = ()  # by seed
-    missing_seeds: tuple[int, ...] = ()  # that settings with the same data and model have
-    unproven: tuple[int, ...] = ()  # seeds whose audit did not pass or was off
+    Attributes:
+        name: as tables show it.
+        fields: the scientific fields, flat and without the seed: ``{"model.width": 64, …}``.
+        completed: its completed runs, by seed.
+        diverged: its diverged runs, by seed.
+        missing_seeds: the seeds that other settings with the same data and model have.
+        unproven_seeds: the seeds of runs whose audit failed or was skipped.
+        options: the regulariser's own fields, without p, in which it differs from other settings
+            with the same regulariser.
+        classics: the classics that are on, among those that other settings have off.
+    """
+
+    name: str
+    fields: Mapping[str, Any]
+    completed: tuple[ComparedRun, ...]
+    diverged: tuple[ComparedRun, ...] = ()
+    missing_seeds: tuple[int, ...] = ()
+    unproven_seeds: tuple[int, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    """The regulariser's own fields, without p, in which it differs from others of its name."""
-    classics: tuple[str, ...] = ()  # those that are on, of those that other settings have off
+    classics: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
-        """What regularises, without any strength: the regulariser, or else the classics."""
+        """What regularises, without its strength: the regulariser, or else the classics."""
         return self.regulariser if self.has_regulariser else "+".join(self.classics) or "none"
 
     @property
     def kind(self) -> str:
         """The regulariser with its options and the classics: ``dropconnect mask=batch``; no p."""
-        words = [self.regulariser] if self.has_regulariser else []
-        return " ".join([*words, *self._options(self.options), *self._classics()]) or "none"
+        names = [self.regulariser] if self.has_regulariser else []
+        return " ".join([*names, *self._options(self.options), *self._classics()]) or "none"
 
     @property
     def label(self) -> str:
-        """The regulariser with its p and options and the classics; not what else the name has."""
-        words = [describe_regulariser(self.fields)] if self.has_regulariser else []
-        told = [key for key in self.options if not is_p_key(key)]
-        return " ".join([*words, *self._options(told), *self._classics()]) or "none"
+        """The regulariser with its p and options, and the classics; no other field."""
+        names = [describe_regulariser(self.fields)] if self.has_regulariser else []
+        options = [key for key in self.options if not is_p_key(key)]
+        return " ".join([*names, *self._options(options), *self._classics()]) or "none"
 
     def _options(self, keys: Collection[str]) -> list[str]:
         return [f"{key.partition('.')[2]}={self.options[key]}" for key in keys]
@@ -135,23 +137,28 @@ class Setting:
     def _classics(self) -> list[str]:
         return [describe_classic(name, self.fields) for name in self.classics]
 
-    def without(self, classics: Collection[str]) -> "Setting":
-        """The same setting, called as if these classics were not in question."""
+    def without_classics(self, classics: Collection[str]) -> "Setting":
+        """Return the setting named as if every setting had these classics."""
         return replace(self, classics=tuple(n for n in self.classics if n not in classics))
 
     @property
+    def runs(self) -> tuple[ComparedRun, ...]:
+        """All its runs, the completed ones first."""
+        return (*self.completed, *self.diverged)
+
+    @property
     def has_regulariser(self) -> bool:
-        """Whether there is one, classics aside, and so a p."""
+        """Whether it has a regulariser, classics aside, and so a p."""
         return self.regulariser != "none"
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is neither a regulariser nor a classic in question."""
+        """Whether it has neither a regulariser nor a classic that other settings have off."""
         return not self.has_regulariser and not self.classics
 
     @property
     def regulariser(self) -> str:
-        """Its name; ``none`` is the plain network."""
+        """The name of its regulariser; ``none`` is the plain network."""
         return str(self.fields["regulariser.name"])
 
     @property
@@ -162,15 +169,15 @@ class Setting:
     @property
     def diverged_seeds(self) -> tuple[int, ...]:
         """The seeds with which training diverged."""
-        return tuple(member.seed for member in self.diverged)
+        return tuple(run.seed for run in self.diverged)
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One seed, with the baseline and with this setting; None for a run that has lost the pair.
+    """The metric of a setting and of its baseline with one seed.
 
-    That is one that diverged, or whose metric is not finite. A seed without a measurement makes
-    no pair at all.
+    A value is None where the run diverged or its metric is not finite: that run loses the pair.
+    A seed for which the metric was not measured makes no pair.
     """
 
     seed: int
@@ -179,7 +186,7 @@ class Pair:
 
     @property
     def difference(self) -> float:
-        """This setting's value − the baseline's; NaN where a run has none."""
+        """The setting's value − the baseline's; NaN where one of them is None."""
         if self.value is None or self.baseline is None:
             return math.nan
         return self.value - self.baseline
@@ -187,52 +194,87 @@ class Pair:
 
 @dataclass(frozen=True)
 class Row:
-    """One setting: what was measured, and how it compares with its baseline.
+    """One setting: its means over seeds, and its paired comparison with its baseline.
 
-    Estimates are means over the completed runs with t intervals. Where there is no baseline (and
-    for a baseline itself), ``baseline`` and everything after it is empty.
+    Attributes:
+        setting: with its runs.
+        estimates: by metric key, the mean over completed runs with its t interval; a key is
+            absent where no run of the setting has the number.
+        parameters: trained numbers of the network.
+        baseline: the name of the baseline. Where it is None, all that follows is empty.
+        pairs: the deciding metric of both, by seed.
+        difference: the mean of setting − baseline over the pairs in which both have a value, in
+            the metric's unit and direction.
+        better: the probability that the setting is better with a new seed.
+        pairs_better: in how many pairs it is better; a diverged run loses its pair.
+        mean_score: the mean difference as the test sees it, diverged runs included; below 0 is
+            better.
+        p_value: of the test of this row alone.
+        adjusted_p: after the correction over the table.
+        verdict: what the test says.
+        pairs_needed: how many pairs in total would settle a difference of this size.
+        underfits: whether a clearly worse result comes with a smaller gap.
     """
 
     setting: Setting
-    estimates: Mapping[str, Estimate]  # by the keys of ESTIMATES
+    estimates: Mapping[str, Estimate]
     parameters: int
-    baseline: str | None = None  # that setting's name
-    pairs: tuple[Pair, ...] = ()  # the metric of both, by seed
-    difference: Estimate | None = None  # mean of this − baseline over pairs that both completed
-    better: Estimate | None = None  # the probability that it is better on a new seed
-    pairs_better: int = 0  # of the pairs, a diverged run having lost its own
-    mean_score: float = math.nan  # as the test sees it, diverged runs included; below 0 is better
-    p_value: float | None = None  # of the sign-flip test
-    adjusted_p: float | None = None  # after Holm's correction over the table
+    baseline: str | None = None
+    pairs: tuple[Pair, ...] = ()
+    difference: Estimate | None = None
+    better: Estimate | None = None
+    pairs_better: int = 0
+    mean_score: float = math.nan
+    p_value: float | None = None
+    adjusted_p: float | None = None
     verdict: Verdict | None = None
-    pairs_needed: int | None = None  # in total, to settle a difference of this size
-    underfits: bool = False  # a clearly worse test result with a smaller gap
+    pairs_needed: int | None = None
+    underfits: bool = False
 
     @property
     def n(self) -> int:
         """How many completed runs the estimates rest on."""
-        return len(self.setting.members)
+        return len(self.setting.completed)
+
+    @property
+    def more_seeds(self) -> int | None:
+        """How many more seeds would settle a difference of this size; None where unknown."""
+        more = 0 if self.pairs_needed is None else self.pairs_needed - len(self.pairs)
+        return more if more > 0 else None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table of settings and all that is needed to read it."""
+    """A table of settings and what is needed to read it.
 
-    rows: tuple[Row, ...]  # in the table's order
+    Attributes:
+        rows: one for each setting, in the table's order.
+        metric: that decides.
+        at: the epoch at which runs are compared.
+        alpha: the level of the test, after correction.
+        confidence: the coverage of each interval.
+        sentences: how epochs were selected, what was tested and how that was corrected.
+        left_out: which runs were left out and why, in sentences.
+        shared: the fields that all settings have with one value.
+        axes: the fields with several values, in order: regulariser.p, and those not of a
+            regulariser.
+        target: the training loss at which runs are matched, nats; None without matching.
+    """
+
+    rows: tuple[Row, ...]
     metric: Metric
-    at: At
+    at: EpochChoice
     alpha: float
     confidence: float
-    sentences: tuple[str, ...]  # how epochs were selected, tested and corrected; left out not
-    left_out: tuple[str, ...] = ()  # what was left out, and why, in sentences
-    shared: Mapping[str, Any] = field(default_factory=dict)  # the fields all settings share
+    sentences: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    shared: Mapping[str, Any] = field(default_factory=dict)
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    """The fields with several values, in order: those not the regulariser's, and regulariser.p."""
-    target: float | None = None  # the training loss that all are matched at, nats
+    target: float | None = None
 
     @property
     def classics(self) -> tuple[str, ...]:
-        """Those that some settings have on and others off."""
+        """The classics that some settings have on and others off."""
         return tuple(dict.fromkeys(name for row in self.rows for name in row.setting.classics))
 
     @property
@@ -241,10 +283,10 @@ class Comparison:
         return frozenset(row.baseline for row in self.rows if row.baseline is not None)
 
     def row(self, name: str) -> Row:
-        """The row of a setting's name.
+        """Return the row of a setting.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is no setting of this name.
         """
         for row in self.rows:
             if row.setting.name == name:

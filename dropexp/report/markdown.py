@@ -1,42 +1,29 @@
-"""A comparison as Markdown, for a pull request or a paper's appendix."""
+"""A report as Markdown, for a pull request or a paper's appendix."""
 
-from collections.abc import Iterable
-
-from dropexp.compare.formats import markdown_escaped, markdown_row
+from dropexp.compare.columns import detail_table, main_table
+from dropexp.compare.markdown import escape_markdown, format_markdown_list, format_markdown_table
+from dropexp.compare.notes import describe_problems
 from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison
-from dropexp.report.answer import answer, place
-from dropexp.report.cells import Table, detail_table, main_table
-from dropexp.report.page import lacking
+from dropexp.report.answer import answer, describe_data
 
 
-def markdown(comparison: Comparison, known: Provenance) -> str:
-    """The answer, the tables, what is missing, commands and versions."""
+def markdown(comparison: Comparison, provenance: Provenance) -> str:
+    """Return the answer, the tables, what is missing, commands and versions."""
     first, *more = answer(comparison)
+    problems = format_markdown_list(note.text for note in describe_problems(comparison))
     parts = [
-        f"## {place(comparison.shared)}",
-        f"**{markdown_escaped(first)}**",
-        *map(markdown_escaped, more),
-        _table(main_table(comparison)),
-        *(f"*{markdown_escaped(sentence)}*" for sentence in comparison.sentences),
+        f"## {describe_data(comparison.shared)}",
+        f"**{escape_markdown(first)}**",
+        *map(escape_markdown, more),
+        format_markdown_table(main_table(comparison)),
+        *(f"*{escape_markdown(sentence)}*" for sentence in comparison.sentences),
         "### All measurements",
-        _table(detail_table(comparison)),
+        format_markdown_table(detail_table(comparison), all_intervals=True),
         "### What failed or is missing",
-        _list(lacking(comparison)) or "Nothing.",
+        problems or "Nothing.",
         "### Reproduce",
-        "```\n" + "\n".join(known.commands) + "\n```",
-        _list(f"{name}: {version}" for name, version in known.versions.items()),
+        "```\n" + "\n".join(provenance.commands) + "\n```",
+        format_markdown_list(f"{name}: {version}" for name, version in provenance.versions.items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _table(table: Table) -> str:
-    headings = ["setting", *(column.heading for column in table.columns)]
-    lines = [headings, ["---", *("--:" for _ in table.columns)]]
-    for name, cells in zip(table.names, table.cells, strict=True):
-        lines.append([name, *(cell.words for cell in cells)])
-    return "\n".join(markdown_row(line) for line in lines)
-
-
-def _list(items: Iterable[str]) -> str:
-    return "\n".join(f"- {markdown_escaped(item)}" for item in items)

@@ -9,16 +9,24 @@ import vl_convert
 from jinja2 import Environment, StrictUndefined
 
 from dropexp import __version__
-from dropexp.compare.highlights import featured
+from dropexp.compare.columns import detail_table, main_table
+from dropexp.compare.highlights import featured_rows
+from dropexp.compare.notes import describe_problems
 from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison, Row
-from dropexp.compare.table import diverged_sentences, missing_sentences
-from dropexp.report.answer import answer, place
-from dropexp.report.cells import detail_table, main_table
+from dropexp.report.answer import answer, describe_data
 from dropexp.report.charts import HIDDEN, Panel, assign_looks, build_sections
 from dropexp.report.charts.panels import CONFIG, width_parameter
+from dropexp.statistics import Verdict
 
 _TEMPLATES = files("dropexp.report") / "templates"
+_BADGES = {
+    Verdict.BETTER: "good",
+    Verdict.WORSE: "bad",
+    Verdict.NO_CLEAR_DIFFERENCE: "plain",
+    Verdict.TOO_FEW_SEEDS: "note",
+}
+"""Verdict → the class of its badge in report.css."""
 
 
 def render_page(comparison: Comparison, provenance: Provenance) -> str:
@@ -28,7 +36,7 @@ def render_page(comparison: Comparison, provenance: Provenance) -> str:
         main=main_table(comparison),
         details=detail_table(comparison),
         audit=[_summarise_audit(row) for row in comparison.rows],
-        missing=lacking(comparison),
+        missing=[note.text for note in describe_problems(comparison)],
         provenance=provenance,
     )
 
@@ -36,15 +44,6 @@ def render_page(comparison: Comparison, provenance: Provenance) -> str:
 def render_charts_page(comparison: Comparison) -> str:
     """Render a page with the answer and the charts only."""
     return _render(comparison, main=None)
-
-
-def lacking(comparison: Comparison) -> list[str]:
-    """List what diverged, is missing or was left out, in sentences."""
-    return [
-        *diverged_sentences(comparison),
-        *missing_sentences(comparison),
-        *comparison.left_out,
-    ]
 
 
 def _render(comparison: Comparison, **parts: Any) -> str:
@@ -67,6 +66,7 @@ def _render(comparison: Comparison, **parts: Any) -> str:
         sentences=answer(comparison),
         method=comparison.sentences,
         legend=_list_legend(comparison),
+        badges=_BADGES,
         shared=comparison.shared,
         # A setting's name that contains "</script>" must not end the script element.
         page=page.replace("<", "\\u003c"),
@@ -79,16 +79,16 @@ def _render(comparison: Comparison, **parts: Any) -> str:
 
 
 def _write_title(comparison: Comparison) -> str:
-    runs = sum(row.n + len(row.setting.diverged) for row in comparison.rows)
-    where = place(comparison.shared)
+    runs = sum(len(row.setting.runs) for row in comparison.rows)
+    where = describe_data(comparison.shared)
     return f"dropexp: {len(comparison.rows)} settings, {runs} runs, {where}"
 
 
 def _summarise_audit(row: Row) -> dict[str, str]:
     """Say whether all runs of a setting passed their audit, or how many did not."""
     setting = row.setting
-    runs = row.n + len(setting.diverged)
-    unproven = len(setting.unproven)
+    runs = len(setting.runs)
+    unproven = len(setting.unproven_seeds)
     text = f"not passed, {unproven} of {runs}" if unproven else f"passed, {runs} of {runs}"
     return {"name": setting.name, "text": text, "badge": "bad" if unproven else "good"}
 
@@ -107,7 +107,7 @@ def _describe_panel(panel: Panel, *, is_toggled: bool) -> dict[str, Any]:
 
 
 def _list_legend(comparison: Comparison) -> list[dict[str, Any]]:
-    shown_first = {row.setting.name for row in featured(comparison)}
+    shown_first = {row.setting.name for row in featured_rows(comparison)}
     looks = assign_looks([row.setting for row in comparison.rows])
     return [
         {
@@ -116,7 +116,7 @@ def _list_legend(comparison: Comparison) -> list[dict[str, Any]]:
             "featured": row.setting.name in shown_first,
         }
         for row in comparison.rows
-        if row.setting.members
+        if row.setting.completed
     ]
 
 

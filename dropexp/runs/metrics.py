@@ -1,71 +1,414 @@
-"""What decides between settings, and at which epoch: names that the command line takes too."""
+"""The registry of metrics: everything that is measured of a run, and how each number is shown.
 
-from enum import StrEnum
+A new metric is one entry of METRIC_REGISTRY: commands, tables, files and charts read it there. An
+entry says where the metric's value is found; measuring it is the work of training.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+
+from dropexp.errors import UserError, suggest
+from dropexp.terminal.numbers import format_number
 
 
-class At(StrEnum):
-    """The epoch of a run at which it is compared."""
+class EpochChoice(StrEnum):
+    """The epoch of each run at which runs are compared."""
 
-    BEST = "best"  # of the lowest validation loss
+    BEST = "best"  # the lowest validation loss
     LAST = "last"
     MATCHED = "matched"  # the first with a training loss that every run reaches
 
 
-class Metric(StrEnum):
-    """What decides."""
+class Unit(StrEnum):
+    """The unit of a metric."""
 
-    TEST_LOSS = "test_loss"
-    TEST_ACC = "test_acc"
-    VAL_LOSS = "val_loss"
-    VAL_ACC = "val_acc"
-    TRAIN_LOSS = "train_loss"
-    TRAIN_ACC = "train_acc"
-    LOSS_GAP = "loss_gap"
-    ACC_GAP = "acc_gap"
-    MC_TEST_LOSS = "mc_test_loss"  # by the passes of mc_dropout, as those below
-    MC_TEST_ACC = "mc_test_acc"
-    MC_TEST_ECE = "mc_test_ece"
-    MC_TEST_ENTROPY = "mc_test_entropy"
+    NATS = "nats"
+    FRACTION = "fraction"  # in [0, 1], a difference in [-1, 1]; documents show percent
+    EPOCHS = "epochs"
+    NAT_EPOCHS = "nat·epochs"
+    SECONDS = "seconds"
+
+
+class Direction(Enum):
+    """Which values of a metric are better."""
+
+    LOWER = 1
+    HIGHER = -1
+    NEITHER = 0
+
+
+class Source(Enum):
+    """Where the value of a metric is found."""
+
+    EPOCH = auto()  # a column of metrics.csv: known after every epoch
+    SELECTED_EPOCH = auto()  # a field of SelectedEpoch: measured at the best and the last epoch
+    MC_DROPOUT = auto()  # a field of SampledTest behind the prefix mc_: the best epoch only
+    RUN = auto()  # an attribute of ComparedRun: one value for the whole run
+
+
+class Notation(Enum):
+    """How numbers are written."""
+
+    TERMINAL = auto()  # fractions, which filters take too
+    DOCUMENT = auto()  # percent, and a minus sign as wide as the plus sign
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One entry of the registry.
+
+    Attributes:
+        key: its name for ``--metric``, in CSV, in JSON, and where it is stored.
+        heading: of a column; its last word stands in a second line on a terminal.
+        name: in sentences and on charts.
+        meaning: what is measured, in one phrase.
+        unit: of its values.
+        direction: which values are better.
+        source: where its value is found.
+        digits: decimals of a value in its unit.
+        is_signed: whether positive values are written with a plus sign.
+        can_decide: whether ``--metric`` accepts it; other metrics are shown and not tested.
+        improvement: what a change in the metric's direction means.
+        caveat: what a reader must know of such a change; empty for nothing.
+        results: for a metric that does not measure a result on unseen images, the keys of
+            metrics that do, the preferred first; they tell whether a run underfits.
+    """
+
+    key: str
+    heading: str
+    name: str
+    meaning: str
+    unit: Unit
+    direction: Direction
+    source: Source
+    digits: int = 3
+    is_signed: bool = False
+    can_decide: bool = False
+    improvement: str = "better"
+    caveat: str = ""
+    results: tuple[str, ...] = ()
 
     @property
     def sign(self) -> int:
-        """1 where lower is better, −1 where higher is."""
-        return -1 if self.is_acc else 1
+        """1 where lower is better, -1 where higher is, 0 where neither is."""
+        return self.direction.value
 
     @property
-    def is_acc(self) -> bool:
-        """Whether it is an accuracy."""
-        return self.value.endswith("_acc")
+    def epochs(self) -> tuple[EpochChoice, ...]:
+        """The epochs at which its value is known."""
+        return _KNOWN_AT[self.source]
 
     @property
-    def is_sampled(self) -> bool:
-        """Whether it is measured by the passes of mc_dropout, which are of the best epoch."""
-        return self.value.startswith("mc_")
+    def stored_as(self) -> str:
+        """The field that holds it in the block of summary.json that its source names."""
+        return self.key.removeprefix("mc_") if self.source is Source.MC_DROPOUT else self.key
 
-    @property
-    def is_result(self) -> bool:
-        """Whether it says how good a result is; a gap and a network's certainty do not."""
-        return not self.is_gap and self is not Metric.MC_TEST_ENTROPY
+    def format(
+        self,
+        value: float,
+        notation: Notation = Notation.TERMINAL,
+        *,
+        is_signed: bool | None = None,
+    ) -> str:
+        """Return a value as text, without its unit.
 
-    @property
-    def is_gap(self) -> bool:
-        """Whether it says nothing of how good a result is, only how far it is from training."""
-        return self in (Metric.LOSS_GAP, Metric.ACC_GAP)
+        Args:
+            value: in the metric's unit; fractions in [-1, 1].
+            notation: DOCUMENT writes fractions in percent.
+            is_signed: whether a positive value has a plus sign; None for the metric's own rule.
+        """
+        is_percent = notation is Notation.DOCUMENT and self.unit is Unit.FRACTION
+        sign = "+" if (self.is_signed if is_signed is None else is_signed) else ""
+        if is_percent:
+            text = f"{100 * value:{sign}.{max(self.digits - 2, 0)}f}"
+        elif self.digits == 3:
+            text = format_number(value, sign)
+        else:
+            text = f"{value:{sign}.{self.digits}f}"
+        return text.replace("-", "−") if notation is Notation.DOCUMENT else text
 
-    @property
-    def is_of_training(self) -> bool:
-        """Whether it says how well the training images are fitted, not how good a result is."""
-        return self in (Metric.TRAIN_LOSS, Metric.TRAIN_ACC)
+    def describe_size(self, value: float) -> str:
+        """Return a size with its unit for a sentence: ``0.123 nats``, ``6.1 points``."""
+        unit = "points" if self.unit is Unit.FRACTION else self.unit.value
+        return f"{self.format(value, Notation.DOCUMENT, is_signed=False)} {unit}"
 
-    @property
-    def words(self) -> str:
-        """As in a sentence: ``test loss``, ``MC test ECE``."""
-        return in_words(self.value)
+    def describe_value(self, value: float) -> str:
+        """Return a value with its unit for a sentence: ``0.123 nats``, ``83.0 %``."""
+        unit = "%" if self.unit is Unit.FRACTION else self.unit.value
+        return f"{self.format(value, Notation.DOCUMENT)} {unit}"
+
+    def document_heading(self) -> str:
+        """Return the heading with the unit where a document shows another than the files hold."""
+        return f"{self.heading} (%)" if self.unit is Unit.FRACTION else self.heading
 
 
-_SHORT = {"mc": "MC", "ece": "ECE"}
+_KNOWN_AT: dict[Source, tuple[EpochChoice, ...]] = {
+    Source.EPOCH: tuple(EpochChoice),
+    Source.SELECTED_EPOCH: (EpochChoice.BEST, EpochChoice.LAST),
+    Source.MC_DROPOUT: (EpochChoice.BEST,),
+    Source.RUN: tuple(EpochChoice),
+}
+_ON_UNSEEN_LOSS = ("test_loss", "val_loss")
+_ON_UNSEEN_ACC = ("test_acc", "val_acc")
+_FIT_CAVEAT = "A better fit is not yet a better result: see the test loss."
+_GAP_CAVEAT = "A smaller gap is not yet a better result: see the test loss."
+
+METRIC_REGISTRY: dict[str, Metric] = {
+    metric.key: metric
+    for metric in (
+        Metric(
+            "train_loss",
+            "train loss",
+            "training loss",
+            "cross-entropy on the training images, in eval mode",
+            Unit.NATS,
+            Direction.LOWER,
+            Source.EPOCH,
+            can_decide=True,
+            caveat=_FIT_CAVEAT,
+            results=_ON_UNSEEN_LOSS,
+        ),
+        Metric(
+            "train_acc",
+            "train acc",
+            "training accuracy",
+            "accuracy on the training images, in eval mode, against the labels trained on",
+            Unit.FRACTION,
+            Direction.HIGHER,
+            Source.EPOCH,
+            can_decide=True,
+            caveat=_FIT_CAVEAT,
+            results=_ON_UNSEEN_ACC,
+        ),
+        Metric(
+            "val_loss",
+            "val loss",
+            "validation loss",
+            "cross-entropy on the validation images",
+            Unit.NATS,
+            Direction.LOWER,
+            Source.EPOCH,
+            can_decide=True,
+        ),
+        Metric(
+            "val_acc",
+            "val acc",
+            "validation accuracy",
+            "accuracy on the validation images",
+            Unit.FRACTION,
+            Direction.HIGHER,
+            Source.EPOCH,
+            can_decide=True,
+        ),
+        Metric(
+            "test_loss",
+            "test loss",
+            "test loss",
+            "cross-entropy (negative log-likelihood) on the test images",
+            Unit.NATS,
+            Direction.LOWER,
+            Source.SELECTED_EPOCH,
+            can_decide=True,
+        ),
+        Metric(
+            "test_acc",
+            "test acc",
+            "test accuracy",
+            "accuracy on the test images",
+            Unit.FRACTION,
+            Direction.HIGHER,
+            Source.SELECTED_EPOCH,
+            can_decide=True,
+        ),
+        Metric(
+            "loss_gap",
+            "loss gap",
+            "loss gap",
+            "validation − training loss",
+            Unit.NATS,
+            Direction.LOWER,
+            Source.EPOCH,
+            is_signed=True,
+            can_decide=True,
+            improvement="smaller",
+            caveat=_GAP_CAVEAT,
+            results=_ON_UNSEEN_LOSS,
+        ),
+        Metric(
+            "acc_gap",
+            "acc gap",
+            "accuracy gap",
+            "training − validation accuracy",
+            Unit.FRACTION,
+            Direction.LOWER,
+            Source.EPOCH,
+            is_signed=True,
+            can_decide=True,
+            improvement="smaller",
+            caveat=_GAP_CAVEAT,
+            results=_ON_UNSEEN_ACC,
+        ),
+        Metric(
+            "epoch",
+            "epoch",
+            "epoch",
+            "the epoch at which runs are compared",
+            Unit.EPOCHS,
+            Direction.NEITHER,
+            Source.EPOCH,
+            digits=1,
+        ),
+        Metric(
+            "epochs",
+            "epochs trained",
+            "epochs trained",
+            "epochs until training ended",
+            Unit.EPOCHS,
+            Direction.NEITHER,
+            Source.RUN,
+            digits=1,
+        ),
+        Metric(
+            "best_epoch",
+            "best epoch",
+            "best epoch",
+            "the epoch of the lowest validation loss",
+            Unit.EPOCHS,
+            Direction.NEITHER,
+            Source.RUN,
+            digits=1,
+        ),
+        Metric(
+            "rise",
+            "rise after",
+            "rise after the best epoch",
+            "last − lowest validation loss",
+            Unit.NATS,
+            Direction.LOWER,
+            Source.RUN,
+            is_signed=True,
+        ),
+        Metric(
+            "area",
+            "area between",
+            "area between the curves",
+            "the loss gap added up over all epochs",
+            Unit.NAT_EPOCHS,
+            Direction.LOWER,
+            Source.RUN,
+            digits=2,
+        ),
+        Metric(
+            "test_ece",
+            "test ECE",
+            "test calibration error",
+            "expected calibration error on the test images",
+            Unit.FRACTION,
+            Direction.LOWER,
+            Source.SELECTED_EPOCH,
+        ),
+        Metric(
+            "test_entropy",
+            "test entropy",
+            "test entropy",
+            "mean entropy of the predicted probabilities on the test images",
+            Unit.NATS,
+            Direction.LOWER,
+            Source.SELECTED_EPOCH,
+        ),
+        Metric(
+            "mc_test_loss",
+            "MC test loss",
+            "MC dropout test loss",
+            "cross-entropy of the mean probabilities over the passes of mc_dropout",
+            Unit.NATS,
+            Direction.LOWER,
+            Source.MC_DROPOUT,
+            can_decide=True,
+        ),
+        Metric(
+            "mc_test_acc",
+            "MC test acc",
+            "MC dropout test accuracy",
+            "accuracy of the mean probabilities over the passes of mc_dropout",
+            Unit.FRACTION,
+            Direction.HIGHER,
+            Source.MC_DROPOUT,
+            can_decide=True,
+        ),
+        Metric(
+            "mc_test_ece",
+            "MC test ECE",
+            "MC dropout test calibration error",
+            "expected calibration error of the mean probabilities over the passes of mc_dropout",
+            Unit.FRACTION,
+            Direction.LOWER,
+            Source.MC_DROPOUT,
+            can_decide=True,
+            results=("mc_test_loss",),
+        ),
+        Metric(
+            "mc_test_entropy",
+            "MC test entropy",
+            "MC dropout test entropy",
+            "entropy of the mean probabilities over the passes of mc_dropout",
+            Unit.NATS,
+            Direction.LOWER,
+            Source.MC_DROPOUT,
+            can_decide=True,
+            improvement="more certain, right or wrong",
+            caveat="A lower entropy is certainty, right or wrong: see the test loss.",
+            results=("mc_test_loss",),
+        ),
+        Metric(
+            "noisy_label_acc",
+            "noisy labels",
+            "accuracy on the wrong labels",
+            "fraction of the wrong training labels that the network has memorised",
+            Unit.FRACTION,
+            Direction.LOWER,
+            Source.SELECTED_EPOCH,
+        ),
+        Metric(
+            "seconds_per_epoch",
+            "s per epoch",
+            "seconds per epoch",
+            "time of training and evaluation, divided by the epochs",
+            Unit.SECONDS,
+            Direction.LOWER,
+            Source.RUN,
+        ),
+        Metric(
+            "seconds",
+            "seconds",
+            "seconds",
+            "time of training and evaluation, all epochs together",
+            Unit.SECONDS,
+            Direction.LOWER,
+            Source.RUN,
+            digits=1,
+        ),
+    )
+}
 
 
-def in_words(key: str) -> str:
-    """A metric's or another estimate's key as in a sentence."""
-    return " ".join(_SHORT.get(word, word) for word in key.split("_"))
+def deciding_metrics() -> list[Metric]:
+    """Return the metrics that ``--metric`` accepts."""
+    return [metric for metric in METRIC_REGISTRY.values() if metric.can_decide]
+
+
+def parse_metric(key: str) -> Metric:
+    """Return the metric of a key that ``--metric`` accepts.
+
+    Raises:
+        UserError: the key is unknown, or its metric cannot decide.
+    """
+    metric = METRIC_REGISTRY.get(key)
+    allowed = [each.key for each in deciding_metrics()]
+    if metric is None:
+        raise UserError(f"--metric {key} is unknown. {suggest(key, allowed)}")
+    if not metric.can_decide:
+        raise UserError(
+            f"--metric {key} is shown in tables and not tested. Allowed: {', '.join(allowed)}."
+        )
+    return metric

@@ -18,7 +18,7 @@ from dropexp.config.groups import list_groups
 from dropexp.config.setting import sort_key
 from dropexp.errors import FilterError, suggest
 from dropexp.runs.listing import ListedRun, ListedStatus
-from dropexp.runs.metrics import Metric
+from dropexp.runs.metrics import METRIC_REGISTRY, Source, Unit
 from dropexp.runs.studies import list_study_names, read_study
 
 
@@ -43,9 +43,13 @@ _ORDERS: dict[Relation, Callable[[Any, Any], bool]] = {
 }
 _ABBREVIATIONS = {
     "id": "run_id",
-    **{key: f"best.{key}" for key in ("val_loss", "test_loss", "test_acc", "loss_gap", "acc_gap")},
-    **{metric.value: f"best.{metric}" for metric in Metric if metric.is_sampled},
+    **{
+        metric.key: f"best.{metric.key}"
+        for metric in METRIC_REGISTRY.values()
+        if metric.source is not Source.RUN and metric.unit is not Unit.EPOCHS
+    },
 }
+"""A short name → the field it stands for: results are those of the best epoch."""
 _MISSING = object()
 
 

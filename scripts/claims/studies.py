@@ -14,10 +14,10 @@ from pathlib import Path
 
 from claims.finding import Finding, Verdict, either_way
 from claims.spatial import parameters_added
-from dropexp.compare import Found, Question, compare, find_runs
+from dropexp.compare import FoundRun, Question, compare, find_runs
 from dropexp.compare.results import Row
 from dropexp.errors import UserError
-from dropexp.runs.metrics import At, Metric
+from dropexp.runs.metrics import METRIC_REGISTRY, EpochChoice, Metric
 from dropexp.statistics import Estimate, paired_difference
 from dropexp.statistics import Verdict as Compared
 from dropexp.sweep.grammar import compose_sweep
@@ -91,7 +91,7 @@ def train(study: str, runs_dir: Path, data_root: Path | None) -> None:
 class Done:
     """What there is of a study."""
 
-    found: Sequence[Found]
+    found: Sequence[FoundRun]
     planned: int
 
     @property
@@ -119,27 +119,27 @@ def read(runs_dir: Path) -> dict[str, Done]:
 # --- comparing ----------------------------------------------------------------------------------
 
 
-def chosen_p(found: Iterable[Found], regulariser: str) -> float:
+def chosen_p(found: Iterable[FoundRun], regulariser: str) -> float:
     """The strength of the lowest mean validation loss, at each run's best epoch."""
-    runs = [run for run in found if run.member.summary.regulariser == regulariser]
+    runs = [run for run in found if run.compared.summary.regulariser == regulariser]
     rows = compare(runs).rows
     best = min(rows, key=lambda row: row.estimates["val_loss"].value)
     return best.setting.p
 
 
 def duel(
-    found: Sequence[Found],
+    found: Sequence[FoundRun],
     regulariser: str,
     against: str,
-    metric: Metric = Metric.TEST_LOSS,
-    at: At = At.BEST,
+    metric: Metric = METRIC_REGISTRY["test_loss"],
+    at: EpochChoice = EpochChoice.BEST,
 ) -> Row:
     """A regulariser against another, each at its chosen strength: the row of dropexp compare."""
     strengths = {name: chosen_p(found, name) for name in (regulariser, against)}
     chosen = [
         run
         for run in found
-        if strengths.get(run.member.summary.regulariser) == run.member.summary.p
+        if strengths.get(run.compared.summary.regulariser) == run.compared.summary.p
     ]
     baseline = f"regulariser={against}" if against != "none" else None
     rows = compare(chosen, Question(metric, at, baseline)).rows
@@ -159,7 +159,7 @@ def _interval(estimate: Estimate) -> str:
 # --- the claims ---------------------------------------------------------------------------------
 
 
-def parameter_efficiency(digits: Sequence[Found]) -> Finding:
+def parameter_efficiency(digits: Sequence[FoundRun]) -> Finding:
     """Claim 15."""
     row = duel(digits, "spatial_dropout", "dropout2d")
     plain = duel(digits, "spatial_dropout", "none")
@@ -185,10 +185,10 @@ def judge_parameter_efficiency(added: Mapping[str, int], compared: Compared | No
     return either_way(compared is Compared.WORSE, compared is Compared.BETTER)
 
 
-def beats_dropout(deep: Sequence[Found]) -> Finding:
+def beats_dropout(deep: Sequence[FoundRun]) -> Finding:
     """Claim 16."""
     row = duel(deep, "stochastic_depth", "dropout")
-    accuracy = duel(deep, "stochastic_depth", "dropout", Metric.TEST_ACC)
+    accuracy = duel(deep, "stochastic_depth", "dropout", METRIC_REGISTRY["test_acc"])
     plain = duel(deep, "stochastic_depth", "none")
     return Finding(
         16,
@@ -206,7 +206,7 @@ def judge_beats_dropout(compared: Compared | None) -> Verdict:
     return Verdict.HOLDS if compared is Compared.BETTER else Verdict.DEPENDS
 
 
-def tuning(deep: Sequence[Found]) -> Finding:
+def tuning(deep: Sequence[FoundRun]) -> Finding:
     """Claim 17."""
     ranges = {name: ranges_over_p(deep, name) for name in ("stochastic_depth", "dropout")}
     difference = paired_difference(ranges["stochastic_depth"], ranges["dropout"])
@@ -225,14 +225,14 @@ def tuning(deep: Sequence[Found]) -> Finding:
     )
 
 
-def ranges_over_p(found: Iterable[Found], regulariser: str) -> list[float]:
+def ranges_over_p(found: Iterable[FoundRun], regulariser: str) -> list[float]:
     """By seed: the largest − the smallest test loss over p at the best epoch, in nats.
 
     NaN for a seed with a run that diverged before it had a best epoch.
     """
     by_seed: dict[int, list[float]] = {}
     for run in found:
-        summary = run.member.summary
+        summary = run.compared.summary
         if summary.regulariser == regulariser:
             loss = math.nan if summary.best is None else summary.best.test_loss
             by_seed.setdefault(summary.seed, []).append(math.nan if loss is None else loss)
@@ -242,8 +242,8 @@ def ranges_over_p(found: Iterable[Found], regulariser: str) -> list[float]:
     ]
 
 
-def _curve(found: Iterable[Found], regulariser: str) -> str:
-    runs = [run for run in found if run.member.summary.regulariser == regulariser]
+def _curve(found: Iterable[FoundRun], regulariser: str) -> str:
+    runs = [run for run in found if run.compared.summary.regulariser == regulariser]
     rows = sorted(compare(runs).rows, key=lambda row: row.setting.p)
     return ", ".join(f"{row.estimates['test_loss'].value:.3f}" for row in rows)
 
@@ -253,14 +253,14 @@ def judge_tuning(difference: Estimate) -> Verdict:
     return either_way(difference.low > 0, difference.high < 0)
 
 
-def generalisation(digits: Sequence[Found], fashion: Sequence[Found]) -> Finding:
+def generalisation(digits: Sequence[FoundRun], fashion: Sequence[FoundRun]) -> Finding:
     """Claim 18."""
     compared, words = [], []
     for name, found in (("digits", digits), ("Fashion-MNIST", fashion)):
-        gap = duel(found, "dropout2d", "none", Metric.LOSS_GAP, At.LAST)
-        end = duel(found, "dropout2d", "none", Metric.TEST_LOSS, At.LAST)
+        gap = duel(found, "dropout2d", "none", METRIC_REGISTRY["loss_gap"], EpochChoice.LAST)
+        end = duel(found, "dropout2d", "none", METRIC_REGISTRY["test_loss"], EpochChoice.LAST)
         best = duel(found, "dropout2d", "none")
-        accuracy = duel(found, "dropout2d", "none", Metric.TEST_ACC)
+        accuracy = duel(found, "dropout2d", "none", METRIC_REGISTRY["test_acc"])
         compared += [gap.verdict, end.verdict, best.verdict]
         words.append(
             f"{name} (p={best.setting.p:g}): at the last epoch loss gap {_result(gap)}, test loss "

@@ -14,7 +14,7 @@ from rich.text import Text
 from claims.finding import CLAIMS, Finding, Verdict
 from claims.studies import STUDIES, command
 from dropexp import __version__
-from dropexp.compare.formats import markdown_escaped
+from dropexp.compare.markdown import escape_markdown
 
 _WIDEST = 110  # columns: longer lines are hard to read
 _STYLES = {
@@ -88,6 +88,6 @@ def _escaped(text: str) -> str:
     """Signs that Markdown would take for its own, but for code and bold verdicts."""
     parts = re.split(r"(`[^`]*`|\*\*[^*]*\*\*)", text)
     return "".join(
-        part.replace("|", r"\|") if index % 2 else markdown_escaped(part)
+        part.replace("|", r"\|") if index % 2 else escape_markdown(part)
         for index, part in enumerate(parts)
     )

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.compare import table
-from dropexp.compare.highlights import featured, headline
-from dropexp.compare.results import At, Comparison
+from dropexp.compare.highlights import featured_rows, find_headline
+from dropexp.compare.notes import describe_problems
+from dropexp.compare.results import Comparison
+from dropexp.compare.table import format_comparison
 from dropexp.report.answer import answer
 from dropexp.report.charts import assign_looks, build_figures
 from dropexp.report.charts.palette import COLOURS
+from dropexp.runs.metrics import EpochChoice
 from dropexp.runs.records import RunSummary
 from dropexp.statistics import Verdict
 from tests.compare.test_engine import DROPOUT, NONE, compared, finished, study
@@ -24,6 +26,10 @@ CLEAR = [0.5, 0.6, 0.5, 0.6, 0.5, 0.6, 0.5]
 
 def baselines(comparison: Comparison) -> dict[str, str | None]:
     return {row.setting.name: row.baseline for row in comparison.rows}
+
+
+def problems(comparison: Comparison) -> list[str]:
+    return [note.text for note in describe_problems(comparison)]
 
 
 # --- pairs --------------------------------------------------------------------------------
@@ -49,7 +55,7 @@ def test_a_regulariser_beside_a_classic_is_compared_with_the_classic(tmp_path: P
         ("dropout2d p=0.3 weight_decay=0.0005", "weight_decay=0.0005"),
         ("weight_decay=0.0005 label_smoothing=0.1", "none"),
     ]
-    sentence = "where only weight_decay or label_smoothing is on, none without"
+    sentence = "where only weight_decay or label_smoothing is on, none without it"
     assert sentence in " ".join(found.sentences)
 
 
@@ -59,8 +65,8 @@ def test_a_regulariser_beside_a_classic_has_no_other_baseline(tmp_path: Path) ->
     found = compared(tmp_path)
     row = found.row("dropout2d p=0.3 weight_decay=0.0005")
     assert (row.baseline, row.verdict) == (None, None)
-    advice = table.missing_sentences(found)[-1]
-    assert "regulariser=none optimiser.weight_decay=0.0005, all else as here" in advice
+    advice = problems(found)[-1]
+    assert "regulariser=none optimiser.weight_decay=0.0005, all else equal" in advice
     asked = compared(tmp_path, baseline="none")
     assert asked.row(row.setting.name).baseline == "none"
 
@@ -70,7 +76,7 @@ def test_what_all_settings_have_on_is_no_classic_of_the_table(tmp_path: Path) ->
     study(tmp_path / "plain", losses)
     study(tmp_path / "decayed", {f"{words} {DECAY}": each for words, each in losses.items()})
     plain, decayed = (compared(tmp_path / name) for name in ("plain", "decayed"))
-    lines = [[line.plain for line in table.lines(each, 120)] for each in (plain, decayed)]
+    lines = [[line.plain for line in format_comparison(each, 120)] for each in (plain, decayed)]
     assert lines[0] == lines[1]
 
 
@@ -91,13 +97,13 @@ def test_a_classic_without_its_like_is_told_what_would_be_its_baseline(tmp_path:
     study(tmp_path, {DECAY: [1.0], SMOOTH: [1.0], "classic=early_stopping": [1.0]})
     found = compared(tmp_path)
     assert set(baselines(found).values()) == {None}
-    notes = table.missing_sentences(found)
+    notes = problems(found)
     off = ["optimiser.weight_decay=0", "train.label_smoothing=0", "train/early_stopping=null"]
     assert [word for note in notes for word in off if word in note] == off
     both = f"{DROPOUT} classic=early_stopping"
     study(tmp_path, {both: [1.0]})
     found = compared(tmp_path, "regulariser=dropout2d")
-    assert "regulariser=none, all else as here" in table.missing_sentences(found)[0]
+    assert "regulariser=none, all else equal" in problems(found)[0]
 
 
 # --- early stopping -----------------------------------------------------------------------
@@ -126,26 +132,26 @@ def stopped(runs: Path) -> None:
 def test_what_early_stopping_saves_and_prevents_is_told(tmp_path: Path) -> None:
     stopped(tmp_path)
     name = "early_stopping patience=5"
-    at_best, at_last = compared(tmp_path), compared(tmp_path, at=At.LAST)
+    at_best, at_last = compared(tmp_path), compared(tmp_path, at=EpochChoice.LAST)
     row = at_best.row(name)
     assert row.difference is not None
     assert (row.difference.value, row.verdict) == (0.0, Verdict.NO_CLEAR_DIFFERENCE)
-    assert "Early stopping leaves a run as it is until it ends it" in " ".join(at_best.sentences)
+    assert "Early stopping changes nothing before it ends a run" in " ".join(at_best.sentences)
     row = at_last.row(name)
     assert (row.estimates["epoch"].value, row.estimates["epochs"].value) == (3, 3)
-    assert at_last.sentences[0].startswith("Each run at its last epoch, 3 to 4, as early stopping")
+    assert at_last.sentences[0].startswith("Each run at its last epoch, 3 to 4: early stopping")
     assert row.verdict is Verdict.BETTER
     assert "3 epochs instead of 4" in answer(at_last)[0]
     for found in (at_best, at_last):
-        text = "\n".join(line.plain for line in table.lines(found, 120))
+        text = "\n".join(line.plain for line in format_comparison(found, 120))
         assert re.search(r" epochs .*\n.* trained .*\nnone .* 4\.0.*\nearly_.* 3\.0 ", text)
 
 
 def test_without_early_stopping_nothing_is_said_of_epochs(tmp_path: Path) -> None:
     study(tmp_path, {NONE: [1.0], DECAY: [1.0]})
-    found = compared(tmp_path, at=At.LAST)
+    found = compared(tmp_path, at=EpochChoice.LAST)
     assert found.sentences[0].startswith("Each run at its last epoch. ")
-    assert not any("trained" in line.plain for line in table.lines(found, None))
+    assert not any("trained" in line.plain for line in format_comparison(found, None))
 
 
 # --- what is shown first ------------------------------------------------------------------
@@ -154,11 +160,11 @@ def test_without_early_stopping_nothing_is_said_of_epochs(tmp_path: Path) -> Non
 def test_the_headline_can_be_a_classic_and_says_so(tmp_path: Path) -> None:
     study(tmp_path, {NONE: [1.0] * 7, DECAY: CLEAR, DROPOUT: [1.1] * 7})
     found = compared(tmp_path)
-    row = headline(found)
+    row = find_headline(found)
     assert row is not None
     assert row.setting.label == "weight_decay=0.0005"
     sentence = answer(found)[0]
-    assert ", weight_decay=0.0005 lowers test loss by " in sentence
+    assert ", weight_decay=0.0005 lowers the test loss by " in sentence
     assert "against none, better in 7 of 7 seeds" in sentence
     assert "optimiser" not in sentence
 
@@ -167,7 +173,7 @@ def test_the_headline_names_both_of_a_regulariser_beside_a_classic(tmp_path: Pat
     both = f"{DROPOUT} {DECAY}"
     study(tmp_path, {NONE: [1.0] * 7, DECAY: [1.0] * 7, DROPOUT: [1.0] * 7, both: CLEAR})
     sentence = answer(compared(tmp_path))[0]
-    assert ", dropout2d at p = 0.3 with weight_decay=0.0005 lowers test loss" in sentence
+    assert ", dropout2d at p = 0.3 with weight_decay=0.0005 lowers the test loss" in sentence
     assert "against weight_decay=0.0005, better in 7 of 7" in sentence
 
 
@@ -188,7 +194,7 @@ def test_a_classic_has_a_colour_and_a_label_of_its_own() -> None:
 
 def test_all_classics_stand_in_the_same_charts() -> None:
     found = comparison(("none", "dropout2d"), (0.1, 0.3), data_augment=("none", "crop"))
-    assert featured(found) == list(found.rows)
+    assert featured_rows(found) == list(found.rows)
     panels = {panel.name: panel for figure in build_figures(found) for panel in figure.panels}
     assert panels.keys() == {
         *("train_loss", "val_loss", "loss_gap", "differences", "p", "map_regulariser_p")

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.compare import formats, table
-from dropexp.compare.results import ESTIMATES, Comparison
+from dropexp.compare.data_files import format_csv, format_json
+from dropexp.compare.latex import format_latex
+from dropexp.compare.markdown import format_markdown
+from dropexp.compare.notes import describe_verdict
+from dropexp.compare.results import Comparison
+from dropexp.compare.table import format_comparison
+from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate
 from tests.compare.test_engine import DROPOUT, NONE, compared, diverged, finished, study
-
-MINUS = r"\$-\$"
 
 
 @pytest.fixture
@@ -27,15 +30,18 @@ def comparison(tmp_path: Path) -> Comparison:
 
 
 def numbers(cell: str) -> list[float]:
-    """The numbers in a cell for readers, a LaTeX minus included."""
-    return [float(each) for each in re.findall(r"[+-]?\d+\.?\d*", cell.replace("$-$", "-"))]
+    """The numbers in a cell, whatever its minus sign."""
+    return [
+        float(each)
+        for each in re.findall(r"[+-]?\d+\.?\d*", cell.replace("$-$", "-").replace("−", "-"))
+    ]
 
 
 def test_csv_parses_back_to_the_same_numbers(comparison: Comparison) -> None:
-    lines = list(csv.DictReader(io.StringIO(formats.as_csv(comparison))))
+    lines = list(csv.DictReader(io.StringIO(format_csv(comparison))))
     assert [line["setting"] for line in lines] == [row.setting.name for row in comparison.rows]
     for line, row in zip(lines, comparison.rows, strict=True):
-        named = {key: row.estimates.get(key) for key in ESTIMATES}
+        named = {key: row.estimates.get(key) for key in METRIC_REGISTRY}
         for key, estimate in {**named, "difference": row.difference}.items():
             for end, name in (("", "value"), ("_low", "low"), ("_high", "high")):
                 value = math.nan if estimate is None else getattr(estimate, name)
@@ -48,7 +54,7 @@ def test_csv_parses_back_to_the_same_numbers(comparison: Comparison) -> None:
 
 
 def test_json_parses_back_to_the_same_numbers(comparison: Comparison) -> None:
-    plain = json.loads(formats.as_json(comparison))
+    plain = json.loads(format_json(comparison))
     assert plain["sentences"] == list(comparison.sentences)
     for written, row in zip(plain["rows"], comparison.rows, strict=True):
         for key, estimate in row.estimates.items():
@@ -65,10 +71,10 @@ def nan_is_null(row: object) -> float | None:
 
 def paper_rows(comparison: Comparison, format_: str) -> list[list[str]]:
     if format_ == "md":
-        text = formats.as_markdown(comparison)
+        text = format_markdown(comparison)
         lines = [line for line in text.splitlines() if line.startswith("| ")]
         return [line[2:-2].split(" | ") for line in (lines[0], *lines[2:])]
-    text = formats.as_latex(comparison)
+    text = format_latex(comparison)
     return [
         line.strip().removesuffix(r" \\").split(" & ")
         for line in text.splitlines()
@@ -90,14 +96,14 @@ def test_what_is_pasted_says_the_same_rounded(comparison: Comparison, format_: s
     assert numbers(by_name["dropout2d p=0.3"][2]) == pytest.approx(
         [loss.value, loss.low, loss.high], abs=0.0005
     )
-    assert by_name["dropout2d p=0.3"][-1] == "better"
+    assert by_name["dropout2d p=0.3"][head.index("verdict")] == "better"
     assert all(len(each) == len(head) for each in rows)
 
 
 def test_latex_is_escaped_and_booktabs(comparison: Comparison) -> None:
     odd = comparison.rows[0]
     odd = replace(odd, setting=replace(odd.setting, name="50% of a_b & c#1 ~ {x} \\ ^"))
-    text = formats.as_latex(replace(comparison, rows=(odd,)))
+    text = format_latex(replace(comparison, rows=(odd,)))
     assert (
         r"50\% of a\_b \& c\#1 \textasciitilde{} \{x\} \textbackslash{} \textasciicircum{}" in text
     )
@@ -107,12 +113,12 @@ def test_latex_is_escaped_and_booktabs(comparison: Comparison) -> None:
 
 def test_a_pipe_in_a_name_does_not_end_a_markdown_cell(comparison: Comparison) -> None:
     odd = replace(comparison.rows[0], setting=replace(comparison.rows[0].setting, name="a|b"))
-    assert r"| a\|b |" in formats.as_markdown(replace(comparison, rows=(odd,)))
+    assert r"| a\|b |" in format_markdown(replace(comparison, rows=(odd,)))
 
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_the_table_keeps_to_the_terminal(comparison: Comparison, width: int) -> None:
-    lines = [line.plain for line in table.lines(comparison, width)]
+    lines = [line.plain for line in format_comparison(comparison, width)]
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
     for word in ("setting", "verdict", "better", "Holm", "lowest validation loss", "1 of 1 runs"):
@@ -123,14 +129,14 @@ def test_the_table_keeps_to_the_terminal(comparison: Comparison, width: int) -> 
 def test_a_long_name_goes_on_in_a_second_line(tmp_path: Path) -> None:
     finished(tmp_path, 1.0, "regulariser=stochastic_depth")
     finished(tmp_path, 1.0)
-    lines = [line.plain for line in table.lines(compared(tmp_path), 60)]
+    lines = [line.plain for line in format_comparison(compared(tmp_path), 60)]
     at = next(index for index, line in enumerate(lines) if line.startswith("stochastic_depth"))
     assert lines[at + 1].strip() == "model.shortcut=True"
     assert max(map(len, lines)) <= 60
 
 
 def test_without_a_width_every_column_is_there(comparison: Comparison) -> None:
-    text = "\n".join(line.plain for line in table.lines(comparison, None))
+    text = "\n".join(line.plain for line in format_comparison(comparison, None))
     assert "no room for" not in text
     assert "parameters" in text
 
@@ -139,5 +145,5 @@ def test_too_few_seeds_say_how_many_more(tmp_path: Path) -> None:
     study(tmp_path, {NONE: [1.0] * 5, DROPOUT: [0.5, 0.51, 0.52, 0.5, 0.49]})
     comparison = compared(tmp_path)
     none, dropout = comparison.rows
-    assert table.verdict_words(comparison, dropout) == "too few seeds (+1)"
-    assert table.verdict_words(comparison, none) == "baseline"
+    assert describe_verdict(comparison, dropout) == "too few seeds (+1)"
+    assert describe_verdict(comparison, none) == "baseline"

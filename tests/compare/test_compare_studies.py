@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dropexp.compare import Found, Question, compare
-from dropexp.compare.results import Comparison, Curves, Member
+from dropexp.compare import FoundRun, Question, compare
+from dropexp.compare.results import ComparedRun, Comparison, Curves
 from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.records import AuditOutcome, RunStatus, RunSummary, SelectedEpoch
 from dropexp.runs.write import RunFolder
@@ -17,7 +17,7 @@ STUDIES = 300
 FIELDS = {"data.name": "digits", "data.seed": 0, "model.width": 64}
 
 
-def run(name: str, p: float, seed: int, test_loss: float) -> Found:
+def run(name: str, p: float, seed: int, test_loss: float) -> FoundRun:
     at = SelectedEpoch(1, 0.5, 0.9, 1.0, 0.8, test_loss, 0.8, 0.5, 0.1)
     summary = RunSummary(
         run_id=f"{name}-p{p:g}-s{seed}-00000000",
@@ -38,8 +38,8 @@ def run(name: str, p: float, seed: int, test_loss: float) -> Found:
     listed = ListedRun(
         RunFolder(Path("runs"), summary.run_id), ListedStatus.FINISHED, 0.0, fields, summary, 1
     )
-    member = Member(summary.run_id, seed, summary, Curves(np.ones((1, 11))), 0.0, 0.0)
-    return Found(listed, member, fields)
+    member = ComparedRun(summary.run_id, seed, summary, Curves(np.ones((1, 11))), 0.0, 0.0)
+    return FoundRun(listed, member, fields)
 
 
 def simulated(generator: np.random.Generator, effects: tuple[float, ...], seeds: int) -> Comparison:

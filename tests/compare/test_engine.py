@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.compare import Question, compare, find_runs, small_chart
-from dropexp.compare.results import At, Comparison, Metric
+from dropexp.compare import Question, compare, find_runs
+from dropexp.compare.results import Comparison
+from dropexp.compare.terminal_chart import draw_curves
 from dropexp.config.compose import compose_run, to_yaml
 from dropexp.errors import FilterError, NoSuchRunError, StoreError, UserError
+from dropexp.runs.metrics import METRIC_REGISTRY, EpochChoice, Metric
 from dropexp.runs.records import AuditOutcome, EpochRecord, RunStatus, RunSummary
 from dropexp.runs.write import CONFIG, METRICS, SUMMARY, RunFolder
 from dropexp.statistics import Verdict, area_between, rise_after_best
@@ -222,7 +224,7 @@ def test_of_an_accuracy_more_is_better(tmp_path: Path) -> None:
     for seed in range(6):
         finished(tmp_path, 1.0, f"seed={seed}", change=accurate(0.5))
         finished(tmp_path, 1.0, *DROPOUT.split(), f"seed={seed}", change=accurate(0.6 + seed / 100))
-    row = compared(tmp_path, metric=Metric.TEST_ACC).row("dropout2d p=0.3")
+    row = compared(tmp_path, metric=METRIC_REGISTRY["test_acc"]).row("dropout2d p=0.3")
     assert row.difference is not None
     assert row.difference.value == pytest.approx(0.125)
     assert (row.verdict, row.pairs_better) == (Verdict.BETTER, 6)
@@ -234,7 +236,7 @@ def test_a_smaller_gap_with_a_worse_result_is_underfitting(tmp_path: Path) -> No
         for name, train_loss in (("dropout2d", 0.9), ("dropout", 0.05)):
             words = [f"regulariser={name}", "p=0.3", f"seed={seed}"]
             finished(tmp_path / name, 1.5 + seed / 100, *words, train_losses=(train_loss,))
-    for metric, verdict in ((None, Verdict.WORSE), (Metric.LOSS_GAP, Verdict.BETTER)):
+    for metric, verdict in ((None, Verdict.WORSE), (METRIC_REGISTRY["loss_gap"], Verdict.BETTER)):
         words = [str(tmp_path), str(tmp_path / "dropout2d")]
         row = compared(tmp_path, *words, metric=metric).row("dropout2d p=0.3")
         assert (row.verdict, row.underfits) == (verdict, True)
@@ -243,7 +245,7 @@ def test_a_smaller_gap_with_a_worse_result_is_underfitting(tmp_path: Path) -> No
     assert (row.verdict, row.underfits) == (Verdict.WORSE, False)
 
 
-@pytest.mark.parametrize("metric", [Metric.TRAIN_LOSS, Metric.TRAIN_ACC])
+@pytest.mark.parametrize("metric", [METRIC_REGISTRY["train_loss"], METRIC_REGISTRY["train_acc"]])
 def test_how_well_the_training_images_are_fitted_can_decide(tmp_path: Path, metric: Metric) -> None:
     def accurate(train: float, test: float) -> Change:
         def change(made: RunSummary) -> RunSummary:
@@ -268,7 +270,7 @@ def test_how_well_the_training_images_are_fitted_can_decide(tmp_path: Path, metr
     assert (fair.verdict, fair.underfits) == (Verdict.WORSE, False)
     assert (heavy.verdict, heavy.underfits) == (Verdict.WORSE, True)
     assert weak.difference is not None
-    expected = -0.1 if metric is Metric.TRAIN_LOSS else 0.1
+    expected = -0.1 if metric is METRIC_REGISTRY["train_loss"] else 0.1
     assert weak.difference.value == pytest.approx(expected)
 
 
@@ -278,7 +280,9 @@ def test_how_well_the_training_images_are_fitted_can_decide(tmp_path: Path, metr
 def test_at_the_last_epoch_the_last_results_decide(tmp_path: Path) -> None:
     curves = {"train_losses": (0.9, 0.2), "val_losses": (1.0, 3.0)}
     finished(tmp_path, 1.0, **curves)  # type: ignore[arg-type]
-    best, last = (compared(tmp_path, at=at).row("none") for at in (At.BEST, At.LAST))
+    best, last = (
+        compared(tmp_path, at=at).row("none") for at in (EpochChoice.BEST, EpochChoice.LAST)
+    )
     assert (best.estimates["epoch"].value, last.estimates["epoch"].value) == (1, 2)
     assert last.estimates["val_loss"].value == 3.0
     assert best.estimates["best_epoch"].value == last.estimates["best_epoch"].value == 1
@@ -288,17 +292,17 @@ def test_matched_runs_are_compared_at_one_training_loss(tmp_path: Path) -> None:
     finished(tmp_path, 1.0, train_losses=(0.8, 0.4, 0.1), val_losses=(1.0, 0.9, 2.0))
     slow = {"train_losses": (0.9, 0.7, 0.5), "val_losses": (1.2, 1.1, 0.8)}
     finished(tmp_path, 1.0, *DROPOUT.split(), **slow)  # type: ignore[arg-type]
-    table = compared(tmp_path, at=At.MATCHED)
-    assert (table.target, table.metric) == (0.5, Metric.VAL_LOSS)
+    table = compared(tmp_path, at=EpochChoice.MATCHED)
+    assert (table.target, table.metric) == (0.5, METRIC_REGISTRY["val_loss"])
     none, dropout = table.rows
     assert none.estimates["epoch"].value == 2
     assert none.estimates["val_loss"].value == 0.9
     assert dropout.difference is not None
     assert dropout.difference.value == pytest.approx(-0.1)
     assert "test_loss" not in none.estimates
-    assert "dropout2d p=0.3 as the last of them" in table.sentences[0]
-    with pytest.raises(UserError, match="test set is touched"):
-        compared(tmp_path, at=At.MATCHED, metric=Metric.TEST_ACC)
+    assert "dropout2d p=0.3 sets it" in table.sentences[0]
+    with pytest.raises(UserError, match="test set is evaluated"):
+        compared(tmp_path, at=EpochChoice.MATCHED, metric=METRIC_REGISTRY["test_acc"])
 
 
 def test_rise_and_area_are_those_of_the_curves_even_of_an_older_version(tmp_path: Path) -> None:
@@ -399,7 +403,7 @@ def test_other_images_are_refused_unless_told(tmp_path: Path) -> None:
     assert row.baseline is not None
     assert "mnist" in row.baseline
     (digits,) = [row for row in mixed.rows if row.setting.fields["data.name"] == "digits"]
-    with pytest.raises(UserError, match=r"different images, data\.name being digits and mnist"):
+    with pytest.raises(UserError, match=r"different images \(data\.name is digits and mnist"):
         compared(tmp_path, allow_mixed=True, baseline=digits.setting.name)
 
 
@@ -448,11 +452,11 @@ def test_curves_are_those_of_the_file_and_are_read_when_asked_for(tmp_path: Path
     found, _ = find_runs([], tmp_path)
     with (folder.path / METRICS).open("a") as file:
         file.write("3,cut off")
-    member = found[0].member
-    assert len(member.curves) == 2
-    assert member.curves["val_loss"].tolist() == [1.0, 0.8]
+    run = found[0].compared
+    assert len(run.curves) == 2
+    assert run.curves["val_loss"].tolist() == [1.0, 0.8]
     rows = [list(record.as_row().values()) for record in folder.read_records()]
-    assert member.curves.table.tolist() == rows
+    assert run.curves.table.tolist() == rows
 
 
 def test_damaged_curves_are_said_where_they_are_needed(tmp_path: Path) -> None:
@@ -470,7 +474,7 @@ def test_damaged_curves_are_said_where_they_are_needed(tmp_path: Path) -> None:
     assert [damaged[0].run_id in line for line in table.left_out] == [True]
     assert table.rows[0].n == 2  # the other's curves are not needed
     with pytest.raises(StoreError, match="damaged"):
-        compared(tmp_path, at=At.MATCHED)
+        compared(tmp_path, at=EpochChoice.MATCHED)
 
 
 @pytest.mark.parametrize("text", ["", "epoch,lr\n"])
@@ -478,7 +482,7 @@ def test_curves_without_an_epoch_leave_the_run_out(tmp_path: Path, text: str) ->
     finished(tmp_path, 1.0)
     empty = finished(tmp_path, 1.0, "seed=1", change=lambda made: replace(made, rise=0.0, area=1.0))
     (empty.path / METRICS).write_text(text)
-    for at in At:
+    for at in EpochChoice:
         table = compared(tmp_path, at=at)
         assert [empty.run_id in line and "no epoch" in line for line in table.left_out] == [True]
         assert table.rows[0].n == 1
@@ -491,7 +495,7 @@ def test_the_small_chart_shows_the_baseline_and_what_gains_most(tmp_path: Path) 
         curve, overrides = (loss + 0.5, loss), f"regulariser={words}".split()
         finished(tmp_path, loss, *overrides, train_losses=curve, val_losses=curve)
     comparison = compared(tmp_path)
-    shown = small_chart.curves(comparison, 100).plain
+    shown = draw_curves(comparison, 100).plain
     assert "none" in shown
     assert [p for p in ("0.1", "0.2", "0.3", "0.4") if f"p={p}" in shown] == ["0.2", "0.3", "0.4"]
-    assert small_chart.curves(comparison, 20).plain == "", "there is no room for it"
+    assert draw_curves(comparison, 20).plain == "", "there is no room for it"

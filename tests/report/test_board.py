@@ -20,7 +20,7 @@ def test_each_setting_is_its_mean_and_the_ends_of_its_interval(tmp_path: Path) -
     folder = write_board(tmp_path, "first", settings)
     assert folder == tmp_path / ".board" / "first"
     assert {each.name for each in folder.iterdir()} == {"none", "dropout2d p=0.3"}
-    wanted = mean_interval([run.curves["val_loss"][2] for run in settings[1].members])
+    wanted = mean_interval([run.curves["val_loss"][2] for run in settings[1].completed])
     found = {
         name: scalars(folder / "dropout2d p=0.3" / name, "loss/val")[2]
         for name in ("mean", "lower 95 %", "upper 95 %")

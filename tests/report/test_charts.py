@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 import pytest
 
-from dropexp.compare.highlights import featured, headline
+from dropexp.compare.highlights import featured_rows, find_headline
 from dropexp.compare.mean_curves import mean_curve
 from dropexp.compare.results import Comparison
 from dropexp.config.groups import list_groups
@@ -18,7 +18,7 @@ from dropexp.report import plot
 from dropexp.report.charts import Panel, assign_looks, build_figures
 from dropexp.report.charts.labels import space_labels
 from dropexp.report.charts.palette import COLOURS, choose_colour
-from dropexp.runs.metrics import Metric
+from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import mean_interval
 from tests.made_up import comparison
 
@@ -27,7 +27,7 @@ STUDIES = {
     "strengths": lambda: comparison(strengths=(0.1, 0.3, 0.5, 0.7)),
     "sizes": lambda: comparison(data_train_size=(50, 100, 400)),
     "noises": lambda: comparison(data_label_noise=(0.0, 0.2, 0.4)),
-    "accuracy": lambda: comparison(strengths=(0.1, 0.5), metric=Metric.TEST_ACC),
+    "accuracy": lambda: comparison(strengths=(0.1, 0.5), metric=METRIC_REGISTRY["test_acc"]),
     "one seed": lambda: comparison(seeds=1),
     "one epoch": lambda: comparison(epochs=1),
     "no baseline": lambda: comparison(("dropout2d", "dropconnect")),
@@ -172,7 +172,7 @@ def test_curves_show_the_means_and_intervals_of_the_runs() -> None:
         for value in panels(study)["val_loss"].data["val_loss_curves"]
         if value["setting"] == row.setting.name and value["epoch"] == 7
     )
-    wanted = mean_interval([member.curves["val_loss"][6] for member in row.setting.members])
+    wanted = mean_interval([member.curves["val_loss"][6] for member in row.setting.completed])
     assert [drawn["mean"], drawn["low"], drawn["high"]] == pytest.approx(
         [wanted.value, wanted.low, wanted.high], rel=1e-3
     )
@@ -181,7 +181,7 @@ def test_curves_show_the_means_and_intervals_of_the_runs() -> None:
 
 def test_a_long_training_is_thinned_with_both_ends_kept() -> None:
     study = comparison(("none",), epochs=500, seeds=2)
-    curve = mean_curve(study.rows[0].setting, "val_loss").thinned(100)
+    curve = mean_curve(study.rows[0].setting, "val_loss").thin(100)
     assert len(curve) == 100
     assert min(curve) == 1
     assert max(curve) == 500
@@ -189,8 +189,8 @@ def test_a_long_training_is_thinned_with_both_ends_kept() -> None:
 
 def test_few_settings_are_all_drawn_and_of_many_the_best_of_each_regulariser() -> None:
     few, many = STUDIES["settings"](), STUDIES["strengths"]()
-    assert featured(few) == list(few.rows)
-    assert [row.setting.regulariser for row in featured(many)] == [
+    assert featured_rows(few) == list(few.rows)
+    assert [row.setting.regulariser for row in featured_rows(many)] == [
         "none",
         "dropout2d",
         "spatial_dropout",
@@ -199,7 +199,7 @@ def test_few_settings_are_all_drawn_and_of_many_the_best_of_each_regulariser() -
         (row for row in many.rows if row.setting.regulariser == "dropout2d"),
         key=lambda row: row.estimates["test_loss"].value,
     )
-    assert best in featured(many)
+    assert best in featured_rows(many)
 
 
 def test_a_diverged_run_counts_in_who_is_the_headline() -> None:
@@ -208,7 +208,7 @@ def test_a_diverged_run_counts_in_who_is_the_headline() -> None:
     study = comparison(("none", "dropout2d", "spatial_dropout"), seeds=4, diverged=lost)
     gains = {r.setting.regulariser: r.difference.value for r in study.rows if r.difference}
     assert gains["dropout2d"] < gains["spatial_dropout"] < 0
-    row = headline(study)
+    row = find_headline(study)
     assert row is not None
     assert row.setting.regulariser == "spatial_dropout"
 
@@ -227,7 +227,7 @@ def test_options_of_a_regulariser_are_lines_of_their_own() -> None:
     assert len(set(points)) == len(points) == 4
     cells = drawn["map_regulariser_p"].data["map_regulariser_p_cells"]
     assert {value["line"] for value in cells} == kinds
-    look = assign_looks([row.setting for row in featured(study)])
+    look = assign_looks([row.setting for row in featured_rows(study)])
     assert len({(each.colour, each.dash) for each in look.values()}) == len(look)
 
 
@@ -241,10 +241,10 @@ def test_a_chart_of_one_axis_says_where_the_others_are_held() -> None:
 
 
 def test_the_headline_is_what_gains_most_over_its_own_baseline() -> None:
-    row = headline(STUDIES["noises"]())
+    row = find_headline(STUDIES["noises"]())
     assert row is not None
     assert row.setting.regulariser == "dropout2d"
-    assert headline(STUDIES["no baseline"]()) is None
+    assert find_headline(STUDIES["no baseline"]()) is None
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_an_svg_is_an_svg_with_the_settings_names(tmp_path: Path) -> None:
 
 def test_accuracies_near_each_other_have_ticks_of_their_own(tmp_path: Path) -> None:
     path = tmp_path / "chart.svg"
-    near = comparison(("none", "dropout2d"), (0.02, 0.04), metric=Metric.TEST_ACC)
+    near = comparison(("none", "dropout2d"), (0.02, 0.04), metric=METRIC_REGISTRY["test_acc"])
     plot(near, path)
     text = path.read_text()
     axis = re.search(

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from dropexp import data
 from dropexp.cli.run_console import RunConsole
-from dropexp.compare import Found, Question, compare
-from dropexp.compare.table import lines
+from dropexp.compare import FoundRun, Question, compare
+from dropexp.compare.table import format_comparison
 from dropexp.data import Split
 from dropexp.errors import AuditError, UserError
 from dropexp.randomness import global_stream
@@ -26,7 +26,7 @@ from dropexp.regularisers import REGISTRY, Dropout, noise_modules
 from dropexp.regularisers.inputs import InputNoise
 from dropexp.report import plot
 from dropexp.report.answer import answer
-from dropexp.runs.metrics import Metric
+from dropexp.runs.metrics import METRIC_REGISTRY, Metric, Source, deciding_metrics
 from dropexp.runs.records import SampledTest
 from dropexp.statistics import expected_calibration_error, negative_log_likelihood
 from dropexp.training.build import build_model
@@ -307,7 +307,7 @@ def test_a_sweep_measures_what_is_finished_and_compare_pairs_it_with_none(
     dropexp(*SWEEP, ONE_AT_A_TIME)
     unmeasured = dropexp("compare", "--metric", "mc_test_loss")
     assert unmeasured.returncode == 2
-    assert "none of the runs has passes" in unmeasured.stderr
+    assert "no run has results of mc_dropout" in unmeasured.stderr
     listed = dropexp(*SWEEP, "mc_dropout=4", "--dry-run").stdout
     assert listed.count("unmeasured") == 2
     done = dropexp(*SWEEP, "mc_dropout=4", ONE_AT_A_TIME)
@@ -341,25 +341,25 @@ def test_a_number_of_passes_that_is_none_is_refused(
 # --- compared -----------------------------------------------------------------------------
 
 
-def made(regulariser: str, seed: int, passes: int | None) -> Found:
+def made(regulariser: str, seed: int, passes: int | None) -> FoundRun:
     strength = 0.0 if regulariser == "none" else 0.3
     fields = {**AROUND, "regulariser.name": regulariser, "regulariser.p": strength}
     found = made_up_run(fields, seed, 20)
     by_passes = None if passes is None else SampledTest(passes, 0.4 + seed / 10, 0.9, 0.03, 0.5)
-    summary = replace(found.member.summary, mc_dropout=by_passes)
-    return replace(found, member=replace(found.member, summary=summary))
+    summary = replace(found.compared.summary, mc_dropout=by_passes)
+    return replace(found, compared=replace(found.compared, summary=summary))
 
 
 def test_what_was_not_measured_makes_no_pair_and_is_said() -> None:
     runs = [made("none", seed, None) for seed in range(3)]
     runs += [made("dropout2d", 0, 8), made("dropout2d", 1, 16), made("dropout2d", 2, None)]
-    table = compare(runs, Question(metric=Metric.MC_TEST_LOSS))
+    table = compare(runs, Question(metric=METRIC_REGISTRY["mc_test_loss"]))
     row = table.row("dropout2d p=0.3")
     assert [(pair.seed, pair.value) for pair in row.pairs] == [(0, 0.4), (1, 0.5)]
-    summaries = [run.member.summary.best for run in runs[:2]]
+    summaries = [run.compared.summary.best for run in runs[:2]]
     assert [pair.baseline for pair in row.pairs] == [best and best.test_loss for best in summaries]
     lacking, numbers = table.left_out
-    assert lacking.startswith("dropout2d p=0.3: 1 of 3 runs without passes of mc_dropout")
+    assert lacking.startswith("dropout2d p=0.3: 1 of 3 runs have no results of mc_dropout")
     assert "(8, 16)" in numbers
     # Of another question these are no concern.
     assert compare(runs, Question()).left_out == ()
@@ -368,18 +368,22 @@ def test_what_was_not_measured_makes_no_pair_and_is_said() -> None:
 def test_passes_that_nobody_made_are_no_column_of_none() -> None:
     runs = [made(name, seed, None) for name in ("none", "dropout2d") for seed in range(2)]
     assert "mc_test_loss" not in compare(runs).row("none").estimates
-    with pytest.raises(UserError, match="none of the runs has passes"):
-        compare(runs, Question(metric=Metric.MC_TEST_ENTROPY))
+    with pytest.raises(UserError, match="no run has results of mc_dropout"):
+        compare(runs, Question(metric=METRIC_REGISTRY["mc_test_entropy"]))
 
 
-@pytest.mark.parametrize("metric", [metric for metric in Metric if metric.is_sampled])
+@pytest.mark.parametrize(
+    "metric", [each for each in deciding_metrics() if each.source is Source.MC_DROPOUT]
+)
 def test_every_metric_of_the_passes_can_be_reported(metric: Metric, tmp_path: Path) -> None:
     runs = [made(name, seed, 8) for name in ("none", "dropout2d") for seed in range(6)]
     table = compare(runs, Question(metric=metric))
-    text = "\n".join(line.plain for line in lines(table, None))
-    assert metric.words in text
-    assert ("right or wrong" in text) == (metric is Metric.MC_TEST_ENTROPY)
+    text = "\n".join(line.plain for line in format_comparison(table, None))
+    assert metric.name in text
+    assert ("right or wrong" in text) == (metric is METRIC_REGISTRY["mc_test_entropy"])
     (sentence, *_) = answer(table)
-    assert "of mc_dropout" in sentence
-    assert ("nats" in sentence) == (metric in (Metric.MC_TEST_LOSS, Metric.MC_TEST_ENTROPY))
+    assert "MC dropout" in sentence
+    assert ("nats" in sentence) == (
+        metric in (METRIC_REGISTRY["mc_test_loss"], METRIC_REGISTRY["mc_test_entropy"])
+    )
     plot(table, tmp_path / "charts.html")

@@ -4,7 +4,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from dropexp.compare.highlights import P, at_surroundings, other_axes, strengths, surroundings
+from dropexp.compare.highlights import (
+    P,
+    classic_strengths,
+    context_axes,
+    headline_context,
+    rows_in_context,
+)
 from dropexp.compare.results import Comparison, Row, Setting
 from dropexp.report.charts.encodings import encode_estimate
 from dropexp.report.charts.lines import NumericAxis, build_line_panel
@@ -17,16 +23,16 @@ _MEMORISED = "noisy_label_acc"
 
 def build_axis_figures(comparison: Comparison) -> list[Figure]:
     """Build a figure for each axis with at least two numbers."""
-    metric = comparison.metric.value
+    metric = comparison.metric.key
     panels = []
     if len({row.setting.p for row in _select_regularised(comparison)}) > 1:
         panels.append(_build_p_panel(comparison))
-    for key, values in other_axes(comparison).items():
+    for key, values in context_axes(comparison).items():
         if len(_sort_numbers(values)) > 1:
             panels.append(_build_axis_panel(comparison, key, metric))
             if key == "data.label_noise" and _is_measured(comparison, _MEMORISED):
                 panels.append(_build_axis_panel(comparison, key, _MEMORISED))
-    for key, classic in strengths(comparison).items():
+    for key, classic in classic_strengths(comparison).items():
         panels.append(_build_axis_panel(comparison, key, metric, classic))
     return [Figure((panel,)) for panel in panels]
 
@@ -35,8 +41,8 @@ def _select_regularised(comparison: Comparison) -> list[Row]:
     """Select the rows that have a p; the others are levels in the chart against p."""
     return [
         row
-        for row in at_surroundings(comparison)
-        if row.setting.has_regulariser and comparison.metric.value in row.estimates
+        for row in rows_in_context(comparison)
+        if row.setting.has_regulariser and comparison.metric.key in row.estimates
     ]
 
 
@@ -51,8 +57,8 @@ def _sort_numbers(values: Iterable[Any]) -> list[float]:
 
 
 def _build_p_panel(comparison: Comparison) -> Panel:
-    column = comparison.metric.value
-    rows = [row for row in at_surroundings(comparison) if column in row.estimates]
+    column = comparison.metric.key
+    rows = [row for row in rows_in_context(comparison) if column in row.estimates]
     regularised = _select_regularised(comparison)
     places = sorted({row.setting.p for row in regularised})
     return build_line_panel(
@@ -90,8 +96,8 @@ def _build_axis_panel(comparison: Comparison, key: str, column: str, classic: st
         classic: the classic whose strength the field is; lines are named without it.
     """
     rows = [
-        replace(row, setting=row.setting.without([classic]))
-        for row in at_surroundings(comparison, without=key)
+        replace(row, setting=row.setting.without_classics([classic]))
+        for row in rows_in_context(comparison, without=key)
         if column in row.estimates and _sort_numbers([row.setting.fields.get(key)])
     ]
     points = [
@@ -138,6 +144,6 @@ def _describe(comparison: Comparison, column: str, without: str = "") -> str:
         when = "; on training images with a wrong label"
     else:
         when = f", {moment(comparison.at)}"
-    fixed = around(surroundings(comparison, without))
+    fixed = around(headline_context(comparison, without))
     interval = f"mean over seeds with {comparison.confidence:.0%} interval"
     return f"{interval}{when}{fixed and f'; {fixed}'}"

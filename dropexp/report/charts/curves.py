@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import altair as alt
 
-from dropexp.compare.highlights import at_surroundings, featured, surroundings
+from dropexp.compare.highlights import featured_rows, headline_context, rows_in_context
 from dropexp.compare.mean_curves import mean_curve
 from dropexp.compare.results import Comparison, Row
 from dropexp.report.charts.encodings import (
@@ -43,11 +43,11 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
         comparison: what to draw.
         rows: the rows to draw; None draws the featured ones.
     """
-    labelled = featured(comparison)
-    rows = [row for row in (rows or labelled) if row.setting.members]
+    labelled = featured_rows(comparison)
+    rows = [row for row in (rows or labelled) if row.setting.completed]
     if not rows:
         return []
-    kind = "acc" if is_share(comparison.metric.value) else "loss"
+    kind = "acc" if is_share(comparison.metric.key) else "loss"
     train, val, gap = f"train_{kind}", f"val_{kind}", f"{kind}_gap"
     values = {column: _average(comparison, rows, column) for column in (train, val, gap)}
     looks = assign_looks([row.setting for row in comparison.rows])
@@ -77,7 +77,7 @@ def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values
         {"setting": row.setting.name, "epoch": epoch, **encode_estimate(estimate)}
         for row in rows
         for epoch, estimate in mean_curve(row.setting, column, comparison.confidence)
-        .thinned(most)
+        .thin(most)
         .items()
     ]
 
@@ -85,8 +85,8 @@ def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values
 def _describe(comparison: Comparison, rows: Sequence[Row]) -> str:
     parts = [f"mean over seeds with {comparison.confidence:.0%} interval, in eval mode"]
     if len(rows) < len(comparison.rows):
-        parts.append(around(surroundings(comparison)))
-    if len(rows) < len(at_surroundings(comparison)):
+        parts.append(around(headline_context(comparison)))
+    if len(rows) < len(rows_in_context(comparison)):
         parts.append("the best setting of each regulariser")
     return "; ".join(filter(None, parts))
 

@@ -32,9 +32,9 @@ def build_difference_figures(comparison: Comparison) -> list[Figure]:
     data = Datasets(_NAME)
     panel = Panel(
         _NAME,
-        f"Paired differences in {quantity(metric)} against {baseline}",
+        f"Paired differences in {quantity(metric.key)} against {baseline}",
         f"one dot a seed; mean with {comparison.confidence:.0%} interval; "
-        f"{side} of 0 is {'better' if metric.is_result else 'smaller'}",
+        f"{side} of 0 is {metric.improvement}",
         data.values,
         _draw(comparison, rows, data),
     )
@@ -66,7 +66,7 @@ def _list_seeds(rows: list[Row]) -> Values:
 
 
 def _draw(comparison: Comparison, rows: list[Row], data: Datasets) -> alt.LayerChart:
-    metric = comparison.metric.value
+    metric = comparison.metric.key
     means = _list_means(rows)
     names = [value["setting"] for value in means]
     looks = assign_looks([row.setting for row in comparison.rows])

@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from dropexp.compare.highlights import P, at_surroundings, other_axes, surroundings
+from dropexp.compare.highlights import P, context_axes, headline_context, rows_in_context
 from dropexp.compare.results import Comparison, Row
 from dropexp.config.setting import sort_key
 from dropexp.report.charts.encodings import round_digits
@@ -31,7 +31,7 @@ _BETTER, _EQUAL, _WORSE = "#2b7bba", "#f3f3f3", "#d9741b"
 def build_heat_map_figures(comparison: Comparison) -> list[Figure]:
     """Build a map for each axis with several regularisers and several values."""
     figures = []
-    for key in [*(key for key in comparison.axes if key == P), *other_axes(comparison)]:
+    for key in [*(key for key in comparison.axes if key == P), *context_axes(comparison)]:
         cells = _list_cells(comparison, key)
         if len({cell["line"] for cell in cells}) > 1 and len({cell["x"] for cell in cells}) > 1:
             figures.append(Figure((_build_panel(comparison, key, cells),)))
@@ -49,7 +49,7 @@ def _list_cells(comparison: Comparison, key: str) -> Values:
             "verdict": row.verdict,
             "words": _format_difference(comparison, row, row.difference.value),
         }
-        for row in at_surroundings(comparison, without=key)
+        for row in rows_in_context(comparison, without=key)
         if row.difference is not None
         and key in row.setting.fields
         and (key != P or row.setting.has_regulariser)
@@ -57,7 +57,7 @@ def _list_cells(comparison: Comparison, key: str) -> Values:
 
 
 def _format_difference(comparison: Comparison, row: Row, value: float) -> str:
-    number = f"{value:+.1%}" if is_share(comparison.metric.value) else f"{value:+.2f}"
+    number = f"{value:+.1%}" if is_share(comparison.metric.key) else f"{value:+.2f}"
     star = " *" if row.verdict in (Verdict.BETTER, Verdict.WORSE) else ""
     return number.replace("-", "−") + star
 
@@ -65,14 +65,13 @@ def _format_difference(comparison: Comparison, row: Row, value: float) -> str:
 def _build_panel(comparison: Comparison, key: str, cells: Values) -> Panel:
     name = f"map_{key.replace('.', '_')}"
     data = Datasets(name)
-    what = "better" if comparison.metric.is_result else "smaller"
-    fixed = around(surroundings(comparison, without=key))
+    fixed = around(headline_context(comparison, without=key))
     chart = _draw(comparison, key, cells, name, data)
     return Panel(
         name,
-        f"Difference in {quantity(comparison.metric)} against the baseline: "
+        f"Difference in {quantity(comparison.metric.key)} against the baseline: "
         f"regulariser × {axis_title(key)}",
-        f"mean paired difference{fixed and f'; {fixed}'}; blue is {what} than the baseline; "
+        f"mean paired difference{fixed and f'; {fixed}'}; blue is {comparison.metric.improvement}; "
         f"* is clear after correction",
         data.values,
         chart,
@@ -96,7 +95,7 @@ def _draw(
         legend=None,  # every cell shows its number
         scale=alt.Scale(domain=[-furthest, 0, furthest], range=[_WORSE, _EQUAL, _BETTER]),
     )
-    number = number_format(comparison.metric.value, is_difference=True)
+    number = number_format(comparison.metric.key, is_difference=True)
     rectangles = base.mark_rect(stroke="white", strokeWidth=2).encode(
         color=colour,
         tooltip=[

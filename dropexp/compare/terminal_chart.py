@@ -1,4 +1,4 @@
-"""Generalisation curves of a few settings, small enough for a terminal."""
+"""Validation curves of a few settings, small enough for a terminal."""
 
 from rich.text import Text
 
@@ -7,18 +7,18 @@ from dropexp.compare.results import Comparison, Row
 from dropexp.terminal.chart import MIN_WIDTH, line_chart
 
 _MOST_SETTINGS = 4  # lines that a reader can tell apart in a terminal
-_HEIGHT = 15
+_HEIGHT = 15  # lines
 
 
-def curves(comparison: Comparison, width: int) -> Text:
-    """Mean validation loss over epochs, in nats: the baseline and the settings that gain most.
+def draw_curves(comparison: Comparison, width: int) -> Text:
+    """Draw the mean validation loss over epochs of the baselines and the settings that gain most.
 
     Args:
         comparison: whose settings.
-        width: of the chart, in columns.
+        width: of the chart, in characters.
 
     Returns:
-        An empty text where there is no room for it, or nothing to draw.
+        An empty text where there is no room for a chart, or nothing to draw.
     """
     compared = [row for row in comparison.rows if row.difference is not None]
     chosen = [row for row in comparison.rows if row.difference is None]
@@ -26,7 +26,7 @@ def curves(comparison: Comparison, width: int) -> Text:
     lines = {
         row.setting.name: [one.value for one in mean_curve(row.setting, "val_loss").estimates]
         for row in chosen[:_MOST_SETTINGS]
-        if row.setting.members
+        if row.setting.completed
     }
     longest = max(map(len, lines), default=0)
     if width < MIN_WIDTH + longest:

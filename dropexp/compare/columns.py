@@ -1,0 +1,258 @@
+"""The registry of columns: what the table of a comparison shows, for every format.
+
+The terminal, CSV and JSON, Markdown, LaTeX and the page render these columns. Those of metrics
+come from the registry of metrics; see dropexp.runs.metrics.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from dropexp.compare.notes import describe_verdict
+from dropexp.compare.results import Comparison, Row
+from dropexp.runs.metrics import METRIC_REGISTRY, EpochChoice, Metric, Notation
+from dropexp.statistics import Estimate, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a cell shows.
+
+    Attributes:
+        text: the value.
+        interval: its interval as ``[low, high]``; empty for none.
+        margin: the half-width of a symmetric interval as ``±0.123``; empty for none.
+        sort_value: the number by which rows are sorted; NaN for none.
+        verdict: of a cell that says it.
+    """
+
+    text: str = ""
+    interval: str = ""
+    margin: str = ""
+    sort_value: float = math.nan
+    verdict: Verdict | None = None
+
+    @property
+    def with_interval(self) -> str:
+        """The value and its interval in one line."""
+        return f"{self.text} {self.interval}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonColumn:
+    """A column of a comparison.
+
+    Attributes:
+        heading: its words; on a terminal the last one stands in a second line.
+        meaning: what it shows, in one phrase.
+        cell: returns its cell of a row.
+        is_main: whether it belongs to the main table of a document; a terminal shows the columns
+            in order for as long as there is room.
+        is_text: whether it is aligned to the left.
+        is_required: whether it is shown on the narrowest terminal, and where all cells are empty.
+        shows_interval: whether its intervals are shown where there is little room.
+    """
+
+    heading: str
+    meaning: str
+    cell: Callable[[Row], Cell]
+    is_main: bool = True
+    is_text: bool = False
+    is_required: bool = False
+    shows_interval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonTable:
+    """Columns with their cells, one row for each setting; the first column names it."""
+
+    columns: tuple[ComparisonColumn, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+_BESIDE_VERDICT = ("loss_gap", "epochs")
+_MAIN = ("test_acc", "test_loss", "val_loss")
+"""The metrics of the main table beside the deciding one; all others are details."""
+
+
+def comparison_columns(
+    comparison: Comparison, notation: Notation = Notation.TERMINAL
+) -> list[ComparisonColumn]:
+    """Return the columns of a comparison, the most important first.
+
+    Args:
+        comparison: whose columns; they depend on the deciding metric and on the epoch.
+        notation: how numbers are written.
+    """
+    others = {metric.key: metric for metric in _other_metrics(comparison)}
+
+    def take(*keys: str) -> list[ComparisonColumn]:
+        return [_metric_column(others.pop(key), notation) for key in keys if key in others]
+
+    metric = comparison.metric
+    unit = metric.document_heading().removeprefix(metric.heading)
+    columns = [
+        ComparisonColumn("setting", "what was trained", _setting, is_text=True, is_required=True),
+        ComparisonColumn(
+            "n", "completed runs; of how many, where some diverged", _n, is_required=True
+        ),
+        _metric_column(metric, notation, is_deciding=True),
+        ComparisonColumn(
+            f"vs baseline{unit if notation is Notation.DOCUMENT else ''}",
+            f"mean paired difference in {metric.name} to the baseline with the same seeds",
+            lambda row: _estimate_cell(row.difference, metric, notation, is_signed=True),
+            is_required=True,
+            shows_interval=True,
+        ),
+        ComparisonColumn(
+            "verdict",
+            "what may be claimed; (+k): k more seeds would settle a difference of this size",
+            lambda row: _verdict(comparison, row),
+            is_text=True,
+            is_required=True,
+        ),
+        *take(*_BESIDE_VERDICT),
+        ComparisonColumn("better in", "pairs in which it is better; a diverged run loses", _wins),
+        ComparisonColumn("p (Holm)", "of the sign-flip test, corrected over the table", _p_value),
+        ComparisonColumn(
+            "P(better)",
+            "probability that it is better with a new seed",
+            _probability,
+            shows_interval=True,
+        ),
+        ComparisonColumn(
+            "more seeds",
+            "seeds that would settle a difference of this size",
+            _more_seeds,
+            is_main=False,
+        ),
+        *take(*_MAIN),
+    ]
+    details = [
+        *take(*others),
+        ComparisonColumn("parameters", "trained numbers of the network", _parameters),
+    ]
+    return columns + [replace(column, is_main=False) for column in details]
+
+
+def make_table(comparison: Comparison, columns: Sequence[ComparisonColumn]) -> ComparisonTable:
+    """Return columns with the cells of every row, without the columns that are empty.
+
+    Args:
+        comparison: whose rows.
+        columns: of comparison_columns.
+    """
+    cells = [[column.cell(row) for row in comparison.rows] for column in columns]
+    shown = [index for index, column in enumerate(cells) if any(cell.text for cell in column)]
+    return ComparisonTable(
+        tuple(columns[index] for index in shown),
+        tuple(zip(*(cells[index] for index in shown), strict=True)),
+    )
+
+
+def main_table(comparison: Comparison) -> ComparisonTable:
+    """Return the table of a document: what decides, and the metrics that a reader asks for."""
+    columns = comparison_columns(comparison, Notation.DOCUMENT)
+    return make_table(comparison, [column for column in columns if column.is_main])
+
+
+def detail_table(comparison: Comparison) -> ComparisonTable:
+    """Return all else that was measured: each setting with the columns of no main table."""
+    setting, *columns = comparison_columns(comparison, Notation.DOCUMENT)
+    details = [column for column in columns if not column.is_main]
+    return make_table(comparison, [setting, *details])
+
+
+def _other_metrics(comparison: Comparison) -> list[Metric]:
+    """Return the metrics that have a column beside the deciding one.
+
+    The epoch of comparison is told where it is neither the best nor the last one; the number of
+    epochs is told where early stopping made it differ.
+    """
+    trained = {
+        row.estimates["epochs"].value for row in comparison.rows if "epochs" in row.estimates
+    }
+    hidden = {comparison.metric.key}
+    if comparison.at is not EpochChoice.MATCHED:
+        hidden.add("epoch")
+    if len(trained) < 2:
+        hidden.add("epochs")
+    return [metric for metric in METRIC_REGISTRY.values() if metric.key not in hidden]
+
+
+def _metric_column(
+    metric: Metric, notation: Notation, *, is_deciding: bool = False
+) -> ComparisonColumn:
+    is_document = notation is Notation.DOCUMENT
+    return ComparisonColumn(
+        metric.document_heading() if is_document else metric.heading,
+        f"{metric.meaning}; mean over seeds",
+        lambda row: _estimate_cell(row.estimates.get(metric.key), metric, notation),
+        is_required=is_deciding,
+        shows_interval=is_deciding,
+    )
+
+
+# --- cells --------------------------------------------------------------------------------
+
+
+def _estimate_cell(
+    estimate: Estimate | None, metric: Metric, notation: Notation, *, is_signed: bool | None = None
+) -> Cell:
+    if estimate is None or math.isnan(estimate.value):
+        return Cell()
+
+    def text(value: float) -> str:
+        return metric.format(value, notation, is_signed=is_signed)
+
+    cell = Cell(text(estimate.value), sort_value=estimate.value)
+    if math.isnan(estimate.low):
+        return cell
+    half = metric.format(estimate.high - estimate.value, notation, is_signed=False)
+    interval = f"[{text(estimate.low)}, {text(estimate.high)}]"
+    return replace(cell, interval=interval, margin=f"±{half}")
+
+
+def _setting(row: Row) -> Cell:
+    return Cell(row.setting.name)
+
+
+def _n(row: Row) -> Cell:
+    runs = len(row.setting.runs)
+    return Cell(str(row.n) if row.n == runs else f"{row.n}/{runs}", sort_value=row.n)
+
+
+def _verdict(comparison: Comparison, row: Row) -> Cell:
+    rank = math.nan if row.verdict is None else list(Verdict).index(row.verdict)
+    return Cell(describe_verdict(comparison, row), sort_value=rank, verdict=row.verdict)
+
+
+def _wins(row: Row) -> Cell:
+    if not row.pairs:
+        return Cell()
+    share = row.pairs_better / len(row.pairs)
+    return Cell(f"{row.pairs_better} of {len(row.pairs)}", sort_value=share)
+
+
+def _p_value(row: Row) -> Cell:
+    p = row.adjusted_p
+    if p is None or math.isnan(p):
+        return Cell()
+    return Cell("<0.001" if p < 0.001 else f"{p:.3f}", sort_value=p)
+
+
+def _probability(row: Row) -> Cell:
+    share = row.better
+    if share is None or math.isnan(share.value):
+        return Cell()
+    interval = f"[{share.low:.2f}, {share.high:.2f}]"
+    return Cell(f"{share.value:.2f}", interval, sort_value=share.value)
+
+
+def _more_seeds(row: Row) -> Cell:
+    more = row.more_seeds
+    return Cell() if more is None else Cell(f"{more:,}", sort_value=more)
+
+
+def _parameters(row: Row) -> Cell:
+    return Cell(f"{row.parameters:,}", sort_value=row.parameters)

@@ -1,0 +1,135 @@
+"""A comparison as CSV and JSON: every number in full, fractions as fractions."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from dropexp.compare.results import Comparison, Row
+from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.statistics import Estimate
+
+
+def format_csv(comparison: Comparison) -> str:
+    """Return one line for each setting; a cell without a number is empty.
+
+    An estimate has three columns: its value, its low and its high end. The columns are the same
+    for every comparison but for the fields of settings, which follow ``setting``.
+    """
+    fields = _distinguishing_fields(comparison)
+    rows = [_csv_row(row, fields) for row in comparison.rows]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _csv_cell(value) for key, value in row.items()} for row in rows)
+    return file.getvalue()
+
+
+def format_json(comparison: Comparison) -> str:
+    """Return the question, how it was tested, and each row with its pairs; null for no number."""
+    plain = {
+        "metric": comparison.metric.key,
+        "at": comparison.at,
+        "alpha": comparison.alpha,
+        "confidence": comparison.confidence,
+        "matched_train_loss": comparison.target,
+        "sentences": comparison.sentences,
+        "left_out": comparison.left_out,
+        "shared": comparison.shared,
+        "axes": comparison.axes,
+        "rows": [_json_row(row) for row in comparison.rows],
+    }
+    finite = _replace_non_finite(plain)
+    return json.dumps(finite, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _distinguishing_fields(comparison: Comparison) -> list[str]:
+    """Return the regularisers' own fields, and those in which settings differ."""
+    own = dict.fromkeys(
+        key
+        for row in comparison.rows
+        for key in row.setting.fields
+        if key.startswith("regulariser.")
+    )
+    return [*own, *(axis for axis in comparison.axes if axis not in own)]
+
+
+def _csv_row(row: Row, fields: Sequence[str]) -> dict[str, Any]:
+    setting = row.setting
+    cells: dict[str, Any] = {"setting": setting.name}
+    cells |= {key: setting.fields.get(key) for key in fields}
+    cells |= {
+        "n": row.n,
+        "seeds": _join([run.seed for run in setting.completed]),
+        "diverged_seeds": _join(setting.diverged_seeds),
+        "missing_seeds": _join(setting.missing_seeds),
+        "unproven_seeds": _join(setting.unproven_seeds),
+    }
+    for key in METRIC_REGISTRY:
+        cells |= _estimate_cells(key, row.estimates.get(key))
+    cells |= {"parameters": row.parameters, "baseline": row.baseline, "pairs": len(row.pairs)}
+    cells |= _estimate_cells("difference", row.difference)
+    cells |= {"pairs_better": row.pairs_better if row.pairs else None}
+    cells |= _estimate_cells("better", row.better)
+    return cells | {
+        "p_value": row.p_value,
+        "adjusted_p": row.adjusted_p,
+        "verdict": row.verdict,
+        "pairs_needed": row.pairs_needed,
+        "underfits": None if row.baseline is None else str(row.underfits),
+    }
+
+
+def _estimate_cells(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    if estimate is None:
+        return dict.fromkeys((name, f"{name}_low", f"{name}_high"))
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def _csv_cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    return json.dumps(value) if isinstance(value, bool | list) else value
+
+
+def _json_row(row: Row) -> dict[str, Any]:
+    setting = row.setting
+    return {
+        "setting": setting.name,
+        "fields": setting.fields,
+        "n": row.n,
+        "runs": {str(run.seed): run.run_id for run in setting.completed},
+        "diverged": {str(run.seed): run.run_id for run in setting.diverged},
+        "missing_seeds": setting.missing_seeds,
+        "unproven_seeds": setting.unproven_seeds,
+        "estimates": {key: asdict(estimate) for key, estimate in row.estimates.items()},
+        "parameters": row.parameters,
+        "baseline": row.baseline,
+        "pairs": [asdict(pair) for pair in row.pairs],
+        "pairs_better": row.pairs_better,
+        "difference": row.difference and asdict(row.difference),
+        "better": row.better and asdict(row.better),
+        "p_value": row.p_value,
+        "adjusted_p": row.adjusted_p,
+        "verdict": row.verdict,
+        "pairs_needed": row.pairs_needed,
+        "underfits": row.underfits,
+    }
+
+
+def _join(seeds: Sequence[int]) -> str:
+    return " ".join(map(str, seeds))
+
+
+def _replace_non_finite(value: Any) -> Any:
+    """Return plain values with None in place of NaN and infinity, which JSON has not."""
+    if isinstance(value, list | tuple):
+        return [_replace_non_finite(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _replace_non_finite(each) for key, each in value.items()}
+    return value

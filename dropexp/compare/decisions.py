@@ -1,0 +1,94 @@
+"""The verdict of every row of a table: the one place that tests and corrects."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dropexp.compare.pairing import PairedComparison
+from dropexp.statistics import (
+    EXACT_UP_TO,
+    Verdict,
+    holm,
+    pairs_needed,
+    sign_flip_p_value,
+    smallest_adjusted_p,
+    verdict,
+)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the test says of one row among the rows of its table.
+
+    Attributes:
+        p_value: of the row alone; NaN without pairs.
+        adjusted_p: after the correction over the table; NaN without pairs.
+        verdict: what may be claimed.
+        pairs_needed: how many pairs in total would settle a difference of this size; None where
+            it is settled or the number is unknown.
+    """
+
+    p_value: float
+    adjusted_p: float
+    verdict: Verdict
+    pairs_needed: int | None
+
+
+def decide(comparisons: Mapping[str, PairedComparison], alpha: float) -> dict[str, Decision]:
+    """Return the decision on every paired comparison of a table, corrected for their number.
+
+    Args:
+        comparisons: row name → its comparison with its baseline.
+        alpha: the level after correction, in (0, 1).
+    """
+    rows = list(comparisons.values())
+    p_values = [_p_value(row.scores) for row in rows]
+    adjusted = holm(p_values).tolist()
+    smallest = smallest_adjusted_p(len(row.pairs) for row in rows).tolist()
+    tests = sum(not math.isnan(p) for p in adjusted)
+    return {
+        name: _decide_row(row, p, adjusted_p, smallest_p, alpha, tests)
+        for (name, row), p, adjusted_p, smallest_p in zip(
+            comparisons.items(), p_values, adjusted, smallest, strict=True
+        )
+    }
+
+
+def describe_test(pairs: Sequence[int], alpha: float) -> str:
+    """Return the sentence that says what was tested and how it was corrected.
+
+    Args:
+        pairs: the number of pairs of each row that has a baseline.
+        alpha: the level after correction.
+    """
+    tests = sum(map(bool, pairs))
+    exact = "exact " if max(pairs) <= EXACT_UP_TO else ""
+    return (
+        f"Test: {exact}two-sided sign-flip test of the paired differences, with Holm's correction "
+        f"over {tests} row{'' if tests == 1 else 's'}; better or worse at p <= {alpha:g}. "
+        f"Intervals are not corrected; the verdict is."
+    )
+
+
+def _decide_row(
+    row: PairedComparison,
+    p_value: float,
+    adjusted_p: float,
+    smallest_p: float,
+    alpha: float,
+    tests: int,
+) -> Decision:
+    outcome = verdict(adjusted_p, row.mean_score, smallest_p, alpha)
+    needed = None
+    if outcome in (Verdict.TOO_FEW_SEEDS, Verdict.NO_CLEAR_DIFFERENCE):
+        needed = pairs_needed(row.scores, alpha, comparisons=max(tests, 1))
+    return Decision(p_value, adjusted_p, outcome, needed)
+
+
+def _p_value(scores: Sequence[float]) -> float:
+    if len(scores) <= EXACT_UP_TO:
+        return sign_flip_p_value(scores)
+    # The seed is fixed, so that the same runs give the same table.
+    return sign_flip_p_value(scores, np.random.default_rng(0))

@@ -1,0 +1,89 @@
+"""The metrics of a run at the epoch at which it is compared, and their means over seeds."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from dropexp.compare.mc_dropout import has_results
+from dropexp.compare.results import ComparedRun
+from dropexp.errors import UserError
+from dropexp.runs.metrics import METRIC_REGISTRY, EpochChoice, Metric, Source
+from dropexp.statistics import Estimate, common_target, matched_epoch, mean_interval
+
+MATCHED_BY = "train_loss"
+"""The column of metrics.csv that is equal in all runs at EpochChoice.MATCHED."""
+
+Values = Mapping[str, float | None]
+"""The values of one run by metric key; None where a number was not measured."""
+
+
+def read_values(
+    runs: Sequence[ComparedRun], at: EpochChoice, target: float | None
+) -> dict[ComparedRun, Values]:
+    """Return the values of every run at the epoch at which it is compared.
+
+    Args:
+        runs: completed runs.
+        at: which epoch of each run.
+        target: the training loss for ``matched``, in nats; see find_target.
+    """
+    metrics = [metric for metric in METRIC_REGISTRY.values() if at in metric.epochs]
+    if not has_results(runs):
+        metrics = [metric for metric in metrics if metric.source is not Source.MC_DROPOUT]
+    return {run: _values_of(run, metrics, at, target) for run in runs}
+
+
+def find_target(runs: Iterable[ComparedRun]) -> float:
+    """Return the lowest training loss that every run reaches, in nats.
+
+    Raises:
+        UserError: a run has no finite training loss, or there are no runs.
+    """
+    runs = list(runs)
+    target = common_target(run.curves[MATCHED_BY] for run in runs)
+    if math.isfinite(target):
+        return target
+    without = [run.run_id for run in runs if not np.isfinite(run.curves[MATCHED_BY]).any()]
+    if not without:
+        raise UserError("--at matched needs completed runs, and there are none.")
+    raise UserError(
+        f"--at matched needs a training loss that every run reaches; {', '.join(without[:3])} "
+        f"has no finite training loss."
+    )
+
+
+def estimate_means(values: Sequence[Values], confidence: float) -> dict[str, Estimate]:
+    """Return the mean of each metric over runs with its t interval; see mean_interval."""
+    estimates = {}
+    for key in METRIC_REGISTRY:
+        known = [value for run in values if (value := run.get(key)) is not None]
+        if known:
+            estimates[key] = mean_interval(known, confidence)
+    return estimates
+
+
+def _values_of(
+    run: ComparedRun, metrics: Iterable[Metric], at: EpochChoice, target: float | None
+) -> Values:
+    summary = run.summary
+    selected = summary.best if at is EpochChoice.BEST else summary.last
+    epoch = None
+    if at is EpochChoice.MATCHED:
+        epoch = matched_epoch(run.curves[MATCHED_BY], math.nan if target is None else target)
+    # A network without noise needs no passes: each would give its deterministic results.
+    is_deterministic = summary.p == 0 and summary.mc_dropout is None
+    sampled = summary.best if is_deterministic else summary.mc_dropout
+    values: dict[str, float | None] = {}
+    for metric in metrics:
+        match metric.source:
+            case Source.RUN:
+                value = getattr(run, metric.key)
+            case Source.MC_DROPOUT:
+                value = getattr(sampled, metric.stored_as, None)
+            case Source.EPOCH if at is EpochChoice.MATCHED:
+                value = None if epoch is None else float(run.curves[metric.key][epoch - 1])
+            case _:
+                value = getattr(selected, metric.key, None)
+        values[metric.key] = value
+    return values

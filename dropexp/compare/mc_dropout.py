@@ -1,0 +1,56 @@
+"""Which of the compared runs have results of MC dropout."""
+
+from collections.abc import Iterable, Sequence
+
+from dropexp.compare.results import ComparedRun, Setting
+from dropexp.errors import UserError
+from dropexp.runs.metrics import Metric, Source
+
+_HOW_TO_MEASURE = (
+    "Add mc_dropout=50 to the command that trained them: it measures finished runs and trains "
+    "nothing."
+)
+
+
+def has_results(runs: Iterable[ComparedRun]) -> bool:
+    """Return whether any run has results of MC dropout."""
+    return any(run.summary.mc_dropout is not None for run in runs)
+
+
+def refuse_unmeasured(metric: Metric, runs: Iterable[ComparedRun]) -> None:
+    """Refuse a metric of MC dropout that no run has.
+
+    Raises:
+        UserError: says how to measure it.
+    """
+    if metric.source is Source.MC_DROPOUT and not has_results(runs):
+        raise UserError(
+            f"--metric {metric.key} was not measured: no run has results of mc_dropout. "
+            f"{_HOW_TO_MEASURE}"
+        )
+
+
+def describe_unmeasured(settings: Sequence[Setting]) -> list[str]:
+    """Return sentences about runs without passes, and about unequal numbers of passes."""
+    sentences = []
+    for setting in settings:
+        noisy = [run for run in setting.completed if run.summary.p > 0]
+        unmeasured = sum(run.summary.mc_dropout is None for run in noisy)
+        if unmeasured:
+            sentences.append(
+                f"{setting.name}: {unmeasured} of {len(noisy)} runs have no results of "
+                f"mc_dropout. {_HOW_TO_MEASURE}"
+            )
+    numbers = {
+        run.summary.mc_dropout.passes
+        for setting in settings
+        for run in setting.completed
+        if run.summary.mc_dropout is not None
+    }
+    if len(numbers) > 1:
+        shown = ", ".join(map(str, sorted(numbers)))
+        sentences.append(
+            f"Runs have different numbers of passes of mc_dropout ({shown}). More passes lower "
+            f"the loss by themselves."
+        )
+    return sentences

@@ -1,0 +1,90 @@
+"""The sentences above a table: how epochs were selected, what was tested, how to read it."""
+
+import math
+from collections.abc import Sequence
+
+from dropexp.compare.decisions import describe_test
+from dropexp.compare.estimates import find_target
+from dropexp.compare.question import Question
+from dropexp.compare.results import Row
+from dropexp.config.classics import list_active_classics
+from dropexp.runs.metrics import EpochChoice
+
+_EARLY_STOPPING = "early_stopping"
+
+
+def describe_method(
+    rows: Sequence[Row], baseline: str, question: Question, target: float | None
+) -> list[str]:
+    """Return how epochs were selected, what was tested and how that was corrected, in order.
+
+    Args:
+        rows: of the table.
+        baseline: what a row is compared with, in words.
+        question: what was asked.
+        target: the training loss at which runs are matched, nats; None without matching.
+    """
+    selection = (
+        f"{_describe_epoch(question.at, rows, target)} Means over seeds with "
+        f"{question.confidence:.0%} t intervals, each for its own row."
+    )
+    tested = [row for row in rows if row.baseline is not None]
+    if not tested and all(row.setting.is_plain for row in rows):
+        nothing = "Nothing is tested: every setting is none. --baseline compares with one of them."
+        return [selection, nothing]
+    if not tested:
+        return [selection, f"Nothing is tested: no setting has a baseline ({baseline})."]
+    metric = question.deciding_metric
+    side = "below" if metric.sign > 0 else "above"
+    sentences = [
+        selection,
+        f"vs baseline: {metric.name} minus that of the baseline ({baseline}) with the same seed; "
+        f"{side} 0 is {metric.improvement}.",
+        describe_test([len(row.pairs) for row in tested], question.alpha),
+    ]
+    if question.at is EpochChoice.BEST and any(
+        _EARLY_STOPPING in row.setting.classics for row in rows
+    ):
+        sentences.append(
+            "Early stopping changes nothing before it ends a run: at the best epoch a stopped run "
+            "differs only where the full run improves later. It saves epochs; --at last shows "
+            "what it prevents."
+        )
+    if any(row.setting.diverged for row in rows):
+        sentences.append(
+            "A run that diverged loses its pair: in the test it counts as the largest difference "
+            "of its row. Means and intervals leave it out."
+        )
+    return sentences
+
+
+def _describe_epoch(at: EpochChoice, rows: Sequence[Row], target: float | None) -> str:
+    match at:
+        case EpochChoice.BEST:
+            return "Each run at the epoch of its lowest validation loss."
+        case EpochChoice.LAST:
+            return f"Each run at its last epoch{_describe_last_epochs(rows)}."
+        case EpochChoice.MATCHED:
+            assert target is not None
+            return (
+                f"Each run at its first epoch with a clean training loss of at most {target:.4g}, "
+                f"the lowest that every run reaches; {_find_least_fitted(rows)} sets it. The test "
+                f"set is not evaluated there."
+            )
+
+
+def _describe_last_epochs(rows: Sequence[Row]) -> str:
+    """Return the range of last epochs where early stopping made them differ."""
+    last = [run.epochs for row in rows for run in row.setting.completed]
+    is_on = any(_EARLY_STOPPING in list_active_classics(row.setting.fields) for row in rows)
+    if not is_on or min(last, default=0) == max(last, default=0):
+        return ""
+    return f", {min(last)} to {max(last)}: early stopping ended some runs sooner"
+
+
+def _find_least_fitted(rows: Sequence[Row]) -> str:
+    """Return the setting of the run that sets the target, which a filter can leave out."""
+    return max(
+        rows,
+        key=lambda row: find_target(row.setting.completed) if row.setting.completed else -math.inf,
+    ).setting.name

@@ -1,0 +1,110 @@
+"""Verdicts in words, and the sentences below a table: what diverged, is missing or left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from dropexp.compare.highlights import context_axes
+from dropexp.compare.results import Comparison, Row
+from dropexp.config.classics import CLASSICS
+from dropexp.statistics import Verdict
+
+
+class Tone(Enum):
+    """How much a reader must heed a note."""
+
+    PLAIN = "plain"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence below a table."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+def describe_verdict(comparison: Comparison, row: Row) -> str:
+    """Return the verdict; with too few seeds, how many more are needed: ``too few seeds (+7)``.
+
+    A row without a verdict is ``baseline``, ``no baseline``, or ``not compared`` for a plain
+    ``none`` that no setting is compared with.
+    """
+    if row.verdict is None:
+        if row.setting.name in comparison.baselines:
+            return "baseline"
+        return "not compared" if row.setting.is_plain else "no baseline"
+    if row.underfits:
+        is_worse = row.verdict is Verdict.WORSE
+        return "worse: underfits" if is_worse else f"{row.verdict}, underfits"
+    if row.verdict is Verdict.TOO_FEW_SEEDS and row.more_seeds:
+        return f"{row.verdict} (+{row.more_seeds:,})"
+    return str(row.verdict)
+
+
+def describe_notes(comparison: Comparison) -> list[Note]:
+    """Return what a reader of the table must know, beside how it was made."""
+    notes = []
+    if any("(+" in describe_verdict(comparison, row) for row in comparison.rows):
+        notes.append(Note("(+k): k more seeds would settle a difference of this size."))
+    return notes + describe_problems(comparison)
+
+
+def describe_problems(comparison: Comparison) -> list[Note]:
+    """Return which runs diverged, are missing or were left out."""
+    return [
+        *(Note(text, Tone.PROBLEM) for text in _describe_failures(comparison)),
+        *(Note(text, Tone.WARNING) for text in _describe_missing(comparison)),
+        *(Note(text, Tone.WARNING) for text in comparison.left_out),
+    ]
+
+
+def _describe_failures(comparison: Comparison) -> list[str]:
+    sentences = []
+    for setting in (row.setting for row in comparison.rows):
+        for seeds, what in (
+            (setting.diverged_seeds, "diverged"),
+            (setting.unproven_seeds, "without a passed audit"),
+        ):
+            if seeds:
+                count = f"{len(seeds)} of {len(setting.runs)} runs"
+                sentences.append(f"{setting.name}: {count} {what}.")
+    return sentences
+
+
+def _describe_missing(comparison: Comparison) -> list[str]:
+    """Return which settings lack seeds that others have, or a baseline."""
+    sentences = []
+    for row in comparison.rows:
+        setting = row.setting
+        if setting.missing_seeds:
+            seeds = ", ".join(map(str, setting.missing_seeds))
+            sentences.append(f"{setting.name}: lacks seed {seeds}, which other settings have.")
+        if row.baseline is not None or setting.name in comparison.baselines:
+            continue
+        if setting.is_plain:
+            sentences.append(
+                f"{setting.name}: no setting differs from it in its regulariser only; --baseline "
+                f"compares it with another setting."
+            )
+        else:
+            overrides = " ".join(_baseline_overrides(comparison, row))
+            sentences.append(
+                f"{setting.name}: its baseline is missing; train it with {overrides}, all else "
+                f"equal."
+            )
+    return sentences
+
+
+def _baseline_overrides(comparison: Comparison, row: Row) -> Sequence[str]:
+    """Return the overrides that train the baseline: without the regulariser, or the classics."""
+    fields, on = row.setting.fields, row.setting.classics
+    kept = [CLASSICS[name] for name in on] if row.setting.has_regulariser else []
+    removed = [] if kept else [CLASSICS[name].off_override for name in on]
+    overrides = removed or ["regulariser=none"]
+    overrides += [classic.on_override for classic in kept if classic.on_override]
+    keys = [key for classic in kept for key in classic.active_fields(fields)]
+    keys += [key for key in context_axes(comparison) if key in fields]
+    return [*overrides, *(f"{key}={fields[key]}" for key in keys)]

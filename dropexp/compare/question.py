@@ -1,0 +1,87 @@
+"""What is asked of the runs: the metric that decides, the epoch, the baseline and the level."""
+
+from dataclasses import dataclass
+
+from dropexp.compare.estimates import MATCHED_BY
+from dropexp.errors import UserError
+from dropexp.runs.metrics import (
+    METRIC_REGISTRY,
+    EpochChoice,
+    Metric,
+    Source,
+    Unit,
+    deciding_metrics,
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the runs.
+
+    Attributes:
+        metric: that decides; None for the test loss, or for the validation loss where runs are
+            matched, as the test set is evaluated at the best and the last epoch only.
+        at: the epoch at which runs are compared.
+        baseline: see find_baselines.
+        alpha: the level of the test, after correction, in (0, 1).
+        confidence: the coverage of each interval, in (0, 1).
+        allow_mixed: whether settings may be compared that were tested on different images, each
+            with a baseline on its own images.
+
+    Raises:
+        UserError: the metric is not known at this epoch.
+    """
+
+    metric: Metric | None = None
+    at: EpochChoice = EpochChoice.BEST
+    baseline: str | None = None
+    alpha: float = 0.05
+    confidence: float = 0.95
+    allow_mixed: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a metric that cannot decide at this epoch.
+
+        Raises:
+            UserError: says why, and which metrics can.
+        """
+        metric, is_matched = self.metric, self.at is EpochChoice.MATCHED
+        if metric is None:
+            return
+        if is_matched and metric.key == MATCHED_BY:
+            reason = "all training losses are equal there"
+        elif self.at in metric.epochs:
+            return
+        elif metric.source is Source.MC_DROPOUT:
+            reason = "mc_dropout is measured at the best epoch only"
+        else:
+            reason = "the test set is evaluated at the best and the last epoch only"
+        allowed = [
+            each.key
+            for each in deciding_metrics()
+            if self.at in each.epochs and not (is_matched and each.key == MATCHED_BY)
+        ]
+        raise UserError(
+            f"--metric {metric.key} cannot be used with --at {self.at}: {reason}. "
+            f"Allowed: {', '.join(allowed)}."
+        )
+
+    @property
+    def deciding_metric(self) -> Metric:
+        """The metric that decides."""
+        if self.metric is None:
+            return METRIC_REGISTRY["val_loss" if self.at is EpochChoice.MATCHED else "test_loss"]
+        return self.metric
+
+    @property
+    def result_metric(self) -> Metric:
+        """The result on unseen images that tells whether a setting underfits."""
+        results = [METRIC_REGISTRY[key] for key in self.deciding_metric.results]
+        return next((each for each in results if self.at in each.epochs), self.deciding_metric)
+
+    @property
+    def gap_metric(self) -> Metric:
+        """The gap that belongs to the result."""
+        return METRIC_REGISTRY[
+            "acc_gap" if self.result_metric.unit is Unit.FRACTION else "loss_gap"
+        ]
