@@ -32,7 +32,6 @@ def custom_model(
     options: Mapping[str, Any] | None = None,
     sites: Sequence[str] | None = None,
     fingerprint: str | None = None,
-    shortcut: bool = False,  # noqa: ARG001
 ) -> nn.Module:
     """A network of a class that is not dropexp's.
 
@@ -49,7 +48,6 @@ def custom_model(
         options: further arguments of the class.
         sites: patterns of names of the sites that are found; None: all.
         fingerprint: of the source, if it must be what it was; see config/fingerprints.py.
-        shortcut: accepted as every model's option; a network has the shortcuts that it has.
 
     Raises:
         ConfigError: the class cannot be imported or constructed, is not the code that the

@@ -23,7 +23,6 @@ class MLP(nn.Module):
         regulariser: fills one weight site and one activation site (of vectors) per hidden layer.
         hidden: units of each hidden layer.
         nonlinearity: ``relu`` or ``selu``.
-        shortcut: accepted as every model's option; an MLP has no residual branch.
     """
 
     def __init__(
@@ -34,7 +33,6 @@ class MLP(nn.Module):
         *,
         hidden: Sequence[int] = (800, 800),
         nonlinearity: NonlinearityName = "relu",
-        shortcut: bool = False,  # noqa: ARG002
     ) -> None:
         super().__init__()
         self.nonlinearity = nonlinearity

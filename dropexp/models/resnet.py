@@ -50,7 +50,6 @@ class ResNet(nn.Module):
             the stem and the head are left plain, as in Huang et al. 2016.
         depth: 6n+2 weighted layers; n blocks a stage.
         width: channels of the first stage, doubled in each of the next two.
-        shortcut: always true; a residual network has shortcuts.
 
     Raises:
         ConfigError: the images have fewer than 5 × 5 positions.
@@ -64,7 +63,6 @@ class ResNet(nn.Module):
         *,
         depth: int = 20,
         width: int = 16,
-        shortcut: bool = True,  # noqa: ARG002
     ) -> None:
         super().__init__()
         channels, height, image_width = image_shape

@@ -49,7 +49,6 @@ def torchvision_model(
     arch: str = "resnet18",
     small_images: Literal["adapt", "keep"] = "adapt",
     sites: Sequence[str] | None = None,
-    shortcut: bool = False,  # noqa: ARG001
 ) -> nn.Module:
     """A freshly initialised network of torchvision with a regulariser in its sites.
 
@@ -67,7 +66,6 @@ def torchvision_model(
             weights are the middle of the larger kernel's. Patches of transformers and ConvNeXt
             are left as they are. "keep": the network as it is for ImageNet.
         sites: patterns of names of sites; None: all.
-        shortcut: accepted as every model's option; a network has the shortcuts that it has.
 
     Raises:
         ConfigError: there is no such architecture, it cannot take images of this shape, or a

@@ -4,7 +4,7 @@ from torch import nn
 
 from dropexp import models, regularisers
 from dropexp.config.run_config import RunConfig, keyword_arguments
-from dropexp.config.sections import CustomConfig, TorchvisionConfig
+from dropexp.config.sections import CustomConfig, SmallCNNConfig, TorchvisionConfig
 from dropexp.data import Splits
 from dropexp.errors import ConfigError, SitesError
 from dropexp.randomness import global_stream
@@ -48,13 +48,7 @@ def build_model(config: RunConfig, splits: Splits, *, plain: bool = False) -> nn
     """
     regulariser = Regulariser() if plain else build_regulariser(config)
     with global_stream(config.seed, "init"):
-        model = models.build(
-            config.model.name,
-            splits.image_shape,
-            splits.num_classes,
-            regulariser,
-            **keyword_arguments(config.model),
-        )
+        model = _build_network(config, splits, regulariser)
     attach_input_noise(model, regulariser.input(splits.num_classes))
     if not plain:
         _check_sites(config, splits, model)
@@ -86,13 +80,7 @@ def build_plan(config: RunConfig, splits: Splits, model: nn.Module) -> TrainingP
 def describe_sites(config: RunConfig, splits: Splits) -> str:
     """Describe the sites that the config's model offers; see SiteRecorder.describe."""
     recorder = regularisers.SiteRecorder()
-    models.build(
-        config.model.name,
-        splits.image_shape,
-        splits.num_classes,
-        recorder,
-        **keyword_arguments(config.model),
-    )
+    _build_network(config, splits, recorder)
     return recorder.describe()
 
 
@@ -122,6 +110,21 @@ def describe_data_and_model(config: RunConfig, splits: Splits, model: nn.Module)
         f"{config.precision}",
         *(f"       {note}" for note in models.notes(model)),
     ]
+
+
+def _build_network(config: RunConfig, splits: Splits, regulariser: Regulariser) -> nn.Module:
+    """Build the config's network with the regulariser's answers in its sites."""
+    # Every model's config has `shortcut`, so that stochastic depth can ask any model for
+    # shortcuts; an option it is for the small CNN only.
+    has_shortcut_option = isinstance(config.model, SmallCNNConfig)
+    without = ("name",) if has_shortcut_option else ("name", "shortcut")
+    return models.build(
+        config.model.name,
+        splits.image_shape,
+        splits.num_classes,
+        regulariser,
+        **keyword_arguments(config.model, without=without),
+    )
 
 
 def _check_sites(config: RunConfig, splits: Splits, model: nn.Module) -> None:
