@@ -1,4 +1,4 @@
-"""The command that proves a regulariser on a model without training anything."""
+"""The command that audits a regulariser on its model without training."""
 
 import json
 from enum import StrEnum
@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from dropexp.cli.audit_table import audit_table, format_value
+from dropexp.cli.audit_table import format_audit, format_value
 from dropexp.cli.exit_codes import ExitCode
+from dropexp.cli.options import Overrides
 from dropexp.terminal.tables import Column, format_table
 
 if TYPE_CHECKING:
     from dropexp.training.audit_report import AuditReport
 
 AUDIT_HELP = (
-    "Prove the regulariser on its model, as every run does before it trains, and train nothing.\n\n"
+    "Check that the regulariser works on its model; train nothing.\n\n"
     "[bold]dropexp audit model=resnet regulariser=stochastic_depth p=0.4[/bold]\n\n"
-    "Words are as for [bold]dropexp train[/bold]. Lists the sites that are filled, with the drop "
-    "rate found at each, and every check with its bound and value. Exit code 1: one has failed."
+    "Overrides are those of [bold]dropexp train[/bold], which runs the same checks before it "
+    "trains. Lists the sites that the regulariser fills, with their measured drop rates, and "
+    "each check with its value and its bound. Exit code 1: a check failed."
 )
 
 
-class Format(StrEnum):
+class AuditFormat(StrEnum):
     """How an audit is written."""
 
     TABLE = "table"
@@ -30,12 +32,10 @@ class Format(StrEnum):
 
 
 def audit(
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[OVERRIDES]...", show_default=False)
-    ] = None,
+    overrides: Overrides = None,
     format_: Annotated[
-        Format, typer.Option("--format", "-f", help="json is audit.json's content.")
-    ] = Format.TABLE,
+        AuditFormat, typer.Option("--format", "-f", help="json is as in audit.json.")
+    ] = AuditFormat.TABLE,
 ) -> None:
     from dropexp import data
     from dropexp.config.compose import compose_run
@@ -53,7 +53,7 @@ def audit(
     splits = data.load(config.data).to(device)
     model = build_model(config, splits)
     report = audit_model(config, splits, model)
-    if format_ is Format.JSON:
+    if format_ is AuditFormat.JSON:
         typer.echo(json.dumps(report.to_json(), indent=2))
     else:
         from dropexp.cli.run_console import RunConsole
@@ -64,17 +64,18 @@ def audit(
             *describe_data_and_model(config, splits, model),
             f"sites  {describe_sites(config, splits)}; {len(report.sites)} filled",
         ]
-        filled = {name: type(model.get_submodule(name)).__name__ for name in report.sites}
-        checks = audit_table(report.to_json()["checks"], console.width)
-        console.lines([*map(Text, about), *_site_lines(report, filled), Text(), *checks])
+        classes = {name: type(model.get_submodule(name)).__name__ for name in report.sites}
+        checks = format_audit(report.to_json()["checks"], console.width)
+        console.print_lines([*map(Text, about), *_format_sites(report, classes), Text(), *checks])
     if not report.passed:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _site_lines(report: "AuditReport", filled: dict[str, str]) -> list[Text]:
+def _format_sites(report: "AuditReport", classes: dict[str, str]) -> list[Text]:
+    """Return one line for each site that is filled, by the class that fills it."""
     columns: tuple[Column[str], ...] = (
         Column("site", str, align="left"),
-        Column("filled by", lambda name: filled[name], align="left"),
+        Column("filled by", lambda name: classes[name], align="left"),
         Column("p", lambda name: f"{report.sites[name]:.4g}"),
         Column("drop\nrate", lambda name: format_value(report.drop_rates.get(name))),
     )

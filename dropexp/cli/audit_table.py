@@ -13,7 +13,7 @@ Check = Mapping[str, Any]
 """A check as audit.json holds it; the oldest files have no relation."""
 
 
-def audit_table(checks: Sequence[Check], width: int | None) -> list[Text]:
+def format_audit(checks: Sequence[Check], width: int | None) -> list[Text]:
     """Return one line for each check: whether it passed, its value, its bound, its meaning.
 
     Args:

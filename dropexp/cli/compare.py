@@ -206,12 +206,12 @@ def _print_table(comparison: "Comparison", curves: bool) -> None:
     from dropexp.compare.table import format_comparison
 
     console = RunConsole()
-    console.lines(format_comparison(comparison, console.width))
+    console.print_lines(format_comparison(comparison, console.width))
     if curves:
         from dropexp.compare.terminal_chart import draw_curves
 
         width = min(console.width or _WIDEST_CHART, _WIDEST_CHART)
-        console.lines([draw_curves(comparison, width)])
+        console.print_lines([draw_curves(comparison, width)])
 
 
 def _format(comparison: "Comparison", format_: ComparisonFormat) -> str:

@@ -6,7 +6,7 @@ from dropexp.errors import DropexpError, UserError
 
 
 class ExitCode(IntEnum):
-    """What a command tells the shell."""
+    """The meaning of each code."""
 
     DONE = 0
     FAILED = 1  # a run failed, diverged or does not agree with its repetition
@@ -14,6 +14,6 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130  # Ctrl-C or SIGTERM, as a shell reports it
 
 
-def exit_code_of(error: DropexpError) -> ExitCode:
+def get_exit_code(error: DropexpError) -> ExitCode:
     """Return the exit code of a command that ends with this error."""
     return ExitCode.WRONG_INPUT if isinstance(error, UserError) else ExitCode.FAILED

@@ -1,6 +1,6 @@
-"""Commands and exit codes. Everything heavy is imported by the command that needs it.
+"""The commands of ``dropexp`` and how a command ends.
 
-Exit codes: 0 done, 1 a run failed or diverged, 2 the request is wrong, 130 interrupted.
+A command imports what is heavy only when it is called: ``dropexp --help`` imports no torch.
 """
 
 import os
@@ -10,14 +10,15 @@ from typing import Annotated, NoReturn
 import typer
 
 from dropexp import __version__
-from dropexp.cli import sweep as cli_sweep
 from dropexp.cli.audit import AUDIT_HELP, audit
 from dropexp.cli.compare import COMPARE_HELP, compare
-from dropexp.cli.exit_codes import ExitCode, exit_code_of
+from dropexp.cli.exit_codes import ExitCode, get_exit_code
+from dropexp.cli.options import TAKES_OVERRIDES
 from dropexp.cli.report import BOARD_HELP, REPORT_HELP, board, report
 from dropexp.cli.rerun import RERUN_HELP, rerun
 from dropexp.cli.runs import runs
-from dropexp.cli.train import TRAIN_HELP, groups_in_lines, train
+from dropexp.cli.sweep import extend, make_sweep_help, sweep, watch
+from dropexp.cli.train import make_train_help, train
 from dropexp.errors import DropexpError
 
 app = typer.Typer(
@@ -27,6 +28,41 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"dropexp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def dropexp(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Which regulariser, at which strength, makes this network generalise better?"""
+
+
+_TRAIN = "Train"
+app.command(help=make_train_help(), rich_help_panel=_TRAIN, context_settings=TAKES_OVERRIDES)(train)
+app.command(help=make_sweep_help(), rich_help_panel=_TRAIN, context_settings=TAKES_OVERRIDES)(sweep)
+app.command(rich_help_panel=_TRAIN)(extend)
+app.command(rich_help_panel=_TRAIN)(watch)
+
+_COMPARE = "Compare"
+app.command(help=COMPARE_HELP, rich_help_panel=_COMPARE)(compare)
+app.command(help=REPORT_HELP, rich_help_panel=_COMPARE)(report)
+app.command(help=BOARD_HELP, rich_help_panel=_COMPARE)(board)
+
+_CHECK = "Manage and check runs"
+app.add_typer(runs, rich_help_panel=_CHECK)
+app.command(help=RERUN_HELP, rich_help_panel=_CHECK)(rerun)
+app.command(help=AUDIT_HELP, rich_help_panel=_CHECK, context_settings=TAKES_OVERRIDES)(audit)
 
 
 def main() -> NoReturn:
@@ -52,10 +88,10 @@ def run_command(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except DropexpError as error:
-        from dropexp.cli.run_console import error as print_error
+        from dropexp.cli.run_console import print_error
 
         print_error(str(error))
-        return exit_code_of(error)
+        return get_exit_code(error)
     return ExitCode.DONE
 
 
@@ -65,36 +101,3 @@ def _multirun_as_sweep(arguments: list[str]) -> list[str]:
     if arguments[:1] != ["train"] or not flags & set(arguments):
         return arguments
     return ["sweep", *(argument for argument in arguments[1:] if argument not in flags)]
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"dropexp {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def dropexp(
-    _version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
-        ),
-    ] = False,
-) -> None:
-    """Which regulariser, at which strength, makes this network generalise better?"""
-
-
-app.command(
-    help=TRAIN_HELP.format(groups=groups_in_lines()),
-    context_settings={"ignore_unknown_options": True},
-)(train)
-cli_sweep.register(app)
-
-
-app.command(help=AUDIT_HELP, context_settings={"ignore_unknown_options": True})(audit)
-app.command(help=COMPARE_HELP)(compare)
-app.command(help=REPORT_HELP)(report)
-app.command(help=BOARD_HELP)(board)
-app.add_typer(runs)
-app.command(help=RERUN_HELP)(rerun)

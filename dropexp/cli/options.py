@@ -5,12 +5,27 @@ from typing import Annotated
 
 import typer
 
-RunsDir = Annotated[Path, typer.Option("--runs-dir", "-r", help="The folder of run folders.")]
+TAKES_OVERRIDES = {"ignore_unknown_options": True}
+"""Passes an unknown option such as ``--epochs=3`` on as an override; its error says what to do."""
+
+
+def _expand_home(folder: Path) -> Path:
+    return folder.expanduser()
+
+
+RunsDir = Annotated[
+    Path,
+    typer.Option("--runs-dir", "-r", help="Folder of the runs.", callback=_expand_home),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="OVERRIDES", help="group=choice or key=value.", show_default=False),
+]
 RunId = Annotated[
     str,
     typer.Argument(
         metavar="ID",
-        help="The beginning of a run's id or of its last eight digits, or the path of its folder.",
+        help="Prefix of a run's id or of its hash, or a run folder.",
         show_default=False,
     ),
 ]

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import RunId, RunsDir
+from dropexp.cli.options import Overrides, RunId, RunsDir
 from dropexp.errors import UserError
 from dropexp.terminal.numbers import format_count
 from dropexp.terminal.tables import Column, format_table
@@ -19,23 +19,18 @@ if TYPE_CHECKING:
     from dropexp.training.rerun import Rerun
 
 RERUN_HELP = (
-    "Train a finished run again and compare the numbers with the recorded ones.\n\n"
+    "Train a finished run again and compare the numbers.\n\n"
     "[bold]dropexp rerun 6f3a0c1e device=cuda[/bold]\n\n"
-    "ID may be the path of a run folder, such as one copied from another machine. Overrides may "
-    "say where and how to train: device, threads, deterministic, data.root, data.download, "
-    "tensorboard.*. Exit code 0: identical, or equal within rounding; 1: not equal."
+    "ID may be a run folder, for example one that was copied from another machine. Overrides may "
+    "set device, threads, deterministic, data.root, data.download and tensorboard.*. Exit code 0: "
+    "the numbers are identical or agree within rounding; 1: they do not agree."
 )
 
 
 def rerun(
     run_id: RunId,
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[OVERRIDES]...", show_default=False)
-    ] = None,
-    into: Annotated[
-        Path | None,
-        typer.Option(help="Keep the new run in this folder. Default: it is not kept."),
-    ] = None,
+    overrides: Overrides = None,
+    into: Annotated[Path | None, typer.Option(help="Keep the new run in this folder.")] = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     from tempfile import TemporaryDirectory
@@ -52,9 +47,9 @@ def rerun(
             with TemporaryDirectory(prefix="dropexp-rerun-") as temporary:
                 agrees = _rerun(folder, overrides or [], Path(temporary), is_kept=False)
     except KeyboardInterrupt:
-        from dropexp.cli.run_console import error
+        from dropexp.cli.run_console import print_error
 
-        error("interrupted; nothing was compared")
+        print_error("interrupted; nothing was compared")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     if not agrees:
         raise typer.Exit(ExitCode.FAILED)
@@ -71,11 +66,11 @@ def _rerun(folder: "RunFolder", overrides: list[str], into: Path, *, is_kept: bo
         for doubt in doubts(known):
             console.warn(doubt)
         done = rerun(known, config, console)
-    console.lines(rerun_lines(done))
+    console.print_lines(format_rerun(done))
     return done.agreement.verdict is not Verdict.DIFFERS
 
 
-def rerun_lines(done: "Rerun") -> list[Text]:
+def format_rerun(done: "Rerun") -> list[Text]:
     """Return the verdict in words; where numbers differ, with the largest differences."""
     from dropexp.training.agreement import Verdict
 

@@ -1,7 +1,7 @@
-"""How a run talks to its user: progress, the summary table, messages.
+"""What one run prints: its progress, its results, messages.
 
-On a terminal the progress is one block that is updated in place. Elsewhere (a pipe, a file, a
-CI log) every line is plain text that grep can read.
+On a terminal the progress is one block that is updated in place. In a pipe or a file every line
+is plain text for grep.
 """
 
 import time
@@ -18,13 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from dropexp.cli.run_tables import (
-    divergence,
-    facts,
-    live_epoch,
-    next_command_lines,
-    plain_epoch,
-    sampled_facts,
-    summary_table,
+    describe_cost,
+    describe_divergence,
+    format_epoch,
+    format_live_epoch,
+    format_mc_dropout,
+    format_next_commands,
+    format_summary,
 )
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary, find_best_epoch
 from dropexp.terminal.chart import line_chart
@@ -33,7 +33,7 @@ from dropexp.terminal.numbers import format_clock
 _SECONDS_BETWEEN_REFRESHES = 0.5
 _PLAIN_LINES = 10
 _WIDEST = 100
-"""Columns beyond which the progress and the chart do not grow: the eye loses the line."""
+"""The progress and the chart are at most this wide, in characters."""
 
 _CHART_HEIGHT = 13
 _CHART_NEEDS_COLUMNS = 60
@@ -45,9 +45,13 @@ _CAPTION = (
 
 
 class RunConsole:
-    """The voice of one run on stdout.
+    """Prints one run on stdout; a RunView.
 
     As a context manager it leaves the terminal as it was, also after an exception or Ctrl-C.
+
+    Attributes:
+        interactive: whether stdout is a terminal whose lines can be updated.
+        width: of the terminal in characters; None where stdout is a file or a pipe.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -56,7 +60,7 @@ class RunConsole:
         self.width = self._console.width if self._console.is_terminal else None
         self._live: Live | None = None
         self._next_refresh = 0.0
-        self._seconds: list[float] = []  # of the epochs seen, which a resumed run has fewer of
+        self._seconds: list[float] = []  # of the epochs of this process; a resumed run has more
 
     def __enter__(self) -> Self:
         return self
@@ -78,34 +82,34 @@ class RunConsole:
     # --- before and while the run trains ----------------------------------------------------
 
     def start(self, run_id: str, lines: Sequence[str]) -> None:
-        """The header: what is about to be trained, on what."""
+        """Print the header: the run, its data and its model."""
         self._print(Text(run_id, style="bold"))
         for line in lines:
             self._print_prose(Text(line), indent=2)
 
     def note(self, message: str) -> None:
-        """Something that is good to know."""
+        """Print a message."""
         self._print_prose(Text(message))
 
     def warn(self, message: str) -> None:
-        """Something that the user should act on or know about the result."""
+        """Print a message that the user should act on."""
         self._print_prose(Text.assemble(("warning:", "yellow"), f" {message}"))
 
     def report_audit(self, line: str) -> None:
-        """What the audit found."""
+        """Print the outcome of the audit."""
         self._print_prose(Text(f"audit  {line}"), indent=2)
 
     def report_epoch(self, record: EpochRecord, epochs: int) -> None:
-        """One more epoch, of at most ``epochs``, is done."""
+        """Show the progress after one more epoch, of at most ``epochs``."""
         self._seconds.append(record.seconds)
         if self.interactive:
             self._show_progress(record, epochs)
         elif self._deserves_a_line(record, epochs):
-            self._print(Text(plain_epoch(record, epochs)))
+            self._print(Text(format_epoch(record, epochs)))
 
     def _show_progress(self, record: EpochRecord, epochs: int) -> None:
-        # Drawing costs about 1 ms, an epoch of a small job 80 ms: without this limit, and with
-        # Live's own refresh thread, the display would be paid for in training time.
+        # Drawing takes about 1 ms and an epoch of a small job 80 ms. Live's own refresh thread
+        # would take that time from training too.
         now = time.monotonic()
         if now < self._next_refresh and record.epoch < epochs:
             return
@@ -129,7 +133,7 @@ class RunConsole:
             ProgressBar(total=epochs, completed=record.epoch, complete_style="cyan"),
             Text(f"{left} left"),
         )
-        return Group(first, live_epoch(record, self._console.width))
+        return Group(first, format_live_epoch(record, self._console.width))
 
     def _deserves_a_line(self, record: EpochRecord, epochs: int) -> bool:
         every = -(-epochs // _PLAIN_LINES)
@@ -139,36 +143,36 @@ class RunConsole:
 
     # --- after the run ------------------------------------------------------------------------
 
-    def finished(
+    def show_finished(
         self,
         summary: RunSummary,
         records: Sequence[EpochRecord],
         folder: Path,
         next_commands: Sequence[tuple[str, str]],
     ) -> None:
-        """The results of a run that has just ended.
+        """Print the results of a run that has just finished.
 
         Args:
-            summary: what the run came to.
-            records: all its epochs.
-            folder: where it lies.
-            next_commands: (command, what it does in a few words), most useful first.
+            summary: of the run.
+            records: of all its epochs.
+            folder: of the run.
+            next_commands: (command, what it does in a few words), the most useful first.
         """
         header = "diverged" if summary.status is RunStatus.DIVERGED else "finished"
-        self._results(header, summary, records, folder, next_commands)
+        self._show_run(header, summary, records, folder, next_commands)
 
-    def reused(
+    def show_reused(
         self,
         summary: RunSummary,
         records: Sequence[EpochRecord],
         folder: Path,
         next_commands: Sequence[tuple[str, str]],
     ) -> None:
-        """The results of a run that had been finished before; nothing was trained."""
-        header = "was finished before and is not trained again; force=true starts over"
-        self._results(header, summary, records, folder, next_commands)
+        """Print the results of a run that was finished before; nothing was trained."""
+        header = "is finished and was not trained again; force=true trains it again"
+        self._show_run(header, summary, records, folder, next_commands)
 
-    def _results(
+    def _show_run(
         self,
         header: str,
         summary: RunSummary,
@@ -177,39 +181,39 @@ class RunConsole:
         next_commands: Sequence[tuple[str, str]],
     ) -> None:
         if self._live is not None:
-            # The table says it all; the last state of the progress would only stand in the way.
+            # The table below repeats what the progress shows.
             self._live.transient = True
             self.close()
         self._blank_line()
         self._print_prose(Text.assemble((summary.run_id, "bold"), f" {header}"))
         if summary.status is RunStatus.DIVERGED:
-            self._print_prose(Text(divergence(records), style="red"))
-            self._print(Text(f"What led to it: {folder / 'metrics.csv'}", style="red"))
-        self.measured(summary, records)
+            self._print_prose(Text(describe_divergence(records), style="red"))
+            self._print(Text(f"Every epoch is in {folder / 'metrics.csv'}", style="red"))
+        self.show_results(summary, records)
         self._print_folder_and_commands(folder, next_commands)
 
-    def measured(self, summary: RunSummary, records: Sequence[EpochRecord]) -> None:
-        """The numbers of a finished run: the table, its curves on a terminal, what it took."""
+    def show_results(self, summary: RunSummary, records: Sequence[EpochRecord]) -> None:
+        """Print a finished run's table, its curves (on a terminal), its time and memory."""
         self._print_table(summary)
-        self.curves(records)
-        self._print_prose(Text(facts(summary, records)))
+        self.show_curves(records)
+        self._print_prose(Text(describe_cost(summary, records)))
 
-    def curves(self, records: Sequence[EpochRecord]) -> None:
-        """The losses of the epochs so far, on a terminal that has room for them."""
+    def show_curves(self, records: Sequence[EpochRecord]) -> None:
+        """Draw the losses of the epochs, on a terminal that is wide enough."""
         if self._draws_charts:
             self._print_chart(records)
 
-    def lines(self, lines: Iterable[Text]) -> None:
-        """Lines as they are, which the terminal may wrap."""
+    def print_lines(self, lines: Iterable[Text]) -> None:
+        """Print lines as they are; the terminal may wrap them."""
         for line in lines:
             self._print(line)
 
     def _print_table(self, summary: RunSummary) -> None:
         self._blank_line()
-        for row in summary_table(summary):
+        for row in format_summary(summary):
             self._print(row)
         self._blank_line()
-        for line in (*_CAPTION, *sampled_facts(summary)):
+        for line in (*_CAPTION, *format_mc_dropout(summary)):
             self._print(Text(line, style="dim"))
         self._blank_line()
 
@@ -239,17 +243,16 @@ class RunConsole:
         self, folder: Path, next_commands: Sequence[tuple[str, str]]
     ) -> None:
         self._print(Text(f"folder  {folder}"))
-        self.lines(next_command_lines(next_commands))
+        self.print_lines(format_next_commands(next_commands))
 
     # --- printing -----------------------------------------------------------------------------
 
     def _print(self, text: Text) -> None:
-        # Rich wraps lines with line ends of its own, which would end up in copied commands and
-        # cut grep's lines in two; soft_wrap leaves that to the terminal.
+        # Without soft_wrap rich inserts line ends, which break copied commands and grep.
         self._console.print(encodable(text, self._console), soft_wrap=True)
 
     def _print_prose(self, text: Text, indent: int = 0) -> None:
-        """Print sentences, wrapped between words on a terminal."""
+        """Print a sentence, wrapped between words on a terminal."""
         if self.interactive:
             padded = Padding(encodable(text, self._console), (0, 0, 0, indent), expand=False)
             self._console.print(padded)
@@ -260,21 +263,23 @@ class RunConsole:
         self._console.print()
 
 
-def error(message: str) -> None:
-    """Say on stderr what went wrong, in red where that is a terminal."""
-    RunConsole(Console(stderr=True, highlight=False)).lines([Text(f"error: {message}", "red")])
+def print_error(message: str) -> None:
+    """Print a message as an error on stderr."""
+    _stderr().print_lines([Text(f"error: {message}", "red")])
 
 
-def warning(message: str) -> None:
-    """Say on stderr what the output on stdout does not show."""
-    RunConsole(Console(stderr=True, highlight=False)).lines(
-        [Text.assemble(("warning:", "yellow"), f" {message}")]
-    )
+def print_warning(message: str) -> None:
+    """Print a message as a warning on stderr."""
+    _stderr().print_lines([Text.assemble(("warning:", "yellow"), f" {message}")])
 
 
 def encodable(text: Text, console: Console) -> Text:
-    """The text with escapes for the characters that the console's encoding does not have."""
+    """Return the text with escapes for the characters that the console's encoding lacks."""
     if not console.options.ascii_only:
         return text
     plain = text.plain.encode(console.encoding, "backslashreplace").decode(console.encoding)
     return text if plain == text.plain else Text(plain, style=text.style)
+
+
+def _stderr() -> RunConsole:
+    return RunConsole(Console(stderr=True, highlight=False))

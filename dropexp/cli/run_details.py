@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from dropexp.cli.audit_table import audit_table
+from dropexp.cli.audit_table import format_audit
 from dropexp.runs.listing import ListedRun
 from dropexp.runs.overrides import ChangedField
 from dropexp.runs.write import AUDIT, ERROR, RunFolder
@@ -16,7 +16,7 @@ from dropexp.terminal.tables import Column, format_table
 _MOST_ERROR_LINES = 5
 
 
-def changed_field_lines(changed: Sequence[ChangedField]) -> list[Text]:
+def format_changed_fields(changed: Sequence[ChangedField]) -> list[Text]:
     """Return one line for each field: its value, and its default."""
     if not changed:
         return [Text("configuration: all defaults")]
@@ -46,7 +46,7 @@ def _value_as_text(value: Any) -> str:
             return str(value)
 
 
-def audit_lines(folder: RunFolder, width: int | None) -> list[Text]:
+def format_stored_audit(folder: RunFolder, width: int | None) -> list[Text]:
     """Return the checks of audit.json, each with its value and its bound.
 
     Args:
@@ -55,7 +55,7 @@ def audit_lines(folder: RunFolder, width: int | None) -> list[Text]:
     """
     try:
         report = json.loads((folder.path / AUDIT).read_text(encoding="utf-8"))
-        checks = audit_table(report["checks"], width)
+        checks = format_audit(report["checks"], width)
     except FileNotFoundError:
         return [Text("audit: none, the run was trained with audit=off")]
     except (OSError, ValueError, KeyError, TypeError):
@@ -63,7 +63,7 @@ def audit_lines(folder: RunFolder, width: int | None) -> list[Text]:
     return [Text("audit", style="bold"), *checks] if checks else [Text("audit: no checks")]
 
 
-def environment_lines(environment: Mapping[str, Any]) -> list[Text]:
+def format_environment(environment: Mapping[str, Any]) -> list[Text]:
     """Return the versions and the machine in two lines; none where nothing is known."""
     if not environment:
         return []
@@ -90,7 +90,7 @@ def _shorten_commit(commit: str) -> str:
     return digits[:8] + dash + dirty
 
 
-def file_lines(folder: RunFolder) -> list[Text]:
+def format_files(folder: RunFolder) -> list[Text]:
     """Return the files of the folder with their sizes."""
     files = [
         (path.name, path.stat().st_size)
@@ -105,7 +105,7 @@ def file_lines(folder: RunFolder) -> list[Text]:
     return [heading, *format_table(columns, files, indent=2)]
 
 
-def error_lines(run: ListedRun) -> list[Text]:
+def format_error(run: ListedRun) -> list[Text]:
     """Return the end of a failed run's traceback, or what is damaged; none for other runs."""
     if run.problem:
         return [Text(run.problem, style="red")]

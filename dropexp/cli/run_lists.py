@@ -18,7 +18,7 @@ STATUS_STYLES = {
 }
 
 
-def list_table(runs: Sequence[ListedRun], width: int | None) -> list[Text]:
+def format_run_list(runs: Sequence[ListedRun], width: int | None) -> list[Text]:
     """Return one line for each run, and below them the number of runs of each status.
 
     Args:
@@ -34,7 +34,7 @@ def list_table(runs: Sequence[ListedRun], width: int | None) -> list[Text]:
     ]
 
 
-def removal_table(runs: Sequence[ListedRun], sizes: Mapping[str, int]) -> list[Text]:
+def format_removals(runs: Sequence[ListedRun], sizes: Mapping[str, int]) -> list[Text]:
     """Return one line for each run that is to be removed.
 
     Args:

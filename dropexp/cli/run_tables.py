@@ -1,4 +1,4 @@
-"""Records and summaries as lines of text."""
+"""The epochs and the summary of a run as text for a terminal."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ _METRICS = (
 _SummaryRow = tuple[str, SelectedEpoch | SampledTest]
 
 
-def summary_table(summary: RunSummary) -> list[Text]:
+def format_summary(summary: RunSummary) -> list[Text]:
     """Return the results of a run as a table: one row each for the best and the last epoch.
 
     Between them stands one for the passes of mc_dropout, which are of the best epoch.
@@ -53,7 +53,7 @@ def _metric_column(key: str) -> Column[_SummaryRow]:
     return Column(key.replace("_", "\n"), cell)
 
 
-def next_command_lines(commands: Sequence[tuple[str, str]]) -> list[Text]:
+def format_next_commands(commands: Sequence[tuple[str, str]]) -> list[Text]:
     """Return lines that propose commands to type next.
 
     Args:
@@ -68,8 +68,8 @@ def next_command_lines(commands: Sequence[tuple[str, str]]) -> list[Text]:
     return format_table(columns, commands)
 
 
-def sampled_facts(summary: RunSummary) -> list[str]:
-    """What the row mc is, and what the table has no column for; nothing without such a row."""
+def format_mc_dropout(summary: RunSummary) -> list[str]:
+    """Return what the row ``mc`` of the summary is, and its numbers that have no column."""
     sampled, best = summary.mc_dropout, summary.best
     if sampled is None or best is None:
         return []
@@ -88,7 +88,13 @@ def sampled_facts(summary: RunSummary) -> list[str]:
     ]
 
 
-def plain_epoch(record: EpochRecord, epochs: int) -> str:
+def format_epoch(record: EpochRecord, epochs: int) -> str:
+    """Return an epoch as a line for a pipe or a file.
+
+    Args:
+        record: of the epoch.
+        epochs: how many the run has at most.
+    """
     return (
         f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}"
         f"  train_loss {format_number(record.train_loss)}"
@@ -98,8 +104,8 @@ def plain_epoch(record: EpochRecord, epochs: int) -> str:
     )
 
 
-def live_epoch(record: EpochRecord, width: int) -> Text:
-    """The line under the progress bar, at most ``width`` columns."""
+def format_live_epoch(record: EpochRecord, width: int) -> Text:
+    """Return an epoch as the line under the progress bar, of at most ``width`` characters."""
     parts = (
         ("train loss", format_number(record.train_loss)),
         ("val loss", format_number(record.val_loss)),
@@ -113,7 +119,8 @@ def live_epoch(record: EpochRecord, width: int) -> Text:
     return line
 
 
-def facts(summary: RunSummary, records: Sequence[EpochRecord]) -> str:
+def describe_cost(summary: RunSummary, records: Sequence[EpochRecord]) -> str:
+    """Return a run's epochs, time, parameters, memory and audit in one line."""
     return (
         f"{format_count(len(records), 'epoch')} in {format_duration(summary.seconds)}, "
         f"{summary.parameters:,} parameters, "
@@ -121,7 +128,8 @@ def facts(summary: RunSummary, records: Sequence[EpochRecord]) -> str:
     )
 
 
-def divergence(records: Sequence[EpochRecord]) -> str:
+def describe_divergence(records: Sequence[EpochRecord]) -> str:
+    """Return at which epoch a run diverged, in a sentence."""
     epoch = next((record.epoch for record in records if not record.is_finite), None)
     where = "Diverged" if epoch is None else f"Diverged at epoch {epoch}"
-    return f"{where}: a loss is no longer a finite number, so training was stopped there."
+    return f"{where}: a loss is no longer a finite number, so training stopped."

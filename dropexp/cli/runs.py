@@ -1,7 +1,4 @@
-"""The commands that look after runs: list, show, remove.
-
-Everything heavy is imported by the command that needs it; only rerun needs torch.
-"""
+"""The commands that list, show and remove runs. None of them imports torch."""
 
 import sys
 from enum import StrEnum
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _ListsByDefault(TyperGroup):
-    """``runs p=0.3`` is ``runs list p=0.3``."""
+    """Makes ``runs p=0.3`` the same as ``runs list p=0.3``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or args[0] not in {*self.commands, "-h", "--help"}:
@@ -31,8 +28,8 @@ class _ListsByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-class Format(StrEnum):
-    """How a list is written."""
+class ListFormat(StrEnum):
+    """How a list of runs is written."""
 
     TABLE = "table"
     CSV = "csv"
@@ -40,29 +37,37 @@ class Format(StrEnum):
 
 
 _FILTER_HELP = (
-    "A filter is [bold]key=value[/bold]: any field of the configuration "
-    "([bold]data.train_size=400[/bold]), a group ([bold]regulariser=dropout2d model=mlp[/bold]), "
-    "p, seed, study, a result ([bold]test_acc[/bold], [bold]last.val_loss[/bold]), changed, or "
-    "status (finished, diverged, interrupted, running, failed, damaged). [bold]p=0.1,0.3[/bold] "
-    "means either value, [bold]p!=0.1,0.3[/bold] neither. What has < or > must be quoted in a "
-    "shell: [bold]'p>=0.3'[/bold], [bold]'changed<2026-01-31'[/bold]. Runs must pass all filters."
+    "A filter is [bold]key=value[/bold]. The key is a field of the config "
+    "([bold]data.train_size=400[/bold]), a group ([bold]regulariser=dropout2d[/bold]), p, seed, "
+    "study, status, changed, or a result ([bold]test_acc[/bold], [bold]last.val_loss[/bold]). "
+    "[bold]p=0.1,0.3[/bold] accepts both values, [bold]p!=0.1,0.3[/bold] neither. Quote < and > "
+    "in a shell: [bold]'p>=0.3'[/bold], [bold]'changed<2026-01-31'[/bold]. A run must pass all "
+    "filters. A status is finished, diverged, interrupted, running, failed or damaged."
 )
 _RUNS_HELP = (
-    "List, show and remove runs; without a further command, list them.\n\n"
-    "[bold]dropexp runs regulariser=dropout2d 'p>=0.3' --sort test_loss --format csv[/bold]\n\n"
-    f"{_FILTER_HELP}\n\n[bold]dropexp runs list --help[/bold] tells about sorting and formats."
+    "List, show and remove runs.\n\n"
+    "[bold]dropexp runs regulariser=dropout2d 'p>=0.3' --sort test_loss[/bold]\n\n"
+    f"Without a command, runs are listed. {_FILTER_HELP}\n\n"
+    "[bold]dropexp runs list --help[/bold] describes sorting and formats."
 )
 _LIST_HELP = (
-    "List runs of every status, the one changed last at the end.\n\n"
+    "List runs of every status; filter and sort them.\n\n"
+    "[bold]dropexp runs list regulariser=dropout2d 'p>=0.3' --format csv[/bold]\n\n"
     f"{_FILTER_HELP}\n\n"
-    "The table leaves out columns that a narrow terminal has no room for, and none where its "
-    "output goes to a file or another command; csv and json hold every result and every field."
+    "On a narrow terminal the table drops its last columns. csv and json hold every field of the "
+    "config and every result."
+)
+_SHOW_HELP = (
+    "Show one run: config, results, curves, audit, machine, files.\n\n"
+    "[bold]dropexp runs show 6f3a0c1e[/bold]"
 )
 _RM_HELP = (
-    "Remove runs, given by their ids or by filters, after asking.\n\n"
-    "Only run folders that lie in the folder of run folders are removed, and none that a process "
-    f"is training.\n\n{_FILTER_HELP}"
+    "Remove runs by id or by filter, after asking.\n\n"
+    "[bold]dropexp runs rm status=failed[/bold]\n\n"
+    "Only folders of runs in --runs-dir are removed, and none that a process is training.\n\n"
+    f"{_FILTER_HELP}"
 )
+
 runs = typer.Typer(
     name="runs",
     cls=_ListsByDefault,
@@ -79,37 +84,35 @@ def list_(
         list[str] | None, typer.Argument(metavar="FILTERS", show_default=False)
     ] = None,
     sort: Annotated[
-        str,
-        typer.Option(
-            "--sort", "-s", help="A column or field; -KEY from high to low. Missing values go last."
-        ),
+        str, typer.Option("--sort", "-s", help="Field to sort by; -KEY: descending.")
     ] = "changed",
-    reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Reverse the order.")] = False,
     format_: Annotated[
-        Format, typer.Option("--format", "-f", help="csv and json hold everything.")
-    ] = Format.TABLE,
+        ListFormat, typer.Option("--format", "-f", help="Output format.")
+    ] = ListFormat.TABLE,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     from dropexp.runs.selection import select_runs, sort_runs
 
     _refuse_late_command(filters or [])
-    found = _listed(runs_dir)
-    chosen = select_runs(sort_runs(found, sort, reverse=reverse), filters or []) if found else []
-    _print_list(chosen, found, format_, runs_dir)
+    all_runs = _list_runs(runs_dir)
+    selected = []
+    if all_runs:
+        selected = select_runs(sort_runs(all_runs, sort, reverse=reverse), filters or [])
+    _print_list(selected, all_runs, format_, runs_dir)
 
 
-@runs.command()
+@runs.command(help=_SHOW_HELP)
 def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
-    """Show all about one run: configuration, results, curves, audit, machine, files."""
     from rich.text import Text
 
     from dropexp.cli.run_console import RunConsole
     from dropexp.cli.run_details import (
-        audit_lines,
-        changed_field_lines,
-        environment_lines,
-        error_lines,
-        file_lines,
+        format_changed_fields,
+        format_environment,
+        format_error,
+        format_files,
+        format_stored_audit,
     )
     from dropexp.cli.run_lists import STATUS_STYLES
     from dropexp.runs.listing import find_run, read_run
@@ -123,26 +126,26 @@ def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
     console = RunConsole()
     status = (run.status.value, STATUS_STYLES[run.status])
     heading = Text.assemble((run.run_id, "bold"), "  ", status, f" {format_time(run.changed)}")
-    console.lines([heading, Text()])
+    console.print_lines([heading, Text()])
     if run.config:
-        console.lines(changed_field_lines(find_changed_fields(run.config)))
+        console.print_lines(format_changed_fields(find_changed_fields(run.config)))
     _show_results(run, console)
-    sections = [
-        error_lines(run),
-        audit_lines(folder, console.width),
-        environment_lines(folder.read_environment()),
-    ]
-    for section in [*sections, file_lines(folder)]:
-        console.lines([Text(), *section] if section else [])
+    for section in (
+        format_error(run),
+        format_stored_audit(folder, console.width),
+        format_environment(folder.read_environment()),
+        format_files(folder),
+    ):
+        console.print_lines([Text(), *section] if section else [])
     command = find_training_command(folder)
     if command is not None:
-        console.lines([Text(), Text.assemble("trained by  ", (command, "bold"))])
+        console.print_lines([Text(), Text.assemble("trained by  ", (command, "bold"))])
 
 
 def _show_results(run: "ListedRun", console: "RunConsole") -> None:
     from rich.text import Text
 
-    from dropexp.cli.run_tables import divergence
+    from dropexp.cli.run_tables import describe_divergence
     from dropexp.errors import StoreError
     from dropexp.runs.records import RunStatus
 
@@ -154,40 +157,41 @@ def _show_results(run: "ListedRun", console: "RunConsole") -> None:
             console.warn(str(error))
     if run.summary is not None:
         if run.summary.status is RunStatus.DIVERGED and records:
-            console.lines([Text(), Text(divergence(records), style="red")])
-        console.measured(run.summary, records)
+            console.print_lines([Text(), Text(describe_divergence(records), style="red")])
+        console.show_results(run.summary, records)
         return
-    asked = run.config.get("train.epochs")
-    console.lines([Text(), Text(f"{len(records)} of {asked} epochs")] if asked else [])
-    console.curves(records)
+    epochs = run.config.get("train.epochs")
+    console.print_lines([Text(), Text(f"{len(records)} of {epochs} epochs")] if epochs else [])
+    console.show_curves(records)
 
 
 @runs.command(help=_RM_HELP)
 def rm(
-    words: Annotated[list[str], typer.Argument(metavar="IDS|FILTERS", show_default=False)],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    ids_or_filters: Annotated[list[str], typer.Argument(metavar="IDS|FILTERS", show_default=False)],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     from dropexp.cli.run_console import RunConsole
-    from dropexp.cli.run_lists import removal_table
+    from dropexp.cli.run_lists import format_removals
     from dropexp.runs.removal import compute_folder_size, explain_refusal, remove_run
     from dropexp.terminal.numbers import format_count, format_size
 
-    chosen = _meant(words, runs_dir)
-    if not chosen:
-        typer.echo(f"no run in {runs_dir} matches {' '.join(words)}; nothing was removed")
-    refusals = {run.run_id: explain_refusal(run.folder, runs_dir) for run in chosen}
-    kept = _said(refusals.values())
-    removable = [run for run in chosen if not refusals[run.run_id]]
+    selected = _select_by_ids_or_filters(ids_or_filters, runs_dir)
+    if not selected:
+        typer.echo(f"no run in {runs_dir} matches {' '.join(ids_or_filters)}; none was removed")
+    refusals = {run.run_id: explain_refusal(run.folder, runs_dir) for run in selected}
+    kept = _print_errors(refusals.values())
+    removable = [run for run in selected if not refusals[run.run_id]]
     if removable:
         sizes = {run.run_id: compute_folder_size(run.folder.path) for run in removable}
-        RunConsole().lines(removal_table(removable, sizes))
-        total = format_size(sum(sizes.values()))
-        if not yes and not _agreed(f"{format_count(len(removable), 'run')}, {total}"):
+        RunConsole().print_lines(format_removals(removable, sizes))
+        total = f"{format_count(len(removable), 'run')}, {format_size(sum(sizes.values()))}"
+        if not yes and not _confirm_removal(total):
             typer.echo("nothing was removed")
             return
-        failed = _said(remove_run(run.folder) for run in removable)
-        typer.echo(f"{len(removable) - failed} of {format_count(len(chosen), 'run')} removed")
+        failed = _print_errors(remove_run(run.folder) for run in removable)
+        removed = len(removable) - failed
+        typer.echo(f"{removed} of {format_count(len(selected), 'run')} removed")
         kept += failed
     if kept:
         raise typer.Exit(ExitCode.FAILED)
@@ -196,44 +200,46 @@ def rm(
 # --- parts -------------------------------------------------------------------------------
 
 
-def _listed(runs_dir: Path) -> "list[ListedRun]":
-    """All runs of a folder; what is damaged is said on stderr."""
-    from dropexp.cli.run_console import warning
+def _list_runs(runs_dir: Path) -> "list[ListedRun]":
+    """Return all runs of a folder; print a warning for each damaged one."""
+    from dropexp.cli.run_console import print_warning
     from dropexp.runs.listing import list_runs
 
-    found = list_runs(runs_dir)
-    for run in found:
+    all_runs = list_runs(runs_dir)
+    for run in all_runs:
         if run.problem:
-            warning(run.problem)
-    return found
+            print_warning(run.problem)
+    return all_runs
 
 
-def _refuse_late_command(words: list[str]) -> None:
-    for word in words:
+def _refuse_late_command(filters: list[str]) -> None:
+    for word in filters:
         if word in ("list", "show", "rm"):
             raise FilterError(f"{word} goes right after runs: dropexp runs {word} …")
 
 
 def _print_list(
-    chosen: "list[ListedRun]", found: "list[ListedRun]", format_: Format, runs_dir: Path
+    selected: "list[ListedRun]", all_runs: "list[ListedRun]", format_: ListFormat, runs_dir: Path
 ) -> None:
     from dropexp.cli.run_console import RunConsole
-    from dropexp.cli.run_lists import list_table
+    from dropexp.cli.run_lists import format_run_list
     from dropexp.runs.export import to_csv, to_json
 
-    if format_ is not Format.TABLE:
-        typer.echo((to_csv if format_ is Format.CSV else to_json)(chosen, found), nl=False)
-    elif chosen:
+    if format_ is ListFormat.CSV:
+        typer.echo(to_csv(selected, all_runs), nl=False)
+    elif format_ is ListFormat.JSON:
+        typer.echo(to_json(selected, all_runs), nl=False)
+    elif selected:
         console = RunConsole()
-        console.lines(list_table(chosen, console.width))
-    elif found:
-        typer.echo(f"none of the {len(found)} runs in {runs_dir} passes the filters")
+        console.print_lines(format_run_list(selected, console.width))
+    elif all_runs:
+        typer.echo(f"none of the {len(all_runs)} runs in {runs_dir} passes the filters")
     else:
         typer.echo(f"{runs_dir} holds no runs; dropexp train makes one.")
 
 
-def _meant(words: list[str], runs_dir: Path) -> "list[ListedRun]":
-    """The runs that ids or filters mean.
+def _select_by_ids_or_filters(ids_or_filters: list[str], runs_dir: Path) -> "list[ListedRun]":
+    """Return the runs with these ids, or those that pass these filters.
 
     Raises:
         UserError: ids and filters are mixed, an id is unknown, or a filter is not one.
@@ -241,30 +247,42 @@ def _meant(words: list[str], runs_dir: Path) -> "list[ListedRun]":
     from dropexp.runs.listing import find_run, read_run
     from dropexp.runs.selection import is_filter, select_runs
 
-    filters = [word for word in words if is_filter(word)]
-    if filters and len(filters) < len(words):
-        raise FilterError(f"{' '.join(words)} has both ids and filters; give one or the other.")
+    filters = [word for word in ids_or_filters if is_filter(word)]
+    if filters and len(filters) < len(ids_or_filters):
+        raise FilterError(
+            f"{' '.join(ids_or_filters)} has both ids and filters; give one or the other."
+        )
     if filters:
-        return select_runs(_listed(runs_dir), filters)
-    folders = {folder.path.absolute(): folder for folder in (find_run(runs_dir, w) for w in words)}
-    found = {folder: read_run(folder) for folder in folders.values()}
-    for folder, run in found.items():
+        return select_runs(_list_runs(runs_dir), filters)
+    folders = {
+        folder.path.absolute(): folder
+        for folder in (find_run(runs_dir, run_id) for run_id in ids_or_filters)
+    }
+    selected = []
+    for folder in folders.values():
+        run = read_run(folder)
         if run is None:
             raise NoSuchRunError(f"{folder.path} is empty and not a run.")
-    return [run for run in found.values() if run is not None]
+        selected.append(run)
+    return selected
 
 
-def _said(reasons: "Iterable[str]") -> int:
-    """Print what is not empty as errors; answers how many there were."""
-    from dropexp.cli.run_console import error
+def _print_errors(reasons: "Iterable[str]") -> int:
+    """Print each reason that is not empty as an error; return how many there were."""
+    from dropexp.cli.run_console import print_error
 
-    said = [reason for reason in reasons if reason]
-    for reason in said:
-        error(reason)
-    return len(said)
+    errors = [reason for reason in reasons if reason]
+    for reason in errors:
+        print_error(reason)
+    return len(errors)
 
 
-def _agreed(what: str) -> bool:
+def _confirm_removal(what: str) -> bool:
+    """Ask on the terminal whether to remove ``3 runs, 1.2 MB``.
+
+    Raises:
+        UserError: there is no terminal to ask on.
+    """
     if not sys.stdin.isatty():
-        raise UserError(f"nobody is there to be asked about removing {what}; --yes removes them.")
+        raise UserError(f"there is no terminal to ask on; --yes removes {what} without asking.")
     return typer.confirm(f"Remove {what}?", default=False)

@@ -44,16 +44,11 @@ FailFast = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
+def make_sweep_help() -> str:
+    """Return the help of the command with the names of the ready sweeps."""
     from dropexp.config.groups import list_studies
 
-    app.command(
-        help=SWEEP_HELP.format(studies=", ".join(list_studies())),
-        context_settings={"ignore_unknown_options": True},
-    )(sweep)
-    app.command()(extend)
-    app.command()(watch)
+    return SWEEP_HELP.format(studies=", ".join(list_studies()))
 
 
 def sweep(
@@ -85,7 +80,6 @@ def extend(
     from dropexp.runs.studies import read_study
     from dropexp.sweep.extend import extended
 
-    runs_dir = runs_dir.expanduser()
     request = extended(runs_dir, study, _more(seeds), overrides or [])
     known = {run.seed for run in read_study(runs_dir, study).runs}
     if any(config.seed in known for config in request.configs):
@@ -105,7 +99,6 @@ def watch(
     from dropexp.runs.studies import list_study_names, read_study
     from dropexp.sweep.progress import Watcher
 
-    runs_dir = runs_dir.expanduser()
     known = list_study_names(runs_dir)
     if study is None and not known:
         raise ConfigError(f"{runs_dir} holds no study; dropexp sweep makes one.")

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropexp.cli.run_console import encodable
-from dropexp.cli.run_tables import next_command_lines
+from dropexp.cli.run_tables import format_next_commands
 from dropexp.sweep.conduct import SweepResult
 from dropexp.sweep.plan import Plan
 from dropexp.sweep.progress import Ended, Progress, Running, SettingMean
@@ -192,7 +192,7 @@ class SweepConsole:
         if progress.best:
             for line in _best_lines(progress.best):
                 self._say(line)
-        for line in next_command_lines(next_commands):
+        for line in format_next_commands(next_commands):
             self._say(line)
 
     def state(self, progress: Progress) -> None:

@@ -1,45 +1,47 @@
-"""The command train."""
+"""The command that trains one run."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
+from dropexp.cli.options import Overrides
 
 if TYPE_CHECKING:
     from dropexp.config.run_config import RunConfig
 
-TRAIN_HELP = """Train one run and measure how well it generalises.
-
-[bold]dropexp train regulariser=dropout2d p=0.3[/bold]
-
-Overrides are Hydra's: [bold]group=choice[/bold] picks a file of conf/, [bold]key=value[/bold] sets
-a value. A run that is finished is not trained again, one that was interrupted goes on.
-
-{groups}
-
-Often used keys: p, seed, train.epochs, train.batch_size, optimiser.lr, data.train_size,
-data.label_noise, device, runs_dir, force. [bold]--cfg[/bold] shows them all.
-"""
+_TRAIN_HELP = (
+    "Train one run and measure how well it generalises.\n\n"
+    "[bold]dropexp train regulariser=dropout2d p=0.3[/bold]\n\n"
+    "Overrides are Hydra's: [bold]group=choice[/bold] selects a file of conf/, "
+    "[bold]key=value[/bold] sets a value. A finished run is not trained again, and an "
+    "interrupted run resumes.\n\n"
+    "{groups}\n\n"
+    "Keys: p, seed, train.epochs, train.batch_size, optimiser.lr, data.train_size, "
+    "data.label_noise, device, runs_dir, force … [bold]--cfg[/bold] lists all of them."
+)
 
 
-def groups_in_lines() -> str:
+def make_train_help() -> str:
+    """Return the help of the command with the groups of conf/ and their choices."""
     from dropexp.config.groups import list_groups
 
-    return "\n\n".join(
-        f"[bold]{group}[/bold]: {', '.join(names)}" for group, names in list_groups().items()
+    return _TRAIN_HELP.format(
+        groups="\n".join(
+            f"[bold]{group}[/bold]: {', '.join(choices)}"
+            for group, choices in list_groups().items()
+            if choices != ["default"]
+        )
     )
 
 
 def train(
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[OVERRIDES]...", show_default=False)
-    ] = None,
+    overrides: Overrides = None,
     cfg: Annotated[
-        bool, typer.Option("--cfg", "-c", help="Show the composed configuration, train nothing.")
+        bool, typer.Option("--cfg", "-c", help="Print the composed config; train nothing.")
     ] = False,
     _multirun: Annotated[
-        bool, typer.Option("--multirun", "-m", help="The same as dropexp sweep.")
+        bool, typer.Option("--multirun", "-m", help="Same as dropexp sweep.")
     ] = False,
 ) -> None:
     from dropexp.config.compose import compose_run, to_yaml
@@ -50,27 +52,28 @@ def train(
         typer.echo(f"# run id: {config.run_id}\n{to_yaml(config)}", nl=False)
         return
     try:
-        _train(config, p_was_given=any(override.startswith("p=") for override in overrides))
+        keys = {override.partition("=")[0] for override in overrides}
+        _train(config, is_p_given="p" in keys)
     except KeyboardInterrupt:
-        from dropexp.cli.run_console import error
+        from dropexp.cli.run_console import print_error
 
-        error("interrupted; the same command goes on after the last finished epoch")
+        print_error("interrupted; the same command resumes after the last finished epoch")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-def _train(config: "RunConfig", *, p_was_given: bool) -> None:
+def _train(config: "RunConfig", *, is_p_given: bool) -> None:
     from dropexp.cli.run_console import RunConsole
 
     with RunConsole() as console:
-        if config.regulariser.name == "none" and p_was_given:
+        if config.regulariser.name == "none" and is_p_given:
             console.warn(
-                "p has no effect: the regulariser is none. Choose one: regulariser=dropout2d"
+                "p is ignored because regulariser=none; regulariser=dropout2d, for example, uses it"
             )
         from dropexp.runs.records import RunStatus
         from dropexp.training.run import run
 
         result = run(config, console)
-        show = console.reused if result.reused else console.finished
+        show = console.show_reused if result.reused else console.show_finished
         show(result.summary, result.records, result.folder, _next_commands(config))
     if result.summary.status is RunStatus.DIVERGED:
         raise typer.Exit(ExitCode.FAILED)
@@ -81,9 +84,6 @@ def _next_commands(config: "RunConfig") -> list[tuple[str, str]]:
 
     runs_dir = "" if config.runs_dir == "runs" else f" {quote(config.runs_dir)}"
     return [
-        (f"dropexp compare{runs_dir}", "this run beside the others"),
-        (
-            f"tensorboard --logdir {quote(config.runs_dir)}",
-            "curves and hyperparameters of all runs",
-        ),
+        (f"dropexp compare{runs_dir}", "compare this run with the others"),
+        (f"tensorboard --logdir {quote(config.runs_dir)}", "curves and hyperparameters"),
     ]

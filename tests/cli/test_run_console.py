@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dropexp.cli.run_console import RunConsole, error
+from dropexp.cli.run_console import RunConsole, print_error
 from dropexp.runs.records import (
     AuditOutcome,
     EpochRecord,
@@ -90,7 +90,7 @@ def run_through(console: RunConsole, records: list[EpochRecord]) -> None:
         console.report_audit("audit passed")
         for record in records:
             console.report_epoch(record, 30)
-        console.finished(summary_of(records), records, FOLDER, COMMANDS)
+        console.show_finished(summary_of(records), records, FOLDER, COMMANDS)
 
 
 # --- no terminal ---------------------------------------------------------------------------
@@ -136,13 +136,13 @@ def test_short_runs_have_a_line_for_every_epoch_or_nearly(epochs: int) -> None:
 
 def test_c_locale_does_not_crash() -> None:
     program = (
-        "from dropexp.cli.run_console import RunConsole, error\n"
+        "from dropexp.cli.run_console import RunConsole, print_error\n"
         "from rich.console import Console\n"
         "from tests.cli.test_run_console import RECORDS, run_through\n"
         "run_through(RunConsole(), RECORDS)\n"
         "run_through(RunConsole(Console(force_terminal=True, width=80)), RECORDS)\n"
         "RunConsole().note('a \\u2192 b')\n"
-        "error('x \\u2212 y')\n"
+        "print_error('x \\u2212 y')\n"
     )
     done = subprocess.run(
         [sys.executable, "-X", "utf8=0", "-c", program],
@@ -164,7 +164,7 @@ def test_c_locale_does_not_crash() -> None:
 @pytest.mark.parametrize("interactive", [True, False])
 def test_numbers_are_never_cut_off(width: int, interactive: bool) -> None:
     console, out = terminal(width) if interactive else plain_console(width)
-    console.finished(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
+    console.show_finished(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
     text = without_escapes(out.getvalue())
     rows = [line for line in text.splitlines() if line.startswith(("best  ", "last  "))]
     assert [re.sub(" +", " ", row) for row in rows] == [
@@ -176,7 +176,7 @@ def test_numbers_are_never_cut_off(width: int, interactive: bool) -> None:
 
 def test_the_table_fits_80_columns_and_its_headings_stand_over_the_numbers() -> None:
     console, out = plain_console()
-    console.finished(summary_of(RECORDS), RECORDS, Path("runs"), [])
+    console.show_finished(summary_of(RECORDS), RECORDS, Path("runs"), [])
     lines = out.getvalue().splitlines()
     first = next(i for i, line in enumerate(lines) if line.endswith("loss      acc"))
     assert max(map(len, lines)) <= 80
@@ -188,13 +188,13 @@ def test_the_table_fits_80_columns_and_its_headings_stand_over_the_numbers() -> 
 def test_huge_losses_stay_readable() -> None:
     records = [record_of(1), record_of(2, val_loss=123456789.0)]
     console, out = plain_console()
-    console.finished(summary_of(records), records, FOLDER, [])
+    console.show_finished(summary_of(records), records, FOLDER, [])
     assert " 1.23e+08 " in out.getvalue()
 
 
 def test_what_the_numbers_mean_and_what_the_run_cost_are_said() -> None:
     console, out = plain_console()
-    console.finished(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
+    console.show_finished(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
     assert "best = lowest validation loss; losses in nats; train measured in eval mode" in (
         out.getvalue()
     )
@@ -206,7 +206,7 @@ def test_what_the_numbers_mean_and_what_the_run_cost_are_said() -> None:
 @pytest.mark.parametrize("interactive", [True, False])
 def test_paths_and_commands_are_whole_lines(interactive: bool) -> None:
     console, out = terminal() if interactive else plain_console()
-    console.finished(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
+    console.show_finished(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
     lines = without_escapes(out.getvalue()).splitlines()
     assert f"folder  {FOLDER}" in lines
     for command, words in COMMANDS:
@@ -215,16 +215,16 @@ def test_paths_and_commands_are_whole_lines(interactive: bool) -> None:
 
 def test_reused_run_says_how_to_start_over() -> None:
     console, out = plain_console()
-    console.reused(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
+    console.show_reused(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
     header = out.getvalue().splitlines()[1]
-    assert header.startswith(f"{RUN_ID} was finished before")
+    assert header.startswith(f"{RUN_ID} is finished and was not trained again")
     assert "force=true" in header
     assert "\nbest " in out.getvalue()
 
 
 def test_diverged_run_says_at_which_epoch_and_where_to_look() -> None:
     console, out = plain_console()
-    console.finished(summary_of(DIVERGING), DIVERGING, FOLDER, COMMANDS)
+    console.show_finished(summary_of(DIVERGING), DIVERGING, FOLDER, COMMANDS)
     assert "Diverged at epoch 9: a loss is no longer a finite number" in out.getvalue()
     assert str(FOLDER / "metrics.csv") in out.getvalue()
     assert re.search(r"^best +8 ", out.getvalue(), flags=re.MULTILINE)
@@ -234,7 +234,7 @@ def test_diverged_run_says_at_which_epoch_and_where_to_look() -> None:
 def test_run_that_diverged_at_once_has_no_best_epoch() -> None:
     records = [record_of(1, val_loss=math.nan)]
     for console, out in (plain_console(), terminal()):
-        console.finished(summary_of(records), records, FOLDER, COMMANDS)
+        console.show_finished(summary_of(records), records, FOLDER, COMMANDS)
         assert "Diverged at epoch 1" in out.getvalue()
         assert re.search(r"^best +\d", out.getvalue(), flags=re.MULTILINE) is None
         assert "\nlast " in out.getvalue()
@@ -267,7 +267,7 @@ def test_terminal_lines_fit() -> None:
 
 def test_narrow_or_dumb_terminal_gets_no_chart() -> None:
     for console, out in (terminal(width=50), terminal(TERM="dumb"), plain_console()):
-        console.finished(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
+        console.show_finished(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
         assert "loss in nats\n" not in out.getvalue()
 
 
@@ -313,7 +313,7 @@ def test_no_color_is_respected() -> None:
 
 def test_divergence_is_red() -> None:
     console, out = terminal()
-    console.finished(summary_of(DIVERGING), DIVERGING, FOLDER, [])
+    console.show_finished(summary_of(DIVERGING), DIVERGING, FOLDER, [])
     assert "\x1b[31mDiverged at epoch 9" in out.getvalue()
 
 
@@ -331,7 +331,7 @@ def test_messages_are_not_read_as_markup() -> None:
 
 def test_error_goes_to_stderr_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     message = f"data.name=[bold]mnist[/bold] {'is not known ' * 20}end"
-    error(message)
+    print_error(message)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == f"error: {message}\n"
@@ -343,7 +343,7 @@ def test_error_is_red_on_a_terminal(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    error("it is wrong")
+    print_error("it is wrong")
     assert capsys.readouterr().err == "\x1b[31merror: it is wrong\x1b[0m\n"
 
 

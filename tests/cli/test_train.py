@@ -104,7 +104,7 @@ def test_a_run_without_an_audit_says_so_whenever_it_is_shown(dropexp: Dropexp) -
         assert "audit" in dropexp(*command).stdout
     refused = dropexp("compare")
     assert refused.returncode == 2
-    assert "no passed audit" in refused.stderr
+    assert "without a passed audit" in refused.stderr
     assert "1 of 1 runs without a passed audit" in dropexp("compare", "--allow-mixed").stdout
     assert "trained with its audit skipped" in dropexp("train", *QUICK).stdout
 
@@ -134,7 +134,7 @@ def test_pictures_with_the_same_names_and_other_content_are_another_run(
 
 def test_none_with_p_says_that_p_has_no_effect(dropexp: Dropexp, tmp_path: Path) -> None:
     done = dropexp("train", "p=0.3", *QUICK)
-    assert "p has no effect" in done.stdout
+    assert "p is ignored because regulariser=none" in done.stdout
     assert only_run(tmp_path).name.startswith("none-p0-s0-")
 
 
