@@ -2,13 +2,13 @@ from pathlib import Path
 
 from dropexp.cli.run_lists import format_removals, format_run_list
 from dropexp.runs.listing import list_runs
-from tests.compare.test_engine import diverged, finished
+from tests.run_folders import mark_diverged, write_finished_run
 
 
 def test_at_80_columns_the_losses_have_room_and_the_rest_is_named(tmp_path: Path) -> None:
-    finished(tmp_path, 0.9)
-    finished(tmp_path, 0.7, "regulariser=dropout2d", "p=0.1")
-    finished(tmp_path, 0.8, "optimiser=sgd", change=diverged)
+    write_finished_run(tmp_path, 0.9)
+    write_finished_run(tmp_path, 0.7, "regulariser=dropout2d", "p=0.1")
+    write_finished_run(tmp_path, 0.8, "optimiser=sgd", change=mark_diverged)
     lines = [line.plain for line in format_run_list(list_runs(tmp_path), 80)]
     assert lines[1].split()[:6] == ["run", "status", "epochs", "loss", "loss", "acc"]
     assert max(map(len, lines)) <= 80
@@ -17,14 +17,14 @@ def test_at_80_columns_the_losses_have_room_and_the_rest_is_named(tmp_path: Path
 
 
 def test_a_file_gets_every_column(tmp_path: Path) -> None:
-    finished(tmp_path, 0.9)
+    write_finished_run(tmp_path, 0.9)
     lines = [line.plain for line in format_run_list(list_runs(tmp_path), None)]
     assert lines[1].split()[-2:] == ["seconds", "changed"]
     assert not any("no room" in line for line in lines)
 
 
 def test_what_is_to_be_removed_is_shown_with_its_size(tmp_path: Path) -> None:
-    runs = [run for seed in range(2) if (run := finished(tmp_path, 0.9, f"seed={seed}"))]
+    runs = [run for seed in range(2) if (run := write_finished_run(tmp_path, 0.9, f"seed={seed}"))]
     (first, second) = list_runs(tmp_path)
     sizes = {runs[0].run_id: 999, runs[1].run_id: 123_456}
     lines = [line.plain for line in format_removals([first, second], sizes)]

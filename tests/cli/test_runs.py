@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.compare.test_engine import finished
 from tests.conftest import QUICK, Dropexp
-from tests.runs.test_listing import unfinished
-from tests.runs.test_records import record
+from tests.run_folders import make_record, write_finished_run, write_unfinished_run
 
 
 @pytest.fixture
@@ -24,8 +22,8 @@ def runs(tmp_path: Path) -> Path:
     folder = tmp_path / "runs"
     folder.mkdir()
     for loss, overrides in ((0.5, ("regulariser=dropout2d", "p=0.3")), (0.9, ("seed=1",))):
-        finished(folder, loss, *overrides).write_metrics([record(1, 1.0)])
-    unfinished(folder, "regulariser=dropout2d", "p=0.1")
+        write_finished_run(folder, loss, *overrides).write_metrics([make_record(1, 1.0)])
+    write_unfinished_run(folder, "regulariser=dropout2d", "p=0.1")
     return folder
 
 

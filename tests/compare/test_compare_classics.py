@@ -16,8 +16,8 @@ from dropexp.report.charts.palette import COLOURS
 from dropexp.runs.metrics import EpochChoice
 from dropexp.runs.records import RunSummary
 from dropexp.statistics import Verdict
-from tests.compare.test_engine import DROPOUT, NONE, compared, finished, study
 from tests.made_up import comparison
+from tests.run_folders import DROPOUT, NONE, compare_folder, write_finished_run, write_study
 
 DECAY = "classic=weight_decay"
 SMOOTH = "classic=label_smoothing"
@@ -36,9 +36,9 @@ def problems(comparison: Comparison) -> list[str]:
 
 
 def test_a_classic_is_paired_with_plain_none_seed_by_seed(tmp_path: Path) -> None:
-    study(tmp_path, {NONE: [1.0, 5.0, 2.0], DECAY: [0.9, 4.5, 2.3]})
-    finished(tmp_path, 9.0, "seed=8")
-    row = compared(tmp_path).row("weight_decay=0.0005")
+    write_study(tmp_path, {NONE: [1.0, 5.0, 2.0], DECAY: [0.9, 4.5, 2.3]})
+    write_finished_run(tmp_path, 9.0, "seed=8")
+    row = compare_folder(tmp_path).row("weight_decay=0.0005")
     assert row.baseline == "none"
     assert [pair.difference for pair in row.pairs] == pytest.approx([-0.1, -0.5, 0.3])
     assert row.setting.missing_seeds == (8,)
@@ -46,8 +46,8 @@ def test_a_classic_is_paired_with_plain_none_seed_by_seed(tmp_path: Path) -> Non
 
 def test_a_regulariser_beside_a_classic_is_compared_with_the_classic(tmp_path: Path) -> None:
     words = [NONE, DROPOUT, DECAY, f"{DROPOUT} {DECAY}", f"{DECAY} train.label_smoothing=0.1"]
-    study(tmp_path, {each: [1.0] for each in words})
-    found = compared(tmp_path)
+    write_study(tmp_path, {each: [1.0] for each in words})
+    found = compare_folder(tmp_path)
     assert list(baselines(found).items()) == [
         ("none", None),
         ("dropout2d p=0.3", "none"),
@@ -61,21 +61,21 @@ def test_a_regulariser_beside_a_classic_is_compared_with_the_classic(tmp_path: P
 
 def test_a_regulariser_beside_a_classic_has_no_other_baseline(tmp_path: Path) -> None:
     """Against plain none, what the two do together would stand as what the regulariser does."""
-    study(tmp_path, {NONE: [1.0], f"{DROPOUT} {DECAY}": [0.5]})
-    found = compared(tmp_path)
+    write_study(tmp_path, {NONE: [1.0], f"{DROPOUT} {DECAY}": [0.5]})
+    found = compare_folder(tmp_path)
     row = found.row("dropout2d p=0.3 weight_decay=0.0005")
     assert (row.baseline, row.verdict) == (None, None)
     advice = problems(found)[-1]
     assert "regulariser=none optimiser.weight_decay=0.0005, all else equal" in advice
-    asked = compared(tmp_path, baseline="none")
+    asked = compare_folder(tmp_path, baseline="none")
     assert asked.row(row.setting.name).baseline == "none"
 
 
 def test_what_all_settings_have_on_is_no_classic_of_the_table(tmp_path: Path) -> None:
     losses = {NONE: [1.0, 1.1], DROPOUT: [0.9, 0.8]}
-    study(tmp_path / "plain", losses)
-    study(tmp_path / "decayed", {f"{words} {DECAY}": each for words, each in losses.items()})
-    plain, decayed = (compared(tmp_path / name) for name in ("plain", "decayed"))
+    write_study(tmp_path / "plain", losses)
+    write_study(tmp_path / "decayed", {f"{words} {DECAY}": each for words, each in losses.items()})
+    plain, decayed = (compare_folder(tmp_path / name) for name in ("plain", "decayed"))
     lines = [[line.plain for line in format_comparison(each, 120)] for each in (plain, decayed)]
     assert lines[0] == lines[1]
 
@@ -83,8 +83,8 @@ def test_what_all_settings_have_on_is_no_classic_of_the_table(tmp_path: Path) ->
 def test_a_classic_on_in_all_that_are_alike_stays_on_in_their_baseline(tmp_path: Path) -> None:
     larger = "data.train_size=500"
     words = [NONE, f"{larger} {DECAY}", f"{larger} {DECAY} train.label_smoothing=0.1"]
-    study(tmp_path, {each: [1.0] for each in words})
-    assert baselines(compared(tmp_path)) == {
+    write_study(tmp_path, {each: [1.0] for each in words})
+    assert baselines(compare_folder(tmp_path)) == {
         "none data.train_size=400": None,
         "weight_decay=0.0005 data.train_size=500": None,
         "weight_decay=0.0005 label_smoothing=0.1 data.train_size=500": (
@@ -94,15 +94,15 @@ def test_a_classic_on_in_all_that_are_alike_stays_on_in_their_baseline(tmp_path:
 
 
 def test_a_classic_without_its_like_is_told_what_would_be_its_baseline(tmp_path: Path) -> None:
-    study(tmp_path, {DECAY: [1.0], SMOOTH: [1.0], "classic=early_stopping": [1.0]})
-    found = compared(tmp_path)
+    write_study(tmp_path, {DECAY: [1.0], SMOOTH: [1.0], "classic=early_stopping": [1.0]})
+    found = compare_folder(tmp_path)
     assert set(baselines(found).values()) == {None}
     notes = problems(found)
     off = ["optimiser.weight_decay=0", "train.label_smoothing=0", "train/early_stopping=null"]
     assert [word for note in notes for word in off if word in note] == off
     both = f"{DROPOUT} classic=early_stopping"
-    study(tmp_path, {both: [1.0]})
-    found = compared(tmp_path, "regulariser=dropout2d")
+    write_study(tmp_path, {both: [1.0]})
+    found = compare_folder(tmp_path, "regulariser=dropout2d")
     assert "regulariser=none, all else equal" in problems(found)[0]
 
 
@@ -118,7 +118,7 @@ def stopped(runs: Path) -> None:
 
     for seed in range(6):
         for words, epochs in ((NONE, 4), ("classic=early_stopping", 3)):
-            finished(
+            write_finished_run(
                 runs,
                 1.0,
                 *words.split(),
@@ -132,7 +132,7 @@ def stopped(runs: Path) -> None:
 def test_what_early_stopping_saves_and_prevents_is_told(tmp_path: Path) -> None:
     stopped(tmp_path)
     name = "early_stopping patience=5"
-    at_best, at_last = compared(tmp_path), compared(tmp_path, at=EpochChoice.LAST)
+    at_best, at_last = compare_folder(tmp_path), compare_folder(tmp_path, at=EpochChoice.LAST)
     row = at_best.row(name)
     assert row.difference is not None
     assert (row.difference.value, row.verdict) == (0.0, Verdict.NO_CLEAR_DIFFERENCE)
@@ -148,8 +148,8 @@ def test_what_early_stopping_saves_and_prevents_is_told(tmp_path: Path) -> None:
 
 
 def test_without_early_stopping_nothing_is_said_of_epochs(tmp_path: Path) -> None:
-    study(tmp_path, {NONE: [1.0], DECAY: [1.0]})
-    found = compared(tmp_path, at=EpochChoice.LAST)
+    write_study(tmp_path, {NONE: [1.0], DECAY: [1.0]})
+    found = compare_folder(tmp_path, at=EpochChoice.LAST)
     assert found.sentences[0].startswith("Each run at its last epoch. ")
     assert not any("trained" in line.plain for line in format_comparison(found, None))
 
@@ -158,8 +158,8 @@ def test_without_early_stopping_nothing_is_said_of_epochs(tmp_path: Path) -> Non
 
 
 def test_the_headline_can_be_a_classic_and_says_so(tmp_path: Path) -> None:
-    study(tmp_path, {NONE: [1.0] * 7, DECAY: CLEAR, DROPOUT: [1.1] * 7})
-    found = compared(tmp_path)
+    write_study(tmp_path, {NONE: [1.0] * 7, DECAY: CLEAR, DROPOUT: [1.1] * 7})
+    found = compare_folder(tmp_path)
     row = find_headline(found)
     assert row is not None
     assert row.setting.label == "weight_decay=0.0005"
@@ -171,8 +171,8 @@ def test_the_headline_can_be_a_classic_and_says_so(tmp_path: Path) -> None:
 
 def test_the_headline_names_both_of_a_regulariser_beside_a_classic(tmp_path: Path) -> None:
     both = f"{DROPOUT} {DECAY}"
-    study(tmp_path, {NONE: [1.0] * 7, DECAY: [1.0] * 7, DROPOUT: [1.0] * 7, both: CLEAR})
-    sentence = answer(compared(tmp_path))[0]
+    write_study(tmp_path, {NONE: [1.0] * 7, DECAY: [1.0] * 7, DROPOUT: [1.0] * 7, both: CLEAR})
+    sentence = answer(compare_folder(tmp_path))[0]
     assert ", dropout2d at p = 0.3 with weight_decay=0.0005 lowers the test loss" in sentence
     assert "against weight_decay=0.0005, better in 7 of 7" in sentence
 

@@ -18,15 +18,22 @@ from dropexp.compare.results import Comparison
 from dropexp.compare.table import format_comparison
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate
-from tests.compare.test_engine import DROPOUT, NONE, compared, diverged, finished, study
+from tests.run_folders import (
+    DROPOUT,
+    NONE,
+    compare_folder,
+    mark_diverged,
+    write_finished_run,
+    write_study,
+)
 
 
 @pytest.fixture
 def comparison(tmp_path: Path) -> Comparison:
     losses = [0.5123456789, 0.61, 0.5, 0.6, 0.5, 0.6, 0.5]
-    study(tmp_path, {NONE: [1.0, 1.1, 1.2, 1.0, 1.1, 1.2, 1.0], DROPOUT: losses})
-    finished(tmp_path, 1.0, "regulariser=dropconnect", "p=0.1", change=diverged)
-    return compared(tmp_path)
+    write_study(tmp_path, {NONE: [1.0, 1.1, 1.2, 1.0, 1.1, 1.2, 1.0], DROPOUT: losses})
+    write_finished_run(tmp_path, 1.0, "regulariser=dropconnect", "p=0.1", change=mark_diverged)
+    return compare_folder(tmp_path)
 
 
 def numbers(cell: str) -> list[float]:
@@ -127,9 +134,9 @@ def test_the_table_keeps_to_the_terminal(comparison: Comparison, width: int) -> 
 
 
 def test_a_long_name_goes_on_in_a_second_line(tmp_path: Path) -> None:
-    finished(tmp_path, 1.0, "regulariser=stochastic_depth")
-    finished(tmp_path, 1.0)
-    lines = [line.plain for line in format_comparison(compared(tmp_path), 60)]
+    write_finished_run(tmp_path, 1.0, "regulariser=stochastic_depth")
+    write_finished_run(tmp_path, 1.0)
+    lines = [line.plain for line in format_comparison(compare_folder(tmp_path), 60)]
     at = next(index for index, line in enumerate(lines) if line.startswith("stochastic_depth"))
     assert lines[at + 1].strip() == "model.shortcut=True"
     assert max(map(len, lines)) <= 60
@@ -142,8 +149,8 @@ def test_without_a_width_every_column_is_there(comparison: Comparison) -> None:
 
 
 def test_too_few_seeds_say_how_many_more(tmp_path: Path) -> None:
-    study(tmp_path, {NONE: [1.0] * 5, DROPOUT: [0.5, 0.51, 0.52, 0.5, 0.49]})
-    comparison = compared(tmp_path)
+    write_study(tmp_path, {NONE: [1.0] * 5, DROPOUT: [0.5, 0.51, 0.52, 0.5, 0.49]})
+    comparison = compare_folder(tmp_path)
     none, dropout = comparison.rows
     assert describe_verdict(comparison, dropout) == "too few seeds (+1)"
     assert describe_verdict(comparison, none) == "baseline"

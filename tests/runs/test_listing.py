@@ -14,14 +14,7 @@ from dropexp.runs.export import to_csv, to_json
 from dropexp.runs.listing import ListedRun, ListedStatus, find_run, list_runs
 from dropexp.runs.selection import select_runs, sort_runs
 from dropexp.runs.write import CONFIG, ERROR, SUMMARY, RunFolder
-from tests.compare.test_engine import diverged, finished
-from tests.runs.test_records import record
-
-
-def unfinished(runs: Path, *overrides: str) -> RunFolder:
-    folder = finished(runs, 1.0, *overrides)
-    (folder.path / SUMMARY).unlink()
-    return folder
+from tests.run_folders import make_record, mark_diverged, write_finished_run, write_unfinished_run
 
 
 def statuses(runs: Path) -> dict[str, ListedStatus]:
@@ -32,12 +25,14 @@ def statuses(runs: Path) -> dict[str, ListedStatus]:
 def study(tmp_path_factory: pytest.TempPathFactory) -> list[ListedRun]:
     """Four finished runs, one that diverged, one that was interrupted."""
     runs = tmp_path_factory.mktemp("runs")
-    finished(runs, 0.9, "study=first")
-    finished(runs, 0.7, "regulariser=dropout2d", "p=0.1", "data.train_size=200")
-    finished(runs, 0.5, "regulariser=dropout2d", "p=0.3", "seed=1", "study='400'")
-    finished(runs, 0.6, "regulariser=dropconnect", "p=0.3", "regulariser.mask=batch", "model=mlp")
-    finished(runs, 0.8, "optimiser=sgd", change=diverged)
-    unfinished(runs, "regulariser=dropout2d", "p=0.5", "train/early_stopping=patience")
+    write_finished_run(runs, 0.9, "study=first")
+    write_finished_run(runs, 0.7, "regulariser=dropout2d", "p=0.1", "data.train_size=200")
+    write_finished_run(runs, 0.5, "regulariser=dropout2d", "p=0.3", "seed=1", "study='400'")
+    write_finished_run(
+        runs, 0.6, "regulariser=dropconnect", "p=0.3", "regulariser.mask=batch", "model=mlp"
+    )
+    write_finished_run(runs, 0.8, "optimiser=sgd", change=mark_diverged)
+    write_unfinished_run(runs, "regulariser=dropout2d", "p=0.5", "train/early_stopping=patience")
     return list_runs(runs)
 
 
@@ -58,17 +53,19 @@ ALL = {"none 0", "none 0 sgd", "dropout2d 0.1", "dropout2d 0.3", "dropout2d 0.5"
 
 def test_each_folder_has_the_status_of_its_files(tmp_path: Path) -> None:
     expected = {
-        finished(tmp_path, 1.0).run_id: ListedStatus.FINISHED,
-        finished(tmp_path, 1.0, "seed=1", change=diverged).run_id: ListedStatus.DIVERGED,
-        unfinished(tmp_path, "seed=2").run_id: ListedStatus.INTERRUPTED,
+        write_finished_run(tmp_path, 1.0).run_id: ListedStatus.FINISHED,
+        write_finished_run(
+            tmp_path, 1.0, "seed=1", change=mark_diverged
+        ).run_id: ListedStatus.DIVERGED,
+        write_unfinished_run(tmp_path, "seed=2").run_id: ListedStatus.INTERRUPTED,
     }
-    failed = unfinished(tmp_path, "seed=3")
+    failed = write_unfinished_run(tmp_path, "seed=3")
     failed.write(ERROR, "Traceback")
-    no_json = finished(tmp_path, 1.0, "seed=4")
+    no_json = write_finished_run(tmp_path, 1.0, "seed=4")
     no_json.write(SUMMARY, "{")
-    no_yaml = finished(tmp_path, 1.0, "seed=5")
+    no_yaml = write_finished_run(tmp_path, 1.0, "seed=5")
     no_yaml.write(CONFIG, "a: [")
-    no_config = finished(tmp_path, 1.0, "seed=6")
+    no_config = write_finished_run(tmp_path, 1.0, "seed=6")
     (no_config.path / CONFIG).unlink()
     expected |= {failed.run_id: ListedStatus.FAILED}
     expected |= {folder.run_id: ListedStatus.DAMAGED for folder in (no_json, no_yaml, no_config)}
@@ -76,7 +73,7 @@ def test_each_folder_has_the_status_of_its_files(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_lock_is_held_is_running(tmp_path: Path) -> None:
-    folder = unfinished(tmp_path)
+    folder = write_unfinished_run(tmp_path)
     begun = RunFolder(tmp_path, "none-p0-s1-00000000")
     with folder.lock(), begun.lock():
         assert set(statuses(tmp_path).values()) == {ListedStatus.RUNNING}
@@ -85,7 +82,7 @@ def test_a_run_whose_lock_is_held_is_running(tmp_path: Path) -> None:
 
 
 def test_looking_at_a_folder_writes_nothing_to_it(tmp_path: Path) -> None:
-    folder = unfinished(tmp_path)
+    folder = write_unfinished_run(tmp_path)
     before = {path.name for path in folder.path.iterdir()}
     list_runs(tmp_path)
     assert {path.name for path in folder.path.iterdir()} == before
@@ -101,15 +98,15 @@ def test_what_is_not_a_run_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_damaged_folder_says_what_is_wrong_and_keeps_its_config(tmp_path: Path) -> None:
-    finished(tmp_path, 1.0).write(SUMMARY, "{")
+    write_finished_run(tmp_path, 1.0).write(SUMMARY, "{")
     (run,) = list_runs(tmp_path)
     assert "summary.json is damaged" in run.problem
     assert run.values["data.train_size"] == 400
 
 
 def test_epochs_of_an_unfinished_run_are_the_whole_lines_of_its_metrics(tmp_path: Path) -> None:
-    folder = unfinished(tmp_path)
-    folder.write_metrics([record(1, 1.0), record(2, 1.0)])
+    folder = write_unfinished_run(tmp_path)
+    folder.write_metrics([make_record(1, 1.0), make_record(2, 1.0)])
     with (folder.path / "metrics.csv").open("a") as file:
         file.write("3,0.00")
     assert [run.epochs for run in list_runs(tmp_path)] == [2]
@@ -219,9 +216,9 @@ def test_runs_are_sorted_and_those_without_a_value_go_last(
 
 
 def test_a_run_is_found_by_what_is_unique(tmp_path: Path) -> None:
-    one = finished(tmp_path, 1.0, "regulariser=dropout2d", "p=0.3")
+    one = write_finished_run(tmp_path, 1.0, "regulariser=dropout2d", "p=0.3")
     for seed in (1, 2):
-        finished(tmp_path, 1.0, f"seed={seed}")
+        write_finished_run(tmp_path, 1.0, f"seed={seed}")
     for text in (one.run_id, "drop", one.run_id[-8:], one.run_id[-8:-4]):
         assert find_run(tmp_path, text).path == one.path
     for text in (str(one.path), str(one.path / CONFIG)):
@@ -233,7 +230,7 @@ def test_a_run_is_found_by_what_is_unique(tmp_path: Path) -> None:
 
 
 def test_an_id_that_another_one_begins_with_is_itself(tmp_path: Path) -> None:
-    whole = finished(tmp_path, 1.0)
+    whole = write_finished_run(tmp_path, 1.0)
     assert find_run(tmp_path, whole.run_id).path == whole.path
 
 

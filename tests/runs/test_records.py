@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from dropexp.runs.records import (
     METRICS_COLUMNS,
-    AuditOutcome,
     EpochRecord,
-    RunStatus,
     RunSummary,
     SampledTest,
     SelectedEpoch,
     find_best_epoch,
 )
+from tests.run_folders import make_record, make_summary
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
 records = st.builds(
@@ -32,28 +31,6 @@ records = st.builds(
     val_acc=st.floats(0, 1),
     seconds=st.floats(0, 1e6),
 )
-
-
-def record(epoch: int, val_loss: float) -> EpochRecord:
-    return EpochRecord(epoch, 1e-3, 0.5, 1.0, 0.5, 0.9, val_loss, 0.8, 0.1)
-
-
-def summary(best: EpochRecord | None, last: EpochRecord, test_loss: float = 0.7) -> RunSummary:
-    return RunSummary(
-        run_id="none-p0-s0-00000000",
-        status=RunStatus.COMPLETED if last.is_finite else RunStatus.DIVERGED,
-        regulariser="none",
-        p=0.0,
-        seed=0,
-        parameters=10,
-        seconds=1.5,
-        peak_memory_mb=100.0,
-        audit=AuditOutcome.PASSED,
-        best=None if best is None else SelectedEpoch.of(best, test_loss, 0.8),
-        last=SelectedEpoch.of(last, test_loss, 0.8),
-        config_hash="0" * 64,
-        results_version=1,
-    )
 
 
 @given(records)
@@ -71,19 +48,24 @@ def test_gaps_are_positive_where_training_looks_better(original: EpochRecord) ->
 
 
 def test_the_best_epoch_is_the_first_of_the_lowest_validation_loss() -> None:
-    epochs = [record(1, 2.0), record(2, 1.0), record(3, 1.0), record(4, math.nan)]
+    epochs = [
+        make_record(1, 2.0),
+        make_record(2, 1.0),
+        make_record(3, 1.0),
+        make_record(4, math.nan),
+    ]
     assert find_best_epoch(epochs) is epochs[1]
-    assert find_best_epoch([record(1, math.inf)]) is None
+    assert find_best_epoch([make_record(1, math.inf)]) is None
     assert find_best_epoch([]) is None
 
 
 def test_a_summary_survives_json() -> None:
-    original = summary(record(1, 1.0), record(2, 2.0))
+    original = make_summary(make_record(1, 1.0), make_record(2, 2.0))
     assert RunSummary.from_json(json.loads(json.dumps(original.to_json()))) == original
 
 
 def test_a_diverged_summary_has_null_where_there_is_no_number() -> None:
-    original = summary(None, record(1, math.nan), test_loss=math.inf)
+    original = make_summary(None, make_record(1, math.nan), test_loss=math.inf)
     plain = original.to_json()
     assert plain["best"] is None
     assert plain["last"]["val_loss"] is None
@@ -93,13 +75,13 @@ def test_a_diverged_summary_has_null_where_there_is_no_number() -> None:
 
 
 def test_a_summary_of_another_format_is_refused() -> None:
-    plain = summary(None, record(1, 1.0)).to_json()
+    plain = make_summary(None, make_record(1, 1.0)).to_json()
     with pytest.raises(ValueError, match="format"):
         RunSummary.from_json({**plain, "format": 99})
 
 
 def test_summaries_of_older_formats_lack_what_was_not_measured_and_are_read() -> None:
-    plain = summary(record(1, 1.0), record(2, 2.0)).to_json()
+    plain = make_summary(make_record(1, 1.0), make_record(2, 2.0)).to_json()
     del plain["mc_dropout"]
     for block in (plain["best"], plain["last"]):
         del block["test_entropy"]
@@ -114,10 +96,12 @@ def test_summaries_of_older_formats_lack_what_was_not_measured_and_are_read() ->
 
 
 def test_calibration_and_memorisation_survive_json() -> None:
-    measured = SelectedEpoch.of(record(1, 1.0), 0.7, 0.8, 0.05, 0.25)
+    measured = SelectedEpoch.of(make_record(1, 1.0), 0.7, 0.8, 0.05, 0.25)
     passes = SampledTest(8, math.nan, 0.5, None, 0.7)
     for by_passes in (None, replace(passes, test_loss=0.6)):
-        original = replace(summary(None, record(1, 1.0)), best=measured, mc_dropout=by_passes)
+        original = replace(
+            make_summary(None, make_record(1, 1.0)), best=measured, mc_dropout=by_passes
+        )
         assert RunSummary.from_json(json.loads(json.dumps(original.to_json()))) == original
     plain = replace(original, mc_dropout=passes).to_json()
     assert plain["mc_dropout"]["test_loss"] is None
@@ -125,5 +109,5 @@ def test_calibration_and_memorisation_survive_json() -> None:
     assert read is not None
     assert math.isnan(read.test_loss)
     assert read.test_ece is None
-    original = replace(summary(None, record(1, 1.0)), best=measured)
+    original = replace(make_summary(None, make_record(1, 1.0)), best=measured)
     assert RunSummary.from_json(json.loads(json.dumps(original.to_json()))) == original

@@ -11,9 +11,8 @@ from dropexp.errors import StoreError
 from dropexp.runs.listing import ListedStatus
 from dropexp.runs.removal import explain_refusal, remove_run
 from dropexp.runs.write import CONFIG, RunFolder
-from tests.compare.test_engine import finished
-from tests.runs.test_listing import statuses, unfinished
-from tests.runs.test_records import record
+from tests.run_folders import make_record, write_finished_run, write_unfinished_run
+from tests.runs.test_listing import statuses
 
 
 @pytest.fixture
@@ -22,13 +21,13 @@ def others(tmp_path: Path) -> Iterator[dict[str, RunFolder]]:
     runs, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
     runs.mkdir()
     elsewhere.mkdir()
-    outside = finished(elsewhere, 1.0)
+    outside = write_finished_run(elsewhere, 1.0)
     (runs / "none-p0-s1-00000000").symlink_to(outside.path)
     (runs / "none-p0-s2-00000000").mkdir()
     (runs / "none-p0-s3-00000000").mkdir()
     (runs / "none-p0-s3-00000000" / CONFIG).write_text("model: a cnn of my own\n")
     shutil.copytree(outside.path, runs / "precious")
-    held = unfinished(runs, "seed=5")
+    held = write_unfinished_run(runs, "seed=5")
     names = ["none-p0-s1-00000000", "none-p0-s2-00000000", "none-p0-s3-00000000", "precious"]
     with held.lock():
         yield {
@@ -56,7 +55,7 @@ def test_removing_a_run_leaves_nothing_of_it_and_nothing_else_changes(tmp_path: 
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "file").touch()
     (tmp_path / "runs").mkdir()
-    run, other = (finished(tmp_path / "runs", 1.0, f"seed={seed}") for seed in (1, 2))
+    run, other = (write_finished_run(tmp_path / "runs", 1.0, f"seed={seed}") for seed in (1, 2))
     (run.path / "link").symlink_to(tmp_path / "data")
     assert explain_refusal(run, tmp_path / "runs") == ""
     assert remove_run(run) == ""
@@ -67,8 +66,8 @@ def test_removing_a_run_leaves_nothing_of_it_and_nothing_else_changes(tmp_path: 
 def test_a_removal_cut_short_leaves_no_finished_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = finished(tmp_path, 1.0)
-    run.write_metrics([record(1, 1.0)])
+    run = write_finished_run(tmp_path, 1.0)
+    run.write_metrics([make_record(1, 1.0)])
 
     def refuses(self: Path, missing_ok: bool = False) -> None:
         if self.name == "metrics.csv":

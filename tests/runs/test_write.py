@@ -20,7 +20,7 @@ from dropexp.runs.write import (
     RunFolder,
     open_runs_dir,
 )
-from tests.runs.test_records import record, summary
+from tests.run_folders import make_record, make_summary
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_status_follows_the_files(folder: RunFolder) -> None:
     folder.write(ERROR, "Traceback")
     seen.append(folder.status)
     folder.write(CHECKPOINT, b"state")
-    folder.finish(summary(None, record(1, 1.0)), keep_checkpoint=False)
+    folder.finish(make_summary(None, make_record(1, 1.0)), keep_checkpoint=False)
     seen.append(folder.status)
     assert seen == list(FolderStatus)
     assert sorted(entry.name for entry in folder.path.iterdir()) == [CONFIG, SUMMARY]
@@ -45,12 +45,12 @@ def test_the_status_follows_the_files(folder: RunFolder) -> None:
 
 def test_a_checkpoint_is_kept_on_request(folder: RunFolder) -> None:
     folder.write(CHECKPOINT, b"state")
-    folder.finish(summary(None, record(1, 1.0)), keep_checkpoint=True)
+    folder.finish(make_summary(None, make_record(1, 1.0)), keep_checkpoint=True)
     assert folder.read_checkpoint() == b"state"
 
 
 def test_metrics_are_read_back_as_they_were(folder: RunFolder) -> None:
-    records = [record(1, 1 / 3), record(2, 0.1), record(3, 1e-300)]
+    records = [make_record(1, 1 / 3), make_record(2, 0.1), make_record(3, 1e-300)]
     folder.write_metrics(records[:1])
     for later in records[1:]:
         folder.append_metrics(later)
@@ -58,16 +58,16 @@ def test_metrics_are_read_back_as_they_were(folder: RunFolder) -> None:
 
 
 def test_a_line_that_was_cut_off_is_left_out(folder: RunFolder) -> None:
-    folder.write_metrics([record(1, 1.0), record(2, 0.5)])
+    folder.write_metrics([make_record(1, 1.0), make_record(2, 0.5)])
     whole = (folder.path / METRICS).read_bytes()
     last_line = len(whole.splitlines(keepends=True)[-1])
     for cut in range(1, last_line):
         (folder.path / METRICS).write_bytes(whole[:-cut])
-        assert folder.read_records() == [record(1, 1.0)]
+        assert folder.read_records() == [make_record(1, 1.0)]
 
 
 def test_a_damaged_line_in_the_middle_is_an_error(folder: RunFolder) -> None:
-    folder.write_metrics([record(1, 1.0), record(2, 0.5)])
+    folder.write_metrics([make_record(1, 1.0), make_record(2, 0.5)])
     damaged = (folder.path / METRICS).read_text().replace("0.001", "x", 1)
     (folder.path / METRICS).write_text(damaged)
     with pytest.raises(StoreError, match="damaged"):
@@ -84,7 +84,7 @@ def test_a_summary_that_cannot_be_used_is_an_error_with_a_way_out(
 
 
 def test_a_summary_is_read_back_as_it_was(folder: RunFolder) -> None:
-    original = summary(record(1, 1.0), record(2, 2.0))
+    original = make_summary(make_record(1, 1.0), make_record(2, 2.0))
     folder.finish(original, keep_checkpoint=False)
     assert folder.read_summary() == original
     assert json.loads((folder.path / SUMMARY).read_text())["status"] == "completed"

@@ -20,7 +20,7 @@ from dropexp.runs.write import CONFIG, RunFolder
 from dropexp.statistics import Estimate
 from dropexp.statistics import Verdict as Compared
 from dropexp.sweep.grammar import compose_sweep
-from tests.runs.test_records import record, summary
+from tests.run_folders import make_record, make_summary
 
 HOLDS, DOES_NOT, DEPENDS = Verdict.HOLDS, Verdict.DOES_NOT_HOLD, Verdict.DEPENDS
 PAGE = Path(__file__).parents[2] / "docs" / "article_claims.md"
@@ -217,10 +217,10 @@ def make(runs: Path, losses: Losses, *names: str) -> None:
             folder = RunFolder(runs, config.run_id)
             folder.path.mkdir(parents=True)
             folder.write(CONFIG, to_yaml(config))
-            epoch = record(1, val)
+            epoch = make_record(1, val)
             folder.write_metrics([epoch])
             made = replace(
-                summary(epoch, epoch, test),
+                make_summary(epoch, epoch, test),
                 run_id=config.run_id,
                 regulariser=config.regulariser.name,
                 p=config.regulariser.p,

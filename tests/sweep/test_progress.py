@@ -13,12 +13,12 @@ from dropexp.runs.studies import StudyRun
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.estimate import estimate
 from dropexp.sweep.progress import Ended, Watcher, best_settings
-from tests.runs.test_records import record, summary
+from tests.run_folders import make_record, make_summary
 
 RUNS = [
     StudyRun(f"{setting}-s{seed}", setting, seed, 10) for seed in (0, 1) for setting in ("a", "b")
 ]
-DONE = summary(record(3, 0.5), record(10, 0.6))
+DONE = make_summary(make_record(3, 0.5), make_record(10, 0.6))
 
 
 def folder(runs_dir: Path, run: StudyRun) -> RunFolder:
@@ -47,7 +47,9 @@ def test_runs_are_told_apart_by_what_their_folders_hold(tmp_path: Path) -> None:
     finish(tmp_path, done)
     folder(tmp_path, failed).write("error.txt", "Traceback\nValueError: why\n")
     held = folder(tmp_path, running)
-    held.write_metrics([replace(record(1, 0.5), seconds=2.0), replace(record(2, 0.5), seconds=2.0)])
+    held.write_metrics(
+        [replace(make_record(1, 0.5), seconds=2.0), replace(make_record(2, 0.5), seconds=2.0)]
+    )
     with FileLock(held.path / ".lock"):
         progress = Watcher(tmp_path, RUNS).look()
     assert (progress.total, progress.sound) == (4, 1)

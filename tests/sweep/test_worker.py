@@ -13,7 +13,7 @@ from dropexp.sweep.conduct import slots
 from dropexp.sweep.run_server import RunLog
 from dropexp.sweep.worker import SHARED, STOP, Ending, Outcome, Request, execute
 from tests.builders import compose_tiny
-from tests.runs.test_records import record
+from tests.run_folders import make_record
 
 
 def request_for(runs_dir: Path, *overrides: str, devices: tuple[str, ...] = ()) -> Request:
@@ -145,7 +145,7 @@ def test_a_run_stops_after_the_epoch_unless_its_end_is_near(
 ) -> None:
     stop = tmp_path / STOP
     log = RunLog(RunFolder(tmp_path, "x"), stop)
-    one = replace(record(1, 0.5), seconds=seconds)
+    one = replace(make_record(1, 0.5), seconds=seconds)
     log.report_epoch(one, epochs=10)
     stop.touch()
     if stops:

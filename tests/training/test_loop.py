@@ -20,7 +20,7 @@ from dropexp.training.evaluation import evaluate, mode
 from dropexp.training.loop import has_ended, train
 from dropexp.training.optim import build_schedule
 from tests.builders import build_parts, compose_tiny
-from tests.runs.test_records import record
+from tests.run_folders import make_record
 
 REGULARISERS = [
     "none",
@@ -267,7 +267,7 @@ def test_early_stopping_waits_for_patience_epochs_without_a_fall(
     rule = compose_tiny(
         "train/early_stopping=patience", "train.early_stopping.patience=2", "train.epochs=100"
     ).train
-    records = [record(epoch, loss) for epoch, loss in enumerate(losses, 1)]
+    records = [make_record(epoch, loss) for epoch, loss in enumerate(losses, 1)]
     ended = [n for n in range(1, len(records) + 1) if has_ended(records[:n], rule)]
     assert ended == ([] if stopped_after is None else [stopped_after])
 

@@ -26,11 +26,10 @@ from dropexp.training.agreement import (
     environment_differences,
 )
 from dropexp.training.rerun import config_to_rerun, doubts, recorded
-from tests.compare.test_engine import finished
-from tests.runs.test_records import record, summary
+from tests.run_folders import make_record, make_summary, write_finished_run
 
-EPOCHS = [record(1, 2.0), record(2, 1.0), record(3, 1.5)]
-SUMMARY_OF_EPOCHS = summary(EPOCHS[1], EPOCHS[2])
+EPOCHS = [make_record(1, 2.0), make_record(2, 1.0), make_record(3, 1.5)]
+SUMMARY_OF_EPOCHS = make_summary(EPOCHS[1], EPOCHS[2])
 
 
 def compared(now: list[EpochRecord], summary_now: RunSummary = SUMMARY_OF_EPOCHS) -> Agreement:
@@ -92,7 +91,7 @@ def test_accuracies_agree_up_to_theirs() -> None:
 
 def test_what_is_no_number_agrees_only_with_its_like() -> None:
     diverged = [EPOCHS[0], replace(EPOCHS[1], val_loss=math.nan)]
-    end = summary(EPOCHS[0], diverged[1])
+    end = make_summary(EPOCHS[0], diverged[1])
     assert agreement(diverged, end, diverged, end).verdict is Verdict.IDENTICAL
     assert agreement(diverged, end, EPOCHS[:2], end).verdict is Verdict.DIFFERS
     assert agreement(diverged, end, diverged, replace(end, best=None)).verdict is Verdict.DIFFERS
@@ -124,8 +123,8 @@ def make(tmp_path: Path) -> Callable[..., RunFolder]:
     """A finished run folder whose summary belongs to its config."""
 
     def folder(*overrides: str) -> RunFolder:
-        made = finished(tmp_path, 1.0, *overrides)
-        made.write_metrics([record(1, 1.0)])
+        made = write_finished_run(tmp_path, 1.0, *overrides)
+        made.write_metrics([make_record(1, 1.0)])
         made.write_json(ENVIRONMENT, {"threads": 3})
         whole = replace(made.read_summary(), config_hash=compose_run(overrides).config_hash)
         made.write_json(SUMMARY, whole.to_json())
