@@ -82,12 +82,14 @@ def run(fields: Mapping[str, Any], seed: int, epochs: int, *, diverged: bool = F
         seconds=sum(record.seconds for record in done),
         peak_memory_mb=300.0,
         audit=AuditOutcome.PASSED,
-        best=SelectedEpoch.of(best, best.val_loss + 0.01, best.val_acc - 0.01, 0.05, noisy),
-        last=SelectedEpoch.of(done[-1], done[-1].val_loss, done[-1].val_acc, 0.05, noisy),
+        best=SelectedEpoch.from_record(
+            best, best.val_loss + 0.01, best.val_acc - 0.01, 0.05, noisy
+        ),
+        last=SelectedEpoch.from_record(done[-1], done[-1].val_loss, done[-1].val_acc, 0.05, noisy),
         config_hash="0" * 64,
         results_version=1,
     )
-    table = np.array([[row.as_row()[name] for name in METRICS_COLUMNS] for row in done])
+    table = np.array([[row.to_row()[name] for name in METRICS_COLUMNS] for row in done])
     curves = Curves(table)
     rise = rise_after_best(curves["val_loss"]).last
     area = area_between(curves["train_loss"], curves["val_loss"])

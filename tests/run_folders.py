@@ -35,8 +35,8 @@ def make_summary(best: EpochRecord | None, last: EpochRecord, test_loss: float =
         seconds=1.5,
         peak_memory_mb=100.0,
         audit=AuditOutcome.PASSED,
-        best=None if best is None else SelectedEpoch.of(best, test_loss, 0.8),
-        last=SelectedEpoch.of(last, test_loss, 0.8),
+        best=None if best is None else SelectedEpoch.from_record(best, test_loss, 0.8),
+        last=SelectedEpoch.from_record(last, test_loss, 0.8),
         config_hash="0" * 64,
         results_version=1,
     )

@@ -27,7 +27,7 @@ from dropexp.cli.run_tables import (
     format_summary,
 )
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary, find_best_epoch
-from dropexp.terminal.chart import line_chart
+from dropexp.terminal.chart import draw_line_chart
 from dropexp.terminal.numbers import format_clock
 
 _SECONDS_BETWEEN_REFRESHES = 0.5
@@ -224,7 +224,7 @@ class RunConsole:
 
     def _print_chart(self, records: Sequence[EpochRecord]) -> None:
         best = find_best_epoch(records)
-        chart = line_chart(
+        chart = draw_line_chart(
             {
                 "train loss": [record.train_loss for record in records],
                 "val loss": [record.val_loss for record in records],

@@ -214,5 +214,5 @@ def _read_table(folder: RunFolder) -> NDArray[np.float64]:
             ValueError
         ):  # a damaged file: read_records below raises the error that says where
             return np.array(list(map(float, cells))).reshape(-1, len(METRICS_COLUMNS))
-    rows = [list(record.as_row().values()) for record in folder.read_records()]
+    rows = [list(record.to_row().values()) for record in folder.read_records()]
     return np.array(rows, dtype=np.float64).reshape(-1, len(METRICS_COLUMNS))

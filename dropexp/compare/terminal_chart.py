@@ -4,7 +4,7 @@ from rich.text import Text
 
 from dropexp.compare.mean_curves import mean_curve
 from dropexp.compare.results import Comparison, Row
-from dropexp.terminal.chart import MIN_WIDTH, line_chart
+from dropexp.terminal.chart import MIN_WIDTH, draw_line_chart
 
 _MOST_SETTINGS = 4  # lines that a reader can tell apart in a terminal
 _HEIGHT = 15  # lines
@@ -31,7 +31,7 @@ def draw_curves(comparison: Comparison, width: int) -> Text:
     longest = max(map(len, lines), default=0)
     if width < MIN_WIDTH + longest:
         return Text()
-    return line_chart(
+    return draw_line_chart(
         lines, width=width, height=_HEIGHT, x_label="epoch", y_label="mean validation loss in nats"
     )
 

@@ -1,6 +1,6 @@
-"""Run folders of every status as rows of plain values, and a run by its id.
+"""Run folders of every status as rows of plain values, and the run of an abbreviated id.
 
-Imports no torch: a list opens at once. Choosing among the rows is selection.py's.
+Imports no torch. Filters and sorting are in selection.py.
 """
 
 import os
@@ -24,7 +24,7 @@ _MOST_CANDIDATES = 6
 
 
 class ListedStatus(StrEnum):
-    """What has become of a run."""
+    """The status of a run in a list."""
 
     FINISHED = "finished"
     DIVERGED = "diverged"
@@ -39,14 +39,14 @@ class ListedRun:
     """A run folder as one row.
 
     Attributes:
-        folder: where it lies.
-        status: what has become of it.
-        changed: when a file of it was last written, in seconds since 1970; of a finished run,
-            when it was finished.
+        folder: of the run.
+        status: of the run.
+        changed: when it finished, or else when one of its files was last written; in seconds
+            since 1970.
         config: the whole config, flat: ``{"data.train_size": 400, …}``; empty if damaged.
-        summary: the results of a finished or diverged run.
+        summary: the results of a finished or diverged run; None for other runs.
         epochs: how many are in metrics.csv.
-        problem: what is damaged, in a sentence.
+        problem: what is damaged, in a sentence; empty if nothing is.
     """
 
     folder: RunFolder
@@ -59,14 +59,15 @@ class ListedRun:
 
     @property
     def run_id(self) -> str:
-        """The name of its folder."""
+        """The run's id, which names its folder."""
         return self.folder.run_id
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """All there is to filter, to sort by and to export; None where there is no number.
+        """Everything to filter, sort by and export, by name; None where there is no number.
 
-        Everything of the config has its own name, the audit's outcome thus another one.
+        Fields of the config keep their names. ``audit`` is one of them, so the outcome of the
+        audit is ``audit_outcome``.
         """
         changed = datetime.fromtimestamp(self.changed).astimezone()
         return {
@@ -82,17 +83,17 @@ class ListedRun:
 
 
 def list_runs(runs_dir: Path) -> list[ListedRun]:
-    """Every run folder in runs_dir, by name; what is not named like a run is passed over.
+    """Return every run folder in runs_dir by name; other folders are ignored.
 
     Raises:
-        RunsDirError: there is no such folder.
+        RunsDirError: runs_dir is not a folder.
     """
     found = (read_run(RunFolder(runs_dir, name)) for name in sorted(_run_ids(runs_dir)))
     return [run for run in found if run is not None]
 
 
 def read_run(folder: RunFolder) -> ListedRun | None:
-    """One run folder as a row; None if nothing has been written to it yet."""
+    """Return a run folder as a row; None if nothing has been written to it yet."""
     summary, config, problem = None, dict[str, Any](), ""
     try:
         holds = folder.status
@@ -113,16 +114,16 @@ def read_run(folder: RunFolder) -> ListedRun | None:
 
 
 def find_run(runs_dir: Path, text: str) -> RunFolder:
-    """The run folder that a user means.
+    """Return the run folder that an abbreviated id or a path names.
 
     Args:
         runs_dir: the folder of run folders.
-        text: the beginning of a run id, that of its last eight digits, or the path of a run
+        text: a prefix of a run id or of its hash (at least four digits), or the path of a run
             folder or of its config.yaml.
 
     Raises:
-        NoSuchRunError: there is none, or there are several.
-        RunsDirError: there is no such runs_dir.
+        NoSuchRunError: no run matches, or several do.
+        RunsDirError: runs_dir is not a folder.
     """
     path = Path(text).expanduser()
     if path.name == CONFIG:
@@ -131,19 +132,19 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
         path = path.resolve() if path.name in ("", "..") else path
         return RunFolder(path.parent, path.name)
     ids = list(_run_ids(runs_dir))
-    found = [text] if text in ids else [name for name in ids if _is_meant(text, name)]
-    if len(found) == 1:
-        return RunFolder(runs_dir, found[0])
-    if not found:
-        hint = suggest(text, ids) if len(ids) <= _MOST_CANDIDATES else _close(text, ids)
+    matches = [text] if text in ids else [name for name in ids if _abbreviates(text, name)]
+    if len(matches) == 1:
+        return RunFolder(runs_dir, matches[0])
+    if not matches:
+        hint = suggest(text, ids) if len(ids) <= _MOST_CANDIDATES else _suggest_close(text, ids)
         raise NoSuchRunError(f"{runs_dir} has no run {text}. {hint}")
-    shown = sorted(found)[:_MOST_CANDIDATES]
-    more = f" and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
-    raise NoSuchRunError(f"{text} may be {', '.join(shown)}{more}; give more of the id.")
+    shown = sorted(matches)[:_MOST_CANDIDATES]
+    more = f" and {len(matches) - len(shown)} more" if len(matches) > len(shown) else ""
+    raise NoSuchRunError(f"{text} matches {', '.join(shown)}{more}; give more of the id.")
 
 
 def is_run_id(name: str) -> bool:
-    """Whether a folder's name is that of a run."""
+    """Return whether a folder's name is that of a run."""
     return _ID.fullmatch(name) is not None
 
 
@@ -156,15 +157,16 @@ def _run_ids(runs_dir: Path) -> Iterator[str]:
         yield from (entry.name for entry in entries if is_run_id(entry.name) and entry.is_dir())
 
 
-def _is_meant(text: str, run_id: str) -> bool:
+def _abbreviates(text: str, run_id: str) -> bool:
     digits = run_id.rpartition("-")[2]
-    is_hash = len(text) >= _FEWEST_HASH_DIGITS
-    return run_id.startswith(text) or (is_hash and digits.startswith(text))
+    may_be_hash = len(text) >= _FEWEST_HASH_DIGITS
+    return run_id.startswith(text) or (may_be_hash and digits.startswith(text))
 
 
-def _close(text: str, ids: list[str]) -> str:
+def _suggest_close(text: str, ids: list[str]) -> str:
+    """Return a suggestion only where an id is close: all ids would be too many to show."""
     close = suggest(text, ids)
-    return close if close.startswith("Did") else f"dropexp runs lists the {len(ids)} there are."
+    return close if close.startswith("Did") else f"dropexp runs lists all {len(ids)} runs."
 
 
 def _status(status: FolderStatus, summary: RunSummary | None, *, held: bool) -> ListedStatus:
@@ -181,7 +183,7 @@ def _is_empty(folder: RunFolder) -> bool:
 
 
 def _epochs(folder: RunFolder) -> int:
-    """Lines after the heading; a last line that was cut off does not count."""
+    """Count the lines after the heading; an incomplete last line does not count."""
     try:
         return max(0, (folder.path / METRICS).read_bytes().count(b"\n") - 1)
     except FileNotFoundError:
@@ -194,7 +196,7 @@ def _changed(folder: RunFolder) -> float:
         if finished_at:
             return finished_at
         with os.scandir(folder.path) as entries:
-            # Looking at a lock may write to its file.
+            # Testing a lock may write to its file.
             files = [entry for entry in entries if not entry.name.startswith(".")]
             times = [entry.stat(follow_symlinks=False).st_mtime for entry in files]
         return max(times, default=folder.path.stat().st_mtime)
@@ -207,7 +209,7 @@ _SAMPLED = tuple(SampledTest.__dataclass_fields__)
 
 
 def _results(summary: RunSummary | None) -> dict[str, Any]:
-    """A summary's values but those that the config or the folder's name says too."""
+    """Return the values of a summary that neither the config nor the folder's name holds."""
     best, last = (None, None) if summary is None else (summary.best, summary.last)
     sampled = None if summary is None else summary.mc_dropout
     return {
@@ -224,6 +226,6 @@ def _results(summary: RunSummary | None) -> dict[str, Any]:
 
 
 def _number(block: RunSummary | SelectedEpoch | SampledTest | None, key: str) -> int | float | None:
-    """None where there is no block, or no number in it that JSON knows."""
+    """Return a finite number of a block; None where there is none."""
     value: int | float | None = getattr(block, key, None)
     return None if value is None or not isfinite(value) else value

@@ -1,6 +1,6 @@
-"""Reading a run folder: what is in it, and whether somebody is writing to it.
+"""Reading a run folder: its files, its status, whether another process holds it.
 
-Imports no torch, so that looking at runs is quick.
+Imports no torch, which would cost a list of runs more than a second.
 """
 
 import csv
@@ -30,11 +30,11 @@ ERROR = "error.txt"
 LOCK = ".lock"
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
 _MOST_AT_ONCE = 1 << 16  # bytes
-_AGAIN = "force=true trains this run again"
+_REMEDY = "force=true trains this run again"
 
 
 class FolderStatus(StrEnum):
-    """What a run folder holds."""
+    """The status of a run folder by its files alone."""
 
     NEW = "new"
     INTERRUPTED = "interrupted"
@@ -43,7 +43,7 @@ class FolderStatus(StrEnum):
 
 
 class StoredRun:
-    """``<runs_dir>/<run id>/``, to read.
+    """A run folder, ``<runs_dir>/<run id>/``, to read.
 
     Args:
         runs_dir: the folder of run folders; must exist.
@@ -56,9 +56,9 @@ class StoredRun:
 
     @property
     def is_held(self) -> bool:
-        """Whether another process holds the folder, which is to say trains the run.
+        """Whether another process holds the folder, that is, trains the run.
 
-        The lock is taken for a moment to find out; a folder without one is left as it is.
+        Testing takes the lock for a moment; a folder without a lock stays without.
         """
         if not self._has(LOCK):
             return False
@@ -68,13 +68,13 @@ class StoredRun:
         except Timeout:
             return True
         except OSError:
-            return False  # not ours to write: nobody that we can wait for is training it
+            return False  # a folder of another user: there is no process to wait for
         lock.release()
         return False
 
     @property
     def status(self) -> FolderStatus:
-        """What the folder holds, judged by its files alone."""
+        """The status of the run by the files of the folder."""
         if self._has(SUMMARY):
             return FolderStatus.FINISHED
         if self._has(ERROR):
@@ -84,10 +84,10 @@ class StoredRun:
         return FolderStatus.NEW
 
     def read_config(self) -> dict[str, Any]:
-        """The plain values of config.yaml, unchecked.
+        """Return the plain values of config.yaml, unchecked.
 
         Raises:
-            StoreError: there is none, or it is damaged.
+            StoreError: config.yaml is missing or damaged.
         """
         plain = self._parsed_config(parse_yaml)
         if not isinstance(plain.get("regulariser"), dict):
@@ -95,10 +95,10 @@ class StoredRun:
         return plain
 
     def read_flat_config(self) -> dict[str, Any]:
-        """The same with dotted keys: ``{"model.width": 64, …}``; quicker than flattening it.
+        """Return config.yaml flat: ``{"model.width": 64, …}``; faster than flattening it.
 
         Raises:
-            StoreError: there is none, or it is damaged.
+            StoreError: config.yaml is missing or damaged.
         """
         plain = self._parsed_config(parse_flat_yaml)
         if "regulariser.name" not in plain:
@@ -106,10 +106,10 @@ class StoredRun:
         return plain
 
     def read_summary(self) -> RunSummary:
-        """The finished run's summary.
+        """Return the summary of a finished run.
 
         Raises:
-            StoreError: there is none, or it is damaged or of another format.
+            StoreError: summary.json is missing, damaged or of an unknown format.
         """
         path = self._file(SUMMARY)
         try:
@@ -118,57 +118,61 @@ class StoredRun:
             raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(
-                f"{path} is damaged or of another version of dropexp ({error}); {_AGAIN}."
+                f"{path} is damaged or of another version of dropexp ({error}); {_REMEDY}."
             ) from None
 
     def read_metrics(self) -> str:
-        """The text of metrics.csv, as far as its last whole line.
+        """Return the text of metrics.csv up to its last complete line.
 
         Raises:
-            StoreError: the file is not there, or is no text.
+            StoreError: metrics.csv is missing, or not text.
         """
         path = self._file(METRICS)
         try:
             text = _text(path)
         except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}; {_AGAIN}.") from None
+            raise StoreError(f"{path} cannot be read: {error.strerror}; {_REMEDY}.") from None
         except ValueError as error:
-            raise StoreError(f"{path} is damaged ({error!r}); {_AGAIN}.") from None
+            raise StoreError(f"{path} is damaged ({error!r}); {_REMEDY}.") from None
         return text[: text.rfind("\n") + 1]
 
     def read_records(self) -> list[EpochRecord]:
-        """The epochs in metrics.csv; a last line that was cut off is left out.
+        """Return the epochs in metrics.csv; an incomplete last line is ignored.
 
         Raises:
-            StoreError: the file is not there, or a line before the last is damaged.
+            StoreError: metrics.csv is missing, or a line before the last is damaged.
         """
         lines = self.read_metrics().splitlines()
         try:
             return [EpochRecord.from_row(row) for row in csv.DictReader(lines)]
         except (KeyError, TypeError, ValueError) as error:
             path = self._file(METRICS)
-            raise StoreError(f"{path} is damaged ({error!r}); {_AGAIN}.") from None
+            raise StoreError(f"{path} is damaged ({error!r}); {_REMEDY}.") from None
 
     def read_checkpoint(self) -> bytes | None:
-        """The bytes of the checkpoint, None where there is none."""
+        """Return the bytes of the checkpoint; None where there is none.
+
+        Raises:
+            StoreError: checkpoint.pt cannot be read.
+        """
         try:
             return (self.path / CHECKPOINT).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
             path = self.path / CHECKPOINT
-            raise StoreError(f"{path} cannot be read: {error.strerror}; {_AGAIN}.") from None
+            raise StoreError(f"{path} cannot be read: {error.strerror}; {_REMEDY}.") from None
 
     def read_environment(self) -> dict[str, Any]:
-        """What the process that wrote to this folder last noted of its machine; may be empty."""
+        """Return environment.json; empty where it is missing or damaged."""
         try:
-            noted = json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
+            environment = json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return noted if isinstance(noted, dict) else {}
+        return environment if isinstance(environment, dict) else {}
 
     def read_error(self) -> str:
-        """The last line of a failed run's traceback, empty where there is none."""
+        """Return the last line of a failed run's traceback; empty where there is none."""
         try:
             lines = (self.path / ERROR).read_text(encoding="utf-8").split("\n")
         except OSError:
@@ -177,34 +181,34 @@ class StoredRun:
 
     @property
     def ended_at(self) -> float | None:
-        """When the run finished or failed, in seconds since 1970; None where it has not."""
+        """When the run finished or failed, in seconds since 1970; None while it has not."""
         if self.status is FolderStatus.FINISHED:
             return self.changed_at(SUMMARY)
         return self.changed_at(ERROR) if self.status is FolderStatus.FAILED else None
 
     def changed_at(self, name: str) -> float:
-        """Seconds since the epoch at which a file was last written; 0 where there is none."""
+        """Return when a file was last written, in seconds since 1970; 0 where it is missing."""
         try:
             return os.stat(self._file(name)).st_mtime  # noqa: PTH116 (see _file)
         except OSError:
             return 0.0
 
     def size_of(self, name: str) -> int:
-        """A file's size in bytes; 0 where there is none."""
+        """Return a file's size in bytes; 0 where it is missing."""
         try:
             return os.stat(self._file(name)).st_size  # noqa: PTH116 (see _file)
         except OSError:
             return 0
 
     def read_files(self) -> dict[str, bytes]:
-        """Everything in the folder but the lock, by name."""
+        """Return the content of every file but the lock, by name."""
         if not self.path.is_dir():
             return {}
         paths = [path for path in self.path.iterdir() if path.is_file() and path.name != LOCK]
         return {path.name: path.read_bytes() for path in paths}
 
     def _file(self, name: str) -> str:
-        # Joining paths as objects takes as long as reading a small file.
+        # Joining Path objects takes as long as reading a small file.
         return f"{self.path}{os.sep}{name}"
 
     def _has(self, name: str) -> bool:
@@ -221,7 +225,7 @@ class StoredRun:
 
 
 def _text(path: str) -> str:
-    """A file's text; quicker for a small file than through the layers of a text file."""
+    """Return a file's text; for a small file faster than ``Path.read_text``."""
     descriptor = os.open(path, os.O_RDONLY | _BINARY)
     try:
         raw = os.read(descriptor, _MOST_AT_ONCE)

@@ -1,4 +1,4 @@
-"""What a run measures: frozen records, and their CSV and JSON forms.
+"""The measurements of a run as frozen records, with their CSV and JSON forms.
 
 Accuracies are fractions in [0, 1], losses are mean cross-entropy in nats, times are seconds.
 """
@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Any, Self
 
 SUMMARY_FORMAT = 3
-"""The version of summary.json's layout. 2 lacks test_entropy and mc_dropout, 1 also test_ece,
-noisy_label_acc, rise and area."""
+"""Version of the layout of summary.json. Format 2 lacks test_entropy and mc_dropout; format 1 lacks
+test_ece, noisy_label_acc, rise and area as well."""
 
 _READABLE_FORMATS = (1, 2, 3)
 
@@ -24,7 +24,7 @@ class RunStatus(StrEnum):
 
 
 class AuditOutcome(StrEnum):
-    """What the audit said before training."""
+    """The outcome of the audit before training."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -35,9 +35,9 @@ class AuditOutcome(StrEnum):
 class EpochRecord:
     """One epoch of one run: a row of metrics.csv.
 
-    ``noisy_train_loss`` is the mean loss of the training steps themselves, with the
-    regulariser, augmentation and label smoothing on; ``train_*`` and ``val_*`` are measured
-    after the epoch in eval mode on un-augmented data, ``train_*`` against the labels trained on.
+    ``noisy_train_loss`` is the mean loss of the training steps, with the regulariser,
+    augmentation and label smoothing on. ``train_*`` and ``val_*`` are measured after the epoch,
+    in eval mode, on un-augmented data; ``train_*`` against the labels that were trained on.
     """
 
     epoch: int  # counted from 1
@@ -62,17 +62,19 @@ class EpochRecord:
 
     @property
     def is_finite(self) -> bool:
-        """Whether every loss of the epoch is a number; if not, the run has diverged."""
+        """Whether every loss of the epoch is finite; if not, the run has diverged."""
         losses = (self.noisy_train_loss, self.train_loss, self.val_loss)
         return all(math.isfinite(loss) for loss in losses)
 
-    def as_row(self) -> dict[str, int | float]:
-        """The record as a row of metrics.csv, gaps included."""
+    def to_row(self) -> dict[str, int | float]:
+        """Return the record as a row of metrics.csv, with the gaps."""
         return {column: getattr(self, column) for column in METRICS_COLUMNS}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """The inverse of as_row, from numbers or their text; derived columns are not read.
+        """Return the record of a row, whose values are numbers or their text.
+
+        The columns of the gaps are not read.
 
         Raises:
             KeyError, ValueError: a column is missing or is not a number.
@@ -110,12 +112,12 @@ class SelectedEpoch:
     acc_gap: float  # train_acc − val_acc
     test_ece: float | None = None  # expected calibration error; None where it was not measured
     noisy_label_acc: float | None = None
-    """The fraction of the wrong training labels that are given back; None without label noise."""
+    """Fraction of the wrong training labels that the network predicts; None without label noise."""
     test_entropy: float | None = None
-    """Mean over test images of the entropy of the predicted probabilities, nats."""
+    """Entropy of the predicted probabilities in nats, mean over test images."""
 
     @classmethod
-    def of(
+    def from_record(
         cls,
         record: EpochRecord,
         test_loss: float,
@@ -124,7 +126,7 @@ class SelectedEpoch:
         noisy_label_acc: float | None = None,
         test_entropy: float | None = None,
     ) -> Self:
-        """An epoch's record together with the numbers of the test set and of the wrong labels."""
+        """Return an epoch's record with the measurements on the test set and wrong labels."""
         return cls(
             epoch=record.epoch,
             train_loss=record.train_loss,
@@ -143,9 +145,9 @@ class SelectedEpoch:
 
 @dataclass(frozen=True, slots=True)
 class SampledTest:
-    """The test set at the best epoch, by the mean probabilities of passes with the noise on.
+    """Test results at the best epoch from the mean probabilities of passes with noise on.
 
-    See mc_dropout.py.
+    See training/mc_dropout.py.
     """
 
     passes: int  # at least 1
@@ -157,11 +159,11 @@ class SampledTest:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What a finished run came to: summary.json.
+    """The results of a finished run: summary.json.
 
-    ``best`` is the epoch of the lowest validation loss, None if the run diverged before it had a
-    finite one; ``last`` is the last epoch, whose losses are null in the file where they are not
-    numbers. ``seconds`` is the time spent in the epochs recorded.
+    ``best`` is the epoch of the lowest validation loss; None if the run diverged before it had a
+    finite one. ``last`` is the last epoch; its losses are null in the file where they are not
+    finite. ``seconds`` is the time spent in the recorded epochs.
     """
 
     run_id: str
@@ -192,16 +194,16 @@ class RunSummary:
         return self.mc_dropout is None or self.mc_dropout.passes != passes
 
     def to_json(self) -> dict[str, Any]:
-        """A dict of plain values; numbers that JSON does not know become null."""
-        plain: dict[str, Any] = _without_non_finite(asdict(self))
+        """Return plain values; numbers that JSON cannot hold become null."""
+        plain: dict[str, Any] = _replace_non_finite(asdict(self))
         return plain
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
-        """The inverse of to_json.
+        """Return the summary of plain values, as ``to_json`` returns them.
 
         Raises:
-            KeyError, TypeError, ValueError: not a summary of this format.
+            KeyError, TypeError, ValueError: they are not a summary of a readable format.
         """
         if plain["format"] not in _READABLE_FORMATS:
             raise ValueError(
@@ -210,11 +212,11 @@ class RunSummary:
         values = dict(plain)
         values["status"] = RunStatus(values["status"])
         values["audit"] = AuditOutcome(values["audit"])
-        values["last"] = SelectedEpoch(**_non_finite_restored(values["last"]))
+        values["last"] = SelectedEpoch(**_restore_non_finite(values["last"]))
         if values["best"] is not None:
-            values["best"] = SelectedEpoch(**_non_finite_restored(values["best"]))
+            values["best"] = SelectedEpoch(**_restore_non_finite(values["best"]))
         if values.get("mc_dropout") is not None:
-            values["mc_dropout"] = SampledTest(**_non_finite_restored(values["mc_dropout"]))
+            values["mc_dropout"] = SampledTest(**_restore_non_finite(values["mc_dropout"]))
         return cls(**values)
 
 
@@ -222,20 +224,20 @@ _MAY_BE_ABSENT = ("test_ece", "noisy_label_acc", "test_entropy")
 
 
 def find_best_epoch(records: Iterable[EpochRecord]) -> EpochRecord | None:
-    """The record of the lowest validation loss, the earlier one where two are equal."""
+    """Return the record of the lowest validation loss; of equal ones the first."""
     finite = [record for record in records if record.is_finite]
     return min(finite, key=lambda record: record.val_loss, default=None)
 
 
-def _without_non_finite(value: Any) -> Any:
+def _replace_non_finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_non_finite(item) for key, item in value.items()}
+        return {key: _replace_non_finite(item) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
 
-def _non_finite_restored(block: Mapping[str, Any]) -> dict[str, Any]:
+def _restore_non_finite(block: Mapping[str, Any]) -> dict[str, Any]:
     if None not in block.values():
         return dict(block)
     return {

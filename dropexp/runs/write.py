@@ -1,6 +1,6 @@
-"""One folder per run: lock, atomic writes, the finished mark last.
+"""Writing a run folder: under a lock, each file whole or not at all, the summary last.
 
-Reading is StoredRun's. Imports no torch.
+Imports no torch.
 """
 
 import csv
@@ -51,7 +51,10 @@ __all__ = [
 
 
 def open_runs_dir(runs_dir: str) -> Path:
-    """The folder of run folders, made if it is not there.
+    """Return the folder of run folders; make it if it does not exist.
+
+    Args:
+        runs_dir: as the config has it; ``~`` is expanded.
 
     Raises:
         RunsDirError: it is a file, or cannot be made.
@@ -69,11 +72,11 @@ def open_runs_dir(runs_dir: str) -> Path:
 
 
 class _HeldError(Exception):
-    """Another process holds the folder."""
+    """Another process holds the lock of the folder."""
 
 
 class RunFolder(StoredRun):
-    """``<runs_dir>/<run id>/``: everything about one run, to read and to write.
+    """A run folder, ``<runs_dir>/<run id>/``, to read and to write.
 
     Args:
         runs_dir: the folder of run folders; must exist.
@@ -84,15 +87,15 @@ class RunFolder(StoredRun):
     def lock(
         self, on_wait: Callable[[], None] = lambda: None, *, patience: float = -1
     ) -> Iterator[None]:
-        """Hold the folder for writing; the operating system frees it if the process dies.
+        """Hold the lock of the folder; the operating system frees it if the process dies.
 
         Args:
-            on_wait: called once if another process holds the folder, before waiting for it.
-            patience: seconds to wait for it; below 0: as long as it takes.
+            on_wait: called once before waiting, if another process holds the lock.
+            patience: seconds to wait for the lock; negative for no limit.
 
         Raises:
             RunsDirError: the folder cannot be written.
-            BusyError: another process holds it for longer than that.
+            BusyError: another process still holds the lock after that time.
         """
         try:
             self.path.mkdir(exist_ok=True)
@@ -114,9 +117,9 @@ class RunFolder(StoredRun):
             lock.release()
 
     def clear(self) -> None:
-        """Remove everything of an earlier attempt; the folder and the lock stay."""
+        """Remove every file but the lock."""
         with self._disk_errors(SUMMARY):
-            # First, as it is what says that the rest is whole.
+            # First, because its presence says that the other files are complete.
             (self.path / SUMMARY).unlink(missing_ok=True)
             for entry in self.path.iterdir():
                 if entry.name != LOCK:
@@ -125,14 +128,14 @@ class RunFolder(StoredRun):
     def remove(self) -> bool:
         """Remove the folder with everything in it, unless another process holds it.
 
-        The summary goes first, so that what is left of a removal cut short is not taken for a
-        finished run; the config goes last, so that it can still be told to be a run.
+        The summary goes first: after an interrupted removal the folder is no finished run. The
+        config goes last: the folder is still known to be a run, and can be removed again.
 
         Returns:
             Whether the folder is gone; False if another process holds it.
 
         Raises:
-            StoreError: something in it cannot be removed.
+            StoreError: a file in it cannot be removed.
         """
 
         def give_up() -> None:
@@ -152,7 +155,7 @@ class RunFolder(StoredRun):
         return True
 
     def discard_if_new(self) -> None:
-        """Remove the folder if nothing but the lock is in it."""
+        """Remove the folder if it has no file but the lock."""
         if {entry.name for entry in self.path.iterdir()} <= {LOCK}:
             shutil.rmtree(self.path, ignore_errors=True)
 
@@ -160,9 +163,9 @@ class RunFolder(StoredRun):
         """Write a file whole or not at all.
 
         Args:
-            name: the file's name in the folder.
-            content: its new content.
-            durable: whether it must survive a power cut the moment this returns.
+            name: of the file in the folder.
+            content: the new content.
+            durable: whether it survives a power cut once this has returned.
 
         Raises:
             StoreError: the disk is full, or the folder cannot be written.
@@ -181,45 +184,45 @@ class RunFolder(StoredRun):
                 temporary.unlink(missing_ok=True)
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write plain values as indented JSON, durably."""
+        """Write plain values as indented JSON; see ``durable`` of ``write``."""
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         self.write(name, text + "\n", durable=True)
 
     def write_metrics(self, records: Iterable[EpochRecord]) -> None:
-        """Write metrics.csv anew with these epochs."""
+        """Replace metrics.csv by these epochs."""
         header = ",".join(METRICS_COLUMNS) + "\n"
         self.write(METRICS, header + "".join(_csv_line(record) for record in records))
 
     def append_metrics(self, record: EpochRecord) -> None:
-        """Add one epoch to metrics.csv."""
+        """Append one epoch to metrics.csv."""
         with self._disk_errors(METRICS), (self.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(_csv_line(record))
 
     def finish(self, summary: RunSummary, *, keep_checkpoint: bool) -> None:
-        """Mark the run as finished: the summary goes last, then what only resuming needs."""
+        """Write the summary, which marks the run as finished, then remove the checkpoint."""
         self.write_json(SUMMARY, summary.to_json())
         self.remove_leftovers(keep_checkpoint=keep_checkpoint)
 
     def remove_error(self) -> None:
-        """Make a failed run one that was interrupted."""
+        """Remove error.txt, which makes a failed run an interrupted one."""
         with self._disk_errors(ERROR):
             (self.path / ERROR).unlink(missing_ok=True)
 
     def remove_leftovers(self, *, keep_checkpoint: bool) -> None:
-        """Remove what a finished run has no use for."""
+        """Remove the files that a finished run does not need."""
         self.remove_error()
         if not keep_checkpoint:
             with self._disk_errors(CHECKPOINT):
                 (self.path / CHECKPOINT).unlink(missing_ok=True)
 
     def replace_files(self, files: Mapping[str, bytes]) -> None:
-        """Make the folder one that was filled elsewhere, the summary last."""
+        """Replace all files by those of another folder; the summary is written last."""
         self.clear()
         for name in sorted(files, key=lambda name: name == SUMMARY):
             self.write(name, files[name], durable=name == SUMMARY)
 
     def log(self, message: str) -> None:
-        """Add a line with the time to run.log."""
+        """Append a line with the time to run.log."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         with self._disk_errors(LOG), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(f"{stamp} {message}\n")
@@ -233,7 +236,7 @@ class RunFolder(StoredRun):
             reason = "the disk is full" if full else error.strerror
             raise StoreError(
                 f"{self.path / name} could not be written: {reason}. What was written before is "
-                f"sound; the same command goes on from there."
+                f"sound; the same command resumes from there."
             ) from None
 
 
@@ -244,5 +247,5 @@ def _remove(entry: Path) -> None:
 
 def _csv_line(record: EpochRecord) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(record.as_row().values())
+    csv.writer(line, lineterminator="\n").writerow(record.to_row().values())
     return line.getvalue()

@@ -1,4 +1,4 @@
-"""What a terminal shows: text tables, a line chart, numbers in words.
+"""Text for a terminal: aligned tables, a line chart, formatted numbers.
 
 Plain values come in, lines of text go out. Nothing here knows what a run is.
 """

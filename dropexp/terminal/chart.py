@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 MIN_WIDTH = 40
-"""Columns below which a chart says nothing."""
+"""Characters of the narrowest chart that can be read."""
 
 _STYLES = ("cyan", "magenta", "green", "blue")
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # [row][column] of U+2800 + bits
@@ -16,7 +16,7 @@ _MOST_TICKS = 4
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """A y axis from low to high, with ticks at multiples of step."""
+    """A y axis from low to high with ticks at multiples of step."""
 
     low: float
     high: float
@@ -28,18 +28,18 @@ class _Axis:
         return [multiple * self.step for multiple in range(first, last + 1)]
 
     def label(self, tick: float) -> str:
-        """A tick as text; all ticks of an axis get the same number of decimals."""
+        """Return a tick as text; all ticks of an axis have the same number of decimals."""
         if not 1e-4 <= self.step < 1e5:
             return f"{tick:.3g}"
         return f"{tick:.{max(0, -math.floor(math.log10(self.step * 1.0001)))}f}"
 
     def dot_row(self, value: float, rows: int) -> int:
-        """The row of dots, 0 at the top, in a canvas with ``rows`` rows of cells."""
+        """Return the row of dots, 0 at the top, in a canvas with ``rows`` rows of cells."""
         return round((self.high - value) / (self.high - self.low) * (4 * rows - 1))
 
 
 class _Canvas:
-    """Cells of 2 × 4 dots; a cell's colour is that of the line drawn into it last."""
+    """Cells of 2 × 4 dots; a cell has the colour of the last line drawn into it."""
 
     def __init__(self, columns: int, rows: int) -> None:
         self.columns, self.rows = columns, rows
@@ -52,12 +52,12 @@ class _Canvas:
         self._styles[y // 4][x // 2] = style
 
     def cells(self, row: int) -> Iterator[tuple[str, str]]:
-        """The characters of a row of cells with their styles."""
+        """Yield the characters of a row of cells with their styles."""
         for bits, style in zip(self._bits[row], self._styles[row], strict=True):
             yield (chr(0x2800 + bits) if bits else " "), style
 
 
-def line_chart(
+def draw_line_chart(
     series: Mapping[str, Sequence[float]],
     *,
     width: int,
@@ -66,21 +66,21 @@ def line_chart(
     y_label: str,
     marks: Mapping[int, str] | None = None,
 ) -> Text:
-    """Lines over x = 1, 2, …, each with its name at its right end.
+    """Draw lines over x = 1, 2, …, each with its name at its right end.
 
-    The first line is solid, the next ones are dotted ever more sparsely, so that they can be
-    told apart without colour. Values that are not finite leave a hole.
+    The first line is solid and each further line has fewer dots, so that lines differ without
+    colour too. A value that is not finite leaves a gap.
 
     Args:
         series: name → the values at x = 1, 2, …
-        width: of the whole chart in columns, labels included; at least MIN_WIDTH.
-        height: of the whole chart in lines, labels included; at least 6.
+        width: of the chart with its labels, in characters; at least MIN_WIDTH.
+        height: of the chart with its labels, in lines; at least 6.
         x_label: stands under the x axis.
         y_label: stands above the y axis.
-        marks: x → a few words under the x axis, where there is room.
+        marks: x → a short text under the x axis, shown where there is room.
 
     Returns:
-        ``height`` lines, or an empty text if there are no two finite values to draw between.
+        ``height`` lines, or an empty text if fewer than two values are finite.
     """
     values = [value for line in series.values() for value in line if _is_drawable(value)]
     last_x = max((len(line) for line in series.values()), default=0)
@@ -105,8 +105,8 @@ def _style(index: int) -> str:
 
 
 def _nice_axis(low: float, high: float) -> _Axis:
-    """An axis that just holds low and high, with two to four round ticks."""
-    if high - low <= 1e-6 * max(abs(low), abs(high)):  # a flat line gets an axis around it
+    """Return the axis from low to high with two to four round ticks."""
+    if high - low <= 1e-6 * max(abs(low), abs(high)):  # a flat line lies in the middle
         around = 0.1 * abs(high) or 1.0
         low, high = low - around, high + around
     exponent = math.floor(math.log10(high - low)) - 1
@@ -119,17 +119,17 @@ def _nice_axis(low: float, high: float) -> _Axis:
 
 
 def _is_drawable(value: float) -> bool:
-    # Larger values would overflow when they are subtracted.
+    # The difference of larger values may overflow.
     return math.isfinite(value) and abs(value) < 1e300
 
 
 def _draw(
     canvas: _Canvas, line: Sequence[float], last_x: int, axis: _Axis, *, spacing: int, style: str
 ) -> None:
-    """Join the finite neighbours of a line; every ``spacing``-th dot is set."""
+    """Draw a line between finite neighbours; set every ``spacing``-th dot."""
     scale = (2 * canvas.columns - 1) / (last_x - 1)
     previous: tuple[int, int] | None = None
-    drawn = 0  # counted along the line, so that steep and flat parts are equally dense
+    drawn = 0  # along the line, so that steep and flat parts are equally dense
     for index, value in enumerate(line):
         if not _is_drawable(value):
             previous = None
@@ -143,7 +143,7 @@ def _draw(
 
 
 def _between(start: tuple[int, int], end: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """The dots after start on the way to end."""
+    """Yield the dots after start on the straight line to end."""
     (x0, y0), (x1, y1) = start, end
     steps = max(abs(x1 - x0), abs(y1 - y0))
     for i in range(1, steps + 1):
@@ -153,7 +153,7 @@ def _between(start: tuple[int, int], end: tuple[int, int]) -> Iterator[tuple[int
 def _end_labels(
     series: Mapping[str, Sequence[float]], axis: _Axis, rows: int
 ) -> dict[int, tuple[str, str]]:
-    """Row → (name, style): each name beside the end of its line, or as near as there is room."""
+    """Return row → (name, style): each name at the end of its line, or as near as possible."""
     wanted = []
     for index, (name, line) in enumerate(series.items()):
         finite = [value for value in line if _is_drawable(value)]
@@ -185,22 +185,22 @@ def _append_plot(
 
 
 def _x_axis_labels(last_x: int, columns: int, x_label: str, marks: Mapping[int, str]) -> str:
-    """The first and the last x, then the marks, then the axis' name, where there is room."""
+    """Return the line under the x axis: first and last x, marks, label, where there is room."""
     line = [" "] * columns
     _place(line, "1", 0)
     _place(line, str(last_x), columns - len(str(last_x)))
-    for x, words in marks.items():
+    for x, text in marks.items():
         column = round((x - 1) / (last_x - 1) * (columns - 1))
-        _place(line, words, min(max(column - len(words) // 2, 2), columns - len(words)))
+        _place(line, text, min(max(column - len(text) // 2, 2), columns - len(text)))
     places = [round(columns * share) - len(x_label) // 2 for share in (0.5, 0.25, 0.75)]
     any(_place(line, x_label, place) for place in places)
     return "".join(line).rstrip()
 
 
-def _place(line: list[str], words: str, start: int) -> bool:
-    """Write words into a line, unless they would touch others; say whether it was done."""
-    end = start + len(words)
+def _place(line: list[str], text: str, start: int) -> bool:
+    """Write text into a line unless it would touch other text; return whether it was written."""
+    end = start + len(text)
     if start < 0 or any(cell != " " for cell in line[max(start - 1, 0) : end + 1]):
         return False
-    line[start:end] = words
+    line[start:end] = text
     return True

@@ -276,7 +276,7 @@ def _summarised(
 
 
 def _selected(record: EpochRecord, measured: FinalMeasurement) -> SelectedEpoch:
-    return SelectedEpoch.of(
+    return SelectedEpoch.from_record(
         record,
         measured.test.loss,
         measured.test.acc,

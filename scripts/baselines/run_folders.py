@@ -97,7 +97,7 @@ def _write(runs_dir: Path, config: RunConfig) -> None:
     folder = runs_dir / config.run_id
     folder.mkdir(exist_ok=True)
     records, selected = _measured(config)
-    lines = [",".join(map(str, record.as_row().values())) for record in records]
+    lines = [",".join(map(str, record.to_row().values())) for record in records]
     (folder / "config.yaml").write_text(_yaml(config), encoding="utf-8")
     (folder / "metrics.csv").write_text(
         "\n".join([",".join(METRICS_COLUMNS), *lines, ""]), encoding="utf-8"
@@ -161,7 +161,7 @@ def _measured(config: RunConfig) -> tuple[list[EpochRecord], tuple[SelectedEpoch
 
 def _selected(record: EpochRecord, own: np.random.Generator, noise: float) -> SelectedEpoch:
     test_loss = record.val_loss + own.normal(0, 0.01)
-    return SelectedEpoch.of(
+    return SelectedEpoch.from_record(
         record,
         test_loss=test_loss,
         test_acc=float(np.exp(-0.38 * test_loss)),

@@ -61,8 +61,8 @@ def summary_of(records: list[EpochRecord]) -> RunSummary:
         seconds=2.46,
         peak_memory_mb=512.3,
         audit=AuditOutcome.PASSED,
-        best=SelectedEpoch.of(best, 0.47, 0.861) if best else None,
-        last=SelectedEpoch.of(records[-1], 0.81, 0.842),
+        best=SelectedEpoch.from_record(best, 0.47, 0.861) if best else None,
+        last=SelectedEpoch.from_record(records[-1], 0.81, 0.842),
         config_hash="0" * 64,
         results_version=1,
     )

@@ -35,13 +35,13 @@ records = st.builds(
 
 @given(records)
 def test_a_row_gives_the_record_back_exactly(original: EpochRecord) -> None:
-    as_text = {column: str(value) for column, value in original.as_row().items()}
+    as_text = {column: str(value) for column, value in original.to_row().items()}
     assert EpochRecord.from_row(as_text) == original
 
 
 @given(records)
 def test_gaps_are_positive_where_training_looks_better(original: EpochRecord) -> None:
-    row = original.as_row()
+    row = original.to_row()
     assert tuple(row) == METRICS_COLUMNS
     assert row["loss_gap"] == original.val_loss - original.train_loss
     assert row["acc_gap"] == original.train_acc - original.val_acc
@@ -96,7 +96,7 @@ def test_summaries_of_older_formats_lack_what_was_not_measured_and_are_read() ->
 
 
 def test_calibration_and_memorisation_survive_json() -> None:
-    measured = SelectedEpoch.of(make_record(1, 1.0), 0.7, 0.8, 0.05, 0.25)
+    measured = SelectedEpoch.from_record(make_record(1, 1.0), 0.7, 0.8, 0.05, 0.25)
     passes = SampledTest(8, math.nan, 0.5, None, 0.7)
     for by_passes in (None, replace(passes, test_loss=0.6)):
         original = replace(

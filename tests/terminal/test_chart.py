@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from dropexp.terminal.chart import line_chart
+from dropexp.terminal.chart import draw_line_chart
 
 FALLING = [2.0 * 0.8**epoch for epoch in range(30)]
 RISING = [0.5 + 0.03 * epoch for epoch in range(30)]
@@ -14,7 +14,7 @@ def lines_of(
     height: int = 12,
     marks: dict[int, str] | None = None,
 ) -> list[str]:
-    chart = line_chart(
+    chart = draw_line_chart(
         series, width=width, height=height, x_label="epoch", y_label="loss in nats", marks=marks
     )
     return chart.plain.split("\n") if chart else []

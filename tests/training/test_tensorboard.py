@@ -65,8 +65,8 @@ def make_summary(config: RunConfig, records: list[EpochRecord]) -> RunSummary:
         seconds=2.46,
         peak_memory_mb=512.3,
         audit=AuditOutcome.PASSED,
-        best=SelectedEpoch.of(best, 0.47, 0.861, 0.05, 0.25) if best else None,
-        last=SelectedEpoch.of(records[-1], 0.81, 0.842, 0.06),  # as without label noise
+        best=SelectedEpoch.from_record(best, 0.47, 0.861, 0.05, 0.25) if best else None,
+        last=SelectedEpoch.from_record(records[-1], 0.81, 0.842, 0.06),  # as without label noise
         config_hash=config.config_hash,
         results_version=1,
     )
