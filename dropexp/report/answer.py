@@ -7,7 +7,7 @@ from typing import Any
 from dropexp.compare.highlights import context_axes, find_best, find_headline
 from dropexp.compare.results import Comparison, Row, Setting
 from dropexp.config.classics import CLASSICS, describe_classic
-from dropexp.report.charts.words import moment
+from dropexp.report.wording import describe_epoch
 from dropexp.runs.metrics import METRIC_REGISTRY, Metric, Notation
 from dropexp.statistics import Estimate, Verdict, smallest_adjusted_p
 
@@ -219,7 +219,7 @@ def _answer_without_baseline(comparison: Comparison) -> list[str]:
     return [
         f"On {data}, {describe_setting(row.setting)} has the {order} {metric.name}, "
         f"{metric.describe_value(estimate.value)}{_interval(estimate, metric)}, "
-        f"{moment(comparison.at)}.",
+        f"{describe_epoch(comparison.at)}.",
         "No setting was compared with a baseline on the same seeds, so which setting is better is "
         "not known.",
     ]

@@ -235,7 +235,7 @@ def test_a_chart_of_one_axis_says_where_the_others_are_held() -> None:
     study = comparison(strengths=(0.1, 0.3), data_train_size=(50, 400), data_label_noise=(0.0, 0.2))
     for name, panel in panels(study).items():
         if name != "differences":  # which has all settings, by their full names
-            held = {"training images": "train_size", "wrong labels": "label_noise"}
+            held = {"training images": "train_size", "noisy labels": "label_noise"}
             for words, key in held.items():
                 assert (words in panel.subtitle) != (key in name), (name, panel.subtitle)
 

@@ -16,14 +16,20 @@ from dropexp.report.charts.encodings import encode_estimate
 from dropexp.report.charts.lines import NumericAxis, build_line_panel
 from dropexp.report.charts.palette import Look, assign_looks
 from dropexp.report.charts.panels import Figure, Panel
-from dropexp.report.charts.words import around, axis_title, moment, quantity
+from dropexp.report.wording import (
+    describe_epoch,
+    describe_field,
+    describe_fields,
+    describe_metric,
+)
+from dropexp.runs.metrics import METRIC_REGISTRY, Metric
 
-_MEMORISED = "noisy_label_acc"
+_MEMORISED = METRIC_REGISTRY["noisy_label_acc"]
 
 
 def build_axis_figures(comparison: Comparison) -> list[Figure]:
     """Build a figure for each axis with at least two numbers."""
-    metric = comparison.metric.key
+    metric = comparison.metric
     panels = []
     if len({row.setting.p for row in _select_regularised(comparison)}) > 1:
         panels.append(_build_p_panel(comparison))
@@ -46,8 +52,8 @@ def _select_regularised(comparison: Comparison) -> list[Row]:
     ]
 
 
-def _is_measured(comparison: Comparison, column: str) -> bool:
-    return any(column in row.estimates for row in comparison.rows)
+def _is_measured(comparison: Comparison, metric: Metric) -> bool:
+    return any(metric.key in row.estimates for row in comparison.rows)
 
 
 def _sort_numbers(values: Iterable[Any]) -> list[float]:
@@ -57,20 +63,20 @@ def _sort_numbers(values: Iterable[Any]) -> list[float]:
 
 
 def _build_p_panel(comparison: Comparison) -> Panel:
-    column = comparison.metric.key
-    rows = [row for row in rows_in_context(comparison) if column in row.estimates]
+    metric = comparison.metric
+    rows = [row for row in rows_in_context(comparison) if metric.key in row.estimates]
     regularised = _select_regularised(comparison)
     places = sorted({row.setting.p for row in regularised})
     return build_line_panel(
         "p",
-        f"{_title(column)} against p",
-        _describe(comparison, column),
-        column=column,
-        axis=NumericAxis(axis_title(P), places, ".2~f"),
+        f"{_title(metric)} against p",
+        _describe(comparison, metric),
+        metric=metric,
+        axis=NumericAxis(describe_field(P), places, ".2~f"),
         looks=_assign_looks_to_kinds(rows),
-        points=[_make_point(row, row.setting.kind, row.setting.p, column) for row in regularised],
+        points=[_make_point(row, row.setting.kind, row.setting.p, metric) for row in regularised],
         levels=[
-            {"setting": row.setting.kind, **encode_estimate(row.estimates[column])}
+            {"setting": row.setting.kind, **encode_estimate(row.estimates[metric.key])}
             for row in rows
             if not row.setting.has_regulariser
         ],
@@ -86,22 +92,22 @@ def _assign_looks_to_kinds(rows: Iterable[Row]) -> dict[str, Look]:
     return {kind: replace(of_setting[setting.name], label=kind) for kind, setting in first.items()}
 
 
-def _build_axis_panel(comparison: Comparison, key: str, column: str, classic: str = "") -> Panel:
+def _build_axis_panel(comparison: Comparison, key: str, metric: Metric, classic: str = "") -> Panel:
     """Build the panel of one axis.
 
     Args:
         comparison: what to draw.
         key: the config field on the x axis.
-        column: the metric on the y axis.
+        metric: on the y axis.
         classic: the classic whose strength the field is; lines are named without it.
     """
     rows = [
         replace(row, setting=row.setting.without_classics([classic]))
         for row in rows_in_context(comparison, without=key)
-        if column in row.estimates and _sort_numbers([row.setting.fields.get(key)])
+        if metric.key in row.estimates and _sort_numbers([row.setting.fields.get(key)])
     ]
     points = [
-        _make_point(row, row.setting.label, float(row.setting.fields[key]), column) for row in rows
+        _make_point(row, row.setting.label, float(row.setting.fields[key]), metric) for row in rows
     ]
     places = sorted({point["x"] for point in points})
     is_log = key == "data.train_size" and places[0] > 0 and places[-1] >= 4 * places[0]
@@ -111,39 +117,39 @@ def _build_axis_panel(comparison: Comparison, key: str, column: str, classic: st
         lines.setdefault(row.setting.label, row.setting)
     looks = assign_looks(list(lines.values()))
     return build_line_panel(
-        f"{key.replace('.', '_')}_{column}",
-        f"{_title(column)} against {axis_title(key)}",
-        _describe(comparison, column, without=key),
-        column=column,
-        axis=NumericAxis(axis_title(key), places, tick_format, is_log),
+        f"{key.replace('.', '_')}_{metric.key}",
+        f"{_title(metric)} against {describe_field(key)}",
+        _describe(comparison, metric, without=key),
+        metric=metric,
+        axis=NumericAxis(describe_field(key), places, tick_format, is_log),
         looks={label: looks[setting.name] for label, setting in lines.items()},
         points=points,
     )
 
 
-def _make_point(row: Row, line: str, x: float, column: str) -> dict[str, Any]:
+def _make_point(row: Row, line: str, x: float, metric: Metric) -> dict[str, Any]:
     return {
         "setting": line,
         "name": row.setting.name,
         "x": x,
         "value": x,  # stays when points are shifted
-        **encode_estimate(row.estimates[column]),
+        **encode_estimate(row.estimates[metric.key]),
     }
 
 
-def _title(column: str) -> str:
-    if column == _MEMORISED:
+def _title(metric: Metric) -> str:
+    if metric is _MEMORISED:
         return "Memorisation"
-    name = quantity(column)
+    name = describe_metric(metric)
     return name[0].upper() + name[1:]
 
 
-def _describe(comparison: Comparison, column: str, without: str = "") -> str:
+def _describe(comparison: Comparison, metric: Metric, without: str = "") -> str:
     """Describe the points, and the axes at which the chart holds a single value."""
-    if column == _MEMORISED:
+    if metric is _MEMORISED:
         when = "; on training images with a wrong label"
     else:
-        when = f", {moment(comparison.at)}"
-    fixed = around(headline_context(comparison, without))
+        when = f", {describe_epoch(comparison.at)}"
+    fixed = describe_fields(headline_context(comparison, without))
     interval = f"mean over seeds with {comparison.confidence:.0%} interval"
     return f"{interval}{when}{fixed and f'; {fixed}'}"

@@ -11,6 +11,8 @@ from dropexp.report.charts.encodings import (
     encode_colour,
     encode_dash,
     encode_estimate,
+    make_metric_axis,
+    number_format,
     pad_domain,
 )
 from dropexp.report.charts.labels import leave_label_room, make_end_labels, measure_labels
@@ -28,7 +30,8 @@ from dropexp.report.charts.panels import (
     make_width_parameter,
     make_zoomable,
 )
-from dropexp.report.charts.words import around, is_share, number_format, quantity
+from dropexp.report.wording import describe_fields, describe_metric
+from dropexp.runs.metrics import METRIC_REGISTRY, Metric, Unit
 
 _MOST_EPOCHS, _MOST_POINTS = 100, 4000
 """The most points of a curve and of a panel: more are not visible and make pages heavy."""
@@ -47,7 +50,7 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
     rows = [row for row in (rows or labelled) if row.setting.completed]
     if not rows:
         return []
-    kind = "acc" if is_share(comparison.metric.key) else "loss"
+    kind = "acc" if comparison.metric.unit is Unit.FRACTION else "loss"
     train, val, gap = f"train_{kind}", f"val_{kind}", f"{kind}_gap"
     values = {column: _average(comparison, rows, column) for column in (train, val, gap)}
     looks = assign_looks([row.setting for row in comparison.rows])
@@ -58,7 +61,9 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
     subtitle = _describe(comparison, rows)
 
     def build(column: str, title: str, limits: tuple[float, float], width: int) -> Panel:
-        return _build_panel(column, title, subtitle, values[column], looks, names, limits, width)
+        definition = f"{METRIC_REGISTRY[gap].meaning}; " if column == gap else ""
+        about = definition + subtitle
+        return _build_panel(column, title, about, values[column], looks, names, limits, width)
 
     limits = pad_domain(_list_bounds(values[train]) + _list_bounds(values[val]))
     width = _HALF_WIDTH if is_narrow else WIDTH
@@ -85,7 +90,7 @@ def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values
 def _describe(comparison: Comparison, rows: Sequence[Row]) -> str:
     parts = [f"mean over seeds with {comparison.confidence:.0%} interval, in eval mode"]
     if len(rows) < len(comparison.rows):
-        parts.append(around(headline_context(comparison)))
+        parts.append(describe_fields(headline_context(comparison)))
     if len(rows) < len(rows_in_context(comparison)):
         parts.append("the best setting of each regulariser")
     return "; ".join(filter(None, parts))
@@ -106,6 +111,7 @@ def _build_panel(
     width: int,
 ) -> Panel:
     data = Datasets(column)
+    metric = METRIC_REGISTRY[column]
     last = max((value["epoch"] for value in values), default=1)
     x = alt.X(
         "epoch:Q",
@@ -117,9 +123,9 @@ def _build_panel(
     )
     y = alt.Y(
         "mean:Q",
-        title=quantity(column),
+        title=describe_metric(metric),
         scale=alt.Scale(domain=list(limits), nice=False, zero=False),
-        axis=alt.Axis(format=".2~%" if is_share(column) else "", tickCount=6),
+        axis=make_metric_axis(metric),
     )
     base = hide_settings(
         alt.Chart(data.add("curves", values)).encode(x=x, color=encode_colour(looks))
@@ -134,7 +140,7 @@ def _build_panel(
         alt.LayerChart(layer=[*zero, band, *lines, labels])
         .add_params(alt.param(name=HIDDEN, value=[]), make_width_parameter(column, width))
         .properties(width=width, height=HEIGHT)
-        for lines in ([line], [make_zoomable(line, column), _draw_hover(base, y, column)])
+        for lines in ([line], [make_zoomable(line, column), _draw_hover(base, y, metric)])
     )
     return Panel(column, title, subtitle, data.values, still, live)
 
@@ -148,33 +154,33 @@ def _draw_zero(data: Datasets, x: alt.X, last: int) -> alt.Chart:
     return zero
 
 
-def _draw_hover(base: alt.Chart, y: alt.Y, column: str) -> alt.Chart:
+def _draw_hover(base: alt.Chart, y: alt.Y, metric: Metric) -> alt.Chart:
     """Draw a dot at the epoch nearest to the pointer, with a tooltip of its numbers."""
     nearest = alt.selection_point(
-        name=f"{column}_near", on="pointerover", nearest=True, empty=False, clear="pointerout"
+        name=f"{metric.key}_near", on="pointerover", nearest=True, empty=False, clear="pointerout"
     )
     dots: alt.Chart = (
         base.mark_point(filled=True, size=55, clip=True)
         .encode(
             y=y,
             opacity=alt.condition(nearest, alt.value(1), alt.value(0)),
-            tooltip=alt.value(alt.expr(_write_tooltip(column))),
+            tooltip=alt.value(alt.expr(_write_tooltip(metric))),
         )
         .add_params(nearest)
     )
     return dots
 
 
-def _write_tooltip(column: str) -> str:
+def _write_tooltip(metric: Metric) -> str:
     """Write the tooltip as a Vega expression.
 
     The pointer is over a cell of a Voronoi diagram: ``datum`` is the dot in it, and
     ``datum.datum`` the dot's data row. Vega-Lite's own tooltips read text from the wrong one.
     """
-    numbers = {quantity(column): "mean", "interval from": "low", "to": "high"}
+    numbers = {describe_metric(metric): "mean", "interval from": "low", "to": "high"}
     fields = {"setting": "row.setting", "epoch": "row.epoch"}
     fields |= {
-        title: f"format(row.{field}, '{number_format(column)}')" for title, field in numbers.items()
+        title: f"format(row.{field}, '{number_format(metric)}')" for title, field in numbers.items()
     }
     fields["seeds"] = "row.n"
     text = ", ".join(f"'{title}': {value}" for title, value in fields.items())

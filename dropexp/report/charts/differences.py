@@ -7,12 +7,14 @@ from dropexp.report.charts.encodings import (
     encode_colour,
     encode_estimate,
     encode_text_colour,
-    make_interval_tooltips,
+    make_difference_tooltips,
+    make_metric_axis,
+    number_format,
     round_digits,
 )
 from dropexp.report.charts.palette import assign_looks
 from dropexp.report.charts.panels import RULE, WIDTH, Datasets, Figure, Panel, Values
-from dropexp.report.charts.words import is_share, number_format, quantity
+from dropexp.report.wording import describe_metric
 
 _NAME = "differences"
 _ROW_PIXELS = 42
@@ -32,7 +34,7 @@ def build_difference_figures(comparison: Comparison) -> list[Figure]:
     data = Datasets(_NAME)
     panel = Panel(
         _NAME,
-        f"Paired differences in {quantity(metric.key)} against {baseline}",
+        f"Paired differences in {describe_metric(metric)} against {baseline}",
         f"one dot a seed; mean with {comparison.confidence:.0%} interval; "
         f"{side} of 0 is {metric.improvement}",
         data.values,
@@ -66,7 +68,7 @@ def _list_seeds(rows: list[Row]) -> Values:
 
 
 def _draw(comparison: Comparison, rows: list[Row], data: Datasets) -> alt.LayerChart:
-    metric = comparison.metric.key
+    metric = comparison.metric
     means = _list_means(rows)
     names = [value["setting"] for value in means]
     looks = assign_looks([row.setting for row in comparison.rows])
@@ -79,9 +81,9 @@ def _draw(comparison: Comparison, rows: list[Row], data: Datasets) -> alt.LayerC
     )
     x = alt.X(
         "mean:Q",
-        title=f"difference in {quantity(metric)}",
+        title=f"difference in {describe_metric(metric)}",
         scale=alt.Scale(zero=True),
-        axis=alt.Axis(format="+.1%" if is_share(metric) else "+", grid=False, tickCount=6),
+        axis=make_metric_axis(metric, is_difference=True, grid=False),
     )
     number = number_format(metric, is_difference=True)
     zero = (
@@ -114,7 +116,7 @@ def _draw(comparison: Comparison, rows: list[Row], data: Datasets) -> alt.LayerC
     interval = mean.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q"), x2="high:Q")
     tooltip = [
         alt.Tooltip("setting:N"),
-        *make_interval_tooltips("difference", number, "pairs"),
+        *make_difference_tooltips(metric),
         alt.Tooltip("verdict:N"),
     ]
     diamond = mean.mark_point(filled=True, size=95, shape="diamond", opacity=1).encode(

@@ -7,6 +7,8 @@ from typing import Any
 import altair as alt
 
 from dropexp.report.charts.palette import Look
+from dropexp.report.wording import describe_metric
+from dropexp.runs.metrics import Metric, Unit
 from dropexp.statistics import Estimate
 
 
@@ -48,18 +50,37 @@ def encode_text_colour() -> alt.Color:
     return alt.Color("text:N", scale=None, legend=None)
 
 
-def make_interval_tooltips(title: str, number_format: str, count: str) -> list[alt.Tooltip]:
-    """Make the tooltips of a mean and its interval.
+def make_metric_axis(metric: Metric, *, is_difference: bool = False, **options: Any) -> alt.Axis:
+    """Make the axis of a metric or of a difference in it: percent for fractions."""
+    if metric.unit is Unit.FRACTION:
+        tick_format = "+.1%" if is_difference else ".2~%"
+    else:
+        tick_format = "+" if is_difference else ""
+    return alt.Axis(format=tick_format, tickCount=6, **options)
 
-    Args:
-        title: the name of the mean.
-        number_format: in d3's grammar.
-        count: the name of n, ``seeds`` or ``pairs``.
-    """
+
+def number_format(metric: Metric, *, is_difference: bool = False) -> str:
+    """Return the format of a metric's values in a tooltip, in d3's grammar."""
+    sign = "+" if is_difference else ""
+    return f"{sign}.1%" if metric.unit is Unit.FRACTION else f"{sign}.3f"
+
+
+def make_mean_tooltips(metric: Metric) -> list[alt.Tooltip]:
+    """Make the tooltips of a mean over seeds and its interval."""
+    return _make_interval_tooltips(describe_metric(metric), number_format(metric), "seeds")
+
+
+def make_difference_tooltips(metric: Metric) -> list[alt.Tooltip]:
+    """Make the tooltips of a mean paired difference and its interval."""
+    form = number_format(metric, is_difference=True)
+    return _make_interval_tooltips("difference", form, "pairs")
+
+
+def _make_interval_tooltips(title: str, form: str, count: str) -> list[alt.Tooltip]:
     return [
-        alt.Tooltip("mean:Q", title=title, format=number_format),
-        alt.Tooltip("low:Q", title="interval from", format=number_format),
-        alt.Tooltip("high:Q", title="to", format=number_format),
+        alt.Tooltip("mean:Q", title=title, format=form),
+        alt.Tooltip("low:Q", title="interval from", format=form),
+        alt.Tooltip("high:Q", title="to", format=form),
         alt.Tooltip("n:Q", title=count),
     ]
 

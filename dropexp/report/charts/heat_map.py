@@ -8,7 +8,7 @@ import altair as alt
 from dropexp.compare.highlights import P, context_axes, headline_context, rows_in_context
 from dropexp.compare.results import Comparison, Row
 from dropexp.config.setting import sort_key
-from dropexp.report.charts.encodings import round_digits
+from dropexp.report.charts.encodings import number_format, round_digits
 from dropexp.report.charts.panels import (
     WIDTH,
     Datasets,
@@ -18,7 +18,8 @@ from dropexp.report.charts.panels import (
     make_width_parameter,
     width_parameter,
 )
-from dropexp.report.charts.words import around, axis_title, is_share, number_format, quantity
+from dropexp.report.wording import describe_field, describe_fields, describe_metric
+from dropexp.runs.metrics import Unit
 from dropexp.statistics import Verdict
 
 _ROW_PIXELS = 42
@@ -57,7 +58,7 @@ def _list_cells(comparison: Comparison, key: str) -> Values:
 
 
 def _format_difference(comparison: Comparison, row: Row, value: float) -> str:
-    number = f"{value:+.1%}" if is_share(comparison.metric.key) else f"{value:+.2f}"
+    number = f"{value:+.1%}" if comparison.metric.unit is Unit.FRACTION else f"{value:+.2f}"
     star = " *" if row.verdict in (Verdict.BETTER, Verdict.WORSE) else ""
     return number.replace("-", "−") + star
 
@@ -65,12 +66,12 @@ def _format_difference(comparison: Comparison, row: Row, value: float) -> str:
 def _build_panel(comparison: Comparison, key: str, cells: Values) -> Panel:
     name = f"map_{key.replace('.', '_')}"
     data = Datasets(name)
-    fixed = around(headline_context(comparison, without=key))
+    fixed = describe_fields(headline_context(comparison, without=key))
     chart = _draw(comparison, key, cells, name, data)
     return Panel(
         name,
-        f"Difference in {quantity(comparison.metric.key)} against the baseline: "
-        f"regulariser × {axis_title(key)}",
+        f"Difference in {describe_metric(comparison.metric)} against the baseline: "
+        f"regulariser × {describe_field(key)}",
         f"mean paired difference{fixed and f'; {fixed}'}; blue is {comparison.metric.improvement}; "
         f"* is clear after correction",
         data.values,
@@ -85,7 +86,7 @@ def _draw(
     places = _sort_places(cell["x"] for cell in cells)
     furthest = max((abs(cell["better"] or 0) for cell in cells), default=0) or 1.0
     base = alt.Chart(data.add("cells", cells)).encode(
-        x=alt.X("x:O", sort=places, title=axis_title(key), axis=alt.Axis(labelAngle=0)),
+        x=alt.X("x:O", sort=places, title=describe_field(key), axis=alt.Axis(labelAngle=0)),
         y=alt.Y(
             "line:N", sort=lines, title=None, axis=alt.Axis(labelExpr="split(datum.label, ' ')")
         ),
@@ -95,7 +96,7 @@ def _draw(
         legend=None,  # every cell shows its number
         scale=alt.Scale(domain=[-furthest, 0, furthest], range=[_WORSE, _EQUAL, _BETTER]),
     )
-    number = number_format(comparison.metric.key, is_difference=True)
+    number = number_format(comparison.metric, is_difference=True)
     rectangles = base.mark_rect(stroke="white", strokeWidth=2).encode(
         color=colour,
         tooltip=[

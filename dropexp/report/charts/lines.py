@@ -9,7 +9,8 @@ import altair as alt
 from dropexp.report.charts.encodings import (
     encode_colour,
     encode_dash,
-    make_interval_tooltips,
+    make_mean_tooltips,
+    make_metric_axis,
     pad_domain,
 )
 from dropexp.report.charts.labels import leave_label_room, make_end_labels
@@ -23,7 +24,8 @@ from dropexp.report.charts.panels import (
     Values,
     make_width_parameter,
 )
-from dropexp.report.charts.words import is_share, number_format, quantity
+from dropexp.report.wording import describe_metric
+from dropexp.runs.metrics import Metric
 
 _OFFSET = 0.007
 """The distance between the points of two lines at one place, as a share of the axis."""
@@ -51,7 +53,7 @@ def build_line_panel(
     title: str,
     subtitle: str,
     *,
-    column: str,
+    metric: Metric,
     axis: NumericAxis,
     looks: Mapping[str, Look],
     points: Values,
@@ -63,7 +65,7 @@ def build_line_panel(
         name: the panel's name.
         title: the panel's title.
         subtitle: what the points are, and what is held fixed.
-        column: the metric on the y axis.
+        metric: on the y axis.
         axis: the x axis.
         looks: line → look.
         points: rows with the line as ``setting``, the setting's ``name``, ``x``, and an estimate.
@@ -74,13 +76,13 @@ def build_line_panel(
     x = _encode_x(name, axis, looks)
     y = alt.Y(
         "mean:Q",
-        title=quantity(column),
+        title=describe_metric(metric),
         scale=alt.Scale(zero=False),
-        axis=alt.Axis(format=".2~%" if is_share(column) else "", tickCount=6),
+        axis=make_metric_axis(metric),
     )
     tooltip = [
         alt.Tooltip("name:N", title="setting"),
-        *make_interval_tooltips(quantity(column), number_format(column), "seeds"),
+        *make_mean_tooltips(metric),
     ]
     shifted = _shift_points(points, axis, list(dict.fromkeys(each["setting"] for each in points)))
     lines = alt.Chart(data.add("lines", shifted)).encode(x=x, color=encode_colour(looks))

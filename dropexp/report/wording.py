@@ -1,0 +1,49 @@
+"""How a report names metrics, config fields and epochs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dropexp.runs.metrics import EpochChoice, Metric, Unit
+
+_FIELDS = {
+    "regulariser.p": "p (drop probability)",
+    "data.train_size": "training images",
+    "data.label_noise": "label noise",
+}
+_EPOCHS = {
+    EpochChoice.BEST: "at the epoch of the lowest validation loss",
+    EpochChoice.LAST: "at the last epoch",
+    EpochChoice.MATCHED: "at the same training loss",
+}
+
+
+def describe_metric(metric: Metric) -> str:
+    """Return a metric's name with its unit: ``test loss (nats)``; fractions have none."""
+    return metric.name if metric.unit is Unit.FRACTION else f"{metric.name} ({metric.unit})"
+
+
+def describe_field(key: str) -> str:
+    """Return the name of a config field as the title of an axis."""
+    return _FIELDS.get(key, key)
+
+
+def describe_fields(fields: Mapping[str, Any]) -> str:
+    """Return fields with values: ``400 training images, 20 % noisy labels, model.width=32``."""
+    return ", ".join(_describe_value(key, value) for key, value in fields.items())
+
+
+def describe_epoch(at: EpochChoice) -> str:
+    """Return the epoch at which runs are compared, as part of a sentence."""
+    return _EPOCHS[at]
+
+
+def _describe_value(key: str, value: Any) -> str:
+    match key, value:
+        case "data.train_size", None:
+            return "all training images"
+        case "data.train_size", int(size):
+            return f"{size:,} training images"
+        case "data.label_noise", share:
+            return f"{100 * share:g} % noisy labels"
+        case _:
+            return f"{key}={value}"

@@ -1,0 +1,19 @@
+"""The curves of a study as a picture, the same chart as in a report."""
+
+from pathlib import Path
+
+from dropexp.compare import Question, compare, find_runs
+from dropexp.report.charts import render_picture
+from dropexp.report.charts.curves import build_curve_figures
+
+
+def draw_curves(runs_dir: Path, picture: Path) -> None:
+    """Draw the training, validation and gap curves of the finished runs.
+
+    Args:
+        runs_dir: the folder of run folders.
+        picture: the PNG or SVG to write.
+    """
+    found, _ = find_runs([], runs_dir)
+    figures = build_curve_figures(compare(found, Question()))
+    picture.write_bytes(render_picture(figures, picture.suffix))
