@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""The claims of the article that dropexp began from, measured.
+"""Measure the claims of the article that dropexp began from.
 
-    scripts/article_claims.py                       the quick ones, in under a minute
-    scripts/article_claims.py --studies             trains what the others need: half an hour
-    scripts/article_claims.py -o article_claims.md  writes a page of Markdown, too
+    scripts/article_claims.py              measures claims 1 to 14, in under a minute
+    scripts/article_claims.py --studies    also trains what claims 15 to 18 need, in half an hour
+    scripts/article_claims.py -o docs/findings/article-claims.md    also writes the page
 
-A study that is interrupted goes on where it was; runs that are finished are only read, with or
-without --studies.
+An interrupted study resumes. Finished runs are only read, with or without --studies.
 """
 
 import argparse
@@ -40,7 +39,7 @@ QUICK: tuple[Callable[[], Finding], ...] = (
 
 
 def quick_findings() -> Iterator[Finding]:
-    """Claims 1 to 14, each from random numbers of its own: the same in every run but for times."""
+    """Measure claims 1 to 14, each with its own random stream: only times differ between runs."""
     for claim, measure in enumerate(QUICK, start=1):
         with global_stream(claim, "masks"):
             yield measure()
@@ -48,7 +47,7 @@ def quick_findings() -> Iterator[Finding]:
 
 def main() -> None:
     options = _options()
-    torch.set_num_threads(1)  # the same sums whatever the machine, and claim 12's CPU time
+    torch.set_num_threads(1)  # one order of sums on every machine; CPU time for claim 12
     console = Console(highlight=False)
     start = time.process_time()
     findings = []
@@ -72,17 +71,24 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--studies", action="store_true", help="train what claims 15 to 18 need")
+    parser.add_argument(
+        "--studies", action="store_true", help="train the studies that claims 15 to 18 need"
+    )
     parser.add_argument(
         "-r", "--runs-dir", type=Path, default=Path("runs/article_claims"), metavar="DIR",
-        help="where the studies' runs are (default: %(default)s)",
+        help="folder of the studies' runs (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--data-root", type=Path, metavar="DIR",
-        help="where Fashion-MNIST's files are, if not where dropexp looks for them",
+        help="folder of Fashion-MNIST's files (default: where dropexp looks for them)",
     )  # fmt: skip
     parser.add_argument(
-        "-o", "--markdown", type=Path, dest="output", metavar="FILE", help="write this page, too"
+        "-o",
+        "--markdown",
+        type=Path,
+        dest="output",
+        metavar="FILE",
+        help="also write the table to FILE as Markdown",
     )
     return parser.parse_args()
 

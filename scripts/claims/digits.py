@@ -1,6 +1,6 @@
-"""Small networks on the embedded digits, built and trained for a few seconds.
+"""Build small networks and train them on the embedded digits for a few seconds.
 
-The training here is as short as it can be, for quick claims about a trained network's features.
+This training loop is minimal; it serves quick claims about the features of a trained network.
 Studies train with dropexp's own commands.
 """
 
@@ -21,12 +21,12 @@ BATCH = 64
 
 @cache
 def splits_of(seed: int) -> Splits:
-    """400 training images of digits, none of them with a wrong label, and test images."""
+    """Return 400 training images of digits with correct labels, and validation and test images."""
     return data.load(compose_run(["data.label_noise=0", f"seed={seed}"]).data)
 
 
 def small_cnn(splits: Splits, seed: int, regulariser: str, p: float, width: int) -> nn.Module:
-    """The small CNN; one seed gives the same initial weights under every regulariser."""
+    """Build the small CNN; its initial weights depend on the seed and not on the regulariser."""
     with global_stream(seed, "init"):
         filler = regularisers.build(regulariser, p)
         shape, classes = splits.image_shape, splits.num_classes
@@ -34,7 +34,7 @@ def small_cnn(splits: Splits, seed: int, regulariser: str, p: float, width: int)
 
 
 def train(model: nn.Module, splits: Splits, seed: int, epochs: int) -> None:
-    """Adam at 1e-3 in batches of 64; the same order of images under every regulariser."""
+    """Train with Adam at 1e-3 in batches of 64; the order of images depends on the seed only."""
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     images = splits.normalise(splits.train.images)
     with mode(model, training=True):
@@ -50,7 +50,7 @@ def train(model: nn.Module, splits: Splits, seed: int, epochs: int) -> None:
 
 @torch.no_grad()
 def second_maps(model: nn.Module, images: Tensor, *, training: bool) -> Tensor:
-    """The maps after conv2 and its noise, before ReLU: (N, 1, H, W) to (N, C, H, W)."""
+    """Return the maps after conv2 and its noise, before ReLU, (N, C, H, W), of (N, 1, H, W)."""
     caught: list[Tensor] = []
 
     def catch(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -1,6 +1,6 @@
-"""DropConnect of Wan et al. 2013: claims 10, 11 and 12.
+"""Measure DropConnect (Wan et al. 2013): claims 10, 11 and 12.
 
-torch has none: what is measured is dropexp's, which tests hold against the paper's equations.
+torch has no DropConnect. dropexp's is measured, which tests compare with the paper's equations.
 """
 
 import statistics
@@ -25,7 +25,7 @@ P = 0.5
 
 
 def what_is_scaled() -> Finding:
-    """Claim 10."""
+    """Measure claim 10."""
     ratios = effective_weights()
     values = sorted({abs(round(value, 3)) for value in ratios.flatten().tolist()})
     uniform = units_of_one_ratio(ratios)
@@ -43,7 +43,7 @@ def what_is_scaled() -> Finding:
 
 
 def _described() -> str:
-    """What there is beside the published method, if this dropexp has it."""
+    """Name the regulariser that does what the article describes, if this dropexp has it."""
     if "unit_scaling" not in regularisers.REGISTRY:
         return ""
     learnt = parameters_of("unit_scaling") - parameters_of("none")
@@ -54,27 +54,27 @@ def _described() -> str:
 
 
 def effective_weights() -> Tensor:
-    """(128, 64): by what each weight is multiplied in one training step of a linear layer."""
+    """Return the factor on each weight, (128, 64), in one training step of a linear layer."""
     layer = DropConnectLinear(64, 128, bias=False, p=P, mask="batch").train()
     with torch.no_grad():
         return layer(torch.eye(64)).mT / layer.weight
 
 
 def units_of_one_ratio(ratios: Tensor) -> int:
-    """How many rows and columns of (outputs, inputs) have the same number throughout."""
+    """Count the rows and columns of a matrix (outputs, inputs) that are constant."""
     rows = (ratios - ratios[:, :1]).abs().amax(1) < 1e-3
     columns = (ratios - ratios[:1]).abs().amax(0) < 1e-3
     return int(rows.sum() + columns.sum())
 
 
 def parameters_of(regulariser: str) -> int:
-    """How many numbers the small CNN learns with a regulariser."""
+    """Count the learnable parameters of the small CNN with a regulariser."""
     model = models.build("small_cnn", (1, 8, 8), 10, regularisers.build(regulariser, P))
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def judge_what_is_scaled(share_of_uniform_units: float, parameters_added: int) -> Verdict:
-    """Claim 10's rule: both halves, or neither."""
+    """Apply claim 10's rule: both halves, or neither."""
     scaled, learnt = share_of_uniform_units == 1, parameters_added > 0
     return either_way(scaled and learnt, not scaled and not learnt)
 
@@ -88,7 +88,7 @@ WIDTH, EPOCHS, IMAGES = 32, 5, 100
 
 @dataclass(frozen=True)
 class Condition:
-    """When the maps are looked at."""
+    """A state of the network in which its maps are measured."""
 
     words: str
     epochs: int
@@ -103,7 +103,7 @@ CONDITIONS = (
 
 
 def smoothness() -> Finding:
-    """Claim 11."""
+    """Measure claim 11."""
     rough = {name: roughness(name, SEEDS) for name in ("dropconnect", *OTHERS)}
     differences = {
         (condition.words, other): paired_difference(
@@ -137,7 +137,7 @@ def _signed(difference: Estimate) -> str:
 
 
 def roughness(regulariser: str, seeds: Sequence[int]) -> Mapping[str, list[float]]:
-    """By condition: one number for each seed."""
+    """Return the roughness for each seed, by condition."""
     found: dict[str, list[float]] = {condition.words: [] for condition in CONDITIONS}
     for seed in seeds:
         splits = digits.splits_of(seed)
@@ -154,14 +154,14 @@ def roughness(regulariser: str, seeds: Sequence[int]) -> Mapping[str, list[float
 
 
 def roughness_of(maps: Tensor) -> float:
-    """Mean absolute difference of neighbours ÷ standard deviation, a mean over live maps.
+    """Return mean absolute difference of neighbours ÷ standard deviation, averaged over maps.
 
     Args:
         maps: (N, C, H, W).
 
     Returns:
         Near 0 for maps that change slowly, about 1.13 (2/√π) for independent normal positions;
-        NaN if every map is constant.
+        NaN if every map is constant. Constant maps do not count.
     """
     down = (maps[..., 1:, :] - maps[..., :-1, :]).abs().mean((-2, -1))
     across = (maps[..., :, 1:] - maps[..., :, :-1]).abs().mean((-2, -1))
@@ -171,7 +171,7 @@ def roughness_of(maps: Tensor) -> float:
 
 
 def judge_smoothness(differences: Sequence[Estimate]) -> Verdict:
-    """Claim 11's rule, on DropConnect's roughness − another's."""
+    """Apply claim 11's rule, on DropConnect's roughness − another's."""
     return either_way(
         all(difference.high < 0 for difference in differences),
         all(difference.low > 0 for difference in differences),
@@ -186,7 +186,7 @@ _STEPS = 3
 
 
 def cost() -> Finding:
-    """Claim 12."""
+    """Measure claim 12."""
     kinds = {
         "plain": regularisers.build("none", 0),
         "example": regularisers.build("dropconnect", P, mask="example"),
@@ -207,14 +207,14 @@ def cost() -> Finding:
 
 
 def judge_cost(ratios: Sequence[float]) -> Verdict:
-    """Claim 12's rule."""
+    """Apply claim 12's rule."""
     return either_way(
         all(ratio > NOTICEABLE for ratio in ratios), all(ratio <= NOTICEABLE for ratio in ratios)
     )
 
 
 def seconds_of(actions: Mapping[str, Callable[[], None]]) -> dict[str, float]:
-    """The median CPU seconds of each action, all of them timed in turn in every round."""
+    """Return the median CPU seconds of each action; every round times all of them in turn."""
     times: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(ROUNDS):
         for name, action in actions.items():

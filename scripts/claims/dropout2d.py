@@ -1,4 +1,4 @@
-"""What torch's dropout2d does: claims 1, 2, 3, 5, 6, 7 and 9.
+"""Measure torch's dropout2d: claims 1, 2, 3, 5, 6, 7 and 9.
 
 Shapes: N examples, C channels, H × W positions.
 """
@@ -23,7 +23,7 @@ _LAYOUTS = {1: "C", 2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
 class ArticleModel(nn.Module):
     """The article's example: conv 3→64, dropout2d, ReLU, conv 64→128, dropout2d, ReLU.
 
-    As printed there, F.dropout2d is called without ``training=``.
+    As in the article, F.dropout2d is called without ``training=``.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class ArticleModel(nn.Module):
 
 
 def channels() -> Finding:
-    """Claim 1."""
+    """Measure claim 1."""
     shares, parts = [], 0
     for p in STRENGTHS:
         dropped = F.dropout2d(torch.ones(_PROBE), p) == 0
@@ -59,9 +59,10 @@ def channels() -> Finding:
 
 
 def hoeffding(n: int, false_alarm: float) -> float:
-    """By how much a mean of n draws from [0, 1] may differ from its expectation, either way.
+    """Return Hoeffding's two-sided bound on a mean of n draws from [0, 1].
 
-    Hoeffding 1963, theorem 2: exceeded with at most the probability ``false_alarm``.
+    The mean differs from its expectation by more with a probability of at most ``false_alarm``
+    (Hoeffding 1963, theorem 2).
     """
     return math.sqrt(math.log(2 / false_alarm) / (2 * n))
 
@@ -69,13 +70,13 @@ def hoeffding(n: int, false_alarm: float) -> float:
 def judge_channels(
     shares: Sequence[float], strengths: Sequence[float], parts: int, bound: float
 ) -> Verdict:
-    """Claim 1's rule."""
+    """Apply claim 1's rule."""
     within = all(abs(share - p) <= bound for share, p in zip(shares, strengths, strict=True))
     return true_or_false(within and parts == 0)
 
 
 def scale() -> Finding:
-    """Claim 2."""
+    """Measure claim 2."""
     x = torch.randn(_PROBE)
     ratios = []
     for p in STRENGTHS:
@@ -95,12 +96,12 @@ def scale() -> Finding:
 
 
 def judge_scale(ratios: Sequence[float]) -> Verdict:
-    """Claim 2's rule."""
+    """Apply claim 2's rule."""
     return true_or_false(all(math.isclose(ratio, 1.0, rel_tol=1e-3) for ratio in ratios))
 
 
 def ranks() -> Finding:
-    """Claim 3."""
+    """Measure claim 3."""
     outcomes = {rank: outcome(rank) for rank in _LAYOUTS}
     words = "; ".join(f"{rank}-D {outcome}" for rank, outcome in outcomes.items() if rank != 4)
     return Finding(
@@ -113,7 +114,7 @@ def ranks() -> Finding:
 
 
 def outcome(rank: int) -> str:
-    """What F.dropout2d does with an input of that many dimensions, in words."""
+    """Describe what F.dropout2d does with an input of that many dimensions."""
     x = torch.ones(*(32, 32, 5, 5, 5)[:rank])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -131,12 +132,12 @@ def _repeated(out: Tensor, axis: int) -> Tensor:
 
 
 def judge_ranks(outcomes: dict[int, str]) -> Verdict:
-    """Claim 3's rule."""
+    """Apply claim 3's rule."""
     return true_or_false(all("raises" in words for rank, words in outcomes.items() if rank != 4))
 
 
 def inplace() -> Finding:
-    """Claim 5."""
+    """Measure claim 5."""
     x = torch.randn(8, 16, 4, 4)
     with torch.random.fork_rng([]):
         expected = F.dropout2d(x, 0.5)
@@ -154,12 +155,12 @@ def inplace() -> Finding:
 
 
 def judge_inplace(module_overwrites: bool) -> Verdict:
-    """Claim 5's rule."""
+    """Apply claim 5's rule."""
     return true_or_false(not module_overwrites)
 
 
 def evaluation() -> Finding:
-    """Claim 6."""
+    """Measure claim 6."""
     default = inspect.signature(F.dropout2d).parameters["training"].default
     model = ArticleModel().eval()
     share = dead_channels(model)
@@ -177,9 +178,9 @@ def evaluation() -> Finding:
 
 @torch.no_grad()
 def dead_channels(model: ArticleModel) -> float:
-    """The share of conv2's channels that are dropped in the mode that the model is in.
+    """Return the share of conv2's channels that are dropped in the model's current mode.
 
-    A large bias keeps ReLU from zeroing any channel by itself.
+    A large bias keeps ReLU from zeroing a channel by itself.
     """
     nn.init.constant_(model.conv2.bias, 1e3)  # type: ignore[arg-type]
     out: Tensor = model(torch.randn(64, 3, 16, 16))
@@ -187,12 +188,12 @@ def dead_channels(model: ArticleModel) -> float:
 
 
 def judge_evaluation(share_dropped_in_eval: float) -> Verdict:
-    """Claim 6's rule."""
+    """Apply claim 6's rule."""
     return true_or_false(share_dropped_in_eval == 0)
 
 
 def separate_p() -> Finding:
-    """Claim 7."""
+    """Measure claim 7."""
     names = list(inspect.signature(nn.Dropout2d).parameters)
     x = torch.randn(8, 16, 4, 4)
     largest = max((nn.Dropout2d(p).eval()(x) - x).abs().max().item() for p in STRENGTHS)
@@ -207,12 +208,12 @@ def separate_p() -> Finding:
 
 
 def judge_separate_p(probabilities: int, largest_difference_in_eval: float) -> Verdict:
-    """Claim 7's rule."""
+    """Apply claim 7's rule."""
     return true_or_false(probabilities > 1 or largest_difference_in_eval > 0)
 
 
 def shapes() -> Finding:
-    """Claim 9."""
+    """Measure claim 9."""
     tried = [(1, 1, 1, 1), (2, 3, 32, 32), (64, 128, 8, 8), (5, 7, 1, 9), (0, 4, 6, 6)]
     kept = {
         name: sum(form(torch.randn(shape)).shape == shape for shape in tried)
@@ -229,5 +230,5 @@ def shapes() -> Finding:
 
 
 def judge_shapes(kept_by_module: int, tried: int) -> Verdict:
-    """Claim 9's rule."""
+    """Apply claim 9's rule."""
     return either_way(kept_by_module == tried, kept_by_module < tried)

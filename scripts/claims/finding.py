@@ -1,4 +1,4 @@
-"""What a measured claim is, and what the article claims."""
+"""The type of a measured claim, and the text of the article's claims."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +26,7 @@ CLAIMS = {
 
 
 class Verdict(StrEnum):
-    """What a measurement says about a claim."""
+    """The result of measuring a claim."""
 
     HOLDS = "holds"
     DOES_NOT_HOLD = "does not hold"
@@ -36,13 +36,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim and what was measured.
+    """A claim with its measurement.
 
     Attributes:
-        claim: its number, a key of CLAIMS.
-        measured: the numbers, with their units.
-        verdict: what they say, by the rule that ``evidence`` states.
-        evidence: how it was measured, and the rule. Code is between backticks.
+        claim: the number of the claim, a key of CLAIMS.
+        measured: the measured numbers with their units.
+        verdict: follows from the numbers by the rule that ``evidence`` states.
+        evidence: the method, and the rule for the verdict. Code is between backticks.
     """
 
     claim: int
@@ -52,27 +52,27 @@ class Finding:
 
     @property
     def says(self) -> str:
-        """The claim in words."""
+        """The text of the claim."""
         return CLAIMS[self.claim]
 
 
 def either_way(holds: bool, contradicted: bool) -> Verdict:
-    """The verdict of a rule with two opposite conditions; neither of them: it depends."""
+    """Return the verdict of a rule with two opposite conditions; DEPENDS if neither holds."""
     if holds == contradicted:
         return Verdict.DEPENDS
     return Verdict.HOLDS if holds else Verdict.DOES_NOT_HOLD
 
 
 def true_or_false(holds: bool) -> Verdict:
-    """The verdict of a rule that leaves nothing open."""
+    """Return the verdict of a rule with one condition."""
     return Verdict.HOLDS if holds else Verdict.DOES_NOT_HOLD
 
 
 def mebibytes(count: float) -> str:
-    """Bytes in MiB."""
+    """Format bytes as MiB."""
     return f"{count / 2**20:.1f} MiB"
 
 
 def listed(values: "list[float] | tuple[float, ...]", digits: int) -> str:
-    """Numbers between commas."""
+    """Format numbers, separated by commas."""
     return ", ".join(f"{value:.{digits}f}" for value in values)

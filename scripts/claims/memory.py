@@ -1,4 +1,4 @@
-"""Bytes of a training step: claims 4 and 8."""
+"""Measure the memory of a training step: claims 4 and 8."""
 
 import json
 import os
@@ -22,11 +22,11 @@ _WORTH_NAMING = 0.005  # of the peak: a smaller difference is called none
 
 @dataclass(frozen=True)
 class Bytes:
-    """What a training step takes beside the model and the batch, in bytes.
+    """The memory that a training step needs beside the model and the batch, in bytes.
 
     Attributes:
-        held: by tensors that the backward pass needs, at the end of the forward pass.
-        peak: the most that is allocated at one time.
+        held: of tensors that the backward pass needs, at the end of the forward pass.
+        peak: the largest sum of allocations at any time.
     """
 
     held: int
@@ -34,7 +34,7 @@ class Bytes:
 
 
 def inplace() -> Finding:
-    """Claim 4."""
+    """Measure claim 4."""
     plain, overwriting = (of_step(_small_cnn(inplace=inplace)) for inplace in (False, True))
     alone, alone_inplace = (_peak_without_gradients(inplace) for inplace in (False, True))
     return Finding(
@@ -53,13 +53,13 @@ def inplace() -> Finding:
 
 
 def judge_inplace(of_step: tuple[int, int], alone: tuple[int, int]) -> Verdict:
-    """Claim 4's rule, from the peaks without and with inplace, of a training step and alone."""
+    """Apply claim 4's rule to peaks (without, with inplace), of a step and of the layer alone."""
     saves = [peak - inplace >= _WORTH_NAMING * peak for peak, inplace in (of_step, alone)]
     return either_way(all(saves), not any(saves))
 
 
 def _peak_without_gradients(inplace: bool) -> int:
-    """Of a batch normalisation and dropout2d, nothing else being there to hold the memory."""
+    """Return the peak of a batch normalisation and dropout2d when no backward pass follows."""
     model = nn.Sequential(nn.BatchNorm2d(64), nn.Dropout2d(0.5, inplace))
     images = torch.randn(IMAGES[0], 64, *IMAGES[2:])
 
@@ -72,7 +72,7 @@ def _peak_without_gradients(inplace: bool) -> int:
 
 
 def module() -> Finding:
-    """Claim 8."""
+    """Measure claim 8."""
     of_module, of_functional = (of_step(_article_cnn(use)) for use in (True, False))
     difference = of_module.peak - of_functional.peak
     objects = object_bytes(nn.Dropout2d)
@@ -89,14 +89,14 @@ def module() -> Finding:
 
 
 def judge_module(more_for_tensors: int, object_bytes: int) -> Verdict:
-    """Claim 8's rule."""
+    """Apply claim 8's rule."""
     if more_for_tensors > 0:
         return Verdict.HOLDS
     return Verdict.DEPENDS if object_bytes > 0 else Verdict.DOES_NOT_HOLD
 
 
 class _ArticleCNN(nn.Module):
-    """The article's network with a head, and dropout2d in either of its forms."""
+    """The article's network with a head, and dropout2d as a module or as a function."""
 
     def __init__(self, *, modules: bool) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ def _small_cnn(*, inplace: bool) -> nn.Module:
 
 
 def of_step(model: nn.Module) -> Bytes:
-    """The bytes of one training step of a model for IMAGES, gradients included."""
+    """Return the memory of one training step on IMAGES, gradients included."""
     images, labels = torch.randn(IMAGES), torch.randint(_CLASSES, IMAGES[:1])
 
     def forward() -> Tensor:
@@ -134,14 +134,14 @@ def of_step(model: nn.Module) -> Bytes:
     def step() -> None:
         torch.autograd.backward(forward())
 
-    step()  # whatever is allocated once only
+    step()  # what is allocated in the first step only must not count
     model.zero_grad()
     held = held_by(forward, without=[*model.parameters(), images, labels])
     return Bytes(held, peak_of(step))
 
 
 def held_by(forward: Callable[[], Tensor], without: list[Tensor]) -> int:
-    """The bytes that the backward pass needs, each storage once."""
+    """Return the bytes that the backward pass needs, counting each storage once."""
     storages: dict[int, int] = {}
 
     def pack(saved: Tensor) -> Tensor:
@@ -153,13 +153,13 @@ def held_by(forward: Callable[[], Tensor], without: list[Tensor]) -> int:
         loss = forward()
     for known in without:
         storages.pop(known.untyped_storage().data_ptr(), None)
-    del loss  # until here the graph keeps what it holds, so no address is used twice
+    del loss  # while the graph is alive no address is used twice
     return sum(storages.values())
 
 
 def peak_of(action: Callable[[], None]) -> int:
-    """The most bytes that torch's CPU allocator has given out at one time during an action."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler talks on stderr
+    """Return the peak of bytes allocated by torch's CPU allocator during an action."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # otherwise the profiler prints to stderr
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
         action()
@@ -176,7 +176,7 @@ def peak_of(action: Callable[[], None]) -> int:
 
 
 def object_bytes(make: Callable[[], object], count: int = 200) -> int:
-    """The Python memory of one object, a mean over several."""
+    """Return the Python memory of one object, as a mean over several."""
     make()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]

@@ -1,4 +1,4 @@
-"""Spatial dropout: claims 13, 14, and 15 as far as counting goes.
+"""Measure spatial dropout: claims 13, 14, and the parameter counts of 15.
 
 Shapes: N examples, C channels, H × W positions.
 """
@@ -25,7 +25,7 @@ Noise = Callable[[Tensor], Tensor]
 
 
 def what_is_dropped() -> Finding:
-    """Claim 13."""
+    """Measure claim 13."""
     called = {
         "spatial_dropout here, as the article defines it": SpatialDropout2d(P),
         "torch's Dropout2d": nn.Dropout2d(P),
@@ -48,7 +48,7 @@ def what_is_dropped() -> Finding:
 
 
 def whole_shares(noise: Noise) -> tuple[float, float]:
-    """The shares of channels and of positions that are zero throughout."""
+    """Return the shares of channels and of positions that are entirely zero."""
     dropped = noise(torch.ones(64, 64, 16, 16)) == 0
     channels = dropped.flatten(2).all(2).float().mean().item()
     positions = dropped.all(1).float().mean().item()
@@ -56,7 +56,7 @@ def whole_shares(noise: Noise) -> tuple[float, float]:
 
 
 def judge_what_is_dropped(shares: Sequence[tuple[float, float]]) -> Verdict:
-    """Claim 13's rule, on (share of channels, share of positions) of each use of the name."""
+    """Apply claim 13's rule, on (share of channels, share of positions) of each use of the name."""
     positions = [of_positions > 0 and of_channels == 0 for of_channels, of_positions in shares]
     return either_way(all(positions), not any(positions))
 
@@ -70,10 +70,10 @@ _RIDGE = 10.0
 
 @dataclass(frozen=True)
 class Left:
-    """What noise leaves of feature maps, each in [0, 1].
+    """What survives of feature maps under noise, each in [0, 1].
 
     Attributes:
-        neighbourhoods: share of 3×3 neighbourhoods of a channel with all nine values kept.
+        neighbourhoods: share of 3×3 neighbourhoods within a channel with all nine values kept.
         positions: share of positions with all channels kept.
         accuracies: of a linear probe on the noisy features, one for each seed.
     """
@@ -84,7 +84,7 @@ class Left:
 
 
 def local_features() -> Finding:
-    """Claim 14."""
+    """Measure claim 14."""
     noises = {
         "spatial_dropout": SpatialDropout2d(P),
         "dropout2d": Dropout2d(P),
@@ -113,16 +113,16 @@ def local_features() -> Finding:
 
 
 def kept_shares(noise: nn.Module) -> tuple[float, float]:
-    """The shares of 3×3 neighbourhoods, and of positions, that a noise leaves whole."""
+    """Return the shares of 3×3 neighbourhoods and of positions that noise leaves intact."""
     kept = (noise.train()(torch.ones(64, 64, 18, 18)) != 0).float()
-    whole = -F.max_pool2d(-kept, 3, stride=1)  # the least of nine
+    whole = -F.max_pool2d(-kept, 3, stride=1)  # the smallest of nine
     return whole.mean().item(), kept.amin(1).mean().item()
 
 
 def probe_accuracies(
     noises: Mapping[str, nn.Module], seeds: Sequence[int]
 ) -> dict[str, list[float]]:
-    """By noise, and "none": one accuracy for each seed."""
+    """Return the probe's accuracy for each seed, by noise and for "none"."""
     found: dict[str, list[float]] = {name: [] for name in ("none", *noises)}
     for seed in seeds:
         splits = digits.splits_of(seed)
@@ -143,7 +143,7 @@ def probe_accuracies(
 
 
 def _ridge(features: Tensor, targets: Tensor) -> Tensor:
-    """(F + 1, classes): the weights of a ridge regression, in its dual form, bias last."""
+    """Return the weights (F + 1, classes) of a ridge regression in dual form, bias last."""
     x = _with_bias(features)
     gram = x @ x.mT + _RIDGE * torch.eye(len(x))
     return x.mT @ torch.linalg.solve(gram, targets)
@@ -158,7 +158,7 @@ def _with_bias(features: Tensor) -> Tensor:
 
 
 def judge_local_features(spatial: Left, channels: Left, accuracy: Estimate) -> Verdict:
-    """Claim 14's rule; accuracy is spatial dropout's − channel dropout's."""
+    """Apply claim 14's rule; accuracy is spatial dropout's − channel dropout's."""
     more = (
         spatial.neighbourhoods > channels.neighbourhoods,
         spatial.positions > channels.positions,
@@ -176,7 +176,7 @@ def judge_local_features(spatial: Left, channels: Left, accuracy: Estimate) -> V
 
 
 def parameters_added() -> dict[str, int]:
-    """By regulariser: how many learnable numbers the small CNN has beside the plain one's."""
+    """Return how many learnable parameters each regulariser adds to the small CNN."""
     plain = parameters_of("none")
     dropping = ("spatial_dropout", "dropout2d", "dropout", "dropconnect")
     names = [name for name in dropping if name in regularisers.REGISTRY]

@@ -1,8 +1,8 @@
-"""Claims that only training many networks can tell: 15, 16, 17 and 18.
+"""Measure the claims that need many trained networks: 15, 16, 17 and 18.
 
-Each study is one ``dropexp sweep``; its runs are read with dropexp's own comparison. Where a
-regulariser was trained at several strengths, it is judged at the one with the lowest mean
-validation loss, and on the test images, which chose nothing.
+Each study is one ``dropexp sweep``; dropexp's own comparison reads its runs. A regulariser that
+was trained at several strengths is judged at the one with the lowest mean validation loss, on
+test images, which took no part in that choice.
 """
 
 import math
@@ -69,18 +69,18 @@ _HOW = (
 
 
 def words_of(study: str) -> list[str]:
-    """What follows ``dropexp sweep``."""
+    """Return the overrides of a study's sweep."""
     return [f"study={study}", *(f"{key}={value}" for key, value in STUDIES[study].items())]
 
 
 def command(study: str) -> str:
-    """The study as a command that can be pasted into a shell."""
+    """Return the study's sweep as a shell command."""
     quoted = (f"'{word}'" if "(" in word else word for word in words_of(study))
     return f"dropexp sweep {' '.join(quoted)}"
 
 
 def train(study: str, runs_dir: Path, data_root: Path | None) -> None:
-    """Run the study's sweep; finished runs are not trained again, and Ctrl-C may interrupt it."""
+    """Run the study's sweep. Finished runs are not trained again; Ctrl-C interrupts it."""
     words = [*words_of(study), f"runs_dir={runs_dir}"]
     if data_root is not None and STUDIES[study]["data"] != "digits":
         words.append(f"data.root={data_root}")
@@ -89,19 +89,19 @@ def train(study: str, runs_dir: Path, data_root: Path | None) -> None:
 
 @dataclass(frozen=True)
 class Done:
-    """What there is of a study."""
+    """The finished runs of a study, and how many it has."""
 
     found: Sequence[FoundRun]
     planned: int
 
     @property
     def is_complete(self) -> bool:
-        """Whether every run of it is finished and comparable."""
+        """Whether all runs are finished and comparable."""
         return len(self.found) == self.planned
 
 
 def read(runs_dir: Path) -> dict[str, Done]:
-    """By study: its finished runs in a folder, by their ids, whatever name they were trained under.
+    """Return the finished runs of each study in a folder, matched by run id and not by study name.
 
     A folder that does not exist, or holds none of them, gives none.
     """
@@ -120,7 +120,7 @@ def read(runs_dir: Path) -> dict[str, Done]:
 
 
 def chosen_p(found: Iterable[FoundRun], regulariser: str) -> float:
-    """The strength of the lowest mean validation loss, at each run's best epoch."""
+    """Return the p with the lowest mean validation loss at each run's best epoch."""
     runs = [run for run in found if run.compared.summary.regulariser == regulariser]
     rows = compare(runs).rows
     best = min(rows, key=lambda row: row.estimates["val_loss"].value)
@@ -134,7 +134,7 @@ def duel(
     metric: Metric = METRIC_REGISTRY["test_loss"],
     at: EpochChoice = EpochChoice.BEST,
 ) -> Row:
-    """A regulariser against another, each at its chosen strength: the row of dropexp compare."""
+    """Compare two regularisers, each at its chosen p; return the row of the comparison."""
     strengths = {name: chosen_p(found, name) for name in (regulariser, against)}
     chosen = [
         run
@@ -147,7 +147,7 @@ def duel(
 
 
 def _result(row: Row) -> str:
-    """``−0.12 [−0.20, −0.04], better in 7 of 8 pairs``; losses in nats, accuracies as fractions."""
+    """Format a difference: ``−0.12 [−0.20, −0.04], better in 7 of 8 pairs``."""
     shown = "no number" if row.difference is None else _interval(row.difference)
     return f"{shown}, better in {row.pairs_better} of {len(row.pairs)} pairs"
 
@@ -160,7 +160,7 @@ def _interval(estimate: Estimate) -> str:
 
 
 def parameter_efficiency(digits: Sequence[FoundRun]) -> Finding:
-    """Claim 15."""
+    """Measure claim 15."""
     row = duel(digits, "spatial_dropout", "dropout2d")
     plain = duel(digits, "spatial_dropout", "none")
     added = parameters_added()
@@ -179,14 +179,14 @@ def _parameters(added: Mapping[str, int]) -> str:
 
 
 def judge_parameter_efficiency(added: Mapping[str, int], compared: Compared | None) -> Verdict:
-    """Claim 15's rule."""
+    """Apply claim 15's rule."""
     if added["spatial_dropout"] > 0:
         return Verdict.HOLDS
     return either_way(compared is Compared.WORSE, compared is Compared.BETTER)
 
 
 def beats_dropout(deep: Sequence[FoundRun]) -> Finding:
-    """Claim 16."""
+    """Measure claim 16."""
     row = duel(deep, "stochastic_depth", "dropout")
     accuracy = duel(deep, "stochastic_depth", "dropout", METRIC_REGISTRY["test_acc"])
     plain = duel(deep, "stochastic_depth", "none")
@@ -202,12 +202,12 @@ def beats_dropout(deep: Sequence[FoundRun]) -> Finding:
 
 
 def judge_beats_dropout(compared: Compared | None) -> Verdict:
-    """Claim 16's rule."""
+    """Apply claim 16's rule."""
     return Verdict.HOLDS if compared is Compared.BETTER else Verdict.DEPENDS
 
 
 def tuning(deep: Sequence[FoundRun]) -> Finding:
-    """Claim 17."""
+    """Measure claim 17."""
     ranges = {name: ranges_over_p(deep, name) for name in ("stochastic_depth", "dropout")}
     difference = paired_difference(ranges["stochastic_depth"], ranges["dropout"])
     means = {name: sum(values) / len(values) for name, values in ranges.items()}
@@ -226,7 +226,7 @@ def tuning(deep: Sequence[FoundRun]) -> Finding:
 
 
 def ranges_over_p(found: Iterable[FoundRun], regulariser: str) -> list[float]:
-    """By seed: the largest − the smallest test loss over p at the best epoch, in nats.
+    """Return the largest − the smallest test loss over p for each seed, at the best epoch, in nats.
 
     NaN for a seed with a run that diverged before it had a best epoch.
     """
@@ -249,12 +249,12 @@ def _curve(found: Iterable[FoundRun], regulariser: str) -> str:
 
 
 def judge_tuning(difference: Estimate) -> Verdict:
-    """Claim 17's rule, on stochastic depth's range − dropout's."""
+    """Apply claim 17's rule, on stochastic depth's range − dropout's."""
     return either_way(difference.low > 0, difference.high < 0)
 
 
 def generalisation(digits: Sequence[FoundRun], fashion: Sequence[FoundRun]) -> Finding:
-    """Claim 18."""
+    """Measure claim 18."""
     compared, words = [], []
     for name, found in (("digits", digits), ("Fashion-MNIST", fashion)):
         gap = duel(found, "dropout2d", "none", METRIC_REGISTRY["loss_gap"], EpochChoice.LAST)
@@ -279,13 +279,13 @@ def generalisation(digits: Sequence[FoundRun], fashion: Sequence[FoundRun]) -> F
 
 
 def judge_generalisation(compared: Sequence[Compared | None]) -> Verdict:
-    """Claim 18's rule, on the gaps' and the test losses' verdicts."""
+    """Apply claim 18's rule, on the gaps' and the test losses' verdicts."""
     better = [verdict is Compared.BETTER for verdict in compared]
     return either_way(all(better), not any(better))
 
 
 def findings(runs_dir: Path) -> list[Finding]:
-    """Claims 15 to 18 from what there is in a folder."""
+    """Measure claims 15 to 18 from the finished runs in a folder."""
     done = read(runs_dir)
     claims = {
         15: (parameter_efficiency, (DIGITS,)),

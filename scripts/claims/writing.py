@@ -1,4 +1,4 @@
-"""Findings as lines for a terminal and as a page of Markdown."""
+"""Write findings as text for a terminal and as a page of Markdown."""
 
 import datetime
 import os
@@ -26,7 +26,7 @@ _STYLES = {
 
 
 def show(console: Console, finding: Finding) -> None:
-    """A claim with its verdict; below, what was measured, and how."""
+    """Print a claim with its verdict, and below it the measurement and the method."""
     width = min(console.width, _WIDEST)
     head = Table.grid(padding=(0, 2))
     head.add_column(width=2, justify="right")
@@ -43,7 +43,7 @@ def show(console: Console, finding: Finding) -> None:
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """``6 hold, 7 do not hold, 5 depend``."""
+    """Count the verdicts: ``6 hold, 7 do not hold, 5 depend``."""
     words = {
         Verdict.HOLDS: "hold",
         Verdict.DOES_NOT_HOLD: "do not hold",
@@ -55,25 +55,26 @@ def summary(findings: Sequence[Finding]) -> str:
 
 
 def page(findings: Sequence[Finding], seconds: float) -> str:
-    """The table with what is needed to make it again."""
+    """Return the page: the table, and how to make it again."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     blocks = [
         "# The article's claims, measured",
-        f"Of {len(CLAIMS)} claims, {summary(findings)}. Written by `scripts/article_claims.py` on "
-        f"{datetime.date.today().isoformat()}: dropexp {__version__}, torch {torch.__version__}, "
-        f"on the CPU of a machine with {cores} cores. "
-        f"The quick claims took {seconds:.0f} s of one core.",
+        "dropexp began from an article about `torch.nn.functional.dropout2d` and its relatives. "
+        f"Of the article's {len(CLAIMS)} claims, {summary(findings)}.",
+        f"Written by `scripts/article_claims.py` on {datetime.date.today().isoformat()} with "
+        f"dropexp {__version__} and torch {torch.__version__}, on the CPU of a machine with "
+        f"{cores} cores. Claims 1 to 14 took {seconds:.0f} s of one core.",
         table(findings),
-        "A verdict follows from the numbers by the rule at the end of its evidence. Intervals are "
-        "95 % t intervals; differences are paired, seed by seed. p is the probability of dropping.",
-        "The studies, which `scripts/article_claims.py --studies` trains and reads:",
-        "```\n" + "\n".join(command(study) for study in STUDIES) + "\n```",
+        "Each verdict follows from the numbers by the rule at the end of its row. Intervals are "
+        "95 % t intervals. Differences are paired, seed by seed. p is the probability of dropping.",
+        "These are the studies that `scripts/article_claims.py --studies` trains and reads:",
+        "```bash\n" + "\n".join(command(study) for study in STUDIES) + "\n```",
     ]
     return "\n\n".join(blocks) + "\n"
 
 
 def table(findings: Sequence[Finding]) -> str:
-    """A Markdown table, one row a claim."""
+    """Return a Markdown table with one row per claim."""
     head = ("#", "The article says", "Measured", "Verdict", "How")
     rows = [(str(f.claim), f.says, f.measured, f"**{f.verdict}**", f.evidence) for f in findings]
     lines = [_row(head), _row(["---"] * len(head)), *(_row(row) for row in rows)]
@@ -85,7 +86,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Signs that Markdown would take for its own, but for code and bold verdicts."""
+    """Escape Markdown's special characters, except in code and bold verdicts."""
     parts = re.split(r"(`[^`]*`|\*\*[^*]*\*\*)", text)
     return "".join(
         part.replace("|", r"\|") if index % 2 else escape_markdown(part)

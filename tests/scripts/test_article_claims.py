@@ -23,7 +23,7 @@ from dropexp.sweep.grammar import compose_sweep
 from tests.run_folders import make_record, make_summary
 
 HOLDS, DOES_NOT, DEPENDS = Verdict.HOLDS, Verdict.DOES_NOT_HOLD, Verdict.DEPENDS
-PAGE = Path(__file__).parents[2] / "docs" / "article_claims.md"
+PAGE = Path(__file__).parents[2] / "docs" / "findings" / "article-claims.md"
 
 
 @pytest.fixture(scope="module")

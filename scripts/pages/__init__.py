@@ -1,0 +1,8 @@
+"""What the pages of docs/ get from the code: reference tables, the map, the outputs of commands.
+
+blocks         the fenced blocks of a page, the commands in them, and marked regions
+commands       docs/reference/commands.md, from the command line itself
+configuration  docs/reference/configuration.md, from the schema and conf/
+package_map    the map in docs/architecture.md, from the modules' docstrings
+sessions       commands shown with their output, run again
+"""

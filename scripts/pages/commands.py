@@ -1,0 +1,91 @@
+"""docs/reference/commands.md: every command with its arguments and options, from the code."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import typer
+
+from dropexp.cli.main import app
+
+PAGE = "reference/commands.md"
+_INTRODUCTION = """# Commands
+
+<!-- Written by scripts/docs reference; edit the help texts in dropexp/cli/ instead. -->
+
+`dropexp COMMAND --help` prints the same in a terminal. Every command ends with one of the
+[exit codes](exit-codes.md). A key that an override or a filter may name stands under
+[configuration](configuration.md).
+"""
+
+
+def write_page() -> str:
+    """Return the page's text."""
+    return "\n".join([_INTRODUCTION, *_sections(typer.main.get_command(app))])
+
+
+def _sections(command: Any, parents: str = "dropexp") -> Iterator[str]:
+    for name, sub in command.commands.items():
+        called = f"{parents} {name}"
+        yield from _section(called, sub)
+        if hasattr(sub, "commands"):
+            yield from _sections(sub, called)
+
+
+def _section(called: str, command: Any) -> Iterator[str]:
+    yield f"## {called}\n"
+    yield f"{_plain(command.help)}\n"
+    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    options = [each for each in command.params if each.param_type_name == "option"]
+    usage = " ".join([called, *(_metavar(each) for each in arguments)])
+    yield f"```text\n{usage}{' [OPTIONS]' if options else ''}\n```\n"
+    told = [each for each in arguments if each.help]
+    if told:
+        yield "| argument | what |\n|---|---|"
+        yield "\n".join(f"| `{_metavar(each)}` | {_cell(each.help)} |" for each in told) + "\n"
+    if options:
+        yield "| option | value | default | what |\n|---|---|---|---|"
+        types = get_type_hints(inspect.unwrap(command.callback))
+        yield "\n".join(_option(option, types[option.name]) for option in options) + "\n"
+
+
+def _option(option: Any, kind: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
+    default = "" if option.is_flag or option.default is None else f"`{_text(option.default)}`"
+    value = "" if option.is_flag else _value(kind)
+    return f"| {names} | {value} | {default} | {_cell(option.help or '')} |"
+
+
+def _value(kind: Any) -> str:
+    """What an option takes, from the type of the command's argument."""
+    inner = next((each for each in get_args(kind) if each is not type(None)), kind)
+    if get_origin(inner) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(inner))
+    if isinstance(inner, type) and issubclass(inner, Enum):
+        return ", ".join(f"`{choice.value}`" for choice in inner)
+    return "a path" if inner is Path else "text"
+
+
+def _text(value: Any) -> str:
+    return str(getattr(value, "value", value))
+
+
+def _metavar(argument: Any) -> str:
+    name = str(argument.metavar or argument.name.upper())
+    name = name.removesuffix("...").strip("[]")
+    brackets = name if argument.required else f"[{name}]"
+    return brackets + ("..." if argument.nargs == -1 else "")
+
+
+def _cell(text: str) -> str:
+    return " ".join(_plain(text).split()).replace("|", "\\|")
+
+
+def _plain(text: str | None) -> str:
+    """Help text without Rich's markup: what is bold there is a command, so code here."""
+    paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text or ""))
+    joined = "\n\n".join(" ".join(each.split()) for each in paragraphs)
+    return re.sub(r"\[bold\](.*?)\[/bold\]", r"`\1`", joined)

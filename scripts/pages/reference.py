@@ -1,0 +1,30 @@
+"""The pages, and parts of pages, that are written from the code."""
+
+from pathlib import Path
+
+from pages import commands, configuration, package_map
+from pages.blocks import ROOT, replace_region
+
+DOCS = ROOT / "docs"
+_MAP = DOCS / "architecture.md"
+
+
+def find_stale() -> dict[Path, str]:
+    """Return the pages that are not as the code has them now, each with the text it should have."""
+    current = {
+        DOCS / commands.PAGE: commands.write_page(),
+        DOCS / configuration.PAGE: configuration.write_page(),
+        _MAP: replace_region(_MAP.read_text("utf-8"), "map", package_map.write_map()),
+    }
+    return {
+        page: text
+        for page, text in current.items()
+        if not page.is_file() or page.read_text(encoding="utf-8") != text
+    }
+
+
+def write(pages: dict[Path, str]) -> None:
+    """Write pages, and say which."""
+    for page, text in pages.items():
+        page.write_text(text, encoding="utf-8")
+        print(f"written: {page.relative_to(ROOT)}")

@@ -1,0 +1,97 @@
+"""Commands that a page shows with their output, run again in a terminal of 80 columns.
+
+A ``console`` block holds commands behind ``$ ``, each followed by what it prints. All blocks of a
+page are one session: they run in order, in one folder that is empty at first.
+"""
+
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pages.blocks import ROOT, Block, find_blocks
+
+PAGES = [ROOT / "docs" / "tutorial" / "first-study.md"]
+_ASSETS = ROOT / "docs" / "assets"
+_PROMPT = "$ "
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command and the output that is shown for it."""
+
+    command: str
+    output: str
+
+
+def find_steps(block: Block) -> list[Step]:
+    """Return the commands of a ``console`` block with their outputs."""
+    steps: list[Step] = []
+    for line in block.text.splitlines():
+        if line.startswith(_PROMPT):
+            steps.append(Step(line.removeprefix(_PROMPT), ""))
+        elif steps:
+            steps[-1] = Step(steps[-1].command, f"{steps[-1].output}{line}\n")
+    return steps
+
+
+def refresh(folder: Path | None = None) -> None:
+    """Run the sessions of all pages and put the new outputs and pictures in.
+
+    Args:
+        folder: where to run, kept afterwards; None: a temporary one.
+    """
+    for page in PAGES:
+        with tempfile.TemporaryDirectory() as temporary:
+            where = folder or Path(temporary)
+            where.mkdir(parents=True, exist_ok=True)
+            page.write_text(run_session(page, where), encoding="utf-8")
+            for picture in where.glob("*.png"):
+                shutil.copy(picture, _ASSETS / picture.name)
+
+
+def run_session(page: Path, folder: Path) -> str:
+    """Return a page's text with the outputs that its commands have now.
+
+    Args:
+        page: read, not written.
+        folder: the session's working folder.
+    """
+    text = page.read_text(encoding="utf-8")
+    for block in find_blocks(page):
+        if block.language == "console":
+            shown = [
+                f"{_PROMPT}{step.command}\n{run_in_terminal(step.command, folder)}"
+                for step in find_steps(block)
+            ]
+            text = text.replace(block.text, "".join(shown), 1)
+    return text
+
+
+def run_in_terminal(command: str, folder: Path) -> str:
+    """Return what a shell command prints to a terminal of 80 columns without colours.
+
+    A terminal that calls itself dumb gets no progress bars that are drawn over one another.
+    """
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "dumb", "PYTHONPATH": str(ROOT)}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment.pop("COLUMNS", None)
+    with subprocess.Popen(
+        ["sh", "-c", command], cwd=folder, env=environment,
+        stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+    ):  # fmt: skip
+        os.close(theirs)
+        printed = b""
+        try:
+            while part := os.read(ours, 65536):
+                printed += part
+        except OSError:  # how Linux says that the other end is closed
+            pass
+    os.close(ours)
+    lines = printed.decode().replace("\r\n", "\n").splitlines()
+    return "".join(f"{line.rstrip()}\n" for line in lines)

@@ -1,0 +1,162 @@
+"""Every command in README.md and docs/ works: it is composed, or parsed by its own program."""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+
+from dropexp.cli.main import app
+from dropexp.config.compose import compose_run
+from dropexp.config.setting import flatten
+from dropexp.runs.records import SelectedEpoch
+from dropexp.runs.selection import is_filter, list_filter_keys
+from dropexp.sweep.grammar import compose_sweep
+from pages.blocks import PAGES, ROOT, Block, find_blocks, find_commands
+
+COMMANDS = {
+    tuple(words): block.name
+    for page in PAGES
+    for block in find_blocks(page)
+    for words in find_commands(block)
+}
+"""Each command once, with a place where it stands."""
+NONE = "none"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the pages speak of: pictures, and the network of nets/mine.py."""
+    folder = tmp_path_factory.mktemp("working folder")
+    chance = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        pictures = folder / "pictures" / "train" / name
+        pictures.mkdir(parents=True)
+        for index in range(4):
+            pixels = chance.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(pictures / f"{index}.png")
+    for block in (block for page in PAGES for block in find_blocks(page)):
+        if block.language == "python" and block.title:
+            file = folder / block.title
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(block.text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words", COMMANDS, ids=lambda words: f"{COMMANDS[words]} {' '.join(words)}"
+)
+def test_command_is_valid(
+    words: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    program, *arguments = words
+    match program:
+        case "dropexp":
+            check_dropexp(arguments)
+        case "pip" | "python3":
+            check_installation(arguments)
+        case _ if program.startswith("scripts/"):
+            assert os.access(ROOT / program, os.X_OK)
+        case "pytest":
+            assert all((ROOT / path).exists() for path in arguments)
+        case _:
+            assert program in ("mkdocs", "tensorboard", "jq", "head", ".")
+
+
+# --- dropexp --------------------------------------------------------------------------------------
+
+
+def check_dropexp(arguments: list[str]) -> None:
+    name, values = parse(arguments)
+    match name:
+        case "train" | "audit" if not {"-m", "--multirun"} & set(arguments):
+            compose_run(values["overrides"] or [])
+        case "train" | "sweep":
+            compose_for_one_seed(values["overrides"] or [])
+        case _:
+            check_filters([word for word in lists(values) if is_filter(word)])
+            baseline = values.get("baseline")
+            if baseline not in (None, NONE):
+                check_filters(baseline.split())
+
+
+def compose_for_one_seed(overrides: list[str]) -> None:
+    """Compose a sweep without its other seeds, which would be composed alike."""
+    seeds = [override for override in overrides if override.startswith("seed=")]
+    assert all(re.fullmatch(r"seed=(range\(\d+(,\d+)?\)|[\d,]+)", each) for each in seeds)
+    compose_sweep([*(each for each in overrides if each not in seeds), "seed=0"])
+
+
+def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
+    """The command's name and the values of its parameters, as typer parses them; nothing is run."""
+    called: list[tuple[str, dict[str, Any]]] = []
+    root: Any = typer.main.get_command(app)
+
+    def replace_callbacks(command: Any) -> None:
+        for name, sub in getattr(command, "commands", {}).items():
+            replace_callbacks(sub)
+            if not hasattr(sub, "commands"):
+                sub.callback = lambda _name=name, **values: called.append((_name, values))
+
+    replace_callbacks(root)
+    root.main(args=arguments, prog_name="dropexp", standalone_mode=False)
+    return called[0]
+
+
+def lists(values: dict[str, Any]) -> Iterator[str]:
+    for value in values.values():
+        if isinstance(value, list):
+            yield from value
+
+
+def check_filters(filters: list[str]) -> None:
+    """Every filter names a field that a run has."""
+    results = [f"{at}.{field.name}" for at in ("best", "last") for field in fields(SelectedEpoch)]
+    values = flatten(compose_run([]).to_mapping())
+    values |= dict.fromkeys([*results, "run_id", "status", "epochs", "changed"], 0)
+    run: Any = SimpleNamespace(values=values)
+    list_filter_keys(filters, [run])
+
+
+# --- others ---------------------------------------------------------------------------------------
+
+
+def check_installation(arguments: list[str]) -> None:
+    """Extras that are named exist, and so do files."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for argument in arguments:
+        if extras := re.search(r"\[(.*)\]", argument):
+            assert set(extras[1].split(",")) <= project["optional-dependencies"].keys()
+        if argument.endswith(".txt"):
+            assert (ROOT / argument).is_file()
+
+
+def test_commands_are_found_in_blocks() -> None:
+    text = "$ dropexp train p=0.3  # why\noutput\n$ dropexp runs | head -n 3 && dropexp watch\n"
+    block = Block(ROOT / "README.md", 1, "console", "", text)
+    assert list(find_commands(block)) == [
+        ["dropexp", "train", "p=0.3"],
+        ["dropexp", "runs"],
+        ["head", "-n", "3"],
+        ["dropexp", "watch"],
+    ]
+
+
+def test_commands_that_need_other_machines_are_left_out() -> None:
+    block = Block(
+        ROOT / "README.md", 1, "bash", "", "# Needs several machines.\nray start --head\n"
+    )
+    assert not list(find_commands(block))
+
+
+def test_pages_have_commands() -> None:
+    assert len(COMMANDS) > 100
