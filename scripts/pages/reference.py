@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
-from pages import commands, configuration, package_map
+from pages import commands, configuration, metrics, package_map
 from pages.blocks import ROOT, replace_region
 
 DOCS = ROOT / "docs"
-_MAP = DOCS / "architecture.md"
+_REGIONS = {
+    DOCS / "architecture.md": {"map": package_map.write_map},
+    DOCS / metrics.PAGE: {"metrics": metrics.write_metrics, "columns": metrics.write_columns},
+}
 
 
 def find_stale() -> dict[Path, str]:
@@ -14,8 +17,12 @@ def find_stale() -> dict[Path, str]:
     current = {
         DOCS / commands.PAGE: commands.write_page(),
         DOCS / configuration.PAGE: configuration.write_page(),
-        _MAP: replace_region(_MAP.read_text("utf-8"), "map", package_map.write_map()),
     }
+    for page, regions in _REGIONS.items():
+        text = page.read_text(encoding="utf-8")
+        for name, write_region in regions.items():
+            text = replace_region(text, name, write_region())
+        current[page] = text
     return {
         page: text
         for page, text in current.items()
