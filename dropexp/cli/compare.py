@@ -3,9 +3,7 @@
 Everything heavy is imported when the command is called.
 """
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -151,20 +149,9 @@ def read_and_compare(
     from dropexp.compare import Question, compare, find_runs
 
     question = Question(metric=metric, at=at, baseline=baseline, allow_mixed=allow_mixed)
-    with _without_garbage_collection():
-        found, left_out = find_runs(arguments or [], runs_dir, allow_mixed=allow_mixed)
-        comparison = compare(found, question, left_out)
+    found, left_out = find_runs(arguments or [], runs_dir, allow_mixed=allow_mixed)
+    comparison = compare(found, question, left_out)
     return comparison, [run.listed.folder.path for run in found]
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Loading creates no garbage; disabling the collector saves 10 % with 10,000 runs."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def parse_suffix(output: Path | None, formats: Mapping[str, Named]) -> Named | None:

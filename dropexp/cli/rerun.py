@@ -15,8 +15,8 @@ from dropexp.terminal.tables import Column, format_table
 
 if TYPE_CHECKING:
     from dropexp.runs.write import RunFolder
-    from dropexp.training.agreement import Agreement, Difference
-    from dropexp.training.rerun import Rerun
+    from dropexp.training.agreement import Agreement, MetricDifference
+    from dropexp.training.rerun import RerunResult
 
 RERUN_HELP = (
     "Train a finished run again and compare the numbers.\n\n"
@@ -57,22 +57,27 @@ def rerun(
 
 def _rerun(folder: "RunFolder", overrides: list[str], into: Path, *, is_kept: bool) -> bool:
     from dropexp.cli.run_console import RunConsole
-    from dropexp.training.agreement import Verdict
-    from dropexp.training.rerun import config_to_rerun, doubts, recorded, rerun
+    from dropexp.training.agreement import AgreementVerdict
+    from dropexp.training.rerun import (
+        build_rerun_config,
+        list_caveats,
+        read_recorded_run,
+        rerun,
+    )
 
-    known = recorded(folder)
-    config = config_to_rerun(known, overrides, into, is_kept=is_kept)
+    recorded = read_recorded_run(folder)
+    config = build_rerun_config(recorded, overrides, into, is_kept=is_kept)
     with RunConsole() as console:
-        for doubt in doubts(known):
-            console.warn(doubt)
-        done = rerun(known, config, console)
+        for caveat in list_caveats(recorded):
+            console.warn(caveat)
+        done = rerun(recorded, config, console)
     console.print_lines(format_rerun(done))
-    return done.agreement.verdict is not Verdict.DIFFERS
+    return done.agreement.verdict is not AgreementVerdict.DIFFERS
 
 
-def format_rerun(done: "Rerun") -> list[Text]:
+def format_rerun(done: "RerunResult") -> list[Text]:
     """Return the verdict in words; where numbers differ, with the largest differences."""
-    from dropexp.training.agreement import Verdict
+    from dropexp.training.agreement import AgreementVerdict
 
     agreement = done.agreement
     lines = [_verdict_line(agreement)]
@@ -82,22 +87,22 @@ def format_rerun(done: "Rerun") -> list[Text]:
     if agreement.best_epochs[0] != agreement.best_epochs[1]:
         before, after = (epoch or "none" for epoch in agreement.best_epochs)
         lines.append(Text(f"  best epoch: {before} recorded, {after} now"))
-    if agreement.differences and agreement.verdict is Verdict.DIFFERS:
+    if agreement.differences and agreement.verdict is AgreementVerdict.DIFFERS:
         lines += [Text(), *_difference_table(agreement.differences)]
-    if agreement.verdict is not Verdict.IDENTICAL:
+    if agreement.verdict is not AgreementVerdict.IDENTICAL:
         lines += [Text(), *_environment_table(done.environment)]
     return lines
 
 
 def _verdict_line(agreement: "Agreement") -> Text:
-    from dropexp.training.agreement import ACCURACY_TOLERANCE, RELATIVE_TOLERANCE, Verdict
+    from dropexp.training.agreement import ACCURACY_TOLERANCE, RELATIVE_TOLERANCE, AgreementVerdict
 
     epochs = format_count(agreement.epochs[0], "epoch")
-    if agreement.verdict is Verdict.IDENTICAL:
+    if agreement.verdict is AgreementVerdict.IDENTICAL:
         return Text.assemble(
             ("identical", "bold green"), f": every number of {epochs} is as recorded"
         )
-    if agreement.verdict is Verdict.DIFFERS:
+    if agreement.verdict is AgreementVerdict.DIFFERS:
         return Text.assemble(
             ("does not agree", "bold red"),
             f": a loss may differ by {RELATIVE_TOLERANCE:g} of its value, "
@@ -115,8 +120,8 @@ def _verdict_line(agreement: "Agreement") -> Text:
     )
 
 
-def _difference_table(differences: "Sequence[Difference]") -> list[Text]:
-    columns: tuple[Column[Difference], ...] = (
+def _difference_table(differences: "Sequence[MetricDifference]") -> list[Text]:
+    columns: tuple[Column[MetricDifference], ...] = (
         Column("largest difference in", lambda each: each.metric, align="left"),
         Column("at", lambda each: each.where, align="left"),
         Column("recorded", lambda each: f"{each.recorded:.6g}"),

@@ -1,4 +1,4 @@
-"""Whether two trainings of one run came to the same numbers: a pure function of their records."""
+"""Compares the numbers of two trainings of one run: pure functions of their records."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,14 +10,15 @@ from dropexp.config.setting import flatten
 from dropexp.runs.records import EpochRecord, RunSummary, SampledTest, SelectedEpoch
 
 RELATIVE_TOLERANCE = 1e-4
-"""How far losses and learning rates may be apart, relative to the larger: sums that are rounded in
-another order differ by about 1e-7 a step, and training lets that grow."""
+"""The relative difference that losses and learning rates may have.
+
+Another order of summing makes about 1e-7 a step, and training lets that grow."""
 
 LOSS_FLOOR = 1e-6
-"""Losses (nats) that differ by less agree however small they are."""
+"""The absolute difference, in nats, that losses may have however small they are."""
 
 ACCURACY_TOLERANCE = 0.005
-"""How far accuracies may be apart: one or two images of the embedded digits' splits."""
+"""The difference that accuracies may have: one or two images of the embedded digits' splits."""
 
 _EPOCH_METRICS = (
     "lr",
@@ -37,11 +38,11 @@ _SELECTED_METRICS = (
     "test_acc",
 )
 _SAMPLED_METRICS = ("test_loss", "test_acc")
-_NOT_THE_MACHINE = ("command", "folder")
+_NOT_COMPARED = ("command", "folder")
 
 
-class Verdict(StrEnum):
-    """What a comparison of numbers comes to."""
+class AgreementVerdict(StrEnum):
+    """Whether two trainings agree."""
 
     IDENTICAL = "identical"
     AGREES = "agrees"
@@ -49,23 +50,30 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One number that came out otherwise."""
+class MetricDifference:
+    """A number that two trainings do not share.
+
+    Attributes:
+        metric: its column in metrics.csv, or its key in summary.json.
+        where: "epoch 7", "best epoch", "last epoch" or "mc_dropout".
+        recorded: of the first training.
+        now: of the second training.
+    """
 
     metric: str
-    where: str  # "epoch 7", "best epoch", "last epoch" or "mc_dropout"
+    where: str
     recorded: float
     now: float
 
     @property
     def size(self) -> float:
-        """How far the two are apart; infinite if only one of them is a number."""
-        apart = abs(self.recorded - self.now)
-        return math.inf if math.isnan(apart) else apart
+        """The absolute difference; infinite where only one of the two is a number."""
+        size = abs(self.recorded - self.now)
+        return math.inf if math.isnan(size) else size
 
     @property
     def is_tolerable(self) -> bool:
-        """Whether rounding may be the reason."""
+        """Whether rounding explains it."""
         if self.metric.endswith("_acc"):
             return self.size <= ACCURACY_TOLERANCE
         return math.isclose(self.recorded, self.now, rel_tol=RELATIVE_TOLERANCE, abs_tol=LOSS_FLOOR)
@@ -73,94 +81,112 @@ class Difference:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The comparison of a run with what was recorded.
+    """The comparison of two trainings, of which the first was recorded.
 
     Attributes:
-        epochs: how many were recorded, and how many there are now.
-        best_epochs: the selected epoch recorded and now; None where there is none.
-        differences: the largest one of each metric that differs anywhere.
-        intolerable: the largest one beyond the tolerance of each metric that has one.
+        epochs: the number of epochs recorded, and now.
+        best_epochs: the best epoch recorded, and now; None where there is none.
+        differences: of each metric that differs anywhere, the largest difference.
+        intolerable: of each metric that differs beyond its tolerance, the largest difference.
     """
 
     epochs: tuple[int, int]
     best_epochs: tuple[int | None, int | None]
-    differences: tuple[Difference, ...]
-    intolerable: tuple[Difference, ...]
+    differences: tuple[MetricDifference, ...]
+    intolerable: tuple[MetricDifference, ...]
 
     @property
-    def verdict(self) -> Verdict:
-        """In one word."""
+    def verdict(self) -> AgreementVerdict:
+        """Whether the two agree."""
         recorded, now = self.best_epochs
         if (
             self.epochs[0] != self.epochs[1]
             or self.intolerable
             or (recorded is None) != (now is None)
         ):
-            return Verdict.DIFFERS
+            return AgreementVerdict.DIFFERS
         is_identical = not self.differences and recorded == now
-        return Verdict.IDENTICAL if is_identical else Verdict.AGREES
+        return AgreementVerdict.IDENTICAL if is_identical else AgreementVerdict.AGREES
 
     @property
-    def largest(self) -> Difference | None:
-        """The largest difference of all; None if there is none."""
+    def largest(self) -> MetricDifference | None:
+        """The largest difference of any metric; None where there is none."""
         return max(self.differences, key=lambda each: each.size, default=None)
 
 
-def agreement(
+def compare_trainings(
     recorded: Sequence[EpochRecord],
     recorded_summary: RunSummary,
     now: Sequence[EpochRecord],
     summary_now: RunSummary,
 ) -> Agreement:
-    """Compare every number of every epoch but the seconds, and the results on the test set."""
-    found = list(_of_epochs(recorded, now))
+    """Compare every number of every epoch but its seconds, and the results on the test set.
+
+    Args:
+        recorded: the epochs of the first training.
+        recorded_summary: its summary.
+        now: the epochs of the second training.
+        summary_now: its summary.
+    """
+    differences = list(_compare_epochs(recorded, now))
     for name in ("best", "last"):
         before, after = getattr(recorded_summary, name), getattr(summary_now, name)
         if before is not None and after is not None:
-            found += _of_block(f"{name} epoch", before, after, _SELECTED_METRICS)
+            differences += _compare_metrics(f"{name} epoch", before, after, _SELECTED_METRICS)
     before, after = recorded_summary.mc_dropout, summary_now.mc_dropout
     if before is not None and after is not None and before.passes == after.passes:
-        found += _of_block("mc_dropout", before, after, _SAMPLED_METRICS)
+        differences += _compare_metrics("mc_dropout", before, after, _SAMPLED_METRICS)
     return Agreement(
         epochs=(len(recorded), len(now)),
         best_epochs=(_epoch(recorded_summary.best), _epoch(summary_now.best)),
-        differences=_largest_of_each(found),
-        intolerable=_largest_of_each(each for each in found if not each.is_tolerable),
+        differences=_select_largest(differences),
+        intolerable=_select_largest(each for each in differences if not each.is_tolerable),
     )
 
 
-def environment_differences(
+def compare_environments(
     recorded: Mapping[str, Any], now: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
-    """What two notes of a machine differ in: name → (recorded, now)."""
+    """Return what differs between two records of an environment.
+
+    Args:
+        recorded: the content of environment.json.
+        now: the same, of the second training.
+
+    Returns:
+        Name → (recorded, now).
+    """
     before, after = flatten(dict(recorded)), flatten(dict(now))
     return {
         key.removeprefix("packages."): (before.get(key), after.get(key))
         for key in dict.fromkeys([*before, *after])
-        if key not in _NOT_THE_MACHINE and before.get(key) != after.get(key)
+        if key not in _NOT_COMPARED and before.get(key) != after.get(key)
     }
 
 
-def _of_epochs(recorded: Sequence[EpochRecord], now: Sequence[EpochRecord]) -> Iterable[Difference]:
+def _compare_epochs(
+    recorded: Sequence[EpochRecord], now: Sequence[EpochRecord]
+) -> Iterable[MetricDifference]:
     for before, after in zip(recorded, now, strict=False):
-        yield from _of_block(f"epoch {before.epoch}", before, after, _EPOCH_METRICS)
+        yield from _compare_metrics(f"epoch {before.epoch}", before, after, _EPOCH_METRICS)
 
 
-def _of_block(
+def _compare_metrics(
     where: str,
     before: EpochRecord | SelectedEpoch | SampledTest,
     after: EpochRecord | SelectedEpoch | SampledTest,
     metrics: Iterable[str],
-) -> Iterable[Difference]:
+) -> Iterable[MetricDifference]:
     for metric in metrics:
         old, new = getattr(before, metric), getattr(after, metric)
         if old != new and not (math.isnan(old) and math.isnan(new)):
-            yield Difference(metric, where, old, new)
+            yield MetricDifference(metric, where, old, new)
 
 
-def _largest_of_each(found: Iterable[Difference]) -> tuple[Difference, ...]:
-    largest: dict[str, Difference] = {}
-    for each in found:
+def _select_largest(differences: Iterable[MetricDifference]) -> tuple[MetricDifference, ...]:
+    """Return the largest difference of each metric."""
+    largest: dict[str, MetricDifference] = {}
+    for each in differences:
         if each.metric not in largest or each.size > largest[each.metric].size:
             largest[each.metric] = each
     return tuple(largest.values())

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from dropexp.errors import AuditError
 from dropexp.regularisers import Draws, Noise, apply_input_noise, noise_modules, read_p
 from dropexp.training.audit_report import Check
-from dropexp.training.evaluation import autocast, mode
+from dropexp.training.evaluation import autocast
+from dropexp.training.modes import in_mode
 
 MAX_IMAGES = 64
 """Of a batch to audit with: more would cost time and prove little."""
@@ -64,7 +65,7 @@ class AuditSubject:
         """
         x = self.images[:images]
         labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-        with mode(model, training=training), torch.no_grad():
+        with in_mode(model, training=training), torch.no_grad():
             x, _ = apply_input_noise(model, x, labels)
             with autocast(x.device, self.precision):
                 logits: Tensor = model(x)
@@ -90,7 +91,7 @@ def check_modes(subject: AuditSubject) -> Check:
     wrong = 0
     for training in (True, False):
         try:
-            with mode(subject.model, training=training):
+            with in_mode(subject.model, training=training):
                 pass
         except AuditError:
             wrong += 1

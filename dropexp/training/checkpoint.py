@@ -1,6 +1,6 @@
-"""What a run needs to go on, as bytes: checkpoint.pt, read with weights_only.
+"""The state of an interrupted run as the bytes of checkpoint.pt, read with weights_only.
 
-No generator's state is in it: every stream is a function of the seed and the epoch.
+It holds no generator's state: every stream is a function of the seed and the epoch.
 """
 
 import io
@@ -17,11 +17,11 @@ _FORMAT = 1
 
 
 class DamagedCheckpointError(Exception):
-    """The bytes are not a checkpoint of this run; the run has to start over."""
+    """The bytes are no checkpoint of this run; it has to start over."""
 
 
-def snapshot(state: TrainingState, config_hash: str) -> dict[str, Any]:
-    """A copy of the state that further training does not change."""
+def take_snapshot(state: TrainingState, config_hash: str) -> dict[str, Any]:
+    """Return a copy of the state that further training does not change."""
     return {
         "format": _FORMAT,
         "config_hash": config_hash,
@@ -32,19 +32,25 @@ def snapshot(state: TrainingState, config_hash: str) -> dict[str, Any]:
     }
 
 
-def to_bytes(saved: dict[str, Any]) -> bytes:
-    """A snapshot in torch's file format."""
+def to_bytes(snapshot: dict[str, Any]) -> bytes:
+    """Return a snapshot in torch's file format."""
     buffer = io.BytesIO()
-    torch.save(saved, buffer)
+    torch.save(snapshot, buffer)
     return buffer.getvalue()
 
 
 def restore(state: TrainingState, raw: bytes, config_hash: str, device: torch.device) -> None:
-    """Put a saved snapshot into a freshly built state.
+    """Load a snapshot into a freshly built state.
+
+    Args:
+        state: from build_state for the same config.
+        raw: the bytes of to_bytes.
+        config_hash: of the run.
+        device: of the state's model.
 
     Raises:
         DamagedCheckpointError: the bytes cannot be read, or belong to another run or version;
-            the state must not be used then.
+            the state may be half loaded then.
     """
     try:
         saved = torch.load(io.BytesIO(raw), map_location=device, weights_only=True)

@@ -1,4 +1,4 @@
-"""The machine a run runs on: device, threads, determinism, and a note of it all."""
+"""The machine that a run is trained on: its device, threads and determinism, and a record of it."""
 
 import os
 import platform
@@ -12,15 +12,16 @@ import torch
 
 from dropexp import __version__
 from dropexp.errors import DeviceError
+from dropexp.training.startup import refuse_nondeterminism
 
-_NOTED_PACKAGES = ("torch", "torchvision", "numpy", "hydra-core", "tensorboard")
+_RECORDED_PACKAGES = ("torch", "torchvision", "numpy", "hydra-core", "tensorboard")
 
 
 def select_device(name: str) -> torch.device:
-    """The device for ``device=<name>``; ``auto`` takes CUDA, then MPS, then the CPU.
+    """Return the device for ``device=<name>``; ``auto`` takes CUDA, then MPS, then the CPU.
 
     Raises:
-        DeviceError: the device asked for is not there.
+        DeviceError: this machine, or this torch, has no such device.
     """
     has_mps = torch.backends.mps.is_available()
     if name == "auto":
@@ -28,35 +29,40 @@ def select_device(name: str) -> torch.device:
     kind, _, index = name.partition(":")
     count = {"cuda": torch.cuda.device_count(), "mps": int(has_mps), "cpu": 1}[kind]
     if int(index or 0) >= count:
-        raise DeviceError(f"device={name} is not there: {_available(has_mps)}.")
+        raise DeviceError(f"device={name} is not there: {_describe_available(has_mps)}.")
     return torch.device(name)
 
 
 def configure_torch(device: torch.device, threads: int | None, deterministic: bool | None) -> None:
-    """Set torch's threads and its refusal of non-deterministic operations."""
+    """Set torch's number of threads and whether it refuses non-deterministic operations.
+
+    Args:
+        device: to train on.
+        threads: None: torch's own choice.
+        deterministic: whether to refuse; None: on a CPU only.
+    """
     if threads is not None:
         torch.set_num_threads(threads)
-    refuse = device.type == "cpu" if deterministic is None else deterministic
-    if refuse and device.type == "cuda":
+    is_refused = device.type == "cpu" if deterministic is None else deterministic
+    if is_refused and device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
-    # use_deterministic_algorithms() would do the same and import torch's compiler: 1.1 s.
-    torch.set_deterministic_debug_mode("error" if refuse else "default")
-    # A debugging aid that would cost time.
+    refuse_nondeterminism(is_refused)
+    # A debugging aid: it writes NaN into every tensor that nothing has been written to yet.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether torch failed to get memory; on a CPU it says so in a plain RuntimeError."""
+    """Return whether torch could not allocate memory; on a CPU it raises a plain RuntimeError."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """The most memory this process has held at once, in MB (10⁶ bytes).
+    """Return the most memory that this process has held at once, in MB (10⁶ bytes).
 
-    On a CUDA device: torch's tensors on it; elsewhere: the whole process's resident memory.
+    On a CUDA device that of torch's tensors on it, elsewhere the process's resident memory.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
@@ -68,12 +74,12 @@ def peak_memory_mb(device: torch.device) -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def describe(device: torch.device) -> dict[str, Any]:
-    """What environment.json says: versions, machine, device, commit, command line."""
+def describe_environment(device: torch.device) -> dict[str, Any]:
+    """Return environment.json's content: versions, machine, device, commit, command line."""
     return {
         "dropexp": __version__,
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _NOTED_PACKAGES},
+        "packages": {name: _version(name) for name in _RECORDED_PACKAGES},
         "platform": platform.platform(),
         "device": str(device),
         "device_name": _device_name(device),
@@ -85,11 +91,11 @@ def describe(device: torch.device) -> dict[str, Any]:
     }
 
 
-def _available(has_mps: bool) -> str:
+def _describe_available(has_mps: bool) -> str:
     cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    found = ["cpu", *cuda, *(["mps"] if has_mps else [])]
+    devices = ["cpu", *cuda, *(["mps"] if has_mps else [])]
     built = "" if torch.version.cuda else "; this torch is built without CUDA"
-    return f"available: {', '.join(found)}{built}"
+    return f"available: {', '.join(devices)}{built}"
 
 
 def _device_name(device: torch.device) -> str:
@@ -106,13 +112,13 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The commit of dropexp's own source, ``-dirty`` appended if it has local changes."""
+    """Return the commit of dropexp's own source, with ``-dirty`` if it has local changes."""
     source = Path(__file__).parents[1]
     if not (source.parent / ".git").exists():
         return None
     command = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip()
+    return done.stdout.strip()

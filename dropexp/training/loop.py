@@ -18,8 +18,10 @@ from dropexp.data import Splits, augment
 from dropexp.randomness import global_stream, stream
 from dropexp.regularisers import Noise, apply_input_noise, noise_modules, scale_p
 from dropexp.runs.records import EpochRecord, find_best_epoch
-from dropexp.training.evaluation import autocast, evaluate, mode
-from dropexp.training.optim import LearningRate, build_schedule, set_learning_rate, take_step
+from dropexp.training.evaluation import autocast, evaluate
+from dropexp.training.modes import in_mode
+from dropexp.training.optim import LearningRate, build_schedule, set_learning_rate
+from dropexp.training.startup import take_step
 
 
 @dataclass
@@ -116,7 +118,7 @@ def _train_epoch(state: TrainingState, plan: TrainingPlan, epoch: int) -> EpochR
     factors = config.p_factors(epoch)
     scale_p(noises, plan.full_p, factors)
     with (
-        mode(state.model, training=True),
+        in_mode(state.model, training=True),
         global_stream(config.seed, "masks", epoch, splits.device),
     ):
         noisy_train_loss, lr = _take_steps(state, plan, epoch)

@@ -1,15 +1,13 @@
-"""Optimiser and learning-rate schedule from plain values.
+"""Builds the optimiser and the learning-rate schedule from their sections of the config.
 
 The learning rate is a pure function of the step, so that resuming needs no scheduler's state.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
@@ -22,6 +20,7 @@ from dropexp.config.sections import (
     SGDConfig,
     StepSchedule,
 )
+from dropexp.training.startup import keep_compiler_out_of_optimisers
 
 LearningRate = Callable[[int], float]
 """The learning rate of a training step, counted from 0 over the whole run."""
@@ -30,14 +29,14 @@ LearningRate = Callable[[int], float]
 def build_optimiser(
     config: OptimiserConfig, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 ) -> Optimizer:
-    """SGD, Adam (weight decay as an L2 penalty) or AdamW (decoupled weight decay).
+    """Build SGD, Adam (weight decay as an L2 penalty) or AdamW (decoupled weight decay).
 
     Args:
         config: of the optimiser.
-        parameters: all of them, or torch's groups, whose own weight_decay counts.
+        parameters: all of them, or torch's groups, each with a weight_decay of its own if any.
     """
-    _do_without_the_compiler()
-    # Fused: one pass over each parameter instead of a dozen, and as exact.
+    keep_compiler_out_of_optimisers()
+    # Fused: one pass over each parameter instead of a dozen, with the same result.
     common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": True}
     if isinstance(config, SGDConfig):
         return SGD(parameters, momentum=config.momentum, nesterov=config.nesterov, **common)
@@ -46,37 +45,14 @@ def build_optimiser(
 
 
 def build_schedule(config: OptimiserConfig, steps_per_epoch: int, epochs: int) -> LearningRate:
-    """The learning rate as a function of the step, for a run of ``epochs`` full epochs."""
+    """Return the learning rate as a function of the step, for a run of ``epochs`` epochs."""
     return partial(_learning_rate, config.schedule, config.lr, steps_per_epoch, epochs)
 
 
 def set_learning_rate(optimiser: Optimizer, lr: float) -> None:
-    """Put a learning rate into force for the next step."""
+    """Set the learning rate of the next step."""
     for group in optimiser.param_groups:
         group["lr"] = lr
-
-
-def take_step(optimiser: Optimizer) -> None:
-    """One step of the optimiser; the same arithmetic as ``optimiser.step()``.
-
-    torch wraps ``step`` in profiling and in switches for torch.compile, whose first call imports
-    the whole compiler: 0.7 s that a short run, which compiles nothing, would spend on nothing.
-    """
-    with torch.no_grad():
-        inspect.unwrap(type(optimiser).step)(optimiser)
-
-
-def _do_without_the_compiler() -> None:
-    """Let torch's optimisers be built without importing torch's compiler (see take_step).
-
-    Their methods are wrapped so that torch.compile leaves them alone; the wrapper asks the
-    compiler for that on the first call and remembers the answer in this attribute. Where torch
-    names it otherwise one day, this has no effect but the import's time.
-    """
-    for method in vars(Optimizer).values():
-        plain = getattr(method, "__wrapped__", None)
-        if inspect.isfunction(plain) and not hasattr(plain, "__dynamo_disable"):
-            plain.__dynamo_disable = plain  # type: ignore[attr-defined]
 
 
 def _learning_rate(
@@ -106,9 +82,9 @@ def _after_warmup(
 
 
 def _one_cycle(schedule: OneCycleSchedule, step: int, total: int) -> float:
-    """Factor of the peak: Smith & Topin 2018 with cosine legs, as torch's OneCycleLR."""
+    """Return the factor of the peak: Smith & Topin 2018 with cosine legs, as in OneCycleLR."""
     start = 1 / schedule.start_divisor
-    # With so few steps that none is left for rising, the first is the peak.
+    # Where there are too few steps for a rise, the first one is the peak.
     peak_step = max(schedule.warmup_fraction * total - 1, 0.0)
     if step <= peak_step:
         return _cosine(start, 1.0, step / peak_step) if peak_step > 0 else 1.0

@@ -1,4 +1,4 @@
-"""Where an epoch's results go: metrics.csv, the checkpoint, run.log and TensorBoard."""
+"""Writes the results of epochs: metrics.csv, the checkpoint, run.log and TensorBoard's events."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +11,7 @@ from torch import Tensor
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import StoreError
-from dropexp.regularisers import noise_modules
+from dropexp.regularisers import noise_modules, read_p
 from dropexp.runs.records import EpochRecord, RunSummary
 from dropexp.runs.write import CHECKPOINT, RunFolder
 from dropexp.training import checkpoint
@@ -23,11 +23,11 @@ _SECONDS_BETWEEN_CHECKPOINTS = 0.5
 
 
 class Recorder:
-    """Writes a run's epochs down while it trains.
+    """Writes a run's epochs into its folder while it trains.
 
-    The checkpoint of an epoch is written by another thread while the next epoch trains. A
-    killed process loses the current epoch, or half a second of training where epochs are
-    shorter than that: writing more often would cost a small run 8 % of its time.
+    Another thread writes the checkpoint of an epoch while the next epoch trains. A killed
+    process loses the current epoch, or half a second of training where epochs are shorter than
+    that: writing after each of them would cost a small run 8 % of its time.
 
     Args:
         config: of the run.
@@ -40,7 +40,7 @@ class Recorder:
         self, config: RunConfig, folder: RunFolder, state: TrainingState, splits: Splits
     ) -> None:
         self._config = config
-        # Once: pydantic, which makes the hash, can take a Ctrl-C for an error of its own.
+        # Computed once: pydantic, which computes it, can report a Ctrl-C as an error of its own.
         self._config_hash = config.config_hash
         self._folder = folder
         self._state = state
@@ -62,7 +62,7 @@ class Recorder:
         trace: TracebackType | None,
     ) -> None:
         if error is not None:
-            self._save_what_is_left()
+            self._save_last_epoch()
         self._saver.shutdown(wait=True)
         if self._events is not None:
             self._events.close()
@@ -70,8 +70,8 @@ class Recorder:
             with suppress(StoreError):
                 self._folder.log(f"stopped: {error!r}")
 
-    def epoch(self, record: EpochRecord) -> None:
-        """Write one epoch down."""
+    def write_epoch(self, record: EpochRecord) -> None:
+        """Write the results of one epoch, and its checkpoint if one is due."""
         self._folder.append_metrics(record)
         self._folder.log(
             f"epoch {record.epoch}: train_loss {record.train_loss:.4f}, "
@@ -80,16 +80,16 @@ class Recorder:
         if self._events is not None:
             self._events.write_epoch(record)
             noises = noise_modules(self._state.model)
-            self._events.write_site_p({name: each.p for name, each in noises.items()}, record.epoch)
+            self._events.write_site_p(read_p(noises), record.epoch)
             if self._config.tensorboard.histograms:
                 self._events.write_weights(self._state.model, record.epoch)
-        # Taken now, as the next epoch changes the state while this one may yet be saved.
-        self._unsaved = checkpoint.snapshot(self._state, self._config_hash)
+        # Taken now: the next epoch changes the state before this one is written.
+        self._unsaved = checkpoint.take_snapshot(self._state, self._config_hash)
         if time.monotonic() - self._saved_at >= _SECONDS_BETWEEN_CHECKPOINTS:
             self._save_checkpoint()
 
     def finish(self, summary: RunSummary) -> None:
-        """Close everything, and mark the run as finished."""
+        """Write the summary, which marks the run as finished, and close the event file."""
         if self._config.keep_checkpoint:
             self._save_checkpoint()
         self._wait_for_checkpoint()
@@ -116,8 +116,8 @@ class Recorder:
                 lambda: self._folder.write(CHECKPOINT, checkpoint.to_bytes(unsaved))
             )
 
-    def _save_what_is_left(self) -> None:
-        """On the way out of an interrupted run: the last finished epoch, if that can be saved."""
+    def _save_last_epoch(self) -> None:
+        """Write the checkpoint of the last finished epoch, where the disk still allows it."""
         with suppress(StoreError):
             self._save_checkpoint()
             self._wait_for_checkpoint()

@@ -1,4 +1,4 @@
-"""A finished run trained once more, and what came out beside what was recorded."""
+"""Trains a finished run again, and compares the numbers with the recorded ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from dropexp.errors import ConfigError, UserError, suggest
 from dropexp.runs.listing import is_run_id
 from dropexp.runs.records import EpochRecord, RunSummary
 from dropexp.runs.write import FolderStatus, RunFolder
-from dropexp.training.agreement import Agreement, agreement, environment_differences
+from dropexp.training.agreement import Agreement, compare_environments, compare_trainings
 from dropexp.training.run import RunView, run
 
-_MAY_CHANGE = (
+_ALLOWED_OVERRIDES = (
     "device",
     "threads",
     "deterministic",
@@ -29,8 +29,8 @@ _MAY_CHANGE = (
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """What a finished run's folder says: all that a second training is compared with."""
+class RecordedRun:
+    """The content of a finished run's folder: what a rerun is compared with."""
 
     folder: RunFolder
     config: RunConfig
@@ -40,15 +40,20 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Rerun:
-    """A second training beside the first."""
+class RerunResult:
+    """The second training of a run, compared with the first.
+
+    Attributes:
+        agreement: of the numbers.
+        environment: what differs between the machines: name → (recorded, now).
+    """
 
     agreement: Agreement
-    environment: Mapping[str, tuple[Any, Any]]  # name → (recorded, now), where they differ
+    environment: Mapping[str, tuple[Any, Any]]
 
 
-def recorded(folder: RunFolder) -> Recorded:
-    """Read what a finished run came to.
+def read_recorded_run(folder: RunFolder) -> RecordedRun:
+    """Read a finished run.
 
     Raises:
         UserError: the run is not finished, or its config is not one of this version.
@@ -57,9 +62,9 @@ def recorded(folder: RunFolder) -> Recorded:
     if folder.status is not FolderStatus.FINISHED:
         raise UserError(
             f"{folder.path} is not a finished run, so there are no numbers to compare with; "
-            f"dropexp train goes on with one that was interrupted."
+            f"dropexp train resumes an interrupted one."
         )
-    return Recorded(
+    return RecordedRun(
         folder=folder,
         config=RunConfig.from_mapping(folder.read_config()),
         summary=folder.read_summary(),
@@ -68,29 +73,29 @@ def recorded(folder: RunFolder) -> Recorded:
     )
 
 
-def config_to_rerun(
-    known: Recorded, overrides: Sequence[str], runs_dir: Path, *, is_kept: bool
+def build_rerun_config(
+    recorded: RecordedRun, overrides: Sequence[str], runs_dir: Path, *, is_kept: bool
 ) -> RunConfig:
-    """The recorded config, to be trained in another folder.
+    """Return the recorded config, to be trained in another folder.
 
-    Where the config leaves the number of threads to torch, it is the one that was noted then:
-    on another number sums are rounded otherwise.
+    Where the config leaves the number of threads to torch, it is set to the recorded number:
+    another number sums in another order.
 
     Args:
-        known: the finished run.
-        overrides: ``key=value`` words that say where and how, such as ``device=cuda``.
+        recorded: the finished run.
+        overrides: ``key=value``, of keys that are not part of the identity of a run.
         runs_dir: the folder to train in.
-        is_kept: whether anybody will see that folder afterwards.
+        is_kept: whether that folder stays; if not, TensorBoard's files are left out.
 
     Raises:
-        ConfigError: an override would make another run, or its value is not allowed.
+        ConfigError: a key or value is not allowed.
     """
-    plain = known.config.to_mapping()
-    sampled = known.summary.mc_dropout  # which may have been measured later, by another command
+    plain = recorded.config.to_mapping()
+    sampled = recorded.summary.mc_dropout  # the config may be older: see run() on finished runs
     plain |= {"runs_dir": str(runs_dir), "force": False}
     plain["mc_dropout"] = 0 if sampled is None else sampled.passes
     if plain["threads"] is None:
-        plain["threads"] = known.environment.get("threads")
+        plain["threads"] = recorded.environment.get("threads")
     if not is_kept:
         plain["tensorboard"] = {**plain["tensorboard"], "enabled": False}
     for override in overrides:
@@ -98,58 +103,66 @@ def config_to_rerun(
     return RunConfig.from_mapping(plain)
 
 
-def doubts(known: Recorded) -> list[str]:
-    """Why the numbers may differ whatever the machine, each in a sentence."""
-    if known.summary.results_version != RESULTS_VERSION:
+def list_caveats(recorded: RecordedRun) -> list[str]:
+    """Return the reasons why a rerun may differ even on the same machine, each in a sentence."""
+    summary, config = recorded.summary, recorded.config
+    if summary.results_version != RESULTS_VERSION:
         return [
-            f"this run was made under results version {known.summary.results_version}, and this "
+            f"this run was made under results version {summary.results_version}, and this "
             f"dropexp makes version {RESULTS_VERSION}: its numbers are expected to differ"
         ]
-    if known.summary.config_hash != known.config.config_hash:
+    if summary.config_hash != config.config_hash:
         return [
-            f"config.yaml does not belong to these results: it is that of {known.config.run_id}, "
-            f"and summary.json is of a config with the hash {known.summary.config_hash[:8]}"
+            f"config.yaml does not belong to these results: it is that of {config.run_id}, "
+            f"and summary.json is of a config with the hash {summary.config_hash[:8]}"
         ]
-    name = known.folder.run_id
-    if is_run_id(name) and name != known.config.run_id:
-        return [f"the folder {name} holds another run than its name says: {known.config.run_id}"]
+    name = recorded.folder.run_id
+    if is_run_id(name) and name != config.run_id:
+        return [f"the folder {name} holds another run than its name says: {config.run_id}"]
     return []
 
 
-def rerun(known: Recorded, config: RunConfig, view: RunView) -> Rerun:
-    """Train the config and compare what comes out with what is known.
+def rerun(recorded: RecordedRun, config: RunConfig, view: RunView) -> RerunResult:
+    """Train a config and compare the numbers with the recorded ones.
+
+    Args:
+        recorded: the finished run.
+        config: from build_rerun_config.
+        view: receives the second training's events.
 
     Raises:
-        UserError, RunError: as run() does.
+        UserError, RunError: as run().
     """
-    done = run(config, view)
-    if done.reused:
-        view.note(f"{done.folder} holds this run already; its numbers are compared")
-    folder = RunFolder(done.folder.parent, done.folder.name)
-    # From the files, as the recorded ones: what JSON does not know has become null in both.
-    compared = agreement(known.records, known.summary, folder.read_records(), folder.read_summary())
-    machine = environment_differences(known.environment, folder.read_environment())
-    return Rerun(compared, machine)
+    finished = run(config, view)
+    if finished.reused:
+        view.note(f"{finished.folder} holds this run already; its numbers are compared")
+    folder = RunFolder(finished.folder.parent, finished.folder.name)
+    # Both from files, where what JSON does not know has become null.
+    agreement = compare_trainings(
+        recorded.records, recorded.summary, folder.read_records(), folder.read_summary()
+    )
+    environment = compare_environments(recorded.environment, folder.read_environment())
+    return RerunResult(agreement, environment)
 
 
 def _apply(override: str, plain: dict[str, Any]) -> None:
-    """Set what an override says in a nested config.
+    """Set the value of an override in a nested config.
 
     Raises:
-        ConfigError: it is not ``key=value``, or is no matter of where and how.
+        ConfigError: it is not ``key=value``, or its key is not allowed.
     """
-    key, separator, word = override.partition("=")
+    key, separator, text = override.partition("=")
     if not separator:
         raise ConfigError(f"{override!r} is not an override; write key=value.")
-    if key not in _MAY_CHANGE:
+    if key not in _ALLOWED_OVERRIDES:
         raise ConfigError(
-            f"{override} cannot be given: rerun repeats a run as it was, but for where and how. "
-            f"{suggest(key, _MAY_CHANGE)}"
+            f"{override} is not allowed: a rerun may change where and how the run is trained, not "
+            f"what is trained. {suggest(key, _ALLOWED_OVERRIDES)}"
         )
     try:
-        value = yaml.safe_load(word)
+        value = yaml.safe_load(text)
     except yaml.YAMLError:
-        value = word
+        value = text
     section, _, name = key.rpartition(".")
     if section:
         plain[section] = {**plain[section], name: value}

@@ -14,7 +14,7 @@ from dropexp import data, models, regularisers
 from dropexp.config.compose import compose_run
 from dropexp.data import Splits
 from dropexp.randomness import global_stream, stream
-from dropexp.training.evaluation import mode
+from dropexp.training.modes import in_mode
 
 BATCH = 64
 
@@ -37,7 +37,7 @@ def train(model: nn.Module, splits: Splits, seed: int, epochs: int) -> None:
     """Train with Adam at 1e-3 in batches of 64; the order of images depends on the seed only."""
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     images = splits.normalise(splits.train.images)
-    with mode(model, training=True):
+    with in_mode(model, training=True):
         for epoch in range(1, epochs + 1):
             order = torch.randperm(len(images), generator=stream(seed, "order", epoch))
             with global_stream(seed, "masks", epoch):
@@ -58,7 +58,7 @@ def second_maps(model: nn.Module, images: Tensor, *, training: bool) -> Tensor:
 
     dropout2 = model.get_submodule("dropout2")
     handle = dropout2.register_forward_hook(catch)
-    with mode(model, training=training):
+    with in_mode(model, training=training):
         model(images)
     handle.remove()
     return caught[0]

@@ -9,7 +9,7 @@ from dropexp.randomness import global_stream, stream
 from dropexp.regularisers import ConcreteDropout, noise_modules
 from dropexp.regularisers.concrete import relaxed_keep_mean
 from dropexp.training.build import build_plan, build_state
-from dropexp.training.checkpoint import restore, snapshot, to_bytes
+from dropexp.training.checkpoint import restore, take_snapshot, to_bytes
 from dropexp.training.loop import train
 from tests.builders import build_parts
 
@@ -85,7 +85,7 @@ def test_the_learned_p_is_resumed_exactly() -> None:
     config, splits, state, plan = build_parts(*words)
     saved = []
     for _ in train(state, plan):
-        saved.append(to_bytes(snapshot(state, config.config_hash)))
+        saved.append(to_bytes(take_snapshot(state, config.config_hash)))
     again = build_state(config, splits)
     restore(again, saved[0], config.config_hash, torch.device("cpu"))
     list(train(again, build_plan(config, splits, again.model)))

@@ -6,7 +6,12 @@ import pytest
 import torch
 
 from dropexp.errors import DeviceError
-from dropexp.training.environment import configure_torch, describe, peak_memory_mb, select_device
+from dropexp.training.environment import (
+    configure_torch,
+    describe_environment,
+    peak_memory_mb,
+    select_device,
+)
 
 
 def test_auto_is_a_device_that_is_there() -> None:
@@ -28,7 +33,7 @@ def test_determinism_is_the_default_on_a_cpu_and_can_be_given_up() -> None:
 
 
 def test_the_description_is_json_and_names_versions() -> None:
-    described = json.loads(json.dumps(describe(torch.device("cpu"))))
+    described = json.loads(json.dumps(describe_environment(torch.device("cpu"))))
     assert described["packages"]["torch"] == torch.__version__
     assert described["device"] == "cpu"
 

@@ -94,7 +94,7 @@ def test_killed_and_started_again_it_is_bit_identical(
     process = start(tmp_path)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
-    assert "going on after epoch" in output
+    assert "resuming after epoch" in output
     assert finished(tmp_path) == undisturbed
 
 
@@ -120,7 +120,7 @@ def test_a_killed_process_costs_the_current_epoch_or_half_a_second(tmp_path: Pat
     (metrics,) = (tmp_path / "runs").glob("*/metrics.csv")
     seconds = [float(row["seconds"]) for row in csv.DictReader(metrics.read_text().splitlines())]
     output, _ = start(tmp_path).communicate(timeout=120)
-    went_on_after = int(output.split("going on after epoch ")[1].split()[0])
+    went_on_after = int(output.split("resuming after epoch ")[1].split()[0])
     # Beside the half second: the epoch after it, and one whose checkpoint was being written.
     assert sum(seconds[went_on_after:][:-2]) <= 0.5
 
@@ -204,7 +204,7 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_lost(
     assert "could not be written: the disk is full" in process.stderr
     assert "Traceback" not in process.stderr
     output, _ = start(tmp_path).communicate(timeout=120)
-    assert "going on after epoch" in output
+    assert "resuming after epoch" in output
     assert finished(tmp_path) == undisturbed
 
 

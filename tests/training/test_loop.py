@@ -15,9 +15,10 @@ from dropexp.regularisers import noise_modules
 from dropexp.runs.records import EpochRecord
 from dropexp.training import loop as trainer
 from dropexp.training.build import build_plan, build_state
-from dropexp.training.checkpoint import DamagedCheckpointError, restore, snapshot, to_bytes
-from dropexp.training.evaluation import evaluate, mode
+from dropexp.training.checkpoint import DamagedCheckpointError, restore, take_snapshot, to_bytes
+from dropexp.training.evaluation import evaluate
 from dropexp.training.loop import has_ended, train
+from dropexp.training.modes import in_mode
 from dropexp.training.optim import build_schedule
 from tests.builders import build_parts, compose_tiny
 from tests.run_folders import make_record
@@ -107,7 +108,7 @@ def test_resuming_after_any_epoch_repeats_the_uninterrupted_run(name: str, optim
     config, splits, state, plan = build_parts(*overrides)
     saved = []
     for _ in train(state, plan):
-        saved.append(to_bytes(snapshot(state, config.config_hash)))
+        saved.append(to_bytes(take_snapshot(state, config.config_hash)))
     for raw in saved[:-1]:
         again = build_state(config, splits)
         restore(again, raw, config.config_hash, torch.device("cpu"))
@@ -124,7 +125,7 @@ def test_resuming_after_any_epoch_repeats_the_uninterrupted_run(name: str, optim
 def test_a_damaged_checkpoint_is_recognised(damage: str) -> None:
     config, splits, state, plan = build_parts()
     next(iter(train(state, plan)))
-    raw = to_bytes(snapshot(state, config.config_hash))
+    raw = to_bytes(take_snapshot(state, config.config_hash))
     raw = {"truncated": raw[: len(raw) // 2], "empty": b"", "garbage": b"x" * 100}.get(damage, raw)
     config_hash = "0" * 64 if damage == "another run" else config.config_hash
     with pytest.raises(DamagedCheckpointError):
@@ -178,7 +179,7 @@ def test_a_module_that_does_not_change_mode_is_refused() -> None:
     model = nn.Sequential(nn.Conv2d(1, 1, 1), Stubborn())
     with (
         pytest.raises(AuditError, match=r"1 \(Stubborn\) is not in eval mode"),
-        mode(model, training=False),
+        in_mode(model, training=False),
     ):
         pass
 
@@ -193,7 +194,7 @@ def test_a_schedule_of_p_is_in_force_recorded_and_resumed_exactly(schedule: str)
     for _ in train(state, plan):
         (gate,) = noise_modules(state.model).values()
         in_force.append(gate.p)
-        saved.append(to_bytes(snapshot(state, config.config_hash)))
+        saved.append(to_bytes(take_snapshot(state, config.config_hash)))
     factors = [config.p_factors(epoch)["stochastic_depth"] for epoch in range(1, 5)]
     assert in_force == [factor * 0.4 for factor in factors] == [r.p for r in state.records]
     again = build_state(config, splits)
@@ -210,7 +211,7 @@ def test_a_run_with_any_regulariser_is_resumed_exactly(name: str) -> None:
     config, splits, state, plan = build_parts(*words)
     epochs = train(state, plan)
     next(epochs)
-    saved = to_bytes(snapshot(state, config.config_hash))
+    saved = to_bytes(take_snapshot(state, config.config_hash))
     list(epochs)
     again = build_state(config, splits)
     restore(again, saved, config.config_hash, torch.device("cpu"))

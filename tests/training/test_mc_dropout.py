@@ -30,8 +30,9 @@ from dropexp.runs.metrics import METRIC_REGISTRY, Metric, Source, deciding_metri
 from dropexp.runs.records import SampledTest
 from dropexp.statistics import expected_calibration_error, negative_log_likelihood
 from dropexp.training.build import build_model
-from dropexp.training.evaluation import evaluate, evaluate_finally, mode, predictive_entropy
-from dropexp.training.mc_dropout import evaluate_by_sampling, sampled
+from dropexp.training.evaluation import evaluate, evaluate_final, predictive_entropy
+from dropexp.training.mc_dropout import evaluate_by_sampling, sample_test_set
+from dropexp.training.modes import in_mode
 from dropexp.training.run import run
 from tests.builders import build_parts, compose_tiny
 from tests.conftest import QUICK, Dropexp
@@ -77,7 +78,7 @@ def test_without_noise_the_passes_are_the_deterministic_evaluation(regulariser: 
     model = network(regulariser, 0.5)
     for noise in noise_modules(model).values():
         noise.p = 0.0
-    plain, by_passes = evaluate_finally(model, SPLITS), measured(model, 3)
+    plain, by_passes = evaluate_final(model, SPLITS), measured(model, 3)
     assert by_passes.test_loss == pytest.approx(plain.test.loss, rel=1e-6)
     assert by_passes.test_acc == plain.test.acc
     assert by_passes.test_ece == pytest.approx(plain.test_ece, abs=1e-6)
@@ -87,7 +88,7 @@ def test_without_noise_the_passes_are_the_deterministic_evaluation(regulariser: 
 @pytest.mark.parametrize("regulariser", NOISY)
 def test_one_pass_is_a_training_pass_under_the_same_stream(regulariser: str) -> None:
     model = network(regulariser)  # without normalisation, nothing but the noise knows its mode
-    with mode(model, training=True), torch.no_grad(), global_stream(3, "mc_dropout"):
+    with in_mode(model, training=True), torch.no_grad(), global_stream(3, "mc_dropout"):
         chunks = [model(SPLITS.normalise(x)) for x in SPLITS.test.images.split(128)]
     probabilities = torch.cat(chunks).double().softmax(dim=1).numpy()
     found, labels = measured(model, 1, seed=3), SPLITS.test.labels.numpy()
@@ -205,7 +206,7 @@ def best_of(*overrides: str) -> tuple[SampledTest, float]:
     config, splits, state, _ = build_parts("regulariser=dropout2d", "p=0.4", *overrides)
     weights = state.model.state_dict()
     plain = evaluate(state.model, splits, splits.test).loss
-    return sampled(config, splits, weights, 2), plain
+    return sample_test_set(config, splits, weights, 2), plain
 
 
 def test_the_noise_is_that_of_the_epoch() -> None:
@@ -230,7 +231,9 @@ def test_a_run_is_measured_alike_at_its_end_and_later(tmp_path: Path) -> None:
     assert again.reused
     assert again.summary.mc_dropout == at_its_end.summary.mc_dropout is not None
     assert at_its_end.summary.last.test_loss == first.summary.last.test_loss
-    with patch("dropexp.training.mc_dropout.sampled", side_effect=AssertionError("measured again")):
+    with patch(
+        "dropexp.training.mc_dropout.sample_test_set", side_effect=AssertionError("measured again")
+    ):
         run(later.model_copy(update={"mc_dropout": 4}), RunConsole())
         assert run(later, RunConsole()).summary.mc_dropout == again.summary.mc_dropout
 
@@ -247,7 +250,7 @@ def test_a_run_is_measured_alike_at_its_end_and_later(tmp_path: Path) -> None:
                 "regulariser.switch_after=1",
                 "train.epochs=2",
             ],
-            "no noise was met at epoch 2",
+            "the noise was off at epoch 2",
         ),
     ],
 )

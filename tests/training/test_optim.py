@@ -1,4 +1,4 @@
-"""Schedules are pure functions of the step; steps are torch's own."""
+"""Learning-rate schedules are pure functions of the step, as torch has them."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from dropexp.config.compose import compose_run
-from dropexp.training.optim import build_optimiser, build_schedule, set_learning_rate, take_step
+from dropexp.training.optim import build_schedule
 
 STEPS_PER_EPOCH, EPOCHS = 7, 10
 TOTAL = STEPS_PER_EPOCH * EPOCHS
@@ -76,28 +76,3 @@ def test_a_run_of_one_step_has_a_learning_rate() -> None:
     for name in ("constant", "step", "cosine", "one_cycle"):
         config = compose_run([f"optimiser/schedule={name}"]).optimiser
         assert math.isfinite(build_schedule(config, 1, 1)(0))
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ["optimiser=sgd"],
-        ["optimiser=sgd", "optimiser.nesterov=true", "optimiser.weight_decay=0.1"],
-        ["optimiser=adam", "optimiser.weight_decay=0.1"],
-        ["optimiser=adamw", "optimiser.betas=[0.8,0.99]"],
-    ],
-)
-def test_take_step_is_the_optimisers_own_step(overrides: list[str]) -> None:
-    def trained(*, own: bool) -> torch.Tensor:
-        torch.manual_seed(0)
-        layer = nn.Linear(5, 3)
-        optimiser = build_optimiser(compose_run(overrides).optimiser, layer.parameters())
-        x = torch.randn(8, 5)
-        for step in range(4):
-            set_learning_rate(optimiser, 0.1 / (step + 1))
-            optimiser.zero_grad()
-            layer(x).square().mean().backward()
-            optimiser.step() if own else take_step(optimiser)
-        return layer.weight.detach()
-
-    assert torch.equal(trained(own=True), trained(own=False))

@@ -21,11 +21,11 @@ from dropexp.training.agreement import (
     ACCURACY_TOLERANCE,
     RELATIVE_TOLERANCE,
     Agreement,
-    Verdict,
-    agreement,
-    environment_differences,
+    AgreementVerdict,
+    compare_environments,
+    compare_trainings,
 )
-from dropexp.training.rerun import config_to_rerun, doubts, recorded
+from dropexp.training.rerun import build_rerun_config, list_caveats, read_recorded_run
 from tests.run_folders import make_record, make_summary, write_finished_run
 
 EPOCHS = [make_record(1, 2.0), make_record(2, 1.0), make_record(3, 1.5)]
@@ -33,7 +33,7 @@ SUMMARY_OF_EPOCHS = make_summary(EPOCHS[1], EPOCHS[2])
 
 
 def compared(now: list[EpochRecord], summary_now: RunSummary = SUMMARY_OF_EPOCHS) -> Agreement:
-    return agreement(EPOCHS, SUMMARY_OF_EPOCHS, now, summary_now)
+    return compare_trainings(EPOCHS, SUMMARY_OF_EPOCHS, now, summary_now)
 
 
 def second_epoch(**values: float) -> list[EpochRecord]:
@@ -44,7 +44,10 @@ def second_epoch(**values: float) -> list[EpochRecord]:
 
 
 def test_the_same_numbers_are_identical_however_long_they_took() -> None:
-    assert compared([replace(each, seconds=99.0) for each in EPOCHS]).verdict is Verdict.IDENTICAL
+    assert (
+        compared([replace(each, seconds=99.0) for each in EPOCHS]).verdict
+        is AgreementVerdict.IDENTICAL
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,11 +56,11 @@ def test_the_same_numbers_are_identical_however_long_they_took() -> None:
 def test_a_difference_in_any_metric_of_any_epoch_is_seen(metric: str) -> None:
     value = getattr(EPOCHS[1], metric)
     close = compared(second_epoch(**{metric: math.nextafter(value, 9.0)}))
-    assert close.verdict is Verdict.AGREES
+    assert close.verdict is AgreementVerdict.AGREES
     assert close.largest is not None
     assert (close.largest.metric, close.largest.where) == (metric, "epoch 2")
     far = compared(second_epoch(**{metric: value + 0.1}))
-    assert far.verdict is Verdict.DIFFERS
+    assert far.verdict is AgreementVerdict.DIFFERS
     assert [each.metric for each in far.intolerable] == [metric]
 
 
@@ -67,7 +70,7 @@ def test_a_difference_in_the_results_is_seen(block: str, metric: str) -> None:
     selected = getattr(SUMMARY_OF_EPOCHS, block)
     other = replace(selected, **{metric: getattr(selected, metric) + 0.1})
     found = compared(EPOCHS, replace(SUMMARY_OF_EPOCHS, **{block: other}))
-    assert found.verdict is Verdict.DIFFERS
+    assert found.verdict is AgreementVerdict.DIFFERS
     assert [each.where for each in found.intolerable] == [f"{block} epoch"]
 
 
@@ -75,44 +78,47 @@ def test_a_difference_in_the_results_is_seen(block: str, metric: str) -> None:
 def test_losses_agree_up_to_the_tolerance(loss: float, share: float) -> None:
     before = [replace(EPOCHS[0], val_loss=loss)]
     after = [replace(EPOCHS[0], val_loss=loss * (1 + share * RELATIVE_TOLERANCE))]
-    found = agreement(before, SUMMARY_OF_EPOCHS, after, SUMMARY_OF_EPOCHS)
+    found = compare_trainings(before, SUMMARY_OF_EPOCHS, after, SUMMARY_OF_EPOCHS)
     if abs(share) < 0.99:
-        assert found.verdict is not Verdict.DIFFERS
+        assert found.verdict is not AgreementVerdict.DIFFERS
     elif abs(share) > 1.01:
-        assert found.verdict is Verdict.DIFFERS
+        assert found.verdict is AgreementVerdict.DIFFERS
 
 
 def test_accuracies_agree_up_to_theirs() -> None:
     value = EPOCHS[1].val_acc
     near, far = value + 0.9 * ACCURACY_TOLERANCE, value + 1.1 * ACCURACY_TOLERANCE
-    assert compared(second_epoch(val_acc=near)).verdict is Verdict.AGREES
-    assert compared(second_epoch(val_acc=far)).verdict is Verdict.DIFFERS
+    assert compared(second_epoch(val_acc=near)).verdict is AgreementVerdict.AGREES
+    assert compared(second_epoch(val_acc=far)).verdict is AgreementVerdict.DIFFERS
 
 
 def test_what_is_no_number_agrees_only_with_its_like() -> None:
     diverged = [EPOCHS[0], replace(EPOCHS[1], val_loss=math.nan)]
     end = make_summary(EPOCHS[0], diverged[1])
-    assert agreement(diverged, end, diverged, end).verdict is Verdict.IDENTICAL
-    assert agreement(diverged, end, EPOCHS[:2], end).verdict is Verdict.DIFFERS
-    assert agreement(diverged, end, diverged, replace(end, best=None)).verdict is Verdict.DIFFERS
+    assert compare_trainings(diverged, end, diverged, end).verdict is AgreementVerdict.IDENTICAL
+    assert compare_trainings(diverged, end, EPOCHS[:2], end).verdict is AgreementVerdict.DIFFERS
+    assert (
+        compare_trainings(diverged, end, diverged, replace(end, best=None)).verdict
+        is AgreementVerdict.DIFFERS
+    )
 
 
 def test_another_number_of_epochs_does_not_agree() -> None:
-    assert compared(EPOCHS[:2]).verdict is Verdict.DIFFERS
-    assert compared([*EPOCHS, EPOCHS[2]]).verdict is Verdict.DIFFERS
+    assert compared(EPOCHS[:2]).verdict is AgreementVerdict.DIFFERS
+    assert compared([*EPOCHS, EPOCHS[2]]).verdict is AgreementVerdict.DIFFERS
 
 
 def test_another_best_epoch_is_not_identical() -> None:
     best = SUMMARY_OF_EPOCHS.best
     assert best is not None
     found = compared(EPOCHS, replace(SUMMARY_OF_EPOCHS, best=replace(best, epoch=3)))
-    assert (found.verdict, found.best_epochs) == (Verdict.AGREES, (2, 3))
+    assert (found.verdict, found.best_epochs) == (AgreementVerdict.AGREES, (2, 3))
 
 
 def test_machines_differ_in_what_matters_to_numbers_only() -> None:
     before = {"threads": 1, "packages": {"torch": "2.11", "numpy": "2"}, "command": ["a"]}
     after = {"threads": 2, "packages": {"torch": "2.13", "numpy": "2"}, "command": ["b"]}
-    assert environment_differences(before, after) == {"threads": (1, 2), "torch": ("2.11", "2.13")}
+    assert compare_environments(before, after) == {"threads": (1, 2), "torch": ("2.11", "2.13")}
 
 
 # --- what is trained again ----------------------------------------------------------------------
@@ -134,13 +140,13 @@ def make(tmp_path: Path) -> Callable[..., RunFolder]:
 
 
 def test_a_rerun_is_the_same_run_elsewhere(make: Callable[..., RunFolder], tmp_path: Path) -> None:
-    known = recorded(make("regulariser=dropout2d", "p=0.3", "seed=4", "force=true"))
+    known = read_recorded_run(make("regulariser=dropout2d", "p=0.3", "seed=4", "force=true"))
     words = ["device=cuda:1", "tensorboard.images=false"]
-    config = config_to_rerun(known, words, tmp_path / "there", is_kept=True)
+    config = build_rerun_config(known, words, tmp_path / "there", is_kept=True)
     assert config.config_hash == known.config.config_hash
     assert (config.runs_dir, config.force) == (str(tmp_path / "there"), False)
     assert (config.device, config.tensorboard.images) == ("cuda:1", False)
-    assert doubts(known) == []
+    assert list_caveats(known) == []
 
 
 @pytest.mark.parametrize(
@@ -154,16 +160,16 @@ def test_threads_are_those_that_were_used(
     words: list[str],
     threads: int | None,
 ) -> None:
-    known = recorded(make(*recorded_threads))
-    assert config_to_rerun(known, words, tmp_path, is_kept=False).threads == threads
+    known = read_recorded_run(make(*recorded_threads))
+    assert build_rerun_config(known, words, tmp_path, is_kept=False).threads == threads
 
 
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("train.epochs=3", "cannot be given"),
-        ("seed=1", "cannot be given"),
-        ("runs_dir=x", "cannot be given"),
+        ("train.epochs=3", "is not allowed"),
+        ("seed=1", "is not allowed"),
+        ("runs_dir=x", "is not allowed"),
         ("thread=1", "Did you mean threads"),
         ("threads=0", "threads=0"),
         ("device=tpu", "device=tpu"),
@@ -175,23 +181,23 @@ def test_what_would_make_another_run_is_refused(
     make: Callable[..., RunFolder], tmp_path: Path, word: str, said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
-        config_to_rerun(recorded(make()), [word], tmp_path, is_kept=False)
+        build_rerun_config(read_recorded_run(make()), [word], tmp_path, is_kept=False)
 
 
 def test_a_run_that_is_not_finished_is_refused(make: Callable[..., RunFolder]) -> None:
     folder = make()
     (folder.path / SUMMARY).unlink()
     with pytest.raises(UserError, match="not a finished run"):
-        recorded(folder)
+        read_recorded_run(folder)
 
 
 def test_results_of_another_version_or_config_are_doubted(make: Callable[..., RunFolder]) -> None:
     folder = make()
     folder.write(CONFIG, to_yaml(compose_run(["train.epochs=7"])))
-    assert "does not belong" in doubts(recorded(folder))[0]
+    assert "does not belong" in list_caveats(read_recorded_run(folder))[0]
     plain = json.loads((folder.path / SUMMARY).read_text())
     folder.write_json(SUMMARY, {**plain, "results_version": 0})
-    assert "results version 0" in doubts(recorded(folder))[0]
+    assert "results version 0" in list_caveats(read_recorded_run(folder))[0]
 
 
 # --- the command that trains a run ----------------------------------------------------------------

@@ -12,7 +12,7 @@ from dropexp import data
 from dropexp.cli.run_console import RunConsole
 from dropexp.statistics import expected_calibration_error
 from dropexp.training.build import build_state
-from dropexp.training.evaluation import evaluate, evaluate_finally
+from dropexp.training.evaluation import evaluate, evaluate_final
 from dropexp.training.run import run
 from tests.builders import build_parts, compose_tiny
 
@@ -73,13 +73,13 @@ def test_calibration_of_logits_that_are_no_numbers_is_none() -> None:
     _, splits, state, _ = build_parts()
     for parameter in state.model.parameters():
         parameter.data.fill_(math.nan)
-    assert evaluate_finally(state.model, splits).test_ece is None
+    assert evaluate_final(state.model, splits).test_ece is None
 
 
 def test_measuring_finally_draws_no_random_number() -> None:
     _, splits, state, _ = build_parts("regulariser=dropout2d", "p=0.5")
     before = torch.get_rng_state()
-    first, second = (evaluate_finally(state.model, splits) for _ in range(2))
+    first, second = (evaluate_final(state.model, splits) for _ in range(2))
     assert first == second
     assert first.test == evaluate(state.model, splits, splits.test)
     assert torch.equal(before, torch.get_rng_state())

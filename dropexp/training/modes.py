@@ -1,0 +1,47 @@
+"""Training and eval mode: switched here only, and checked at each switch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from dropexp.errors import AuditError
+from dropexp.regularisers import noise_modules, preserve_modes
+
+
+@contextmanager
+def in_mode(model: nn.Module, *, training: bool, noise: bool | None = None) -> Iterator[None]:
+    """Put every module into training or eval mode inside; restore each one's mode afterwards.
+
+    Args:
+        model: whose modules to switch.
+        training: True for training mode, False for eval mode.
+        noise: the same for the noise modules alone; None: as all others.
+
+    Raises:
+        AuditError: a module does not take the mode (its ``train`` method was overridden, say),
+            or has left it by the end.
+    """
+    with preserve_modes(model):
+        model.train(training)
+        if noise is not None:
+            for module in _find_noise(model):
+                module.training = noise  # train() would switch the layers that it holds, too
+        _check_modes(model, training, noise)
+        yield
+        _check_modes(model, training, noise)
+
+
+def _check_modes(model: nn.Module, training: bool, noise: bool | None) -> None:
+    noises = set() if noise is None else _find_noise(model)
+    for name, module in model.named_modules():
+        expected = noise if module in noises else training
+        if module.training is not expected:
+            raise AuditError(
+                f"{name or 'the model'} ({type(module).__name__}) is not in "
+                f"{'training' if expected else 'eval'} mode."
+            )
+
+
+def _find_noise(model: nn.Module) -> set[nn.Module]:
+    return {model.get_submodule(name) for name in noise_modules(model)}

@@ -1,0 +1,67 @@
+"""From a trained state to the run's summary: the only place that touches the test set."""
+
+from dropexp.config.identity import RESULTS_VERSION
+from dropexp.config.run_config import RunConfig
+from dropexp.data import Splits
+from dropexp.runs.records import (
+    AuditOutcome,
+    EpochRecord,
+    RunStatus,
+    RunSummary,
+    SelectedEpoch,
+    find_best_epoch,
+)
+from dropexp.statistics import area_between, rise_after_best
+from dropexp.training.environment import peak_memory_mb
+from dropexp.training.evaluation import FinalMeasurement, evaluate_final
+from dropexp.training.loop import TrainingState
+
+
+def summarise(
+    config: RunConfig, state: TrainingState, splits: Splits, audit: AuditOutcome
+) -> RunSummary:
+    """Measure the last and the best epoch on the test set, and sum up the run.
+
+    Args:
+        config: of the run.
+        state: at the end of training. Afterwards its model has the weights of the best epoch.
+        splits: the data, on the model's device.
+        audit: what the audit found before training.
+    """
+    records = state.records
+    last, best = records[-1], find_best_epoch(records)
+    at_last = evaluate_final(state.model, splits, config.precision)
+    at_best = at_last
+    if best is not None and best is not last:
+        state.model.load_state_dict(state.best_weights)
+        at_best = evaluate_final(state.model, splits, config.precision)
+    train_losses = [record.train_loss for record in records]
+    val_losses = [record.val_loss for record in records]
+    return RunSummary(
+        run_id=config.run_id,
+        status=RunStatus.COMPLETED if last.is_finite else RunStatus.DIVERGED,
+        regulariser=config.regulariser.name,
+        p=config.regulariser.p,
+        seed=config.seed,
+        parameters=sum(parameter.numel() for parameter in state.model.parameters()),
+        seconds=sum(record.seconds for record in records),
+        peak_memory_mb=peak_memory_mb(splits.device),
+        audit=audit,
+        best=None if best is None else _select(best, at_best),
+        last=_select(last, at_last),
+        config_hash=config.config_hash,
+        results_version=RESULTS_VERSION,
+        rise=rise_after_best(val_losses).last,
+        area=area_between(train_losses, val_losses),
+    )
+
+
+def _select(record: EpochRecord, measured: FinalMeasurement) -> SelectedEpoch:
+    return SelectedEpoch.from_record(
+        record,
+        measured.test.loss,
+        measured.test.acc,
+        measured.test_ece,
+        measured.noisy_label_acc,
+        measured.test_entropy,
+    )

@@ -1,0 +1,38 @@
+"""The file of a finished run's weights, those at its best epoch: model.safetensors."""
+
+from collections.abc import Mapping
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from dropexp.errors import StoreError
+from dropexp.runs.write import WEIGHTS, RunFolder
+
+
+def write_weights(folder: RunFolder, weights: Mapping[str, Tensor]) -> None:
+    """Write a model's state_dict durably; nothing where it is empty.
+
+    Raises:
+        StoreError: the disk is full, or the folder cannot be written.
+    """
+    if weights:
+        contiguous = {name: weight.contiguous() for name, weight in weights.items()}
+        folder.write(WEIGHTS, save(contiguous), durable=True)
+
+
+def read_weights(folder: RunFolder) -> dict[str, Tensor]:
+    """Return the state_dict that write_weights wrote.
+
+    Raises:
+        StoreError: the file is not there, or is damaged.
+    """
+    path = folder.path / WEIGHTS
+    try:
+        return load(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(
+            f"{path}, which mc_dropout needs, cannot be read: {reason}; "
+            f"force=true trains this run again."
+        ) from None
