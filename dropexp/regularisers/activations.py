@@ -17,7 +17,14 @@ from dropexp.regularisers.modes import run_in_both_modes
 
 
 class ActivationNoise(nn.Module, Noise):
-    """Identity in eval mode and at p = 0."""
+    """Noise on a layer's output: the identity in eval mode and at p = 0.
+
+    Args:
+        p: drop probability in [0, 1).
+
+    Raises:
+        ValueError: p is outside [0, 1).
+    """
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -28,7 +35,7 @@ class ActivationNoise(nn.Module, Noise):
 
 
 class MaskedActivations(ActivationNoise):
-    """Zeros, or 1 / (1 − p) times the input, in training."""
+    """Activations that are in training either zero or 1 / (1 − p) times the input."""
 
     def draws(self, x: Tensor) -> Draws:
         """See Noise. The probe is a batch of ones.
@@ -40,12 +47,12 @@ class MaskedActivations(ActivationNoise):
         return Draws.from_bernoulli(one_per_unit(self._group_by_unit(trained / evaluated)), self.p)
 
     def _forward_compiled(self, x: Tensor, mask_shape: tuple[int, ...]) -> Tensor:
-        """``x · m / (1 − p)``, where torch's own function would have p baked in; see masks.py."""
+        """Return ``x · m / (1 − p)`` without torch's dropout, for compiled code; see masks.py."""
         return x * (bernoulli(x, mask_shape, 1 - self.p) / (1 - self.p))
 
     @abstractmethod
     def _group_by_unit(self, output: Tensor) -> Tensor:
-        """The elements of the output as (units, elements of a unit)."""
+        """Reshape an output to (units, elements of a unit)."""
 
 
 class Dropout2d(MaskedActivations):
@@ -70,7 +77,11 @@ class Dropout2d(MaskedActivations):
         self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), floating point → the same; ValueError for another rank."""
+        """Return x with noise in training: (N, C, H, W), floating point, to the same.
+
+        Raises:
+            ValueError: x has another number of dimensions.
+        """
         check_is_map(x, type(self).__name__)
         if not self.training or self.p == 0:
             return x
@@ -101,7 +112,11 @@ class SpatialDropout2d(MaskedActivations):
     kind: ClassVar[str] = "spatial_dropout"
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), floating point → the same; ValueError for another rank."""
+        """Return x with noise in training: (N, C, H, W), floating point, to the same.
+
+        Raises:
+            ValueError: x has another number of dimensions.
+        """
         check_is_map(x, type(self).__name__)
         if not self.training or self.p == 0:
             return x
@@ -135,7 +150,7 @@ class Dropout(MaskedActivations):
         self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape, floating point → the same."""
+        """Return x with noise in training; any shape, floating point, to the same."""
         if not self.training or self.p == 0:
             return x
         if torch.compiler.is_compiling():
@@ -150,7 +165,16 @@ class Dropout(MaskedActivations):
 
 
 class Dropout2dRegulariser(DepthScheduled):
-    """Dropout2d after every layer whose output is a map."""
+    """Dropout2d after every layer whose output is a map.
+
+    Args:
+        p: see DepthScheduled.
+        inplace: see Dropout2d.
+        depth_schedule: see DepthScheduled.
+
+    Raises:
+        ValueError: p is outside [0, 1), or the schedule is unknown.
+    """
 
     name: ClassVar[str] = "dropout2d"
     needs: ClassVar[str] = "activations with height and width"
@@ -168,7 +192,7 @@ class Dropout2dRegulariser(DepthScheduled):
 
 
 class SpatialDropoutRegulariser(DepthScheduled):
-    """SpatialDropout2d after every layer whose output is a map."""
+    """SpatialDropout2d after every layer whose output is a map; arguments as DepthScheduled's."""
 
     name: ClassVar[str] = "spatial_dropout"
     needs: ClassVar[str] = "activations with height and width"
@@ -180,7 +204,16 @@ class SpatialDropoutRegulariser(DepthScheduled):
 
 
 class DropoutRegulariser(DepthScheduled):
-    """Dropout after every layer."""
+    """Dropout after every layer.
+
+    Args:
+        p: see DepthScheduled.
+        inplace: see Dropout.
+        depth_schedule: see DepthScheduled.
+
+    Raises:
+        ValueError: p is outside [0, 1), or the schedule is unknown.
+    """
 
     name: ClassVar[str] = "dropout"
     needs: ClassVar[str] = "activations"
@@ -196,6 +229,10 @@ class DropoutRegulariser(DepthScheduled):
 
 
 def check_is_map(x: Tensor, module: str) -> None:
-    """ValueError unless x is (N, C, H, W)."""
+    """Refuse an input that is not (N, C, H, W).
+
+    Raises:
+        ValueError: names the module and the input's shape.
+    """
     if x.dim() != 4:
         raise ValueError(f"{module} needs an input (N, C, H, W), but got {tuple(x.shape)}")

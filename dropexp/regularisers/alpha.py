@@ -14,7 +14,7 @@ from dropexp.regularisers.masks import bernoulli
 from dropexp.regularisers.modes import run_in_both_modes
 
 SATURATION = -1.7580993408473766
-"""α′ = −λα: what SELU tends to far below zero. Klambauer et al. 2017, section 2."""
+"""α′ = −λα, the limit of SELU far below zero: Klambauer et al. 2017, section 2."""
 
 
 class AlphaDropout(ActivationNoise):
@@ -22,13 +22,14 @@ class AlphaDropout(ActivationNoise):
 
     ``a (x · m + α′ (1 − m)) + b`` with m = 1 where kept, and a, b such that activations of mean 0
     and variance 1 keep both: Klambauer et al. 2017, "Self-normalizing neural networks", section 3
-    ("New dropout technique"). Its place is after a SELU. The training output is that of
+    ("New dropout technique"). It belongs after a SELU: for an input whose mean is not 0, training
+    and evaluation differ in expectation. The training output is that of
     ``torch.nn.functional.alpha_dropout`` or ``feature_alpha_dropout``, bit for bit under the same
-    seed. For another input than one of mean 0, training and evaluation differ in expectation.
+    seed.
 
     Args:
         p: drop probability in [0, 1).
-        featurewise: whole channels of an example, where the input has channels.
+        featurewise: drop whole channels of an example where the input is a map (N, C, H, W).
 
     Raises:
         ValueError: p is outside [0, 1).
@@ -41,7 +42,7 @@ class AlphaDropout(ActivationNoise):
         self.featurewise = featurewise
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape, floating point → the same."""
+        """Return x with noise in training; any shape, floating point, to the same."""
         if not self.training or self.p == 0:
             return x
         if torch.compiler.is_compiling():
@@ -61,11 +62,11 @@ class AlphaDropout(ActivationNoise):
         return self.featurewise and x.dim() == 4
 
     def draws(self, x: Tensor) -> Draws:
-        """See Noise. The probe is a batch of ones, whose mean becomes a (1 − p).
+        """See Noise. The probe is a batch of ones, whose mean output is a (1 − p).
 
         Raises:
             AuditError: elements of a channel that share a draw came out different, or an output is
-                neither of the two values that there are for an input of one.
+                neither that of a kept nor that of a dropped one.
         """
         _, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         is_by_channel = self._drops_channels(x)
@@ -75,7 +76,7 @@ class AlphaDropout(ActivationNoise):
         kept, dropped = scale + shift, scale * SATURATION + shift
         is_dropped = (units - dropped).abs() < (units - kept).abs()
         if not torch.allclose(units, torch.where(is_dropped, dropped, kept), atol=1e-4):
-            raise AuditError("outputs that are neither a + b nor aα′ + b for an input of one")
+            raise AuditError("for an input of one an output is neither a + b nor aα′ + b")
         mean = scale * (1 - self.p)
         return Draws(is_dropped.float(), units / mean, low=dropped / mean, high=kept / mean)
 
@@ -84,7 +85,10 @@ class AlphaDropout(ActivationNoise):
 
 
 def affine_coefficients(p: float) -> tuple[float, float]:
-    """A = (q + α′² q (1 − q))^(−1/2) and b = −a α′ (1 − q), with q = 1 − p kept.
+    """Return a and b of alpha dropout, which restore mean 0 and variance 1.
+
+    a = (q + α′² q (1 − q))^(−1/2) and b = −a α′ (1 − q), with q = 1 − p: Klambauer et al. 2017,
+    section 3.
 
     Args:
         p: drop probability in [0, 1).
@@ -95,7 +99,7 @@ def affine_coefficients(p: float) -> tuple[float, float]:
 
 
 class AlphaDropoutRegulariser(DepthScheduled):
-    """AlphaDropout after every layer; for networks with SELU.
+    """AlphaDropout after every layer of a network with SELU.
 
     Args:
         p: drop probability in [0, 1).

@@ -1,4 +1,4 @@
-"""Several regularisers at once."""
+"""Several regularisers in one model."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -13,13 +13,13 @@ from dropexp.regularisers.noises import noise_modules
 
 
 class Combined(Regulariser):
-    """Asks each of its parts at every site, and puts their answers one into the other.
+    """Asks every part at every site and combines their answers.
 
-    Activations, inputs and branches take any number of noises: activations and inputs one after
-    the other, branches one gate within the other. A layer takes one.
+    Noise on activations and inputs follows one another; gates are nested, the first outermost; a
+    layer takes the weight noise of one part only.
 
     Args:
-        parts: regularisers, applied in this order.
+        parts: regularisers, applied in this order; p is the largest of theirs.
     """
 
     name: ClassVar[str] = "combination"
@@ -31,8 +31,8 @@ class Combined(Regulariser):
 
     def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
         """See Regulariser."""
-        found = [part.activation(depth, spatial=spatial) for part in self.parts]
-        noises = [module for module in found if not isinstance(module, nn.Identity)]
+        answers = [part.activation(depth, spatial=spatial) for part in self.parts]
+        noises = [module for module in answers if not isinstance(module, nn.Identity)]
         if not noises:
             return nn.Identity()
         return noises[0] if len(noises) == 1 else nn.Sequential(*noises)
@@ -47,20 +47,20 @@ class Combined(Regulariser):
         """See Regulariser.
 
         Raises:
-            ConfigError: two parts both take the layer's place.
+            ConfigError: two parts replace the layer.
         """
-        found: nn.Linear | nn.Conv2d = layer
+        noisy: nn.Linear | nn.Conv2d = layer
         for part in self.parts:
-            answer = part.weight(found, depth, nonlinearity=nonlinearity)
-            if answer is not found and len(noise_modules(answer)) <= len(noise_modules(found)):
+            answer = part.weight(noisy, depth, nonlinearity=nonlinearity)
+            if answer is not noisy and len(noise_modules(answer)) <= len(noise_modules(noisy)):
                 names = COMBINATION_SEPARATOR.join(each.name for each in self.parts)
                 raise ConfigError(
-                    f"regulariser={names} is not allowed: one of them takes the place of a layer "
-                    f"that another has made noisy."
+                    f"regulariser={names} is not allowed: two of them replace the same layer. "
+                    f"Combine regularisers of different sites."
                 )
             assert isinstance(answer, nn.Linear | nn.Conv2d)
-            found = answer
-        return found
+            noisy = answer
+        return noisy
 
     def branch(self, depth: float) -> nn.Module:
         """See Regulariser."""
@@ -72,22 +72,23 @@ class Combined(Regulariser):
 
     def input(self, num_classes: int) -> nn.Module | None:
         """See Regulariser."""
-        found = [part.input(num_classes) for part in self.parts]
-        noises = [module for module in found if module is not None]
+        answers = [part.input(num_classes) for part in self.parts]
+        noises = [module for module in answers if module is not None]
         if len(noises) < 2:
             return noises[0] if noises else None
         return InputNoiseSequence(noises)
 
 
 class NestedGates(nn.ModuleList):
-    """A gate made of several, the first the outermost."""
+    """Several gates as one: the first is the outermost."""
 
     def forward(self, branch: Branch, x: Tensor) -> Tensor:
-        """As Gate.forward."""
+        """See Gate."""
         return _nest(list(self), branch)(x)
 
 
 def _nest(gates: Sequence[nn.Module], branch: Branch) -> Branch:
+    """Return a branch that calls the gates around another branch."""
     if not gates:
         return branch
     outer, *others = gates

@@ -20,25 +20,28 @@ from dropexp.regularisers.base import (
 from dropexp.regularisers.draws import Draws, one_per_unit
 from dropexp.regularisers.modes import preserve_modes, run_in_both_modes
 
-_TEMPERATURE = 0.1  # of the relaxation; that of the authors
-_QUANTILES = 20_000  # for the mean of the relaxed mask
+_TEMPERATURE = 0.1
+"""t of the relaxation, as in the authors' code."""
+
+_QUANTILES = 20_000
+"""Points of the numerical integral of the relaxed mask's mean."""
 
 
 class ConcreteDropout(LearnsParameters, ActivationNoise):
     """Multiplies whole channels, or single features, by ``(1 − z) / (1 − p)`` with p learned.
 
     Gal, Hron and Kendall 2017, "Concrete dropout": z = σ((logit p + logit u) / t) with u uniform is
-    a differentiable stand-in for a Bernoulli(p) (their equation 5 and section 3), and is above 1/2
-    with probability exactly p. p follows the gradient of the loss and of the penalty below, from
-    where it is set. Evaluation is the plain network.
+    a differentiable approximation of a Bernoulli(p) variable (their equation 5 and section 3); it
+    is above 1/2 with probability exactly p. p starts where it is set and follows the gradient of
+    the loss and of the penalty. Evaluation is the plain network.
 
-    The penalty is the part −K · H(p) of their equation 3, in nats, with K the number of units: it
-    draws p towards 1/2, and is set against the loss of the whole training set. Their other part,
-    l² (1 − p) / 2 · ‖M‖² for the layer's weights M, is left out here: the layer after an activation
-    is not known, and ordinary weight decay, which p does not enter, takes its place.
+    The penalty is −K · H(p) of their equation 3, in nats, for K units: it pulls p towards 1/2 and
+    is added to the loss of the whole training set. Their other term, l² (1 − p) / 2 · ‖M‖² for the
+    layer's weights M, is left out: an activation site does not know the layer that follows.
+    Ordinary weight decay, in which p plays no part, takes its place.
 
     Args:
-        p: where p starts, in [0, 1). At 0 the module is off, and learns nothing.
+        p: start of the learned p, in [0, 1). At 0 the module is off and learns nothing.
 
     Raises:
         ValueError: p is outside [0, 1).
@@ -55,7 +58,7 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
 
     @property
     def p(self) -> float:
-        """The drop probability that has been learned so far."""
+        """The learned drop probability, in [0, 1)."""
         return float(self.logit.detach().double().sigmoid()) if self._on else 0.0
 
     @p.setter
@@ -67,11 +70,11 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
                 self.logit.fill_(math.log(p) - math.log1p(-p))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) or (N, F), floating point → the same."""
+        """Return x with noise in training: (N, C, H, W) or (N, F), floating point, to the same."""
         if not self.training or not self._on:
             return x
         self._units = x.shape[1]
-        # float32 throughout: the tails of the logistic distribution do not survive half precision.
+        # In float32: half precision loses the tails of the logistic distribution.
         uniform = torch.rand(*x.shape[:2], device=x.device)
         logistic = torch.log(uniform) - torch.log1p(-uniform)
         keep = torch.sigmoid(-(self.logit + logistic) / _TEMPERATURE)
@@ -79,17 +82,17 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
         return x * scaled.view(*scaled.shape, *[1] * (x.dim() - 2))
 
     def penalty(self) -> Tensor | None:
-        """−K · H(p), nats, for the K units of the last training pass; None where it is off."""
+        """Return −K · H(p) in nats, for the K units of the last training pass; None where off."""
         if not self._on:
             return None
-        # −ln p = softplus(−logit), without the logarithm of a p that has been rounded to 0 or 1.
+        # −ln p = softplus(−logit), which stays finite where p is rounded to 0 or 1.
         p = torch.sigmoid(self.logit)
         entropy = p * F.softplus(-self.logit) + (1 - p) * F.softplus(self.logit)
         return -self._units * entropy
 
     @property
     def chance_of_repeat(self) -> float:
-        """See Noise: a number of a continuous distribution."""
+        """See Noise; 0, as the distribution is continuous."""
         return 0.0
 
     def draws(self, x: Tensor) -> Draws:
@@ -118,7 +121,13 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
 
 
 def relaxed_keep_mean(p: float) -> float:
-    """E[1 − z], which the relaxation moves away from 1 − p, by midpoints of u's quantiles."""
+    """Return E[1 − z], which the relaxation moves away from 1 − p.
+
+    By the midpoint rule over the quantiles of u.
+
+    Args:
+        p: in [0, 1).
+    """
     if p == 0:
         return 1.0
     uniform = (torch.arange(_QUANTILES, dtype=torch.float64) + 0.5) / _QUANTILES
@@ -128,7 +137,14 @@ def relaxed_keep_mean(p: float) -> float:
 
 
 class ConcreteDropoutRegulariser(Regulariser):
-    """ConcreteDropout after every layer, each with a p of its own that starts at p."""
+    """ConcreteDropout after every layer, each with its own learned p.
+
+    Args:
+        p: where every p starts, in [0, 1).
+
+    Raises:
+        ValueError: p is outside [0, 1).
+    """
 
     name: ClassVar[str] = "concrete_dropout"
     needs: ClassVar[str] = "activations"

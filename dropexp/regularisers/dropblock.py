@@ -1,4 +1,4 @@
-"""DropBlock: noise on square blocks of positions.
+"""DropBlock: drops square blocks of positions.
 
 Shapes: N examples, C channels, H × W positions.
 """
@@ -28,31 +28,32 @@ class DropBlock2d(ActivationNoise):
     algorithm 1. Blocks lie wholly inside the map, as published. Two things are exact here that
     the paper approximates:
 
-    - p is the expected share of positions dropped. The paper's equation 1 counts positions that
-      several blocks cover several times, so that its share is smaller (0.092 instead of 0.1 for
+    - p is the expected share of dropped positions. The paper's equation 1 counts a position once
+      for each block that covers it, so that its share is smaller (0.092 instead of 0.1 for
       blocks of 7 in 14 × 14). Here the probability γ of a block's corner solves
       mean_i [1 − (1 − γ)^{k_i}] = p, where k_i is the number of blocks that cover position i.
-    - What is kept at position i is divided by 1 − p_i, with its own p_i = 1 − (1 − γ)^{k_i}, which
+    - A kept position i is divided by 1 − p_i, with its own p_i = 1 − (1 − γ)^{k_i}, which
       is smaller near the edges. The paper divides by the share kept in the batch, which agrees
-      with evaluation on the average over positions only and lets examples influence each other.
-      Where blocks are large and p is near 1 the factor is large too: 3.2 in the middle of 32 × 32
-      for blocks of 7 at p = 0.5, 555 at 0.9.
+      with evaluation only on average over positions and lets examples influence each other.
+      The factor 1 / (1 − p_i) is large where blocks are large and p is near 1: in the middle of
+      32 × 32 for blocks of 7 it is 3.2 at p = 0.5 and 555 at 0.9.
 
     Args:
         p: expected share of dropped positions, in [0, 1).
-        block_size: side of a block, at least 1; a map with a shorter side has blocks of that side.
-        mask: "channel": every channel has blocks of its own, as published; "shared": all channels
-            of an example lose the same positions, m of shape (N, 1, H, W).
+        block_size: side of a block in positions, at least 1; a map with a shorter side has blocks
+            of that side.
+        mask: "channel": each channel has its own blocks, as published; "shared": all channels of an
+            example drop the same positions, m of shape (N, 1, H, W).
 
     Raises:
-        ValueError: p is outside [0, 1), the block has no positions, or the mask is unknown.
+        ValueError: p is outside [0, 1), block_size is below 1, or the mask is unknown.
     """
 
     kind: ClassVar[str] = "dropblock"
     _solutions: dict[tuple[int, int, torch.device], tuple[float, Tensor]]
 
     def __init__(self, p: float = 0.1, block_size: int = 7, mask: BlockMask = "channel") -> None:
-        # Solved for every size of map met so far: compiled code then reads it, and need not solve.
+        # By size of map and device, so that compiled code reads γ and need not solve for it.
         self.__dict__["_solutions"] = {}
         super().__init__(p)
         check_choice("mask", mask, ("channel", "shared"))
@@ -62,7 +63,11 @@ class DropBlock2d(ActivationNoise):
         self.mask: BlockMask = mask
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), floating point → the same; ValueError for another rank."""
+        """Return x with noise in training: (N, C, H, W), floating point, to the same.
+
+        Raises:
+            ValueError: x has another number of dimensions.
+        """
         check_is_map(x, type(self).__name__)
         if not self.training or self.p == 0:
             return x
@@ -72,19 +77,19 @@ class DropBlock2d(ActivationNoise):
         masks = 1 if self.mask == "shared" else channels
         corners = bernoulli(x, (n, masks, height - side + 1, width - side + 1), gamma)
         dropped = self._paint_blocks(corners, side)
-        # In float32: 1 / kept rounded to half precision would be off by up to 0.4 % at a position.
+        # In float32: rounding 1 / kept to half precision would cost up to 0.4 % at a position.
         return (x * ((1 - dropped) / kept)).to(x.dtype)
 
     @staticmethod
     def _paint_blocks(corners: Tensor, side: int) -> Tensor:
-        """Zeros and ones, of the map's size, where blocks with these upper left corners are."""
+        """Return ones where blocks with these upper left corners lie, of the map's size."""
         return F.max_pool2d(F.pad(corners, (side - 1,) * 4), side, stride=1)
 
     def _on_p_changed(self) -> None:
         self._solutions = {size: self._solve(*size) for size in self._solutions}
 
     def _solve_once(self, height: int, width: int, device: torch.device) -> tuple[float, Tensor]:
-        """γ, and the probability of each position to be kept, float32 (H, W)."""
+        """Return γ and each position's probability of being kept, float32 (H, W); cached."""
         if (height, width, device) not in self._solutions:
             self._solutions[height, width, device] = self._solve(height, width, device)
         return self._solutions[height, width, device]
@@ -95,10 +100,10 @@ class DropBlock2d(ActivationNoise):
         return gamma, ((1 - gamma) ** coverings).to(device, torch.float32)
 
     def draws(self, x: Tensor) -> Draws:
-        """See Noise. A unit is a map; the share of its positions that is dropped has mean p.
+        """See Noise. A unit is a map; the dropped share of its positions has mean p.
 
         Raises:
-            AuditError: what was dropped is not made of whole blocks, or not shared as claimed.
+            AuditError: the dropped positions are not whole blocks, or are not shared as claimed.
         """
         evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         ratios = (trained / evaluated).float()
@@ -109,8 +114,8 @@ class DropBlock2d(ActivationNoise):
         side = min(self.block_size, *x.shape[2:])
         corners = -F.max_pool2d(-dropped, side, stride=1)
         if not torch.equal(self._paint_blocks(corners, side), dropped):
-            raise AuditError(f"what was dropped is not made of blocks of {side} × {side}")
-        # No map has a larger mean ratio than one of which nothing is dropped.
+            raise AuditError(f"the dropped positions are not blocks of {side} × {side}")
+        # The mean ratio is largest for a map of which nothing is dropped.
         high = (
             float((1 / self._solve_once(x.shape[2], x.shape[3], x.device)[1]).mean())
             if self.p > 0
@@ -124,7 +129,16 @@ class DropBlock2d(ActivationNoise):
 
 
 def count_coverings(height: int, width: int, block_size: int) -> Tensor:
-    """How many blocks that lie wholly inside a map cover each position: float64 (H, W)."""
+    """Count the blocks wholly inside a map that cover each position.
+
+    Args:
+        height: H.
+        width: W.
+        block_size: side of a block; at most the shorter side of the map is used.
+
+    Returns:
+        float64 (H, W).
+    """
     side = min(block_size, height, width)
 
     def along(length: int) -> Tensor:
@@ -137,11 +151,14 @@ def count_coverings(height: int, width: int, block_size: int) -> Tensor:
 
 
 def solve_block_probability(p: float, coverings: Tensor) -> float:
-    """The probability γ of a block at which the expected share of dropped positions is p.
+    """Return the probability γ of a block for which the expected share of dropped positions is p.
 
     Args:
         p: in [0, 1).
-        coverings: see count_coverings.
+        coverings: (H, W), see count_coverings.
+
+    Returns:
+        In [0, 1], by bisection.
     """
     low, high = 0.0, 1.0
     for _ in range(_BISECTIONS):
@@ -175,7 +192,7 @@ class DropBlockRegulariser(DepthScheduled):
         depth_schedule: DepthSchedule = "uniform",
     ) -> None:
         super().__init__(p, depth_schedule)
-        DropBlock2d(p, block_size, mask)  # refuses what is not allowed, even without a site
+        DropBlock2d(p, block_size, mask)  # checks the options, even if the model has no site
         self.block_size = block_size
         self.mask: BlockMask = mask
 

@@ -1,8 +1,8 @@
 """Noise on a training batch before the model sees it: cutout, mixup and CutMix.
 
-The input is the one site that is not in a model: whoever trains it sends batches through
-``apply_input_noise``. The noise is kept as the model's child ``input_noise`` all the same, so
-that it has the model's mode and device, and is copied with it.
+The input is the one site outside the model's forward pass: the trainer passes each batch through
+``apply_input_noise``. The noise is the model's child ``input_noise`` all the same, so that it has
+the model's mode and device and is copied with it.
 
 Shapes: N examples, C channels, H × W positions, K classes.
 """
@@ -21,11 +21,11 @@ from dropexp.regularisers.modes import preserve_modes
 
 _INPUT_NOISE = "input_noise"
 _PROBES = 1024
-_FALSE_ALARM = 1e-9  # that no square of so many is whole
+_FALSE_ALARM = 1e-9  # probability that none of the probed squares is whole
 
 
 class InputNoise(nn.Module, Noise):
-    """Changes training images, and targets, with probability p. In eval mode: nothing.
+    """Changes training images, or images and targets, with probability p; off in eval mode.
 
     Args:
         p: the probability that an image (or a batch) is changed, in [0, 1].
@@ -41,14 +41,14 @@ class InputNoise(nn.Module, Noise):
         self.p = p
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Images and targets of a batch → the same, changed.
+        """Return the images and targets of a batch with noise in training.
 
         Args:
-            images: (N, C, H, W), floating point, normalised; not changed.
-            targets: int64 (N,) of classes, or float (N, K) of their probabilities.
+            images: (N, C, H, W), floating point, normalised; they are not changed.
+            targets: classes, int64 (N,), or probabilities of classes, float (N, K).
 
         Returns:
-            Of the same shapes; or (N, K) for targets that have been mixed.
+            Images of the same shape, and targets of the same shape or, where mixed, (N, K).
         """
         if not self.training or self.p == 0:
             return images, targets
@@ -56,11 +56,11 @@ class InputNoise(nn.Module, Noise):
 
     @abstractmethod
     def _change(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The batch after the draws."""
+        """Draw, and return the images and targets after it; p > 0."""
 
     @property
     def chance_of_repeat(self) -> float:
-        """See Noise: that nothing is changed, or that a change is one of two at the most."""
+        """See Noise; an unchanged image repeats another, and a change has two forms at least."""
         return max(1 - self.p, self.p / 2)
 
     def extra_repr(self) -> str:
@@ -71,13 +71,13 @@ class Cutout(InputNoise):
     """Sets a square of an image to zero, the mean of normalised images.
 
     DeVries and Taylor 2017, "Improved regularization of convolutional neural networks with
-    cutout", section 3: the square's centre is uniform in the image, so that part of the square may
-    lie outside. As published, p is 1.
+    cutout", section 3: the square's centre is uniform over the image, so that part of the square
+    may lie outside it. As published, p is 1.
 
     Args:
         p: the probability that an image is cut, in [0, 1].
-        size: side of the square as a fraction of the image's shorter side, in (0, 1]; the paper
-            has 1/2 for CIFAR-10, and 1/4 for CIFAR-100. At least one pixel.
+        size: side of the square as a fraction of the image's shorter side, in (0, 1], at least
+            one pixel. The paper uses 1/2 for CIFAR-10 and 1/4 for CIFAR-100.
 
     Raises:
         ValueError: p is outside [0, 1], or size outside (0, 1].
@@ -105,10 +105,10 @@ class Cutout(InputNoise):
         return images.masked_fill((square & is_cut).unsqueeze(1), 0), targets
 
     def draws(self, x: Tensor) -> Draws:
-        """See Noise. A unit is an image; one that is cut counts as dropped.
+        """See Noise. A unit is an image; a cut one counts as dropped.
 
         Raises:
-            AuditError: no square has the size that was asked for, or one is larger.
+            AuditError: no square has the requested size, or one is larger.
         """
         height, width = x.shape[2:]
         with preserve_modes(self):
@@ -118,7 +118,7 @@ class Cutout(InputNoise):
         largest = int(gone.any(2).sum(1).max()), int(gone.any(1).sum(1).max())
         side = max(1, round(self.size * min(height, width)))
         is_cut = gone.flatten(1).any(1)
-        # Along an axis a square is whole unless its centre is within half a side of the edge.
+        # Along an axis a square is clipped if its centre is within half a side of the edge.
         clipped = min(side / min(height, width), 1 - 1 / max(height, width))
         expected = clipped ** int(is_cut.sum()) < _FALSE_ALARM
         if max(largest) > side or (expected and min(largest) < min(side, height, width)):
@@ -130,12 +130,12 @@ class Cutout(InputNoise):
 
 
 class _BatchMixing(InputNoise):
-    """Mixes each example with its neighbour in the batch, by a transform of torchvision's.
+    """Mixes each example with its neighbour in the batch, by a transform of torchvision.
 
     Args:
         p: the probability that a batch is mixed, in [0, 1]; as published it is 1.
         num_classes: K.
-        alpha: of the Beta(α, α) that says in which proportion; above 0.
+        alpha: α > 0 of the Beta(α, α) distribution of the proportion λ.
 
     Raises:
         ValueError: p is outside [0, 1], or alpha is not above 0.
@@ -158,9 +158,9 @@ class _BatchMixing(InputNoise):
 
     @property
     def chance_of_repeat(self) -> float:
-        """See Noise: that a batch is left as it is, which mixing does in half of the cases at most.
+        """See Noise; an unmixed batch repeats another, and mixing leaves at most half unmixed.
 
-        λ may be rounded to 1, or CutMix's box be empty, on small images or for a small α.
+        On small images or for a small α, λ may be rounded to 1 or CutMix's box be empty.
         """
         return 1 - self.p / 2
 
@@ -173,7 +173,7 @@ class _BatchMixing(InputNoise):
         return mixed, probabilities
 
     def _make_transform(self) -> Any:
-        # Imported where it is needed: torchvision costs a second.
+        # Importing torchvision takes a second, so only these two regularisers pay for it.
         from dropexp.data.torchvision_import import import_torchvision
 
         import_torchvision()
@@ -182,10 +182,10 @@ class _BatchMixing(InputNoise):
         return getattr(v2, self.transform)(alpha=self.alpha, num_classes=self.num_classes)
 
     def draws(self, x: Tensor) -> Draws:
-        """See Noise. A unit is a batch; one whose targets have been mixed counts as dropped.
+        """See Noise. A unit is a batch; one with mixed targets counts as dropped.
 
-        The probe is two images, each of the value of its class, so that the mean of a mixed one is
-        the mean of its target.
+        The probe is two images whose pixels all have the value of their class, so that the mean of
+        a mixed image is the mean of its mixed target.
 
         Raises:
             AuditError: images and targets were not mixed in the same proportion.
@@ -209,9 +209,10 @@ class _BatchMixing(InputNoise):
 
 
 class Mixup(_BatchMixing):
-    """λ x + (1 − λ) x′, and the same of the targets: ``torchvision.transforms.v2.MixUp``.
+    """Mixes images and targets: λ x + (1 − λ) x′, by ``torchvision.transforms.v2.MixUp``.
 
-    Zhang et al. 2018, "mixup: beyond empirical risk minimization", section 2.
+    Zhang et al. 2018, "mixup: beyond empirical risk minimization", section 2. Arguments as
+    _BatchMixing's.
     """
 
     kind: ClassVar[str] = "mixup"
@@ -219,10 +220,11 @@ class Mixup(_BatchMixing):
 
 
 class CutMix(_BatchMixing):
-    """A box of another image, and as much of its target: ``torchvision.transforms.v2.CutMix``.
+    """Pastes a box of another image, and mixes the targets by its area.
 
     Yun et al. 2019, "CutMix: regularization strategy to train strong classifiers with localizable
-    features", section 3.1. The box may be empty on small images.
+    features", section 3.1, by ``torchvision.transforms.v2.CutMix``. The box may be empty on small
+    images. Arguments as _BatchMixing's.
     """
 
     kind: ClassVar[str] = "cutmix"
@@ -230,7 +232,15 @@ class CutMix(_BatchMixing):
 
 
 class CutoutRegulariser(Regulariser):
-    """Cutout on training images; see there for p and size."""
+    """Cutout on training images.
+
+    Args:
+        p: see Cutout.
+        size: see Cutout.
+
+    Raises:
+        ValueError: p is outside [0, 1], or size outside (0, 1].
+    """
 
     name: ClassVar[str] = "cutout"
     needs: ClassVar[str] = "the input"
@@ -249,7 +259,7 @@ class MixupRegulariser(Regulariser):
 
     Args:
         p: see Mixup.
-        alpha: of the Beta distribution; the paper's experiments on CIFAR-10 have 1.
+        alpha: see Mixup; 1 in the paper's experiments on CIFAR-10.
 
     Raises:
         ValueError: p is outside [0, 1], or alpha is not above 0.
@@ -269,30 +279,30 @@ class MixupRegulariser(Regulariser):
 
 
 class CutMixRegulariser(MixupRegulariser):
-    """CutMix of training batches; p and alpha as MixupRegulariser's."""
+    """CutMix of training batches; arguments as MixupRegulariser's."""
 
     name: ClassVar[str] = "cutmix"
     noise: ClassVar[type[_BatchMixing]] = CutMix
 
 
 class InputNoiseSequence(nn.ModuleList):
-    """Several, one after the other."""
+    """Several modules of input noise, one after the other."""
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """As InputNoise.forward."""
+        """See InputNoise."""
         for noise in self:
             images, targets = noise(images, targets)
         return images, targets
 
 
 def attach_input_noise(model: nn.Module, noise: nn.Module | None) -> None:
-    """Make a regulariser's answer for the input a part of the model; None leaves it plain."""
+    """Make a regulariser's input noise a child of the model; None changes nothing."""
     if noise is not None:
         model.add_module(_INPUT_NOISE, noise)
 
 
 def apply_input_noise(model: nn.Module, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """A batch as the model is to see it, in the model's mode; see InputNoise.forward."""
+    """Pass a batch through the model's input noise, if it has any; see InputNoise.forward."""
     noise = getattr(model, _INPUT_NOISE, None)
     if noise is None:
         return images, targets

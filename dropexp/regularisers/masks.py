@@ -1,8 +1,8 @@
-"""Drawing Bernoulli masks: as torch does, and quickly where there are many.
+"""Bernoulli masks: drawn as torch draws them, or faster where there are many.
 
-torch.compile bakes the probability of torch's own Bernoulli draws and dropouts into its code, which
-it would have to make anew for every p of a schedule. Compiled, masks are therefore drawn by
-comparing uniform numbers with p: another stream than uncompiled, of the same law.
+torch.compile treats the probability of torch's own Bernoulli draws and dropouts as a constant, and
+would recompile for every p of a schedule. Compiled code therefore draws masks by comparing uniform
+numbers with p: other numbers than uncompiled code draws, of the same distribution.
 """
 
 from math import prod
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 _TOLERANCE = 1e-4
-"""By how much of p, and of 1 − p, the realised drop probability may differ from p."""
+"""Largest error of the realised drop probability, relative to p and to 1 − p."""
 
 _LANES: tuple[tuple[type[np.unsignedinteger[Any]], int], ...] = (
     (np.uint8, 8),
@@ -22,25 +22,31 @@ _LANES: tuple[tuple[type[np.unsignedinteger[Any]], int], ...] = (
 )
 
 _BLOCK = 2**17
-"""Draws made at a time: their random bits stay in the processor's cache."""
+"""Draws made at a time, so that their random bits stay in the processor's cache."""
 
 
 def bernoulli(like: Tensor, shape: tuple[int, ...], probability: float) -> Tensor:
-    """Independent draws: 1 with this probability, else 0; of the dtype and device of ``like``."""
+    """Draw independent ones and zeros: 1 with the given probability.
+
+    Args:
+        like: a tensor of the result's dtype and device.
+        shape: of the result.
+        probability: in [0, 1].
+    """
     if torch.compiler.is_compiling():
         return (torch.rand(shape, device=like.device) < probability).to(like.dtype)
     return like.new_empty(shape).bernoulli_(probability)
 
 
 def draw_keep(shape: tuple[int, ...], p: float, device: torch.device) -> Tensor:
-    """Independent draws: 1 with probability 1 − p (keep), 0 with probability p (drop).
+    """Draw independent ones (keep, with probability 1 − p) and zeros (drop) as int8.
 
-    torch's global generator of the device decides the result. On a CPU torch draws one
-    Bernoulli at a time (about 10 ns each), which for one draw per weight *and example* costs
-    more than everything else together; there a single draw from torch's generator seeds a
-    vectorisable one (SFC64), whose output is cut into lanes of 8, 16 or 32 bits that are
-    compared with p. The lanes are the shortest that resolve p to a ten-thousandth of p and of
-    1 − p, or else 32 bits: 8 do for 0.5 or 0.25, 16 for most others from 0.01 to 0.99.
+    The result depends on torch's global generator of the device only. On a CPU, torch draws one
+    Bernoulli number at a time (about 10 ns each), which for one draw per weight *and example*
+    costs more than all else in the layer. There, one number from torch's generator seeds
+    a vectorisable generator (SFC64), whose output is split into lanes of 8, 16 or 32 bits that
+    are compared with p. The lanes are the shortest that resolve p to a ten-thousandth of p and of
+    1 − p, else 32 bits: 8 suffice for 0.5 or 0.25, 16 for most others from 0.01 to 0.99.
 
     Args:
         shape: of the result.
@@ -48,24 +54,24 @@ def draw_keep(shape: tuple[int, ...], p: float, device: torch.device) -> Tensor:
         device: of the result.
 
     Returns:
-        int8 tensor of zeros and ones. (Not bool: turning bool into float is not vectorised in
-        torch and takes six times as long.)
+        An int8 tensor. (Converting bool to float is not vectorised in torch and takes six times
+        as long.)
     """
     if device.type != "cpu" or torch.compiler.is_compiling():
         return (torch.rand(shape, device=device) >= p).to(torch.int8)
     lane, bits, threshold = _lane(p)
     seed = int(torch.empty((), dtype=torch.int64).random_().item())
-    words = np.random.SFC64(seed)
+    generator = np.random.SFC64(seed)
     keep = np.empty(prod(shape), dtype=np.bool_)
     for start in range(0, keep.size, _BLOCK):
         part = keep[start : start + _BLOCK]
-        lanes = words.random_raw(-(-part.size * bits // 64)).view(lane)
+        lanes = generator.random_raw(-(-part.size * bits // 64)).view(lane)
         np.greater_equal(lanes[: part.size], lane(threshold), out=part)
     return torch.from_numpy(keep.view(np.int8)).view(shape)
 
 
 def _lane(p: float) -> tuple[type[np.unsignedinteger[Any]], int, int]:
-    """The type of a draw, its bits, and the number that a draw is below with probability p."""
+    """Choose a draw's type, its bits, and the number that it is below with probability p."""
     for lane, bits in _LANES[:-1]:
         threshold = round(p * 2**bits)
         if abs(threshold / 2**bits - p) <= _TOLERANCE * min(p, 1 - p):

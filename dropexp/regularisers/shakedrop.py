@@ -1,6 +1,6 @@
-"""ShakeDrop: residual branches that are shaken instead of dropped.
+"""ShakeDrop: scales residual branches at random instead of dropping them.
 
-Shapes: N examples; everything after the first dimension is the branch's business.
+Shapes: N examples; a branch may have any further dimensions.
 """
 
 from typing import ClassVar
@@ -25,16 +25,15 @@ class ShakeDrop(RandomGate):
     """A gate that multiplies its branch by b + α − bα, and the branch's gradient by b + β − bβ.
 
     Yamada et al. 2018, "ShakeDrop regularization for deep residual learning", equation 6: b is 1
-    with probability 1 − p, α is uniform in [−1, 1] and β in [0, 1], the ranges that their section 4
-    finds best. Where b is 1 the branch is left alone, otherwise its output is scaled by α, which
-    may turn its sign, and its gradient by another number. The branch is always computed.
+    with probability 1 − p, α is uniform in [−1, 1] and β in [0, 1], the best ranges in their
+    section 4. Where b is 1 the branch is plain; otherwise its output is scaled by α, which
+    may be negative, and its gradient by β. The branch is always computed.
 
     Args:
         p: the probability that a branch is shaken, in [0, 1).
-        mode: "row": each example draws for itself; "batch": one draw for all. (Both are
-            published.)
-        scaling: "train": the factor is divided by its expectation 1 − p in training, and the branch
-            is plain in eval; "eval", as published: times 1 − p in eval.
+        mode: "row": each example has its own draw; "batch": one draw for all. The paper has both.
+        scaling: "train": the factors are divided by 1 − p, the expectation of the forward one, in
+            training, and the branch is plain in eval; "eval", as published: times 1 − p in eval.
 
     Raises:
         ValueError: p is outside [0, 1), or an option is not one of those.
@@ -44,11 +43,11 @@ class ShakeDrop(RandomGate):
 
     @property
     def chance_of_repeat(self) -> float:
-        """See Noise: two draws agree only where neither is shaken."""
+        """See Noise; two draws agree only if neither shakes the branch."""
         return 1 - self.p
 
     def forward(self, branch: Branch, x: Tensor) -> Tensor:
-        """``branch(x)``, shaken in training.
+        """Return ``branch(x)``, shaken in training.
 
         Args:
             branch: maps (N, …) to (N, …).
@@ -60,21 +59,21 @@ class ShakeDrop(RandomGate):
         if not self.training:
             return out * (1 - self.p) if self.scaling == "eval" else out
         shape = (len(out) if self.mode == "row" else 1, *[1] * (out.dim() - 1))
-        # In float32: in half precision a kept branch would come out rounded.
+        # In float32: half precision would round the factor of a kept branch.
         wide = torch.empty(0, device=out.device)
         keep = bernoulli(wide, shape, 1 - self.p) == 1
         alpha, beta = torch.rand(2, *shape, device=out.device)
         scale = 1 / (1 - self.p) if self.scaling == "train" else 1.0
         forward = (torch.where(keep, 1.0, 2 * alpha - 1) * scale).to(out.dtype)
         backward = (torch.where(keep, 1.0, beta) * scale).to(out.dtype)
-        # The value is out · forward, and the gradient out · backward's.
+        # Its value is out · forward, its gradient that of out · backward.
         return out * backward + (out * (forward - backward)).detach()
 
     def draws(self, x: Tensor) -> Draws:
         """See Noise. The branch is the identity, the probe ones: see probe_gate.
 
         Raises:
-            AuditError: gradients are not those of a kept branch or scaled by a number of their own.
+            AuditError: a kept branch's gradient is scaled, or a shaken one's is scaled by α.
         """
         ratios = probe_gate(self, x).float()
         high = 1 / (1 - self.p)
@@ -93,11 +92,11 @@ class ShakeDrop(RandomGate):
         is_in_range = bool((gradient >= 0).all() and (gradient <= highest + 1e-6).all())
         follows = bool(shaken.any() and torch.equal(gradient[shaken], out.detach()[shaken]))
         if not is_in_range or follows or not torch.equal(gradient[~shaken], out.detach()[~shaken]):
-            raise AuditError("a branch's gradient is not scaled by a number of its own")
+            raise AuditError("the gradient of a branch is not scaled by its own β")
 
 
 class ShakeDropRegulariser(RandomGateRegulariser):
-    """ShakeDrop on every residual branch."""
+    """ShakeDrop on every residual branch; arguments as RandomGateRegulariser's."""
 
     name: ClassVar[str] = "shakedrop"
     gate: ClassVar[type[RandomGate]] = ShakeDrop

@@ -1,4 +1,4 @@
-"""What a model offers to regularisers."""
+"""Records which sites a model has."""
 
 from collections import Counter
 from typing import ClassVar
@@ -11,10 +11,10 @@ _PLURALS = {"activation": "activations", "weight": "weights", "branch": "branche
 
 
 class SiteRecorder(Regulariser):
-    """Leaves every site plain and remembers it.
+    """A regulariser that leaves every site plain and counts it.
 
     Attributes:
-        sites: how often each (kind of site, its sort) was offered; the sort is "maps" or
+        sites: how often the model asked at each (kind of site, detail); the detail is "maps" or
             "vectors" for activations, "convolution" or "linear" for weights, "residual" for
             branches.
     """
@@ -44,15 +44,18 @@ class SiteRecorder(Regulariser):
         return super().branch(depth)
 
     def describe(self) -> str:
-        """Such as "3 activations (2 maps, 1 vectors), 2 weights (convolution), 0 branches"."""
+        """Describe the sites in a line.
+
+        Such as "3 activations (2 maps, 1 vectors), 2 weights (convolution), 0 branches".
+        """
         return ", ".join(self._describe(kind) for kind in _PLURALS)
 
     def _describe(self, kind: str) -> str:
-        sorts = {sort: n for (its_kind, sort), n in self.sites.items() if its_kind == kind}
-        total = sum(sorts.values())
-        words = f"{total} {kind if total == 1 else _PLURALS[kind]}"
-        if not sorts or kind == "branch":
-            return words
-        if len(sorts) == 1:
-            return f"{words} ({next(iter(sorts))})"
-        return f"{words} ({', '.join(f'{n} {sort}' for sort, n in sorts.items())})"
+        details = {detail: n for (its_kind, detail), n in self.sites.items() if its_kind == kind}
+        total = sum(details.values())
+        summary = f"{total} {kind if total == 1 else _PLURALS[kind]}"
+        if not details or kind == "branch":
+            return summary
+        if len(details) == 1:
+            return f"{summary} ({next(iter(details))})"
+        return f"{summary} ({', '.join(f'{n} {detail}' for detail, n in details.items())})"

@@ -1,6 +1,6 @@
-"""Stochastic depth: noise on whole residual branches.
+"""Stochastic depth: drops whole residual branches.
 
-Shapes: N examples; everything after the first dimension is the branch's business.
+Shapes: N examples; a branch may have any further dimensions.
 """
 
 from typing import Any, ClassVar, Literal
@@ -30,13 +30,13 @@ ROW_GATE_BATCHES = 64
 
 
 class RandomGate(Gate, Noise):
-    """A gate that treats its branch at random, row by row or a batch as one.
+    """A gate that changes its branch at random, for each row or for the whole batch.
 
     Args:
-        p: the probability that a branch is not left alone, in [0, 1).
-        mode: "row": each example decides; "batch": one decision for all.
-        scaling: "train": what training does is divided by its expectation 1 − p, and evaluation is
-            plain; "eval": the branch times 1 − p in eval.
+        p: the probability that the branch is changed, in [0, 1).
+        mode: "row": one draw for each example; "batch": one draw for all.
+        scaling: "train": training divides by the expectation 1 − p, and evaluation is plain;
+            "eval": training does not, and evaluation multiplies the branch by 1 − p.
 
     Raises:
         ValueError: p is outside [0, 1), or an option is not one of those.
@@ -68,15 +68,15 @@ class StochasticDepth(RandomGate):
     """A gate that skips its residual branch at random: ``x + gate(f, x)``.
 
     Huang et al. 2016, "Deep networks with stochastic depth", equations 2 (training) and 5
-    (evaluation). What is dropped is not computed: neither f nor its gradient. Where nothing is
-    kept, the branch's parameters get no gradient at all, and its batch statistics no update; in
-    mode "row" batch statistics are those of the kept rows.
+    (evaluation). A dropped branch is not computed: neither f nor its gradient. Where no row is
+    kept, the branch's parameters get no gradient and its batch statistics no update; in
+    mode "row", batch statistics are those of the kept rows.
 
     Under the same seed the kept rows are those of ``torchvision.ops.StochasticDepth``.
 
     Args:
         p: drop probability of this branch in [0, 1).
-        mode: "row": each example decides; "batch": one decision for all, as published.
+        mode: "row": one draw for each example; "batch": one draw for all, as published.
         scaling: "train": f(x) / (1 − p) where kept, f(x) in eval; "eval", as published: f(x)
             where kept, (1 − p) · f(x) in eval.
 
@@ -87,16 +87,16 @@ class StochasticDepth(RandomGate):
     kind: ClassVar[str] = "stochastic_depth"
 
     def forward(self, branch: Branch, x: Tensor) -> Tensor:
-        """The branch's contribution.
+        """Return what is added to the shortcut.
 
         Args:
             branch: maps (n, …) to (n, …); in mode "row" n is the number of kept rows, and rows
-                must not depend on one another but through batch statistics.
+                must depend on one another through batch statistics only.
             x: (N, …), floating point.
 
         Returns:
-            Of the branch's shape for N rows; a single zero, which broadcasts, where nothing was
-            kept.
+            A tensor of the branch's shape for N rows; a single zero, which broadcasts, where no
+            row is kept.
         """
         if self.p == 0:
             return branch(x)
@@ -122,15 +122,15 @@ class StochasticDepth(RandomGate):
 
 
 def probe_gate(gate: Gate, x: Tensor) -> Tensor:
-    """What a gate does to each row of a branch that is the identity: training ÷ evaluation.
+    """Return the ratio of training to evaluation for each row of an identity branch.
 
     Args:
         gate: a noise module.
-        x: (N, …), of which only N, dtype and device matter.
+        x: (N, …); only N, dtype and device matter.
 
     Returns:
-        (64 N,), as so many batches together; of a gate that draws once per batch (256,), of as many
-        passes.
+        (64 N,), the rows of one pass over 64 batches; or, for a gate that draws once per batch,
+        (256,), one ratio for each of 256 passes.
 
     Raises:
         AuditError: a gate that draws once per batch treated rows differently.
@@ -140,7 +140,7 @@ def probe_gate(gate: Gate, x: Tensor) -> Tensor:
     ones = x.new_ones(rows, 1)
 
     def probe() -> Tensor:
-        # A dropped batch is a single zero, which the model's addition broadcasts as well.
+        # A dropped batch is a single zero, which broadcasts.
         contribution: Tensor = gate(torch.clone, ones)
         return torch.zeros_like(ones) + contribution
 
@@ -154,14 +154,14 @@ def probe_gate(gate: Gate, x: Tensor) -> Tensor:
 
 
 class RandomGateRegulariser(DepthScheduled):
-    """A gate on every residual branch.
+    """A random gate on every residual branch.
 
     Args:
-        p: see the gate; that of the last branch.
-        mode: see the gate.
-        scaling: see the gate.
-        depth_schedule: "linear", as published for both: p · l/L for branch l of L; "uniform": p
-            for every branch.
+        p: see RandomGate; with "linear", that of the last branch.
+        mode: see RandomGate.
+        scaling: see RandomGate.
+        depth_schedule: "linear", as published for both gates: p · l/L for branch l of L;
+            "uniform": p for every branch.
 
     Raises:
         ValueError: p is outside [0, 1), or an option is not one of those.
@@ -178,7 +178,7 @@ class RandomGateRegulariser(DepthScheduled):
         depth_schedule: DepthSchedule = "linear",
     ) -> None:
         super().__init__(p, depth_schedule)
-        self.gate(p, mode, scaling)  # refuses what is not allowed, even without a branch
+        self.gate(p, mode, scaling)  # checks the options, even if the model has no branch
         self.mode: Mode = mode
         self.scaling: Scaling = scaling
 
@@ -187,14 +187,17 @@ class RandomGateRegulariser(DepthScheduled):
 
 
 class StochasticDepthRegulariser(RandomGateRegulariser):
-    """StochasticDepth on every residual branch; p · l/L is Huang et al.'s equation 4."""
+    """StochasticDepth on every residual branch; arguments as RandomGateRegulariser's.
+
+    The linear depth schedule is equation 4 of Huang et al. 2016.
+    """
 
     name: ClassVar[str] = "stochastic_depth"
     gate: ClassVar[type[RandomGate]] = StochasticDepth
 
 
-# The two below are index_select and index_copy. torch's own derivative of index_select adds up,
-# as rows could be repeated; these rows are distinct, and copying them is faster.
+# index_select and index_copy of distinct rows. The derivative of torch's index_select sums over
+# repeated rows; here no row is repeated, and copying is faster.
 
 
 class _Gather(Function):
@@ -215,11 +218,11 @@ class _Scatter(Function):
     def forward(ctx: Any, x: Tensor, kept: Tensor, rows: int, scale: float) -> Tensor:
         ctx.save_for_backward(kept)
         ctx.scale = scale
-        # Reading every row from where it is, dropped ones from a row of zeros, takes half the
-        # time of clearing the result and writing the kept rows into it.
+        # Gathering all rows, the dropped ones from a row of zeros, takes half the time of zeroing
+        # the result and writing the kept rows into it.
         with_zeros = torch.cat([x, torch.zeros_like(x[:1])])
         if scale != 1:
-            with_zeros.mul_(scale)  # in place: a result of its own would cost another pass
+            with_zeros.mul_(scale)  # in place: another result would cost another pass over memory
         source = torch.full((rows,), len(x), device=x.device)
         source[kept] = torch.arange(len(x), device=x.device)
         return with_zeros.index_select(0, source).contiguous(memory_format=memory_format_of(x))
@@ -227,17 +230,17 @@ class _Scatter(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         (kept,) = ctx.saved_tensors
-        # Copied by the gathering, so it may be scaled in place.
+        # _gather returns a copy, so scaling in place is safe.
         return _gather(grad, kept).mul_(ctx.scale), None, None, None
 
 
 def _gather(x: Tensor, kept: Tensor) -> Tensor:
-    """(N, …) and the indices of n distinct rows → (n, …)."""
+    """Return n distinct rows of x, given by their indices: (N, …) to (n, …)."""
     out: Tensor = _Gather.apply(x, kept)  # type: ignore[no-untyped-call]
     return out
 
 
 def _scatter(x: Tensor, kept: Tensor, rows: int, scale: float) -> Tensor:
-    """(n, …), the indices of n distinct rows and N → (N, …) times scale, zero elsewhere."""
+    """Return N rows: those of x times ``scale`` at n distinct indices, zeros elsewhere."""
     out: Tensor = _Scatter.apply(x, kept, rows, scale)  # type: ignore[no-untyped-call]
     return out

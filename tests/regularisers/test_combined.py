@@ -73,7 +73,7 @@ def test_gates_lie_one_within_the_other() -> None:
 
 def test_two_that_want_a_layers_place_are_refused() -> None:
     pair = Combined([build("dropconnect", 0.5), build("dropconnect", 0.3)])
-    with pytest.raises(ConfigError, match="takes the place of a layer"):
+    with pytest.raises(ConfigError, match="two of them replace the same layer"):
         pair.weight(nn.Linear(2, 2), 1.0)
     # A scale on the output is another matter.
     both = Combined([build("dropconnect", 0.5), build("unit_scaling", 0.3)])

@@ -273,7 +273,7 @@ def test_the_output_lies_in_memory_like_the_plain_layers(channels_last: bool) ->
 
 
 def test_an_input_smaller_than_the_kernel_is_refused() -> None:
-    with pytest.raises(ValueError, match="smaller than the kernel"):
+    with pytest.raises(ValueError, match="smaller than the dilated kernel"):
         conv(kernel_size=5)(torch.randn(1, 4, 3, 9, dtype=torch.float64))
 
 

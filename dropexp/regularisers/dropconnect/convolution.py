@@ -1,4 +1,4 @@
-"""DropConnect in convolutions; see dropconnect.py.
+"""DropConnect in convolutions.
 
 Shapes: N examples, C channels in and O out, H × W input and R × S output positions.
 """
@@ -17,24 +17,25 @@ from dropexp.regularisers.memory_format import memory_format_of
 class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
     """nn.Conv2d that drops single weights and biases in training.
 
-    A weight is dropped at all positions of an example at once. Everything else is as in
-    DropConnectLinear; arguments up to ``padding_mode`` are those of nn.Conv2d.
+    A weight is dropped at all positions of an example at once; the rest is as in
+    DropConnectLinear. Arguments up to ``padding_mode`` are those of nn.Conv2d.
 
     Args:
         in_channels: C.
         out_channels: O.
-        kernel_size: one number or (height, width), as are the three below.
+        kernel_size: one number or (height, width), as are the next three.
         stride: of the kernel.
         padding: or "same" or "valid".
         dilation: of the kernel.
-        groups: more than one costs several times as much as the plain layer with
-            mask="example".
-        bias: whether there is a bias.
+        groups: with more than one, mask="example" costs several times as much as the plain layer.
+        bias: whether the layer has a bias.
         padding_mode: as in nn.Conv2d.
         p: drop probability in [0, 1).
         mask: see DropConnectLinear.
         inference: see DropConnectLinear.
         nonlinearity: see DropConnectLinear.
+        device: of the parameters.
+        dtype: of the parameters.
 
     Raises:
         ValueError: p is outside [0, 1), or an option is not one of those.
@@ -83,7 +84,7 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         inference: Inference = "mean",
         nonlinearity: Nonlinearity | None = None,
     ) -> Self:
-        """The noisy form of a layer, whose parameters it shares. Draws no random numbers."""
+        """Return the noisy form of a layer, which shares its parameters; draws no numbers."""
         return cls(
             layer.in_channels,
             layer.out_channels,
@@ -102,7 +103,7 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         )._share_parameters(layer)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) → (N, O, R, S); or (C, H, W) → (O, R, S)."""
+        """Return the output: (N, C, H, W) to (N, O, R, S); or (C, H, W) to (O, R, S)."""
         if x.dim() == 3:
             return self._forward(x.unsqueeze(0)).squeeze(0)
         return self._forward(x)
@@ -124,13 +125,13 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         windows = Windows(
             _pair(self.kernel_size), _pair(self.stride), _pair(self.dilation), padding
         )
-        # masked_convolution is written for speed uncompiled; a compiler sees through plain torch.
+        # masked_convolution is fast uncompiled only; torch.compile optimises plain operations.
         if self.groups > 1 or torch.compiler.is_compiling():
             return self._forward_grouped(x, weight, keep, windows)
         out = masked_convolution(
             x.permute(0, 2, 3, 1),
             weight.permute(0, 2, 3, 1).flatten(1),
-            # The draws are independent: which is whose is a matter of taste, and of speed.
+            # The draws are independent and may be assigned to weights in any order: no transpose.
             keep.flatten(2),
             1 / (1 - self.p),
             windows,
@@ -138,7 +139,7 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         return out.contiguous(memory_format=memory_format_of(x))
 
     def _forward_grouped(self, x: Tensor, weight: Tensor, keep: Tensor, windows: Windows) -> Tensor:
-        """The examples as so many more groups of a single one."""
+        """Convolve a single example that has the groups of all examples."""
         (above, below), (left, right) = windows.padding
         padded = nn.functional.pad(x, (left, right, above, below))
         out = nn.functional.conv2d(
@@ -171,7 +172,7 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         return probe
 
     def _central_pixel(self, height: int, width: int) -> tuple[int, int]:
-        """A pixel that a window in the middle sees, in its middle."""
+        """Return the pixel at the centre of a window in the middle of the map."""
         pixel = []
         for axis, size in enumerate((height, width)):
             before, after = self._padding()[axis]

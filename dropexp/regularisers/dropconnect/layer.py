@@ -1,6 +1,6 @@
 """What DropConnect's linear and convolution layers share: noise, moments, evaluation, probes.
 
-See dropconnect.py for the method. Shapes: N examples, C channels in and O out.
+Shapes: N examples, O output features or channels.
 """
 
 import math
@@ -19,13 +19,13 @@ Mask = Literal["example", "batch"]
 Inference = Literal["mean", "gaussian"]
 
 _NEGLIGIBLE = 1e-3
-"""Weights this small beside the largest are not probed: rounding could hide what became of them."""
+"""Weights smaller than this share of the largest are not probed: rounding may hide their mask."""
 
 
 class DropConnectLayer(Noise):
-    """What the linear and the convolutional layer share; mixed in before nn.Linear or nn.Conv2d.
+    """Base of DropConnectLinear and DropConnectConv2d, listed before nn.Linear or nn.Conv2d.
 
-    All of it sees a batch: what torch's layers accept without a batch dimension gets one first.
+    Its methods get a batch; the layers add the batch dimension where an input has none.
     """
 
     kind: ClassVar[str] = "dropconnect"
@@ -46,7 +46,7 @@ class DropConnectLayer(Noise):
         self.nonlinearity: Nonlinearity | None = nonlinearity
 
     def _share_parameters(self, layer: nn.Linear | nn.Conv2d) -> Self:
-        """Take over a layer's parameters, not copies of them."""
+        """Use a layer's parameters, not copies of them, and its mode."""
         self.weight, self.bias = layer.weight, layer.bias
         self.training = layer.training
         return self
@@ -69,14 +69,14 @@ class DropConnectLayer(Noise):
 
     @abstractmethod
     def _forward_plain(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The layer without noise, with these parameters."""
+        """Return the plain layer's output with these parameters."""
 
     @abstractmethod
     def _forward_per_example(self, x: Tensor, weight: Tensor, keep: Tensor) -> Tensor:
-        """The layer with weights ``weight · keep[n] / (1 − p)`` for example n, and no bias."""
+        """Return the output without bias, with ``weight · keep[n] / (1 − p)`` for example n."""
 
     def _forward_noisy(self, x: Tensor) -> Tensor:
-        """((M ⊙ W) x + m ⊙ b) / (1 − p), equation 5's a(Mv; W) without the non-linearity."""
+        """Return ((M ⊙ W) x + m ⊙ b) / (1 − p): the argument of a in the paper's equation 5."""
         scale = 1 / (1 - self.p)
         if self.mask == "batch":
             weight = self.weight * self._draw_like(self.weight, scale)
@@ -97,7 +97,7 @@ class DropConnectLayer(Noise):
 
     @abstractmethod
     def _broadcast_to_output(self, values: Tensor, out: Tensor) -> Tensor:
-        """(N, O) → broadcastable to the output."""
+        """Reshape (N, O) so that it broadcasts to the output."""
 
     def _forward_eval(self, x: Tensor) -> Tensor:
         if self.inference == "mean" or self.nonlinearity is None:
@@ -106,11 +106,16 @@ class DropConnectLayer(Noise):
         return _mean_of_relu(mean, variance).to(mean.dtype)
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the noisy output over all masks, for an input as for forward.
+        """Return the exact mean and variance of the noisy output over all masks.
 
-        Wx + b and p / (1 − p) · (W² x² + b²), element by element: section 3.2 of the paper,
-        for kept weights divided by 1 − p. Both are exact; that the output is *normal* is the
-        paper's approximation.
+        Wx + b and p / (1 − p) · (W² x² + b²), element by element: section 3.2 of the paper, for
+        kept weights divided by 1 − p. Only that the output is *normal* is an approximation.
+
+        Args:
+            x: as for forward, with a batch dimension.
+
+        Returns:
+            Two tensors of the output's shape; the variance is at least float32.
         """
         mean = self._forward_plain(x, self.weight, self.bias)
         with torch.autocast(x.device.type, enabled=False):
@@ -122,14 +127,14 @@ class DropConnectLayer(Noise):
 
     @abstractmethod
     def _weight_probe(self, x: Tensor) -> Tensor:
-        """One-hot examples in which every output element is one weight, or zero."""
+        """Return one-hot examples, for which every output element is one weight or zero."""
 
     def draws(self, x: Tensor) -> Draws:
-        """See Noise. The probes are one-hot examples, each of which shows single weights.
+        """See Noise. A unit is a weight or a bias.
 
-        For the biases it is a batch of zeros. The weights are probed without the biases, which
-        would add to them. Where the evaluation form is not the plain layer
-        (inference="gaussian" before a ReLU), training is compared with the plain layer.
+        One-hot examples show the weights, without the biases, which would be added to them;
+        a batch of zeros shows the biases. Training is compared with the plain layer even if
+        evaluation differs from it (inference="gaussian" before a ReLU).
 
         Raises:
             AuditError: elements of the output that share a bias came out different.
@@ -140,11 +145,11 @@ class DropConnectLayer(Noise):
             rows = 1 if self.mask == "batch" else len(x)
             biases = self._ratios(torch.zeros_like(x[:rows]), {})
             ratios.append(one_per_unit(self._group_by_bias(biases)))
-        found = torch.cat(ratios)
-        return Draws.from_bernoulli(found[found.isfinite()], self.p)
+        all_ratios = torch.cat(ratios)
+        return Draws.from_bernoulli(all_ratios[all_ratios.isfinite()], self.p)
 
     def _ratios(self, probe: Tensor, parameters: dict[str, Tensor]) -> Tensor:
-        """Training over evaluation; infinite where there is no weight to speak of."""
+        """Return training ÷ evaluation; infinite where the weight is negligible."""
         assert isinstance(self, nn.Module)
         inference, self.inference = self.inference, "mean"
         try:
@@ -155,30 +160,30 @@ class DropConnectLayer(Noise):
             self.inference = inference
         negligible = evaluated.abs() <= _NEGLIGIBLE * evaluated.abs().max()
         ratios = (trained / evaluated).float()
-        # What fast convolution algorithms leave of a zero is a zero.
+        # Fast convolution algorithms compute a zero as a tiny number.
         ratios = ratios.masked_fill(ratios.abs() < _NEGLIGIBLE, 0)
         return ratios.masked_fill(negligible, torch.inf)
 
     @abstractmethod
     def _group_by_bias(self, out: Tensor) -> Tensor:
-        """The output as (units, elements that share a bias)."""
+        """Reshape the output to (units, elements that share a bias)."""
 
 
 def _mean_of_relu(mean: Tensor, variance: Tensor) -> Tensor:
-    """E[max(u, 0)] for u ~ N(mean, variance): μ Φ(μ/σ) + σ φ(μ/σ), in float32 at least."""
+    """Return E[max(u, 0)] for u ~ N(mean, variance): μ Φ(μ/σ) + σ φ(μ/σ), at least float32."""
     wide = torch.promote_types(mean.dtype, torch.float32)
     mu = mean.to(wide)
-    # For a variance of zero this leaves max(μ, 0), without a division by zero.
+    # Avoids a division by zero; for a variance of zero the result is max(μ, 0).
     sigma = variance.to(wide).clamp_min(torch.finfo(wide).tiny).sqrt()
     z = mu / sigma
     density = torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
-    # Far below zero the two terms cancel, and rounding may leave less than nothing.
+    # Far below zero the two terms cancel, and rounding may leave a negative number.
     expected: Tensor = mu * torch.special.ndtr(z) + sigma * density
     return expected.clamp_min(0)
 
 
 def _cast_for_autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Input and weights in the precision in which torch would convolve or multiply them."""
+    """Return input and weights in the precision that autocast would compute with."""
     if not torch.is_autocast_enabled(x.device.type) or x.dtype == torch.float64:
         return x, weight
     dtype = torch.get_autocast_dtype(x.device.type)
@@ -186,6 +191,12 @@ def _cast_for_autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def hot_inputs(probes: int, inputs: int, *, repeat: bool) -> Tensor:
-    """Which input is hot in each probe: distinct ones, starting over only where that is allowed."""
+    """Return the index of the hot input of each probe, int64.
+
+    Args:
+        probes: number of probes.
+        inputs: number of input features or channels.
+        repeat: start over after the last input; else there are no more probes than inputs.
+    """
     count = probes if repeat else min(probes, inputs)
     return torch.arange(count) % inputs

@@ -16,23 +16,25 @@ from dropexp.regularisers.dropconnect.masked_convolution import Windows, masked_
 class DropConnectLinear(DropConnectLayer, nn.Linear):  # type: ignore[misc]  # torch: no None for bias
     """nn.Linear that drops single weights and biases in training.
 
-    Wan et al. 2013, section 3: ((M ⊙ W) x + m ⊙ b) / (1 − p), where every element of M and m is
-    1 with probability 1 − p. In eval, and at p = 0, it is the plain layer, unless inference says
-    otherwise.
+    Wan et al. 2013, "Regularization of neural networks using DropConnect", section 3:
+    ((M ⊙ W) x + m ⊙ b) / (1 − p), where every element of M and m is 1 with probability 1 − p.
+    At p = 0 it is the plain layer, and in eval mode too with inference="mean".
 
     Args:
         in_features: F.
         out_features: O.
-        bias: whether there is a bias.
+        bias: whether the layer has a bias.
         p: drop probability in [0, 1).
-        mask: "example": every example has its own M and m, as published; "batch": one M and m
+        mask: "example": each example has its own M and m, as published; "batch": one M and m
             for all examples of a batch, which costs little more than the plain layer.
-        inference: "mean": the plain layer. "gaussian", as published (section 3.2, algorithm 2):
-            the output is taken for normal with its exact mean and variance, and the expectation
-            of the non-linearity over it is returned, to which the non-linearity itself does
-            nothing more. Where the paper samples, this is the limit of many samples, in closed
-            form. Without a non-linearity the expectation is the plain layer's output.
+        inference: evaluation by "mean": the plain layer; or by "gaussian", as published (section
+            3.2, algorithm 2): the output is taken to be normal with its exact mean and variance,
+            and the layer returns the expectation of the ReLU over it, which the ReLU itself leaves
+            as it is. The paper samples; this is the closed form of its limit. Without a
+            non-linearity the expectation is the plain layer's output.
         nonlinearity: what is applied directly to the output: "relu", or None for anything else.
+        device: of the parameters.
+        dtype: of the parameters.
 
     Raises:
         ValueError: p is outside [0, 1), or an option is not one of those.
@@ -63,7 +65,7 @@ class DropConnectLinear(DropConnectLayer, nn.Linear):  # type: ignore[misc]  # t
         inference: Inference = "mean",
         nonlinearity: Nonlinearity | None = None,
     ) -> Self:
-        """The noisy form of a layer, whose parameters it shares. Draws no random numbers."""
+        """Return the noisy form of a layer, which shares its parameters; draws no numbers."""
         return cls(
             layer.in_features,
             layer.out_features,
@@ -76,7 +78,7 @@ class DropConnectLinear(DropConnectLayer, nn.Linear):  # type: ignore[misc]  # t
         )._share_parameters(layer)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, …, F) → (N, …, O), one mask for each of the N; or (F,) → (O,)."""
+        """Return the output: (N, …, F) to (N, …, O), a mask for each of the N; or (F,) to (O,)."""
         if x.dim() == 1:
             return self._forward(x.unsqueeze(0)).squeeze(0)
         return self._forward(x)
@@ -95,8 +97,8 @@ class DropConnectLinear(DropConnectLayer, nn.Linear):  # type: ignore[misc]  # t
                 .matmul(masked.mT)
                 .view(*x.shape[:-1], self.out_features)
             )
-        # The positions between the first and the last dimension are the rows of an image that
-        # is one pixel wide; F are its channels.
+        # As a 1 × 1 convolution: the dimensions between the first and the last become the rows of
+        # an image that is one pixel wide and has F channels.
         image = x.flatten(1, -2).unsqueeze(2) if x.dim() > 2 else x[:, None, None]
         out = masked_convolution(image, weight, keep, 1 / (1 - self.p), Windows())
         return out.flatten(2).mT.reshape(*x.shape[:-1], self.out_features)
@@ -107,7 +109,7 @@ class DropConnectLinear(DropConnectLayer, nn.Linear):  # type: ignore[misc]  # t
     def _weight_probe(self, x: Tensor) -> Tensor:
         inputs = hot_inputs(len(x), self.in_features, repeat=self.mask == "example")
         probe = x.new_zeros(len(inputs), *x.shape[1:])
-        # One row of each example is enough, and the only one that may be hot.
+        # One hot input for each example: another would add its weight to the same outputs.
         probe.flatten(1)[torch.arange(len(inputs)), inputs] = 1
         return probe
 

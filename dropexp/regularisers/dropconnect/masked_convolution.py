@@ -1,9 +1,9 @@
 """A convolution in which every example has its own mask on the weights.
 
-This is the core of per-example DropConnect, for linear layers too: they are 1 × 1 convolutions.
-Its cost is the budget of the whole regulariser, so it goes to some length: the examples are
-processed a few at a time, in buffers that stay in the processor's cache; of the masks only the
-bytes are kept for the backward pass, and the columns (im2col) are made anew there.
+This is the core of per-example DropConnect, for linear layers too, which are 1 × 1 convolutions.
+It dominates the cost of the regulariser and is written for speed: examples are processed a few at a
+time, in buffers that stay in the processor's cache; the backward pass keeps the masks as bytes and
+recomputes the columns (im2col).
 
 Shapes: N examples (n of them at a time), H × W input positions, R × S output positions,
 L = R · S, C channels in and O out, K = kernel height · kernel width · C.
@@ -22,18 +22,18 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 _CPU_BUFFER_ELEMENTS = 150_000
-"""Elements of a working buffer on a CPU, a thread: a few fit into its second-level cache."""
+"""Elements of a working buffer on a CPU, per thread: several fit into its second-level cache."""
 
 _DEVICE_BUFFER_ELEMENTS = 2**24
 
 _MOST_CACHED_BUFFERS = 8
 _MOST_CACHED_ELEMENTS = 2**22
-"""For how many shapes of layer and chunk a thread keeps its buffers, and up to which size."""
+"""How many buffers a thread keeps, one for each shape of layer and chunk, and up to which size."""
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Where a convolution looks: its kernel's geometry, (height, width) each."""
+    """The geometry of a convolution, each field (height, width)."""
 
     kernel: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)
@@ -42,17 +42,17 @@ class Windows:
     """Zeros (above, below), (left, right)."""
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width with the padding."""
+        """Return the height and width with the padding."""
         return height + sum(self.padding[0]), width + sum(self.padding[1])
 
     def inner(self, padded: Tensor) -> Tensor:
-        """The view of a padded tensor that leaves the padding out."""
+        """Return the view of a padded tensor (N, H, W, C) without its padding."""
         (above, below), (left, right) = self.padding
         height, width = padded.shape[1:3]
         return padded[:, above : height - below, left : width - right]
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """R and S for an input of that size.
+        """Return R and S for an input of this size.
 
         Raises:
             ValueError: the input is smaller than the kernel.
@@ -62,15 +62,15 @@ class Windows:
         reach_h, reach_w = dh * (kh - 1) + 1, dw * (kw - 1) + 1
         if height < reach_h or width < reach_w:
             raise ValueError(
-                f"the padded input ({height} × {width}) is smaller than the kernel's reach "
+                f"the padded input ({height} × {width}) is smaller than the dilated kernel "
                 f"({reach_h} × {reach_w})"
             )
         return (height - reach_h) // sh + 1, (width - reach_w) // sw + 1
 
-    def seen(self, x: Tensor) -> Tensor:
-        """What the kernel sees at each output position: (N, H, W, C) → (N, R, S, kernel h, w, C).
+    def extract_patches(self, x: Tensor) -> Tensor:
+        """Return the patch at each output position: (N, H, W, C) to (N, R, S, kernel h, w, C).
 
-        A view into a padded copy, in which an element is seen from several positions.
+        A view into a padded copy: overlapping patches share elements.
         """
         n, height, width, channels = x.shape
         rows, cols = self.output_size(height, width)
@@ -83,24 +83,24 @@ class Windows:
             (s0, sh * s1, sw * s2, dh * s1, dw * s2, s3),
         )
 
-    def shifts(self, padded: Tensor, seen: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """For each place in the kernel: where it looks in ``padded``, and what it sees there.
+    def shifts(self, padded: Tensor, patches: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return, for each kernel position, its elements in ``padded`` and in ``patches``.
 
-        Adding each second to its first is the transpose of ``seen``.
+        Adding each second view to its first is the transpose of ``extract_patches``.
         """
-        rows, cols = seen.shape[1:3]
+        rows, cols = patches.shape[1:3]
         (sh, sw), (dh, dw) = self.stride, self.dilation
         pairs = []
         for i, j in product(range(self.kernel[0]), range(self.kernel[1])):
             bottom, right = i * dh + sh * (rows - 1) + 1, j * dw + sw * (cols - 1) + 1
-            looked_at = padded[:, i * dh : bottom : sh, j * dw : right : sw]
-            pairs.append((looked_at, seen[:, :, :, i, j]))
+            in_padded = padded[:, i * dh : bottom : sh, j * dw : right : sw]
+            pairs.append((in_padded, patches[:, :, :, i, j]))
         return pairs
 
 
 @dataclass(frozen=True)
 class _Shapes:
-    """What decides about the shapes of the working memory."""
+    """What determines the shapes of the working memory."""
 
     windows: Windows
     image: tuple[int, int, int]  # H, W, C
@@ -116,7 +116,7 @@ class _Shapes:
 
     @property
     def chunk(self) -> int:
-        """How many examples to process at a time."""
+        """The number of examples to process at a time."""
         rows, cols = self.windows.output_size(*self.image[:2])
         out_channels, k = self.weights
         on_cpu = self.device.type == "cpu"
@@ -127,7 +127,7 @@ class _Shapes:
 
 
 class _Buffers:
-    """Working memory for n examples, and the views into it: making views costs time too."""
+    """Working memory for n examples, with the views into it, which take time to make."""
 
     def __init__(self, n: int, layer: _Shapes) -> None:
         windows, (height, width, channels) = layer.windows, layer.image
@@ -135,27 +135,27 @@ class _Buffers:
         rows, cols = windows.output_size(height, width)
         self.mask = make(n, *layer.weights)
         self.weight = make(n, *layer.weights)
-        self._seen = make(n, rows, cols, *windows.kernel, channels)
-        self.columns = self._seen.view(n, rows * cols, layer.weights[1])
+        self._patches = make(n, rows, cols, *windows.kernel, channels)
+        self.columns = self._patches.view(n, rows * cols, layer.weights[1])
         self._padded = make(n, *windows.padded_size(height, width), channels)
         self._image = windows.inner(self._padded)
-        self._shifts = windows.shifts(self._padded, self._seen)
+        self._shifts = windows.shifts(self._padded, self._patches)
 
-    def columns_of(self, seen: Tensor) -> Tensor:
-        """What the kernel sees, copied into ``columns``: (n, R, S, kernel h, w, C) → (n, L, K)."""
-        self._seen.copy_(seen)
+    def columns_of(self, patches: Tensor) -> Tensor:
+        """Copy patches into ``columns``: (n, R, S, kernel h, w, C) to (n, L, K)."""
+        self._patches.copy_(patches)
         return self.columns
 
     def image_of_columns(self) -> Tensor:
-        """What is in ``columns``, added up where it was seen: (n, L, K) → (n, H, W, C)."""
+        """Add up ``columns`` at the positions they came from: (n, L, K) to (n, H, W, C)."""
         self._padded.zero_()
-        for looked_at, seen in self._shifts:
-            looked_at.add_(seen)
+        for in_image, in_patches in self._shifts:
+            in_image.add_(in_patches)
         return self._image
 
 
 class _BufferCache(threading.local):
-    """The buffers that a thread used last, the latest at the end."""
+    """The buffers that a thread used last, the most recent at the end."""
 
     def __init__(self) -> None:
         self.buffers: dict[tuple[int, _Shapes], _Buffers] = {}
@@ -165,14 +165,14 @@ _cache = _BufferCache()
 
 
 def _get_buffers(n: int, layer: _Shapes) -> _Buffers:
-    """Buffers, kept for the next step: fresh memory costs a quarter of the time of the work.
+    """Return buffers, and keep them: allocating at each step would add a quarter to the time.
 
-    Their users in a thread come one after another, as none calls foreign code. A device other
-    than the CPU has an allocator that keeps memory itself.
+    No caller holds them while another uses them, as none calls other code in between. Devices
+    other than the CPU have allocators that cache memory themselves.
     """
     buffers = _cache.buffers.pop((n, layer), None)
     if buffers is None:
-        # A tensor made in inference mode could not be written to in training.
+        # Training cannot write to a tensor that was made in inference mode.
         with torch.inference_mode(False):
             buffers = _Buffers(n, layer)
     if layer.device.type == "cpu" and buffers.weight.numel() <= _MOST_CACHED_ELEMENTS:
@@ -183,7 +183,7 @@ def _get_buffers(n: int, layer: _Shapes) -> _Buffers:
 
 
 def _iterate_chunks(layer: _Shapes, *tensors: Tensor) -> Iterator[tuple[Any, ...]]:
-    """Buffers for a few examples, and the views of the tensors on those examples, in turn."""
+    """Yield, for a few examples at a time, buffers and the tensors' views of these examples."""
     for parts in zip(*(tensor.split(layer.chunk) for tensor in tensors), strict=True):
         yield _get_buffers(len(parts[0]), layer), *parts
 
@@ -201,11 +201,11 @@ class _MaskedConvolution(Function):
         ctx.scale, ctx.layer = scale, layer
         scaled = weight * scale
         out = x.new_empty(len(x), len(weight), *windows.output_size(height, width))
-        for buffers, seen, kept, result in _iterate_chunks(
-            layer, windows.seen(x), keep, out.flatten(2)
+        for buffers, patches, kept, result in _iterate_chunks(
+            layer, windows.extract_patches(x), keep, out.flatten(2)
         ):
             buffers.weight.copy_(kept).mul_(scaled)
-            torch.bmm(buffers.weight, buffers.columns_of(seen).mT, out=result)
+            torch.bmm(buffers.weight, buffers.columns_of(patches).mT, out=result)
         return out
 
     @staticmethod
@@ -215,18 +215,18 @@ class _MaskedConvolution(Function):
         wants_x, wants_weight = ctx.needs_input_grad[:2]
         layer: _Shapes = ctx.layer
         scaled = weight * ctx.scale
-        # Strides as x's, lest the layers before be slowed down by a mixture of layouts.
+        # With the strides of x, as mixed layouts would slow down the layers before.
         grad_x = torch.empty_like(x)
-        # As in the plain layer, sums over examples are taken in float32 at least. There is one sum
-        # for each place in a chunk, which saves a call for each example.
+        # Like the plain layer, sum over examples in float32 at least. One sum for each place in a
+        # chunk saves a call for each example.
         dtype = torch.promote_types(weight.dtype, torch.float32)
         totals = weight.new_zeros(min(layer.chunk, len(x)), *weight.shape, dtype=dtype)
-        for buffers, seen, kept, grad, grad_image in _iterate_chunks(
-            layer, layer.windows.seen(x), keep, grad_out.flatten(2), grad_x
+        for buffers, patches, kept, grad, grad_image in _iterate_chunks(
+            layer, layer.windows.extract_patches(x), keep, grad_out.flatten(2), grad_x
         ):
             buffers.mask.copy_(kept)
             if wants_weight:
-                torch.bmm(grad, buffers.columns_of(seen), out=buffers.weight)
+                torch.bmm(grad, buffers.columns_of(patches), out=buffers.weight)
                 totals[: len(grad)].addcmul_(buffers.weight.to(dtype), buffers.mask.to(dtype))
             if wants_x:
                 torch.bmm(grad.mT, buffers.mask.mul_(scaled), out=buffers.columns)
@@ -240,14 +240,13 @@ def masked_convolution(
 ) -> Tensor:
     """Convolve example n with ``weight`` · ``keep[n]`` · ``scale``.
 
-    Differentiable once in ``x`` and ``weight``. Work and memory beside the masks are those of a
-    few examples at a time.
+    Differentiable once in ``x`` and ``weight``. Memory beside the masks is that of a few examples.
 
     Args:
         x: (N, H, W, C), any strides, floating point.
         weight: (O, K), of x's dtype; K runs over (kernel height, kernel width, C).
         keep: (N, O, K), int8, zeros and ones.
-        scale: a factor to all weights.
+        scale: factor of all weights.
         windows: the geometry.
 
     Returns:

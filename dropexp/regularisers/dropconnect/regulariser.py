@@ -12,7 +12,7 @@ from dropexp.regularisers.dropconnect.linear import DropConnectLinear
 
 
 class DropConnectRegulariser(DepthScheduled):
-    """DropConnect on every linear and convolutional layer that a model offers.
+    """DropConnect on every linear and convolution layer of a model.
 
     Args:
         p: drop probability in [0, 1).
@@ -50,12 +50,12 @@ class DropConnectRegulariser(DepthScheduled):
         """See Regulariser.
 
         Raises:
-            ConfigError: inference is "gaussian", but no ReLU follows the layer directly.
+            ConfigError: inference is "gaussian", and no ReLU directly follows the layer.
         """
         if self.inference == "gaussian" and nonlinearity is None:
             raise ConfigError(
-                "regulariser.inference=gaussian needs layers that are followed directly by a ReLU, "
-                "and this model has others: use regulariser.inference=mean."
+                "regulariser.inference=gaussian needs a ReLU directly after every layer, and this "
+                "model has other layers too: use regulariser.inference=mean."
             )
         if isinstance(layer, nn.Linear):
             return DropConnectLinear.from_layer(

@@ -83,7 +83,7 @@ def test_a_relu_directly_after_a_layer_is_told() -> None:
     assert all(site.rectified for site in find_sites(model).sites if site.kind == "weight")
     assert not any(site.rectified for site in find_sites(network("resnet18")).sites)
     assert regularise(model, "dropconnect", 0.3, inference="gaussian") == 25
-    with pytest.raises(ConfigError, match="followed directly by a ReLU"):
+    with pytest.raises(ConfigError, match="needs a ReLU directly after"):
         regularise(network("resnet18"), "dropconnect", 0.3, inference="gaussian")
 
 
