@@ -1,7 +1,7 @@
-"""dropexp: which regulariser, at which strength, makes this network generalise better.
+"""dropexp: which regulariser, at which strength, makes this network generalise better?
 
-Importing this package costs nothing: torch is imported by the modules that use it, and with the
-first use of ``regularise`` or ``plain``, which put a regulariser into any network and take it out.
+From Python, ``regularise`` puts a regulariser into any network and ``plain`` takes it out. Both
+import torch on first use, so that importing this package costs nothing.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""``python -m dropexp``."""
+"""Runs the command line as ``python -m dropexp``."""
 
 from dropexp.cli.main import main
 

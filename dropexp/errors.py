@@ -1,21 +1,21 @@
-"""Every exception a user can meet.
+"""Every exception that a user can meet.
 
 DropexpError
 ├── UserError              exit code 2: the request is wrong, nothing was started
-│   ├── ConfigError        a field has a value, type or name that is not allowed
-│   │   └── SitesError     the regulariser finds nothing to act on in this model
-│   ├── DataError          a data set is missing, damaged or too small for the request
-│   ├── DeviceError        the device asked for is not there
-│   ├── RunsDirError       runs_dir cannot hold run folders
-│   ├── NoSuchRunError     no run, or more than one, is meant by an id
-│   └── FilterError        a filter or a sorting key that is not one
+│   ├── ConfigError
+│   │   └── SitesError
+│   ├── DataError
+│   ├── DeviceError
+│   ├── RunsDirError
+│   ├── RunIdError
+│   └── FilterError
 └── RunError               exit code 1: a run was started and failed
-    ├── AuditError         the regulariser does not do what it claims
-    ├── StoreError         a run folder cannot be written or read back
-    └── BusyError          another process is training the run
+    ├── AuditError
+    ├── StoreError
+    └── BusyError
 
-Each message is one or two plain sentences: the field, its value, what is allowed.
-A divergence is not an exception but a status in the run's summary.
+A message is one or two plain sentences: the field, its value, what is allowed, what to do next.
+A run that diverges raises nothing: divergence is a status in its summary.
 """
 
 from collections.abc import Iterable
@@ -29,8 +29,8 @@ __all__ = [
     "DeviceError",
     "DropexpError",
     "FilterError",
-    "NoSuchRunError",
     "RunError",
+    "RunIdError",
     "RunsDirError",
     "SitesError",
     "StoreError",
@@ -40,7 +40,7 @@ __all__ = [
 
 
 class DropexpError(Exception):
-    """Base of all errors dropexp raises on purpose."""
+    """Base class of the errors that dropexp raises on purpose."""
 
 
 class UserError(DropexpError):
@@ -48,11 +48,11 @@ class UserError(DropexpError):
 
 
 class ConfigError(UserError):
-    """A field has a value, type or name that is not allowed."""
+    """A key of the config has a name, type or value that is not allowed."""
 
 
 class SitesError(ConfigError):
-    """The regulariser finds nothing to act on in this model."""
+    """The model has no site that the regulariser acts on."""
 
 
 class DataError(UserError):
@@ -60,19 +60,19 @@ class DataError(UserError):
 
 
 class DeviceError(UserError):
-    """The device asked for is not there."""
+    """The machine has no such device."""
 
 
 class RunsDirError(UserError):
-    """runs_dir cannot hold run folders."""
+    """runs_dir is not a folder that can hold run folders."""
 
 
-class NoSuchRunError(UserError):
-    """No run, or more than one, is meant by an id."""
+class RunIdError(UserError):
+    """An id matches no run, or several."""
 
 
 class FilterError(UserError):
-    """A filter or a sorting key that is not one."""
+    """A filter or a sort key cannot be read, or names a field that no run has."""
 
 
 class RunError(DropexpError):
@@ -84,7 +84,7 @@ class AuditError(RunError):
 
 
 class StoreError(RunError):
-    """A run folder cannot be written or read back."""
+    """A run folder cannot be written or read."""
 
 
 class BusyError(RunError):
@@ -92,7 +92,7 @@ class BusyError(RunError):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """A sentence that names the close matches of a mistyped name, or all that is known."""
+    """Return a sentence with the close matches of a mistyped name, or with all known names."""
     known = sorted(known)
     matches = get_close_matches(name, known, n=3, cutoff=0.6)
     if matches:

@@ -1,8 +1,8 @@
 """Named random streams: a stream is a pure function of (seed, purpose, epoch).
 
-Nothing in a run draws from a generator that another part has drawn from before, so that a
-regulariser's masks cannot shift the order of the batches, and an epoch is the same whether
-the process that trains it has trained the epochs before or has just been started again.
+No part of a run draws from a generator that another part has drawn from. So a regulariser's masks
+cannot shift the order of the batches, and a resumed process trains an epoch with the same numbers
+as a process that has trained all epochs before it.
 """
 
 import hashlib
@@ -18,19 +18,19 @@ Purpose = Literal[
 
 
 def stream_seed(seed: int, purpose: Purpose, epoch: int = 0) -> int:
-    """The 63-bit seed of a stream.
+    """Return the seed of a stream, in [0, 2⁶³).
 
     Args:
-        seed: the run's seed (or the data's), any non-negative integer.
+        seed: the run's seed, or the data's; at least 0.
         purpose: what the numbers are for; streams of two purposes are independent.
-        epoch: 0 for what happens once in a run, else the epoch, counted from 1.
+        epoch: from 1; 0 for what is drawn once in a run.
     """
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def stream(seed: int, purpose: Purpose, epoch: int = 0) -> torch.Generator:
-    """A fresh CPU generator for the stream (seed, purpose, epoch)."""
+    """Return a new CPU generator at the start of the stream (seed, purpose, epoch)."""
     return torch.Generator().manual_seed(stream_seed(seed, purpose, epoch))
 
 
@@ -38,10 +38,16 @@ def stream(seed: int, purpose: Purpose, epoch: int = 0) -> torch.Generator:
 def global_stream(
     seed: int, purpose: Purpose, epoch: int = 0, device: torch.device | None = None
 ) -> Iterator[None]:
-    """Make torch's global generators a stream, and give them back as they were.
+    """Put torch's global generators at the start of a stream inside; restore them afterwards.
 
-    For the draws that torch offers no generator argument for: parameter initialisation and
+    For draws that take no generator argument in torch: parameter initialisation and
     ``torch.nn.functional.dropout*``.
+
+    Args:
+        seed: see stream_seed.
+        purpose: see stream_seed.
+        epoch: see stream_seed.
+        device: whose generator to set and restore beside the CPU's.
     """
     accelerators = [device] if device is not None and device.type != "cpu" else []
     device_type = accelerators[0].type if accelerators else "cuda"

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import RunId, RunsDir
-from dropexp.errors import FilterError, NoSuchRunError, UserError
+from dropexp.errors import FilterError, RunIdError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,7 +122,7 @@ def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
     folder = find_run(runs_dir, run_id)
     run = read_run(folder)
     if run is None:
-        raise NoSuchRunError(f"{folder.path} is empty: nothing has been written to it yet.")
+        raise RunIdError(f"{folder.path} is empty: nothing has been written to it yet.")
     console = RunConsole()
     status = (run.status.value, STATUS_STYLES[run.status])
     heading = Text.assemble((run.run_id, "bold"), "  ", status, f" {format_time(run.changed)}")
@@ -262,7 +262,7 @@ def _select_by_ids_or_filters(ids_or_filters: list[str], runs_dir: Path) -> "lis
     for folder in folders.values():
         run = read_run(folder)
         if run is None:
-            raise NoSuchRunError(f"{folder.path} is empty and not a run.")
+            raise RunIdError(f"{folder.path} is empty and not a run.")
         selected.append(run)
     return selected
 

@@ -14,7 +14,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from dropexp.errors import NoSuchRunError, RunsDirError, StoreError, suggest
+from dropexp.errors import RunIdError, RunsDirError, StoreError, suggest
 from dropexp.runs.records import RunStatus, RunSummary, SampledTest, SelectedEpoch
 from dropexp.runs.write import CONFIG, METRICS, SUMMARY, FolderStatus, RunFolder
 
@@ -122,7 +122,7 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
             folder or of its config.yaml.
 
     Raises:
-        NoSuchRunError: no run matches, or several do.
+        RunIdError: no run matches, or several do.
         RunsDirError: runs_dir is not a folder.
     """
     path = Path(text).expanduser()
@@ -137,10 +137,10 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
         return RunFolder(runs_dir, matches[0])
     if not matches:
         hint = suggest(text, ids) if len(ids) <= _MOST_CANDIDATES else _suggest_close(text, ids)
-        raise NoSuchRunError(f"{runs_dir} has no run {text}. {hint}")
+        raise RunIdError(f"{runs_dir} has no run {text}. {hint}")
     shown = sorted(matches)[:_MOST_CANDIDATES]
     more = f" and {len(matches) - len(shown)} more" if len(matches) > len(shown) else ""
-    raise NoSuchRunError(f"{text} matches {', '.join(shown)}{more}; give more of the id.")
+    raise RunIdError(f"{text} matches {', '.join(shown)}{more}; give more of the id.")
 
 
 def is_run_id(name: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from dropexp.compare import find_runs
 from dropexp.compare.terminal_chart import draw_curves
-from dropexp.errors import FilterError, NoSuchRunError, StoreError, UserError
+from dropexp.errors import FilterError, RunIdError, StoreError, UserError
 from dropexp.runs.metrics import METRIC_REGISTRY, EpochChoice, Metric
 from dropexp.runs.records import AuditOutcome, RunSummary
 from dropexp.runs.write import METRICS, SUMMARY
@@ -378,7 +378,7 @@ def test_runs_are_meant_by_id_folder_and_filter(tmp_path: Path) -> None:
     assert compare_folder(tmp_path, a, b).rows[0].n == 2
     assert compare_folder(tmp_path, a, str(second.path)).rows[0].n == 2
     assert compare_folder(tmp_path, a, b, "seed=1").rows[0].n == 1
-    with pytest.raises(NoSuchRunError):
+    with pytest.raises(RunIdError):
         compare_folder(tmp_path / "a", "dropout2d-p0.3-s0-12345678")
     with pytest.raises(FilterError):
         compare_folder(tmp_path / "a", "data.nam=digits")

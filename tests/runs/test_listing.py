@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropexp.errors import FilterError, NoSuchRunError, RunsDirError
+from dropexp.errors import FilterError, RunIdError, RunsDirError
 from dropexp.runs.export import to_csv, to_json
 from dropexp.runs.listing import ListedRun, ListedStatus, find_run, list_runs
 from dropexp.runs.selection import select_runs, sort_runs
@@ -223,9 +223,9 @@ def test_a_run_is_found_by_what_is_unique(tmp_path: Path) -> None:
         assert find_run(tmp_path, text).path == one.path
     for text in (str(one.path), str(one.path / CONFIG)):
         assert find_run(tmp_path / "nowhere", text).path == one.path
-    with pytest.raises(NoSuchRunError, match=r"none-p0-s1-\w+, none-p0-s2-\w+; give more"):
+    with pytest.raises(RunIdError, match=r"none-p0-s1-\w+, none-p0-s2-\w+; give more"):
         find_run(tmp_path, "none")
-    with pytest.raises(NoSuchRunError, match=f"Did you mean {one.run_id}"):
+    with pytest.raises(RunIdError, match=f"Did you mean {one.run_id}"):
         find_run(tmp_path, "dropuot2d-p0.3-s0")
 
 
