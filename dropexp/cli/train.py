@@ -44,16 +44,16 @@ def train(
         bool, typer.Option("--multirun", "-m", help="Same as dropexp sweep.")
     ] = False,
 ) -> None:
-    from dropexp.config.compose import compose_run, to_yaml
+    from dropexp.config.compose import compose_parsed, to_yaml
+    from dropexp.config.overrides import parse_overrides
 
-    overrides = overrides or []
-    config = compose_run(overrides)
+    parsed = parse_overrides(overrides or [])
+    config = compose_parsed(parsed)
     if cfg:
         typer.echo(f"# run id: {config.run_id}\n{to_yaml(config)}", nl=False)
         return
     try:
-        keys = {override.partition("=")[0] for override in overrides}
-        _train(config, is_p_given="p" in keys)
+        _train(config, is_p_given=any(override.key == "p" for override in parsed))
     except KeyboardInterrupt:
         from dropexp.cli.run_console import print_error
 

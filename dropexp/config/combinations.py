@@ -1,132 +1,124 @@
 """Several regularisers in one configuration: ``regulariser=dropout2d+stochastic_depth``.
 
-Hydra chooses one file of a group. A combination is composed once with each of its regularisers,
-by the words that concern it; what comes out is put together: under ``regulariser`` a section for
-each by its name, and elsewhere what each of them changes (such as model.shortcut).
+Hydra chooses one file of a group. So a combination is composed once for each of its regularisers,
+with the overrides that concern it, and the results are merged: ``regulariser`` has a section for
+each regulariser by its name, and the rest has what each of them changes (such as model.shortcut).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dropexp.config.groups import list_groups
+from dropexp.config.groups import REGULARISER, split_combination
+from dropexp.config.overrides import Override, parse_override
 from dropexp.config.setting import COMBINATION_SEPARATOR
-from dropexp.errors import ConfigError, suggest
+from dropexp.errors import ConfigError
 
-GROUP = "regulariser"
-_CHOICE = f"{GROUP}="
-_NONE = "none"
-
-Compose = Callable[[Sequence[str]], DictConfig]
+Compose = Callable[[Sequence[Override]], DictConfig]
 
 
-def split_combination(choice: str) -> list[str]:
-    """The regularisers that a choice names, in the order of the group's list.
-
-    So ``b+a`` is ``a+b``. One name is a list of one, whether or not there is such a choice.
+def find_combination(overrides: Sequence[Override]) -> list[str]:
+    """Return the regularisers that overrides of one value choose; empty if it is not several.
 
     Raises:
-        ConfigError: of several, one is not known, none, or named twice.
+        ConfigError: see split_combination.
     """
-    names = choice.split(COMBINATION_SEPARATOR)
-    if len(names) == 1:
-        return names
-    for name in names:
-        if name not in list_groups()[GROUP]:
-            raise ConfigError(
-                f"{_CHOICE}{choice} is not known: {name!r} is not a regulariser. "
-                f"{suggest(name, list_groups()[GROUP])}"
-            )
-    if _NONE in names or len(set(names)) < len(names):
-        raise ConfigError(
-            f"{_CHOICE}{choice} is not allowed: it must name different regularisers, without none."
-        )
-    return sorted(names, key=list_groups()[GROUP].index)
+    choices = [override.value for override in overrides if override.key == REGULARISER]
+    names = split_combination(choices[-1]) if choices else []
+    return names if len(names) > 1 else []
 
 
-def is_combination(words: Sequence[str]) -> bool:
-    """Whether a configuration's words choose several regularisers."""
-    return COMBINATION_SEPARATOR in _choice(words)
-
-
-def compose_combination(words: Sequence[str], compose: Compose) -> DictConfig:
-    """One configuration of several regularisers.
+def compose_combination(
+    names: Sequence[str], overrides: Sequence[Override], compose: Compose
+) -> DictConfig:
+    """Compose one configuration of several regularisers.
 
     Args:
-        words: overrides of one value each; ``regulariser.NAME.KEY`` is an option of one part.
-        compose: makes a configuration of one regulariser.
+        names: of the regularisers, as find_combination returns them.
+        overrides: of one value each; ``regulariser.NAME.KEY`` is an option of one regulariser.
+        compose: composes a configuration of one regulariser.
 
     Raises:
-        ConfigError: as parts_of; or an option does not say whose it is.
+        ConfigError: an override of regulariser.KEY does not say which regulariser it is for.
     """
-    names = split_combination(_choice(words))
-    around, own = _divided(words, names)
-    base = OmegaConf.to_container(compose([*around, f"{_CHOICE}{_NONE}"]))
-    assert isinstance(base, dict)
-    whole: dict[Any, Any] = deepcopy(base)
+    shared, own = _divide_overrides(overrides, names)
+    base = _to_dict(compose([*shared, _choose("none")]))
+    merged = deepcopy(base)
     sections: dict[str, Any] = {}
     for name in names:
-        part = OmegaConf.to_container(_composed_part(name, around, own[name], compose))
-        assert isinstance(part, dict)
-        sections[name] = part.pop(GROUP)
-        _apply_changes(whole, base, part)
-    whole[GROUP] = {"name": COMBINATION_SEPARATOR.join(names), **sections}
-    config = OmegaConf.create(whole)
+        part = _to_dict(_compose_part(name, shared, own[name], compose))
+        sections[name] = part.pop(REGULARISER)
+        _merge_changes(merged, base, part)
+    merged[REGULARISER] = {"name": COMBINATION_SEPARATOR.join(names), **sections}
+    config = OmegaConf.create(merged)
     OmegaConf.set_struct(config, True)
     return config
 
 
-def _composed_part(
-    name: str, around: Sequence[str], own: Sequence[str], compose: Compose
+def _choose(name: str) -> Override:
+    return parse_override(f"{REGULARISER}={name}")
+
+
+def _to_dict(config: DictConfig) -> dict[Any, Any]:
+    plain = OmegaConf.to_container(config)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _compose_part(
+    name: str, shared: Sequence[Override], own: Sequence[Override], compose: Compose
 ) -> DictConfig:
     try:
-        return compose([*around, f"{_CHOICE}{name}", *own])
+        return compose([*shared, _choose(name), *own])
     except ConfigError as error:
-        raise ConfigError(str(error).replace(f"{GROUP}.", f"{GROUP}.{name}.")) from None
+        # The part was composed as the only regulariser; the user's keys have its name in them.
+        message = str(error).replace(f"{REGULARISER}.", f"{REGULARISER}.{name}.")
+        raise ConfigError(message) from None
 
 
-def _choice(words: Sequence[str]) -> str:
-    chosen = [word.removeprefix(_CHOICE) for word in words if word.startswith(_CHOICE)]
-    return chosen[-1].strip("'\"") if chosen else _NONE
+def _divide_overrides(
+    overrides: Sequence[Override], names: Sequence[str]
+) -> tuple[list[Override], dict[str, list[Override]]]:
+    """Return what concerns all regularisers, and each one's own as if it were the only one."""
+    shared: list[Override] = []
+    own: dict[str, list[Override]] = {name: [] for name in names}
+    for override in overrides:
+        match override.path:
+            case (group,) if group == REGULARISER:
+                continue
+            case (group, name, *option) if group == REGULARISER and name in names and option:
+                own[name].append(override.rename(".".join([REGULARISER, *option])))
+            case (group, *_) if group == REGULARISER:
+                raise ConfigError(_explain_unclear_option(override, names))
+            case _:
+                shared.append(override)
+    return shared, own
 
 
-def _divided(words: Sequence[str], names: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """The words around the regularisers, and each one's own as if it were alone."""
-    around: list[str] = []
-    own: dict[str, list[str]] = {name: [] for name in names}
-    for word in words:
-        if word.startswith(_CHOICE):
-            continue
-        key, _, value = word.lstrip("+").partition("=")
-        section, _, option = key.removeprefix(f"{GROUP}.").partition(".")
-        if not key.startswith(f"{GROUP}."):
-            around.append(word)
-        elif section in names and option:
-            own[section].append(f"{GROUP}.{option}={value}")
-        else:
-            raise ConfigError(_whose(key, section, option, value, names))
-    return around, own
-
-
-def _whose(key: str, section: str, option: str, value: str, names: Sequence[str]) -> str:
-    """An option that is of no part, or of none in particular."""
+def _explain_unclear_option(override: Override, names: Sequence[str]) -> str:
+    """Say what is wrong with an option that belongs to none of the regularisers."""
+    _, section, *option = override.path
     parts = " and ".join(names)
     if option:
-        return f"{key} is not allowed: {section} is not one of {parts}."
+        return f"{override.key} is not allowed: {section} is not one of {parts}."
     if section in names:
-        return f"{key}={value} is not allowed: it has keys of its own, such as {key}.p."
-    return (
-        f"{key} does not say which of {parts} it is of; write {GROUP}.{names[0]}.{section}={value}."
-    )
+        return (
+            f"{override.text} is not allowed: {override.key} has keys of its own, such as "
+            f"{override.key}.p."
+        )
+    meant = override.rename(f"{REGULARISER}.{names[0]}.{section}").text
+    return f"{override.key} does not say which of {parts} it is for; write {meant}."
 
 
-def _apply_changes(whole: dict[Any, Any], base: dict[Any, Any], part: dict[Any, Any]) -> None:
-    """Put into ``whole`` what ``part`` has otherwise than ``base``."""
+def _merge_changes(
+    merged: dict[Any, Any], base: Mapping[Any, Any], part: Mapping[Any, Any]
+) -> None:
+    """Put into ``merged`` what ``part`` has that ``base`` does not have, or has differently."""
     for key, value in part.items():
         before = base.get(key)
         if isinstance(value, dict) and isinstance(before, dict):
-            _apply_changes(whole[key], before, value)
+            _merge_changes(merged[key], before, value)
         elif key not in base or value != before:
-            whole[key] = value
+            merged[key] = value

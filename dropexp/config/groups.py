@@ -1,34 +1,66 @@
-"""Where the YAML files are, and which choices each config group has. Imports nothing heavy."""
+"""The config groups of conf/ and their choices. Imports nothing heavy."""
 
 from functools import cache
 from pathlib import Path
 
+from dropexp.config.setting import COMBINATION_SEPARATOR
+from dropexp.errors import ConfigError, suggest
+
+REGULARISER = "regulariser"
+"""The group of which several files may be chosen: ``regulariser=dropout2d+stochastic_depth``."""
+
+_GROUPS_OF_SWEEPS = ("study", "hydra/launcher")
+
 
 def find_conf_dir() -> Path:
-    """The folder of the YAML files: inside an installed package, or beside it in a checkout."""
+    """Return the folder of the YAML files: in an installed package, or beside it in a checkout."""
     package = Path(__file__).parents[1]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"
 
 
 def list_groups() -> dict[str, list[str]]:
-    """The groups that make up a run and their choices, e.g. ``{"data": ["cifar10", …], …}``."""
-    return {name: choices for name, choices in _all_groups().items() if name not in _OF_A_SWEEP}
+    """Return the groups that make up a run, with their choices: ``{"data": ["cifar10", …], …}``."""
+    every = _list_all_groups()
+    return {name: choices for name, choices in every.items() if name not in _GROUPS_OF_SWEEPS}
 
 
 def list_studies() -> list[str]:
-    """The ready sweeps."""
-    return _all_groups()["study"]
+    """Return the names of the ready studies in conf/study."""
+    return _list_all_groups()["study"]
 
 
-_OF_A_SWEEP = ("study", "hydra/launcher")
+def split_combination(choice: str) -> list[str]:
+    """Split the names of several regularisers, in the order of the group: ``b+a`` is ``a+b``.
+
+    Args:
+        choice: what ``regulariser=`` is set to. One name gives a list of one, known or not.
+
+    Raises:
+        ConfigError: one of several names is not known, is none, or stands twice.
+    """
+    names = choice.split(COMBINATION_SEPARATOR)
+    known = list_groups()[REGULARISER]
+    if len(names) == 1:
+        return names
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"{REGULARISER}={choice} is not known: {name!r} is not a regulariser. "
+                f"{suggest(name, known)}"
+            )
+    if "none" in names or len(set(names)) < len(names):
+        raise ConfigError(
+            f"{REGULARISER}={choice} is not allowed: it must name different regularisers, without none."
+        )
+    return sorted(names, key=known.index)
 
 
 @cache
-def _all_groups() -> dict[str, list[str]]:
+def _list_all_groups() -> dict[str, list[str]]:
     root = find_conf_dir()
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for file in sorted(root.rglob("*.yaml")):
         if file.parent != root:
-            found.setdefault(file.parent.relative_to(root).as_posix(), []).append(file.stem)
-    return found
+            groups.setdefault(file.parent.relative_to(root).as_posix(), []).append(file.stem)
+    return groups

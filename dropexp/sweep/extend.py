@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dropexp.config.identity import IDENTITY_KEYS
+from dropexp.config.overrides import Override, parse_overrides
 from dropexp.errors import ConfigError
 from dropexp.runs.studies import Study, read_study
 from dropexp.runs.write import RunFolder
-from dropexp.sweep.grammar import SweepRequest, compose_sweep, with_seeds
+from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep, replace_seeds
 
 
 def extended(runs_dir: Path, name: str, more: int, words: Sequence[str]) -> SweepRequest:
@@ -25,13 +25,15 @@ def extended(runs_dir: Path, name: str, more: int, words: Sequence[str]) -> Swee
     Raises:
         ConfigError: there is no such study, or a word says what to run.
     """
-    for word in words:
-        _refuse_scientific(word)
+    overrides = parse_overrides(words)
+    for override in overrides:
+        _refuse_what_makes_another_study(override)
     study = read_study(runs_dir, name)
     seeds = _seeds(runs_dir, study, more)
-    asked = [with_seeds([*old, *words], seeds) for old in study.sweeps]
-    # Sweeps that differed in their seeds only ask for the same now.
-    requests = [compose_sweep(list(one)) for one in dict.fromkeys(map(tuple, asked))]
+    sweeps = [replace_seeds([*parse_overrides(old), *overrides], seeds) for old in study.sweeps]
+    # Earlier sweeps that differ in their seeds only are the same sweep with these seeds.
+    different = {tuple(override.text for override in sweep): sweep for sweep in sweeps}
+    requests = [compose_parsed_sweep(sweep) for sweep in different.values()]
     configs = {config.run_id: config for one in requests for config in one.configs}
     place = {"study": name, "runs_dir": str(runs_dir)}
     placed = [config.model_copy(update=place) for config in configs.values()]
@@ -52,10 +54,9 @@ def _seeds(runs_dir: Path, study: Study, more: int) -> list[int]:
     return sorted(left) or list(range(first, first + more))
 
 
-def _refuse_scientific(word: str) -> None:
-    key = word.partition("=")[0].lstrip("+").partition(".")[0].partition("/")[0]
-    if key in (*IDENTITY_KEYS, "p", "study", "runs_dir"):
+def _refuse_what_makes_another_study(override: Override) -> None:
+    if override.is_about_the_run or override.key in ("study", "runs_dir"):
         raise ConfigError(
-            f"{word} would make it another study; extend takes words that say where and how to "
-            f"run, such as device=cuda. dropexp sweep makes another study."
+            f"{override.text} would make another study; dropexp extend takes overrides that say "
+            f"where and how to run, such as device=cuda. Make another study with dropexp sweep."
         )

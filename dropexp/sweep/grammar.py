@@ -1,6 +1,6 @@
-"""From the words of a sweep to the configs of its runs, in Hydra's multirun grammar."""
+"""From the overrides of a sweep to the configs of its runs, in Hydra's multirun grammar."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -9,16 +9,15 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from dropexp.config.classics import CLASSICS
-from dropexp.config.compose import compose_dict, freeze, parse_override, split_study, values_of
+from dropexp.config.compose import compose_dict, freeze, list_study_overrides, split_study
 from dropexp.config.fingerprints import fingerprint_pictures
-from dropexp.config.groups import list_groups, list_studies
+from dropexp.config.groups import REGULARISER
 from dropexp.config.identity import IDENTITY_KEYS
+from dropexp.config.overrides import Override, parse_override, parse_overrides
 from dropexp.config.run_config import RunConfig
 from dropexp.config.time_schedules import SWITCHING_SCHEDULES
 from dropexp.errors import ConfigError
 
-_LAUNCHER = "hydra/launcher"
-_LAUNCHER_KEY = "hydra.launcher."
 _SCHEDULE, _SWITCH = "regulariser.time_schedule", "regulariser.switch_after"
 
 
@@ -32,163 +31,164 @@ class SweepRequest:
 
     configs: tuple[RunConfig, ...]
     repeated: int  # combinations of values that make a run which another one makes too
-    words: tuple[str, ...]  # that say what the runs are, those of a ready study included
+    words: tuple[str, ...]  # overrides that say what the runs are, with those of a ready study
     study: str | None
-    launcher: tuple[str, ...]  # the words that choose and set the engine
+    launcher: tuple[str, ...]  # overrides that choose and set the launcher
 
 
-def compose_sweep(words: Sequence[str]) -> SweepRequest:
+def compose_sweep(overrides: Sequence[str]) -> SweepRequest:
+    """Parse the overrides of a sweep and compose its configs; see compose_parsed_sweep."""
+    return compose_parsed_sweep(parse_overrides(overrides))
+
+
+def compose_parsed_sweep(overrides: Sequence[Override]) -> SweepRequest:
     """Compose one config for every combination of values.
 
     Args:
-        words: Hydra's overrides, of one value or several (``p=0.1,0.3``, ``seed=range(6)``);
-            ``study=NAME`` stands for the words of conf/study/NAME.yaml, which others override.
+        overrides: of one value or several (``p=0.1,0.3``, ``seed=range(6)``); ``study=NAME``
+            stands for the overrides of conf/study/NAME.yaml, and later ones replace those.
 
     Raises:
-        ConfigError: a word is malformed, or names a key, choice or value that is not there.
+        ConfigError: an override names a key or value that is not allowed, or several values of
+            what does not make another run.
         DataError: an image folder is not there.
     """
-    words, study = split_study(words)
-    engine = [word for word in words if word.startswith((_LAUNCHER + "=", _LAUNCHER_KEY))]
-    of_run = [word for word in words if word not in engine]
-    named = _by_key([*_words_of(study), *of_run])
-    _refuse_to_vary_what_is_not_the_run(named)
-    asked = list(_configs(named, study))
-    found = {config.run_id: config for config in asked}
+    overrides, study = split_study(overrides)
+    launcher = [override for override in overrides if override.is_about_the_launcher]
+    others = [override for override in overrides if not override.is_about_the_launcher]
+    effective = _keep_last_of_each_key([*list_study_overrides(study), *others])
+    _refuse_sweep_of_what_makes_no_other_run(effective)
+    composed = list(_compose_combinations(effective, study))
+    by_id = {config.run_id: config for config in composed}
     return SweepRequest(
-        configs=tuple(sorted(found.values(), key=lambda config: config.seed)),
-        repeated=len(asked) - len(found),
-        words=tuple(word for key, word in named.items() if _is_of_the_run(key)),
+        configs=tuple(sorted(by_id.values(), key=lambda config: config.seed)),
+        repeated=len(composed) - len(by_id),
+        words=tuple(override.text for override in effective if override.is_about_the_run),
         study=study,
-        launcher=tuple(engine),
+        launcher=tuple(override.text for override in launcher),
     )
 
 
-def with_seeds(words: Sequence[str], seeds: Sequence[int]) -> list[str]:
-    """The words of a sweep for other seeds."""
-    others = [word for word in words if word.partition("=")[0] != "seed"]
-    return [*others, "seed=" + ",".join(str(seed) for seed in seeds)]
+def replace_seeds(overrides: Sequence[Override], seeds: Sequence[int]) -> list[Override]:
+    """Return the overrides of the same sweep for other seeds."""
+    others = [override for override in overrides if override.key != "seed"]
+    return [*others, parse_override("seed=" + ",".join(str(seed) for seed in seeds))]
 
 
-def _refuse_to_vary_what_is_not_the_run(named: Mapping[str, str]) -> None:
-    for key, word in named.items():
-        if not _is_of_the_run(key) and len(values_of(parse_override(word))) > 1:
+def _refuse_sweep_of_what_makes_no_other_run(overrides: Sequence[Override]) -> None:
+    for override in overrides:
+        if len(override.values) > 1 and not override.is_about_the_run:
             raise ConfigError(
-                f"{word} names several values of what does not make another run; give one. "
-                f"A sweep varies {', '.join(IDENTITY_KEYS)} and p."
+                f"{override.text} names several values, but {override.key} does not make another "
+                f"run; give one value. A sweep varies {', '.join(IDENTITY_KEYS)} and p."
             )
 
 
-def _is_of_the_run(key: str) -> bool:
-    """Whether a key says what a run is, and not where or how."""
-    name = key.lstrip("+")
-    return name in list_groups() or name.partition(".")[0] in (*IDENTITY_KEYS, "p")
+def _keep_last_of_each_key(overrides: Sequence[Override]) -> list[Override]:
+    """Return the last override of each key, in the place of the first."""
+    return list({(override.sign, override.key): override for override in overrides}.values())
 
 
-def _words_of(study: str | None) -> list[str]:
-    """The words of a ready study; none where the name is only a label."""
-    if study not in list_studies():
-        return []
-    config = compose_dict([f"+study={study}"], with_hydra=True)
-    return [f"{key}={value}" for key, value in config.hydra.sweeper.params.items()]
+def _compose_combinations(overrides: Sequence[Override], study: str | None) -> Iterator[RunConfig]:
+    """Compose all combinations of values.
 
-
-def _by_key(words: Sequence[str]) -> dict[str, str]:
-    """The last word of each key, where the key first stood."""
-    return {parse_override(word).get_key_element(): word for word in words}
-
-
-def _configs(named: Mapping[str, str], study: str | None) -> Iterator[RunConfig]:
-    """All combinations; Hydra composes once for each combination of choices, which is slow."""
-    values = {key: values_of(parse_override(word)) for key, word in named.items()}
-    choices = [key for key in values if key.lstrip("+") in list_groups()]
-    fingerprint = cache(fingerprint_pictures)  # the same few folders, again and again
-    for chosen in product(*([f"{key}={v}" for v in values[key]] for key in choices)):
-        others = {key: found for key, found in values.items() if key not in choices}
-        for key in _of_other_regularisers(others, values.get("regulariser", []), chosen):
-            others[key] = []
-        for key in _of_other_classics(others, values.get("classic", []), chosen):
-            others[key] = []
-        yield from _with_values(chosen, others, study, fingerprint)
-
-
-def _of_other_regularisers(
-    keys: Collection[str], regularisers: Sequence[str], chosen: Sequence[str]
-) -> list[str]:
-    """Keys such as regulariser.mask that the chosen regulariser lacks and another one has.
-
-    Of a combination, a key that one of its parts has is not left out: it has to say whose it is.
+    Hydra, which is slow, composes once for each combination of group choices.
     """
-    options = [key for key in keys if key.startswith("regulariser.")]
-    if len(regularisers) < 2 or not options:
-        return []
-    others = [word for word in chosen if not word.startswith("regulariser=")]
+    choices = [override for override in overrides if override.is_group_choice]
+    others = [override for override in overrides if not override.is_group_choice]
+    fingerprint = cache(fingerprint_pictures)  # few folders, each in many configs
+    for chosen in product(*(choice.split() for choice in choices)):
+        left_out = _find_options_of_other_regularisers(others, choices, chosen)
+        left_out |= _find_options_of_other_classics(others, choices, chosen)
+        kept = [override for override in others if override.key not in left_out]
+        yield from _compose_values(chosen, kept, study, fingerprint)
+
+
+def _find_options_of_other_regularisers(
+    overrides: Sequence[Override], choices: Sequence[Override], chosen: Sequence[Override]
+) -> set[str]:
+    """Return keys such as regulariser.mask that only other swept regularisers have.
+
+    A key that one part of a combination has is kept, so that it is refused: it must name the part.
+    """
+    options = [override.key for override in overrides if override.path[0] == REGULARISER]
+    swept = _split_choices(choices, REGULARISER)
+    if len(swept) < 2 or not options:
+        return set()
+    others = [choice for choice in chosen if choice.key != REGULARISER]
     here = compose_dict(chosen)
-    elsewhere = [compose_dict([*others, f"regulariser={name}"]) for name in regularisers]
-    return [
+    elsewhere = [compose_dict([*others, regulariser]) for regulariser in swept]
+    return {
         key
         for key in options
-        if not _has(here, key)
-        and not _has_in_a_part(here, key)
-        and any(_has(config, key) for config in elsewhere)
-    ]
+        if not _has_key(here, key)
+        and not _has_key_in_a_part(here, key)
+        and any(_has_key(config, key) for config in elsewhere)
+    }
 
 
-def _of_other_classics(
-    keys: Collection[str], names: Sequence[str], chosen: Sequence[str]
-) -> list[str]:
-    """Keys such as optimiser.weight_decay that belong to a swept classic which is not chosen."""
-    if len(names) < 2:
-        return []
-    others = [name for name in names if name in CLASSICS and f"classic={name}" not in chosen]
-    return [key for key in keys if any(CLASSICS[name].owns(key) for name in others)]
+def _find_options_of_other_classics(
+    overrides: Sequence[Override], choices: Sequence[Override], chosen: Sequence[Override]
+) -> set[str]:
+    """Return keys such as optimiser.weight_decay that belong to other swept classics."""
+    swept = {choice.value for choice in _split_choices(choices, "classic")}
+    if len(swept) < 2:
+        return set()
+    others = swept & CLASSICS.keys() - {choice.value for choice in chosen}
+    return {
+        override.key
+        for override in overrides
+        if any(CLASSICS[name].owns(override.key) for name in others)
+    }
 
 
-def _has_in_a_part(config: DictConfig, key: str) -> bool:
+def _split_choices(choices: Sequence[Override], group: str) -> list[Override]:
+    return [one for choice in choices if choice.key == group for one in choice.split()]
+
+
+def _has_key_in_a_part(config: DictConfig, key: str) -> bool:
     parts = [name for name, each in config.regulariser.items() if isinstance(each, DictConfig)]
-    option = key.removeprefix("regulariser.")
-    return any(_has(config, f"regulariser.{part}.{option}") for part in parts)
+    option = key.removeprefix(f"{REGULARISER}.")
+    return any(_has_key(config, f"{REGULARISER}.{part}.{option}") for part in parts)
 
 
-def _has(config: DictConfig, key: str) -> bool:
+def _has_key(config: DictConfig, key: str) -> bool:
     section, _, name = key.rpartition(".")
     node = OmegaConf.select(config, section)
     return isinstance(node, DictConfig) and name in node
 
 
-def _with_values(
-    chosen: Sequence[str],
-    values: Mapping[str, Sequence[str]],
+def _compose_values(
+    chosen: Sequence[Override],
+    overrides: Sequence[Override],
     study: str | None,
     fingerprint: Callable[[Path], str],
 ) -> Iterator[RunConfig]:
-    """All combinations of values that are not choices; an empty list is a key left out."""
-    plain = [key for key, found in values.items() if len(found) > 1 and _is_plain(key, found)]
-    composing = [[f"{key}={v}" for v in values[key]] for key in values if key not in plain]
-    first = [f"{key}={values[key][0]}" for key in plain]
-    meant = {key: [parse_override(f"{key}={v}").value() for v in values[key]] for key in plain}
-    varies_schedule = len(values.get(_SCHEDULE, ())) > 1
-    for words in product(*(found for found in composing if found)):
-        # Made with the first values, so that keys which are not there are refused by Hydra.
-        template = compose_dict([*chosen, *words, *first])
-        for combination in product(*meant.values()):
-            for key, value in zip(plain, combination, strict=True):
-                OmegaConf.update(template, key, value)
-            config = _without_idle_switch(template) if varies_schedule else template
+    """Compose all combinations of values that are not group choices."""
+    replaced = [override for override in overrides if _only_replaces_a_value(override)]
+    composed = [override.split() for override in overrides if override not in replaced]
+    first = [override.split()[0] for override in replaced]
+    varies_schedule = any(o.key == _SCHEDULE and len(o.values) > 1 for o in overrides)
+    for others in product(*composed):
+        # The first values are composed by Hydra, which refuses keys that are not there.
+        template = compose_dict([*chosen, *others, *first])
+        for values in product(*(override.values for override in replaced)):
+            for override, value in zip(replaced, values, strict=True):
+                OmegaConf.update(template, override.key, value)
+            config = _drop_idle_switch(template) if varies_schedule else template
             yield freeze(config, study, fingerprint)
 
 
-def _without_idle_switch(config: DictConfig) -> DictConfig:
-    """Without the epoch of a switch where the schedule has none, as others of the sweep have."""
+def _only_replaces_a_value(override: Override) -> bool:
+    """Return whether its values can be set one after the other in a composed config."""
+    has_mappings = any(isinstance(value, dict) for value in override.values)
+    return len(override.values) > 1 and not override.is_addition and not has_mappings
+
+
+def _drop_idle_switch(config: DictConfig) -> DictConfig:
+    """Return the config without switch_after where its time schedule does not switch."""
     if OmegaConf.select(config, _SCHEDULE) in SWITCHING_SCHEDULES:
         return config
     without = config.copy()
     OmegaConf.update(without, _SWITCH, None)
     return without
-
-
-def _is_plain(key: str, values: Sequence[str]) -> bool:
-    """Whether a key's values only replace one another in what Hydra composes."""
-    if key.startswith("+"):
-        return False
-    return not any(isinstance(parse_override(f"{key}={value}").value(), dict) for value in values)

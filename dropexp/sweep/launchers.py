@@ -18,7 +18,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dropexp.config.compose import compose_dict, start_hydra
+from dropexp.config.compose import compose_dict
+from dropexp.config.hydra_session import start_hydra
+from dropexp.config.overrides import parse_overrides
 from dropexp.errors import ConfigError, suggest
 from dropexp.sweep.worker import Outcome, Request, close, execute
 
@@ -55,8 +57,8 @@ class Engine:
 
     def __init__(self, words: Sequence[str], sweep_dir: Path, runs_at_a_time: int) -> None:
         self.name = check(words)
-        words = [DEFAULT, *_SETTINGS.get(self.name, ()), *words]
-        self._config = _with_job_node(compose_dict(words, with_hydra=True), sweep_dir)
+        overrides = parse_overrides([DEFAULT, *_SETTINGS.get(self.name, ()), *words])
+        self._config = _with_job_node(compose_dict(overrides, with_hydra=True), sweep_dir)
         launcher = self._config.hydra.launcher
         if self.name == "joblib" and launcher.n_jobs == 0:
             raise ConfigError("hydra.launcher.n_jobs=0 is not allowed: it must be at least 1.")

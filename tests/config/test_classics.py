@@ -13,6 +13,7 @@ from dropexp.config.classics import (
 )
 from dropexp.config.compose import compose_dict, compose_run
 from dropexp.config.groups import list_groups
+from dropexp.config.overrides import parse_override
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import extract_setting, name_settings, setting_key
 from dropexp.training.loop import train
@@ -39,7 +40,7 @@ def test_every_classic_is_a_choice_and_every_choice_a_classic() -> None:
 def test_a_classic_is_the_same_run_as_its_option(name: str) -> None:
     chosen = compose_run([f"classic={name}"])
     assert chosen == compose_run(BY_HAND[name])
-    assert "classic" not in compose_dict([f"classic={name}"])
+    assert "classic" not in compose_dict([parse_override(f"classic={name}")])
     assert RunConfig.from_mapping(chosen.to_mapping()).run_id == chosen.run_id
 
 

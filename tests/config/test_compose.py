@@ -198,7 +198,7 @@ def test_any_other_probability_is_refused_by_name(p: object) -> None:
         ),
         (["a.b.c=1"], "dropexp train --cfg shows all keys."),
         (["verbose"], "'verbose' is not an override; write key=value."),
-        (["--verbose"], "'--verbose' is not an override; --help lists what there is."),
+        (["--verbose"], "--verbose is not an option of this command; --help lists its options."),
     ],
 )
 def test_mistakes_are_answered_with_what_is_allowed(overrides: list[str], message: str) -> None:

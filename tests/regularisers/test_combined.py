@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dropexp.config.combinations import split_combination
 from dropexp.config.compose import compose_run
+from dropexp.config.groups import split_combination
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import extract_setting, flatten, name_settings
 from dropexp.errors import ConfigError

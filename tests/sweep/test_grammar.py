@@ -7,9 +7,10 @@ import yaml
 
 from dropexp.config.compose import compose_run
 from dropexp.config.groups import find_conf_dir, list_studies
+from dropexp.config.overrides import parse_overrides
 from dropexp.config.setting import extract_setting, name_settings
 from dropexp.errors import ConfigError
-from dropexp.sweep.grammar import compose_sweep, with_seeds
+from dropexp.sweep.grammar import compose_parsed_sweep, compose_sweep, replace_seeds
 
 COMBINATIONS = {
     "regulariser": ["none", "dropconnect", "stochastic_depth"],
@@ -173,7 +174,7 @@ def test_the_words_of_a_study_ask_for_the_same_runs_again() -> None:
     request = compose_sweep(["study=p_curve", "seed=range(2)", "model.width=8"])
     again = compose_sweep(list(request.words))
     assert [c.run_id for c in again.configs] == [c.run_id for c in request.configs]
-    other = compose_sweep(with_seeds(request.words, [7]))
+    other = compose_parsed_sweep(replace_seeds(parse_overrides(request.words), [7]))
     assert {config.seed for config in other.configs} == {7}
     assert len(other.configs) * 2 == len(request.configs)
 

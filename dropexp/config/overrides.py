@@ -1,0 +1,187 @@
+"""Overrides of the command line, parsed once: text comes in, typed ``Override`` values go out.
+
+The grammar is Hydra's, and so is the parser: ``key=value``, ``+key=value``, ``group=choice``, and
+with several values ``key=a,b``, ``key=range(start,stop,step)``, ``key=choice(a,b)``,
+``group=glob(pattern)``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override as HydraOverride
+from hydra.errors import HydraException
+
+from dropexp.config.groups import REGULARISER, list_groups, split_combination
+from dropexp.config.hydra_session import start_hydra
+from dropexp.config.identity import IDENTITY_KEYS
+from dropexp.config.setting import COMBINATION_SEPARATOR
+from dropexp.errors import ConfigError, suggest
+
+_OPTIONAL_GROUPS = ("train/early_stopping",)
+"""Groups of which no file may be chosen: ``train/early_stopping=null``."""
+
+Sign = Literal["", "+", "++"]
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One override.
+
+    Attributes:
+        text: the override as typed.
+        sign: "+" adds a key that is not there, "++" adds or changes it, "" changes it.
+        key: a dotted key (``train.epochs``) or a config group (``optimiser/schedule``).
+        values: the Python values that it names, at least one; of a group, names of its files, or
+            None where no file is chosen.
+        is_sweep: whether it is written as several values, such as ``p=0.1,0.3``.
+        is_group_choice: whether the key is a config group that makes up a run.
+    """
+
+    text: str
+    sign: Sign
+    key: str
+    values: tuple[Any, ...]
+    is_sweep: bool
+    is_group_choice: bool
+    _value_texts: tuple[str, ...]
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The parts of a dotted key: ``("train", "epochs")``."""
+        return tuple(self.key.split("."))
+
+    @property
+    def is_addition(self) -> bool:
+        """Whether it may add a key that is not there."""
+        return self.sign != ""
+
+    @property
+    def is_about_the_run(self) -> bool:
+        """Whether it says what a run is, and not where or how it is made."""
+        return self.is_group_choice or self.path[0] in (*IDENTITY_KEYS, "p")
+
+    @property
+    def is_about_the_launcher(self) -> bool:
+        """Whether it chooses or sets what makes the runs of a sweep."""
+        return self.key == "hydra/launcher" or self.path[:2] == ("hydra", "launcher")
+
+    @property
+    def value(self) -> Any:
+        """The value of an override that names one."""
+        (value,) = self.values
+        return value
+
+    def split(self) -> list["Override"]:
+        """Return one override of one value for each value."""
+        return [
+            replace(
+                self,
+                text=f"{self.sign}{self.key}={text}",
+                values=(value,),
+                is_sweep=False,
+                _value_texts=(text,),
+            )
+            for value, text in zip(self.values, self._value_texts, strict=True)
+        ]
+
+    def rename(self, key: str) -> "Override":
+        """Return an override of the same value for another key, without a sign."""
+        (text,) = self._value_texts
+        return replace(self, text=f"{key}={text}", sign="", key=key, is_group_choice=False)
+
+
+def parse_overrides(texts: Sequence[str]) -> list[Override]:
+    """Parse the overrides of a command line; see parse_override."""
+    return [parse_override(text) for text in texts]
+
+
+def parse_override(text: str) -> Override:
+    """Parse one override.
+
+    Raises:
+        ConfigError: it is not written as an override, names a choice that its group does not
+            have, a continuous range, no value, or a key that is Hydra's own.
+    """
+    typed_key, separator, value = text.partition("=")
+    if text.startswith("-"):
+        raise ConfigError(f"{text} is not an option of this command; --help lists its options.")
+    key = typed_key.lstrip("+")
+    if not separator or not key or text.startswith("~"):
+        raise ConfigError(f"{text!r} is not an override; write key=value.")
+    parsed = _parse_with_hydra(text)
+    override = Override(
+        text=text,
+        sign=cast(Sign, typed_key[: len(typed_key) - len(key)]),
+        key=key,
+        values=(),
+        is_sweep=parsed.is_sweep_override(),
+        is_group_choice=key in list_groups(),
+        _value_texts=_list_value_texts(parsed),
+    )
+    _refuse_key(override, value)
+    override = replace(override, values=_list_values(parsed, override))
+    if override.is_group_choice:
+        _check_choices(override)
+    return override
+
+
+def _parse_with_hydra(text: str) -> HydraOverride:
+    try:
+        return OverridesParser.create(start_hydra()).parse_overrides([text])[0]
+    except HydraException:
+        key, _, value = text.partition("=")
+        quoted = value.replace("'", "\\'")
+        raise ConfigError(
+            f"{text} cannot be read; quote the value: \"{key}='{quoted}'\"."
+        ) from None
+
+
+def _list_value_texts(parsed: HydraOverride) -> tuple[str, ...]:
+    """Return each value as the text of an override of its own."""
+    if not parsed.is_sweep_override():
+        return (parsed.get_value_element_as_str(),)
+    if not parsed.is_discrete_sweep():
+        raise ConfigError(
+            f"{parsed.input_line} is a continuous range; list its values, or write "
+            f"range(start,stop,step)."
+        )
+    texts = tuple(parsed.sweep_string_iterator())
+    if not texts:
+        raise ConfigError(f"{parsed.input_line} names no value.")
+    return texts
+
+
+def _list_values(parsed: HydraOverride, override: Override) -> tuple[Any, ...]:
+    """Return each value as a Python value: quotes are taken off, lists are lists."""
+    if not parsed.is_sweep_override():
+        return (parsed.value(),)
+    return tuple(_parse_with_hydra(f"key={text}").value() for text in override._value_texts)
+
+
+def _refuse_key(override: Override, value: str) -> None:
+    """Refuse keys that are Hydra's own, and a section's name where its group is meant."""
+    key = override.key
+    if override.path[0].partition("/")[0] == "hydra" and not override.is_about_the_launcher:
+        raise ConfigError(f"{key} is Hydra's own; dropexp decides where and how runs are made.")
+    *owner, name = override.path
+    group = "/".join(owner)
+    if name == "name" and group in list_groups():
+        raise ConfigError(f"{key}={value} does not choose a configuration; write {group}={value}.")
+
+
+def _check_choices(override: Override) -> None:
+    known = list_groups()[override.key]
+    for choice in override.values:
+        if choice in known or (choice is None and override.key in _OPTIONAL_GROUPS):
+            continue
+        if override.key == REGULARISER and COMBINATION_SEPARATOR in str(choice):
+            split_combination(choice)
+            continue
+        name = "null" if choice is None else str(choice)
+        raise ConfigError(f"{override.key}={name} is not known. {suggest(name, known)}")
+    if override.is_addition:
+        raise ConfigError(
+            f"{override.text} adds what is there already; write {override.text.lstrip('+')}."
+        )
