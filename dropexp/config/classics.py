@@ -1,6 +1,6 @@
-"""The regularisers that are training options: on or off, and what a setting is without them.
+"""The classic regularisers: training options that are on or off.
 
-Pure functions on flat fields, as settings.py has them. One name each, that of its file in
+Pure functions on a setting's fields, as in setting.py. Each has the name of its file in
 conf/classic: ``weight_decay``, ``label_smoothing``, ``early_stopping``, ``augmentation``.
 """
 
@@ -15,9 +15,9 @@ class Classic:
 
     Attributes:
         key: its field, or the section that is null where it is off.
-        off: the value that leaves it out.
-        without: the word of a command that leaves it out.
-        choice: the word that its fields need beside them.
+        off: the value that turns it off.
+        off_override: the override that turns it off.
+        on_override: the override that its fields need beside them; empty if they need none.
     """
 
     key: str
@@ -26,11 +26,11 @@ class Classic:
     on_override: str = ""
 
     def owns(self, key: str) -> bool:
-        """Whether a field is this option's."""
+        """Return whether a field belongs to this option."""
         return key == self.key or key.startswith(f"{self.key}.")
 
     def active_fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Its fields where it is on; empty where it is off, or is not in the fields at all."""
+        """Return its fields where it is on; empty where it is off or not in the fields."""
         return {key: value for key, value in fields.items() if self.owns(key) and value != self.off}
 
 
@@ -45,28 +45,31 @@ CLASSICS: Mapping[str, Classic] = {
 
 
 def list_active_classics(fields: Mapping[str, Any]) -> list[str]:
-    """The names of those that are on."""
+    """Return the names of the classics that are on."""
     return [name for name, classic in CLASSICS.items() if classic.active_fields(fields)]
 
 
 def list_varied_classics(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names of those that some of the settings have on and others off.
+    """Return the names of the classics that are on in some of the settings and off in others.
 
-    One that all have on is part of what all were trained with, such as the learning rate.
+    One that is on in all settings is a condition of the study, as the learning rate is.
     """
-    on = [set(list_active_classics(fields)) for fields in settings]
-    return [name for name in CLASSICS if 0 < sum(name in each for each in on) < len(on)]
+    active = [set(list_active_classics(fields)) for fields in settings]
+    return [name for name in CLASSICS if 0 < sum(name in each for each in active) < len(active)]
 
 
 def turn_off_classics(fields: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """The fields with some of them off; the order of the fields may be another."""
+    """Return the fields with some classics off; the order of the fields may change."""
     off = [CLASSICS[name] for name in names if CLASSICS[name].active_fields(fields)]
     kept = {key: value for key, value in fields.items() if not any(each.owns(key) for each in off)}
     return kept | {classic.key: classic.off for classic in off}
 
 
 def describe_classic(name: str, fields: Mapping[str, Any]) -> str:
-    """One that is on, with its strength: ``weight_decay=0.0005``, ``early_stopping patience=5``."""
+    """Return an active classic with its strength: ``early_stopping patience=5``.
+
+    Where its field is a single number, the number stands by the name: ``weight_decay=0.0005``.
+    """
     classic = CLASSICS[name]
     values = classic.active_fields(fields)
     if classic.key in values:

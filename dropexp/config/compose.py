@@ -83,15 +83,16 @@ def freeze(
     study: str | None,
     fingerprint: Callable[[Path], str] = fingerprint_pictures,
 ) -> RunConfig:
-    """Resolve, check and freeze.
+    """Resolve and check a composed config, and fill in the fingerprints of files.
 
     Args:
-        composed: what Hydra made.
-        study: the name that the run is made under.
-        fingerprint: of a folder of images, whose content is part of the run's identity.
+        composed: what compose_dict returns.
+        study: the name to find the run by, or None.
+        fingerprint: returns the fingerprint of a folder of images.
 
     Raises:
-        ConfigError, DataError: as compose_run; and there is no source of a custom model.
+        ConfigError: a value is missing or not allowed, or a custom model has no source file.
+        DataError: an image folder is not there.
     """
     config = RunConfig.from_mapping({**_resolve(composed), "study": study})
     data, model = config.data, config.model
@@ -105,7 +106,7 @@ def freeze(
 
 
 def to_yaml(config: RunConfig) -> str:
-    """The full config as the YAML of config.yaml."""
+    """Return the full config as the YAML text of config.yaml."""
     return yaml.safe_dump(config.to_mapping(), sort_keys=False, allow_unicode=True)
 
 

@@ -1,7 +1,7 @@
-"""Hashes of what a run's numbers depend on and its config only names.
+"""Hashes of files that a run's numbers depend on and its config only names.
 
-A user's own model (its source, found without being imported) and a folder of pictures: a change
-of either changes numbers, so its fingerprint is part of the identity of a run.
+The source of a custom model (found without importing it) and a folder of pictures: a change of
+either changes numbers, so its fingerprint is part of a run's identity.
 """
 
 import ast
@@ -18,10 +18,10 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """Module and class of ``package.module:Class``.
+    """Split ``package.module:Class`` into module and class.
 
     Raises:
-        ValueError: it is written in another way.
+        ValueError: the target has another form.
     """
     module, separator, name = target.partition(":")
     parts = [*module.split("."), *name.split(".")]
@@ -31,36 +31,36 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 def module_search_path() -> list[str]:
-    """Where modules are looked for: the current folder first, as with ``python -m``."""
+    """Return where modules are looked for: the current folder first, as with ``python -m``."""
     here = str(Path.cwd())
     return [here, *(folder for folder in sys.path if folder not in ("", here))]
 
 
 def fingerprint_source(target: str) -> str:
-    """12 hexadecimal digits that change when the code behind ``package.module:Class`` does.
+    """Return 12 hex digits that change when the code of ``package.module:Class`` changes.
 
-    A SHA-256 over the module's file and the files in the same folder tree that it imports, with
-    what those import. Of an installed package it is the module's own file only.
+    They are the start of a SHA-256 of the module's file and of the files in the same folder tree
+    that it imports, directly or not. Of an installed package it is the module's own file only.
 
     Raises:
         ConfigError: there is no such module, or it has no source file.
     """
     module, _ = split_target(target)
     content = hashlib.sha256()
-    for name, file in sorted(_files(module, target).items()):
+    for name, file in sorted(_find_source_files(module, target).items()):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         content.update(f"{name}\0{digest}\n".encode())
     return content.hexdigest()[:12]
 
 
 def fingerprint_pictures(root: str | Path) -> str:
-    """12 hexadecimal digits that change when a picture is added, removed, renamed or changed.
+    """Return 12 hex digits that change when a picture is added, removed, renamed or changed.
 
-    A SHA-256 over the relative paths and the bytes of all pictures under root's train, val and
-    test. They are read, which costs little beside decoding them.
+    They are the start of a SHA-256 of the relative paths and bytes of all pictures in the folders
+    train, val and test of root. Reading the bytes costs little beside decoding the pictures.
 
     Raises:
-        DataError: root, or its train folder, is not there.
+        DataError: root or its folder train is missing.
     """
     root = resolve_root(root)
     content = hashlib.sha256()
@@ -72,26 +72,26 @@ def fingerprint_pictures(root: str | Path) -> str:
     return content.hexdigest()[:12]
 
 
-def _files(module: str, target: str) -> dict[str, Path]:
-    """The files by what they are called as modules."""
-    home, file = _find(module, target)
-    found = {module: file}
+def _find_source_files(module: str, target: str) -> dict[str, Path]:
+    """Return the files to hash, by module name."""
+    home, file = _find_module(module, target)
+    files = {module: file}
     if home is None:
-        return found
-    left = [module]
-    while left:
-        for name in _imported(left.pop(), found):
-            local = None if name in found else _file_in(home, name)
+        return files
+    unread = [module]
+    while unread:
+        for name in _list_imports(unread.pop(), files):
+            local = None if name in files else _find_file(home, name)
             if local is not None:
-                found[name] = local
-                left.append(name)
-    return found
+                files[name] = local
+                unread.append(name)
+    return files
 
 
-def _find(module: str, target: str) -> tuple[Path | None, Path]:
-    """The folder whose modules count as the user's, None if it is an installed package's; the file.
+def _find_module(module: str, target: str) -> tuple[Path | None, Path]:
+    """Return the folder of the user's modules (None for an installed package), and the file.
 
-    Parents are found and not imported, which importlib.util.find_spec would do.
+    Parent packages are not imported; importlib.util.find_spec would import them.
     """
     folders = module_search_path()
     parts = module.split(".")
@@ -113,12 +113,12 @@ def _find(module: str, target: str) -> tuple[Path | None, Path]:
     return None if installed else home, Path(spec.origin)
 
 
-def _imported(module: str, files: dict[str, Path]) -> Iterator[str]:
-    """Names that may be modules, of all import statements of a file and of its packages."""
+def _list_imports(module: str, files: dict[str, Path]) -> Iterator[str]:
+    """Return names that may be modules: all that a file imports, and its parent packages."""
     file = files[module]
     try:
         tree = ast.parse(file.read_bytes())
-    except SyntaxError:  # said when the module is imported
+    except SyntaxError:  # reported when the module is imported
         return
     package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
     yield from (".".join(package[:end]) for end in range(1, len(package) + 1))
@@ -132,7 +132,7 @@ def _imported(module: str, files: dict[str, Path]) -> Iterator[str]:
             yield from (f"{name}.{alias.name}" for alias in node.names)
 
 
-def _file_in(home: Path, module: str) -> Path | None:
+def _find_file(home: Path, module: str) -> Path | None:
     if not module:
         return None
     path = home.joinpath(*module.split("."))

@@ -51,7 +51,8 @@ def split_combination(choice: str) -> list[str]:
             )
     if "none" in names or len(set(names)) < len(names):
         raise ConfigError(
-            f"{REGULARISER}={choice} is not allowed: it must name different regularisers, without none."
+            f"{REGULARISER}={choice} is not allowed: it must name different regularisers, "
+            f"without none."
         )
     return sorted(names, key=known.index)
 

@@ -173,13 +173,13 @@ def _refuse_key(override: Override, value: str) -> None:
 
 def _check_choices(override: Override) -> None:
     known = list_groups()[override.key]
-    for choice in override.values:
+    for choice, text in zip(override.values, override._value_texts, strict=True):
         if choice in known or (choice is None and override.key in _OPTIONAL_GROUPS):
             continue
         if override.key == REGULARISER and COMBINATION_SEPARATOR in str(choice):
             split_combination(choice)
             continue
-        name = "null" if choice is None else str(choice)
+        name = choice if isinstance(choice, str) else text
         raise ConfigError(f"{override.key}={name} is not known. {suggest(name, known)}")
     if override.is_addition:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The picture files of a folder root/<train|val|test>/<class>/…, without opening any."""
+"""The picture files in root/<train|val|test>/<class>/…, found without opening any."""
 
 import os
 from collections.abc import Iterator
@@ -6,38 +6,42 @@ from pathlib import Path
 
 from dropexp.errors import DataError
 
-# As torchvision.datasets.folder.IMG_EXTENSIONS.
+# The same as torchvision.datasets.folder.IMG_EXTENSIONS.
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 PARTS = ("train", "val", "test")
 
 
 def list_classes(part: Path) -> list[str]:
-    """The names of the class folders in a part such as root/train, sorted."""
-    return sorted(folder.name for folder in part.iterdir() if folder.is_dir() and _shown(folder))
+    """Return the names of the class folders in a part such as root/train, sorted."""
+    return sorted(
+        folder.name for folder in part.iterdir() if folder.is_dir() and not _is_hidden(folder)
+    )
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """The pictures in a folder and its subfolders, sorted; other files are passed over."""
+    """Return the pictures in a folder and its subfolders, sorted; other files are ignored."""
     return sorted(_walk(folder))
 
 
 def resolve_root(root: str | Path) -> Path:
-    """The folder with ~ expanded.
+    """Expand ~ in the path of an image folder, and check that the folder is there.
 
     Raises:
-        DataError: it, or its train folder, is not there.
+        DataError: it is not a folder, or has no folder train.
     """
     path = Path(root).expanduser()
     if not path.is_dir():
         raise DataError(f"data.root={root} is not a folder; it must hold train/<class>/<pictures>.")
     if not (path / "train").is_dir():
-        raise DataError(f"data.root={root} has no folder train; it must hold train/<class>/….")
+        raise DataError(
+            f"data.root={root} has no folder train; it must hold train/<class>/<pictures>."
+        )
     return path
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    # Hidden files are not pictures even if they are named so: macOS leaves ._photo.jpg beside
-    # photo.jpg on other systems' disks, and editors leave folders of their own.
+    # Hidden files are not pictures: macOS writes ._photo.jpg beside photo.jpg on foreign disks, and
+    # editors have hidden folders.
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
@@ -45,5 +49,5 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
-def _shown(path: Path) -> bool:
-    return not path.name.startswith(".")
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".")

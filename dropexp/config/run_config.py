@@ -2,92 +2,123 @@
 
 Plain mappings come in (Hydra and OmegaConf stop in compose.py), a frozen RunConfig comes out.
 
-Defaults live in conf/. Where a field here has a default too, it is the value that means
-"off" or "as published", and a field at that value does not enter the identity: so an option
-added later leaves the ids of existing runs as they are.
+Defaults stand in conf/. A field that has a default here too has the value that means "off" or "as
+published", and at that value it does not enter the identity. So a new option, added with such a
+default, leaves the ids of existing runs as they are.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    PositiveInt,
-    ValidationError,
-)
+from pydantic import AfterValidator, Field, PositiveInt, ValidationError
 
+from dropexp.config.data_section import DataConfig
 from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY, hash_identity
 from dropexp.config.messages import describe_validation_error
-from dropexp.config.regularisers import (
+from dropexp.config.model_section import ModelConfig
+from dropexp.config.regulariser_section import (
     CombinedConfig,
     ConcreteDropoutConfig,
     RegulariserConfig,
     SingleRegulariser,
 )
-from dropexp.config.sections import (
-    DataConfig,
-    ModelConfig,
-    OptimiserConfig,
-    Passes,
-    Probability,
-    Section,
-    Seed,
-    TrainConfig,
-)
+from dropexp.config.section_base import Count, Probability, Section, Seed
 from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.config.time_schedules import TimeSchedule, p_factor
+from dropexp.config.training_sections import OptimiserConfig, TrainConfig
 from dropexp.errors import ConfigError
 
 
-def _file_name(name: str) -> str:
+def _check_file_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ValueError("it may hold letters, digits, '_', '-' and '.', as it names a file too")
+        raise ValueError(
+            "it names a file, so it must be letters, digits, '_', '-' and '.', and start with a "
+            "letter or digit"
+        )
     return name
 
 
-StudyName = Annotated[str, AfterValidator(_file_name)]
+def _check_device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", name):
+        raise ValueError("it must be auto, cpu, cuda, cuda:N (such as cuda:1) or mps")
+    return name
+
+
+StudyName = Annotated[str, AfterValidator(_check_file_name)]
+DeviceName = Annotated[str, AfterValidator(_check_device)]
 
 
 class TensorBoardConfig(Section):
-    """What goes into the event files."""
+    """What is written to TensorBoard's event files."""
 
-    enabled: bool = True
-    histograms: bool = Field(default=False, description="weights, after every epoch")
-    images: bool = Field(default=True, description="one grid of training images")
+    enabled: bool = Field(default=True, description="Write event files.")
+    histograms: bool = Field(
+        default=False, description="Write histograms of the weights after every epoch."
+    )
+    images: bool = Field(default=True, description="Write one grid of training images.")
 
 
-class _Shorthand(Section):
-    """The top-level p: checked, though regulariser.p (which follows it) is what counts."""
+class TopLevelP(Section):
+    """The top-level p. It is checked, and regulariser.p, which follows it, is used."""
 
-    p: Probability | None
+    p: Probability | None = Field(
+        description="Drop probability in [0, 1); regulariser.p follows it. For cutout, mixup and "
+        "cutmix the probability that an image or batch is changed, in [0, 1]."
+    )
 
 
 class RunConfig(Section):
     """Everything that is needed to run, and to run again."""
 
-    # the scientific part
-    seed: Seed
+    # The identity of a run.
+    seed: Seed = Field(
+        description="Seed of the initial weights, the batch order and the masks; data.seed "
+        "follows it."
+    )
     data: DataConfig
     model: ModelConfig
     regulariser: RegulariserConfig
     optimiser: OptimiserConfig
     train: TrainConfig
-    precision: Literal["float32", "bfloat16"] = "float32"
-
-    # where and how
-    device: Literal["auto", "cpu", "cuda", "mps"] | Annotated[str, Field(pattern=r"^cuda:\d+$")] = (
-        "auto"
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="Floating-point type of the forward pass; bfloat16 is mixed precision.",
     )
-    threads: PositiveInt | None = Field(default=None, description="of torch; null: its choice")
-    deterministic: bool | None = Field(default=None, description="null: on a CPU only")
-    runs_dir: str = Field(default="runs", min_length=1)
-    study: StudyName | None = None
-    audit: Literal["strict", "warn", "off"] = "strict"
-    force: bool = False
-    keep_checkpoint: bool = False
-    mc_dropout: Passes = Field(default=0, description="of the best epoch's weights; 0: none")
+
+    # Where and how it is made.
+    device: DeviceName = Field(
+        default="auto",
+        description="Device to train on: auto (a GPU if there is one), cpu, cuda, cuda:N for the "
+        "GPU of that number, or mps.",
+    )
+    threads: PositiveInt | None = Field(
+        default=None, description="CPU threads of torch. null: torch's own choice."
+    )
+    deterministic: bool | None = Field(
+        default=None,
+        description="Refuse operations that are not deterministic. null: on a CPU only.",
+    )
+    runs_dir: str = Field(
+        default="runs", min_length=1, description="Folder in which run folders are made."
+    )
+    study: StudyName | None = Field(
+        default=None, description="Name to find this run by, or a ready study. null: none."
+    )
+    audit: Literal["strict", "warn", "off"] = Field(
+        default="strict",
+        description="What a failed audit of the regulariser does: strict stops the run, warn "
+        "goes on, off makes no audit.",
+    )
+    force: bool = Field(default=False, description="Train again, even if the run is finished.")
+    keep_checkpoint: bool = Field(
+        default=False, description="Keep checkpoint.pt when the run is finished."
+    )
+    mc_dropout: Count = Field(
+        default=0,
+        description="Stochastic forward passes of the test set, with the noise on, with the "
+        "weights of the best epoch (MC dropout). 0: none.",
+    )
     tensorboard: TensorBoardConfig = TensorBoardConfig()
 
     @classmethod
@@ -102,31 +133,20 @@ class RunConfig(Section):
         try:
             shorthand = values.pop("p", None)
             config = cls.model_validate(values)
-            _Shorthand.model_validate({"p": shorthand})
+            TopLevelP.model_validate({"p": shorthand})
         except ValidationError as error:
             raise ConfigError(describe_validation_error(error, cls)) from None
-        factors = [config.p_factors(epoch) for epoch in range(1, config.train.epochs + 1)]
-        for part in config.parts:
-            if part.p > 0 and not any(at_epoch[part.name] for at_epoch in factors):
-                raise ConfigError(
-                    f"regulariser.time_schedule={_schedule(part)[0]} of {part.name} is not allowed "
-                    f"with train.epochs={config.train.epochs}: it would never be on."
-                )
-            if _schedule(part)[0] == "early" and all(at_epoch[part.name] for at_epoch in factors):
-                raise ConfigError(
-                    f"regulariser.switch_after={_schedule(part)[1]} of {part.name} is not allowed "
-                    f"with train.epochs={config.train.epochs}: it would never be off."
-                )
+        _check_schedules(config)
         return config
 
     def to_mapping(self) -> dict[str, Any]:
-        """The full config as plain values, from which from_mapping makes an equal one."""
+        """Return the full config as plain values; from_mapping makes an equal config of them."""
         plain = self.model_dump(mode="json")
         return {"p": self.regulariser.p, **plain}
 
     @property
     def parts(self) -> "tuple[SingleRegulariser, ...]":
-        """The sections of the regularisers: several of a combination, none of none."""
+        """The section of each regulariser; empty where regulariser=none."""
         if isinstance(self.regulariser, CombinedConfig):
             return self.regulariser.parts
         return () if self.regulariser.name == "none" else (self.regulariser,)
@@ -148,13 +168,17 @@ class RunConfig(Section):
         return {
             part.name: p_factor(schedule, epoch, self.train.epochs, switch)
             for part in self.parts
-            for schedule, switch in [_schedule(part)]
+            for schedule, switch in [_time_schedule(part)]
         }
 
     @property
     def config_hash(self) -> str:
-        """SHA-256 of the canonical JSON of the scientific part, 64 hex digits."""
-        return hash_identity(self._scientific())
+        """SHA-256 of the canonical JSON of what makes the run's identity, 64 hex digits."""
+        # Validation has converted every number to its field's type: 1 and 1.0 are the same here.
+        identity = self.model_dump(
+            mode="json", include=set(IDENTITY_KEYS), exclude=NOT_IN_IDENTITY, exclude_defaults=True
+        )
+        return hash_identity(identity)
 
     @property
     def run_id(self) -> str:
@@ -162,20 +186,14 @@ class RunConfig(Section):
         name, p = self.regulariser.name, self.regulariser.p
         return f"{name}-p{p:g}-s{self.seed}-{self.config_hash[:8]}"
 
-    def _scientific(self) -> dict[str, Any]:
-        # Validation has made every number its field's type (1 and 1.0 are the same by now).
-        return self.model_dump(
-            mode="json", include=set(IDENTITY_KEYS), exclude=NOT_IN_IDENTITY, exclude_defaults=True
-        )
-
 
 def keyword_arguments(section: Section, *, without: tuple[str, ...] = ("name",)) -> dict[str, Any]:
-    """A section's fields as keyword arguments for what it configures."""
+    """Return a section's fields as keyword arguments for what it configures."""
     return {name: value for name, value in section if name not in without}
 
 
 def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:
-    """Before a ReLU, alpha dropout's constant would be one more noise, and no mean be kept."""
+    """Refuse alpha dropout after a ReLU, where it would not keep the mean."""
     regulariser, model = values.get("regulariser"), values.get("model")
     if not isinstance(regulariser, Mapping) or not isinstance(model, Mapping):
         return
@@ -183,13 +201,30 @@ def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:
         return
     if model.get("name") not in ("small_cnn", "mlp") or model.get("nonlinearity") != "selu":
         raise ConfigError(
-            "regulariser=alpha_dropout belongs after a SELU: it needs model=small_cnn or "
-            "model=mlp, with model.nonlinearity=selu."
+            "regulariser=alpha_dropout acts after a SELU; use model=small_cnn or model=mlp, with "
+            "model.nonlinearity=selu."
         )
 
 
-def _schedule(part: SingleRegulariser) -> tuple[TimeSchedule, int | None]:
-    """Of p over time; a p that is learned has none."""
+def _check_schedules(config: RunConfig) -> None:
+    """Refuse time schedules that leave a regulariser always off, or an early one always on."""
+    factors = [config.p_factors(epoch) for epoch in range(1, config.train.epochs + 1)]
+    for part in config.parts:
+        schedule, switch_after = _time_schedule(part)
+        of_part = [at_epoch[part.name] for at_epoch in factors]
+        limits = f"of {part.name} is not allowed with train.epochs={config.train.epochs}"
+        if part.p > 0 and not any(of_part):
+            raise ConfigError(
+                f"regulariser.time_schedule={schedule} {limits}: it would never be on."
+            )
+        if schedule == "early" and all(of_part):
+            raise ConfigError(
+                f"regulariser.switch_after={switch_after} {limits}: it would never be off."
+            )
+
+
+def _time_schedule(part: SingleRegulariser) -> tuple[TimeSchedule, int | None]:
+    """Return the time schedule of p and its switch; a p that is learned has none."""
     if isinstance(part, ConcreteDropoutConfig):
         return "constant", None
     return part.time_schedule, part.switch_after

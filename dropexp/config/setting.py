@@ -1,6 +1,7 @@
-"""What a run is, apart from its seed: its fields, and a name by what differs from other runs.
+"""Settings: what a run is apart from its seed, and how settings are named in tables.
 
-Pure functions on plain values. A *setting* is everything scientific in a config but the seed.
+Pure functions on plain values. A setting has all fields of a config that make a run's identity,
+but the seed, by their dotted keys.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,62 +14,76 @@ from dropexp.config.classics import (
     list_active_classics,
     list_varied_classics,
 )
-from dropexp.config.identity import IDENTITY_KEYS
+from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY
 
 COMBINATION_SEPARATOR = "+"
 """Between the names of a combination of regularisers: ``dropout2d+stochastic_depth``."""
 
-_SWITCH = "regulariser.switch_after"
+_SWITCH_AFTER = "regulariser.switch_after"
 
 Fields = Mapping[str, Any]
-"""A config's scientific part without the seed, flat: ``{"model.width": 64, …}``."""
-
-_SAYS_WHERE = ("data.root", "data.download")
+"""The fields of a setting: ``{"model.width": 64, …}``."""
 
 
 def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested mapping as one of dotted keys, each with the prefix."""
-    found: dict[str, Any] = {}
+    """Return a nested mapping as one mapping of dotted keys, each with the prefix."""
+    flat: dict[str, Any] = {}
     for name, item in node.items():
         if isinstance(item, dict):
-            found.update(flatten(item, f"{prefix}{name}."))
+            flat.update(flatten(item, f"{prefix}{name}."))
         else:
-            found[f"{prefix}{name}"] = item
-    return found
+            flat[f"{prefix}{name}"] = item
+    return flat
 
 
 def extract_setting(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a config (of config.yaml's shape) that make it a setting.
+    """Return the fields of a config's setting.
+
+    Args:
+        config: nested, as config.yaml is.
 
     Raises:
         KeyError: a section is missing.
     """
-    return extract_setting_from_flat(
-        flatten({key: config[key] for key in IDENTITY_KEYS if key != "seed"})
-    )
+    sections = {key: config[key] for key in IDENTITY_KEYS if key != "seed"}
+    return extract_setting_from_flat(flatten(sections))
 
 
 def extract_setting_from_flat(config: Fields) -> dict[str, Any]:
-    """The same of a config that is flat already."""
-    return {key: value for key, value in config.items() if _makes_a_setting(key)}
+    """Return the fields of a config's setting.
+
+    Args:
+        config: flat, as flatten returns it.
+    """
+    return {key: value for key, value in config.items() if _is_in_setting(key)}
 
 
 @cache
-def _makes_a_setting(key: str) -> bool:
-    return key.partition(".")[0] in IDENTITY_KEYS and key not in (*_SAYS_WHERE, "seed")
+def _is_in_setting(key: str) -> bool:
+    section, _, field = key.partition(".")
+    return (
+        section in IDENTITY_KEYS
+        and section != "seed"
+        and field not in NOT_IN_IDENTITY.get(section, ())
+    )
 
 
 def drop_default_data_seeds(runs: Sequence[tuple[int, Fields]]) -> list[Fields]:
-    """The fields of runs (seed, fields), without data.seed where it only follows the run's seed.
+    """Return the fields of runs without data.seed where it follows the run's seed.
 
-    Where it was held for some runs of the same other fields, the run whose seed happens to be
-    the same belongs to the held ones, and all of them keep it.
+    Where data.seed is held at a number in some of the runs with the same other fields, all of
+    these runs keep it, also the run whose own seed is that number.
+
+    Args:
+        runs: seed and fields of each run.
     """
     others = [
         {key: value for key, value in fields.items() if key != "data.seed"} for _, fields in runs
     ]
     keys = [setting_key(fields) for fields in others]
-    held = {key for key, (seed, fields) in zip(keys, runs, strict=True) if _is_held(seed, fields)}
+    held = {
+        key for key, (seed, fields) in zip(keys, runs, strict=True) if fields["data.seed"] != seed
+    }
     return [
         fields if key in held else other
         for key, other, (_, fields) in zip(keys, others, runs, strict=True)
@@ -76,60 +91,61 @@ def drop_default_data_seeds(runs: Sequence[tuple[int, Fields]]) -> list[Fields]:
 
 
 def setting_key(fields: Fields) -> str:
-    """Equal for equal fields, whatever their order; fields may be lists, which sets do not take."""
+    """Return a key for dicts and sets, equal for equal fields in any order."""
+    # Not the fields themselves: lists are among the values, and cannot be hashed.
     return repr(sorted(fields.items()))
 
 
 def sort_key(value: Any) -> tuple[int, Any]:
-    """To sort by: numbers before texts, as they cannot be compared."""
+    """Return a sort key that puts numbers before text."""
     return (0, value) if isinstance(value, int | float) else (1, str(value))
 
 
 def name_settings(settings: Sequence[Fields]) -> list[str]:
-    """Each setting's name: the regulariser, its p, and every field that the settings differ in.
+    """Return a name for each setting: the regulariser, its p, and every field that differs.
 
-    An option of a regulariser is told where settings of that regulariser differ in it. A classic
-    that some have on and others off is told as a regulariser is, where it is on.
+    An option of a regulariser is named where settings of that regulariser differ in it. A classic
+    that is on in some settings and off in others is named, as a regulariser is, where it is on.
     """
-    asked = list_varied_classics(settings)
-    around = [_fields_of(fields, own=False) for fields in settings]
-    shared = {key for key in _differing(around) if not any(CLASSICS[n].owns(key) for n in asked)}
-    same: dict[str, list[Fields]] = {}
+    varied = list_varied_classics(settings)
+    others = [_select_fields(fields, of_regulariser=False) for fields in settings]
+    differing = {
+        key
+        for key in _find_differing_keys(others)
+        if not any(CLASSICS[name].owns(key) for name in varied)
+    }
+    by_regulariser: dict[str, list[Fields]] = {}
     for fields in settings:
-        same.setdefault(fields["regulariser.name"], []).append(_fields_of(fields, own=True))
-    options = {name: _differing(of_name) for name, of_name in same.items()}
+        own = _select_fields(fields, of_regulariser=True)
+        by_regulariser.setdefault(fields["regulariser.name"], []).append(own)
+    options = {name: _find_differing_keys(same) for name, same in by_regulariser.items()}
     return [
-        _name(fields, shared | options[fields["regulariser.name"]], asked) for fields in settings
+        _name_setting(fields, differing | options[fields["regulariser.name"]], varied)
+        for fields in settings
     ]
 
 
 def describe_regulariser(fields: Fields) -> str:
-    """The regulariser with its p: of several with the p of each, where they are not the same."""
+    """Return the regulariser with its p; of a combination each p, where they differ."""
     name, p = fields["regulariser.name"], fields["regulariser.p"]
-    strengths = {
-        part: fields.get(f"regulariser.{part}.p", p) for part in name.split(COMBINATION_SEPARATOR)
-    }
-    if len(set(strengths.values())) < 2:
+    parts = name.split(COMBINATION_SEPARATOR)
+    p_of_parts = {part: fields.get(f"regulariser.{part}.p", p) for part in parts}
+    if len(set(p_of_parts.values())) < 2:
         return f"{name} p={p:g}"
-    return " + ".join(f"{part} p={of_part:g}" for part, of_part in strengths.items())
+    return " + ".join(f"{part} p={p_of_part:g}" for part, p_of_part in p_of_parts.items())
 
 
 def is_p_key(key: str) -> bool:
-    """Whether a field is a regulariser's p, or that of one of several."""
+    """Return whether a field is the p of a regulariser, alone or in a combination."""
     return key.startswith("regulariser.") and key.endswith(".p")
 
 
-def _is_always_named(key: str) -> bool:
-    return key == "regulariser.name" or is_p_key(key)
+def _select_fields(fields: Fields, *, of_regulariser: bool) -> dict[str, Any]:
+    return {key: fields[key] for key in fields if key.startswith("regulariser.") == of_regulariser}
 
 
-def _fields_of(fields: Fields, *, own: bool) -> dict[str, Any]:
-    """The regulariser's own fields, or all others."""
-    return {key: fields[key] for key in fields if key.startswith("regulariser.") == own}
-
-
-def _differing(settings: Sequence[Fields]) -> set[str]:
-    """The fields that settings have with several values, or that some lack."""
+def _find_differing_keys(settings: Sequence[Fields]) -> set[str]:
+    """Return the keys with several values, or that some settings lack; without name and p."""
     values: dict[str, set[str]] = {}
     present: dict[str, int] = {}
     for fields in settings:
@@ -138,22 +154,19 @@ def _differing(settings: Sequence[Fields]) -> set[str]:
             present[key] = present.get(key, 0) + 1
     return {
         key
-        for key, found in values.items()
-        if not _is_always_named(key) and (len(found) > 1 or present[key] < len(settings))
+        for key, different in values.items()
+        if not (key == "regulariser.name" or is_p_key(key))
+        and (len(different) > 1 or present[key] < len(settings))
     }
 
 
-def _name(fields: Fields, shown: Collection[str], asked: Collection[str]) -> str:
-    words = [] if fields["regulariser.name"] == "none" else [describe_regulariser(fields)]
-    words += [
-        describe_classic(name, fields) for name in list_active_classics(fields) if name in asked
-    ]
-    words = words or ["none"]
-    words += [f"{key}={value}" for key, value in fields.items() if key in shown and key != _SWITCH]
-    # Where there is none, the schedule says so.
-    words += [f"{_SWITCH}={fields[_SWITCH]}"] if fields.get(_SWITCH) and _SWITCH in shown else []
-    return " ".join(words)
-
-
-def _is_held(seed: int, fields: Fields) -> bool:
-    return bool(fields["data.seed"] != seed)
+def _name_setting(fields: Fields, shown: Collection[str], varied: Collection[str]) -> str:
+    parts = [] if fields["regulariser.name"] == "none" else [describe_regulariser(fields)]
+    active = [name for name in list_active_classics(fields) if name in varied]
+    parts += [describe_classic(name, fields) for name in active]
+    parts = parts or ["none"]
+    parts += [f"{k}={value}" for k, value in fields.items() if k in shown and k != _SWITCH_AFTER]
+    # A switch that is null says nothing beside time_schedule, which is then of another kind.
+    if _SWITCH_AFTER in shown and fields.get(_SWITCH_AFTER):
+        parts.append(f"{_SWITCH_AFTER}={fields[_SWITCH_AFTER]}")
+    return " ".join(parts)

@@ -7,7 +7,12 @@ imported on first use.
 from importlib import import_module
 from typing import TYPE_CHECKING, assert_never
 
-from dropexp.config.sections import DataConfig, DigitsConfig, DownloadableConfig, ImageFolderConfig
+from dropexp.config.data_section import (
+    DataConfig,
+    DigitsConfig,
+    DownloadableConfig,
+    ImageFolderConfig,
+)
 
 if TYPE_CHECKING:
     from dropexp.data.augmentation import augment

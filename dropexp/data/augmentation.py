@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dropexp.config.sections import Augmentation
+from dropexp.config.data_section import Augmentation
 
 
 def augment(images: Tensor, kind: Augmentation, generator: torch.Generator) -> Tensor:

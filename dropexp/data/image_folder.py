@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from dropexp.config.data_section import ImageFolderConfig
 from dropexp.config.fingerprints import fingerprint_pictures
 from dropexp.config.picture_files import list_classes, list_pictures, resolve_root
-from dropexp.config.sections import ImageFolderConfig
 from dropexp.data.splits import Source, Split
 from dropexp.errors import DataError
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropexp.config.sections import DataConfig, ImageFolderConfig
+from dropexp.config.data_section import DataConfig, ImageFolderConfig
 from dropexp.data.drawing import add_label_noise, stratified_order
 from dropexp.errors import DataError
 from dropexp.randomness import stream

@@ -3,8 +3,8 @@
 from torch import nn
 
 from dropexp import models, regularisers
+from dropexp.config.model_section import CustomConfig, SmallCNNConfig, TorchvisionConfig
 from dropexp.config.run_config import RunConfig, keyword_arguments
-from dropexp.config.sections import CustomConfig, SmallCNNConfig, TorchvisionConfig
 from dropexp.data import Splits
 from dropexp.errors import ConfigError, SitesError
 from dropexp.randomness import global_stream

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from dropexp.config.run_config import RunConfig
-from dropexp.config.sections import EarlyStoppingConfig, TrainConfig
+from dropexp.config.training_sections import EarlyStoppingConfig, TrainConfig
 from dropexp.data import Splits, augment
 from dropexp.randomness import global_stream, stream
 from dropexp.regularisers import Noise, apply_input_noise, noise_modules, scale_p

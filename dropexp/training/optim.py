@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from dropexp.config.sections import (
+from dropexp.config.training_sections import (
     ConstantSchedule,
     CosineSchedule,
     OneCycleSchedule,

@@ -19,7 +19,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 from torch import Tensor
 
 from dropexp.config.run_config import RunConfig
-from dropexp.config.sections import Section
+from dropexp.config.section_base import Section
 from dropexp.config.setting import flatten
 from dropexp.runs.records import RunStatus, RunSummary
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from dropexp.config.sections import DigitsConfig, DownloadableConfig, ImageFolderConfig
+from dropexp.config.data_section import DigitsConfig, DownloadableConfig, ImageFolderConfig
 from dropexp.data.splits import Source, Split
 
 _COMMON: dict[str, Any] = {

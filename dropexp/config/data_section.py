@@ -1,0 +1,71 @@
+"""The data section of a run's configuration: one class for each kind of data set."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from dropexp.config.section_base import Number, Section, Seed, Size
+
+Augmentation = Literal["none", "flip", "crop", "crop_flip"]
+
+
+class _DataSection(Section):
+    train_size: Size | None = Field(
+        description="Training images, with classes in proportion: a number of images, or a "
+        "fraction of those left after validation and test. null: all that are left."
+    )
+    val_size: Size = Field(
+        description="Validation images, taken from the training images unless the data set has "
+        "its own: a number of images, or a fraction of those that are not test images."
+    )
+    label_noise: Number = Field(
+        ge=0, le=1, description="Fraction of the training labels that are set to a wrong class."
+    )
+    augment: Augmentation = Field(
+        description="Random change of each training image: flip mirrors it left to right with "
+        "probability 1/2; crop pads it with zeros by an eighth of its height and crops it back "
+        "at a random place; crop_flip does both."
+    )
+    seed: Seed = Field(
+        description="Seed of the split and the label noise. It follows the run's seed; a fixed "
+        "number gives every run the same data."
+    )
+
+
+class DigitsConfig(_DataSection):
+    """UCI optical digits, embedded in the package: 1,797 grey images of 8×8."""
+
+    name: Literal["digits"]
+
+
+class DownloadableConfig(_DataSection):
+    """A published data set that torchvision can download."""
+
+    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"]
+    root: str = Field(description="Folder that holds the files of the data set.")
+    download: bool = Field(description="Download files that are missing into data.root.")
+
+
+class ImageFolderConfig(_DataSection):
+    """Your own pictures: root/train/<class>/*, optionally root/val and root/test."""
+
+    name: Literal["image_folder"]
+    root: str = Field(description="Folder that holds train/, and optionally val/ and test/.")
+    image_size: PositiveInt = Field(description="Height and width of resized images, in pixels.")
+    grayscale: bool = Field(
+        default=False, description="Convert pictures to one grey channel instead of RGB."
+    )
+    test_size: Size = Field(
+        description="Test images, taken from train/ where there is no test/: a number of images, "
+        "or a fraction."
+    )
+    fingerprint: str | None = Field(
+        default=None,
+        description="Hash of the pictures' names and bytes, filled in by dropexp. A run is "
+        "refused if the pictures have changed.",
+    )
+
+
+DataConfig = Annotated[
+    DigitsConfig | DownloadableConfig | ImageFolderConfig, Field(discriminator="name")
+]

@@ -1,0 +1,38 @@
+"""What the sections of a run's configuration share: their base class and types of numbers.
+
+The classes of the sections give type, range, choices and meaning of every field. Defaults stand in
+conf/. A field that has a default in its class too has the value that means "off" or "as published"
+(run_config.py says what that does to a run's identity).
+"""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A frozen part of the configuration that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def refuse_bool(value: object) -> object:
+    """Refuse true and false where a number is needed; Python counts True as 1."""
+    if isinstance(value, bool):
+        raise ValueError("it must be a number, not true or false")
+    return value
+
+
+def _check_size(value: float) -> int | float:
+    if value <= 0 or (value >= 1 and value != int(value)):
+        raise ValueError("it must be a whole number of images, or a fraction between 0 and 1")
+    return int(value) if value >= 1 else value
+
+
+Number = Annotated[float, BeforeValidator(refuse_bool)]
+Seed = Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, lt=2**63)]
+DropProbability = Annotated[Number, Field(ge=0, lt=1)]
+Probability = Annotated[Number, Field(ge=0, le=1)]
+Size = Annotated[int | float, BeforeValidator(refuse_bool), AfterValidator(_check_size)]
+"""A number of images (≥ 1), or a fraction of the images there are (between 0 and 1)."""
+Count = Annotated[int, BeforeValidator(refuse_bool), Field(ge=0)]
