@@ -50,7 +50,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
             item.add_marker(pytest.mark.skip(reason="takes minutes: --slow runs it"))
 
 
-def run_dropexp(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+class Terminal(io.StringIO):
+    """Standard input on which somebody has typed a text."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def run_dropexp(
+    folder: Path, *arguments: str, stdin: io.StringIO | None = None
+) -> "subprocess.CompletedProcess[str]":
     """Run a command in this process with a folder as the current one; see ``dropexp``.
 
     The state that commands leave in a process is put back: torch's settings, signal handlers.
@@ -64,7 +73,7 @@ def run_dropexp(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[s
         contextlib.redirect_stderr(errors),
         mock.patch.dict(os.environ, PLAIN_OUTPUT),
         mock.patch.object(sys, "argv", ["dropexp", *arguments]),
-        mock.patch.object(sys, "stdin", io.StringIO()),
+        mock.patch.object(sys, "stdin", stdin or io.StringIO()),
     ):
         try:
             code = run_command(list(arguments))

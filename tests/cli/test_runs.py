@@ -1,18 +1,13 @@
-"""`dropexp runs` and `dropexp rerun` as their user meets them."""
+"""`dropexp runs` as its user meets it."""
 
 import csv
 import json
-import os
-import pty
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import QUICK, Dropexp
+from tests.conftest import Dropexp, Terminal
 from tests.run_folders import make_record, write_finished_run, write_unfinished_run
 
 
@@ -103,21 +98,6 @@ def test_a_mistake_gets_a_sentence_and_changes_nothing(
     assert sorted(runs.rglob("*")) == before
 
 
-@pytest.mark.parametrize(
-    "arguments", [["list"], ["show", "none"], ["rm", "none", "--yes"], ["--help"]]
-)
-def test_looking_after_runs_imports_no_torch(runs: Path, arguments: list[str]) -> None:
-    script = (
-        "import sys\nfrom dropexp.cli.main import app\n"
-        f"app({['runs', *arguments]!r}, standalone_mode=False)\n"
-        "print([name for name in ('torch', 'scipy', 'PIL') if name in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=runs.parent, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-1] == "[]"
-
-
 # --- show -------------------------------------------------------------------------------------
 
 
@@ -167,35 +147,21 @@ def test_show_survives_a_damaged_folder(dropexp: Dropexp, runs: Path) -> None:
 # --- rm ---------------------------------------------------------------------------------------
 
 
-def on_a_terminal(folder: Path, answer: str, *arguments: str) -> str:
-    """Run dropexp with a terminal as stdin; answers what it printed."""
-    mine, its = pty.openpty()
-    try:
-        os.write(mine, answer.encode())
-        done = subprocess.run(
-            [sys.executable, "-m", "dropexp", *arguments],
-            cwd=folder,
-            stdin=its,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
-    finally:
-        os.close(mine)
-        os.close(its)
-    return done.stdout
-
-
-def test_rm_asks_and_removes_on_yes_only(runs: Path) -> None:
+@pytest.mark.parametrize("answer", ["\n", "n\n"])
+def test_rm_asks_and_keeps_the_runs_unless_the_answer_is_yes(
+    dropexp: Dropexp, runs: Path, answer: str
+) -> None:
     before = sorted(runs.rglob("*"))
+    done = dropexp("runs", "rm", "p>=0.2", stdin=Terminal(answer))
+    assert "Remove 1 run, " in done.stdout
+    assert "nothing was removed" in done.stdout
+    assert sorted(runs.rglob("*")) == before
+
+
+def test_rm_removes_on_yes(dropexp: Dropexp, runs: Path) -> None:
     others = [path for path in runs.iterdir() if "p0.3" not in path.name]
-    for answer in ("\n", "n\n"):
-        said = on_a_terminal(runs.parent, answer, "runs", "rm", "p>=0.2")
-        assert "Remove 1 run, " in said
-        assert "nothing was removed" in said
-        assert sorted(runs.rglob("*")) == before
-    assert "1 of 1 run removed" in on_a_terminal(runs.parent, "y\n", "runs", "rm", "p>=0.2")
+    done = dropexp("runs", "rm", "p>=0.2", stdin=Terminal("y\n"))
+    assert "1 of 1 run removed" in done.stdout
     assert sorted(runs.iterdir()) == sorted(others)
 
 
@@ -208,51 +174,3 @@ def test_rm_says_what_it_may_not_remove_and_removes_the_others(
     assert "is a link" in done.stderr
     assert "2 of 3 runs removed" in done.stdout
     assert {path.name[:10] for path in runs.iterdir()} == {"none-p0-s1", "none-p0-s9"}
-
-
-# --- rerun ------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real run, trained by the real command."""
-    folder = tmp_path_factory.mktemp("trained")
-    command = [sys.executable, "-m", "dropexp", "train", "regulariser=dropout2d", "p=0.3", *QUICK]
-    subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=120)
-    return next((folder / "runs").iterdir())
-
-
-def test_a_rerun_on_the_same_machine_is_identical_and_leaves_nothing(
-    dropexp: Dropexp, tmp_path: Path, trained: Path
-) -> None:
-    shutil.copytree(trained.parent, tmp_path / "runs")
-    before = sorted(tmp_path.rglob("*"))
-    done = dropexp("rerun", "dropout2d")
-    assert done.returncode == 0, done.stderr
-    assert "identical: every number of 2 epochs is as recorded" in done.stdout
-    assert "warning" not in done.stdout
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_numbers_that_do_not_agree_are_shown_with_what_differs_between_the_machines(
-    dropexp: Dropexp, tmp_path: Path, trained: Path
-) -> None:
-    copied = tmp_path / "from-elsewhere"
-    shutil.copytree(trained, copied)
-    rows = list(csv.DictReader((copied / "metrics.csv").read_text().splitlines()))
-    rows[1]["val_loss"] = str(float(rows[1]["val_loss"]) + 0.25)
-    with (copied / "metrics.csv").open("w") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    noted = json.loads((copied / "environment.json").read_text())
-    noted["packages"]["torch"] = "1.0.0"
-    (copied / "environment.json").write_text(json.dumps(noted))
-    done = dropexp("rerun", str(copied), "--into", "kept")
-    assert done.returncode == 1
-    assert "does not agree" in done.stdout
-    line = next(line for line in done.stdout.splitlines() if line.strip().startswith("val_loss"))
-    assert "epoch 2" in line
-    assert "0.25" in line
-    assert re.search(r"torch +1\.0\.0 +\d", done.stdout)
-    assert (tmp_path / "kept" / trained.name / "summary.json").exists()

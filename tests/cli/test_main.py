@@ -1,0 +1,98 @@
+"""The commands as a whole: what they import, their help, how they end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from dropexp.cli.main import app, main
+from tests.conftest import QUICK, Dropexp
+from tests.run_folders import write_finished_run
+
+HEAVY = ("torch", "scipy", "PIL", "torchvision", "torch._dynamo", "pandas", "matplotlib")
+
+
+def imports_of(folder: Path, *commands: tuple[str, ...]) -> list[str]:
+    """Return the heavy packages that a process has imported after these commands."""
+    program = (
+        "import sys\n"
+        "from dropexp.cli.main import run_command\n"
+        f"for command in {commands!r}:\n"
+        "    assert run_command(list(command)) == 0, command\n"
+        f"print(*(name for name in {HEAVY!r} if name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_help_and_the_commands_that_look_after_runs_import_no_torch(tmp_path: Path) -> None:
+    write_finished_run(tmp_path / "runs", 0.5)
+    commands = [
+        ("--version",),
+        ("--help",),
+        ("train", "--help"),
+        ("train", "--cfg"),
+        ("runs", "--help"),
+        ("runs", "list"),
+        ("runs", "show", "none"),
+        ("runs", "rm", "none", "--yes"),
+    ]
+    assert imports_of(tmp_path, *commands) == []
+
+
+def test_an_ordinary_run_does_not_import_torchs_compiler_or_torchvision(tmp_path: Path) -> None:
+    assert set(imports_of(tmp_path, ("train", *QUICK))) <= {"torch", "PIL"}
+
+
+def test_help_names_the_commands_and_the_choices_of_every_group(dropexp: Dropexp) -> None:
+    commands = dropexp("--help").stdout
+    for name in typer.main.get_command(app).commands:  # type: ignore[attr-defined]
+        assert f" {name} " in commands
+    train = dropexp("train", "--help").stdout
+    for choice in ("dropout2d", "stochastic_depth", "fashion_mnist", "small_cnn"):
+        assert choice in train
+    assert "regularisers" in dropexp("sweep", "--help").stdout
+
+
+@pytest.mark.parametrize(("arguments", "code"), [((), 2), (("--version",), 0), (("nonsense",), 2)])
+def test_the_exit_code_says_whether_the_command_was_understood(
+    dropexp: Dropexp, arguments: tuple[str, ...], code: int
+) -> None:
+    assert dropexp(*arguments).returncode == code
+
+
+def test_train_with_multirun_is_a_sweep(dropexp: Dropexp, tmp_path: Path) -> None:
+    """The flag may stand anywhere; options of sweep are understood."""
+    done = dropexp("train", "seed=1,2", "-m", "--dry-run")
+    assert done.returncode == 0
+    assert "2 runs: 2 new" in done.stdout
+
+
+def test_a_process_with_torch_ends_at_once_with_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without this, taking torch down would cost 0.2 s; what was printed must not be lost."""
+
+    def end(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(os, "_exit", end)
+    monkeypatch.setattr(sys, "argv", ["dropexp", "runs", "-r", str(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "nowhere is not a folder" in capsys.readouterr().err
+
+
+def test_the_home_folder_is_expanded_in_every_runs_dir(
+    dropexp: Dropexp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_finished_run(tmp_path / "runs", 0.5)
+    assert "none-p0-s0" in dropexp("runs", "--runs-dir=~/runs").stdout
+    assert "none-p0-s0" in dropexp("runs", "show", "none", "--runs-dir=~/runs").stdout
+    assert f"{tmp_path / 'runs'} holds no study" in dropexp("watch", "--runs-dir=~/runs").stderr
