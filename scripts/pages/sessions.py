@@ -13,6 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from dropexp.compare import Question, compare, find_runs
+from dropexp.report.charts import build_figures, render_picture
+from dropexp.runs.metrics import EpochChoice
 from pages.blocks import ROOT, Block, find_blocks
 
 PAGES = [ROOT / "docs" / "tutorial" / "first-study.md"]
@@ -52,6 +55,20 @@ def refresh(folder: Path | None = None) -> None:
             page.write_text(run_session(page, where), encoding="utf-8")
             for picture in where.glob("*.png"):
                 shutil.copy(picture, _ASSETS / picture.name)
+            draw_summary(where / "runs", _ASSETS / f"{page.stem}-summary.png")
+
+
+def draw_summary(runs_dir: Path, picture: Path) -> None:
+    """Draw a study's answer, for the README: its gaps over epochs and its paired differences."""
+    found, _ = find_runs([], runs_dir)
+    comparison = compare(found, Question(at=EpochChoice.LAST))
+    names = {"loss_gap", "differences"}
+    figures = [
+        figure
+        for figure in build_figures(comparison)
+        if names & {panel.name for panel in figure.panels}
+    ]
+    picture.write_bytes(render_picture(figures, picture.suffix))
 
 
 def run_session(page: Path, folder: Path) -> str:
