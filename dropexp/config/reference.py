@@ -151,14 +151,14 @@ def _describe_section(
         # A name is chosen by its group, and a section is described key by key.
         if name == "name" or "$ref" in str(properties[name]):
             continue
-        in_words, choices = _describe_type(properties[name])
+        in_words, allowed = _describe_type(properties[name])
         described.append(
             FieldDescription(
                 group=group,
                 choice=choice,
                 key=key,
                 type=in_words,
-                allowed=choices or _describe_range(field),
+                allowed=allowed or _describe_range(field),
                 default=_format_value(values.get(name, field.default)),
                 description=field.description or "",
                 in_identity=_is_in_identity(key),
@@ -168,20 +168,23 @@ def _describe_section(
 
 
 def _describe_type(schema: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the type in words, and the choices if any, of a property of a JSON schema."""
+    """Return the type in words, and what it allows if it says so, of a JSON schema's property."""
     alternatives = schema.get("anyOf", [schema])
     options = [option for option in alternatives if option.get("type") != "null"]
-    option = options[-1]  # of a size, which is a whole number or a number, the wider one
-    choices = ""
-    if "enum" in option or "const" in option:
+    option, allowed = options[-1], ""
+    if [each["type"] for each in options] == ["integer", "number"]:
+        in_words, allowed = "number", "whole ≥ 1, or a fraction in (0, 1)"
+    elif "enum" in option or "const" in option:
         values = option.get("enum", [option.get("const")])
-        in_words, choices = "choice", " | ".join(_format_value(value) for value in values)
+        in_words, allowed = "choice", " | ".join(_format_value(value) for value in values)
     elif option["type"] == "array":
         item = option["items"] if "items" in option else option["prefixItems"][0]
         in_words = f"list of {_TYPES[item['type']]}s"
     else:
         in_words = _TYPES[option["type"]]
-    return (f"{in_words} or null" if len(options) < len(alternatives) else in_words), choices
+    if len(options) < len(alternatives):
+        in_words = "true, false or null" if in_words == "true or false" else f"{in_words} or null"
+    return in_words, allowed
 
 
 def _describe_range(field: FieldInfo) -> str:
