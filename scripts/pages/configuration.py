@@ -1,9 +1,14 @@
-"""docs/reference/configuration.md: every group, choice and key, as described by dropexp/config."""
+"""docs/reference/configuration.md: every key and group, from dropexp's own description of them."""
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+import re
+from collections.abc import Iterable, Sequence
 
-from dropexp.config.reference import FieldDescription, describe_fields, describe_groups
+from dropexp.config.reference import (
+    FieldDescription,
+    GroupDescription,
+    describe_fields,
+    describe_groups,
+)
 
 PAGE = "reference/configuration.md"
 _INTRODUCTION = """# Configuration
@@ -16,110 +21,106 @@ composed configuration and trains nothing. A wrong type, a value out of range an
 are refused before any data is read.
 
 **Identity.** A key marked *yes* is part of what a run is: another value makes another run, with
-another id. The other keys say where and how to run, and the same run is found again whatever they
-are. A value that is its key's default below, and means "off" or "as published", is left out of the
-hash, so that ids do not change when a key is added.
+another id. The other keys say where and how to run; their values make no other run. A value that is
+its key's default and means "off" or "as published" is left out of the hash, so that ids do not
+change when a key is added. [Bit-exact](../explanation/bit-exact.md#identity) says more.
 """
-_HEAD = "| key | type and range | default | identity | what it does |\n|---|---|---|---|---|"
-_HEAD_OF_GROUP = (
-    "| key | of | type and range | default | identity | what it does |\n|---|---|---|---|---|---|"
-)
-_FILLED_IN = "fingerprint"
+_HEAD = "| key | what it does | type and range | default | identity |\n|---|---|---|---|---|"
 
 
 def write_page() -> str:
     """Return the page's text."""
-    by_group: dict[str, list[FieldDescription]] = {}
-    for field in describe_fields():
-        if not field.key.endswith(_FILLED_IN):
-            by_group.setdefault(field.group, []).append(field)
-    lines = [_INTRODUCTION, "## Keys outside of groups\n", _HEAD]
-    lines += [_write_row([field], []) for field in by_group[""]]
+    fields = describe_fields()
+    lines = [_INTRODUCTION, "## Keys outside of groups\n", *_table(fields, group="", choices=())]
     for group in describe_groups():
-        lines += [f"\n## {group.group}\n", f"Default: `{group.default}`.\n"]
-        lines += ["| choice | what it is |\n|---|---|"]
-        lines += [_join([f"`{name}`", _escape(text)]) for name, text in group.choices.items()]
-        if group.group in by_group:
-            lines += ["", _HEAD_OF_GROUP]
-            rows = _merge_alike(by_group[group.group])
-            lines += [_write_row(row, list(group.choices)) for row in rows]
+        lines += ["", *_group(group)]
+        choices = list(group.choices)
+        if any(field.group == group.group for field in fields):
+            lines += ["", *_table(fields, group.group, choices)]
     return "\n".join(lines) + "\n"
 
 
 def find_keys(group: str) -> dict[str, list[str]]:
-    """Return the keys of each choice of a group, by the choice's name."""
-    fields = [field for field in describe_fields() if field.group == group]
-    return {
-        choice: [field.key.rpartition(".")[2] for field in of_choice]
-        for choice, of_choice in groupby(fields, key=lambda field: field.choice)
-    }
+    """Return the keys of each choice of a group without the group's name, by the choice."""
+    found: dict[str, list[str]] = {}
+    for field in describe_fields():
+        if field.group == group:
+            found.setdefault(field.choice, []).append(field.key.rpartition(".")[2])
+    return found
 
 
-def _merge_alike(fields: Sequence[FieldDescription]) -> list[list[FieldDescription]]:
-    """Return the fields that are the same but for choice and default, together."""
-    rows: dict[tuple[str, ...], list[FieldDescription]] = {}
+def _group(group: GroupDescription) -> Iterable[str]:
+    yield f"## {group.group}\n"
+    yield f"| `{group.group}=` | what |\n|---|---|"
+    for choice, comment in group.choices.items():
+        is_default = " (default)" if choice == group.default else ""
+        yield f"| `{choice}`{is_default} | {_escape(comment)} |"
+
+
+def _table(fields: Sequence[FieldDescription], group: str, choices: Sequence[str]) -> Iterable[str]:
+    """One row per key; a key that several choices have alike has one row, with its defaults."""
+    alike: dict[tuple[str, ...], list[FieldDescription]] = {}
     for field in fields:
-        alike = (field.key, field.type, field.allowed, field.description)
-        rows.setdefault(alike, []).append(field)
-    return list(rows.values())
+        if field.group == group:
+            same = (field.key, field.type, field.allowed, field.description)
+            alike.setdefault(same, []).append(field)
+    yield _HEAD
+    for several in alike.values():
+        first = several[0]
+        of = _list_choices([field.choice for field in several], choices)
+        cells = [
+            f"`{first.key}`{of}",
+            _escape(first.description),
+            _describe_type(first),
+            _describe_default(several),
+            "yes" if first.in_identity else "no",
+        ]
+        yield f"| {' | '.join(cells)} |"
 
 
-def _write_row(alike: Sequence[FieldDescription], choices: Sequence[str]) -> str:
-    field = alike[0]
-    cells = [f"`{field.key}`"]
-    if choices:
-        cells.append(_write_owners([each.choice for each in alike], choices))
-    defaults = {each.choice: _write_default(each.default) for each in alike}
-    identity = "yes" if field.in_identity else "no"
-    cells += [_write_type(field), _merge_defaults(defaults), identity, _escape(field.description)]
-    return _join(cells)
-
-
-def _join(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _escape(text: str) -> str:
-    """Keep Markdown from reading <class> as a tag and * as emphasis."""
-    return text.replace("<", "&lt;").replace("*", "\\*")
-
-
-def _write_owners(owners: Sequence[str], choices: Sequence[str]) -> str:
-    others = [choice for choice in choices if choice not in owners]
+def _list_choices(those: Sequence[str], choices: Sequence[str]) -> str:
+    """Which choices have a key; empty where all have it."""
+    others = [choice for choice in choices if choice not in those]
     if not others:
-        return "all"
-    return f"all but {_code(others)}" if len(others) < len(owners) else _code(owners)
+        return ""
+    if len(others) < len(those):
+        return f" of all but {_code(others)}"
+    return f" of {_code(those)}"
 
 
-def _write_type(field: FieldDescription) -> str:
-    if field.type.startswith("choice"):
-        return _code(field.allowed.split(" | "))
-    return f"{field.type}, {field.allowed}" if field.allowed else field.type
+def _describe_type(field: FieldDescription) -> str:
+    kind = field.type.removesuffix(" or null")
+    is_optional = kind != field.type
+    if kind == "choice":
+        text = _code(field.allowed.split(" | "))
+    else:
+        text = _escape(f"{kind} {field.allowed}".strip())
+    return f"{text} or `null`" if is_optional else text
 
 
-def _write_default(default: str) -> str:
-    """Return a default as a user writes it, or where it comes from."""
-    if default == "required":
-        return default
-    if not default.startswith("${"):
-        return f"`{default}`"
-    source = default.removeprefix("${").removesuffix("}")
-    if not source.startswith("oc.env:"):
-        return f"follows `{source}`"
-    variable, _, otherwise = source.removeprefix("oc.env:").partition(",")
-    return f"`${variable}`, else `{otherwise}`"
-
-
-def _merge_defaults(defaults: Mapping[str, str]) -> str:
-    if len(set(defaults.values())) == 1:
-        return next(iter(defaults.values()))
+def _describe_default(fields: Sequence[FieldDescription]) -> str:
+    """The default, and beside the most common one those of the choices that have another."""
     by_value: dict[str, list[str]] = {}
-    for choice, value in defaults.items():
-        by_value.setdefault(value, []).append(choice)
+    for field in fields:
+        by_value.setdefault(_format_default(field.default), []).append(field.choice)
     common = max(by_value, key=lambda value: len(by_value[value]))
     others = [f"{_code(of)}: {value}" for value, of in by_value.items() if value != common]
     return "; ".join([common, *others])
 
 
-def _code(names: Sequence[str]) -> str:
+def _format_default(value: str) -> str:
+    if value == "required":
+        return value
+    if match := re.fullmatch(r"\$\{oc\.env:(\w+),(.*)\}", value):
+        return f"`${match[1]}`, else `{match[2]}`"
+    if match := re.fullmatch(r"\$\{(.*)\}", value):
+        return f"follows `{match[1]}`"
+    return f"`{value}`"
+
+
+def _code(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"([|<*])", r"\\\1", text)

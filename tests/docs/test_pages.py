@@ -61,6 +61,11 @@ def test_a_package_that_is_not_on_the_disk_is_not_on_the_map(tmp_path: Path) -> 
     assert "leftover" not in text
 
 
+def test_every_key_and_choice_of_the_configuration_is_described() -> None:
+    rows = [line for line in page(configuration.PAGE).splitlines() if line.startswith("| `")]
+    assert [row for row in rows if row.split(" | ")[1].strip() in ("", "|")] == []
+
+
 def test_a_region_is_replaced_and_a_missing_one_is_an_error() -> None:
     text = "a\n<!-- x: written by scripts/docs -->\nold\n<!-- end of x -->\nb\n"
     new = replace_region(text, "x", "new")
