@@ -10,11 +10,11 @@ from dropexp.compare.pairing import PairedComparison
 from dropexp.statistics import (
     EXACT_UP_TO,
     Verdict,
+    decide_verdict,
     holm,
     pairs_needed,
     sign_flip_p_value,
     smallest_adjusted_p,
-    verdict,
 )
 
 
@@ -80,7 +80,7 @@ def _decide_row(
     alpha: float,
     tests: int,
 ) -> Decision:
-    outcome = verdict(adjusted_p, row.mean_score, smallest_p, alpha)
+    outcome = decide_verdict(adjusted_p, row.mean_score, smallest_p, alpha)
     needed = None
     if outcome in (Verdict.TOO_FEW_SEEDS, Verdict.NO_CLEAR_DIFFERENCE):
         needed = pairs_needed(row.scores, alpha, comparisons=max(tests, 1))

@@ -13,7 +13,7 @@ from dropexp.compare.question import Question
 from dropexp.compare.reading import FoundRun
 from dropexp.compare.results import ComparedRun, Comparison, Row, Setting
 from dropexp.runs.metrics import EpochChoice, Metric, Source
-from dropexp.statistics import Verdict, underfits
+from dropexp.statistics import Verdict, is_underfit
 
 
 def compare(
@@ -82,11 +82,11 @@ def _make_rows(
         name = setting.name
         row = _measure(setting, values, question.confidence)
         if name in pairs:
-            is_underfit = result_decisions[name].verdict is Verdict.WORSE and underfits(
+            underfits = result_decisions[name].verdict is Verdict.WORSE and is_underfit(
                 compare_row(setting, question.gap_metric).mean_score, results[name].mean_score
             )
             baseline = baselines.of[name].name
-            row = _add_decision(row, baseline, pairs[name], decisions[name], is_underfit)
+            row = _add_decision(row, baseline, pairs[name], decisions[name], underfits)
         rows.append(row)
     return rows
 
@@ -100,7 +100,7 @@ def _measure(setting: Setting, values: Mapping[ComparedRun, Values], confidence:
 
 
 def _add_decision(
-    row: Row, baseline: str, comparison: PairedComparison, decision: Decision, is_underfit: bool
+    row: Row, baseline: str, comparison: PairedComparison, decision: Decision, underfits: bool
 ) -> Row:
     return replace(
         row,
@@ -114,5 +114,5 @@ def _add_decision(
         adjusted_p=decision.adjusted_p,
         verdict=decision.verdict,
         pairs_needed=decision.pairs_needed,
-        underfits=is_underfit,
+        underfits=underfits,
     )

@@ -1,11 +1,12 @@
-"""Statistics as pure functions on arrays: intervals, paired tests, corrections, verdicts.
+"""Arrays of numbers come in; intervals, p-values, corrections, bounds and verdicts go out.
 
-Nothing here imports scipy or torch, so that a table opens at once; tests hold the closed forms
-against scipy and statsmodels.
+Pure functions without scipy and torch, so that a table opens at once; tests compare the closed
+forms with scipy and statsmodels.
 """
 
 from dropexp.statistics.bounds import bernstein_bound, binomial_tail_bound, normal_variance_bound
 from dropexp.statistics.calibration import expected_calibration_error, negative_log_likelihood
+from dropexp.statistics.corrections import holm, smallest_adjusted_p
 from dropexp.statistics.curves import (
     Rise,
     area_between,
@@ -22,7 +23,7 @@ from dropexp.statistics.intervals import (
 from dropexp.statistics.planning import pairs_needed, t_test_power
 from dropexp.statistics.sign_flip import EXACT_UP_TO, sign_flip_p_value, smallest_sign_flip_p
 from dropexp.statistics.student_t import central_probability, t_quantile
-from dropexp.statistics.verdicts import Verdict, holm, smallest_adjusted_p, underfits, verdict
+from dropexp.statistics.verdicts import Verdict, decide_verdict, is_underfit
 
 __all__ = [
     "EXACT_UP_TO",
@@ -34,8 +35,10 @@ __all__ = [
     "binomial_tail_bound",
     "central_probability",
     "common_target",
+    "decide_verdict",
     "expected_calibration_error",
     "holm",
+    "is_underfit",
     "matched_epoch",
     "mean_interval",
     "negative_log_likelihood",
@@ -49,6 +52,4 @@ __all__ = [
     "smallest_sign_flip_p",
     "t_quantile",
     "t_test_power",
-    "underfits",
-    "verdict",
 ]

@@ -1,17 +1,17 @@
-"""Bounds that hold at every sample size: what the audit measures against."""
+"""Bounds on deviations that hold at every sample size; the audit measures against them."""
 
 import math
 
 
 def binomial_tail_bound(dropped: float, units: int, p: float) -> float:
-    """An upper bound on the probability of a count at least this far from units · p.
+    """Return an upper bound on the probability of a sum at least this far from units · p.
 
     2 exp(−n KL(k/n ‖ p)), both tails: Hoeffding 1963, theorem 1, known as Chernoff's bound. It
     holds for the sum of any independent variables in [0, 1] with mean p.
 
     Args:
-        dropped: the count or sum k, from 0 to ``units``.
-        units: how many independent variables it is the sum of, at least 1.
+        dropped: the sum k, from 0 to ``units``.
+        units: the number n of independent variables, at least 1.
         p: their mean, in [0, 1].
 
     Returns:
@@ -28,16 +28,16 @@ def binomial_tail_bound(dropped: float, units: int, p: float) -> float:
 
 
 def bernstein_bound(variance: float, largest: float, units: int, false_alarm: float) -> float:
-    """How far the mean of n independent variables may be from its expectation.
+    """Return how far the mean of n independent variables may be from its expectation.
 
     Bernstein's inequality (Boucheron, Lugosi and Massart 2013, corollary 2.11), solved for the
     deviation.
 
     Args:
-        variance: of each variable, or more.
-        largest: deviation of a variable from its expectation, or more.
-        units: n, at least 1.
-        false_alarm: the probability with which a larger deviation is allowed, in (0, 1).
+        variance: an upper bound on the variance of each variable, at least 0.
+        largest: an upper bound on the deviation of a variable from its expectation, at least 0.
+        units: the number n of variables, at least 1.
+        false_alarm: the probability of a larger deviation, in (0, 1).
 
     Returns:
         The deviation, at least 0.
@@ -50,14 +50,14 @@ def bernstein_bound(variance: float, largest: float, units: int, false_alarm: fl
 
 
 def normal_variance_bound(found: float, variance: float, units: int) -> float:
-    """An upper bound on the probability of a mean square at least this far from the variance.
+    """Return an upper bound on the probability of a mean square this far from the variance.
 
     2 exp(−n/2 (r − 1 − ln r)) with r = found / variance, both tails: Chernoff's bound for χ².
 
     Args:
-        found: mean of the squares of n independent N(0, variance), at least 0.
-        variance: at least 0.
-        units: n, at least 1.
+        found: the mean square of n independent normal variables with mean 0, at least 0.
+        variance: of these variables, at least 0.
+        units: the number n of variables, at least 1.
 
     Returns:
         A probability, in [0, 1].

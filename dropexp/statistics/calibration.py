@@ -1,4 +1,4 @@
-"""Whether predicted probabilities mean what they say."""
+"""Scores of predicted probabilities: calibration error and log-likelihood."""
 
 import math
 
@@ -11,27 +11,27 @@ _SUM_TOLERANCE = 1e-2  # probabilities of a softmax in bfloat16 sum to 1 to thre
 def expected_calibration_error(
     probabilities: ArrayLike, labels: ArrayLike, bins: int = 15
 ) -> float:
-    """The expected calibration error of Guo et al. 2017, equation 3.
+    """Return the expected calibration error of Guo et al. 2017, equation 3.
 
-    Predictions are put into bins of equal width by their confidence, the probability of the
-    predicted class; the error is the mean, weighted by size, of |accuracy − mean confidence| over
-    bins. A bin holds its upper edge, not its lower one. The first of equally probable classes is
-    the predicted one. With few examples the estimate is biased upwards.
+    The confidence of a prediction is the probability of its predicted class. Predictions are put
+    into bins of equal width by confidence; the error is the mean of |accuracy − mean confidence|
+    over bins, weighted by their size. A bin holds its upper edge, not its lower one. Of equally
+    probable classes the first is predicted. With few examples the estimate is biased upwards.
 
     Args:
         probabilities: shape (N, K), floats in [0, 1]; rows sum to 1.
         labels: shape (N,), integers in [0, K).
-        bins: how many, at least 1.
+        bins: the number of bins, at least 1.
 
     Returns:
-        A number in [0, 1]; 0 is calibrated. NaN for N = 0.
+        A number in [0, 1]; 0 is perfectly calibrated. NaN for N = 0.
 
     Raises:
-        ValueError: a shape or a value is not as stated.
+        ValueError: a shape or a value is not as described.
     """
-    table, classes = _checked(probabilities, labels)
+    table, classes = _check(probabilities, labels)
     if bins < 1:
-        raise ValueError(f"bins is {bins}, allowed is 1 and more")
+        raise ValueError(f"bins is {bins}; allowed: 1 and more")
     if len(table) == 0:
         return math.nan
     confidence = np.minimum(table.max(axis=1), 1.0)
@@ -43,7 +43,7 @@ def expected_calibration_error(
 
 
 def negative_log_likelihood(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """The mean of −log(probability of the label): the cross-entropy.
+    """Return the mean of −log(probability of the label), the cross-entropy.
 
     Args:
         probabilities: shape (N, K), floats in [0, 1]; rows sum to 1.
@@ -53,9 +53,9 @@ def negative_log_likelihood(probabilities: ArrayLike, labels: ArrayLike) -> floa
         Nats, at least 0; infinite where a label has probability 0. NaN for N = 0.
 
     Raises:
-        ValueError: a shape or a value is not as stated.
+        ValueError: a shape or a value is not as described.
     """
-    table, classes = _checked(probabilities, labels)
+    table, classes = _check(probabilities, labels)
     if len(table) == 0:
         return math.nan
     of_the_label = np.minimum(table[np.arange(len(table)), classes], 1.0)
@@ -63,25 +63,25 @@ def negative_log_likelihood(probabilities: ArrayLike, labels: ArrayLike) -> floa
         return float(np.abs(np.log(of_the_label)).mean())
 
 
-def _checked(
+def _check(
     probabilities: ArrayLike, labels: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Probabilities (N, K) and labels (N,) that fit each other.
+    """Return probabilities (N, K) and labels (N,) as arrays, checked.
 
     Raises:
-        ValueError: they do not.
+        ValueError: they are no distributions, or no labels of them.
     """
     table = np.asarray(probabilities, dtype=np.float64)
     given = np.asarray(labels)
     if table.ndim != 2 or given.shape != table.shape[:1]:
-        raise ValueError(f"shapes {table.shape} and {given.shape}, wanted are (N, K) and (N,)")
+        raise ValueError(f"shapes {table.shape} and {given.shape}; allowed: (N, K) and (N,)")
     if len(table) == 0:
         return table, np.zeros(0, dtype=np.int64)
     if not np.issubdtype(given.dtype, np.integer):
-        raise ValueError(f"labels are {given.dtype}, wanted are integers")
+        raise ValueError(f"labels are {given.dtype}; allowed: integers")
     if given.min() < 0 or given.max() >= table.shape[1]:
         raise ValueError(f"a label is outside [0, {table.shape[1]})")
     too_far = np.abs(table.sum(axis=1) - 1) > _SUM_TOLERANCE
     if not (table >= 0).all() or too_far.any():  # NaN is not at least 0
-        raise ValueError("a row is no distribution: at least 0 each, 1 in sum")
+        raise ValueError("a row is no distribution: probabilities are at least 0 and sum to 1")
     return table, given.astype(np.int64)

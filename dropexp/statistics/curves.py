@@ -1,6 +1,6 @@
-"""What a run's curves over epochs come to: single numbers from metrics.csv's columns.
+"""Single numbers from the curves of a run, the columns of metrics.csv.
 
-Epochs are counted from 1; a curve's i-th value is of epoch i + 1.
+Epochs are counted from 1; the i-th value of a curve is of epoch i + 1.
 """
 
 import math
@@ -15,33 +15,39 @@ from dropexp.statistics.intervals import as_vector
 
 @dataclass(frozen=True, slots=True)
 class Rise:
-    """How far the validation loss rose after its best epoch, in nats."""
+    """How far the validation loss rose after its best epoch.
 
-    best_epoch: int | None  # the first one of the lowest loss
-    last: float  # the last epoch's loss − the best; at least 0
-    highest: float  # the highest loss from the best epoch on − the best; at least ``last``
+    Attributes:
+        best_epoch: the first epoch of the lowest loss; None without a finite loss.
+        last: the loss of the last epoch − the lowest, nats, at least 0.
+        highest: the highest loss from the best epoch on − the lowest, nats, at least ``last``.
+    """
+
+    best_epoch: int | None
+    last: float
+    highest: float
 
 
 def area_between(train_loss: ArrayLike, val_loss: ArrayLike) -> float:
-    """The area between the validation and the training curve, by the trapezoidal rule.
+    """Return the area between the validation and the training curve, by the trapezoidal rule.
 
-    The gap val − train, added up over training: it tells a gap that opened early from one that
-    opened at the end. Where the training curve is above, the area counts as negative.
+    This is the gap val − train added up over training. It tells a gap that opened early from a
+    gap that opened late. Where the training curve is above, the area counts as negative.
 
     Args:
         train_loss: shape (epochs,), nats.
         val_loss: shape (epochs,), nats.
 
     Returns:
-        The area, in nat·epochs. Steps from or to an epoch without a finite gap are left out; one
-        finite epoch spans no area, 0; NaN where there is none.
+        The area, in nat·epochs. Steps from or to an epoch without a finite gap are left out. The
+        area is 0 for a single finite epoch, and NaN without a finite epoch.
 
     Raises:
         ValueError: the shapes differ or are not (epochs,).
     """
     train, val = as_vector(train_loss, "train_loss"), as_vector(val_loss, "val_loss")
     if train.shape != val.shape:
-        raise ValueError(f"{len(train)} epochs against {len(val)}")
+        raise ValueError(f"{len(train)} epochs against {len(val)}: the curves differ in length")
     with np.errstate(invalid="ignore"):  # inf − inf
         gap = val - train
     if not np.isfinite(gap).any():
@@ -51,15 +57,15 @@ def area_between(train_loss: ArrayLike, val_loss: ArrayLike) -> float:
 
 
 def rise_after_best(val_loss: ArrayLike) -> Rise:
-    """How far the validation loss rises after its lowest value: overfitting in time.
+    """Return how far the validation loss rises after its lowest value: overfitting over time.
 
     Args:
         val_loss: shape (epochs,), nats. The best epoch is the first of the lowest finite value.
 
     Returns:
-        The rise up to the last epoch and the highest on the way. ``last`` is NaN or infinite where
-        the last loss is; ``highest`` passes over NaN. All NaN, and no epoch, where no loss is
-        finite.
+        The rise to the last epoch, and the highest rise on the way. ``last`` is NaN or infinite
+        where the last loss is; ``highest`` ignores NaN. Without a finite loss, both are NaN and
+        the epoch is None.
 
     Raises:
         ValueError: the curve is not one-dimensional.
@@ -74,17 +80,17 @@ def rise_after_best(val_loss: ArrayLike) -> Rise:
 
 
 def common_target(train_losses: Iterable[ArrayLike]) -> float:
-    """The lowest training loss that every curve reaches: the highest of the curves' minima.
+    """Return the lowest training loss that every curve reaches, the highest of their minima.
 
-    A regulariser slows fitting, so that a smaller gap after equally many epochs may only be less
-    fit. Compared at the first epoch that reaches a common training loss (matched_epoch), settings
-    are compared at equal fit.
+    A regulariser slows fitting, so a smaller gap after equally many epochs may only mean less fit.
+    At the first epoch that reaches a common training loss (see matched_epoch), settings are
+    compared at equal fit.
 
     Args:
-        train_losses: clean training losses, each of shape (epochs,), in nats; lengths may differ.
+        train_losses: clean training losses, each of shape (epochs,), nats; lengths may differ.
 
     Returns:
-        The loss, in nats; NaN for no curves, and where a curve has no finite value.
+        The loss, in nats; NaN without curves, and where a curve has no finite value.
 
     Raises:
         ValueError: a curve is not one-dimensional.
@@ -94,14 +100,14 @@ def common_target(train_losses: Iterable[ArrayLike]) -> float:
 
 
 def matched_epoch(train_loss: ArrayLike, target: float) -> int | None:
-    """The first epoch whose clean training loss is at most the target.
+    """Return the first epoch whose clean training loss is at most the target.
 
     Args:
         train_loss: shape (epochs,), nats, measured in eval mode.
         target: nats; see common_target.
 
     Returns:
-        The epoch, counted from 1; None where the curve never gets there, or the target is NaN.
+        The epoch, counted from 1; None where the curve never reaches the target, or it is NaN.
 
     Raises:
         ValueError: the curve is not one-dimensional.

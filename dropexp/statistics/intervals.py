@@ -1,4 +1,4 @@
-"""How large something is, and how sure that is: estimates with their confidence intervals."""
+"""Estimates with confidence intervals: means, paired differences, probabilities."""
 
 import math
 from dataclasses import dataclass
@@ -13,28 +13,32 @@ from dropexp.statistics.student_t import t_quantile
 class Estimate:
     """A number with its confidence interval, in the unit of what was estimated.
 
-    ``low`` and ``high`` are NaN where there are too few values for an interval.
+    Attributes:
+        value: the estimate.
+        low: the lower end of the interval; NaN where there are too few values for one.
+        high: the upper end; NaN likewise.
+        n: the number of values, or of pairs, that the estimate rests on.
     """
 
     value: float
     low: float
     high: float
-    n: int  # values (or pairs) that it rests on
+    n: int
 
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """The mean and its t interval: mean ± t · s/√n (Student 1908).
+    """Return the mean and its t interval, mean ± t · s/√n (Student 1908).
 
-    The interval is exact for normal values. It has the stated coverage for one such interval, not
-    for all rows of a table at once.
+    The interval is exact for normal values. Its coverage is that of one interval, not of all rows
+    of a table together.
 
     Args:
         values: shape (n,), floats in any unit: one for each seed.
         confidence: the interval's coverage, in (0, 1).
 
     Returns:
-        The estimate; its ends are NaN for n = 1, all three are NaN for n = 0 and where a value is
-        not finite: what is to be left out, the caller leaves out.
+        The estimate. Its ends are NaN for n = 1; all three numbers are NaN for n = 0 and where a
+        value is not finite, as leaving values out is the caller's choice.
 
     Raises:
         ValueError: the values are not one-dimensional, or the confidence is outside (0, 1).
@@ -45,7 +49,9 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
         return Estimate(math.nan, math.nan, math.nan, n)
     if n == 1:
         return Estimate(float(numbers[0]), math.nan, math.nan, n)
-    with np.errstate(over="ignore", invalid="ignore"):  # losses beyond 1e154: an infinite interval
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # of losses beyond 1e154
         mean, spread = float(numbers.mean()), float(numbers.std(ddof=1))
     standard_error = spread / math.sqrt(n)
     half = t_quantile(confidence, n - 1) * standard_error
@@ -53,10 +59,10 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """The mean of a − b over pairs and its t interval.
+    """Return the mean of a − b over pairs and its t interval.
 
-    What a seed does to both (its split, its labels, its initial weights) is gone from the
-    difference; that is why the interval is narrower than an unpaired one.
+    What a seed does to both (its split, its labels, its initial weights) cancels in the
+    difference, so the interval is narrower than an unpaired one.
 
     Args:
         a: shape (n,), floats; a[i] and b[i] are of the same seed.
@@ -71,21 +77,23 @@ def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> E
     """
     first, second = as_vector(a, "a"), as_vector(b, "b")
     if first.shape != second.shape:
-        raise ValueError(f"{len(first)} values against {len(second)}: these are no pairs")
-    with np.errstate(invalid="ignore"):  # inf − inf: not a number, which mean_interval answers
+        raise ValueError(
+            f"{len(first)} values against {len(second)}: pairs need both"
+        )
+    with np.errstate(invalid="ignore"):  # inf − inf is NaN, which mean_interval handles
         return mean_interval(first - second, confidence)
 
 
 def probability_of_improvement(differences: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """The probability that A has the lower value on a new seed, from paired differences A − B.
+    """Return the probability that A has the lower value with a new seed, from differences A − B.
 
-    The share of pairs in which A is lower, ties counted half: the probability of improvement of
-    Agarwal et al. 2021 (section 4.3) and the effect size of the sign test, taken within pairs. It
-    is the unbiased estimate of P(A < B) + P(A = B)/2 whatever the distribution; a predictive t
-    probability is smoother at few pairs, but right for normal differences only and moved by one
-    outlier. With few pairs the share is coarse (3 of 3 is 1), so show it with its interval: Wilson
-    1927's score interval, which Brown, Cai and DasGupta 2001 recommend for small n, and which
-    never collapses at 0 or 1.
+    The estimate is the share of pairs in which A is lower, with ties counted half: the probability
+    of improvement of Agarwal et al. 2021 (section 4.3), taken within pairs. It is unbiased for
+    P(A < B) + P(A = B)/2 whatever the distribution. A predictive t probability would be smoother
+    with few pairs, but it is right for normal differences only, and one outlier moves it. With few
+    pairs the share is coarse (3 of 3 is 1), so show it with its interval: the score interval of
+    Wilson 1927, which Brown, Cai and DasGupta 2001 recommend for small n and which has a positive
+    width at 0 and 1.
 
     Swapping A and B gives the complement: the two values sum to 1 exactly.
 
@@ -101,12 +109,12 @@ def probability_of_improvement(differences: ArrayLike, confidence: float = 0.95)
     """
     numbers = as_vector(differences, "differences")
     if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}, allowed is a number between 0 and 1")
+        raise ValueError(f"confidence is {confidence}; allowed: above 0 and below 1")
     n = len(numbers)
     if n == 0 or np.isnan(numbers).any():
         return Estimate(math.nan, math.nan, math.nan, n)
     share = float((numbers < 0).sum() + (numbers == 0).sum() / 2) / n
-    from statistics import NormalDist  # 5 ms that training, which has no intervals, is spared
+    from statistics import NormalDist  # saves 5 ms of training, which has no intervals
 
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -118,12 +126,12 @@ def probability_of_improvement(differences: ArrayLike, confidence: float = 0.95)
 
 
 def as_vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """The values as float64 of shape (n,).
+    """Return the values as float64 of shape (n,).
 
     Raises:
-        ValueError: they have another number of dimensions.
+        ValueError: they are not one-dimensional.
     """
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1:
-        raise ValueError(f"{name} has the shape {numbers.shape}, wanted is (n,)")
+        raise ValueError(f"{name} has the shape {numbers.shape}; allowed: (n,)")
     return numbers

@@ -1,4 +1,4 @@
-"""How many seeds would settle it."""
+"""How many pairs a test needs to show a difference."""
 
 import math
 from bisect import bisect_left
@@ -20,23 +20,24 @@ def pairs_needed(
     comparisons: int = 1,
     cap: int = 10_000,
 ) -> int | None:
-    """How many pairs in total would show a difference of this size, with that probability.
+    """Return how many pairs in total would show a difference of this size with this power.
 
-    The smallest n for which a two-sided paired t test at level alpha/comparisons (Holm's first
-    step) has the power, if mean and standard deviation are the observed ones, and with which the
-    sign-flip test can come below that level at all. The observed effect is itself uncertain, and
-    more so the fewer pairs there are: read the number as an order of magnitude.
+    The number is the smallest n for which a two-sided paired t test at level alpha/comparisons
+    (Holm's first step) has the power if mean and standard deviation are the observed ones, and
+    with which the smallest sign-flip p-value is within that level. The observed effect is
+    uncertain, the more so the fewer pairs there are: read the number as an order of magnitude.
 
     Args:
         differences: shape (n,), floats in any unit: one for each pair.
         alpha: the level, in (0, 1).
         power: the probability of showing the difference, in (0, 1).
-        comparisons: m, how many rows the table tests, at least 1.
+        comparisons: how many rows the table tests, at least 1.
         cap: the largest answer, at least 2.
 
     Returns:
-        The total number of pairs, at least n; None where the mean difference is 0, where there
-        are not two finite differences to tell its spread, or where it would be more than ``cap``.
+        The total number of pairs, at least n; None where the mean difference is 0, where fewer
+        than two differences or one that is not finite leave its spread unknown, or where the
+        number exceeds ``cap``.
 
     Raises:
         ValueError: the differences are not one-dimensional, or a number is out of its range.
@@ -56,7 +57,7 @@ def pairs_needed(
 
 
 def t_test_power(effect: float, pairs: int, alpha: float = 0.05) -> float:
-    """The power of a two-sided paired (one-sample) t test (Cohen 1988, section 2.3).
+    """Return the power of a two-sided paired t test (Cohen 1988, section 2.3).
 
     With δ = effect · √n and S² ~ χ²/df: the mean over S of Φ(δ − t·S) + Φ(−δ − t·S), t the
     critical value: the noncentral t distribution, integrated over log S by the trapezoidal rule,
@@ -92,7 +93,7 @@ def t_test_power(effect: float, pairs: int, alpha: float = 0.05) -> float:
 
 
 def _least_pairs(alpha: float, comparisons: int) -> int:
-    """The fewest pairs whose smallest sign-flip p-value, times the comparisons, is within alpha."""
+    """Return the fewest pairs whose smallest sign-flip p-value is within alpha/comparisons."""
     pairs = 1
     while comparisons * smallest_sign_flip_p(pairs) > alpha:
         pairs += 1
@@ -100,11 +101,11 @@ def _least_pairs(alpha: float, comparisons: int) -> int:
 
 
 def _smallest(effect: float, alpha: float, power: float, least: int, cap: int) -> int | None:
-    """The smallest n in [least, cap] with the power, which rises with n."""
-    from statistics import NormalDist  # 5 ms that training, which plans nothing, is spared
+    """Return the smallest n in [least, cap] with this power, which rises with n; None for none."""
+    from statistics import NormalDist  # saves 5 ms of training, which plans nothing
 
     z_alpha, z_power = NormalDist().inv_cdf(1 - alpha / 2), NormalDist().inv_cdf(power)
-    # Guenther 1981's approximation, mostly right to one or two: then a look around it is enough.
+    # Guenther 1981's approximation is mostly right to one or two, so search around it first.
     normal = (z_alpha + z_power) / effect
     approximate = normal * normal + z_alpha**2 / 2  # infinite, where ** 2 would raise
     guess = math.ceil(min(max(approximate, least), cap))
@@ -121,6 +122,6 @@ def _smallest(effect: float, alpha: float, power: float, least: int, cap: int) -
 def _check(alpha: float, power: float, comparisons: int) -> None:
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
-            raise ValueError(f"{name} is {value}, allowed is a number between 0 and 1")
+            raise ValueError(f"{name} is {value}; allowed: above 0 and below 1")
     if comparisons < 1:
-        raise ValueError(f"comparisons is {comparisons}, allowed is 1 and more")
+        raise ValueError(f"comparisons is {comparisons}; allowed: 1 and more")

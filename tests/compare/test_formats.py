@@ -1,0 +1,156 @@
+"""Every form of a comparison holds the same numbers."""
+
+import csv
+import io
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dropexp.compare.data_files import format_csv, format_json
+from dropexp.compare.latex import format_latex
+from dropexp.compare.markdown import format_markdown
+from dropexp.compare.notes import describe_verdict
+from dropexp.compare.results import Comparison
+from dropexp.compare.table import format_comparison
+from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.statistics import Estimate
+from tests.run_folders import (
+    DROPOUT,
+    NONE,
+    compare_folder,
+    mark_diverged,
+    write_finished_run,
+    write_study,
+)
+
+
+@pytest.fixture
+def comparison(tmp_path: Path) -> Comparison:
+    losses = [0.5123456789, 0.61, 0.5, 0.6, 0.5, 0.6, 0.5]
+    write_study(tmp_path, {NONE: [1.0, 1.1, 1.2, 1.0, 1.1, 1.2, 1.0], DROPOUT: losses})
+    write_finished_run(tmp_path, 1.0, "regulariser=dropconnect", "p=0.1", change=mark_diverged)
+    return compare_folder(tmp_path)
+
+
+def numbers(cell: str) -> list[float]:
+    """The numbers in a cell, whatever its minus sign."""
+    return [
+        float(each)
+        for each in re.findall(r"[+-]?\d+\.?\d*", cell.replace("$-$", "-").replace("−", "-"))
+    ]
+
+
+def test_csv_parses_back_to_the_same_numbers(comparison: Comparison) -> None:
+    lines = list(csv.DictReader(io.StringIO(format_csv(comparison))))
+    assert [line["setting"] for line in lines] == [row.setting.name for row in comparison.rows]
+    for line, row in zip(lines, comparison.rows, strict=True):
+        named = {key: row.estimates.get(key) for key in METRIC_REGISTRY}
+        for key, estimate in {**named, "difference": row.difference}.items():
+            for end, name in (("", "value"), ("_low", "low"), ("_high", "high")):
+                value = math.nan if estimate is None else getattr(estimate, name)
+                text = line[f"{key}{end}"]
+                assert text == "" if math.isnan(value) else float(text) == value
+        assert line["verdict"] == (row.verdict or "")
+        assert float(line["regulariser.p"]) == row.setting.p
+    assert lines[1]["diverged_seeds"] == "0"
+    assert lines[0]["seeds"] == "0 1 2 3 4 5 6"
+
+
+def test_json_parses_back_to_the_same_numbers(comparison: Comparison) -> None:
+    plain = json.loads(format_json(comparison))
+    assert plain["sentences"] == list(comparison.sentences)
+    for written, row in zip(plain["rows"], comparison.rows, strict=True):
+        for key, estimate in row.estimates.items():
+            assert Estimate(**written["estimates"][key]) == estimate
+        assert [pair["value"] for pair in written["pairs"]] == [pair.value for pair in row.pairs]
+        assert (written["verdict"], written["adjusted_p"]) == (row.verdict, nan_is_null(row))
+        assert written["fields"] == json.loads(json.dumps(row.setting.fields))
+
+
+def nan_is_null(row: object) -> float | None:
+    p: float | None = getattr(row, "adjusted_p", None)
+    return None if p is None or math.isnan(p) else p
+
+
+def paper_rows(comparison: Comparison, format_: str) -> list[list[str]]:
+    if format_ == "md":
+        text = format_markdown(comparison)
+        lines = [line for line in text.splitlines() if line.startswith("| ")]
+        return [line[2:-2].split(" | ") for line in (lines[0], *lines[2:])]
+    text = format_latex(comparison)
+    return [
+        line.strip().removesuffix(r" \\").split(" & ")
+        for line in text.splitlines()
+        if line.endswith(r"\\")
+    ]
+
+
+@pytest.mark.parametrize("format_", ["md", "latex"])
+def test_what_is_pasted_says_the_same_rounded(comparison: Comparison, format_: str) -> None:
+    head, *rows = paper_rows(comparison, format_)
+    by_name = {row[0].replace("\\", ""): row for row in rows}
+    at = head.index("vs baseline")
+    row = comparison.row("dropout2d p=0.3")
+    assert row.difference is not None
+    written = numbers(by_name["dropout2d p=0.3"][at])
+    expected = [row.difference.value, row.difference.low, row.difference.high]
+    assert written == pytest.approx(expected, abs=0.0005)
+    loss = row.estimates["test_loss"]
+    assert numbers(by_name["dropout2d p=0.3"][2]) == pytest.approx(
+        [loss.value, loss.low, loss.high], abs=0.0005
+    )
+    assert by_name["dropout2d p=0.3"][head.index("verdict")] == "better"
+    assert all(len(each) == len(head) for each in rows)
+
+
+def test_latex_is_escaped_and_booktabs(comparison: Comparison) -> None:
+    odd = comparison.rows[0]
+    odd = replace(odd, setting=replace(odd.setting, name="50% of a_b & c#1 ~ {x} \\ ^"))
+    text = format_latex(replace(comparison, rows=(odd,)))
+    assert (
+        r"50\% of a\_b \& c\#1 \textasciitilde{} \{x\} \textbackslash{} \textasciicircum{}" in text
+    )
+    assert all(rule in text for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+    assert re.search(r"(?<!\\)%", text.replace("% needs", "").partition(r"\begin")[2]) is None
+
+
+def test_a_pipe_in_a_name_does_not_end_a_markdown_cell(comparison: Comparison) -> None:
+    odd = replace(comparison.rows[0], setting=replace(comparison.rows[0].setting, name="a|b"))
+    assert r"| a\|b |" in format_markdown(replace(comparison, rows=(odd,)))
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_the_table_keeps_to_the_terminal(comparison: Comparison, width: int) -> None:
+    lines = [line.plain for line in format_comparison(comparison, width)]
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    for word in ("setting", "verdict", "better", "Holm", "lowest validation loss", "1 of 1 runs"):
+        assert word in text
+    assert "0/1" in text
+
+
+def test_a_long_name_goes_on_in_a_second_line(tmp_path: Path) -> None:
+    write_finished_run(tmp_path, 1.0, "regulariser=stochastic_depth")
+    write_finished_run(tmp_path, 1.0)
+    lines = [line.plain for line in format_comparison(compare_folder(tmp_path), 60)]
+    at = next(index for index, line in enumerate(lines) if line.startswith("stochastic_depth"))
+    assert lines[at + 1].strip() == "model.shortcut=True"
+    assert max(map(len, lines)) <= 60
+
+
+def test_without_a_width_every_column_is_there(comparison: Comparison) -> None:
+    text = "\n".join(line.plain for line in format_comparison(comparison, None))
+    assert "no room for" not in text
+    assert "parameters" in text
+
+
+def test_too_few_seeds_say_how_many_more(tmp_path: Path) -> None:
+    write_study(tmp_path, {NONE: [1.0] * 5, DROPOUT: [0.5, 0.51, 0.52, 0.5, 0.49]})
+    comparison = compare_folder(tmp_path)
+    none, dropout = comparison.rows
+    assert describe_verdict(comparison, dropout) == "too few seeds (+1)"
+    assert describe_verdict(comparison, none) == "baseline"
