@@ -49,9 +49,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
         return Estimate(math.nan, math.nan, math.nan, n)
     if n == 1:
         return Estimate(float(numbers[0]), math.nan, math.nan, n)
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # of losses beyond 1e154
+    with np.errstate(over="ignore", invalid="ignore"):  # of losses beyond 1e154
         mean, spread = float(numbers.mean()), float(numbers.std(ddof=1))
     standard_error = spread / math.sqrt(n)
     half = t_quantile(confidence, n - 1) * standard_error
@@ -77,9 +75,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> E
     """
     first, second = as_vector(a, "a"), as_vector(b, "b")
     if first.shape != second.shape:
-        raise ValueError(
-            f"{len(first)} values against {len(second)}: pairs need both"
-        )
+        raise ValueError(f"{len(first)} values against {len(second)}: pairs need both")
     with np.errstate(invalid="ignore"):  # inf − inf is NaN, which mean_interval handles
         return mean_interval(first - second, confidence)
 

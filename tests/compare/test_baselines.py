@@ -1,0 +1,61 @@
+"""Which setting each setting is compared with."""
+
+from pathlib import Path
+
+import pytest
+
+from dropexp.errors import UserError
+from tests.run_folders import (
+    DROPOUT,
+    NONE,
+    compare_folder,
+    write_finished_run,
+    write_study,
+)
+
+
+def test_a_baseline_has_everything_else_equal(tmp_path: Path) -> None:
+    write_finished_run(tmp_path, 1.0)
+    write_finished_run(tmp_path, 0.7, "model.shortcut=true")
+    write_finished_run(tmp_path, 0.5, "regulariser=stochastic_depth")
+    row = compare_folder(tmp_path).row("stochastic_depth p=0.5 model.shortcut=True")
+    assert row.baseline == "none model.shortcut=True"
+    assert row.difference is not None
+    assert row.difference.value == pytest.approx(-0.2)
+
+
+def test_a_setting_without_its_baseline_is_not_tested(tmp_path: Path) -> None:
+    write_finished_run(tmp_path, 1.0)
+    write_finished_run(tmp_path, 0.5, "regulariser=stochastic_depth")
+    row = compare_folder(tmp_path).row("stochastic_depth p=0.5 model.shortcut=True")
+    assert (row.baseline, row.verdict, row.pairs) == (None, None, ())
+
+
+def test_a_setting_can_be_the_baseline_of_all_others(tmp_path: Path) -> None:
+    write_finished_run(tmp_path, 1.0)
+    write_finished_run(tmp_path, 0.7, *DROPOUT.split())
+    write_finished_run(tmp_path, 0.9, "regulariser=dropout2d", "p=0.5", "model.shortcut=true")
+    name = "dropout2d p=0.3 model.shortcut=False"
+    table = compare_folder(tmp_path, baseline=name)
+    assert {row.baseline for row in table.rows} == {None, name}
+    assert table.row(name).baseline is None
+
+
+def test_filters_choose_a_baseline_with_everything_else_equal(tmp_path: Path) -> None:
+    for size in (100, 200):
+        write_finished_run(tmp_path, 1.0, f"data.train_size={size}")
+        write_finished_run(tmp_path, 0.7, f"data.train_size={size}", *DROPOUT.split())
+    table = compare_folder(tmp_path, baseline="data.train_size=100")
+    assert [row.baseline for row in table.rows if row.setting.fields["data.train_size"] == 200] == [
+        "none data.train_size=100",
+        "dropout2d p=0.3 data.train_size=100",
+    ]
+    table = compare_folder(tmp_path, baseline="regulariser=dropout2d p=0.3")
+    assert table.row("none data.train_size=200").baseline == "dropout2d p=0.3 data.train_size=200"
+
+
+@pytest.mark.parametrize("asked", ["dropout3d", "regulariser=dropout2d", "p=0.9"])
+def test_a_baseline_that_is_none_or_several_is_refused(tmp_path: Path, asked: str) -> None:
+    write_study(tmp_path, {NONE: [1.0], DROPOUT: [1.0], "regulariser=dropout2d p=0.5": [1.0]})
+    with pytest.raises(UserError, match="--baseline"):
+        compare_folder(tmp_path, baseline=asked)

@@ -1,0 +1,127 @@
+"""Which runs a comparison takes, which it leaves out, and how it reads their curves."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dropexp.compare import find_runs
+from dropexp.errors import FilterError, RunIdError, StoreError, UserError
+from dropexp.runs.metrics import EpochChoice
+from dropexp.runs.records import AuditOutcome, RunSummary
+from dropexp.runs.write import METRICS, SUMMARY
+from tests.run_folders import (
+    DROPOUT,
+    SummaryChange,
+    compare_folder,
+    write_finished_run,
+)
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    write_finished_run(tmp_path, 1.0)
+    damaged = write_finished_run(tmp_path, 1.0, "seed=1")
+    (damaged.path / SUMMARY).write_text(json.dumps({"format": 99}))
+    no_metrics = write_finished_run(tmp_path, 1.0, "seed=2")
+    (no_metrics.path / METRICS).unlink()
+    interrupted = write_finished_run(tmp_path, 1.0, "seed=3")
+    (interrupted.path / SUMMARY).unlink()
+    (tmp_path / "not-a-run").mkdir()
+    table = compare_folder(tmp_path)
+    assert table.rows[0].n == 1
+    assert len(table.left_out) == 3
+    for folder, word in ((damaged, "damaged"), (no_metrics, "metrics"), (interrupted, "interrup")):
+        assert [word in line for line in table.left_out if folder.run_id in line] == [True]
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda made: replace(made, audit=AuditOutcome.FAILED), "audit"),
+        (lambda made: replace(made, audit=AuditOutcome.SKIPPED), "audit"),
+        (lambda made: replace(made, results_version=99), "version"),
+    ],
+)
+def test_runs_that_cannot_be_trusted_are_left_out_unless_told(
+    tmp_path: Path, change: SummaryChange, word: str
+) -> None:
+    write_finished_run(tmp_path, 1.0)
+    odd = write_finished_run(tmp_path, 1.0, *DROPOUT.split(), change=change)
+    table = compare_folder(tmp_path)
+    assert len(table.rows) == 1
+    assert [odd.run_id in line and word in line for line in table.left_out] == [True]
+    assert len(compare_folder(tmp_path, allow_mixed=True).rows) == 2
+
+
+def test_runs_are_meant_by_id_folder_and_filter(tmp_path: Path) -> None:
+    first = write_finished_run(tmp_path / "a", 1.0)
+    second = write_finished_run(tmp_path / "b", 1.0, "seed=1")
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    assert compare_folder(tmp_path / "a", first.run_id).rows[0].n == 1
+    assert compare_folder(tmp_path, a, b).rows[0].n == 2
+    assert compare_folder(tmp_path, a, str(second.path)).rows[0].n == 2
+    assert compare_folder(tmp_path, a, b, "seed=1").rows[0].n == 1
+    with pytest.raises(RunIdError):
+        compare_folder(tmp_path / "a", "dropout2d-p0.3-s0-12345678")
+    with pytest.raises(FilterError):
+        compare_folder(tmp_path / "a", "data.nam=digits")
+    with pytest.raises(UserError, match="none of the 1 runs"):
+        compare_folder(tmp_path / "a", "seed=7")
+
+
+def test_a_copied_run_is_no_second_seed(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_finished_run(tmp_path / name, 1.0)
+    table = compare_folder(tmp_path, str(tmp_path / "a"), str(tmp_path / "b"))
+    assert table.rows[0].n == 1
+    assert len(table.left_out) == 1
+
+
+def test_curves_are_those_of_the_file_and_are_read_when_asked_for(tmp_path: Path) -> None:
+    curves = {"train_losses": (0.9, 0.5), "val_losses": (1.0, 0.8)}
+    folder = write_finished_run(
+        tmp_path,
+        1.0,
+        change=lambda made: replace(made, rise=0.0, area=1.0),
+        **curves,
+    )
+    found, _ = find_runs([], tmp_path)
+    with (folder.path / METRICS).open("a") as file:
+        file.write("3,cut off")
+    run = found[0].compared
+    assert len(run.curves) == 2
+    assert run.curves["val_loss"].tolist() == [1.0, 0.8]
+    rows = [list(record.as_row().values()) for record in folder.read_records()]
+    assert run.curves.table.tolist() == rows
+
+
+def test_damaged_curves_are_said_where_they_are_needed(tmp_path: Path) -> None:
+    def known(made: RunSummary) -> RunSummary:
+        return replace(made, rise=0.0, area=1.0)
+
+    write_finished_run(tmp_path, 1.0)
+    damaged = [
+        write_finished_run(tmp_path, 1.0, "seed=1"),
+        write_finished_run(tmp_path, 1.0, "seed=2", change=known),
+    ]
+    for folder in damaged:
+        (folder.path / METRICS).write_text((folder.path / METRICS).read_text() + "2,nonsense\n")
+    table = compare_folder(tmp_path)
+    assert [damaged[0].run_id in line for line in table.left_out] == [True]
+    assert table.rows[0].n == 2  # the other's curves are not needed
+    with pytest.raises(StoreError, match="damaged"):
+        compare_folder(tmp_path, at=EpochChoice.MATCHED)
+
+
+@pytest.mark.parametrize("text", ["", "epoch,lr\n"])
+def test_curves_without_an_epoch_leave_the_run_out(tmp_path: Path, text: str) -> None:
+    write_finished_run(tmp_path, 1.0)
+    empty = write_finished_run(
+        tmp_path, 1.0, "seed=1", change=lambda made: replace(made, rise=0.0, area=1.0)
+    )
+    (empty.path / METRICS).write_text(text)
+    for at in EpochChoice:
+        table = compare_folder(tmp_path, at=at)
+        assert [empty.run_id in line and "no epoch" in line for line in table.left_out] == [True]
+        assert table.rows[0].n == 1
