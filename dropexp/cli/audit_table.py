@@ -7,7 +7,7 @@ from rich.text import Text
 
 from dropexp.terminal.tables import Column, format_table
 
-_NARROWEST_MEANING = 40
+_NARROWEST_MEANING = 30
 
 Check = Mapping[str, Any]
 """A check as audit.json holds it; the oldest files have no relation."""

@@ -22,7 +22,7 @@ STANDARD_OUTPUT = Path("-")
 
 RunArguments = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[RUNS_DIR|ID|FILTER]...", show_default=False),
+    typer.Argument(metavar="RUNS_DIR|ID|FILTER", show_default=False),
 ]
 MetricOption = Annotated[
     Metric | None,
@@ -81,7 +81,7 @@ _FORMAT_OF_SUFFIX = {
 }
 
 COMPARE_HELP = (
-    "Compare finished runs: which setting generalises better, by how much, how sure?\n\n"
+    "Compare settings: which generalises better, by how much, how sure?\n\n"
     "[bold]dropexp compare study=first data.label_noise=0.2 --metric test_acc[/bold]\n\n"
     "Arguments are folders of runs, ids of runs, and filters as in [bold]dropexp runs[/bold]. "
     "Without arguments, all runs in the runs folder are compared. Each row is one setting: all "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import RunsDir
+from dropexp.cli.options import Overrides, RunsDir
 from dropexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,29 +19,23 @@ if TYPE_CHECKING:
     from dropexp.sweep.plan import Plan
 
 SWEEP_HELP = (
-    "Train every combination of values, and none of them twice.\n\n"
+    "Train every combination of several values.\n\n"
     "[bold]dropexp sweep regulariser=none,dropout2d p=0.1,0.3 'seed=range(6)'[/bold]\n\n"
-    "The words are those of [bold]dropexp train[/bold], with several values: a,b or "
-    "range(start,stop,step). [bold]study=NAME[/bold] is a ready sweep ({studies}), whose words "
-    "others override; any other name is a label to find these runs by.\n\n"
-    "Runs that are finished are not trained again, interrupted ones go on. Give the same command "
-    "again after a stop, a crash or a power cut; give it with more values to add runs.\n\n"
-    "[bold]hydra/launcher[/bold]: joblib (the cores or GPUs of this machine; "
-    "hydra.launcher.n_jobs=N runs at a time), ray, slurm."
+    "Overrides are those of [bold]dropexp train[/bold] with several values: a,b or "
+    "range(start,stop,step). [bold]study=NAME[/bold] selects a ready sweep ({studies}), whose "
+    "overrides you may override; any other name is a label to find these runs by.\n\n"
+    "Finished runs are not trained again, and interrupted runs resume. Give the same command again "
+    "after a stop, a crash or a power cut, or with more values to add runs.\n\n"
+    "[bold]hydra/launcher[/bold] selects where runs train: joblib (this machine; "
+    "hydra.launcher.n_jobs=N runs at a time), ray or slurm."
 )
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
-Words = Annotated[list[str] | None, typer.Argument(metavar="[OVERRIDES]...", show_default=False)]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="List the runs and how long they would take.")
-]
-RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="Try failed runs again; else they are left alone.")
-]
-FailFast = Annotated[
-    bool, typer.Option("--fail-fast", help="Stop at the first run that fails or diverges.")
-]
+Words = Overrides
+DryRun = Annotated[bool, typer.Option("--dry-run", help="List the runs and their estimated time.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Train failed runs again.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop when a run fails or diverges.")]
 
 
 def make_sweep_help() -> str:
@@ -63,19 +57,21 @@ def sweep(
 
 
 def extend(
-    study: Annotated[str, typer.Argument(help="Its name, as dropexp sweep printed it.")],
-    seeds: Annotated[str, typer.Option("--seeds", help="How many more, e.g. +4.")],
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
+    seeds: Annotated[str, typer.Option("--seeds", help="Number of seeds to add, such as +4.")],
     overrides: Words = None,
     runs_dir: RunsDir = Path("runs"),
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
 ) -> None:
-    """Train a study's settings on more seeds: dropexp extend quick --seeds +4.
+    """Add seeds to a study.
 
-    What an earlier sweep of the study has left is finished first; then give the command again.
+    [bold]dropexp extend quick --seeds +4[/bold]
 
-    Overrides say where and how (device=…, hydra/launcher=…), not what.
+    Runs that an earlier sweep of the study has left are trained first; then give the command again.
+
+    Overrides may say where and how to train (device=…, hydra/launcher=…).
     """
     from dropexp.runs.studies import read_study
     from dropexp.sweep.extend import extended
@@ -89,19 +85,23 @@ def extend(
 
 def watch(
     study: Annotated[
-        str | None, typer.Argument(help="Its name; the one last swept if none is given.")
+        str | None,
+        typer.Argument(metavar="STUDY", help="Name of the study. Default: the last one swept."),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
-    once: Annotated[bool, typer.Option("--once", help="Show the state now, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the state once.")] = False,
 ) -> None:
-    """Watch a sweep from another terminal; where the output is not one, show its state once."""
+    """Watch a sweep from another terminal.
+
+    Where the output is not a terminal, the state is printed once.
+    """
     from dropexp.cli.sweep_console import SweepConsole
     from dropexp.runs.studies import list_study_names, read_study
     from dropexp.sweep.progress import Watcher
 
     known = list_study_names(runs_dir)
     if study is None and not known:
-        raise ConfigError(f"{runs_dir} holds no study; dropexp sweep makes one.")
+        raise ConfigError(f"{runs_dir} has no study; dropexp sweep makes one.")
     found = read_study(runs_dir, study or known[0])
     watcher = Watcher(runs_dir, found.runs)
     with SweepConsole(found.name) as console:

@@ -87,5 +87,13 @@ def _cell(text: str) -> str:
 def _plain(text: str | None) -> str:
     """Help text without Rich's markup: what is bold there is a command, so code here."""
     paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text or ""))
-    joined = "\n\n".join(" ".join(each.split()) for each in paragraphs)
+    joined = "\n\n".join(map(_join_lines, paragraphs))
     return re.sub(r"\[bold\](.*?)\[/bold\]", r"`\1`", joined)
+
+
+def _join_lines(paragraph: str) -> str:
+    """Return a paragraph as one line, or as a list where each line begins with a bold word."""
+    lines = [line.strip() for line in paragraph.splitlines()]
+    if len(lines) > 1 and all(line.startswith("[bold]") for line in lines):
+        return "\n".join(f"- {line}" for line in lines)
+    return " ".join(paragraph.split())

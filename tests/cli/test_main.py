@@ -95,4 +95,4 @@ def test_the_home_folder_is_expanded_in_every_runs_dir(
     write_finished_run(tmp_path / "runs", 0.5)
     assert "none-p0-s0" in dropexp("runs", "--runs-dir=~/runs").stdout
     assert "none-p0-s0" in dropexp("runs", "show", "none", "--runs-dir=~/runs").stdout
-    assert f"{tmp_path / 'runs'} holds no study" in dropexp("watch", "--runs-dir=~/runs").stderr
+    assert f"{tmp_path / 'runs'} has no study" in dropexp("watch", "--runs-dir=~/runs").stderr
