@@ -1,6 +1,8 @@
-"""Networks with sites: they ask a regulariser where noise can enter and know none by name.
+"""Networks with sites: while they are built, they ask a regulariser wherever noise can enter.
 
-In torchvision's networks and in a user's own, dropexp.adapter finds the sites and asks.
+A name, the shape of images, the number of classes and a regulariser come in; an initialised
+network that maps images (N, C, H, W) to logits (N, classes) goes out. The package adapter finds
+the sites of torchvision's networks and of a user's own.
 """
 
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from dropexp.models.custom import custom_model
 from dropexp.models.mlp import MLP
 from dropexp.models.resnet import ResNet
 from dropexp.models.small_cnn import SmallCNN
-from dropexp.models.third_party import notes, takes_single_images
+from dropexp.models.third_party import get_notes, takes_single_images
 from dropexp.models.torchvision_models import torchvision_model
 from dropexp.regularisers import Regulariser
 
@@ -23,7 +25,7 @@ __all__ = [
     "SmallCNN",
     "build",
     "custom_model",
-    "notes",
+    "get_notes",
     "takes_single_images",
     "torchvision_model",
 ]
@@ -46,18 +48,18 @@ def build(
     regulariser: Regulariser,
     **options: object,
 ) -> nn.Module:
-    """A freshly initialised network for images (N, C, H, W) -> logits (N, num_classes).
+    """Build a freshly initialised network: images (N, C, H, W) to logits (N, num_classes).
 
     Args:
         name: a key of REGISTRY.
         image_shape: (C, H, W) of one image.
         num_classes: number of logits.
         regulariser: fills the network's sites.
-        options: the fields of the model's config beside its name.
+        options: the keyword arguments of REGISTRY[name].
 
     Raises:
-        ConfigError: the name is not known, the images are too small for the network, or it is
-            torchvision's or custom and what it is asked for cannot be had.
+        ConfigError: the name is not known, the images are too small for the network, or a network
+            of torchvision's or of the user's own cannot be built as asked.
     """
     if name not in REGISTRY:
         raise ConfigError(f"model.name={name} is not known. {suggest(name, REGISTRY)}")

@@ -1,4 +1,4 @@
-"""A user's own network: imported, constructed and checked, with a sentence for what goes wrong."""
+"""A user's own network: imports, constructs and checks it, and explains what goes wrong."""
 
 import importlib
 import inspect
@@ -33,25 +33,25 @@ def custom_model(
     sites: Sequence[str] | None = None,
     fingerprint: str | None = None,
 ) -> nn.Module:
-    """A network of a class that is not dropexp's.
+    """Build a network of the user's own class.
 
-    The class is given those of ``image_shape`` (C, H, W), ``in_channels``, ``num_classes`` and
-    ``regulariser`` that its signature names, and all options. One that takes a regulariser
-    announces its own sites (see dropexp.regularisers.base); in any other they are found.
-    Its own dropout is off.
+    The class gets ``image_shape`` (C, H, W), ``in_channels``, ``num_classes`` and ``regulariser``
+    as far as its signature names them, and all options. A class that takes a regulariser announces
+    its own sites (see dropexp.regularisers.base); in any other they are found. Dropout of its own
+    is switched off.
 
     Args:
         image_shape: (C, H, W).
         num_classes: number of logits.
         regulariser: fills the sites.
-        target: ``package.module:Class``; the current folder is looked in first.
+        target: ``package.module:Class``; the current folder is searched first.
         options: further arguments of the class.
-        sites: patterns of names of the sites that are found; None: all.
-        fingerprint: of the source, if it must be what it was; see config/fingerprints.py.
+        sites: patterns of names of sites to fill; None: all.
+        fingerprint: that the source must have, see config/fingerprints.py; None: any.
 
     Raises:
-        ConfigError: the class cannot be imported or constructed, is not the code that the
-            fingerprint is of, or does not give logits (N, num_classes).
+        ConfigError: the class cannot be imported or constructed, its code has another fingerprint,
+            or it does not return logits (N, num_classes).
     """
     if fingerprint is not None and fingerprint_source(target) != fingerprint:
         raise ConfigError(
@@ -69,7 +69,7 @@ def custom_model(
     announces = "regulariser" in arguments
     if announces and sites is not None:
         raise ConfigError(
-            f"model.sites chooses among sites that are found, and {target} announces its own."
+            f"model.sites selects among the sites that dropexp finds; {target} announces its own."
         )
     model = _construct(target, make, arguments)
     disable_own_noise(model)
@@ -106,7 +106,7 @@ def _import_target(target: str) -> Callable[..., Any]:
 def _collect_arguments(
     target: str, make: Callable[..., Any], offered: Mapping[str, Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What a class takes of what is offered, and the options, all of which it must take."""
+    """Return the offered arguments that the signature names, and all options."""
     parameters = inspect.signature(make).parameters
     takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
     for option in options:
@@ -122,7 +122,7 @@ def _collect_arguments(
         )
         if name not in arguments and not is_optional:
             raise ConfigError(
-                f"{target} needs {name}: give +model.options.{name}=…. What it may take by itself: "
+                f"{target} needs {name}: give +model.options.{name}=…. Passed without an option: "
                 f"{', '.join(offered)}."
             )
     return arguments
@@ -139,7 +139,7 @@ def _construct(target: str, make: Callable[..., Any], arguments: Mapping[str, An
         ) from error
     if not isinstance(model, nn.Module):
         raise ConfigError(
-            f"model.target={target} gives a {type(model).__name__}, which is no torch.nn.Module."
+            f"model.target={target} returns a {type(model).__name__}, which is no torch.nn.Module."
         )
     return model
 

@@ -14,8 +14,8 @@ class MLP(nn.Module):
 
     With SELU the activation site is after it (see nonlinearity.py).
 
-    784-800-800-10 on MNIST is the network of Wan et al., Regularization of Neural Networks
-    using DropConnect, ICML 2013, section 6.1.
+    784-800-800-10 on MNIST is the network of Wan et al. 2013, "Regularization of neural networks
+    using DropConnect", section 6.1.
 
     Args:
         image_shape: (C, H, W); images are flattened.
@@ -49,7 +49,7 @@ class MLP(nn.Module):
         self.head = nn.Linear(widths[-1], num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) to logits (N, num_classes)."""
+        """Return logits (N, num_classes) for images (N, C, H, W)."""
         x = x.flatten(1)
         for layer, dropout in zip(self.layers, self.dropouts, strict=True):
             x = apply_nonlinearity(self.nonlinearity, dropout, layer(x))

@@ -1,4 +1,4 @@
-"""A layer's noise and non-linearity, in the order that belongs to each."""
+"""Noise and non-linearity after a layer, in the right order, and the matching initial weights."""
 
 from typing import Literal
 
@@ -8,22 +8,22 @@ from torch.nn import functional as F
 NonlinearityName = Literal["relu", "selu"]
 
 
-def apply_nonlinearity(kind: NonlinearityName, noise: nn.Module, x: Tensor) -> Tensor:
-    """ReLU(noise(x)) or noise(SELU(x)).
+def apply_nonlinearity(nonlinearity: NonlinearityName, noise: nn.Module, x: Tensor) -> Tensor:
+    """Return ReLU(noise(x)) or noise(SELU(x)), of x's shape.
 
-    Zeroing and positive scaling commute with ReLU, and the article's network has them before it.
-    They do not commute with SELU, whose mean 0 and variance 1 are those of its output.
+    Zeroing and positive scaling commute with ReLU; the article's network has the noise before it.
+    They do not commute with SELU, which keeps mean 0 and variance 1 of its output.
     """
-    out: Tensor = F.relu(noise(x)) if kind == "relu" else noise(F.selu(x))
+    out: Tensor = F.relu(noise(x)) if nonlinearity == "relu" else noise(F.selu(x))
     return out
 
 
-def initialise(kind: NonlinearityName, layer: nn.Linear | nn.Conv2d) -> None:
-    """Weights for SELU: N(0, 1 / fan-in), biases 0. For ReLU torch's own are left.
+def initialise(nonlinearity: NonlinearityName, layer: nn.Linear | nn.Conv2d) -> None:
+    """Initialise a layer in place: for SELU weights N(0, 1 / fan-in), biases 0; for ReLU as torch.
 
     Klambauer et al. 2017, "Self-normalizing neural networks", section 3 (initialization).
     """
-    if kind == "selu":
+    if nonlinearity == "selu":
         nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)

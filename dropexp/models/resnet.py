@@ -1,4 +1,4 @@
-"""The CIFAR ResNet of He et al., Deep Residual Learning for Image Recognition, CVPR 2016, §4.2.
+"""The CIFAR ResNet of He et al. 2016, "Deep residual learning for image recognition", section 4.2.
 
 Shapes: N examples, C channels, H × W positions.
 """
@@ -11,7 +11,8 @@ from dropexp.models.shortcut import PaddedShortcut
 from dropexp.regularisers import Regulariser
 
 STAGES = 3
-_SMALLEST_SIDE = 5  # below it the third stage has single positions, and no batch statistics
+_SMALLEST_SIDE = 5
+"""Of images, in pixels: below it, maps of the third stage have one position, too few for a norm."""
 
 
 class BasicBlock(nn.Module):
@@ -32,7 +33,7 @@ class BasicBlock(nn.Module):
         self.gate = regulariser.branch(depth)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C_in, H, W) to (N, C, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        """Return (N, C, ⌈H/stride⌉, ⌈W/stride⌉) for x of shape (N, C_in, H, W)."""
         return F.relu(self.shortcut(x) + self.gate(self._branch, x))
 
     def _branch(self, x: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ class ResNet(nn.Module):
         num_classes: number of logits.
         regulariser: fills one activation site, two weight sites and one branch site per block;
             the stem and the head are left plain, as in Huang et al. 2016.
-        depth: 6n+2 weighted layers; n blocks a stage.
+        depth: 6n + 2 weighted layers, with n ≥ 1 blocks in each stage.
         width: channels of the first stage, doubled in each of the next two.
 
     Raises:
@@ -69,7 +70,7 @@ class ResNet(nn.Module):
         if min(height, image_width) < _SMALLEST_SIDE:
             raise ConfigError(
                 f"model=resnet halves its maps twice: images of {height}×{image_width} are too "
-                f"small, allowed: {_SMALLEST_SIDE}×{_SMALLEST_SIDE} and larger."
+                f"small. Allowed: {_SMALLEST_SIDE}×{_SMALLEST_SIDE} and larger."
             )
         self.stem = _initialise(nn.Conv2d(channels, width, 3, padding=1, bias=False))
         self.bn = nn.BatchNorm2d(width)
@@ -77,7 +78,7 @@ class ResNet(nn.Module):
         self.head = nn.Linear(width * 2 ** (STAGES - 1), num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) to logits (N, num_classes)."""
+        """Return logits (N, num_classes) for images (N, C, H, W)."""
         x = self.blocks(F.relu(self.bn(self.stem(x))))
         return self.head(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 

@@ -16,10 +16,10 @@ from dropexp.regularisers import Nonlinearity, Regulariser
 class SmallCNN(nn.Module):
     """conv 3×3 → dropout1 → ReLU → conv 3×3 → dropout2 → ReLU → head.
 
-    The published layout has no head and so no classes; here ``flatten`` reads all positions
-    with one linear layer and ``gap`` their mean. With ``shortcut`` the second convolution
-    becomes a residual branch around which its input passes with zero channels appended. With SELU
-    the activation sites are after it (see nonlinearity.py).
+    The article's network has no head; here a linear layer reads all positions (``flatten``) or
+    their mean (``gap``, global average pooling). With ``shortcut`` the second convolution is a
+    residual branch; its input is added with zero channels appended. With SELU the activation sites
+    are after it (see nonlinearity.py).
 
     Args:
         image_shape: (C, H, W).
@@ -28,7 +28,7 @@ class SmallCNN(nn.Module):
             branch site.
         width: channels of the first convolution; the second has twice as many.
         head: ``flatten`` or ``gap``.
-        shortcut: whether to pass conv1's features around conv2.
+        shortcut: whether conv2 is a residual branch.
         nonlinearity: ``relu`` or ``selu``.
     """
 
@@ -63,7 +63,7 @@ class SmallCNN(nn.Module):
         self.head = nn.Linear(2 * width * positions, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) to logits (N, num_classes)."""
+        """Return logits (N, num_classes) for images (N, C, H, W)."""
         x = apply_nonlinearity(self.nonlinearity, self.dropout1, self.conv1(x))
         if self.gate is None or self.shortcut is None:
             x = apply_nonlinearity(self.nonlinearity, self.dropout2, self.conv2(x))

@@ -1,7 +1,7 @@
-"""What networks that were not written for dropexp need before they are trained.
+"""Prepares networks that were not written for dropexp.
 
-Noise of their own is switched off, their logits must be one for each class, sites are found in
-them, and what was done to them is noted.
+Their own noise is switched off, their logits are checked, their sites are found and filled, and
+every change is noted for the user.
 """
 
 import traceback
@@ -20,39 +20,44 @@ _PROBED_IMAGES = 2
 
 
 def add_note(model: nn.Module, *sentences: str) -> None:
-    """Remember what a person should know about a network; see notes."""
-    vars(model)[_NOTES] = (*notes(model), *sentences)
+    """Add sentences for the user to a network's notes; see get_notes."""
+    vars(model)[_NOTES] = (*get_notes(model), *sentences)
 
 
-def notes(model: nn.Module) -> tuple[str, ...]:
-    """What was changed in a network before it was regularised, in sentences."""
-    found: tuple[str, ...] = vars(model).get(_NOTES, ())
-    return found
+def get_notes(model: nn.Module) -> tuple[str, ...]:
+    """Return what the user should know about a network: what was changed in it, in sentences."""
+    sentences: tuple[str, ...] = vars(model).get(_NOTES, ())
+    return sentences
 
 
 def disable_own_noise(model: nn.Module) -> None:
-    """Switch off dropout and stochastic depth of the network's own, and note it.
+    """Set p of the network's own dropout and stochastic depth to 0, and note it.
 
-    They would act beside every regulariser, and in the baseline.
+    It would act beside every regulariser, and in the baseline too.
     """
     stochastic_depth = import_torchvision().ops.StochasticDepth
-    silenced: list[str] = []
+    disabled: list[str] = []
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.dropout._DropoutNd | stochastic_depth) and module.p > 0:
             module.p = 0.0
-            silenced.append(name)
+            disabled.append(name)
         elif isinstance(module, nn.MultiheadAttention) and module.dropout > 0:
             module.dropout = 0.0
-            silenced.append(name)
-    if silenced:
-        more = f" and {len(silenced) - 1} more" if len(silenced) > 1 else ""
-        add_note(model, f"the network's own dropout is off ({silenced[0]}{more})")
+            disabled.append(name)
+    if disabled:
+        more = f" and {len(disabled) - 1} more" if len(disabled) > 1 else ""
+        add_note(model, f"the network's own dropout is off ({disabled[0]}{more})")
 
 
 def find_and_fill_sites(
     model: nn.Module, regulariser: Regulariser, sites: Sequence[str] | None
 ) -> None:
-    """Find a network's sites and let the regulariser fill them; note which layers are no sites.
+    """Find a network's sites and let the regulariser fill them; note which layers stay plain.
+
+    Args:
+        model: is changed in place.
+        regulariser: fills the sites.
+        sites: patterns of names of sites to fill; None: all.
 
     Raises:
         ConfigError: a pattern matches no site.
@@ -68,16 +73,20 @@ def find_and_fill_sites(
 
 
 def probe_model(model: nn.Module, image_shape: tuple[int, int, int]) -> object:
-    """What a network answers to two black images in eval mode; it is left as it is.
+    """Return a network's output for two black images in eval mode, without changing it.
 
-    Computed without data where that is possible: large networks take a while.
+    On meta tensors, which compute shapes only, where the network allows it: it is faster.
+
+    Args:
+        model: any network.
+        image_shape: (C, H, W).
     """
     shape = (_PROBED_IMAGES, *image_shape)
     with preserve_modes(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
         model.eval()
         try:
             return _without_data(model, shape)
-        except Exception:  # it may make tensors of its own, or ask for values
+        except Exception:  # a network that creates tensors or reads values needs real data
             return model(torch.zeros(shape))
 
 
@@ -88,22 +97,26 @@ def _without_data(model: nn.Module, shape: tuple[int, ...]) -> object:
 
 
 def takes_single_images(model: nn.Module, image_shape: tuple[int, int, int]) -> bool:
-    """Whether a training step may have one image only; the network is left as it is.
+    """Return whether a training batch may have one image only; the network is not changed.
 
-    Batch normalisation of maps of one position has no statistics of one image.
+    Batch normalisation of maps with one position cannot take the statistics of one image.
+
+    Args:
+        model: any network.
+        image_shape: (C, H, W).
     """
     try:
         with preserve_modes(model), torch.no_grad():
             _without_data(model.train(), (1, *image_shape))
     except ValueError as error:
         return "more than 1 value per channel" not in str(error)
-    except Exception:  # of other causes, which training will meet or not
+    except Exception:  # meta tensors may not be supported; training will tell
         return True
     return True
 
 
 def describe_wrong_logits(answer: object, num_classes: int) -> str | None:
-    """What is wrong with the answer to two images, if anything is."""
+    """Return what is wrong with a network's output for two images, or None."""
     if isinstance(answer, Tensor) and answer.shape == (_PROBED_IMAGES, num_classes):
         return None
     given = (
@@ -112,17 +125,17 @@ def describe_wrong_logits(answer: object, num_classes: int) -> str | None:
         else f"a {type(answer).__name__}"
     )
     return (
-        f"gives {given} for {_PROBED_IMAGES} images; ({_PROBED_IMAGES}, {num_classes}) is needed, "
-        f"one logit for each class"
+        f"returns {given} for {_PROBED_IMAGES} images; ({_PROBED_IMAGES}, {num_classes}) is "
+        f"needed, one logit for each class"
     )
 
 
 def summarise_error(error: BaseException) -> str:
-    """An error of code that is not ours: its kind, its first line, and where the user's code is."""
+    """Summarise an error of other code: its type, its first line, and the line in user code."""
     message = (str(error).strip().splitlines() or ["without a message"])[0].rstrip(".!")
     frames = traceback.extract_tb(error.__traceback__)
-    users = [frame for frame in frames if not _is_library_file(Path(frame.filename))]
-    where = f" ({users[-1].filename}, line {users[-1].lineno})" if users else ""
+    user_frames = [frame for frame in frames if not _is_library_file(Path(frame.filename))]
+    where = f" ({user_frames[-1].filename}, line {user_frames[-1].lineno})" if user_frames else ""
     return f"{type(error).__name__}: {message}{where}"
 
 

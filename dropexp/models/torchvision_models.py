@@ -1,4 +1,4 @@
-"""torchvision's classification networks, made to fit the data's images and classes."""
+"""torchvision's classification networks, adapted to the data's images and classes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from dropexp.regularisers import Regulariser
 ImageShape = tuple[int, int, int]
 
 SMALL = 64
-"""Pixels: images with a shorter side than this are small."""
+"""Images whose shorter side has fewer pixels than this are small."""
 
 _STEM_KERNEL = 3
 _WITHOUT_AUXILIARY_HEADS = {"aux_logits": False, "init_weights": True}
@@ -31,11 +31,11 @@ _ARGUMENTS: dict[str, Callable[[int, int], dict[str, Any]]] = {
     "maxvit_t": lambda height, width: {"input_size": (height, width)},
     "vit": lambda height, _: {"image_size": height},
 }
-"""By the beginning of an architecture's name, for images of a height and width."""
+"""Prefix of an architecture's name → its arguments, given the height and width of images."""
 
 
 def list_architectures() -> list[str]:
-    """The names of torchvision's classification networks."""
+    """List the names of torchvision's classification networks."""
     models = import_torchvision().models
     names: list[str] = models.list_models(module=models)
     return names
@@ -50,22 +50,22 @@ def torchvision_model(
     small_images: Literal["adapt", "keep"] = "adapt",
     sites: Sequence[str] | None = None,
 ) -> nn.Module:
-    """A freshly initialised network of torchvision with a regulariser in its sites.
+    """Build a freshly initialised network of torchvision with a regulariser in its sites.
 
-    Its own dropout and stochastic depth are off. Images of other than three channels go through
-    the first convolution that three channels would have gone through: its kernels are summed, or
-    repeated, so that it answers a grey image as it would have answered the same image in RGB.
+    Its own dropout and stochastic depth are switched off. For images without three channels, the
+    kernels of the first convolution are summed or repeated over channels, so that a grey image has
+    the same output as that image in RGB.
 
     Args:
         image_shape: (C, H, W).
         num_classes: number of logits.
-        regulariser: is asked at every site that is found; see dropexp.adapter.
+        regulariser: fills the sites, which the package adapter finds.
         arch: one of list_architectures().
-        small_images: "adapt": below 64 pixels the first convolution has stride 1 and a kernel of
-            3 × 3 at most, and no max-pooling follows it, as is usual for CIFAR; its initial
-            weights are the middle of the larger kernel's. Patches of transformers and ConvNeXt
-            are left as they are. "keep": the network as it is for ImageNet.
-        sites: patterns of names of sites; None: all.
+        small_images: "adapt": below 64 pixels the first convolution has stride 1, a kernel of at
+            most 3 × 3 and no max-pooling after it, as is usual for CIFAR; its initial weights are
+            the centre of the larger kernel's. Patches of transformers and ConvNeXt stay. "keep":
+            the network as it is for ImageNet.
+        sites: patterns of names of sites to fill; None: all.
 
     Raises:
         ConfigError: there is no such architecture, it cannot take images of this shape, or a
@@ -112,7 +112,7 @@ def _unsuitable_images_error(arch: str, image_shape: ImageShape, error: Exceptio
     channels, height, width = image_shape
     return ConfigError(
         f"model.arch={arch} cannot take images of {channels}×{height}×{width}: "
-        f"{summarise_error(error)}. Choose another model.arch, or larger images."
+        f"{summarise_error(error)}. Choose another model.arch or larger images."
     )
 
 
@@ -124,7 +124,7 @@ def _first_convolution(model: nn.Module) -> nn.Conv2d:
 
 
 def _adapt_stem(model: nn.Module) -> None:
-    """See torchvision_model, small_images."""
+    """Adapt the first layers to small images; see torchvision_model, small_images."""
     stem = _first_convolution(model)
     is_of_patches = stem.kernel_size == stem.stride
     if is_of_patches or max(stem.stride) == 1:
@@ -140,7 +140,7 @@ def _adapt_stem(model: nn.Module) -> None:
 
 
 def _pooling_after(model: nn.Module, stem: nn.Conv2d) -> nn.Module | None:
-    """The max-pooling before the second convolution."""
+    """Return the max-pooling between the first and the second convolution, if there is any."""
     modules = list(model.modules())
     for module in modules[modules.index(stem) + 1 :]:
         if isinstance(module, nn.MaxPool2d):
@@ -151,6 +151,8 @@ def _pooling_after(model: nn.Module, stem: nn.Conv2d) -> nn.Module | None:
 
 
 def _adapt_channels(channels: int) -> Callable[[nn.Conv2d], nn.Conv2d]:
+    """Return a function that makes a convolution for images of another number of channels."""
+
     def adapted(conv: nn.Conv2d) -> nn.Conv2d:
         before = conv.in_channels
         repeats = -(-channels // before)
@@ -164,7 +166,7 @@ def _adapt_channels(channels: int) -> Callable[[nn.Conv2d], nn.Conv2d]:
 
 
 def _shrink_stem(conv: nn.Conv2d) -> nn.Conv2d:
-    """Stride 1 and the middle of the kernel, rescaled to the variance that the kernel gave."""
+    """Return a convolution with stride 1 and the kernel's centre, at the same output variance."""
     sides = [min(side, _STEM_KERNEL) for side in conv.kernel_size]
     tops = [(whole - side) // 2 for whole, side in zip(conv.kernel_size, sides, strict=True)]
     middle = conv.weight[:, :, tops[0] : tops[0] + sides[0], tops[1] : tops[1] + sides[1]]
@@ -180,7 +182,7 @@ def _convolution_like(
     stride: tuple[int, ...],
     padding: str | tuple[int, ...],
 ) -> nn.Conv2d:
-    """A convolution with another weight and geometry; no random numbers are drawn."""
+    """Return a convolution with another weight and geometry; draws no random numbers."""
     made = nn.Conv2d(
         weight.shape[1],
         conv.out_channels,
@@ -196,6 +198,7 @@ def _convolution_like(
 
 
 def _replace(model: nn.Module, before: Any, change: Callable[[Any], Any]) -> Any:
+    """Replace a module by what ``change`` makes of it, and return that."""
     after = change(before)
     name = next(name for name, module in model.named_modules() if module is before)
     parent, _, child = name.rpartition(".")

@@ -108,7 +108,7 @@ def describe_data_and_model(config: RunConfig, splits: Splits, model: nn.Module)
         f"{len(splits.test):,} test images of {shape}{noise}",
         f"model  {_model_name(config)}: {parameters:,} parameters, on {splits.device} in "
         f"{config.precision}",
-        *(f"       {note}" for note in models.notes(model)),
+        *(f"       {note}" for note in models.get_notes(model)),
     ]
 
 

@@ -10,7 +10,7 @@ import torch
 
 from dropexp.config.fingerprints import fingerprint_source
 from dropexp.errors import ConfigError
-from dropexp.models import custom_model, notes
+from dropexp.models import custom_model, get_notes
 from dropexp.regularisers import Regulariser, build, noise_modules
 
 NET = """
@@ -89,7 +89,7 @@ def test_a_class_is_given_what_it_names_and_its_sites_are_found(write: Write) ->
     model = made(f"{write(NET)}:Net", "dropout2d", options={"width": 6})
     assert model.get_parameter("head.weight").shape == (3, 6)
     assert list(noise_modules(model)) == ["conv.noise"]
-    assert notes(model) == (
+    assert get_notes(model) == (
         "the network's own dropout is off (dropout)",
         "its head is left plain (head)",
     )
@@ -116,10 +116,10 @@ def test_a_function_and_options_by_keyword_will_do(write: Write) -> None:
         ("Net", {"widht": 3}, r"model\.options\.widht is not an argument.*Did you mean width"),
         ("Needs", {}, r"needs heads: give \+model\.options\.heads="),
         ("Fails", {}, r"cannot be constructed: \w+Error: .*line \d+\)"),
-        ("nothing", {}, "gives a NoneType, which is no torch.nn.Module"),
+        ("nothing", {}, "returns a NoneType, which is no torch.nn.Module"),
         ("NET", {}, "has no NET"),
-        ("Pair", {}, "gives a tuple for 2 images"),
-        ("Narrow", {}, r"gives logits of shape \(2, 2\).*\(2, 3\) is needed"),
+        ("Pair", {}, "returns a tuple for 2 images"),
+        ("Narrow", {}, r"returns logits of shape \(2, 2\).*\(2, 3\) is needed"),
     ],
 )
 def test_what_is_wrong_with_a_class_is_a_sentence(
@@ -152,7 +152,7 @@ def test_a_network_that_makes_tensors_of_its_own_is_checked_with_data(write: Wri
 def test_what_cannot_be_traced_is_noted(write: Write) -> None:
     source = NET.replace("F.relu(self.conv(x))", "F.relu(self.conv(x if x.sum() >= 0 else -x))")
     model = made(f"{write(source)}:Net", "dropout2d")
-    assert "cannot be traced: the network itself" in notes(model)[-1]
+    assert "cannot be traced: the network itself" in get_notes(model)[-1]
     assert list(noise_modules(model)) == ["conv.noise"]
 
 

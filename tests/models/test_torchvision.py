@@ -6,7 +6,7 @@ from torch import nn
 
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import ConfigError
-from dropexp.models import notes, takes_single_images, torchvision_model
+from dropexp.models import get_notes, takes_single_images, torchvision_model
 from dropexp.regularisers import Regulariser, SiteRecorder, build, noise_modules
 
 DIGITS = (1, 8, 8)
@@ -27,7 +27,7 @@ def test_the_network_fits_the_data(arch: str) -> None:
     assert model.eval()(torch.randn(3, *DIGITS)).shape == (3, 10)
     stem = next(each for each in model.modules() if isinstance(each, nn.Conv2d))
     assert (stem.in_channels, stem.kernel_size, stem.stride) == (1, (3, 3), (1, 1))
-    assert any("3×3 with stride 1" in note for note in notes(model))
+    assert any("3×3 with stride 1" in note for note in get_notes(model))
 
 
 def test_large_images_and_keep_leave_the_stem_as_it_is() -> None:
@@ -39,7 +39,7 @@ def test_large_images_and_keep_leave_the_stem_as_it_is() -> None:
         assert isinstance(stem, nn.Conv2d)
         assert (stem.kernel_size, stem.stride) == ((7, 7), (2, 2))
         assert isinstance(model.get_submodule("maxpool"), nn.MaxPool2d)
-        assert notes(model) == ("its head is left plain (fc)",)
+        assert get_notes(model) == ("its head is left plain (fc)",)
 
 
 def test_a_grey_image_is_answered_as_the_same_image_in_rgb() -> None:
@@ -73,7 +73,7 @@ def test_noise_of_its_own_is_off_and_this_is_noted() -> None:
     own = [each for each in model.modules() if isinstance(each, nn.Dropout | stochastic_depth)]
     assert own
     assert all(each.p == 0 for each in own)
-    assert any("own dropout is off" in note for note in notes(model))
+    assert any("own dropout is off" in note for note in get_notes(model))
     outs = [model(torch.ones(2, 3, 32, 32)) for _ in range(2)]
     assert torch.equal(*outs)
 

@@ -1,8 +1,9 @@
-"""The regularisers in networks that know nothing of them: torchvision's, a user's own.
+"""Regularisers in networks that were not written for them: torchvision's and a user's own.
 
-Sites are found by the types of modules and by tracing what is done with them (finding.py,
-residual.py), blocks with residual branches get a forward that calls gates (gated.py), and a
-regulariser is asked at each site what a dropexp model would ask it (filling.py).
+A network comes in, and goes out with noise in its sites. Sites are found by the types of modules
+and by tracing how they are used (finding.py, residual.py, tracing.py); blocks with residual
+branches get a forward that calls gates (gated.py); the regulariser is asked at each site
+(filling.py).
 """
 
 from collections.abc import Sequence
@@ -27,25 +28,25 @@ def regularise(
     sites: Sequence[str] | None = None,
     **options: Any,
 ) -> int:
-    """Put a regulariser into any network, in place; plain(model) takes it out again.
+    """Put a regulariser into any network, in place; ``plain(model)`` removes it.
 
-    It acts in training mode only. Weights keep their names, so a ``state_dict`` of the plain
-    network loads before or after. Noise that the network has of its own, such as nn.Dropout, is
-    left as it is.
+    It acts in training mode only. Weights keep their names, so that a ``state_dict`` of the plain
+    network loads before or after. The network's own noise, such as nn.Dropout, is not changed.
 
     Args:
-        model: takes examples along the first dimension of its input, which the blocks with
-            residual branches must keep.
+        model: has examples along the first dimension of its input, also in the blocks with
+            residual branches.
         name: of the regulariser, as in conf/regulariser; or several, joined by ``+``.
         p: drop probability in [0, 1).
-        sites: patterns such as ``["layer4.*"]``; None: all sites. See adapter.filling.fill.
+        sites: patterns such as ``["layer4.*"]`` of names of sites; None: all. See fill_sites.
         options: the regulariser's own, such as mask="batch".
 
     Returns:
-        The number of sites that were filled.
+        The number of filled sites.
 
     Raises:
-        SitesError: the regulariser finds nothing to act on, or acts on the input.
+        SitesError: the regulariser finds no site, acts on the input, or belongs after a
+            non-linearity.
         ConfigError: the name or an option is not known, a pattern matches no site, or the network
             has a regulariser already.
         ValueError: p or an option's value is not allowed.
@@ -60,8 +61,8 @@ def regularise(
         after = regularisers.REGISTRY[part].belongs_after
         if after is not None:
             raise SitesError(
-                f"{part} belongs after a {after}, and the sites that are found here lie before "
-                f"non-linearities: put its module from dropexp.regularisers there yourself."
+                f"{part} belongs after a {after}, and the sites that dropexp finds are before "
+                f"non-linearities: insert its module from dropexp.regularisers yourself."
             )
     filled = fill_sites(model, regulariser, sites)
     missing = [

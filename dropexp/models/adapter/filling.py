@@ -1,7 +1,7 @@
-"""Filling a network's sites with what a regulariser answers, and emptying them again.
+"""Fills a network's sites with a regulariser's answers, and removes them again.
 
-What is put into a network is found again in the network itself, so that a copy, a part or an
-unpickled one can be made plain as well.
+All that is needed to remove them is stored in the network, so that a copy, a part or an unpickled
+network can be made plain as well.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ _MOST_NAMES = 6
 
 
 class _AddNoise:
-    """A forward hook: what the module gives goes through its child of that name."""
+    """A forward hook that passes the module's output through its child of a name."""
 
     def __init__(self, child: str) -> None:
         self.child = child
@@ -37,45 +37,48 @@ def fill_sites(
     sites: Sequence[str] | None = None,
     found: NetworkSites | None = None,
 ) -> int:
-    """Ask the regulariser at every site of a network, and put the answers there.
+    """Ask the regulariser at every site of a network, and insert its answers.
 
-    The depth that it is told is l/L for the l-th of the L sites of a kind that it serves, in the
-    order of execution. Its plain answers change nothing.
+    The depth of a site is l/L for the l-th of the L sites of its kind that the regulariser fills,
+    in the order of execution. Plain answers change nothing.
 
     Args:
-        model: any network without noise modules; it is changed. Layers, blocks and parameters
-            keep their names.
+        model: any network without noise modules; it is changed in place. Layers, blocks and
+            parameters keep their names.
         regulariser: answers as it does to dropexp's own models.
         sites: patterns such as ``layer4.*`` of the names of sites, or of the modules they act on;
             None: all sites.
-        found: what find says of the network, where that is known already.
+        found: the result of find_sites for this network, if it is known.
 
     Returns:
-        The number of sites that were filled.
+        The number of filled sites.
 
     Raises:
         ConfigError: the network has noise modules already, or a pattern matches no site.
     """
     if noise_modules(model):
         raise ConfigError(
-            "this network has a regulariser already; dropexp.plain(model) takes it away."
+            "this network has a regulariser already; dropexp.plain(model) removes it."
         )
     found = find_sites(model) if found is None else found
     chosen = _choose(found, model, sites)
-    filled = 0
+    count = 0
     for kind in _KINDS:
         offered = [site for site in chosen if site.kind == kind]
-        served = [site for site in offered if _is_noisy(_ask(model, site, regulariser, 1.0))]
-        for number, site in enumerate(served, start=1):
-            _insert(model, site, _ask(model, site, regulariser, number / len(served)), found)
-        filled += len(served)
-    return filled
+        filled = [site for site in offered if _is_noisy(_ask(model, site, regulariser, 1.0))]
+        for number, site in enumerate(filled, start=1):
+            _insert(model, site, _ask(model, site, regulariser, number / len(filled)), found)
+        count += len(filled)
+    return count
 
 
 def plain(model: nn.Module) -> None:
-    """Take away what fill has put into a network: its modules are those it had before.
+    """Remove a regulariser from a network, in place: its modules are again those it had before.
 
-    The parameters stay as they are now, as do modes. A plain network is left alone.
+    Parameters keep their present values and modules their modes. A plain network is not changed.
+
+    Args:
+        model: a network that ``regularise`` changed, or a copy, a part or an unpickled one.
     """
     for module in model.modules():
         for key, hook in list(module._forward_hooks.items()):
@@ -96,7 +99,7 @@ def plain(model: nn.Module) -> None:
 
 
 def name_sites(found: NetworkSites, model: nn.Module) -> dict[Site, str]:
-    """What each site is called: as its noise module will be."""
+    """Return the name of each site: that of its noise module."""
     return {site: _name(site, found, model) for site in found.sites}
 
 
@@ -118,7 +121,7 @@ def _child_name(site: Site, found: NetworkSites, module: nn.Module) -> str:
 
 
 def _inserted_gates(module: nn.Module) -> tuple[str, ...]:
-    """The names of the gates that this block has already been given."""
+    """Return the names of the gates that have been inserted into this block."""
     forward = vars(module).get("forward")
     return forward.gates if isinstance(forward, GatedForward) else ()
 
@@ -127,17 +130,17 @@ def _choose(found: NetworkSites, model: nn.Module, patterns: Sequence[str] | Non
     if patterns is None:
         return found.sites
     patterns = [patterns] if isinstance(patterns, str) else patterns
-    called = name_sites(found, model)
+    names = name_sites(found, model)
     chosen: set[Site] = set()
     for pattern in patterns:
         matched = {
             site
-            for site, name in called.items()
+            for site, name in names.items()
             if fnmatchcase(name, pattern) or fnmatchcase(site.module, pattern)
         }
         if not matched:
             raise ConfigError(
-                f"sites={pattern} matches no site of this network; {_list_some(called.values())}."
+                f"sites={pattern} matches no site of this network; {_list_some(names.values())}."
             )
         chosen |= matched
     return [site for site in found.sites if site in chosen]
@@ -169,12 +172,12 @@ def _is_noisy(answer: nn.Module) -> bool:
 def _insert(model: nn.Module, site: Site, answer: nn.Module, found: NetworkSites) -> None:
     module = model.get_submodule(site.module)
     answer.train(module.training)
-    # What it learns is trained where the network is.
+    # Learned parameters must be on the network's device.
     reference = next(model.parameters(), None)
     if reference is not None and site.kind != "weight":
         answer.to(reference.device)
     if site.kind == "weight":
-        vars(answer)[_PLAIN_LAYER] = module  # hidden, as a child would be in the state_dict
+        vars(answer)[_PLAIN_LAYER] = module  # in vars, as a child would be in the state_dict
         _replace(model, module, answer)
         return
     child = _child_name(site, found, module)
@@ -187,7 +190,7 @@ def _insert(model: nn.Module, site: Site, answer: nn.Module, found: NetworkSites
 
 
 def _make_gated(block: nn.Module, found: NetworkSites, name: str) -> None:
-    """Give a block the forward that calls gates, if it does not have it yet."""
+    """Give a block the forward that calls gates, unless it has it."""
     if "forward" in vars(block):
         return
     sites = [site for site in found.sites if site.kind == "branch" and site.module == name]
@@ -198,7 +201,7 @@ def _make_gated(block: nn.Module, found: NetworkSites, name: str) -> None:
 
 
 def _replace(model: nn.Module, before: nn.Module, after: nn.Module) -> None:
-    """In every place where it is a child."""
+    """Replace a module in every place where it is a child."""
     for parent, name in list(_find_parents(model, before)):
         parent.add_module(name, after)
 

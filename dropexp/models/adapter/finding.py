@@ -1,4 +1,4 @@
-"""Where a network offers sites, by the types of its modules and by what it does with them."""
+"""Finds the sites of a network by the types of its modules and by how it uses them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ _TRANSPARENT = (
     *(nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.AvgPool2d),
     *(F.dropout, F.dropout2d, F.max_pool2d, F.avg_pool2d),
 )
-"""What a non-linearity is seen through."""
+"""What may lie between a layer and its non-linearity."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Site:
     """A place where noise can enter.
 
     Attributes:
-        kind: of the seam's questions, the one that is asked here.
-        module: name of the layer or normalisation that is acted on, or of the block.
-        spatial: of an activation, whether it is a map (N, C, H, W).
-        rectified: of a weight, whether a ReLU is applied directly to the layer's output.
-        branch: of a block's residual additions, which one; counted from 0.
+        kind: of the site; see dropexp.regularisers.base.
+        module: name of the layer or normalisation that noise acts on, or of the block.
+        spatial: for an activation, whether it is a map (N, C, H, W).
+        rectified: for a weight, whether a ReLU is applied directly to the layer's output.
+        branch: for a branch, the index of the block's residual addition, from 0.
     """
 
     kind: SiteKind
@@ -59,14 +59,14 @@ class Site:
 
 @dataclass
 class NetworkSites:
-    """What a network offers, each kind in the order of execution.
+    """The sites of a network, each kind in the order of execution.
 
     Attributes:
         sites: of all kinds.
-        programs: forwards with gates of the blocks that have residual branches, by mode.
-        untraced: modules whose forward cannot be traced; in them the order of registration
-            decides what follows what.
-        heads: the layers that make the logits; they are left plain.
+        programs: for each block with residual branches, its forward with gates, by mode.
+        untraced: names of modules whose forward cannot be traced; their children are read in the
+            order of registration.
+        heads: names of the layers that compute the logits; they stay plain.
     """
 
     sites: list[Site] = field(default_factory=list)
@@ -76,7 +76,7 @@ class NetworkSites:
 
 
 def find_sites(model: nn.Module) -> NetworkSites:
-    """The sites of a network in its present form, which is left as it is."""
+    """Find the sites of a network, without changing it."""
     found = NetworkSites()
     own = {
         name: trace_own_forward(module, training=True)
@@ -108,25 +108,25 @@ def find_sites(model: nn.Module) -> NetworkSites:
 
 
 def _has_own_forward(module: nn.Module) -> bool:
-    """Not one of torch's, and not a list of modules, which is never called."""
+    """Return whether a module has a forward that is not one of torch's."""
     return type(module).forward is not nn.Module.forward and not (
         is_elementary(module) or type(module).forward is nn.Sequential.forward
     )
 
 
 def _make_programs(block: nn.Module, graph: fx.Graph | None) -> dict[bool, Program] | None:
-    """Of both modes, given the graph in training."""
+    """Return a block's program in both modes, given its graph in training; None without one."""
     in_training = make_program(graph, block) if graph is not None else None
     graph = trace_own_forward(block, training=False) if in_training is not None else None
     in_eval = make_program(graph, block) if graph is not None else None
-    # Gates are of both modes: if one has other branches than the other, which is which?
+    # A gate serves both modes, so both must have the same branches.
     if in_training is None or in_eval is None or in_training.branches != in_eval.branches:
         return None
     return {True: in_training, False: in_eval}
 
 
 def _is_replaceable(module: nn.Module) -> TypeGuard[nn.Linear | nn.Conv2d]:
-    """Whether a layer does what its type says and nothing else."""
+    """Return whether a layer does what its type says and nothing else."""
     plain = (
         type(module).forward in (nn.Linear.forward, nn.Conv2d.forward)
         and getattr(type(module), "_conv_forward", nn.Conv2d._conv_forward)
@@ -141,11 +141,11 @@ def _is_replaceable(module: nn.Module) -> TypeGuard[nn.Linear | nn.Conv2d]:
 
 @dataclass(frozen=True)
 class _CalledLayer:
-    """A convolution or linear layer that images, or what became of them, go through."""
+    """A convolution or linear layer whose input depends on the images."""
 
     name: str
     spatial: bool
-    noise_after: str | None  # the module after which noise acts; None: no non-linearity follows
+    noise_after: str | None  # the module whose output noise acts on; None: no non-linearity follows
     rectified: bool
     is_head: bool
 
@@ -158,11 +158,11 @@ class _LayerReader:
         self._opaque = opaque
 
     def layers(self) -> list[_CalledLayer]:
-        """Each layer once, however often it is called."""
+        """Return each layer once, however often it is called."""
         calls: dict[str, list[_CalledLayer]] = {}
         for layer in self._layers_in("", is_last=True):
             calls.setdefault(layer.name, []).append(layer)
-        # A layer that is called twice offers what both calls offer.
+        # A layer that is called twice has the sites that both calls have.
         return [
             next((call for call in same if call.noise_after is None), same[0])
             if not any(call.is_head for call in same)
@@ -171,7 +171,7 @@ class _LayerReader:
         ]
 
     def _layers_in(self, name: str, *, is_last: bool) -> Iterator[_CalledLayer]:
-        """Of a module and all in it; ``is_last``: its output is what the logits are made of."""
+        """Yield the layers of a module; ``is_last``: the logits are computed from its output."""
         module = self._model.get_submodule(name)
         graph = None
         if id(module) not in self._opaque and type(module).forward is not nn.Module.forward:
@@ -211,7 +211,7 @@ class _LayerReader:
     def _in_registration_order(
         self, name: str, module: nn.Module, *, is_last: bool
     ) -> Iterator[_CalledLayer]:
-        """A normalisation belongs to the layer registered before it; a ReLU may follow both."""
+        """Yield layers as registered, each with the normalisation that is registered after it."""
         children = [(_join_names(name, child), each) for child, each in module.named_children()]
         holding = [child for child, each in children if self._holds_layers(each)]
         for index, (child, each) in enumerate(children):
@@ -251,7 +251,7 @@ def _all_users_match(node: fx.Node, module_of: ModuleOf, kinds: Sequence[object]
 
 
 def _find_noise_place(layer: fx.Node, module_of: ModuleOf) -> fx.Node | None:
-    """The layer, or the normalisation after it, whose output goes into a non-linearity only."""
+    """Return the layer, or its normalisation, if its output goes into a non-linearity only."""
     end = last = layer
     while not _all_users_match(last, module_of, _NONLINEARITIES):
         if len(last.users) != 1:
@@ -265,7 +265,7 @@ def _find_noise_place(layer: fx.Node, module_of: ModuleOf) -> fx.Node | None:
 
 
 def _feeds_sigmoid_gate(end: fx.Node, module_of: ModuleOf) -> bool:
-    """Whether what follows is layer, then sigmoid: squeeze and excitation, which scales maps."""
+    """Return whether a layer and a sigmoid follow: squeeze and excitation, which scales maps."""
     activations = [after for user in end.users for after in user.users]
     return bool(activations) and all(
         _matches(after, module_of, LAYERS) and _all_users_match(after, module_of, _SQUASHING)
@@ -274,7 +274,7 @@ def _feeds_sigmoid_gate(end: fx.Node, module_of: ModuleOf) -> bool:
 
 
 def _find_last(graph: fx.Graph, condition: Callable[[fx.Node], bool]) -> set[fx.Node]:
-    """Going back from the output along every path: the first nodes that meet a condition."""
+    """Return the last nodes on every path to the output that meet a condition."""
     found: set[fx.Node] = set()
     left = [node for node in graph.nodes if node.op == "output"]
     seen: set[fx.Node] = set()
@@ -289,7 +289,7 @@ def _find_last(graph: fx.Graph, condition: Callable[[fx.Node], bool]) -> set[fx.
 
 
 def _find_dependent(graph: fx.Graph) -> set[fx.Node]:
-    """The nodes that depend on what the module is called with."""
+    """Return the nodes that depend on the module's arguments."""
     reached: set[fx.Node] = set()
     for node in graph.nodes:
         if node.op == "placeholder" or any(each in reached for each in node.all_input_nodes):

@@ -1,7 +1,7 @@
-"""A block's forward with gates around its residual branches, as plain values.
+"""A block's forward with gates around its residual branches.
 
-It can be copied and pickled with the block, and calls the block's children by their names, so that
-they may be replaced.
+It consists of plain values, so that it can be copied and pickled with the block, and it calls the
+block's children by their names, so that they may be replaced.
 """
 
 import operator
@@ -17,14 +17,14 @@ from dropexp.models.adapter.residual import Residual, find_residuals
 
 @dataclass(frozen=True)
 class _Slot:
-    """Stands in a step's arguments for the value of another step."""
+    """A placeholder in a step's arguments for the value of another step."""
 
     place: int
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One operation of a graph, in plain values, which can be copied and pickled."""
+    """One operation of a graph."""
 
     place: int
     operation: str  # an fx.Node's
@@ -35,7 +35,7 @@ class _Step:
 
 @dataclass(frozen=True)
 class _GatedAddition:
-    """A shortcut and a gated branch, added."""
+    """The sum of a shortcut and a gated branch."""
 
     place: int
     gate: int
@@ -50,7 +50,7 @@ _Steps = tuple[_Step | _GatedAddition, ...]
 
 @dataclass(frozen=True)
 class Program:
-    """A block's forward in one mode, its residual additions apart from other steps."""
+    """A block's forward in one mode, with its residual additions as steps of their own."""
 
     inputs: tuple[tuple[int, str], ...]
     steps: _Steps
@@ -59,10 +59,14 @@ class Program:
 
 
 def make_program(graph: fx.Graph, block: nn.Module) -> Program | None:
-    """A block's forward with its branches found; None if there are none, or it cannot be repeated.
+    """Make a block's program; None if it has no branch or its forward cannot be repeated.
 
-    A forward with optional arguments may do something else when they are given, and one that makes
-    a constant may make another one the next time.
+    A forward with optional arguments may act differently when they are given, and one that creates
+    a constant may create another one at the next call.
+
+    Args:
+        graph: of the block's own forward, see trace_own_forward.
+        block: the module.
     """
     nodes = list(graph.nodes)
     inputs = [node for node in nodes if node.op == "placeholder"]
@@ -95,7 +99,7 @@ def _make_steps(
     places: Mapping[fx.Node, int],
     gates: Mapping[fx.Node, tuple[int, Residual]],
 ) -> _Steps:
-    """Those of the nodes that belong to no branch among them, with the branches in additions."""
+    """Return the nodes outside branches as steps, with each branch inside its addition."""
     inside_of = [gates[node][1].inside for node in nodes if node in gates]
     in_branches = frozenset[fx.Node]().union(*inside_of)
     steps: list[_Step | _GatedAddition] = []
@@ -126,7 +130,7 @@ def _insert_slots(argument: Any, places: Mapping[fx.Node, int]) -> Any:
 
 
 def _replace_in(argument: Any, kind: type, replace: Callable[[Any], Any]) -> Any:
-    """An argument's structure with all objects of a kind replaced."""
+    """Return an argument, nested or not, with all objects of a type replaced."""
     if isinstance(argument, kind):
         return replace(argument)
     if isinstance(argument, tuple) and not hasattr(argument, "_fields"):
@@ -144,13 +148,13 @@ def _replace_in(argument: Any, kind: type, replace: Callable[[Any], Any]) -> Any
 class GatedForward:
     """A block's forward whose residual branches go through gates: ``shortcut + gate(f, s)``.
 
-    What a gate does not ask for is not computed. Where it asks for a single one of several rows,
-    batch normalisation in the branch uses its running statistics, as one row has none of its own.
+    A branch is computed for the rows that its gate asks for. If that is one of several rows, batch
+    normalisation in the branch uses its running statistics, as one row has none.
 
     Args:
-        block: the module; its children, gates included, are looked up when they are called.
-        programs: by mode, training or not.
-        gates: names of the children that gate the branches, in the order of the additions.
+        block: the module; its children, gates included, are looked up at each call.
+        programs: by mode: True for training, False for eval.
+        gates: names of the children that are gates, in the order of the additions.
     """
 
     def __init__(
@@ -161,7 +165,7 @@ class GatedForward:
         self.gates = tuple(gates)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The block's output, for its forward's arguments."""
+        """Return the block's output for the arguments of its forward."""
         program = self.programs[self.block.training]
         given = dict(zip((name for _, name in program.inputs), args, strict=False))
         given.update(kwargs)

@@ -1,8 +1,7 @@
-"""Residual branches in a block's own graph.
+"""Finds residual branches in a block's own graph.
 
-A residual branch is what is computed from a value s alone and then added to s, or to a projection
-of s by no more than one layer: He et al., Deep Residual Learning for Image Recognition, CVPR 2016,
-equations 1 and 2.
+A residual branch is computed from a value s alone and added to s, or to a projection of s by at
+most one layer: He et al. 2016, "Deep residual learning for image recognition", equations 1 and 2.
 """
 
 import operator
@@ -22,12 +21,12 @@ class Residual:
     addition: fx.Node
     source: fx.Node
     shortcut: fx.Node
-    inside: frozenset[fx.Node]  # what nothing but the branch needs
+    inside: frozenset[fx.Node]  # the nodes of the branch, used by nothing else
     branch: fx.Node
 
 
 def find_residuals(graph: fx.Graph, block: nn.Module) -> list[Residual]:
-    """The residual additions of a block's own graph, in its order."""
+    """Return the residual additions of a block's own graph, in its order."""
     order = {node: place for place, node in enumerate(graph.nodes)}
     found = (
         _match_residual(node, order, block) for node in graph.nodes if node.target in _ADDITIONS
@@ -53,7 +52,7 @@ def _match_residual(
         if _count_weight_matrices(slices[shortcut] or (), block) > 1 or of_branch == 0:
             return None
         if _count_weight_matrices(slices[shortcut] or (), block) == of_branch:
-            return None  # two paths alike: neither is the shortcut
+            return None  # two equal paths: neither is the shortcut
         inside = _add_unused(slices[branch] or (), order)
         used_elsewhere = any(
             user not in inside and user is not addition for node in inside for user in node.users
@@ -66,7 +65,7 @@ def _match_residual(
 
 
 def _nodes_between(node: fx.Node, source: fx.Node) -> set[fx.Node] | None:
-    """The nodes between, ``node`` included; None where more than the source is needed."""
+    """Return the nodes from source to node, with node; None if node needs other inputs."""
     if node is source:
         return set()
     between: set[fx.Node] = set()
@@ -84,7 +83,7 @@ def _nodes_between(node: fx.Node, source: fx.Node) -> set[fx.Node] | None:
 
 
 def _add_unused(between: Collection[fx.Node], order: Mapping[fx.Node, int]) -> frozenset[fx.Node]:
-    """With what is made of these nodes and used by none, such as checks of shapes."""
+    """Add the nodes that use these and are used by none, such as checks of shapes."""
     inside = set(between)
     for node in order:
         if not node.users and node.op != "output" and set(node.all_input_nodes) & inside:
@@ -93,7 +92,7 @@ def _add_unused(between: Collection[fx.Node], order: Mapping[fx.Node, int]) -> f
 
 
 def _count_weight_matrices(nodes: Collection[fx.Node], block: nn.Module) -> int:
-    """How many matrices of weights the modules that are called have."""
+    """Count the weights of two and more dimensions in the modules that nodes call."""
     return sum(
         parameter.dim() > 1
         for node in nodes
@@ -103,7 +102,7 @@ def _count_weight_matrices(nodes: Collection[fx.Node], block: nn.Module) -> int:
 
 
 def _overwrites(node: fx.Node, source: fx.Node, block: nn.Module) -> bool:
-    """Whether a step changes the source itself, which the shortcut adds."""
+    """Return whether a node overwrites the source, which the shortcut adds."""
     if source not in node.all_input_nodes:
         return False
     if node.op == "call_module":

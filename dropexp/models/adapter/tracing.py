@@ -1,8 +1,8 @@
-"""What a module's forward does, as a graph: torch.fx, with some modules taken as they are.
+"""Traces a module's forward into a graph by torch.fx, with some modules as single calls.
 
-A graph is of one mode, as a forward may ask ``self.training``. Tracing runs a module's forward on
-stand-ins for tensors: no data is needed, and nothing is computed or drawn. It fails where the
-flow of control depends on values.
+A graph is of one mode, as a forward may read ``self.training``. Tracing runs the forward on proxies
+of tensors: it needs no data, computes nothing and draws no random numbers. It fails where control
+flow depends on values.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ IsLeaf = Callable[[nn.Module], bool]
 
 
 def is_elementary(module: nn.Module) -> bool:
-    """Whether a module is one of torch's own, or a layer or normalisation made after them."""
+    """Return whether a module is one of torch's, or a subclass of a layer or normalisation."""
     if isinstance(module, (*LAYERS, *NORMS)):
         return True
     of_torch = type(module).__module__.startswith("torch.nn")
@@ -32,12 +32,12 @@ def is_elementary(module: nn.Module) -> bool:
 
 
 def trace_own_forward(module: nn.Module, *, training: bool) -> fx.Graph | None:
-    """What a module does with its children, whatever they do; None where that cannot be traced."""
+    """Trace how a module calls its children, without looking into them; None if it fails."""
     return _trace(module, lambda child: child is not module, training)
 
 
 def trace_calls(module: nn.Module, opaque: IsLeaf) -> fx.Graph | None:
-    """What a module and all in it do in training, down to elementary and opaque modules."""
+    """Trace a module in training, down to elementary and opaque modules; None if it fails."""
 
     def is_leaf(child: nn.Module) -> bool:
         return is_elementary(child) or opaque(child)
@@ -46,7 +46,7 @@ def trace_calls(module: nn.Module, opaque: IsLeaf) -> fx.Graph | None:
 
 
 class _Tracer(fx.Tracer):
-    proxy_buffer_attributes = True  # else what is made of buffers would be a constant
+    proxy_buffer_attributes = True  # else results of buffers would become constants
 
     def __init__(self, is_leaf: IsLeaf) -> None:
         super().__init__()
@@ -59,10 +59,10 @@ class _Tracer(fx.Tracer):
 def _trace(module: nn.Module, is_leaf: IsLeaf, training: bool) -> fx.Graph | None:
     with preserve_modes(module), _constants_removed(module):
         for each in module.modules():
-            each.training = training  # a train method of the user's own may do more than that
+            each.training = training  # without train(), which a user may have overridden
         try:
             return _Tracer(is_leaf).trace(module)
-        except Exception:  # whatever a forward raises when it meets stand-ins
+        except Exception:  # a forward may raise anything when it gets proxies
             return None
 
 
