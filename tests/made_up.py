@@ -1,7 +1,7 @@
-"""Comparisons of runs that were never trained, with curves as overfitting has them."""
+"""Builds comparisons of runs that were never trained, with curves as overfitting has them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,13 @@ AROUND = {
     "model.name": "small_cnn",
 }
 STRENGTH = {"none": 0.0, "dropout2d": 1.0, "spatial_dropout": 0.5, "dropconnect": 0.35}
-"""How much of the overfitting a regulariser takes away at its best p."""
+"""How much of the overfitting a regulariser removes at its best p."""
 
 
-def records(regulariser: str, p: float, seed: int, epochs: int, **data: Any) -> list[EpochRecord]:
-    """Epochs whose validation loss falls and rises again, less so under a regulariser."""
+def make_records(
+    regulariser: str, p: float, seed: int, epochs: int, **data: Any
+) -> list[EpochRecord]:
+    """Return epochs whose validation loss falls and rises again, less with a regulariser."""
     chance = np.random.default_rng([seed, len(regulariser), int(p * 100)])
     luck = np.random.default_rng(seed).normal(0, 0.03)  # a seed is a block
     effect = STRENGTH.get(regulariser, 0.2) * math.sin(math.pi * p)
@@ -64,9 +66,12 @@ def records(regulariser: str, p: float, seed: int, epochs: int, **data: Any) -> 
     return found
 
 
-def run(fields: Mapping[str, Any], seed: int, epochs: int, *, diverged: bool = False) -> FoundRun:
+def make_run(
+    fields: Mapping[str, Any], seed: int, epochs: int, *, diverged: bool = False
+) -> FoundRun:
+    """Return a finished run of a setting, as find_runs returns it."""
     regulariser, p = str(fields["regulariser.name"]), float(fields["regulariser.p"])
-    done = records(regulariser, p, seed, epochs, **fields)
+    done = make_records(regulariser, p, seed, epochs, **fields)
     best = find_best_epoch(done)
     assert best is not None
     digits = sum(map(ord, repr(sorted(fields.items())))) % 16**8
@@ -101,7 +106,7 @@ def run(fields: Mapping[str, Any], seed: int, epochs: int, *, diverged: bool = F
     return FoundRun(listed, member, fields)
 
 
-def comparison(
+def make_comparison(
     regularisers: Sequence[str] = ("none", "dropout2d", "spatial_dropout"),
     strengths: Sequence[float] = (0.3,),
     *,
@@ -112,9 +117,10 @@ def comparison(
     diverged: Sequence[tuple[str, int]] = (),
     **axes: Sequence[Any],
 ) -> Comparison:
-    """A table of all combinations; ``data_train_size=(50, 400)`` makes an axis of that field.
+    """Return the comparison of all combinations.
 
-    An option such as ``regulariser_mask`` is one of all regularisers but ``none``.
+    ``data_train_size=(50, 400)`` makes an axis of that field. An option such as
+    ``regulariser_mask`` is set for all regularisers but ``none``.
     """
     fields = {key.replace("_", ".", 1): values for key, values in axes.items()}
     settings: dict[str, dict[str, Any]] = {}
@@ -127,8 +133,22 @@ def comparison(
                 made = {**of_setting, "regulariser.name": regulariser, "regulariser.p": p}
                 settings.setdefault(repr(made), made)
     found = [
-        run(made, seed, epochs, diverged=(made["regulariser.name"], seed) in diverged)
+        make_run(made, seed, epochs, diverged=(made["regulariser.name"], seed) in diverged)
         for made in settings.values()
         for seed in range(seeds)
     ]
     return compare(found, Question(metric=metric, baseline=baseline))
+
+
+STUDIES: dict[str, Callable[[], Comparison]] = {
+    "settings": lambda: make_comparison(("none", "dropout2d", "dropconnect")),
+    "strengths": lambda: make_comparison(strengths=(0.1, 0.3, 0.5, 0.7)),
+    "sizes": lambda: make_comparison(data_train_size=(50, 100, 400)),
+    "noises": lambda: make_comparison(data_label_noise=(0.0, 0.2, 0.4)),
+    "accuracy": lambda: make_comparison(strengths=(0.1, 0.5), metric=METRIC_REGISTRY["test_acc"]),
+    "one seed": lambda: make_comparison(seeds=1),
+    "one epoch": lambda: make_comparison(epochs=1),
+    "no baseline": lambda: make_comparison(("dropout2d", "dropconnect")),
+    "diverged": lambda: make_comparison(diverged=[("dropout2d", 0), ("dropout2d", 1)]),
+}
+"""One comparison of every kind that charts and pages must show."""

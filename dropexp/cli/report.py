@@ -1,7 +1,12 @@
-"""Commands that show comparisons elsewhere: a report, and TensorBoard."""
+"""The commands that show a comparison outside of the terminal: report and board.
 
+Everything heavy is imported when a command is called.
+"""
+
+import sys
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,25 +29,25 @@ if TYPE_CHECKING:
 
 
 class ReportFormat(StrEnum):
-    """What a report is written as."""
+    """The format of a report."""
 
     HTML = "html"
     MD = "md"
 
 
 REPORT_HELP = (
-    "Write a report: the answer, the table, interactive charts, and how to make it again.\n\n"
+    "Write a report: the answer, tables, interactive charts, and how to reproduce it.\n\n"
     "[bold]dropexp report study=first -o report.html[/bold]\n\n"
-    "One file that works offline. Words are as for [bold]dropexp compare[/bold]: folders of run "
-    "folders, ids of runs, and filters; without any, all of runs. md is for a pull request or a "
-    "paper's appendix."
+    "The report is one file that works offline. Arguments are as for [bold]dropexp "
+    "compare[/bold]: folders of runs, ids of runs, and filters. Without arguments, all runs in the "
+    "runs folder are compared. html is interactive; md is for a pull request or an appendix."
 )
 BOARD_HELP = (
-    "Show a study in TensorBoard, its seeds averaged: means and 95 % intervals.\n\n"
+    "Show a study in TensorBoard, averaged over seeds: means and 95 % intervals.\n\n"
     "[bold]dropexp board first[/bold]"
 )
-_DEFAULT = Path("report.html")
-_OF_SUFFIX = {
+_DEFAULT_OUTPUT = Path("report.html")
+_FORMAT_OF_SUFFIX = {
     ".html": ReportFormat.HTML,
     ".htm": ReportFormat.HTML,
     ".md": ReportFormat.MD,
@@ -52,11 +57,11 @@ _OF_SUFFIX = {
 def report(
     arguments: RunArguments = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The file to write; - for standard output.")
-    ] = _DEFAULT,
+        Path, typer.Option("--output", "-o", help='File to write ("-" for standard output).')
+    ] = _DEFAULT_OUTPUT,
     format_: Annotated[
         ReportFormat | None,
-        typer.Option("--format", "-f", help="Default: what the file's name says, or html."),
+        typer.Option("--format", "-f", help="Format. Default: by the suffix of --output, or html."),
     ] = None,
     metric: MetricOption = None,
     at: AtOption = EpochChoice.BEST,
@@ -64,11 +69,11 @@ def report(
     allow_mixed: AllowMixedOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    format_ = format_ or parse_suffix(output, _OF_SUFFIX) or ReportFormat.HTML
-    if format_ is ReportFormat.MD and output == _DEFAULT:
-        output = _DEFAULT.with_suffix(".md")
+    format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ReportFormat.HTML
+    if format_ is ReportFormat.MD and output == _DEFAULT_OUTPUT:
+        output = _DEFAULT_OUTPUT.with_suffix(".md")
     comparison, folders = read_and_compare(arguments, metric, at, baseline, allow_mixed, runs_dir)
-    text = _text(comparison, format_, folders)
+    text = _render(comparison, format_, folders)
     if write_output(output, text):
         from dropexp.report.answer import answer
 
@@ -76,9 +81,7 @@ def report(
         typer.echo(f"written to {output} ({len(text.encode()) / 1e6:.1f} MB)")
 
 
-def _text(comparison: "Comparison", format_: ReportFormat, folders: list[Path]) -> str:
-    import sys
-
+def _render(comparison: "Comparison", format_: ReportFormat, folders: list[Path]) -> str:
     from dropexp.compare.provenance import trace_provenance
     from dropexp.report import markdown, render_page
 
@@ -88,15 +91,16 @@ def _text(comparison: "Comparison", format_: ReportFormat, folders: list[Path]) 
 
 
 def board(
-    study: Annotated[str, typer.Argument(metavar="STUDY", show_default=False)],
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="Name of the study.", show_default=False)
+    ],
     start: Annotated[
-        bool, typer.Option("--start/--no-start", help="Start TensorBoard, or say how to.")
+        bool,
+        typer.Option("--start/--no-start", help="Start TensorBoard, or only print how."),
     ] = True,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     import subprocess
-    import sys
-    from shlex import quote
 
     from dropexp.compare import find_runs
     from dropexp.compare.grouping import group_runs

@@ -71,7 +71,7 @@ class ComparisonTable:
 
 
 _BESIDE_VERDICT = ("loss_gap", "epochs")
-_MAIN = ("test_acc", "test_loss", "val_loss")
+_MAIN = ("test_acc", "test_loss")
 """The metrics of the main table beside the deciding one; all others are details."""
 
 
@@ -129,6 +129,7 @@ def comparison_columns(
         *take(*_MAIN),
     ]
     details = [
+        *take("val_loss"),
         *take(*others),
         ComparisonColumn("parameters", "trained numbers of the network", _parameters),
     ]

@@ -16,7 +16,7 @@ from dropexp.report.charts.palette import COLOURS
 from dropexp.runs.metrics import EpochChoice
 from dropexp.runs.records import RunSummary
 from dropexp.statistics import Verdict
-from tests.made_up import comparison
+from tests.made_up import make_comparison
 from tests.run_folders import DROPOUT, NONE, compare_folder, write_finished_run, write_study
 
 DECAY = "classic=weight_decay"
@@ -181,7 +181,7 @@ def test_the_headline_names_both_of_a_regulariser_beside_a_classic(tmp_path: Pat
 
 
 def test_a_classic_has_a_colour_and_a_label_of_its_own() -> None:
-    found = comparison(("none", "dropout2d"), data_augment=("none", "crop"))
+    found = make_comparison(("none", "dropout2d"), data_augment=("none", "crop"))
     look = assign_looks([row.setting for row in found.rows])
     assert look["none"].colour == COLOURS["none"]
     assert look["augmentation=crop"].colour == COLOURS["augmentation"]
@@ -193,7 +193,7 @@ def test_a_classic_has_a_colour_and_a_label_of_its_own() -> None:
 
 
 def test_all_classics_stand_in_the_same_charts() -> None:
-    found = comparison(("none", "dropout2d"), (0.1, 0.3), data_augment=("none", "crop"))
+    found = make_comparison(("none", "dropout2d"), (0.1, 0.3), data_augment=("none", "crop"))
     assert featured_rows(found) == list(found.rows)
     panels = {panel.name: panel for figure in build_figures(found) for panel in figure.panels}
     assert panels.keys() == {
@@ -208,7 +208,7 @@ def test_all_classics_stand_in_the_same_charts() -> None:
 
 
 def test_strengths_of_a_classic_are_an_axis() -> None:
-    found = comparison(("none", "dropout2d"), optimiser_weight_decay=(0.0, 0.001, 0.01))
+    found = make_comparison(("none", "dropout2d"), optimiser_weight_decay=(0.0, 0.001, 0.01))
     panels = {panel.name: panel for figure in build_figures(found) for panel in figure.panels}
     values = panels["optimiser_weight_decay_test_loss"].data[
         "optimiser_weight_decay_test_loss_lines"

@@ -5,7 +5,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dropexp.report.board import write_board
 from dropexp.statistics import mean_interval
-from tests.made_up import comparison
+from tests.made_up import make_comparison
 
 
 def scalars(folder: Path, tag: str) -> list[float]:
@@ -15,7 +15,7 @@ def scalars(folder: Path, tag: str) -> list[float]:
 
 
 def test_each_setting_is_its_mean_and_the_ends_of_its_interval(tmp_path: Path) -> None:
-    study = comparison(("none", "dropout2d"), epochs=4)
+    study = make_comparison(("none", "dropout2d"), epochs=4)
     settings = [row.setting for row in study.rows]
     folder = write_board(tmp_path, "first", settings)
     assert folder == tmp_path / ".board" / "first"
@@ -32,7 +32,7 @@ def test_each_setting_is_its_mean_and_the_ends_of_its_interval(tmp_path: Path) -
 
 
 def test_written_again_it_holds_what_there_is_now(tmp_path: Path) -> None:
-    settings = [row.setting for row in comparison(("none", "dropout2d"), epochs=2).rows]
+    settings = [row.setting for row in make_comparison(("none", "dropout2d"), epochs=2).rows]
     write_board(tmp_path, "first", settings)
     folder = write_board(tmp_path, "first", settings[:1])
     assert [each.name for each in folder.iterdir()] == ["none"]
@@ -40,7 +40,7 @@ def test_written_again_it_holds_what_there_is_now(tmp_path: Path) -> None:
 
 
 def test_one_seed_has_a_mean_and_no_interval(tmp_path: Path) -> None:
-    settings = [row.setting for row in comparison(("none",), seeds=1, epochs=2).rows]
+    settings = [row.setting for row in make_comparison(("none",), seeds=1, epochs=2).rows]
     folder = write_board(tmp_path, "a/b", settings)
     assert folder.name == "a_b"
     assert len(scalars(folder / "none" / "mean", "loss/val")) == 2

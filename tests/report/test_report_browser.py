@@ -9,7 +9,7 @@ import pytest
 from dropexp.compare.provenance import Provenance
 from dropexp.report import render_page
 from tests.browser import CHROMIUM, Browser, browser
-from tests.made_up import comparison
+from tests.made_up import make_comparison
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
@@ -20,7 +20,7 @@ NAMES = f"{ROWS}.map((row) => row.cells[0].innerText)"
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = comparison(("none", "dropout2d", "spatial_dropout"), (0.1, 0.3, 0.5, 0.7))
+    study = make_comparison(("none", "dropout2d", "spatial_dropout"), (0.1, 0.3, 0.5, 0.7))
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(
         render_page(study, Provenance(("dropexp sweep study=first",))), encoding="utf-8"
@@ -43,16 +43,25 @@ def page(shared: Browser, file: Path) -> Browser:
     return shared
 
 
-def clicked(page: Browser, selector: str) -> None:
+def click(page: Browser, selector: str) -> None:
     page.value(f"document.querySelector({selector!r}).click()")
 
 
-def test_there_are_no_complaints_and_no_requests(page: Browser, file: Path) -> None:
+def find_heading(page: Browser, text: str) -> str:
+    """Return the selector of the main table's heading with a text."""
+    headings = page.value(
+        "[...document.querySelectorAll('#table thead')[0].rows[0].cells]"
+        ".map((cell) => cell.innerText.trim())"
+    )
+    return f"#table thead th:nth-child({headings.index(text) + 1})"
+
+
+def test_the_page_causes_no_errors_and_no_requests(page: Browser, file: Path) -> None:
     assert page.complaints == []
     assert page.requests == [file.resolve().as_uri()]
 
 
-def test_the_test_sees_complaints_and_requests(page: Browser) -> None:
+def test_errors_and_requests_would_be_seen(page: Browser) -> None:
     page.value("console.error('x'), fetch('http://127.0.0.1:9/x').catch(() => 0)")
     assert len(page.complaints) > 1
     page.value("console.log('after')")
@@ -64,40 +73,38 @@ def test_every_chart_is_drawn(page: Browser) -> None:
     assert page.value("document.documentElement.dataset.drawn") == "6"
 
 
-def test_a_click_on_a_heading_sorts_and_another_turns_it_round(page: Browser) -> None:
+def test_a_click_on_a_heading_sorts_and_another_reverses_the_order(page: Browser) -> None:
     before = page.value(NAMES)
-    heading = "#table thead th:nth-child(8) button"  # the test loss
-    assert page.value(f"document.querySelector('{heading}').innerText").startswith("test loss")
-    clicked(page, heading)
+    heading = find_heading(page, "test loss")
+    click(page, f"{heading} button")
     rising = page.value(NAMES)
-    clicked(page, heading)
+    click(page, f"{heading} button")
     assert rising[0] == "dropout2d p=0.5"
     assert rising != before
     assert page.value(NAMES) == rising[::-1]
-    sorts = "document.querySelector('#table thead th:nth-child(8)').ariaSort"
-    assert page.value(sorts) == "descending"
+    assert page.value(f"document.querySelector('{heading}').ariaSort") == "descending"
 
 
 def test_rows_without_a_number_stay_at_the_end(page: Browser) -> None:
-    heading = "#table thead th:nth-child(4) button"  # the difference, which none has not
+    heading = find_heading(page, "vs baseline")
     for _ in range(2):
-        clicked(page, heading)
+        click(page, f"{heading} button")
         assert page.value(NAMES)[-1] == "none"
 
 
-def test_settings_are_switched_off_and_on(page: Browser) -> None:
+def test_a_click_on_a_setting_hides_it_and_show_all_shows_all(page: Browser) -> None:
     count = f"document.querySelectorAll('{LINES}').length"
     assert page.value(count) == 3, "the best of each regulariser"
-    clicked(page, "[data-setting='none']")
+    click(page, "[data-setting='none']")
     page.wait_for("document.documentElement.dataset.hidden === '7'")
     assert page.value(count) == 2
     assert page.value("document.querySelector('[data-setting=none]').ariaPressed") == "false"
-    clicked(page, "[data-all='on']")
+    click(page, "[data-all='on']")
     page.wait_for("document.documentElement.dataset.hidden === '0'")
     assert page.value(count) == 9
 
 
-def test_the_pointer_shows_the_numbers(page: Browser) -> None:
+def test_the_tooltip_names_the_setting_and_its_numbers(page: Browser) -> None:
     page.value("document.querySelector('#chart-val_loss').scrollIntoView({block: 'center'})")
     box = page.value(
         "(() => { const b = document.querySelector('#chart-val_loss svg').getBoundingClientRect();"
@@ -113,7 +120,7 @@ def test_the_pointer_shows_the_numbers(page: Browser) -> None:
     assert "seeds" in words
 
 
-def test_ctrl_and_scrolling_zooms(page: Browser) -> None:
+def test_only_ctrl_and_scrolling_zooms(page: Browser) -> None:
     page.value("document.querySelector('#chart-val_loss').scrollIntoView({block: 'center'})")
     ticks = "document.querySelector('#chart-val_loss .role-axis-label').textContent"
     before = page.value(ticks)
@@ -130,7 +137,7 @@ def test_ctrl_and_scrolling_zooms(page: Browser) -> None:
     page.wait_for(f"{ticks} !== {before!r}")
 
 
-def test_a_phone_need_not_scroll_sideways(page: Browser, file: Path) -> None:
+def test_a_phone_needs_no_sideways_scrolling(page: Browser, file: Path) -> None:
     page.size(390, 844, phone=True)
     page.open(file)
     assert page.value("document.documentElement.scrollWidth") <= 390
@@ -144,7 +151,7 @@ def test_a_phone_need_not_scroll_sideways(page: Browser, file: Path) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "is_light"), [("light", True), ("dark", False)])
-def test_page_and_charts_follow_the_systems_colours(
+def test_page_and_charts_follow_the_colour_scheme(
     page: Browser, file: Path, scheme: str, is_light: bool
 ) -> None:
     page.colours(scheme)
@@ -158,7 +165,7 @@ def test_page_and_charts_follow_the_systems_colours(
     assert (brightness(".chart .role-axis-label text", "fill") < 128) is is_light
 
 
-def test_it_prints_with_everything_unfolded(page: Browser, tmp_path: Path) -> None:
+def test_printing_opens_every_folded_part(page: Browser, tmp_path: Path) -> None:
     page.pdf(tmp_path / "report.pdf")
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
     assert page.value("[...document.querySelectorAll('details')].every((each) => each.open)")

@@ -36,8 +36,7 @@ from dropexp.training.modes import in_mode
 from dropexp.training.run import run
 from tests.builders import build_parts, compose_tiny
 from tests.conftest import QUICK, Dropexp
-from tests.made_up import AROUND
-from tests.made_up import run as made_up_run
+from tests.made_up import AROUND, make_run
 
 
 @pytest.fixture
@@ -347,7 +346,7 @@ def test_a_number_of_passes_that_is_none_is_refused(
 def made(regulariser: str, seed: int, passes: int | None) -> FoundRun:
     strength = 0.0 if regulariser == "none" else 0.3
     fields = {**AROUND, "regulariser.name": regulariser, "regulariser.p": strength}
-    found = made_up_run(fields, seed, 20)
+    found = make_run(fields, seed, 20)
     by_passes = None if passes is None else SampledTest(passes, 0.4 + seed / 10, 0.9, 0.03, 0.5)
     summary = replace(found.compared.summary, mc_dropout=by_passes)
     return replace(found, compared=replace(found.compared, summary=summary))

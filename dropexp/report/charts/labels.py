@@ -30,7 +30,8 @@ def make_end_labels(
     """
     distance = _LABEL_PIXELS / HEIGHT * (limits[1] - limits[0])
     wanted = [end["mean"] for end in ends.values()]
-    places = space_labels(wanted, distance, limits[0] + distance / 2)
+    inside = (limits[0] + distance / 2, limits[1] - distance / 2)
+    places = space_labels(wanted, distance, inside)
     values = [
         {
             "setting": name,
@@ -49,13 +50,16 @@ def make_end_labels(
     return labels
 
 
-def space_labels(places: Sequence[float], distance: float, lowest: float) -> list[float]:
+def space_labels(
+    places: Sequence[float], distance: float, limits: tuple[float, float]
+) -> list[float]:
     """Move labels apart until neighbours keep a distance, each as little as possible.
 
     Args:
         places: the wanted positions, in any order.
         distance: the smallest distance between neighbours, in the unit of places.
-        lowest: the smallest position allowed, so that the chart's edge cuts no label.
+        limits: the smallest and the largest position at which the chart's edge cuts no label.
+            Labels that need more room than there is go beyond the smallest.
 
     Returns:
         The new positions, in the order of places.
@@ -69,12 +73,15 @@ def space_labels(places: Sequence[float], distance: float, lowest: float) -> lis
             last = groups.pop()
             groups[-1] += last
     spaced = [0.0] * len(places)
-    free_from = lowest
+    free_from, free_to = limits
     for group in groups:
         start = max(_start_of(group, places, distance), free_from)
         for rank, index in enumerate(group):
             spaced[index] = start + rank * distance
         free_from = start + len(group) * distance
+    for index in reversed(order):
+        spaced[index] = min(spaced[index], free_to)
+        free_to = spaced[index] - distance
     return spaced
 
 

@@ -1,0 +1,35 @@
+from dropexp.compare.highlights import featured_rows, find_headline
+from tests.made_up import STUDIES, make_comparison
+
+
+def test_few_settings_are_all_drawn_and_of_many_the_best_of_each_regulariser() -> None:
+    few, many = STUDIES["settings"](), STUDIES["strengths"]()
+    assert featured_rows(few) == list(few.rows)
+    assert [row.setting.regulariser for row in featured_rows(many)] == [
+        "none",
+        "dropout2d",
+        "spatial_dropout",
+    ]
+    best = min(
+        (row for row in many.rows if row.setting.regulariser == "dropout2d"),
+        key=lambda row: row.estimates["test_loss"].value,
+    )
+    assert best in featured_rows(many)
+
+
+def test_a_diverged_run_counts_in_who_is_the_headline() -> None:
+    """Where nothing is clear, and dropout2d gains most in the one seed that came to its end."""
+    lost = [("dropout2d", seed) for seed in range(3)]
+    study = make_comparison(("none", "dropout2d", "spatial_dropout"), seeds=4, diverged=lost)
+    gains = {r.setting.regulariser: r.difference.value for r in study.rows if r.difference}
+    assert gains["dropout2d"] < gains["spatial_dropout"] < 0
+    row = find_headline(study)
+    assert row is not None
+    assert row.setting.regulariser == "spatial_dropout"
+
+
+def test_the_headline_is_what_gains_most_over_its_own_baseline() -> None:
+    row = find_headline(STUDIES["noises"]())
+    assert row is not None
+    assert row.setting.regulariser == "dropout2d"
+    assert find_headline(STUDIES["no baseline"]()) is None

@@ -1,0 +1,128 @@
+import re
+import sys
+
+import pytest
+
+from dropexp.compare.results import Comparison
+from dropexp.report.answer import answer, describe_baseline
+from dropexp.runs.metrics import METRIC_REGISTRY, Metric
+from tests.made_up import make_comparison
+
+
+@pytest.fixture(scope="module")
+def study() -> Comparison:
+    return make_comparison(("none", "dropout2d", "spatial_dropout"), seeds=8)
+
+
+def test_the_answer_says_what_by_how_much_how_sure_and_at_what_cost(study: Comparison) -> None:
+    first = answer(study)[0]
+    assert re.fullmatch(
+        r"On digits with 400 images and 20 % noisy labels, dropout2d at p = 0\.3 lowers the test "
+        r"loss by 0\.\d+ nats \[0\.\d+, 0\.\d+\] against none, better in 8 of 8 seeds "
+        r"\(test accuracy \d+\.\d → \d+\.\d %\); cost: \+\d+ % time per epoch\.",
+        first,
+    )
+    row = study.row("dropout2d p=0.3")
+    assert row.difference is not None
+    assert f"by {-row.difference.value:.3f} nats" in first
+    assert f"[{-row.difference.high:.3f}, {-row.difference.low:.3f}]" in first
+
+
+def test_an_accuracy_rises_in_points() -> None:
+    study = make_comparison(("none", "dropout2d"), seeds=8, metric=METRIC_REGISTRY["test_acc"])
+    row = study.row("dropout2d p=0.3")
+    assert row.difference is not None
+    assert (
+        f"raises the test accuracy by {100 * row.difference.value:.1f} points" in answer(study)[0]
+    )
+
+
+def test_three_seeds_claim_nothing_and_say_how_many_would() -> None:
+    first, second, third, *_ = answer(make_comparison(("none", "dropout2d"), seeds=3))
+    assert "no setting is clearly better than none" in first
+    assert first.endswith("better in 3 of 3 seeds: too few seeds.")
+    assert second.startswith(
+        "With 3 seeds and 1 setting to test, no result can have a p-value below"
+    )
+    assert "0.25; a verdict needs 0.05" in second
+    assert re.search(r"\d+ seeds in total, \d+ more, would settle", third)
+
+
+def test_equal_settings_are_no_clear_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules["tests.made_up"].STRENGTH, "dropout2d", 0.02)
+    first = answer(make_comparison(("none", "dropout2d"), seeds=10))[0]
+    assert "no setting is clearly better than none" in first
+    assert first.endswith("no clear difference.")
+
+
+def test_a_setting_that_is_worse_is_called_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules["tests.made_up"].STRENGTH, "dropout2d", -0.5)
+    first = answer(make_comparison(("none", "dropout2d"), seeds=8))[0]
+    assert (
+        "no setting is better than none. The nearest is dropout2d at p = 0.3, which raises" in first
+    )
+    assert "better in 0 of 8 seeds" in first
+
+
+def test_runs_that_diverged_count_against_the_setting_at_the_top() -> None:
+    """dropout2d would gain most, were it not for the seeds in which it diverged."""
+    lost = [("dropout2d", seed) for seed in range(5)]
+    study = make_comparison(("none", "dropout2d", "dropconnect"), seeds=8, diverged=lost)
+    assert "dropconnect at p = 0.3 lowers the test loss" in answer(study)[0]
+    alone = answer(make_comparison(("none", "dropout2d"), seeds=8, diverged=lost))[0]
+    assert "better in 3 of 8 seeds (it diverged in 5 of 8 seeds)" in alone
+    assert "lowers the test loss" in alone, "where it came to its end"
+    assert "no setting is clearly better than none" in alone
+
+
+def test_a_setting_that_only_diverged_is_worse_and_has_no_number() -> None:
+    lost = [("dropout2d", seed) for seed in range(8)]
+    first = answer(make_comparison(("none", "dropout2d"), seeds=8, diverged=lost))[0]
+    assert "no setting is better than none" in first
+    assert "no seed in which both it and none completed (it diverged in 8 of 8" in first
+    assert "nan" not in first.lower()
+    assert "–" not in first
+
+
+def test_a_baseline_that_diverged_is_said() -> None:
+    lost = [("none", seed) for seed in range(2)]
+    first = answer(make_comparison(("none", "dropout2d"), seeds=8, diverged=lost))[0]
+    assert "better in 8 of 8 seeds (the baseline diverged in 2)" in first
+
+
+def test_the_answer_names_every_field_that_the_settings_differ_in() -> None:
+    study = make_comparison(
+        ("none", "dropconnect"), seeds=8, model_width=(32, 64), regulariser_mask=("a", "b")
+    )
+    first = answer(study)[0]
+    assert re.search(r"\(model\.width=(32|64)\), dropconnect mask=[ab] at p = 0\.3 lowers", first)
+    assert "against none," in first
+
+
+def test_a_baseline_that_differs_in_more_is_named_in_full() -> None:
+    for width in (32, 64):
+        asked = f"none model.width={width}"
+        study = make_comparison(("none", "dropout2d"), baseline=asked, model_width=(32, 64))
+        assert study.baselines == {asked}
+        row = study.row(f"dropout2d p=0.3 model.width={96 - width}")
+        assert describe_baseline(study, row) == asked
+        assert describe_baseline(study, study.row(f"dropout2d p=0.3 model.width={width}")) == "none"
+
+
+def test_without_a_baseline_nothing_is_claimed() -> None:
+    first, second = answer(make_comparison(("dropout2d", "dropconnect")))
+    assert "dropout2d at p = 0.3 has the lowest test loss" in first
+    assert "which setting is better is not known" in second
+
+
+def test_a_gap_is_not_taken_for_a_result() -> None:
+    study = make_comparison(("none", "dropout2d"), seeds=8, metric=METRIC_REGISTRY["loss_gap"])
+    assert "A smaller gap is not yet a better result: see the test loss." in answer(study)
+
+
+@pytest.mark.parametrize("metric", [METRIC_REGISTRY["train_loss"], METRIC_REGISTRY["train_acc"]])
+def test_a_better_fit_is_not_taken_for_a_result(metric: Metric) -> None:
+    study = make_comparison(("none", "dropout2d"), seeds=8, metric=metric)
+    first, *others = answer(study)
+    assert "training" in first
+    assert "A better fit is not yet a better result: see the test loss." in others
