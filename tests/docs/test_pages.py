@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from baselines import run_folders
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.regularisers import REGISTRY
@@ -113,6 +114,8 @@ def test_examples_in_python_run(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if 'Path("runs")' in block.text:
+        run_folders.make(tmp_path / "runs", runs=12, seeds=3)
     if "torchvision" in block.text:
         import_torchvision()  # which fails by itself beside a torch for CPUs only
     exec(compile(block.text, block.name, "exec"), {"__name__": block.name})
