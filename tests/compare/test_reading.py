@@ -92,7 +92,7 @@ def test_curves_are_those_of_the_file_and_are_read_when_asked_for(tmp_path: Path
     run = found[0].compared
     assert len(run.curves) == 2
     assert run.curves["val_loss"].tolist() == [1.0, 0.8]
-    rows = [list(record.as_row().values()) for record in folder.read_records()]
+    rows = [list(record.to_row().values()) for record in folder.read_records()]
     assert run.curves.table.tolist() == rows
 
 
