@@ -15,7 +15,7 @@ from dropexp.compare.results import Comparison
 from dropexp.compare.table import format_comparison
 from dropexp.report import markdown, render_page
 from dropexp.runs.metrics import METRIC_REGISTRY, Direction, Metric, Notation, Source, Unit
-from tests.made_up import comparison
+from tests.made_up import make_comparison
 
 MADE_UP = Metric(
     "p",
@@ -31,7 +31,7 @@ MADE_UP = Metric(
 
 
 def study(metric: Metric = METRIC_REGISTRY["test_loss"]) -> Comparison:
-    return comparison(("none", "dropout2d"), seeds=6, metric=metric)
+    return make_comparison(("none", "dropout2d"), seeds=6, metric=metric)
 
 
 def terminal_text(table: Comparison) -> str:
