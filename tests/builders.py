@@ -1,15 +1,24 @@
 """Builds the parts of a tiny run, with the code that a real run uses."""
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+from torch import Tensor
+
 from dropexp import data
 from dropexp.config.compose import compose_run
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
+from dropexp.runs.records import EpochRecord
 from dropexp.training.build import build_plan, build_state
 from dropexp.training.loop import TrainingPlan, TrainingState
 
 TINY = ("train.epochs=3", "data.train_size=70", "data.val_size=50", "model.width=4")
 
 
+@cache
 def compose_tiny(*overrides: str) -> RunConfig:
     """Compose a config of 3 epochs on 70 images, unless the overrides say otherwise."""
     return compose_run([*TINY, *overrides])
@@ -21,3 +30,43 @@ def build_parts(*overrides: str) -> tuple[RunConfig, Splits, TrainingState, Trai
     splits = data.load(config.data)
     state = build_state(config, splits)
     return config, splits, state, build_plan(config, splits, state.model)
+
+
+def hash_tensors(*tensors: Tensor) -> str:
+    """Return a hash that two lists of tensors share only if they are equal bit for bit."""
+    return hashlib.sha256(b"".join(t.numpy(force=True).tobytes() for t in tensors)).hexdigest()
+
+
+def without_seconds(records: Sequence[EpochRecord]) -> list[EpochRecord]:
+    """Return the records with the only number that differs between two equal trainings as 0."""
+    return [replace(record, seconds=0.0) for record in records]
+
+
+class RecordingView:
+    """Keeps a run's messages, and interrupts the run after an epoch if it should."""
+
+    def __init__(self, interrupt_after: int | None = None) -> None:
+        self.messages: list[str] = []
+        self.epochs: list[int] = []
+        self._interrupt_after = interrupt_after
+
+    def start(self, run_id: str, lines: Sequence[str]) -> None:
+        self.messages += [run_id, *lines]
+
+    def note(self, message: str) -> None:
+        self.messages.append(message)
+
+    def warn(self, message: str) -> None:
+        self.messages.append(message)
+
+    def report_audit(self, line: str) -> None:
+        self.messages.append(line)
+
+    def report_epoch(self, record: EpochRecord, epochs: int) -> None:
+        self.epochs.append(record.epoch)
+        if record.epoch == self._interrupt_after:
+            raise KeyboardInterrupt
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.messages)

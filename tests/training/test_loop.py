@@ -1,7 +1,6 @@
 """The epoch loop: paired across regularisers, exact on resuming, clean in what it measures."""
 
 import dataclasses
-import hashlib
 
 import pytest
 import torch
@@ -10,7 +9,6 @@ from torch import Tensor, nn
 from dropexp.config.groups import list_groups
 from dropexp.config.time_schedules import SWITCHING_SCHEDULES, TIME_SCHEDULES
 from dropexp.data import Split
-from dropexp.errors import AuditError
 from dropexp.regularisers import noise_modules
 from dropexp.runs.records import EpochRecord
 from dropexp.training import loop as trainer
@@ -18,9 +16,8 @@ from dropexp.training.build import build_plan, build_state
 from dropexp.training.checkpoint import DamagedCheckpointError, restore, take_snapshot, to_bytes
 from dropexp.training.evaluation import evaluate
 from dropexp.training.loop import has_ended, train
-from dropexp.training.modes import in_mode
 from dropexp.training.optim import build_schedule
-from tests.builders import build_parts, compose_tiny
+from tests.builders import build_parts, compose_tiny, hash_tensors, without_seconds
 from tests.run_folders import make_record
 
 REGULARISERS = [
@@ -33,14 +30,6 @@ REGULARISERS = [
 ]
 
 
-def digest(*tensors: Tensor) -> str:
-    return hashlib.sha256(b"".join(t.numpy(force=True).tobytes() for t in tensors)).hexdigest()
-
-
-def without_seconds(records: list[EpochRecord]) -> list[EpochRecord]:
-    return [dataclasses.replace(record, seconds=0.0) for record in records]
-
-
 class SeenBatches:
     """What the loop feeds a model: a hash of every batch in training mode."""
 
@@ -50,7 +39,7 @@ class SeenBatches:
 
     def _hook(self, model: nn.Module, arguments: tuple[Tensor, ...]) -> None:
         if model.training:
-            self.hashes.append(digest(arguments[0]))
+            self.hashes.append(hash_tensors(arguments[0]))
 
 
 def test_all_regularisers_share_split_noise_weights_and_order_in_every_epoch() -> None:
@@ -60,8 +49,8 @@ def test_all_regularisers_share_split_noise_weights_and_order_in_every_epoch() -
         overrides = [f"regulariser={name}", "model.shortcut=true", "data.augment=crop_flip"]
         _, splits, state, plan = build_parts(*overrides)
         batches = SeenBatches(state.model)
-        data_hash = digest(splits.train.images, splits.train.labels, splits.val.images)
-        weights_hash = digest(*state.model.state_dict().values())
+        data_hash = hash_tensors(splits.train.images, splits.train.labels, splits.val.images)
+        weights_hash = hash_tensors(*state.model.state_dict().values())
         assert len(list(train(state, plan))) == 3
         seen[name] = (data_hash, weights_hash, *batches.hashes)
     assert set(seen.values()) == {seen["none"]}
@@ -72,8 +61,8 @@ def test_all_regularisers_share_split_noise_weights_and_order_in_every_epoch() -
 
 def test_another_seed_changes_weights_and_order() -> None:
     states = [build_parts(f"seed={seed}", "data.seed=0") for seed in (0, 1)]
-    assert digest(states[0][1].train.images) == digest(states[1][1].train.images)
-    weights = [digest(*state.model.state_dict().values()) for _, _, state, _ in states]
+    assert hash_tensors(states[0][1].train.images) == hash_tensors(states[1][1].train.images)
+    weights = [hash_tensors(*state.model.state_dict().values()) for _, _, state, _ in states]
     assert weights[0] != weights[1]
 
 
@@ -81,7 +70,7 @@ def test_another_seed_changes_weights_and_order() -> None:
 def test_the_same_config_gives_the_same_numbers(name: str) -> None:
     def once() -> tuple[list[EpochRecord], str]:
         _, _, state, plan = build_parts(f"regulariser={name}", "p=0.4")
-        return without_seconds(list(train(state, plan))), digest(*state.best_weights.values())
+        return without_seconds(list(train(state, plan))), hash_tensors(*state.best_weights.values())
 
     assert once() == once()
 
@@ -91,7 +80,7 @@ def test_p_0_is_none_bit_for_bit(name: str) -> None:
     def records(*overrides: str) -> tuple[list[EpochRecord], str]:
         _, _, state, plan = build_parts("model.shortcut=true", *overrides)
         done = list(train(state, plan))
-        return without_seconds(done), digest(*state.model.state_dict().values())
+        return without_seconds(done), hash_tensors(*state.model.state_dict().values())
 
     assert records(f"regulariser={name}", "p=0") == records("regulariser=none")
 
@@ -115,10 +104,12 @@ def test_resuming_after_any_epoch_repeats_the_uninterrupted_run(name: str, optim
         torch.rand(17)  # what another process's generators hold is no matter
         list(train(again, build_plan(config, splits, again.model)))
         assert without_seconds(again.records) == without_seconds(state.records)
-        assert digest(*again.model.state_dict().values()) == digest(
+        assert hash_tensors(*again.model.state_dict().values()) == hash_tensors(
             *state.model.state_dict().values()
         )
-        assert digest(*again.best_weights.values()) == digest(*state.best_weights.values())
+        assert hash_tensors(*again.best_weights.values()) == hash_tensors(
+            *state.best_weights.values()
+        )
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "another run"])
@@ -132,56 +123,11 @@ def test_a_damaged_checkpoint_is_recognised(damage: str) -> None:
         restore(build_state(config, splits), raw, config_hash, torch.device("cpu"))
 
 
-def test_measuring_twice_gives_identical_numbers_and_consumes_no_randomness() -> None:
-    _, splits, state, plan = build_parts("regulariser=dropout2d")
-    list(train(state, plan))
-    torch.manual_seed(1)
-    before = torch.get_rng_state()
-    first, second = (evaluate(state.model, splits, splits.val) for _ in range(2))
-    assert first == second
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_measuring_is_the_plain_formula() -> None:
-    _, splits, state, _ = build_parts("data.val_size=300")
-    measured = evaluate(state.model, splits, splits.val)
-    state.model.eval()
-    with torch.no_grad():
-        logits = state.model(splits.normalise(splits.val.images))
-    expected = nn.functional.cross_entropy(logits, splits.val.labels)
-    assert measured.loss == pytest.approx(float(expected), rel=1e-5)
-    hits = (logits.argmax(1) == splits.val.labels).double().mean()
-    assert measured.acc == pytest.approx(float(hits), abs=1e-12)
-
-
-def test_measuring_leaves_every_module_in_the_mode_it_was_in() -> None:
-    _, splits, state, _ = build_parts()
-    state.model.train()
-    frozen = next(iter(state.model.children()))
-    frozen.eval()
-    modes = [module.training for module in state.model.modules()]
-    evaluate(state.model, splits, splits.val)
-    assert [module.training for module in state.model.modules()] == modes
-
-
 def test_training_loss_is_measured_without_the_regularisers_noise() -> None:
     _, splits, state, plan = build_parts("regulariser=dropout2d", "p=0.7")
     last = list(train(state, plan))[-1]
     assert last.train_loss == evaluate(state.model, splits, splits.train).loss
     assert last.noisy_train_loss > last.train_loss
-
-
-def test_a_module_that_does_not_change_mode_is_refused() -> None:
-    class Stubborn(nn.Dropout2d):
-        def train(self, mode: bool = True) -> "Stubborn":
-            return self
-
-    model = nn.Sequential(nn.Conv2d(1, 1, 1), Stubborn())
-    with (
-        pytest.raises(AuditError, match=r"1 \(Stubborn\) is not in eval mode"),
-        in_mode(model, training=False),
-    ):
-        pass
 
 
 @pytest.mark.parametrize("schedule", [*TIME_SCHEDULES])
@@ -321,7 +267,7 @@ def test_an_epoch_trains_on_every_image_once(monkeypatch: pytest.MonkeyPatch) ->
     batches = SeenBatches(state.model)
     next(iter(train(state, plan)))
     assert len(batches.hashes) == 2
-    sort = [sorted(map(digest, images)) for images in (seen[0], splits.train.images)]
+    sort = [sorted(map(hash_tensors, images)) for images in (seen[0], splits.train.images)]
     assert sort[0] == sort[1]
 
 

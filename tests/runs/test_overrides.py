@@ -1,0 +1,88 @@
+"""The command that is shown for a run trains that very run, or is not shown."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dropexp.config.compose import compose_run
+from dropexp.config.setting import flatten
+from dropexp.runs.overrides import ChangedField, find_changed_fields, find_training_command
+from dropexp.runs.write import CONFIG, RunFolder
+from tests.run_folders import write_finished_run
+
+Make = Callable[..., RunFolder]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Writes the folder of a finished run."""
+    return lambda *overrides: write_finished_run(tmp_path, 1.0, *overrides)
+
+
+REQUESTS: list[list[str]] = [
+    [],
+    ["p=0.3"],
+    ["regulariser=dropout2d", "p=0.123456789012", "seed=7", "threads=2"],
+    ["regulariser=stochastic_depth", "regulariser.scaling=eval", "data.seed=3", "study=a-b"],
+    ["model=mlp", "model.hidden=[8,16]", "regulariser=dropout", "runs_dir=my runs", "study='1'"],
+    ["optimiser=sgd", "optimiser/schedule=one_cycle", "train/early_stopping=patience"],
+    ["data=cifar10", r"data.root='it\'s here'", "model=resnet", "train.clip=1", "audit=warn"],
+    ["model.shortcut=true", "+train.early_stopping={patience: 3}", "device=cpu"],
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=" ".join)
+def test_the_command_shown_trains_this_very_run(make: Make, request_: list[str]) -> None:
+    folder = make(*request_)
+    command = find_training_command(folder)
+    assert command is not None
+    program, verb, *overrides = shlex.split(command)
+    assert (program, verb) == ("dropexp", "train")
+    assert compose_run(overrides) == compose_run(request_)
+    assert len(overrides) <= len(request_) + 1
+
+
+def test_the_command_shown_does_not_train_a_finished_run_anew(
+    make: Make,
+) -> None:
+    assert find_training_command(make("force=true", "seed=3")) == "dropexp train seed=3"
+
+
+def test_no_command_is_shown_that_would_train_another_run(make: Make) -> None:
+    folder = make()
+    plain = yaml.safe_load((folder.path / CONFIG).read_text())
+    folder.write(CONFIG, yaml.safe_dump({**plain, "of_a_later_version": 1}))
+    assert find_training_command(folder) is None
+
+
+def test_the_command_of_a_run_on_pictures_is_shown_while_they_are_the_same(
+    make: Make, tmp_path: Path
+) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "pictures" / "train" / name).mkdir(parents=True)
+        (tmp_path / "pictures" / "train" / name / "0.bmp").write_bytes(b"pixels")
+    folder = make("data=image_folder", f"data.root={tmp_path / 'pictures'}", "data.image_size=8")
+    assert "data=image_folder" in str(find_training_command(folder))
+    assert "fingerprint" not in str(find_training_command(folder))
+    (tmp_path / "pictures" / "train" / "cat" / "0.bmp").write_bytes(b"others")
+    assert find_training_command(folder) is None
+
+
+def test_differences_are_to_plain_train_and_name_what_follows_once() -> None:
+    overrides = ["regulariser=dropout2d", "p=0.3", "seed=2", "train.epochs=5"]
+    found = find_changed_fields(flatten(compose_run(overrides).to_mapping()))
+    assert {each.key: (each.value, each.default) for each in found} == {
+        "p": (0.3, 0.0),
+        "seed": (2, 0),
+        "regulariser.name": ("dropout2d", "none"),
+        "train.epochs": (5, 30),
+    }
+    overrides.append("regulariser.inplace=true")
+    more = find_changed_fields(flatten(compose_run(overrides).to_mapping()))
+    assert [each for each in more if each not in found] == [
+        ChangedField("regulariser.inplace", True, False)
+    ]
+    assert find_changed_fields(flatten(compose_run([]).to_mapping())) == []
