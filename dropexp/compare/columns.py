@@ -43,6 +43,7 @@ class ComparisonColumn:
     """A column of a comparison.
 
     Attributes:
+        key: its name in this registry; that of a metric's column is the metric's key.
         heading: its words; on a terminal the last one stands in a second line.
         meaning: what it shows, in one phrase.
         cell: returns its cell of a row.
@@ -53,6 +54,7 @@ class ComparisonColumn:
         shows_interval: whether its intervals are shown where there is little room.
     """
 
+    key: str
     heading: str
     meaning: str
     cell: Callable[[Row], Cell]
@@ -92,12 +94,15 @@ def comparison_columns(
     metric = comparison.metric
     unit = metric.document_heading().removeprefix(metric.heading)
     columns = [
-        ComparisonColumn("setting", "what was trained", _setting, is_text=True, is_required=True),
         ComparisonColumn(
-            "n", "completed runs; of how many, where some diverged", _n, is_required=True
+            "setting", "setting", "what was trained", _setting, is_text=True, is_required=True
+        ),
+        ComparisonColumn(
+            "n", "n", "completed runs; of how many, where some diverged", _n, is_required=True
         ),
         _metric_column(metric, notation, is_deciding=True),
         ComparisonColumn(
+            "difference",
             f"vs baseline{unit if notation is Notation.DOCUMENT else ''}",
             f"mean paired difference in {metric.name} to the baseline with the same seeds",
             lambda row: _estimate_cell(row.difference, metric, notation, is_signed=True),
@@ -106,21 +111,28 @@ def comparison_columns(
         ),
         ComparisonColumn(
             "verdict",
+            "verdict",
             "what may be claimed; (+k): k more seeds would settle a difference of this size",
             lambda row: _verdict(comparison, row),
             is_text=True,
             is_required=True,
         ),
         *take(*_BESIDE_VERDICT),
-        ComparisonColumn("better in", "pairs in which it is better; a diverged run loses", _wins),
-        ComparisonColumn("p (Holm)", "of the sign-flip test, corrected over the table", _p_value),
         ComparisonColumn(
+            "pairs_better", "better in", "pairs in which it is better; a diverged run loses", _wins
+        ),
+        ComparisonColumn(
+            "adjusted_p", "p (Holm)", "of the sign-flip test, corrected over the table", _p_value
+        ),
+        ComparisonColumn(
+            "better",
             "P(better)",
             "probability that it is better with a new seed",
             _probability,
             shows_interval=True,
         ),
         ComparisonColumn(
+            "more_seeds",
             "more seeds",
             "seeds that would settle a difference of this size",
             _more_seeds,
@@ -131,7 +143,7 @@ def comparison_columns(
     details = [
         *take("val_loss"),
         *take(*others),
-        ComparisonColumn("parameters", "trained numbers of the network", _parameters),
+        ComparisonColumn("parameters", "parameters", "trained numbers of the network", _parameters),
     ]
     return columns + [replace(column, is_main=False) for column in details]
 
@@ -185,10 +197,17 @@ def _metric_column(
     metric: Metric, notation: Notation, *, is_deciding: bool = False
 ) -> ComparisonColumn:
     is_document = notation is Notation.DOCUMENT
+    shows_interval = is_deciding or is_document
+
+    def cell(row: Row) -> Cell:
+        estimate = row.estimates.get(metric.key)
+        return _estimate_cell(estimate, metric, notation, shows_interval=shows_interval)
+
     return ComparisonColumn(
+        metric.key,
         metric.document_heading() if is_document else metric.heading,
         f"{metric.meaning}; mean over seeds",
-        lambda row: _estimate_cell(row.estimates.get(metric.key), metric, notation),
+        cell,
         is_required=is_deciding,
         shows_interval=is_deciding,
     )
@@ -198,7 +217,12 @@ def _metric_column(
 
 
 def _estimate_cell(
-    estimate: Estimate | None, metric: Metric, notation: Notation, *, is_signed: bool | None = None
+    estimate: Estimate | None,
+    metric: Metric,
+    notation: Notation,
+    *,
+    is_signed: bool | None = None,
+    shows_interval: bool = True,
 ) -> Cell:
     if estimate is None or math.isnan(estimate.value):
         return Cell()
@@ -207,7 +231,7 @@ def _estimate_cell(
         return metric.format(value, notation, is_signed=is_signed)
 
     cell = Cell(text(estimate.value), sort_value=estimate.value)
-    if math.isnan(estimate.low):
+    if not shows_interval or math.isnan(estimate.low):
         return cell
     half = metric.format(estimate.high - estimate.value, notation, is_signed=False)
     interval = f"[{text(estimate.low)}, {text(estimate.high)}]"

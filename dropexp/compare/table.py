@@ -41,16 +41,15 @@ def _terminal_column(column: ComparisonColumn) -> Column[Row]:
             return cell.text
         return f"{cell.text} {cell.margin}" if cell.margin else cell.with_interval
 
-    def style(row: Row) -> str:
-        verdict = column.cell(row).verdict
-        return "" if verdict is None else _VERDICT_STYLES.get(verdict, "")
-
-    is_setting = column.heading == "setting"
     return Column(
         "\n".join(column.heading.rsplit(" ", 1)),
         text,
         align="left" if column.is_text else "right",
-        style=style if column.is_text else None,
+        style=_style_verdict if column.key == "verdict" else None,
         is_required=column.is_required,
-        wrap_to=_NARROWEST_NAME if is_setting else None,
+        wrap_to=_NARROWEST_NAME if column.key == "setting" else None,
     )
+
+
+def _style_verdict(row: Row) -> str:
+    return "" if row.verdict is None else _VERDICT_STYLES.get(row.verdict, "")
