@@ -5,6 +5,9 @@ from pathlib import Path
 from dropexp.compare import Question, compare, find_runs
 from dropexp.report.charts import render_picture
 from dropexp.report.charts.curves import build_curve_figures
+from illustrations.png import write_png
+
+_SCALE = 1.5
 
 
 def draw_curves(runs_dir: Path, picture: Path) -> None:
@@ -12,8 +15,8 @@ def draw_curves(runs_dir: Path, picture: Path) -> None:
 
     Args:
         runs_dir: the folder of run folders.
-        picture: the PNG or SVG to write.
+        picture: the PNG to write.
     """
     found, _ = find_runs([], runs_dir)
     figures = build_curve_figures(compare(found, Question()))
-    picture.write_bytes(render_picture(figures, picture.suffix))
+    write_png(render_picture(figures, ".svg").decode(), picture, _SCALE)

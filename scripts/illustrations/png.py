@@ -16,5 +16,9 @@ def write_png(svg: str, picture: Path, scale: float) -> None:
         scale: pixels of the PNG for each of the SVG.
     """
     with Image.open(BytesIO(vl_convert.svg_to_png(svg, scale=scale))) as image:
-        reduced = image.quantize(256, method=Image.Quantize.FASTOCTREE)
+        is_opaque = image.convert("RGBA").getextrema()[3] == (255, 255)
+        if is_opaque:
+            reduced = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT)
+        else:  # the only method that keeps transparency, and a coarse one
+            reduced = image.quantize(256, method=Image.Quantize.FASTOCTREE)
     reduced.save(picture, optimize=True)
