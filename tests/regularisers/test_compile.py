@@ -8,7 +8,7 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
 from dropexp.regularisers import noise_modules
-from tests.regularisers.test_contracts import NOISY, network
+from tests.regularisers.networks import NOISY, network
 
 # Mixing is torchvision's, which reads its random numbers back, and is no part of a model.
 COMPILED = [

@@ -102,7 +102,7 @@ def test_mean_and_variance_are_the_closed_forms(mask: Mask, p: float) -> None:
     torch.manual_seed(11)
     for layer, example in layers(mask, p):
         assert isinstance(layer, DropConnectLinear | DropConnectConv2d)
-        draws = 6000
+        draws = 2000
         with torch.no_grad():
             if mask == "example":
                 outs = layer(example.expand(draws, *example.shape))
@@ -122,20 +122,6 @@ def test_equal_examples_get_different_masks_or_in_batch_mode_the_same() -> None:
             first, second = layer(example.expand(2, *example.shape))
             # Close, not equal: matrix products may round one row of a batch unlike another.
             assert torch.allclose(first, second) == (mask == "batch")
-
-
-@pytest.mark.parametrize("geometry", GEOMETRIES[:5], ids=str)
-def test_gradients_are_right(geometry: dict[str, Any]) -> None:
-    layer = conv(**geometry)
-    x = torch.randn(2, 4, 5, 5, dtype=torch.float64, requires_grad=True)
-
-    def forward(x: Tensor, *parameters: Tensor) -> Tensor:
-        torch.manual_seed(1)
-        named = dict(zip(("weight", "bias"), parameters, strict=False))
-        out: Tensor = torch.func.functional_call(layer, named, (x,))
-        return out
-
-    assert torch.autograd.gradcheck(forward, (x, *layer.parameters()))
 
 
 def test_dropped_weights_get_no_gradient() -> None:

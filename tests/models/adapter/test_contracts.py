@@ -14,19 +14,33 @@ from dropexp.models.torchvision_models import list_architectures
 from dropexp.regularisers import REGISTRY, Noise, noise_modules
 from tests.models.adapter.networks import CLASSES, Small, images, network
 
-LIGHT = ("resnet18", "mobilenet_v3_small")
+LIGHT = "mobilenet_v3_small"
 HEAVY = (
+    "resnet18",
     "squeezenet1_1",
     *("shufflenet_v2_x0_5", "regnet_y_400mf", "mnasnet0_5", "densenet121", "efficientnet_b0"),
     *("convnext_tiny", "swin_t", "swin_v2_t"),
 )
-ARCHS = [*LIGHT, *(pytest.param(arch, marks=pytest.mark.slow) for arch in HEAVY)]
-# Noise on the input is not in a network.
-NOISY = [name for name, each in REGISTRY.items() if name != "none" and each(0.1).input(2) is None]
-NOISY.remove("alpha_dropout")  # belongs after a SELU
+# Noise on the input is not in a network, and no network here has a SELU.
+NOISY = [
+    name
+    for name, each in REGISTRY.items()
+    if name != "none" and each(0.1).input(2) is None and each.belongs_after is None
+]
+ONE_OF_EACH_KIND_OF_SITE = ("dropout2d", "dropconnect", "stochastic_depth")
+CASES = [
+    *((LIGHT, name) for name in NOISY),
+    *(("resnet18", name) for name in ONE_OF_EACH_KIND_OF_SITE),
+    *(
+        pytest.param(arch, name, marks=pytest.mark.slow)
+        for arch in HEAVY
+        for name in NOISY
+        if not (arch == "resnet18" and name in ONE_OF_EACH_KIND_OF_SITE)
+    ),
+]
 SHAPE = {"convnext_tiny": (3, 32, 32)}
 
-every_network = pytest.mark.parametrize("arch", ARCHS)
+every_network_and_regulariser = pytest.mark.parametrize(("arch", "name"), CASES)
 every_regulariser = pytest.mark.parametrize("name", NOISY)
 
 
@@ -50,8 +64,7 @@ def forms(model: nn.Module) -> list[tuple[str, type, int, bool]]:
     ]
 
 
-@every_network
-@every_regulariser
+@every_network_and_regulariser
 def test_in_evaluation_and_at_p_0_it_is_the_plain_network(arch: str, name: str) -> None:
     reference, x = plain_network(arch)
     model = copy.deepcopy(reference)
@@ -69,8 +82,7 @@ def test_in_evaluation_and_at_p_0_it_is_the_plain_network(arch: str, name: str) 
         assert torch.equal(model.state_dict()[key], value), f"after a training pass: {key}"
 
 
-@every_network
-@every_regulariser
+@every_network_and_regulariser
 def test_training_is_noisy_and_plain_takes_all_of_it_away(arch: str, name: str) -> None:
     reference, x = plain_network(arch)
     model = copy.deepcopy(reference)
@@ -135,7 +147,7 @@ def test_copies_and_pickles_are_regularised_and_can_be_made_plain(name: str) -> 
         assert torch.equal(twin.eval()(images()), reference.eval()(images()))
 
 
-@pytest.mark.parametrize("arch", LIGHT[:2])
+@pytest.mark.parametrize("arch", ["resnet18", LIGHT])
 def test_p_may_grow_with_depth_up_to_the_last_site_that_is_served(arch: str) -> None:
     for name in ("dropout2d", "dropconnect", "stochastic_depth"):
         model, _ = plain_network(arch)
