@@ -2,18 +2,12 @@
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from dropexp.cli.audit_table import format_audit, format_value
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import Overrides
-from dropexp.terminal.tables import Column, format_table
-
-if TYPE_CHECKING:
-    from dropexp.training.audit_report import AuditReport
 
 AUDIT_HELP = (
     "Check that the regulariser works on its model; train nothing.\n\n"
@@ -56,6 +50,9 @@ def audit(
     if format_ is AuditFormat.JSON:
         typer.echo(json.dumps(report.to_json(), indent=2))
     else:
+        from rich.text import Text
+
+        from dropexp.cli.audit_table import format_audit, format_sites
         from dropexp.cli.run_console import RunConsole
 
         console = RunConsole()
@@ -65,18 +62,8 @@ def audit(
             f"sites  {describe_sites(config, splits)}; {len(report.sites)} filled",
         ]
         classes = {name: type(model.get_submodule(name)).__name__ for name in report.sites}
+        sites = format_sites(report, classes)
         checks = format_audit(report.to_json()["checks"], console.width)
-        console.print_lines([*map(Text, about), *_format_sites(report, classes), Text(), *checks])
+        console.print_lines([*map(Text, about), Text(), *sites, Text(), *checks])
     if not report.passed:
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _format_sites(report: "AuditReport", classes: dict[str, str]) -> list[Text]:
-    """Return one line for each site that is filled, by the class that fills it."""
-    columns: tuple[Column[str], ...] = (
-        Column("site", str, align="left"),
-        Column("filled by", lambda name: classes[name], align="left"),
-        Column("p", lambda name: f"{report.sites[name]:.4g}"),
-        Column("drop\nrate", lambda name: format_value(report.drop_rates.get(name))),
-    )
-    return [Text(), *format_table(columns, list(report.sites))] if report.sites else []

@@ -1,11 +1,14 @@
-"""The checks of an audit as a table for a terminal."""
+"""The sites and the checks of an audit as tables for a terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from dropexp.terminal.tables import Column, format_table
+
+if TYPE_CHECKING:
+    from dropexp.training.audit_report import AuditReport
 
 _NARROWEST_MEANING = 30
 
@@ -29,6 +32,22 @@ def format_audit(checks: Sequence[Check], width: int | None) -> list[Text]:
         failed = [check for check in checks if not check["passed"]]
         lines += [Text(f"{check['name']}: {check['meaning']}", "red") for check in failed]
     return lines
+
+
+def format_sites(report: "AuditReport", classes: Mapping[str, str]) -> list[Text]:
+    """Return one line for each site that the regulariser fills, with its measured drop rate.
+
+    Args:
+        report: of the audit.
+        classes: name of a site → class of the module that fills it.
+    """
+    columns: tuple[Column[str], ...] = (
+        Column("site", str, align="left"),
+        Column("filled by", lambda name: classes[name], align="left"),
+        Column("p", lambda name: f"{report.sites[name]:.4g}"),
+        Column("drop\nrate", lambda name: format_value(report.drop_rates.get(name))),
+    )
+    return format_table(columns, list(report.sites)) if report.sites else []
 
 
 def format_value(value: float | None) -> str:
