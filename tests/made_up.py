@@ -98,12 +98,12 @@ def make_run(
     curves = Curves(table)
     rise = rise_after_best(curves["val_loss"]).last
     area = area_between(curves["train_loss"], curves["val_loss"])
-    member = ComparedRun(run_id, seed, summary, curves, rise, area)
+    compared = ComparedRun(run_id, seed, summary, curves, rise, area)
     folder = RunFolder(Path("runs"), run_id)
     listed = ListedRun(
         folder, ListedStatus.FINISHED, 0.0, {**fields, "seed": seed}, summary, epochs
     )
-    return FoundRun(listed, member, fields)
+    return FoundRun(listed, compared, fields)
 
 
 def make_comparison(

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from dropexp.compare.decisions import CORRECTION
 from dropexp.compare.notes import describe_verdict
 from dropexp.compare.results import Comparison, Row
 from dropexp.runs.metrics import METRIC_REGISTRY, EpochChoice, Metric, Notation
@@ -122,7 +123,10 @@ def comparison_columns(
             "pairs_better", "better in", "pairs in which it is better; a diverged run loses", _wins
         ),
         ComparisonColumn(
-            "adjusted_p", "p (Holm)", "of the sign-flip test, corrected over the table", _p_value
+            "adjusted_p",
+            f"p ({CORRECTION})",
+            "of the sign-flip test, corrected over the table",
+            _p_value,
         ),
         ComparisonColumn(
             "better",

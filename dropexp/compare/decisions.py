@@ -17,6 +17,9 @@ from dropexp.statistics import (
     smallest_adjusted_p,
 )
 
+CORRECTION = "Holm"
+"""The correction for the number of rows, as tables name it."""
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -25,6 +28,8 @@ class Decision:
     Attributes:
         p_value: of the row alone; NaN without pairs.
         adjusted_p: after the correction over the table; NaN without pairs.
+        smallest_p: the smallest adjusted p-value that the row can have, whatever the data; NaN
+            without pairs.
         verdict: what may be claimed.
         pairs_needed: how many pairs in total would settle a difference of this size; None where
             it is settled or the number is unknown.
@@ -32,6 +37,7 @@ class Decision:
 
     p_value: float
     adjusted_p: float
+    smallest_p: float
     verdict: Verdict
     pairs_needed: int | None
 
@@ -66,8 +72,9 @@ def describe_test(pairs: Sequence[int], alpha: float) -> str:
     tests = sum(map(bool, pairs))
     exact = "exact " if max(pairs) <= EXACT_UP_TO else ""
     return (
-        f"Test: {exact}two-sided sign-flip test of the paired differences, with Holm's correction "
-        f"over {tests} row{'' if tests == 1 else 's'}; better or worse at p <= {alpha:g}. "
+        f"Test: {exact}two-sided sign-flip test of the paired differences, with {CORRECTION}'s "
+        f"correction over {tests} row{'' if tests == 1 else 's'}; better or worse at "
+        f"p <= {alpha:g}. "
         f"Intervals are not corrected; the verdict is."
     )
 
@@ -84,7 +91,7 @@ def _decide_row(
     needed = None
     if outcome in (Verdict.TOO_FEW_SEEDS, Verdict.NO_CLEAR_DIFFERENCE):
         needed = pairs_needed(row.scores, alpha, comparisons=max(tests, 1))
-    return Decision(p_value, adjusted_p, outcome, needed)
+    return Decision(p_value, adjusted_p, smallest_p, outcome, needed)
 
 
 def _p_value(scores: Sequence[float]) -> float:

@@ -112,6 +112,7 @@ def _add_decision(
         mean_score=comparison.mean_score,
         p_value=decision.p_value,
         adjusted_p=decision.adjusted_p,
+        smallest_p=decision.smallest_p,
         verdict=decision.verdict,
         pairs_needed=decision.pairs_needed,
         underfits=underfits,

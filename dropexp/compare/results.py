@@ -211,6 +211,7 @@ class Row:
             better.
         p_value: of the test of this row alone.
         adjusted_p: after the correction over the table.
+        smallest_p: the smallest adjusted p-value that the row can have, whatever the data.
         verdict: what the test says.
         pairs_needed: how many pairs in total would settle a difference of this size.
         underfits: whether a clearly worse result comes with a smaller gap.
@@ -227,6 +228,7 @@ class Row:
     mean_score: float = math.nan
     p_value: float | None = None
     adjusted_p: float | None = None
+    smallest_p: float | None = None
     verdict: Verdict | None = None
     pairs_needed: int | None = None
     underfits: bool = False

@@ -9,7 +9,7 @@ from dropexp.compare.results import Comparison, Row, Setting
 from dropexp.config.classics import CLASSICS, describe_classic
 from dropexp.report.wording import describe_epoch
 from dropexp.runs.metrics import METRIC_REGISTRY, Metric, Notation
-from dropexp.statistics import Estimate, Verdict, smallest_adjusted_p
+from dropexp.statistics import Estimate, Verdict
 
 _MOST_NAMED = 4  # further settings in a sentence
 
@@ -155,11 +155,10 @@ def _describe_cost(comparison: Comparison, row: Row) -> str:
 def _describe_planning(comparison: Comparison, row: Row) -> list[str]:
     sentences = []
     if row.verdict is Verdict.TOO_FEW_SEEDS:
-        tested = [each for each in comparison.rows if each.pairs]
-        smallest = smallest_adjusted_p(len(each.pairs) for each in tested)[tested.index(row)]
+        tests = sum(bool(each.pairs) for each in comparison.rows)
         sentences.append(
-            f"With {len(row.pairs)} seeds and {_count(len(tested), 'setting')} to test, no result "
-            f"can have a p-value below {smallest:.2g}; a verdict needs {comparison.alpha:g}."
+            f"With {len(row.pairs)} seeds and {_count(tests, 'setting')} to test, no result can "
+            f"have a p-value below {row.smallest_p:.2g}; a verdict needs {comparison.alpha:g}."
         )
     if row.more_seeds:
         sentences.append(

@@ -1,4 +1,4 @@
-"""dropexp compare, the real command, on real runs."""
+"""The command ``dropexp compare`` on runs that were trained."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ def test_a_study_of_real_runs_is_compared_and_written(dropexp: Dropexp, tmp_path
         assert word in (tmp_path / name).read_text()
 
 
-def test_mistakes_are_answered_in_a_sentence(dropexp: Dropexp, tmp_path: Path) -> None:
+def test_a_wrong_option_is_refused_with_one_sentence(dropexp: Dropexp, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     for arguments, word in (
         (["compare"], "no finished run"),

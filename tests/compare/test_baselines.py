@@ -55,7 +55,9 @@ def test_filters_choose_a_baseline_with_everything_else_equal(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("asked", ["dropout3d", "regulariser=dropout2d", "p=0.9"])
-def test_a_baseline_that_is_none_or_several_is_refused(tmp_path: Path, asked: str) -> None:
+def test_a_baseline_that_matches_no_setting_or_several_is_refused(
+    tmp_path: Path, asked: str
+) -> None:
     write_study(tmp_path, {NONE: [1.0], DROPOUT: [1.0], "regulariser=dropout2d p=0.5": [1.0]})
     with pytest.raises(UserError, match="--baseline"):
         compare_folder(tmp_path, baseline=asked)

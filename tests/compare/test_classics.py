@@ -71,7 +71,7 @@ def test_a_regulariser_beside_a_classic_has_no_other_baseline(tmp_path: Path) ->
     assert asked.row(row.setting.name).baseline == "none"
 
 
-def test_what_all_settings_have_on_is_no_classic_of_the_table(tmp_path: Path) -> None:
+def test_a_classic_that_all_settings_have_on_is_not_named(tmp_path: Path) -> None:
     losses = {NONE: [1.0, 1.1], DROPOUT: [0.9, 0.8]}
     write_study(tmp_path / "plain", losses)
     write_study(tmp_path / "decayed", {f"{words} {DECAY}": each for words, each in losses.items()})
@@ -80,7 +80,9 @@ def test_what_all_settings_have_on_is_no_classic_of_the_table(tmp_path: Path) ->
     assert lines[0] == lines[1]
 
 
-def test_a_classic_on_in_all_that_are_alike_stays_on_in_their_baseline(tmp_path: Path) -> None:
+def test_a_classic_that_is_on_in_all_comparable_settings_stays_on_in_their_baseline(
+    tmp_path: Path,
+) -> None:
     larger = "data.train_size=500"
     words = [NONE, f"{larger} {DECAY}", f"{larger} {DECAY} train.label_smoothing=0.1"]
     write_study(tmp_path, {each: [1.0] for each in words})
@@ -93,7 +95,7 @@ def test_a_classic_on_in_all_that_are_alike_stays_on_in_their_baseline(tmp_path:
     }
 
 
-def test_a_classic_without_its_like_is_told_what_would_be_its_baseline(tmp_path: Path) -> None:
+def test_a_note_says_how_to_train_the_missing_baseline_of_a_classic(tmp_path: Path) -> None:
     write_study(tmp_path, {DECAY: [1.0], SMOOTH: [1.0], "classic=early_stopping": [1.0]})
     found = compare_folder(tmp_path)
     assert set(baselines(found).values()) == {None}
@@ -129,7 +131,9 @@ def stopped(runs: Path) -> None:
             )
 
 
-def test_what_early_stopping_saves_and_prevents_is_told(tmp_path: Path) -> None:
+def test_early_stopping_is_shown_with_the_epochs_it_saves_and_the_loss_it_prevents(
+    tmp_path: Path,
+) -> None:
     stopped(tmp_path)
     name = "early_stopping patience=5"
     at_best, at_last = compare_folder(tmp_path), compare_folder(tmp_path, at=EpochChoice.LAST)
@@ -147,7 +151,7 @@ def test_what_early_stopping_saves_and_prevents_is_told(tmp_path: Path) -> None:
         assert re.search(r" epochs .*\n.* trained .*\nnone .* 4\.0.*\nearly_.* 3\.0 ", text)
 
 
-def test_without_early_stopping_nothing_is_said_of_epochs(tmp_path: Path) -> None:
+def test_without_early_stopping_there_is_no_column_of_epochs(tmp_path: Path) -> None:
     write_study(tmp_path, {NONE: [1.0], DECAY: [1.0]})
     found = compare_folder(tmp_path, at=EpochChoice.LAST)
     assert found.sentences[0].startswith("Each run at its last epoch. ")
@@ -169,7 +173,7 @@ def test_the_headline_can_be_a_classic_and_says_so(tmp_path: Path) -> None:
     assert "optimiser" not in sentence
 
 
-def test_the_headline_names_both_of_a_regulariser_beside_a_classic(tmp_path: Path) -> None:
+def test_the_headline_names_both_the_regulariser_and_the_classic(tmp_path: Path) -> None:
     both = f"{DROPOUT} {DECAY}"
     write_study(tmp_path, {NONE: [1.0] * 7, DECAY: [1.0] * 7, DROPOUT: [1.0] * 7, both: CLEAR})
     sentence = answer(compare_folder(tmp_path))[0]

@@ -75,7 +75,7 @@ def test_a_diverged_run_loses_its_pair(tmp_path: Path) -> None:
     assert row.difference == sound.difference
 
 
-def test_of_two_that_diverged_neither_is_better(tmp_path: Path) -> None:
+def test_a_pair_in_which_both_runs_diverged_is_a_tie(tmp_path: Path) -> None:
     for words in ([], DROPOUT.split()):
         write_finished_run(tmp_path, 1.0, *words, change=mark_diverged)
     row = compare_folder(tmp_path).row("dropout2d p=0.3")
@@ -84,7 +84,7 @@ def test_of_two_that_diverged_neither_is_better(tmp_path: Path) -> None:
     assert row.estimates == {}
 
 
-def test_five_seeds_are_too_few_and_how_many_would_do_is_said(tmp_path: Path) -> None:
+def test_five_seeds_are_too_few_and_the_number_needed_is_given(tmp_path: Path) -> None:
     write_study(tmp_path, {NONE: [1.0] * 5, DROPOUT: [0.5, 0.51, 0.52, 0.5, 0.49]})
     row = compare_folder(tmp_path).row("dropout2d p=0.3")
     assert row.p_value == 2 / 2**5
@@ -102,7 +102,7 @@ def test_the_correction_is_over_the_rows_of_the_table(tmp_path: Path) -> None:
     assert (beside.verdict, beside.adjusted_p) == (Verdict.TOO_FEW_SEEDS, 4 / 64)
 
 
-def test_of_an_accuracy_more_is_better(tmp_path: Path) -> None:
+def test_a_higher_accuracy_is_better(tmp_path: Path) -> None:
     def accurate(accuracy: float) -> SummaryChange:
         def change(made: RunSummary) -> RunSummary:
             assert made.best is not None
@@ -139,7 +139,7 @@ def test_a_smaller_gap_with_a_worse_result_is_underfitting(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("metric", [METRIC_REGISTRY["train_loss"], METRIC_REGISTRY["train_acc"]])
-def test_how_well_the_training_images_are_fitted_can_decide(tmp_path: Path, metric: Metric) -> None:
+def test_a_training_metric_can_decide(tmp_path: Path, metric: Metric) -> None:
     def accurate(train: float, test: float) -> SummaryChange:
         def change(made: RunSummary) -> RunSummary:
             assert made.best is not None

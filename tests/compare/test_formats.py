@@ -90,7 +90,9 @@ def paper_rows(comparison: Comparison, format_: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("format_", ["md", "latex"])
-def test_what_is_pasted_says_the_same_rounded(comparison: Comparison, format_: str) -> None:
+def test_markdown_and_latex_show_the_same_numbers_rounded(
+    comparison: Comparison, format_: str
+) -> None:
     head, *rows = paper_rows(comparison, format_)
     by_name = {row[0].replace("\\", ""): row for row in rows}
     at = head.index("vs baseline")
@@ -107,7 +109,7 @@ def test_what_is_pasted_says_the_same_rounded(comparison: Comparison, format_: s
     assert all(len(each) == len(head) for each in rows)
 
 
-def test_latex_is_escaped_and_booktabs(comparison: Comparison) -> None:
+def test_latex_is_escaped_and_uses_booktabs(comparison: Comparison) -> None:
     odd = comparison.rows[0]
     odd = replace(odd, setting=replace(odd.setting, name="50% of a_b & c#1 ~ {x} \\ ^"))
     text = format_latex(replace(comparison, rows=(odd,)))
@@ -124,7 +126,7 @@ def test_a_pipe_in_a_name_does_not_end_a_markdown_cell(comparison: Comparison) -
 
 
 @pytest.mark.parametrize("width", [80, 140])
-def test_the_table_keeps_to_the_terminal(comparison: Comparison, width: int) -> None:
+def test_the_table_is_no_wider_than_the_terminal(comparison: Comparison, width: int) -> None:
     lines = [line.plain for line in format_comparison(comparison, width)]
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
@@ -133,7 +135,7 @@ def test_the_table_keeps_to_the_terminal(comparison: Comparison, width: int) -> 
     assert "0/1" in text
 
 
-def test_a_long_name_goes_on_in_a_second_line(tmp_path: Path) -> None:
+def test_a_long_name_is_wrapped(tmp_path: Path) -> None:
     write_finished_run(tmp_path, 1.0, "regulariser=stochastic_depth")
     write_finished_run(tmp_path, 1.0)
     lines = [line.plain for line in format_comparison(compare_folder(tmp_path), 60)]
@@ -148,7 +150,7 @@ def test_without_a_width_every_column_is_there(comparison: Comparison) -> None:
     assert "parameters" in text
 
 
-def test_too_few_seeds_say_how_many_more(tmp_path: Path) -> None:
+def test_too_few_seeds_are_shown_with_the_number_of_seeds_to_add(tmp_path: Path) -> None:
     write_study(tmp_path, {NONE: [1.0] * 5, DROPOUT: [0.5, 0.51, 0.52, 0.5, 0.49]})
     comparison = compare_folder(tmp_path)
     none, dropout = comparison.rows

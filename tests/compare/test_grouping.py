@@ -12,7 +12,7 @@ from tests.run_folders import (
 )
 
 
-def test_an_option_of_some_regularisers_is_named_only_where_it_differs(tmp_path: Path) -> None:
+def test_an_option_of_a_regulariser_is_named_only_where_it_differs(tmp_path: Path) -> None:
     write_finished_run(tmp_path, 1.0)
     write_finished_run(tmp_path, 1.0, "regulariser=dropout2d")
     write_finished_run(tmp_path, 1.0, "regulariser=dropconnect")
@@ -43,7 +43,7 @@ def test_rows_are_in_the_order_of_numbers_with_each_baseline_first(tmp_path: Pat
     assert "data.train_size" not in table.shared
 
 
-def test_unlike_defaults_of_two_regularisers_are_in_neither_name(tmp_path: Path) -> None:
+def test_defaults_that_differ_between_regularisers_are_not_named(tmp_path: Path) -> None:
     """Stochastic depth's p grows with depth unless told otherwise, that of others does not."""
     write_finished_run(tmp_path, 1.0, *DROPOUT.split(), "model.shortcut=true")
     write_finished_run(tmp_path, 1.0, "regulariser=stochastic_depth", "p=0.3")
@@ -51,7 +51,7 @@ def test_unlike_defaults_of_two_regularisers_are_in_neither_name(tmp_path: Path)
     assert names == {"dropout2d p=0.3", "stochastic_depth p=0.3"}
 
 
-def test_other_images_are_refused_unless_told(tmp_path: Path) -> None:
+def test_runs_on_other_images_are_refused_without_allow_mixed(tmp_path: Path) -> None:
     write_finished_run(tmp_path, 1.0)
     write_finished_run(tmp_path, 0.5, "data=mnist")
     write_finished_run(tmp_path, 0.4, "data=mnist", *DROPOUT.split())
@@ -67,7 +67,7 @@ def test_other_images_are_refused_unless_told(tmp_path: Path) -> None:
         compare_folder(tmp_path, allow_mixed=True, baseline=digits.setting.name)
 
 
-def test_a_split_held_at_two_seeds_is_two_test_sets(tmp_path: Path) -> None:
+def test_two_fixed_data_seeds_are_two_test_sets(tmp_path: Path) -> None:
     for data_seed in (5, 6):
         write_finished_run(tmp_path, 1.0, f"data.seed={data_seed}")
     with pytest.raises(UserError, match=r"data\.seed"):

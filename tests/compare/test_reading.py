@@ -19,7 +19,7 @@ from tests.run_folders import (
 )
 
 
-def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+def test_every_run_that_is_left_out_is_named_with_the_reason(tmp_path: Path) -> None:
     write_finished_run(tmp_path, 1.0)
     damaged = write_finished_run(tmp_path, 1.0, "seed=1")
     (damaged.path / SUMMARY).write_text(json.dumps({"format": 99}))
@@ -43,7 +43,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         (lambda made: replace(made, results_version=99), "version"),
     ],
 )
-def test_runs_that_cannot_be_trusted_are_left_out_unless_told(
+def test_unaudited_runs_and_other_versions_are_left_out_without_allow_mixed(
     tmp_path: Path, change: SummaryChange, word: str
 ) -> None:
     write_finished_run(tmp_path, 1.0)
@@ -54,7 +54,7 @@ def test_runs_that_cannot_be_trusted_are_left_out_unless_told(
     assert len(compare_folder(tmp_path, allow_mixed=True).rows) == 2
 
 
-def test_runs_are_meant_by_id_folder_and_filter(tmp_path: Path) -> None:
+def test_runs_are_chosen_by_id_folder_and_filter(tmp_path: Path) -> None:
     first = write_finished_run(tmp_path / "a", 1.0)
     second = write_finished_run(tmp_path / "b", 1.0, "seed=1")
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
@@ -78,7 +78,7 @@ def test_a_copied_run_is_no_second_seed(tmp_path: Path) -> None:
     assert len(table.left_out) == 1
 
 
-def test_curves_are_those_of_the_file_and_are_read_when_asked_for(tmp_path: Path) -> None:
+def test_curves_are_read_from_the_file_when_they_are_first_used(tmp_path: Path) -> None:
     curves = {"train_losses": (0.9, 0.5), "val_losses": (1.0, 0.8)}
     folder = write_finished_run(
         tmp_path,
@@ -96,7 +96,7 @@ def test_curves_are_those_of_the_file_and_are_read_when_asked_for(tmp_path: Path
     assert run.curves.table.tolist() == rows
 
 
-def test_damaged_curves_are_said_where_they_are_needed(tmp_path: Path) -> None:
+def test_damaged_curves_are_an_error_only_where_they_are_needed(tmp_path: Path) -> None:
     def known(made: RunSummary) -> RunSummary:
         return replace(made, rise=0.0, area=1.0)
 

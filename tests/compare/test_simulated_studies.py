@@ -55,7 +55,7 @@ def simulated(generator: np.random.Generator, effects: tuple[float, ...], seeds:
     return compare(found, Question())
 
 
-def test_without_a_difference_few_tables_claim_one() -> None:
+def test_tables_without_a_true_difference_rarely_claim_one() -> None:
     generator = np.random.default_rng(1)
     alarms = 0
     for _ in range(STUDIES):
@@ -65,7 +65,7 @@ def test_without_a_difference_few_tables_claim_one() -> None:
     assert 0 < alarms / STUDIES <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / STUDIES)
 
 
-def test_a_clear_difference_is_found_beneath_the_seeds_own_spread() -> None:
+def test_a_difference_smaller_than_the_spread_of_seeds_is_found() -> None:
     table = simulated(np.random.default_rng(2), (-0.15, 0.15, 0.0), seeds=9)
     assert [row.verdict for row in table.rows] == [
         None,
@@ -97,7 +97,7 @@ def test_few_seeds_never_claim_anything(seeds: int) -> None:
     assert row.p_value == 2 / 2**seeds
 
 
-def test_the_same_runs_give_the_same_table_beyond_exact_tests() -> None:
+def test_the_same_runs_give_the_same_table_where_signs_are_random() -> None:
     first, second = (simulated(np.random.default_rng(5), (-0.005,), 35) for _ in range(2))
     assert first.rows[1].p_value == second.rows[1].p_value
     assert "exact" not in " ".join(first.sentences)

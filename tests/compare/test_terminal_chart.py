@@ -9,7 +9,7 @@ from tests.run_folders import (
 )
 
 
-def test_the_small_chart_shows_the_baseline_and_what_gains_most(tmp_path: Path) -> None:
+def test_the_chart_shows_the_baseline_and_the_settings_that_gain_most(tmp_path: Path) -> None:
     losses = {"none": [0.9], "dropout2d p=0.1": [0.8], "dropout2d p=0.2": [0.1]}
     losses |= {"dropout2d p=0.3": [0.5], "dropout2d p=0.4": [0.6]}
     for words, (loss,) in losses.items():

@@ -17,7 +17,7 @@ from dropexp.statistics import (
 NAN, INF = math.nan, math.inf
 
 
-def test_a_constant_predictor_that_is_right_as_often_as_it_says_is_calibrated() -> None:
+def test_a_constant_predictor_with_matching_accuracy_is_calibrated() -> None:
     probabilities = np.tile([0.7, 0.2, 0.1], (10, 1))
     labels = [0] * 7 + [1, 1, 2]
     assert expected_calibration_error(probabilities, labels) == pytest.approx(0, abs=1e-12)
@@ -25,7 +25,7 @@ def test_a_constant_predictor_that_is_right_as_often_as_it_says_is_calibrated() 
     assert expected_calibration_error(probabilities, [1] * 10) == pytest.approx(0.7, abs=1e-12)
 
 
-def test_always_sure_and_always_wrong_is_1_and_always_right_0() -> None:
+def test_certain_predictions_have_error_1_if_wrong_and_0_if_right() -> None:
     sure = np.eye(3)[[0, 1, 2, 0]]
     assert expected_calibration_error(sure, [1, 2, 0, 2]) == 1.0
     assert expected_calibration_error(sure, [0, 1, 2, 0]) == 0.0
@@ -47,7 +47,7 @@ def test_a_bin_holds_its_upper_edge() -> None:
 
 
 @given(seed=st.integers(0, 10_000), bins=st.integers(1, 20))
-def test_the_calibration_error_is_the_definitions(seed: int, bins: int) -> None:
+def test_the_calibration_error_equals_its_definition(seed: int, bins: int) -> None:
     generator = np.random.default_rng(seed)
     table = generator.dirichlet(np.full(4, 0.5), size=30)
     labels = generator.integers(0, 4, size=30)
@@ -65,7 +65,7 @@ def test_the_calibration_error_is_the_definitions(seed: int, bins: int) -> None:
     assert expected_calibration_error(table, labels, bins) == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_negative_log_likelihood_is_scikit_learns() -> None:
+def test_the_negative_log_likelihood_equals_scikit_learns() -> None:
     generator = np.random.default_rng(0)
     table = generator.dirichlet(np.ones(5), size=50)
     labels = generator.integers(0, 5, size=50)
@@ -75,7 +75,7 @@ def test_the_negative_log_likelihood_is_scikit_learns() -> None:
     assert math.copysign(1, negative_log_likelihood([[0.0, 1.0]], [1])) == 1  # 0 and not −0
 
 
-def test_float32_probabilities_are_probabilities() -> None:
+def test_float32_probabilities_are_accepted() -> None:
     logits = np.random.default_rng(0).normal(0, 9, size=(100, 10)).astype(np.float32)
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     softmax = shifted / shifted.sum(axis=1, keepdims=True)
@@ -83,7 +83,7 @@ def test_float32_probabilities_are_probabilities() -> None:
 
 
 @pytest.mark.parametrize("measure", [expected_calibration_error, negative_log_likelihood])
-def test_what_is_no_prediction_is_refused(measure: Callable[..., float]) -> None:
+def test_invalid_probabilities_and_labels_are_refused(measure: Callable[..., float]) -> None:
     assert math.isnan(measure(np.zeros((0, 3)), []))
     for table, labels, message in (
         ([0.5, 0.5], [0, 1], "shapes"),
@@ -99,6 +99,6 @@ def test_what_is_no_prediction_is_refused(measure: Callable[..., float]) -> None
             measure(table, labels)
 
 
-def test_bins_are_counted_from_1() -> None:
+def test_there_is_at_least_one_bin() -> None:
     with pytest.raises(ValueError, match="bins"):
         expected_calibration_error([[1.0]], [0], bins=0)

@@ -19,7 +19,7 @@ DIFFERENCES = st.floats(-5, 5, allow_subnormal=False)
 
 @settings(max_examples=40)  # statsmodels takes its time
 @given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=60))
-def test_holm_is_statsmodels_and_keeps_the_order(p_values: list[float]) -> None:
+def test_holm_equals_statsmodels_and_keeps_the_order(p_values: list[float]) -> None:
     adjusted = holm(p_values)
     expected = multipletests(p_values, method="holm")[1]
     np.testing.assert_allclose(adjusted, expected, rtol=0, atol=1e-9)
@@ -29,14 +29,14 @@ def test_holm_is_statsmodels_and_keeps_the_order(p_values: list[float]) -> None:
     assert (adjusted <= 1).all()
 
 
-def test_rows_without_a_test_pass_through_holm_and_do_not_count() -> None:
+def test_rows_without_a_test_do_not_count_in_holm() -> None:
     adjusted = holm([None, 0.01, math.nan, 0.04, 0.03])
     np.testing.assert_allclose(adjusted, [math.nan, 0.03, math.nan, 0.06, 0.06])
     assert len(holm([])) == 0
     assert np.isnan(holm([None])).all()
 
 
-def test_holm_leaves_its_argument_alone_and_refuses_what_is_no_probability() -> None:
+def test_holm_does_not_change_its_argument_and_refuses_values_outside_0_to_1() -> None:
     given_values = np.array([0.01, 0.02])
     holm(given_values)
     assert given_values.tolist() == [0.01, 0.02]

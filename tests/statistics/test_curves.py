@@ -22,7 +22,7 @@ CURVES = st.lists(
 )
 
 
-def test_the_area_is_the_trapezoidal_rules_and_has_a_sign() -> None:
+def test_the_area_follows_the_trapezoidal_rule_and_has_a_sign() -> None:
     train, val = [2.0, 1.0, 0.5, 0.1], [2.0, 1.5, 1.4, 2.1]
     expected = float(np.trapezoid(np.subtract(val, train)))
     assert area_between(train, val) == pytest.approx(expected, abs=1e-12) == 2.4
@@ -47,7 +47,7 @@ def test_the_rise_is_from_the_first_best_epoch() -> None:
     assert (falling.best_epoch, falling.last, falling.highest) == (3, 0.0, 0.0)
 
 
-def test_a_rise_to_no_number_is_none() -> None:
+def test_a_curve_without_finite_values_has_no_rise() -> None:
     diverged = rise_after_best([2.0, NAN, 1.0, 4.0, NAN])
     assert (diverged.best_epoch, diverged.highest) == (3, 3.0)
     assert math.isnan(diverged.last)
@@ -70,7 +70,7 @@ def test_every_curve_reaches_the_common_target_and_none_lower(curves: list[list[
     assert None in [matched_epoch(curve, np.nextafter(target, -1)) for curve in curves]
 
 
-def test_a_target_that_is_never_reached() -> None:
+def test_a_target_that_is_never_reached_has_no_epoch() -> None:
     assert matched_epoch([2.0, 1.0], 0.5) is None
     assert matched_epoch([NAN, 1.0, 0.4], 0.5) == 3
     assert matched_epoch([2.0], NAN) is None

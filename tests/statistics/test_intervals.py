@@ -22,7 +22,7 @@ TIED = st.lists(st.sampled_from([-0.3, -0.1, 0.0, 0.1, 0.2]), min_size=1, max_si
 
 
 @given(values=st.lists(LOSSES, min_size=2, max_size=30), confidence=st.sampled_from([0.8, 0.95]))
-def test_the_mean_interval_is_scipys(values: list[float], confidence: float) -> None:
+def test_the_mean_interval_equals_scipys(values: list[float], confidence: float) -> None:
     found = mean_interval(values, confidence)
     spread = float(np.std(values, ddof=1)) / math.sqrt(len(values))
     low, high = scipy.stats.t.interval(confidence, len(values) - 1) * np.array(spread)
@@ -40,7 +40,7 @@ def test_one_value_has_a_mean_and_no_interval() -> None:
 
 
 @pytest.mark.parametrize("values", [[], [0.1, math.nan], [0.1, math.inf], [math.inf, -math.inf]])
-def test_no_values_and_values_that_are_no_numbers_have_no_mean(values: list[float]) -> None:
+def test_no_values_or_non_finite_values_have_no_mean(values: list[float]) -> None:
     found = mean_interval(values)
     assert all(math.isnan(number) for number in (found.value, found.low, found.high))
     assert found.n == len(values)
@@ -61,7 +61,7 @@ def test_huge_losses_have_a_wide_interval_and_no_warning() -> None:
 
 
 @given(pairs=st.lists(st.tuples(LOSSES, LOSSES), min_size=2, max_size=20))
-def test_the_paired_difference_is_scipys_paired_t_interval(
+def test_the_paired_difference_equals_scipys_paired_t_interval(
     pairs: list[tuple[float, float]],
 ) -> None:
     a, b = np.array(pairs).T
@@ -118,7 +118,7 @@ def test_ties_count_half_and_lower_is_better() -> None:
 
 
 @pytest.mark.parametrize(("better", "n"), [(0, 5), (2, 6), (5, 5), (9, 10), (17, 40)])
-def test_its_interval_is_scipys_wilson_interval(better: int, n: int) -> None:
+def test_the_interval_of_a_probability_equals_scipys_wilson_interval(better: int, n: int) -> None:
     found = probability_of_improvement([-0.1] * better + [0.2] * (n - better))
     expected = scipy.stats.binomtest(better, n).proportion_ci(0.95, method="wilson")
     assert found.low == pytest.approx(expected.low, abs=1e-9)

@@ -25,7 +25,7 @@ def upper_tail(effect: float, pairs: int, alpha: float) -> float:
 
 
 @pytest.mark.parametrize("pairs", [3, 4, 6, 11, 30, 500, 10_000])
-def test_power_is_statsmodels(pairs: int) -> None:
+def test_power_equals_statsmodels(pairs: int) -> None:
     for effect in (0.0, 0.01, 0.05, 0.2, 0.5, 1.0, 2.0):
         for alpha in (0.05, 0.05 / 60, 0.3):
             expected = TTestPower().power(effect, pairs, alpha)
@@ -36,13 +36,13 @@ def test_power_is_statsmodels(pairs: int) -> None:
 
 @pytest.mark.parametrize("effect", [0.05, 0.1, 0.3, 0.5, 0.8])
 @pytest.mark.parametrize("comparisons", [1, 5])
-def test_pairs_needed_is_statsmodels_rounded_up(effect: float, comparisons: int) -> None:
+def test_pairs_needed_equal_statsmodels_rounded_up(effect: float, comparisons: int) -> None:
     solved = TTestPower().solve_power(effect, power=0.8, alpha=0.05 / comparisons)
     expected = max(10, math.ceil(float(np.squeeze(solved))))
     assert pairs_needed(of_effect(effect), comparisons=comparisons) == expected
 
 
-def test_more_power_and_other_levels_are_followed() -> None:
+def test_pairs_needed_follow_power_and_level() -> None:
     for power, alpha in ((0.5, 0.2), (0.95, 0.01), (0.4, 0.3), (0.06, 0.05), (0.1, 0.2)):
         found = pairs_needed(of_effect(-0.15), alpha, power)
         enough = [n for n in range(10, 1_000) if t_test_power(0.15, n, alpha) >= power]
@@ -57,12 +57,12 @@ def test_a_large_effect_still_needs_what_the_sign_flip_test_needs(comparisons: i
     assert comparisons * smallest_sign_flip_p(found - 1) > 0.05
 
 
-def test_equal_differences_need_no_more_than_the_floor() -> None:
+def test_equal_differences_need_the_fewest_pairs_of_the_sign_flip_test() -> None:
     assert pairs_needed([-0.5] * 3) == 6
     assert pairs_needed([0.1 + 0.2, 0.3]) == 6  # equal but for rounding
 
 
-def test_never_fewer_than_there_are() -> None:
+def test_pairs_needed_are_at_least_the_pairs_there_are() -> None:
     assert pairs_needed(of_effect(3, n=40)) == 40
 
 
@@ -70,11 +70,13 @@ def test_never_fewer_than_there_are() -> None:
     "differences",
     [[], [0.1], [0.1, -0.1], [0.0, 0.0], [0.1, math.nan], [1e200, -2e200], [1.7e308] * 2],
 )
-def test_no_answer_without_a_difference_or_a_spread(differences: list[float]) -> None:
+def test_pairs_needed_are_unknown_without_a_difference_or_a_spread(
+    differences: list[float],
+) -> None:
     assert pairs_needed(differences) is None
 
 
-def test_no_answer_beyond_the_cap() -> None:
+def test_pairs_needed_are_unknown_beyond_the_cap() -> None:
     needed = pairs_needed(of_effect(0.2))
     assert needed is not None
     assert pairs_needed(of_effect(0.2), cap=needed) == needed

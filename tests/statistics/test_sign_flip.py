@@ -30,7 +30,7 @@ def p_by_counting(numbers: list[int]) -> float:
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 8, 11])
-def test_the_p_value_is_scipys_permutation_test(n: int) -> None:
+def test_the_p_value_equals_scipys_permutation_test(n: int) -> None:
     generator = np.random.default_rng(n)
     for shift in (0.0, 0.4, 1.5):
         differences = generator.normal(shift, 1, size=n)
@@ -41,12 +41,14 @@ def test_the_p_value_is_scipys_permutation_test(n: int) -> None:
 
 
 @given(pairs=st.lists(st.tuples(ACCURACIES, ACCURACIES), min_size=1, max_size=9))
-def test_sums_that_tie_but_for_rounding_count(pairs: list[tuple[float, float]]) -> None:
+def test_sums_that_are_equal_but_for_rounding_count_as_ties(
+    pairs: list[tuple[float, float]],
+) -> None:
     exact = [round(100 * a) - round(100 * b) for a, b in pairs]
     assert sign_flip_p_value([a - b for a, b in pairs]) == p_by_counting(exact)
 
 
-def test_a_tie_that_rounding_hides() -> None:
+def test_a_tie_that_rounding_hides_counts() -> None:
     # 0.3 − 0.2 − 0.1 is not 0 in binary: a strict comparison would find two extreme patterns less.
     assert sign_flip_p_value([0.3, -0.2, -0.1]) == 1.0
     assert sign_flip_p_value([0.1, 0.2, 0.3, -0.6]) == 1.0
@@ -93,7 +95,7 @@ def test_without_differences_there_is_no_test() -> None:
         smallest_sign_flip_p(-1)
 
 
-def test_many_pairs_need_a_generator_and_its_state_decides() -> None:
+def test_many_pairs_need_a_generator_and_depend_on_its_state() -> None:
     differences = np.random.default_rng(0).normal(0.2, 1, size=EXACT_UP_TO + 10)
     with pytest.raises(ValueError, match="pass a generator"):
         sign_flip_p_value(differences)
@@ -105,14 +107,14 @@ def test_many_pairs_need_a_generator_and_its_state_decides() -> None:
     assert p == again != other
 
 
-def test_few_pairs_draw_nothing() -> None:
+def test_an_exact_test_draws_no_random_signs() -> None:
     generator = np.random.default_rng(5)
     before = generator.bit_generator.state
     sign_flip_p_value(np.linspace(-0.2, 0.5, EXACT_UP_TO), generator)
     assert generator.bit_generator.state == before
 
 
-def test_the_random_p_value_comes_near_the_exact_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_random_p_value_is_close_to_the_exact_one(monkeypatch: pytest.MonkeyPatch) -> None:
     differences = np.random.default_rng(7).normal(0.4, 1, size=20)
     exact = sign_flip_p_value(differences)
     monkeypatch.setattr("dropexp.statistics.sign_flip.EXACT_UP_TO", 10)
@@ -121,7 +123,7 @@ def test_the_random_p_value_comes_near_the_exact_one(monkeypatch: pytest.MonkeyP
     assert abs(p - exact) < 4 * math.sqrt(exact * (1 - exact) / 50_000)
 
 
-def test_the_random_p_value_is_never_0_and_counts_the_data_itself() -> None:
+def test_the_random_p_value_is_never_0() -> None:
     generator = np.random.default_rng(0)
     assert sign_flip_p_value(np.ones(60), generator, flips=99) == 0.01
     assert sign_flip_p_value(np.ones(60), generator, flips=30_000) == 1 / 30_001  # in two chunks

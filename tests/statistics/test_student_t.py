@@ -12,7 +12,7 @@ from dropexp.statistics import (
 
 
 @pytest.mark.parametrize("df", [1, 2, 3, 4, 5, 8, 9, 30, 101, 9_999])
-def test_students_t_is_scipys(df: int) -> None:
+def test_students_t_equals_scipys(df: int) -> None:
     for t in (0.0, 1e-3, 0.5, 2.0, -2.0, 7.5, 100.0):
         expected = 1 - 2 * scipy.stats.t.sf(abs(t), df)
         assert central_probability(t, df) == pytest.approx(expected, abs=1e-12)
@@ -21,7 +21,7 @@ def test_students_t_is_scipys(df: int) -> None:
         assert t_quantile(confidence, df) == pytest.approx(expected, rel=1e-10)
 
 
-def test_students_t_refuses_what_it_is_not_defined_for() -> None:
+def test_students_t_refuses_values_out_of_range() -> None:
     with pytest.raises(ValueError, match="0 degrees"):
         central_probability(1.0, 0)
     with pytest.raises(ValueError, match="0 degrees"):

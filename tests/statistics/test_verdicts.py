@@ -27,13 +27,13 @@ from dropexp.statistics import (
         (math.nan, math.nan, math.nan, Verdict.TOO_FEW_SEEDS),
     ],
 )
-def test_verdicts(
+def test_the_verdict_follows_from_the_p_value_and_the_smallest_possible_one(
     adjusted_p: float, difference: float, smallest_p: float, expected: Verdict
 ) -> None:
     assert decide_verdict(adjusted_p, difference, smallest_p) is expected
 
 
-def test_five_seeds_are_too_few_and_six_enough_for_one_row_not_for_five() -> None:
+def test_six_seeds_are_enough_for_one_row_and_too_few_for_five() -> None:
     def of(pairs: int, rows: int) -> Verdict:
         p = holm([sign_flip_p_value([-0.1] * pairs)] * rows)[0]
         return decide_verdict(p, -0.1, smallest_adjusted_p([pairs] * rows)[0])
@@ -44,7 +44,7 @@ def test_five_seeds_are_too_few_and_six_enough_for_one_row_not_for_five() -> Non
     assert of(8, 5) is Verdict.BETTER
 
 
-def test_a_verdict_reads_as_words_and_needs_a_level() -> None:
+def test_a_verdict_is_text_and_its_level_is_checked() -> None:
     assert f"{Verdict.NO_CLEAR_DIFFERENCE}" == "no clear difference"
     with pytest.raises(ValueError, match="alpha"):
         decide_verdict(0.01, -0.1, 0.01, alpha=0.0)
