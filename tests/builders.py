@@ -15,13 +15,14 @@ from dropexp.runs.records import EpochRecord
 from dropexp.training.build import build_plan, build_state
 from dropexp.training.loop import TrainingPlan, TrainingState
 
-TINY = ("train.epochs=3", "data.train_size=70", "data.val_size=50", "model.width=4")
+TINY = ("train.epochs=3", "data.train_size=70", "data.val_size=50")
 
 
 @cache
 def compose_tiny(*overrides: str) -> RunConfig:
     """Compose a config of 3 epochs on 70 images, unless the overrides say otherwise."""
-    return compose_run([*TINY, *overrides])
+    size = "model.hidden=[20,20]" if "model=mlp" in overrides else "model.width=4"
+    return compose_run([*TINY, size, *overrides])
 
 
 def build_parts(*overrides: str) -> tuple[RunConfig, Splits, TrainingState, TrainingPlan]:

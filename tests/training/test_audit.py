@@ -1,24 +1,20 @@
 """The audit passes what is sound and catches every way published work has gone wrong."""
 
 import json
-import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dropexp import data
-from dropexp.config.compose import compose_run
 from dropexp.config.run_config import RunConfig
+from dropexp.data import Splits
 from dropexp.errors import AuditError
 from dropexp.randomness import global_stream
 from dropexp.regularisers import Dropout2d
-from dropexp.statistics import bernstein_bound, binomial_tail_bound, normal_variance_bound
 from dropexp.training.audit import audit
 from dropexp.training.audit_report import AuditReport
 from dropexp.training.build import build_model
@@ -58,24 +54,30 @@ SOUND = [
 ]
 
 
-def audited(*overrides: str, seed: int = 0) -> AuditReport:
-    config = _mlp(*overrides) if "model=mlp" in overrides else compose_tiny(*overrides)
+def audit_tiny(*overrides: str, seed: int = 0) -> AuditReport:
+    config = compose_tiny(*overrides)
     splits = data.load(config.data)
-    model, plain = build_model(config, splits), build_model(config, splits, plain=True)
+    return audit_with(build_model(config, splits), config, splits, seed=seed)
+
+
+def audit_with(
+    model: nn.Module, config: RunConfig, splits: Splits, *, p: float | None = None, seed: int = 0
+) -> AuditReport:
+    """Audit a model as that of a config, or as one of dropout2d with another p."""
+    plain = build_model(config, splits, plain=True)
     images = splits.normalise(splits.train.images[:64])
+    expected = config.p_by_regulariser if p is None else {"dropout2d": p}
     with global_stream(seed, "audit"):
-        return audit(model, plain, images, config.p_by_regulariser, config.precision)
-
-
-def _mlp(*overrides: str) -> RunConfig:
-    return compose_run(["data.train_size=70", "model.hidden=[20,20]", *overrides])
+        return audit(model, plain, images, expected, config.precision)
 
 
 @pytest.mark.parametrize(("model", "regulariser"), SOUND)
-@pytest.mark.parametrize("p", [0.05, 0.5, 0.9])
-def test_every_sound_combination_passes(model: str, regulariser: str, p: float) -> None:
+@pytest.mark.parametrize("p", [0.05, 0.9])
+def test_every_regulariser_passes_on_every_model_that_has_its_sites(
+    model: str, regulariser: str, p: float
+) -> None:
     depth = ["model.depth=8"] if model == "resnet" else []
-    report = audited(f"model={model}", f"regulariser={regulariser}", f"p={p}", *depth)
+    report = audit_tiny(f"model={model}", f"regulariser={regulariser}", f"p={p}", *depth)
     assert report.passed, report.summarise()
     assert (len(report.sites) > 0) == (regulariser != "none")
 
@@ -108,13 +110,13 @@ def test_every_sound_combination_passes(model: str, regulariser: str, p: float) 
     ],
 )
 def test_every_option_passes(overrides: list[str]) -> None:
-    report = audited(*overrides)
+    report = audit_tiny(*overrides)
     assert report.passed, report.summarise()
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_false_alarm_over_seeds(seed: int) -> None:
-    assert audited("regulariser=dropout2d", "p=0.3", seed=seed).passed
+def test_a_sound_regulariser_passes_with_every_seed(seed: int) -> None:
+    assert audit_tiny("regulariser=dropout2d", "p=0.3", seed=seed).passed
 
 
 class SilentlyOff(Dropout2d):
@@ -153,13 +155,10 @@ class AlwaysTraining(Dropout2d):
         return self
 
 
-def report_with(make: Callable[[float], nn.Module], p: float = 0.5) -> AuditReport:
+def audit_dropout(make: Callable[[float], nn.Module], p: float = 0.5) -> AuditReport:
     config, splits, state, _ = build_parts("regulariser=dropout2d", f"p={p}")
     state.model.dropout1 = make(p)
-    plain = build_model(config, splits, plain=True)
-    images = splits.normalise(splits.train.images[:64])
-    with global_stream(0, "audit"):
-        return audit(state.model, plain, images, {"dropout2d": p}, "float32")
+    return audit_with(state.model, config, splits)
 
 
 @pytest.mark.parametrize(
@@ -173,10 +172,8 @@ def report_with(make: Callable[[float], nn.Module], p: float = 0.5) -> AuditRepo
         (NotOffAtZero, "p0_equals_none"),
     ],
 )
-def test_what_has_gone_wrong_before_is_caught(
-    sabotage: Callable[[float], nn.Module], caught_by: str
-) -> None:
-    report = report_with(sabotage)
+def test_a_wrong_dropout_is_caught(sabotage: Callable[[float], nn.Module], caught_by: str) -> None:
+    report = audit_dropout(sabotage)
     assert caught_by in {check.name for check in report.failures}
     assert caught_by in report.summarise()
 
@@ -206,39 +203,34 @@ def test_a_site_whose_output_is_thrown_away_is_caught(p: float) -> None:
             logits: Tensor = self.head(x.flatten(1))
             return logits
 
-    plain = build_model(config, splits, plain=True)
-    images = splits.normalise(splits.train.images[:64])
-    with global_stream(0, "audit"):
-        report = audit(Careless(), plain, images, {"dropout2d": p}, "float32")
+    report = audit_with(Careless(), config, splits)
     assert {check.name for check in report.failures} == {"training_passes"}
     assert "dropout1" in report.summarise()
 
 
-def test_another_strength_than_the_one_asked_for_is_caught() -> None:
+def test_another_p_than_that_of_the_config_is_caught() -> None:
     config, splits, state, _ = build_parts("regulariser=dropout2d", "p=0.1")
-    plain = build_model(config, splits, plain=True)
-    images = splits.normalise(splits.train.images[:64])
-    report = audit(state.model, plain, images, {"dropout2d": 0.5}, "float32")
+    report = audit_with(state.model, config, splits, p=0.5)
     assert {check.name for check in report.failures} == {"strength"}
 
 
 def test_an_evaluation_that_is_not_the_plain_models_is_caught() -> None:
-    names = {check.name for check in report_with(ScaledInEvaluationInstead).failures}
+    names = {check.name for check in audit_dropout(ScaledInEvaluationInstead).failures}
     assert "evaluation_equals_none" in names
 
 
 def test_a_sound_replacement_passes() -> None:
-    assert report_with(Dropout2d).passed
+    assert audit_dropout(Dropout2d).passed
 
 
 def test_a_mask_of_another_shape_is_caught() -> None:
     with pytest.raises(AuditError):
-        _raise_if_failed(report_with(SinglePositions))
+        _raise_if_failed(audit_dropout(SinglePositions))
 
 
 def test_a_module_that_stays_in_training_mode_is_caught() -> None:
     with pytest.raises(AuditError, match="AlwaysTraining"):
-        _raise_if_failed(report_with(AlwaysTraining))
+        _raise_if_failed(audit_dropout(AlwaysTraining))
 
 
 def _raise_if_failed(report: AuditReport) -> None:
@@ -249,19 +241,15 @@ def _raise_if_failed(report: AuditReport) -> None:
 
 def test_other_initial_weights_are_caught() -> None:
     config, splits, state, _ = build_parts("regulariser=dropout2d")
-    plain = build_model(config, splits, plain=True)
     with torch.no_grad():
         state.model.head.bias[0] += 1e-6  # type: ignore[union-attr, operator, index]
-    images = splits.normalise(splits.train.images[:64])
-    report = audit(state.model, plain, images, {"dropout2d": 0.5}, "float32")
+    report = audit_with(state.model, config, splits)
     assert "initial_weights" in {check.name for check in report.failures}
 
 
 def test_a_regulariser_without_sites_is_caught() -> None:
     config, splits, _, _ = build_parts("regulariser=none")
-    plain = build_model(config, splits, plain=True)
-    images = splits.normalise(splits.train.images[:64])
-    report = audit(plain, plain, images, {"dropout2d": 0.5}, "float32")
+    report = audit_with(build_model(config, splits), config, splits, p=0.5)
     assert "sites_served" in {check.name for check in report.failures}
 
 
@@ -279,36 +267,7 @@ def test_the_audit_leaves_the_model_as_it_was() -> None:
 
 
 def test_the_report_is_plain_json_with_bound_and_value() -> None:
-    plain = json.loads(json.dumps(audited("regulariser=dropout2d").to_json(), allow_nan=False))
+    plain = json.loads(json.dumps(audit_tiny("regulariser=dropout2d").to_json(), allow_nan=False))
     assert plain["passed"] is True
     assert {"name", "passed", "value", "bound", "meaning", "relation"} == set(plain["checks"][0])
     assert set(plain["realised_drop_rate"]) == {"dropout1", "dropout2"}
-
-
-@settings(max_examples=60)
-@given(st.integers(1, 60), st.floats(0.01, 0.99))
-def test_the_binomial_bound_is_above_the_exact_two_sided_tail(units: int, p: float) -> None:
-    pmf = [math.comb(units, k) * p**k * (1 - p) ** (units - k) for k in range(units + 1)]
-    for dropped in range(units + 1):
-        lower, upper = sum(pmf[: dropped + 1]), sum(pmf[dropped:])
-        assert min(1.0, 2 * min(lower, upper)) <= binomial_tail_bound(dropped, units, p) + 1e-9
-
-
-@pytest.mark.parametrize("p", [0.01, 0.3, 0.5, 0.9])
-@pytest.mark.parametrize("units", [5, 100, 10_000])
-def test_the_expectations_bound_holds_as_often_as_it_says(p: float, units: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    kept = torch.bernoulli(torch.full((2000, units), 1 - p), generator=generator)
-    deviations = ((kept / (1 - p)).mean(dim=1) - 1).abs()
-    bound = bernstein_bound(p / (1 - p), max(1, p / (1 - p)), units, 0.05)
-    assert float((deviations > bound).float().mean()) <= 0.05
-
-
-@pytest.mark.parametrize("units", [5, 100, 10_000])
-def test_the_bound_on_a_variance_holds_as_often_as_it_says(units: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    found = (0.7 * torch.randn(1000, units, generator=generator)).square().mean(dim=1)
-    alarms = [normal_variance_bound(each, 0.49, units) < 0.05 for each in found.tolist()]
-    assert sum(alarms) / len(alarms) <= 0.05
-    assert normal_variance_bound(0.49, 0.49, units) == 1
-    assert normal_variance_bound(2 * 0.49, 0.49, 1000) < 1e-6

@@ -26,9 +26,13 @@ from dropexp.training.build import audit_model, build_model
 from tests.builders import compose_tiny
 
 
-def report_with(sabotage: type | None, regulariser: str, *words: str, seed: int = 0) -> AuditReport:
+def audit_with(
+    sabotage: type | None, regulariser: str, *overrides: str, seed: int = 0
+) -> AuditReport:
+    """Audit a regulariser whose noise modules have got another class."""
     shortcut = ["model.shortcut=true"] if regulariser in ("shakedrop", "stochastic_depth") else []
-    config = compose_tiny(f"regulariser={regulariser}", f"seed={seed}", *shortcut, *words)
+    composed = compose_tiny(f"regulariser={regulariser}", *shortcut, *overrides)
+    config = composed.model_copy(update={"seed": seed})
     splits = data.load(config.data)
     model = build_model(config, splits)
     for noise in noise_modules(model).values():
@@ -154,8 +158,8 @@ class LabelsNotMixed(Mixup):
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
-def test_what_can_go_wrong_is_caught(sabotage: type, regulariser: str, p: float) -> None:
-    report = report_with(sabotage, regulariser, f"p={p}")
+def test_a_wrong_regulariser_is_caught(sabotage: type, regulariser: str, p: float) -> None:
+    report = audit_with(sabotage, regulariser, f"p={p}")
     assert not report.passed
 
 
@@ -166,5 +170,5 @@ def test_what_can_go_wrong_is_caught(sabotage: type, regulariser: str, p: float)
 def test_the_published_mixing_raises_no_false_alarm(
     regulariser: str, alpha: float, seed: int
 ) -> None:
-    report = report_with(None, regulariser, "p=1", f"regulariser.alpha={alpha}", seed=seed)
+    report = audit_with(None, regulariser, "p=1", f"regulariser.alpha={alpha}", seed=seed)
     assert report.passed, report.summarise()
