@@ -83,10 +83,10 @@ def report(
 
 def _render(comparison: "Comparison", format_: ReportFormat, folders: list[Path]) -> str:
     from dropexp.compare.provenance import trace_provenance
-    from dropexp.report import markdown, render_page
+    from dropexp.report import render_markdown, render_page
 
     provenance = trace_provenance(folders, comparison, sys.argv[1:])
-    render = render_page if format_ is ReportFormat.HTML else markdown
+    render = render_page if format_ is ReportFormat.HTML else render_markdown
     return render(comparison, provenance)
 
 

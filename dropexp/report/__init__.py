@@ -3,8 +3,8 @@
 Imports Altair and Jinja, so only the commands that draw import this package.
 """
 
-from dropexp.report.markdown import markdown
+from dropexp.report.markdown import render_markdown
 from dropexp.report.page import render_page
 from dropexp.report.plot import plot
 
-__all__ = ["markdown", "plot", "render_page"]
+__all__ = ["plot", "render_markdown", "render_page"]

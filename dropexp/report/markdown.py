@@ -8,8 +8,8 @@ from dropexp.compare.results import Comparison
 from dropexp.report.answer import answer, describe_data
 
 
-def markdown(comparison: Comparison, provenance: Provenance) -> str:
-    """Return the answer, the tables, what is missing, commands and versions."""
+def render_markdown(comparison: Comparison, provenance: Provenance) -> str:
+    """Render the report: answer, tables, failed and missing runs, commands and versions."""
     first, *more = answer(comparison)
     problems = format_markdown_list(note.text for note in describe_problems(comparison))
     parts = [
@@ -20,8 +20,8 @@ def markdown(comparison: Comparison, provenance: Provenance) -> str:
         *(f"*{escape_markdown(sentence)}*" for sentence in comparison.sentences),
         "### All measurements",
         format_markdown_table(detail_table(comparison), all_intervals=True),
-        "### What failed or is missing",
-        problems or "Nothing.",
+        "### Failed and missing runs",
+        problems or "None.",
         "### Reproduce",
         "```\n" + "\n".join(provenance.commands) + "\n```",
         format_markdown_list(f"{name}: {version}" for name, version in provenance.versions.items()),

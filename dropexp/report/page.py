@@ -30,7 +30,7 @@ _BADGES = {
 
 
 def render_page(comparison: Comparison, provenance: Provenance) -> str:
-    """Render the report: answer, tables, charts, audit, gaps, commands and versions."""
+    """Render the report: answer, tables, charts, audits, missing runs, commands and versions."""
     return _render(
         comparison,
         main=main_table(comparison),

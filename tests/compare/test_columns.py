@@ -13,7 +13,7 @@ from dropexp.compare.markdown import format_markdown
 from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison
 from dropexp.compare.table import format_comparison
-from dropexp.report import markdown, render_page
+from dropexp.report import render_markdown, render_page
 from dropexp.runs.metrics import METRIC_REGISTRY, Direction, Metric, Notation, Source, Unit
 from tests.made_up import make_comparison
 
@@ -51,7 +51,7 @@ def test_a_new_metric_needs_no_more_than_its_entry_to_be_shown(made_up: Metric) 
     line = list(csv.DictReader(io.StringIO(format_csv(table))))[1]
     assert (line["p"], line["p_low"]) == ("0.3", "0.3")
     assert json.loads(format_json(table))["rows"][1]["estimates"]["p"]["value"] == 0.3
-    for text in (markdown(table, Provenance()), render_page(table, Provenance())):
+    for text in (render_markdown(table, Provenance()), render_page(table, Provenance())):
         assert "made up (%)" in text
         assert "30.0" in text
 
@@ -82,7 +82,7 @@ def test_compare_and_report_print_the_same_table_in_markdown() -> None:
     table = study(METRIC_REGISTRY["val_acc"])
     lines = [line for line in format_markdown(table).splitlines() if line.startswith("|")]
     assert len(lines) == 4
-    assert "\n".join(lines) in markdown(table, Provenance())
+    assert "\n".join(lines) in render_markdown(table, Provenance())
 
 
 def test_main_and_details_hold_each_column_once() -> None:

@@ -31,7 +31,7 @@ from dropexp.report.charts.panels import (
     make_zoomable,
 )
 from dropexp.report.wording import describe_fields, describe_metric
-from dropexp.runs.metrics import METRIC_REGISTRY, Metric, Unit
+from dropexp.runs.metrics import METRIC_REGISTRY, Metric
 
 _MOST_EPOCHS, _MOST_POINTS = 100, 4000
 """The most points of a curve and of a panel: more are not visible and make pages heavy."""
@@ -40,7 +40,7 @@ _HALF_WIDTH = 350
 
 
 def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = None) -> list[Figure]:
-    """Build the curves of training, validation and gap, in the unit of the metric.
+    """Build the curves of training, validation and gap: of accuracy if the metric is one.
 
     Args:
         comparison: what to draw.
@@ -50,7 +50,7 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
     rows = [row for row in (rows or labelled) if row.setting.completed]
     if not rows:
         return []
-    kind = "acc" if comparison.metric.unit is Unit.FRACTION else "loss"
+    kind = "acc" if "acc" in comparison.metric.key.split("_") else "loss"
     train, val, gap = f"train_{kind}", f"val_{kind}", f"{kind}_gap"
     values = {column: _average(comparison, rows, column) for column in (train, val, gap)}
     looks = assign_looks([row.setting for row in comparison.rows])
