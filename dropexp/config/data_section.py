@@ -7,6 +7,7 @@ from pydantic import Field, PositiveInt
 from dropexp.config.section_base import Number, Section, Seed, Size
 
 Augmentation = Literal["none", "flip", "crop", "crop_flip"]
+PublishedName = Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"]
 
 
 class _DataSection(Section):
@@ -41,7 +42,7 @@ class DigitsConfig(_DataSection):
 class DownloadableConfig(_DataSection):
     """A published data set that torchvision can download."""
 
-    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"]
+    name: PublishedName
     root: str = Field(description="Folder that holds the files of the data set.")
     download: bool = Field(description="Download files that are missing into data.root.")
 

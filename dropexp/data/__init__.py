@@ -1,11 +1,9 @@
-"""A data set, in memory: from the data section of a config to splits of tensors.
+"""A data set in memory, from the data section of a config to splits of tensors.
 
-A DataConfig comes in (``load``), Splits on the CPU go out. torch, Pillow and torchvision are
-imported on first use.
+A DataConfig comes in (``load``); Splits on the CPU go out.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from dropexp.config.data_section import (
     DataConfig,
@@ -13,35 +11,27 @@ from dropexp.config.data_section import (
     DownloadableConfig,
     ImageFolderConfig,
 )
-
-if TYPE_CHECKING:
-    from dropexp.data.augmentation import augment
-    from dropexp.data.splits import Source, Split, Splits
-else:
-    _ON_FIRST_USE = {"augment": "augmentation", "Split": "splits", "Splits": "splits"}
-
-    def __getattr__(name):
-        if name not in _ON_FIRST_USE:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)
-
+from dropexp.data.augmentation import augment
+from dropexp.data.splits import Source, Split, Splits, make_splits
 
 __all__ = ["Split", "Splits", "augment", "load"]
 
 
-def load(config: DataConfig) -> "Splits":
-    """The splits a data section asks for, on the CPU: a pure function of it and of the files.
+def load(config: DataConfig) -> Splits:
+    """Read a data set and split it: a pure function of the data section and of the files.
+
+    Returns:
+        The splits, on the CPU.
 
     Raises:
         DataError: the data set is missing, damaged, or too small for the sizes asked for; the
-            message names the field or the file and what would do.
+            message names the field or the file, and what to do.
     """
-    from dropexp.data.splits import make_splits
-
-    return make_splits(_source(config), config)
+    return make_splits(_read_source(config), config)
 
 
-def _source(config: DataConfig) -> "Source":
+def _read_source(config: DataConfig) -> Source:
+    # Each reader is imported when it is used: Pillow and torchvision take up to a second.
     match config:
         case DigitsConfig():
             from dropexp.data import digits

@@ -1,4 +1,4 @@
-"""The UCI optical digits, embedded in the package: data that is there without a network.
+"""The UCI optical digits, embedded in the package, so that no network is needed.
 
 1,797 grey images of 8×8 with values from 0 to 16. Source and licence: digits_licence.txt.
 """
@@ -11,11 +11,11 @@ import torch
 from dropexp.data.splits import Source, Split
 
 TEST_SIZE = 797
-"""Test images, drawn with the data seed; 1,000 are left for training and validation."""
+"""Number of test images, drawn with data.seed; 1,000 are left for training and validation."""
 
 
 def read() -> Source:
-    """All images, uint8 (1797, 1, 8, 8), none of them set aside by the publisher."""
+    """Read all images, uint8 (1797, 1, 8, 8); the publisher sets no test images aside."""
     with np.load(Path(__file__).with_name("digits.npz")) as arrays:
         images, labels = arrays["images"], arrays["labels"]
     return Source(

@@ -1,4 +1,4 @@
-"""Downloading through torchvision: one process at a time, without its noise, and not for ever."""
+"""Downloading through torchvision: one process at a time, silently, with a time limit."""
 
 import http.client
 import io
@@ -13,30 +13,30 @@ import numpy as np
 from filelock import FileLock
 
 FAILURES = (OSError, RuntimeError, http.client.HTTPException)
-"""What torchvision raises when files are not there, are not whole, or cannot be fetched."""
+"""What torchvision raises where files are missing, damaged, or cannot be downloaded."""
 
 _TIMEOUT_S = 30
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Without torchvision's progress bars, and a warning that is for its authors."""
+def silence_torchvision() -> Iterator[None]:
+    """Hide torchvision's progress bars, and a warning that a user can do nothing about."""
     with redirect_stderr(io.StringIO()), warnings.catch_warnings():
-        # CIFAR's files are pickles of 2009; what NumPy thinks of their age is no one's concern.
+        # CIFAR's files are pickles of 2009; NumPy warns of their age.
         warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
         yield
 
 
 @contextmanager
-def downloading(name: str, root: Path) -> Iterator[None]:
-    """Make root, and be the only process that downloads into it.
+def prepare_download(name: str, root: Path) -> Iterator[None]:
+    """Make the folder root, and keep other processes from downloading into it meanwhile.
 
-    torchvision sets no time limit; a network that swallows packets would hold it for minutes.
+    A connection that sends nothing for 30 s fails; torchvision sets no limit of its own.
     """
     root.mkdir(parents=True, exist_ok=True)
     limit_before = socket.getdefaulttimeout()
-    with FileLock(root / ".dropexp-download.lock"), quiet():
+    with FileLock(root / ".dropexp-download.lock"), silence_torchvision():
         _log.info("Downloading %s into %s", name, root)
         socket.setdefaulttimeout(_TIMEOUT_S)
         try:

@@ -1,4 +1,4 @@
-"""What is drawn about a data set: which examples come first, and which labels are made wrong."""
+"""Random draws about a data set: the order of its examples, and label noise."""
 
 import torch
 from torch import Tensor
@@ -6,14 +6,14 @@ from torch import Tensor
 from dropexp.errors import DataError
 
 
-def stratified_order(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """A random order of all examples of which every beginning is stratified.
+def draw_stratified_order(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw an order of all examples of which the first n are stratified, for every n.
 
-    The r-th example of a class of size s (r = 0, 1, …; which example that is, is drawn) comes at
-    (r + 1/2) / s of the way, and equal places are in random order: the order in which Sainte-Laguë
-    apportionment hands out seats. With classes of equal size, the numbers of two classes in a
-    beginning differ by at most 1; else a class is at most 1/2 off its size times some common
-    fraction, which is as near as whole numbers can be.
+    The examples of a class of size s are shuffled, and the r-th (r = 0, 1, …) is placed at
+    (r + 1/2) / s; equal places are in random order. This is the order in which Sainte-Laguë
+    apportionment hands out seats. Where classes have equal sizes, their numbers among the first n
+    differ by at most 1. Otherwise each number is within 1/2 of the size of the class times a
+    common fraction.
 
     Args:
         labels: int64 (N,), non-negative.
@@ -37,27 +37,28 @@ def stratified_order(labels: Tensor, generator: torch.Generator) -> Tensor:
 def add_label_noise(
     labels: Tensor, *, fraction: float, num_classes: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Set a share of the labels to a wrong class: symmetric noise that is always wrong.
+    """Set a fraction of the labels to a wrong class (symmetric label noise).
 
     Args:
         labels: int64 (N,), from 0 to num_classes − 1.
-        fraction: round(fraction × N) labels are changed, drawn uniformly; each becomes one of
-            the other classes, drawn uniformly.
+        fraction: in [0, 1]. round(fraction × N) labels, drawn uniformly, are set to one of the
+            other classes, drawn uniformly.
         num_classes: how many classes there are.
         generator: on the CPU.
 
     Returns:
-        The labels, int64 (N,), and which of them were changed, bool (N,).
+        The labels, int64 (N,), and whether each was changed, bool (N,).
 
     Raises:
-        DataError: there is noise, but no other class.
+        DataError: the fraction is above 0 and there is one class only.
     """
     noisy = torch.zeros(len(labels), dtype=torch.bool)
     if fraction == 0:
         return labels, noisy
     if num_classes < 2:
         raise DataError(
-            f"data.label_noise={fraction:g} is not allowed: with one class there is no wrong label."
+            f"data.label_noise={fraction:g} is not allowed: with one class no label can be wrong; "
+            f"use data.label_noise=0."
         )
     count = round(fraction * len(labels))
     changed = torch.randperm(len(labels), generator=generator)[:count]

@@ -1,4 +1,4 @@
-"""Reading the idx format of MNIST and its relatives, plain or gzipped.
+"""A reader of the idx format of MNIST and Fashion-MNIST, plain or gzipped.
 
 Big-endian: two zero bytes, the element type (8: unsigned byte), the number of dimensions, each
 dimension in 4 bytes, then the values. Source: http://yann.lecun.com/exdb/mnist/
@@ -19,15 +19,18 @@ _UNSIGNED_BYTE = 8
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """The array of unsigned bytes in an idx file.
+    """Read the array of unsigned bytes in an idx file.
 
     Args:
-        path: gzipped if its name ends in .gz.
-        dimensions: how many the array must have.
+        path: of the file, gzipped if its name ends in .gz.
+        dimensions: the number of dimensions that the array must have.
+
+    Returns:
+        uint8, of the shape in the header, writable.
 
     Raises:
-        DataError: the file cannot be read, is not such a file, or is shorter or longer than
-            its header says. The message names it.
+        DataError: the file cannot be read, is not an idx file of unsigned bytes, or is shorter or
+            longer than its header says. The message names it.
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -39,8 +42,8 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     if len(content) - start != math.prod(shape):
         raise DataError(
-            f"{path} is damaged: it says that it holds {math.prod(shape)} values, "
-            f"but {len(content) - start} are there."
+            f"{path} is damaged: its header says {math.prod(shape)} values, but it holds "
+            f"{len(content) - start}. Delete it and download it again."
         )
-    # A copy, since an array over bytes is read-only.
+    # Copied, since an array over bytes is read-only.
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()

@@ -1,6 +1,6 @@
-"""A user's own pictures: root/train/<class>/*, optionally root/val and root/test.
+"""A reader of image folders: root/train/<class>/*, optionally root/val and root/test.
 
-Every picture is decoded once, into memory, at the size that the network sees.
+Every picture is decoded once, into memory, at the size that the network is given.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -22,16 +22,18 @@ Pixels = NDArray[np.uint8]
 
 
 def read(config: ImageFolderConfig) -> Source:
-    """All pictures, uint8 (N, 1 or 3, image_size, image_size); the classes are train's, sorted.
+    """Read all pictures, uint8 (N, 1 or 3, image_size, image_size).
+
+    The classes are the folders in train, sorted by name.
 
     Raises:
-        DataError: the folder is not there or has another shape, has fewer than two classes or a
-            class without pictures, its val or test has a class that train has not, a picture
-            cannot be decoded, or the content is not what the config's fingerprint says.
+        DataError: the folder is missing or has another layout; train has fewer than two classes,
+            or a class without pictures; val or test has a class that train does not have; a
+            picture cannot be decoded; or the pictures are not those of the config's fingerprint.
     """
     root = resolve_root(config.root)
     _check_fingerprint(root, config)
-    class_names = _class_names(root / "train")
+    class_names = _list_class_names(root / "train")
     return Source(
         train=_read_part(root / "train", class_names, config),
         val=_read_optional(root / "val", class_names, config),
@@ -41,33 +43,40 @@ def read(config: ImageFolderConfig) -> Source:
 
 
 def decode(path: Path, size: int, *, grayscale: bool) -> Pixels:
-    """One picture: upright, its shorter side resized to ``size``, its centre cropped.
+    """Decode a picture: turn it upright, resize its shorter side, crop its centre.
+
+    Args:
+        path: of the picture.
+        size: height and width of the result, pixels.
+        grayscale: whether to convert it to one channel.
 
     Returns:
         uint8 (1 or 3, size, size).
 
     Raises:
-        DataError: it cannot be decoded; the message names the file.
+        DataError: the picture cannot be decoded; the message names the file.
     """
     mode = "L" if grayscale else "RGB"
     try:
         with Image.open(path) as image:
-            # JPEG's own reduction by a power of 2 spares most of the work with large photographs;
-            # twice the size is left for the resampling.
+            # A large JPEG can be decoded at a fraction of its size, which is much faster. Twice the
+            # final size is kept for the resampling.
             image.draft(mode, (2 * size, 2 * size))
-            upright = _as_mode(ImageOps.exif_transpose(image), mode)
+            upright = _convert_mode(ImageOps.exif_transpose(image), mode)
             square = ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC)
-    except Exception as error:  # Pillow's decoders raise whatever they stumble over
-        raise DataError(f"{path} cannot be decoded as a picture: {error}.") from error
+    except Exception as error:  # Pillow's decoders raise all kinds of exceptions
+        raise DataError(
+            f"{path} cannot be decoded as a picture: {error}. Convert or remove it."
+        ) from error
     pixels = np.asarray(square, dtype=np.uint8)
     return pixels[None] if grayscale else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _as_mode(image: Image.Image, mode: str) -> Image.Image:
+def _convert_mode(image: Image.Image, mode: str) -> Image.Image:
     if image.mode == "F":
         raise ValueError("its values are floating-point numbers of unknown range")
     if image.mode.startswith("I"):
-        # 16 bits per pixel, which Pillow's own conversion would clip to 255 instead of scaling.
+        # 16 bits a pixel: Pillow's own conversion clips to 255 instead of scaling.
         eight_bits = np.clip(np.asarray(image), 0, 65535).astype(np.uint16) >> 8
         image = Image.fromarray(eight_bits.astype(np.uint8))
     if "transparency" in image.info:
@@ -78,15 +87,15 @@ def _as_mode(image: Image.Image, mode: str) -> Image.Image:
 def _check_fingerprint(root: Path, config: ImageFolderConfig) -> None:
     if config.fingerprint is None:
         return
-    found = fingerprint_pictures(root)
-    if found != config.fingerprint:
+    fingerprint = fingerprint_pictures(root)
+    if fingerprint != config.fingerprint:
         raise DataError(
             f"The pictures in data.root={config.root} are not those that this run was made with: "
-            f"their fingerprint is {found}, and data.fingerprint={config.fingerprint}."
+            f"their fingerprint is {fingerprint}, and data.fingerprint={config.fingerprint}."
         )
 
 
-def _class_names(train: Path) -> tuple[str, ...]:
+def _list_class_names(train: Path) -> tuple[str, ...]:
     names = list_classes(train)
     if len(names) < 2:
         raise DataError(
@@ -94,7 +103,9 @@ def _class_names(train: Path) -> tuple[str, ...]:
         )
     for name in names:
         if not list_pictures(train / name):
-            raise DataError(f"{train / name} holds no pictures; every class in train needs some.")
+            raise DataError(
+                f"{train / name} holds no pictures; every class in train needs at least one."
+            )
     return tuple(names)
 
 
@@ -114,7 +125,7 @@ def _read_part(part: Path, class_names: tuple[str, ...], config: ImageFolderConf
     by_class = [list_pictures(part / name) for name in class_names]
     paths = [path for pictures in by_class for path in pictures]
     if not paths:
-        raise DataError(f"{part} holds no pictures; without that folder some are taken from train.")
+        raise DataError(f"{part} holds no pictures; remove the folder to take some from train.")
     labels = np.repeat(np.arange(len(class_names)), [len(pictures) for pictures in by_class])
     images = _decode_all(paths, config)
     return Split(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
@@ -123,9 +134,9 @@ def _read_part(part: Path, class_names: tuple[str, ...], config: ImageFolderConf
 def _decode_all(paths: list[Path], config: ImageFolderConfig) -> Pixels:
     size, channels = config.image_size, 1 if config.grayscale else 3
     images = np.empty((len(paths), channels, size, size), dtype=np.uint8)
-    one = partial(decode, size=size, grayscale=config.grayscale)
-    # Pillow lets go of the interpreter while it decodes and resizes, so threads do help.
+    decode_one = partial(decode, size=size, grayscale=config.grayscale)
+    # Pillow releases the interpreter lock while it decodes and resizes, so threads run in parallel.
     with ThreadPoolExecutor() as threads:
-        for image, pixels in zip(images, threads.map(one, paths), strict=True):
+        for image, pixels in zip(images, threads.map(decode_one, paths), strict=True):
             image[...] = pixels
     return images

@@ -1,7 +1,7 @@
 """The published data sets: MNIST, Fashion-MNIST, CIFAR-10, CIFAR-100 and SVHN.
 
-MNIST's and Fashion-MNIST's four idx files are read here wherever they lie, without torchvision;
-downloading them, and all of the others, is torchvision's work.
+The four idx files of MNIST and Fashion-MNIST are read without torchvision. torchvision downloads
+them, and downloads and reads the other sets.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dropexp.data.download import FAILURES, downloading, quiet
+from dropexp.config.data_section import PublishedName
+from dropexp.data.download import FAILURES, prepare_download, silence_torchvision
 from dropexp.data.idx import read_idx
 from dropexp.data.splits import Source, Split
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import DataError
-
-Name = Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"]
 
 DIGITS = tuple("0123456789")
 CLOTHES = (
@@ -29,7 +28,7 @@ CLOTHES = (
 )
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
-# torchvision's class of each set, which is also the folder that it downloads idx files to.
+# The name of torchvision's class for a set, and of the folder that it downloads idx files to.
 _TORCHVISION_CLASS = {
     "mnist": "MNIST",
     "fashion_mnist": "FashionMNIST",
@@ -41,23 +40,23 @@ _IDX_FILES = (
     *("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     *("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 )
-# The two sets' files have the same names and sizes; their first labels tell them apart.
+# The files of the two sets have the same names and sizes. Their first labels tell them apart.
 _FIRST_LABELS = {
     (5, 0, 4, 1, 9, 2, 1, 3, 1, 4): "mnist",
     (9, 0, 0, 3, 0, 2, 7, 2, 5, 5): "fashion_mnist",
 }
 
 
-def read(name: Name, root: str, *, download: bool) -> Source:
-    """A published set, uint8 (N, C, H, W), with the publisher's test images.
+def read(name: PublishedName, root: str, *, download: bool) -> Source:
+    """Read a published set, uint8 (N, C, H, W), with the publisher's test images.
 
     Args:
-        name: which.
-        root: folder that holds its files; ~ is expanded. Made only for a download.
-        download: whether files that are not there are downloaded into root.
+        name: of the set.
+        root: the folder that holds its files; ~ is expanded. It is made for a download only.
+        download: whether missing files are downloaded into root.
 
     Raises:
-        DataError: the files are not there (and cannot be downloaded), or are damaged.
+        DataError: the files are missing and are not or cannot be downloaded, or they are damaged.
     """
     folder = Path(root).expanduser().absolute()
     if name == "mnist" or name == "fashion_mnist":
@@ -71,22 +70,22 @@ def read(name: Name, root: str, *, download: bool) -> Source:
 def _read_idx_set(name: Literal["mnist", "fashion_mnist"], root: Path, download: bool) -> Source:
     files = _find_idx_files(name, root)
     if files is None and download:
-        dataset = _torchvision_class(name)
+        dataset = _find_torchvision_class(name)
         try:
-            with downloading(name, root):
+            with prepare_download(name, root):
                 dataset(root, download=True)
         except FAILURES as error:
-            raise _not_there(name, root, error) from error
+            raise _make_missing_error(name, root, error) from error
         files = _find_idx_files(name, root)
     if files is None:
-        raise _not_there(name, root)
+        raise _make_missing_error(name, root)
     train_images, train_labels, test_images, test_labels = files
     train = _read_idx_pair(train_images, train_labels)
-    held = _FIRST_LABELS.get(tuple(train.labels[:10].tolist()), name)
-    if held != name:
+    owner = _FIRST_LABELS.get(tuple(train.labels[:10].tolist()), name)
+    if owner != name:
         raise DataError(
-            f"{train_labels} belongs to {held}, though data.name={name}; "
-            f"keep the two sets in folders of their own, data.root/{_subfolders(name)[0]} say."
+            f"{train_labels} belongs to {owner}, though data.name={name}; keep each set in its own "
+            f"folder, such as data.root/{_list_subfolders(name)[0]}."
         )
     return Source(
         train=train,
@@ -96,18 +95,18 @@ def _read_idx_set(name: Literal["mnist", "fashion_mnist"], root: Path, download:
     )
 
 
-def _subfolders(name: str) -> tuple[str, ...]:
+def _list_subfolders(name: str) -> tuple[str, ...]:
     return f"{_TORCHVISION_CLASS[name]}/raw", name.replace("_", "-")
 
 
-def _idx_folders(name: str, root: Path) -> list[Path]:
-    # A folder named after the set says more about its content than root does.
+def _list_idx_folders(name: str, root: Path) -> list[Path]:
+    # A folder named after the set comes first, since root may hold files of the other set.
     system = [DEBIAN_FOLDER] if name == "fashion_mnist" else []
-    return [*(root / subfolder for subfolder in _subfolders(name)), root, *system]
+    return [*(root / subfolder for subfolder in _list_subfolders(name)), root, *system]
 
 
 def _find_idx_files(name: str, root: Path) -> list[Path] | None:
-    for folder in _idx_folders(name, root):
+    for folder in _list_idx_folders(name, root):
         paths = [(folder / file, folder / f"{file}.gz") for file in _IDX_FILES]
         files = [next(filter(Path.is_file, plain_or_gz), None) for plain_or_gz in paths]
         if None not in files:
@@ -120,77 +119,81 @@ def _read_idx_pair(images_file: Path, labels_file: Path) -> Split:
     if len(images) != len(labels) or not len(labels):
         raise DataError(
             f"{images_file} holds {len(images)} images, but {labels_file} {len(labels)} labels; "
-            "there must be as many of each, and at least one."
+            "the numbers must be equal and at least 1."
         )
     if labels.max() >= len(DIGITS):
-        raise DataError(f"{labels_file} holds the label {labels.max()}; labels go from 0 to 9.")
+        raise DataError(f"{labels_file} holds the label {labels.max()}; allowed: 0 to 9.")
     return Split(torch.from_numpy(images[:, None]), torch.from_numpy(labels.astype(np.int64)))
 
 
-# --- torchvision's ------------------------------------------------------------------------
+# --- with torchvision ---------------------------------------------------------------------
 
 
-def _read_with_torchvision(name: Name, root: Path, download: bool) -> Source:
+def _read_with_torchvision(name: PublishedName, root: Path, download: bool) -> Source:
     if name == "svhn" and find_spec("scipy") is None:
         raise DataError("data.name=svhn needs scipy to read its files; pip install scipy.")
-    dataset = _torchvision_class(name)
+    dataset = _find_torchvision_class(name)
     try:
-        with quiet():
+        with silence_torchvision():
             train, test = _open(dataset, root)
     except FAILURES as absent:
         if not download:
-            raise _not_there(name, root) from absent
+            raise _make_missing_error(name, root) from absent
         try:
-            with downloading(name, root):
+            with prepare_download(name, root):
                 train, test = _open(dataset, root, download=True)
         except FAILURES as error:
-            raise _not_there(name, root, error) from error
+            raise _make_missing_error(name, root, error) from error
     class_names = DIGITS if name == "svhn" else tuple(train.classes)
     return Source(_to_split(train), val=None, test=_to_split(test), class_names=class_names)
 
 
 def _open(dataset: Any, root: Path, download: bool = False) -> tuple[Any, Any]:
-    """The training and the test part; SVHN names its parts, CIFAR says whether it is training."""
+    """Open the training and the test part; CIFAR's are told apart by a bool, SVHN's by name."""
     training, testing = ("train", "test") if dataset.__name__ == "SVHN" else (True, False)
     return dataset(root, training, download=download), dataset(root, testing, download=download)
 
 
-def _torchvision_class(name: str) -> Any:
+def _find_torchvision_class(name: str) -> Any:
     return getattr(import_torchvision().datasets, _TORCHVISION_CLASS[name])
 
 
 def _to_split(dataset: Any) -> Split:
-    """CIFAR keeps images as (N, H, W, C) and ``targets``; SVHN as (N, C, H, W) and ``labels``."""
+    """Convert arrays to tensors: CIFAR has (N, H, W, C) and ``targets``, SVHN (N, C, H, W)."""
     if hasattr(dataset, "targets"):
-        return Split(_channels_first(dataset.data), _as_labels(dataset.targets))
-    return Split(torch.from_numpy(np.ascontiguousarray(dataset.data)), _as_labels(dataset.labels))
+        return Split(_move_channels_first(dataset.data), _to_labels(dataset.targets))
+    return Split(torch.from_numpy(np.ascontiguousarray(dataset.data)), _to_labels(dataset.labels))
 
 
-def _channels_first(images: NDArray[np.uint8]) -> Tensor:
+def _move_channels_first(images: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
-def _as_labels(labels: Sequence[int] | NDArray[np.int64]) -> Tensor:
+def _to_labels(labels: Sequence[int] | NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(np.asarray(labels, dtype=np.int64))
 
 
-# --- what to do about it ------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------
 
 
-def _not_there(name: Name, root: Path, failure: BaseException | None = None) -> DataError:
-    sought = {
-        "cifar10": f"cifar-10-batches-py was not found whole in {root}",
-        "cifar100": f"cifar-100-python was not found whole in {root}",
-        "svhn": f"train_32x32.mat and test_32x32.mat were not found whole in {root}",
+def _make_missing_error(
+    name: PublishedName, root: Path, failure: BaseException | None = None
+) -> DataError:
+    missing = {
+        "cifar10": f"cifar-10-batches-py is missing or damaged in {root}",
+        "cifar100": f"cifar-100-python is missing or damaged in {root}",
+        "svhn": f"train_32x32.mat and test_32x32.mat are missing or damaged in {root}",
     }.get(name)
-    if sought is None:
-        folders = ", ".join(str(folder) for folder in _idx_folders(name, root))
-        sought = f"{_IDX_FILES[0]} and its three companions (plain or .gz) are not in {folders}"
+    if missing is None:
+        folders = ", ".join(str(folder) for folder in _list_idx_folders(name, root))
+        missing = f"{_IDX_FILES[0]} and its three companions (plain or .gz) are not in {folders}"
     if failure is not None:
         reason = " ".join(str(failure).split()) or type(failure).__name__
-        sought += f", and the download failed ({reason})"
-    ways = "name the folder that holds the files by data.root=… or by the environment variable "
-    ways += "DROPEXP_DATA, or let data.download=true fetch them once where there is a network"
+        missing += f", and the download failed ({reason})"
+    remedy = (
+        "set data.root=… or the environment variable DROPEXP_DATA to the folder that holds the "
+    )
+    remedy += "files, or download them once with data.download=true where there is a network"
     if name == "fashion_mnist":
-        ways += ", or install Debian's package dataset-fashion-mnist"
-    return DataError(f"data.name={name}: {sought}. To provide them, {ways}.")
+        remedy += ", or install Debian's package dataset-fashion-mnist"
+    return DataError(f"data.name={name}: {missing}. To provide the files, {remedy}.")

@@ -1,14 +1,14 @@
-"""``import torchvision`` beside a torch that its compiled operators were not built for.
+"""``import torchvision`` beside a CPU-only torch.
 
-The package index has one torchvision wheel, built for CUDA. Beside a CPU-only torch its library
-of operators does not load, for want of CUDA's libraries. torchvision tolerates that, up to the
-line where it describes two of these operators, nms and qnms, to torch's tracer: torch knows no
-such operators, and the import ends in "operator torchvision::nms does not exist".
+The torchvision wheel of the package index is built for CUDA. Beside a CPU-only torch its library
+of compiled operators does not load, as CUDA's libraries are missing. torchvision tolerates that
+until it registers two of the operators, nms and qnms, with torch's tracer: torch does not know
+them, and the import raises "operator torchvision::nms does not exist".
 
-dropexp uses torchvision's data sets, transforms and models, which are plain Python. So where the
-import fails for that reason, and only there, the two operators are declared, by name and types
-and with nothing behind them, and the import is tried again. Calling them stays an error, with
-torchvision's own explanation. Where torchvision imports by itself, nothing is touched.
+dropexp uses the data sets, transforms and models of torchvision, which are plain Python. Where the
+import fails for this reason, the two operators are declared by name and types, without an
+implementation, and the import is repeated. Calling them still raises torchvision's own error.
+Where torchvision imports by itself, nothing is done.
 """
 
 import importlib
@@ -22,36 +22,36 @@ _OPERATORS = (
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
 
-# The declarations last as long as this object does.
+# The declarations exist as long as this object does.
 _declared: torch.library.Library | None = None
 
 
 def import_torchvision() -> ModuleType:
-    """The package torchvision, imported on the first call (which takes about a second).
+    """Import torchvision, which takes about a second on the first call, and return it.
 
     Afterwards ``import torchvision`` works anywhere in the process.
 
     Raises:
-        ImportError, RuntimeError: torchvision is not installed, or does not fit this torch for
-            another reason than that its operators cannot be loaded.
+        ImportError: torchvision is not installed.
+        RuntimeError: the import fails for another reason than operators that do not load.
     """
     try:
         return importlib.import_module("torchvision")
     except RuntimeError as error:
-        if not _is_for_want_of_operators(error):
+        if not _is_about_operators(error):
             raise
     _forget_half_imported()
     _declare_operators()
     return importlib.import_module("torchvision")
 
 
-def _is_for_want_of_operators(error: RuntimeError) -> bool:
+def _is_about_operators(error: RuntimeError) -> bool:
     return "operator torchvision::" in str(error) and "does not exist" in str(error)
 
 
 def _forget_half_imported() -> None:
-    # A module whose import fails is dropped by Python, but not the submodules that it had already
-    # imported; a second import would find those and skip what they do for their parent.
+    # Python drops a module whose import fails, but keeps the submodules that it imported before. A
+    # second import would find these and skip what they do to their parent.
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         del sys.modules[name]
 
@@ -59,7 +59,7 @@ def _forget_half_imported() -> None:
 def _declare_operators() -> None:
     global _declared
     if _declared is None:
-        # A fragment, since torchvision's own library, if it is ever loaded, owns the namespace.
+        # A fragment, so that torchvision's own library may still define the namespace.
         _declared = torch.library.Library("torchvision", "FRAGMENT")
         for schema in _OPERATORS:
             _declared.define(schema)

@@ -88,7 +88,7 @@ def evaluate_final(
     probabilities = torch.cat([probabilities for _, probabilities in chunks]).cpu()
     noisy_label_acc = None
     if splits.noisy.any():
-        noisy_label_acc = evaluate(model, splits, splits.train.at(splits.noisy), precision).acc
+        noisy_label_acc = evaluate(model, splits, splits.train.select(splits.noisy), precision).acc
     return FinalMeasurement(
         test=_measurement([sums for sums, _ in chunks], len(splits.test)),
         test_ece=calibration_error(probabilities, splits.test.labels.cpu()),

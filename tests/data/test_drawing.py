@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropexp.data.drawing import add_label_noise, stratified_order
+from dropexp.data.drawing import add_label_noise, draw_stratified_order
 from dropexp.randomness import stream
 
 seeds = st.integers(0, 2**32)
@@ -17,7 +17,7 @@ def shuffled_labels(sizes: list[int], seed: int) -> torch.Tensor:
 @given(class_sizes, seeds)
 def test_a_stratified_order_has_every_example_once(sizes: list[int], seed: int) -> None:
     labels = shuffled_labels(sizes, seed)
-    order = stratified_order(labels, stream(seed, "split"))
+    order = draw_stratified_order(labels, stream(seed, "split"))
     assert sorted(order.tolist()) == list(range(len(labels)))
 
 
@@ -26,7 +26,7 @@ def test_with_equal_classes_the_counts_of_any_beginning_differ_by_at_most_one(
     classes: int, size: int, seed: int
 ) -> None:
     labels = shuffled_labels([size] * classes, seed)
-    ordered = labels[stratified_order(labels, stream(seed, "split"))]
+    ordered = labels[draw_stratified_order(labels, stream(seed, "split"))]
     for end in range(len(ordered)):
         counts = torch.bincount(ordered[:end], minlength=classes)
         assert counts.max() - counts.min() <= 1
@@ -37,7 +37,7 @@ def test_every_beginning_is_within_half_an_example_of_a_common_fraction_of_each_
     sizes: list[int], seed: int
 ) -> None:
     labels = shuffled_labels(sizes, seed)
-    ordered = labels[stratified_order(labels, stream(seed, "split"))]
+    ordered = labels[draw_stratified_order(labels, stream(seed, "split"))]
     present = [label for label, size in enumerate(sizes) if size]
     for end in range(1, len(ordered) + 1):
         counts = torch.bincount(ordered[:end], minlength=len(sizes)).tolist()
@@ -48,7 +48,7 @@ def test_every_beginning_is_within_half_an_example_of_a_common_fraction_of_each_
 
 def test_which_example_of_a_class_comes_first_is_uniform() -> None:
     labels = torch.tensor([0, 0, 0, 1, 1, 1])
-    first = torch.stack([stratified_order(labels, stream(s, "split"))[0] for s in range(3000)])
+    first = torch.stack([draw_stratified_order(labels, stream(s, "split"))[0] for s in range(3000)])
     counts = torch.bincount(first, minlength=6)
     # 3000 draws of probability 1/6: 500 ± 20.4; 5 standard deviations.
     assert (counts - 500).abs().max() <= 102

@@ -33,8 +33,8 @@ SIGNED = WHOLE[:2] + b"\x09" + WHOLE[3:]
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("cut", WHOLE[:-1], "it says that it holds 6 values, but 5 are there"),
-        ("long", WHOLE + b"x", "it says that it holds 6 values, but 7 are there"),
+        ("cut", WHOLE[:-1], "its header says 6 values, but it holds 5"),
+        ("long", WHOLE + b"x", "its header says 6 values, but it holds 7"),
         ("short-header", WHOLE[:9], "not an idx file of 3-dimensional"),
         ("empty", b"", "not an idx file"),
         ("text", b"<html>not found</html>", "not an idx file"),

@@ -217,7 +217,7 @@ def test_a_cifar_file_with_a_wrong_check_sum_is_not_read(
     write_cifar10(tmp_path, import_torchvision().datasets.CIFAR10, monkeypatch)
     with (tmp_path / "cifar-10-batches-py/data_batch_2").open("ab") as file:
         file.write(b"x")
-    with pytest.raises(DataError, match="cifar-10-batches-py was not found whole"):
+    with pytest.raises(DataError, match="cifar-10-batches-py is missing or damaged"):
         load(published_config("cifar10", tmp_path))
 
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropexp.data.splits import Source, Split, Splits, channel_statistics, make_splits
+from dropexp.data.splits import Source, Split, Splits, compute_channel_statistics, make_splits
 from dropexp.errors import DataError
 from tests.data.examples import digits_config, numbers, random_split, source
 
@@ -153,11 +153,12 @@ def test_fractions_are_of_what_the_earlier_splits_have_left() -> None:
         ),
         (
             {"val_size": 0.001},
-            "data.val_size=0.001 is not allowed: of 80 images it makes 0, and 1 is the least.",
+            "data.val_size=0.001 is not allowed: of 80 images it makes 0; it must make at least 1.",
         ),
         (
             {"train_size": 0.001},
-            "data.train_size=0.001 is not allowed: of 64 images it makes 0, and 1 is the least.",
+            "data.train_size=0.001 is not allowed: of 64 images it makes 0; "
+            "it must make at least 1.",
         ),
     ],
 )
@@ -192,7 +193,7 @@ def test_normalised_training_images_have_mean_zero_and_std_one_in_each_channel(s
 
 def test_statistics_are_those_of_the_training_images_and_exact() -> None:
     images = torch.randint(0, 256, (2500, 3, 5, 5), dtype=torch.uint8)
-    mean, std = channel_statistics(images)
+    mean, std = compute_channel_statistics(images)
     exact = images.double()
     assert torch.equal(mean, exact.mean((0, 2, 3)).float())
     torch.testing.assert_close(std, exact.std((0, 2, 3), correction=0).float(), rtol=1e-7, atol=0)
