@@ -91,3 +91,15 @@ def test_a_terminal_has_fractions_and_a_document_percent(
 def test_sentences_have_units() -> None:
     assert (ACC.describe_size(0.061), ACC.describe_value(0.83)) == ("6.1 points", "83.0 %")
     assert (LOSS.describe_size(0.061), LOSS.describe_value(0.83)) == ("0.061 nats", "0.830 nats")
+
+
+def test_accuracies_are_better_when_higher_and_all_else_that_decides_when_lower() -> None:
+    higher = {m.key for m in deciding_metrics() if m.direction is Direction.HIGHER}
+    assert higher == {"train_acc", "val_acc", "test_acc", "mc_test_acc"}
+    assert all(m.sign == 1 for m in deciding_metrics() if m.key not in higher)
+
+
+def test_accuracies_gaps_of_them_and_calibration_errors_are_fractions() -> None:
+    fractions = {m.key for m in METRIC_REGISTRY.values() if m.unit is Unit.FRACTION}
+    accuracies = {"train_acc", "val_acc", "test_acc", "mc_test_acc", "acc_gap", "noisy_label_acc"}
+    assert fractions == accuracies | {"test_ece", "mc_test_ece"}
