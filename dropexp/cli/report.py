@@ -23,6 +23,7 @@ from dropexp.cli.compare import (
 )
 from dropexp.cli.options import RunsDir
 from dropexp.runs.metrics import EpochChoice
+from dropexp.terminal.numbers import format_size
 
 if TYPE_CHECKING:
     from dropexp.compare.results import Comparison
@@ -78,7 +79,7 @@ def report(
         from dropexp.report.answer import answer
 
         typer.echo(" ".join(answer(comparison)))
-        typer.echo(f"written to {output} ({len(text.encode()) / 1e6:.1f} MB)")
+        typer.echo(f"written to {output} ({format_size(len(text.encode()))})")
 
 
 def _render(comparison: "Comparison", format_: ReportFormat, folders: list[Path]) -> str:
