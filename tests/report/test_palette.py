@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dropexp.config.groups import list_groups
 from dropexp.report.charts import assign_looks
 from dropexp.report.charts.palette import COLOURS, choose_colour
 from tests.made_up import STUDIES
@@ -85,10 +84,6 @@ def lab(rgb: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     xyz = np.array(to_xyz) @ np.clip(rgb, 0, 1) / [0.9505, 1, 1.089]
     f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
-
-
-def test_every_regulariser_has_a_colour() -> None:
-    assert set(list_groups()["regulariser"]) <= set(COLOURS)
 
 
 def test_an_unknown_regulariser_has_a_colour_of_its_own() -> None:
