@@ -1,4 +1,4 @@
-"""The commands: one file per family, with its options and its console.
+"""The commands, a module for each family, and what they print.
 
-Words of the command line come in; calls of the packages below, text and an exit code go out.
+Arguments come in; calls of the packages below, text and an exit code go out.
 """

@@ -18,7 +18,7 @@ from dropexp.training.rerun import RerunResult
 
 
 def format_rerun(done: RerunResult) -> list[Text]:
-    """Return the verdict in words; where numbers differ, with the largest differences."""
+    """Return the verdict of a rerun, and the largest differences where numbers differ."""
     agreement = done.agreement
     lines = [_format_verdict(agreement)]
     recorded, now = agreement.epochs

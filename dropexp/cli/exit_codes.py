@@ -9,9 +9,9 @@ class ExitCode(IntEnum):
     """The meaning of each code."""
 
     DONE = 0
-    FAILED = 1  # a run failed, diverged or does not agree with its repetition
-    WRONG_INPUT = 2  # the request is wrong, nothing was started
-    INTERRUPTED = 130  # Ctrl-C or SIGTERM, as a shell reports it
+    FAILED = 1  # a run failed or diverged, a check failed, a rerun does not agree
+    WRONG_INPUT = 2  # an argument is wrong; nothing was started
+    INTERRUPTED = 130  # by Ctrl-C or SIGTERM; 128 + SIGINT, as in a shell
 
 
 def get_exit_code(error: DropexpError) -> ExitCode:

@@ -64,7 +64,7 @@ def format_stored_audit(folder: RunFolder, width: int | None) -> list[Text]:
 
 
 def format_environment(environment: Mapping[str, Any]) -> list[Text]:
-    """Return the versions and the machine in two lines; none where nothing is known."""
+    """Return the versions and the machine in two lines; none without environment.json."""
     if not environment:
         return []
     packages = environment.get("packages") or {}

@@ -88,8 +88,8 @@ def list_runs(runs_dir: Path) -> list[ListedRun]:
     Raises:
         RunsDirError: runs_dir is not a folder.
     """
-    found = (read_run(RunFolder(runs_dir, name)) for name in sorted(_run_ids(runs_dir)))
-    return [run for run in found if run is not None]
+    runs = (read_run(RunFolder(runs_dir, name)) for name in sorted(_run_ids(runs_dir)))
+    return [run for run in runs if run is not None]
 
 
 def read_run(folder: RunFolder) -> ListedRun | None:

@@ -181,7 +181,7 @@ class RunSummary:
     results_version: int
     rise: float | None = None  # of the validation loss after its best epoch, nats; None if unknown
     area: float | None = None  # between the validation and the training curve, nat·epochs
-    mc_dropout: SampledTest | None = None  # None where it was not asked for, or there is no noise
+    mc_dropout: SampledTest | None = None  # None where not requested, or without noise
     format: int = SUMMARY_FORMAT
 
     def lacks_mc_dropout(self, passes: int) -> bool:

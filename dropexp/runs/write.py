@@ -64,7 +64,7 @@ def open_runs_dir(runs_dir: str) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise RunsDirError(
-            f"runs_dir={runs_dir} is a file, or lies below one; a folder is needed."
+            f"runs_dir={runs_dir} is a file, or is below a file; it must be a folder."
         ) from None
     except OSError as error:
         raise RunsDirError(f"runs_dir={runs_dir} cannot be made: {error.strerror}.") from None

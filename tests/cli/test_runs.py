@@ -82,7 +82,7 @@ def test_no_runs_are_a_sentence(dropexp: Dropexp, tmp_path: Path, runs: Path) ->
         (["runs", "rm", "none", "spatial", "--yes"], "no run spatial"),
         (["runs", "rm", "none"], "--yes"),
         (["rerun", "dropout2d-p0.1"], "not a finished run"),
-        (["rerun", "none", "train.epochs=3"], "cannot be given"),
+        (["rerun", "none", "train.epochs=3"], "is not allowed"),
         (["rerun", "none", "--into", "runs"], "choose another"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
