@@ -37,15 +37,17 @@ class ReportFormat(StrEnum):
 
 
 REPORT_HELP = (
-    "Write a report: the answer, tables, interactive charts, and how to reproduce it.\n\n"
+    "Write a report: the answer, tables and interactive charts.\n\n"
     "[bold]dropexp report study=first -o report.html[/bold]\n\n"
-    "The report is one file that works offline. Arguments are as for [bold]dropexp "
-    "compare[/bold]: folders of runs, ids of runs, and filters. Without arguments, all runs in the "
-    "runs folder are compared. html is interactive; md is for a pull request or an appendix."
+    "The report is one file that works offline and says how to reproduce it. Arguments are as for "
+    "[bold]dropexp compare[/bold]: folders of runs, ids of runs, and filters. Without arguments, "
+    "all runs in the runs folder are compared. html is interactive; md is for a pull request or an "
+    "appendix."
 )
 BOARD_HELP = (
-    "Show a study in TensorBoard, averaged over seeds: means and 95 % intervals.\n\n"
-    "[bold]dropexp board first[/bold]"
+    "Show a study in TensorBoard: means over seeds with intervals.\n\n"
+    "[bold]dropexp board first[/bold]\n\n"
+    "Each setting is one run of TensorBoard, with its 95 % interval."
 )
 _DEFAULT_OUTPUT = Path("report.html")
 _FORMAT_OF_SUFFIX = {
