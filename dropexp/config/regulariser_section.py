@@ -290,7 +290,7 @@ class CombinedConfig(Section):
         dropconnect = sections.get("dropconnect")
         if "unit_scaling" in names and getattr(dropconnect, "inference", "mean") == "gaussian":
             raise ValueError(
-                "dropconnect.inference=gaussian is not allowed beside unit_scaling, which acts "
+                "dropconnect.inference=gaussian cannot be combined with unit_scaling, which acts "
                 "before the ReLU that it samples for; use inference=mean"
             )
         wrong = [name for name, section in sections.items() if section.name != name]

@@ -162,6 +162,7 @@ def test_a_run_whose_summary_is_damaged_has_failed_and_can_be_tried_again(
         (["sweep", "hydra.launcher.n_jobs=0"], ["n_jobs=0"]),
         (["train", "-m", "--cfg", "seed=1,2"], ["--cfg"]),
         (["extend", "mine", "--seeds", "+1", "runs_dir=x"], ["runs_dir=x"]),
+        (["extend", "mine", "--seeds", "+1", "classic=weight_decay"], ["classic=weight_decay"]),
         (["extend", "nowhere", "--seeds", "+2"], ["nowhere"]),
         (["extend", "mine", "--seeds", "+0"], ["--seeds +0"]),
         (["extend", "mine", "--seeds", "+1", "p=0.4"], ["p=0.4", "another study"]),

@@ -1,5 +1,6 @@
 """The typed schema refuses what is wrong and gives equal runs equal identities."""
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -32,14 +33,19 @@ def test_every_config_file_is_accepted_by_the_schema(group: str, name: str) -> N
     assert compose_run([f"{group}={name}"])
 
 
+def test_a_quoted_choice_and_an_added_study_are_understood() -> None:
+    config = compose_run(["regulariser='dropout2d'", "++study=mine"])
+    assert (config.regulariser.name, config.study) == ("dropout2d", "mine")
+
+
 @pytest.mark.parametrize("name", list_groups()["regulariser"])
-def test_p_of_the_command_line_is_the_regularisers(name: str) -> None:
+def test_p_sets_the_p_of_the_regulariser(name: str) -> None:
     config = compose_run([f"regulariser={name}", "p=0.25"])
     assert config.regulariser.p == (0 if name == "none" else 0.25)
 
 
 @pytest.mark.parametrize("name", list_groups()["regulariser"])
-def test_options_in_the_files_are_the_published_ones_of_the_schema(name: str) -> None:
+def test_options_in_conf_are_the_defaults_of_the_schema(name: str) -> None:
     """An option at the schema's default does not enter the identity, so the file must agree."""
     section = compose_run([f"regulariser={name}"]).regulariser
     for key, field in type(section).model_fields.items():
@@ -75,7 +81,7 @@ def test_a_config_is_frozen() -> None:
         "tensorboard.enabled=false",
     ],
 )
-def test_where_and_how_do_not_change_the_identity(override: str) -> None:
+def test_keys_of_where_and_how_do_not_change_the_run_id(override: str) -> None:
     assert compose_run([override]).run_id == compose_run([]).run_id
 
 
@@ -95,11 +101,11 @@ def test_where_and_how_do_not_change_the_identity(override: str) -> None:
         "data.label_noise=0.3",
     ],
 )
-def test_what_changes_the_numbers_changes_the_identity(override: str) -> None:
+def test_keys_that_change_the_numbers_change_the_run_id(override: str) -> None:
     assert compose_run([override]).run_id != compose_run([]).run_id
 
 
-def test_the_data_sets_place_is_not_part_of_the_identity() -> None:
+def test_data_root_does_not_change_the_run_id() -> None:
     here, there = (compose_run(["data=mnist", f"data.root={root}"]) for root in ("a", "b"))
     assert here.run_id == there.run_id
 
@@ -125,9 +131,14 @@ def test_an_option_added_at_its_default_leaves_ids_as_they_are() -> None:
     assert RunConfig.from_mapping(full).run_id == RunConfig.from_mapping(without).run_id
 
 
+@cache
+def default_run() -> RunConfig:
+    return compose_run([])
+
+
 @given(p=st.floats(0, 1, exclude_max=True), seed=st.integers(0, 2**63 - 1))
 def test_any_probability_and_seed_make_a_readable_id(p: float, seed: int) -> None:
-    plain = compose_run_once()
+    plain = default_run().to_mapping()
     plain["regulariser"] = {"name": "dropout2d", "p": p}
     plain["seed"] = seed
     run_id = RunConfig.from_mapping(plain).run_id
@@ -135,18 +146,9 @@ def test_any_probability_and_seed_make_a_readable_id(p: float, seed: int) -> Non
     assert len(run_id.rpartition("-")[2]) == 8
 
 
-_PLAIN: dict[str, Any] = {}
-
-
-def compose_run_once() -> dict[str, Any]:
-    if not _PLAIN:
-        _PLAIN.update(compose_run([]).to_mapping())
-    return dict(_PLAIN)
-
-
 @given(p=st.one_of(st.floats(max_value=0, exclude_max=True), st.floats(min_value=1), st.just("a")))
-def test_any_other_probability_is_refused_by_name(p: object) -> None:
-    plain = compose_run_once()
+def test_any_other_value_of_p_is_refused_by_name(p: object) -> None:
+    plain = default_run().to_mapping()
     plain["regulariser"] = {"name": "dropout2d", "p": p}
     with pytest.raises(ConfigError, match=r"^regulariser\.p="):
         RunConfig.from_mapping(plain)
@@ -155,7 +157,6 @@ def test_any_other_probability_is_refused_by_name(p: object) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["regulariser=dropuot2d"], "regulariser=dropuot2d is not known. Did you mean dropout2d"),
         (["model=smal_cnn"], "Did you mean small_cnn?"),
         (["data=cifar"], "Did you mean cifar10"),
         (["p=1.5"], "p=1.5 is not allowed: it must be at most 1."),
@@ -180,16 +181,9 @@ def test_any_other_probability_is_refused_by_name(p: object) -> None:
         (["model=resnet", "model.depth=21"], "model.depth=21 is not allowed: it must be 6n+2"),
         (["device=gpu"], "it must be auto, cpu, cuda, cuda:N (such as cuda:1) or mps."),
         (["seed=1.5"], "seed=1.5 is not allowed: it must be a whole number."),
-        (["data=null"], "data=null is not known. Known: cifar10"),
-        (["optimiser/schedule=3"], "optimiser/schedule=3 is not known."),
-        (["regulariser.name=dropout2d"], "write regulariser=dropout2d."),
-        (["optimiser.schedule.name=cosine"], "write optimiser/schedule=cosine."),
-        (["+regulariser=dropout"], "write regulariser=dropout."),
-        (["data.root=~/pictures"], "cannot be read; quote the value: \"data.root='~/pictures'\"."),
-        (["seed=range(3)"], "seed=range(3) names several values"),
-        (["p=0.1,0.3"], "p=0.1,0.3 names several values"),
-        (["hydra.run.dir=x"], "Hydra's own"),
-        (["~data"], "'~data' is not an override"),
+        (["p=0.1,0.3"], "p=0.1,0.3 names several values; give one here"),
+        (["study=a,b"], "study=a,b names several studies; give one name."),
+        (["hydra/launcher=ray"], "hydra/launcher=ray says how dropexp sweep makes many runs"),
         (["train.early_stopping=5"], "it has keys of its own"),
         (["model.hidden=5", "model=mlp"], "it must be a list"),
         (
@@ -197,8 +191,6 @@ def test_any_other_probability_is_refused_by_name(p: object) -> None:
             "optimiser.nesterov=True is not allowed: it needs optimiser.momentum above 0.",
         ),
         (["a.b.c=1"], "dropexp train --cfg shows all keys."),
-        (["verbose"], "'verbose' is not an override; write key=value."),
-        (["--verbose"], "--verbose is not an option of this command; --help lists its options."),
     ],
 )
 def test_mistakes_are_answered_with_what_is_allowed(overrides: list[str], message: str) -> None:

@@ -1,0 +1,105 @@
+"""Overrides are parsed once, into typed values."""
+
+from typing import Any
+
+import pytest
+
+from dropexp.config.overrides import parse_override
+from dropexp.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "sign", "key", "values"),
+    [
+        ("p=0.3", "", "p", (0.3,)),
+        ("train.epochs=3", "", "train.epochs", (3,)),
+        ("+model.options.a=1", "+", "model.options.a", (1,)),
+        ("++seed=1,2", "++", "seed", (1, 2)),
+        ("seed=range(1,6,2)", "", "seed", (1, 3, 5)),
+        ("p=sort(0.3,0.1)", "", "p", (0.1, 0.3)),
+        ("data.root='a, b'", "", "data.root", ("a, b",)),
+        ("data.root=", "", "data.root", ("",)),
+        ("train.clip=null", "", "train.clip", (None,)),
+        ("model.hidden=[8],[8,4]", "", "model.hidden", ([8], [8, 4])),
+        ("regulariser=glob(dropout*)", "", "regulariser", ("dropout", "dropout2d")),
+        ("regulariser=none,'dropout2d'", "", "regulariser", ("none", "dropout2d")),
+        ("regulariser=mixup+cutout", "", "regulariser", ("mixup+cutout",)),
+        ("train/early_stopping=null,patience", "", "train/early_stopping", (None, "patience")),
+        ("hydra.launcher.n_jobs=2", "", "hydra.launcher.n_jobs", (2,)),
+    ],
+)
+def test_an_override_has_a_sign_a_key_and_python_values(
+    text: str, sign: str, key: str, values: tuple[Any, ...]
+) -> None:
+    override = parse_override(text)
+    assert (override.text, override.sign, override.key) == (text, sign, key)
+    assert override.values == values
+    assert override.is_addition == bool(sign)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_sweep"), [("p=0.3", False), ("p=0.1,0.3", True), ("model.hidden=[8,4]", False)]
+)
+def test_several_values_are_a_sweep_and_a_list_is_one_value(text: str, is_sweep: bool) -> None:
+    assert parse_override(text).is_sweep == is_sweep
+
+
+@pytest.mark.parametrize("text", ["++p=0.1,0.3", "data.root='a b','c'", "model.hidden=[8],[8,4]"])
+def test_a_sweep_splits_into_overrides_of_one_value_each(text: str) -> None:
+    sweep = parse_override(text)
+    parts = sweep.split()
+    assert [part.value for part in parts] == list(sweep.values)
+    assert not any(part.is_sweep for part in parts)
+    assert [parse_override(part.text) for part in parts] == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "is_group_choice", "is_about_the_run", "is_about_the_launcher"),
+    [
+        ("data=mnist", True, True, False),
+        ("classic=weight_decay", True, True, False),
+        ("optimiser/schedule=cosine", True, True, False),
+        ("optimiser.lr=0.1", False, True, False),
+        ("p=0.1", False, True, False),
+        ("device=cpu", False, False, False),
+        ("study=mine", False, False, False),
+        ("hydra/launcher=ray", False, False, True),
+        ("+hydra.launcher.ray.init.x=1", False, False, True),
+    ],
+)
+def test_an_override_says_what_it_is_about(
+    text: str, is_group_choice: bool, is_about_the_run: bool, is_about_the_launcher: bool
+) -> None:
+    override = parse_override(text)
+    assert override.is_group_choice == is_group_choice
+    assert override.is_about_the_run == is_about_the_run
+    assert override.is_about_the_launcher == is_about_the_launcher
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("verbose", "'verbose' is not an override; write key=value."),
+        ("=3", "'=3' is not an override; write key=value."),
+        ("~data", "'~data' is not an override; write key=value."),
+        ("--verbose", "--verbose is not an option of this command; --help lists its options."),
+        ("data.root=~/a", "cannot be read; quote the value: \"data.root='~/a'\"."),
+        ("p=interval(0,1)", "p=interval(0,1) is a continuous range; list its values, or write"),
+        ("seed=range(0)", "seed=range(0) names no value."),
+        ("hydra.run.dir=x", "hydra.run.dir is Hydra's own"),
+        ("regulariser.name=dropout", "does not choose a configuration; write regulariser=dropout."),
+        ("optimiser.schedule.name=cosine", "write optimiser/schedule=cosine."),
+        ("+regulariser=dropout", "adds what is there already; write regulariser=dropout."),
+        ("regulariser=none,dropuot", "regulariser=dropuot is not known. Did you mean dropout"),
+        ("regulariser=[dropout]", "regulariser=[dropout] is not known."),
+        ("data=null", "data=null is not known. Known: cifar10"),
+        ("optimiser/schedule=3", "optimiser/schedule=3 is not known."),
+        ("regulariser=cutout+none", "it must name different regularisers, without none."),
+        ("regulariser=cutout+foo", "'foo' is not a regulariser."),
+    ],
+)
+def test_what_is_no_override_is_answered_with_what_to_write(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_override(text)
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
