@@ -17,8 +17,8 @@ _INTRODUCTION = """# Configuration
 
 What follows `dropexp train` and `dropexp sweep` are [Hydra](https://hydra.cc) overrides:
 `group=choice` picks a file of `conf/`, `key=value` sets a value. `dropexp train --cfg` prints the
-composed configuration and trains nothing. A wrong type, a value out of range and an unknown key
-are refused before any data is read.
+composed configuration and trains nothing; `dropexp train --help` lists the groups. A wrong type, a
+value out of range and an unknown key are refused before any data is read.
 
 **Identity.** A key marked *yes* is part of what a run is: another value makes another run, with
 another id. The other keys say where and how to run; their values make no other run. A value that is

@@ -115,7 +115,7 @@ def test_the_variance_before_a_batch_normalisation_shifts_by_1_over_keep(
 
 
 def test_a_skipped_branch_leaves_batch_statistics_alone_and_a_shaken_one_does_not() -> None:
-    """Which of the two each regulariser does is documented in the README."""
+    """Which of the two each regulariser does is on the cards in docs/reference/regularisers.md."""
     torch.manual_seed(4)
     x = torch.randn(8, 3, 4, 4)
     kept = 0
