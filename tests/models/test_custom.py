@@ -85,7 +85,7 @@ def made(target: str, name: str = "none", **options: object) -> torch.nn.Module:
     return custom_model((1, 8, 8), 3, build(name, 0.3), target=target, **options)  # type: ignore[arg-type]
 
 
-def test_a_class_is_given_what_it_names_and_its_sites_are_found(write: Write) -> None:
+def test_a_class_gets_the_arguments_it_names_and_its_sites_are_found(write: Write) -> None:
     model = made(f"{write(NET)}:Net", "dropout2d", options={"width": 6})
     assert model.get_parameter("head.weight").shape == (3, 6)
     assert list(noise_modules(model)) == ["conv.noise"]
@@ -104,7 +104,7 @@ def test_a_class_that_takes_a_regulariser_announces_its_own_sites(write: Write) 
         made(target, "dropout2d", sites=["conv"])
 
 
-def test_a_function_and_options_by_keyword_will_do(write: Write) -> None:
+def test_a_function_with_keyword_options_is_accepted(write: Write) -> None:
     model = made(f"{write(NET)}:made_by_a_function", options={"width": 5})
     assert model.get_parameter("conv.weight").shape == (5, 1, 3, 3)
 
@@ -122,7 +122,7 @@ def test_a_function_and_options_by_keyword_will_do(write: Write) -> None:
         ("Narrow", {}, r"returns logits of shape \(2, 2\).*\(2, 3\) is needed"),
     ],
 )
-def test_what_is_wrong_with_a_class_is_a_sentence(
+def test_an_unusable_class_is_explained_in_one_line(
     name: str, options: dict[str, object], says: str, write: Write
 ) -> None:
     with pytest.raises(ConfigError, match=says) as error:
@@ -130,14 +130,14 @@ def test_what_is_wrong_with_a_class_is_a_sentence(
     assert "\n" not in str(error.value)
 
 
-def test_images_that_it_cannot_take_are_a_sentence(write: Write) -> None:
+def test_unsuitable_images_are_explained_with_the_line_that_failed(write: Write) -> None:
     target = f"{write(NET)}:Net"
     says = r"cannot take images of 1×2×2: RuntimeError: .*net_of_a_test_0\.py, line 14\)"
     with pytest.raises(ConfigError, match=says):
         custom_model((1, 2, 2), 3, Regulariser(), target=target)
 
 
-def test_a_module_that_fails_is_told_with_its_line(write: Write) -> None:
+def test_a_failing_import_is_explained_with_its_line(write: Write) -> None:
     broken = write("import torch\n\nprint(undefined)\n")
     with pytest.raises(ConfigError, match=rf"importing {broken} fails with NameError: .*line 3\)"):
         made(f"{broken}:Net")
@@ -149,14 +149,14 @@ def test_a_network_that_makes_tensors_of_its_own_is_checked_with_data(write: Wri
     assert list(noise_modules(model)) == ["conv.noise"]
 
 
-def test_what_cannot_be_traced_is_noted(write: Write) -> None:
+def test_a_network_that_cannot_be_traced_is_noted(write: Write) -> None:
     source = NET.replace("F.relu(self.conv(x))", "F.relu(self.conv(x if x.sum() >= 0 else -x))")
     model = made(f"{write(source)}:Net", "dropout2d")
     assert "cannot be traced: the network itself" in get_notes(model)[-1]
     assert list(noise_modules(model)) == ["conv.noise"]
 
 
-def test_changed_code_is_another_run(write: Write) -> None:
+def test_changed_code_has_another_fingerprint_and_is_refused(write: Write) -> None:
     part = write("WIDTH = 4\n")
     name = write(f"import {part}\nimport torch\n{NET}")
     target = f"{name}:Net"

@@ -67,7 +67,7 @@ def test_initial_weights_do_not_depend_on_the_regulariser() -> None:
     assert all(torch.equal(plain[name], noisy[name]) for name in plain)
 
 
-def test_noise_of_its_own_is_off_and_this_is_noted() -> None:
+def test_its_own_noise_is_switched_off_and_noted() -> None:
     stochastic_depth = import_torchvision().ops.StochasticDepth
     model = made("efficientnet_b0", (3, 32, 32))
     own = [each for each in model.modules() if isinstance(each, nn.Dropout | stochastic_depth)]
@@ -94,7 +94,7 @@ def test_unknown_architectures_have_a_hint() -> None:
         ("inception_v3", (3, 16, 16), "Kernel size can't be greater than actual input size"),
     ],
 )
-def test_images_that_a_network_cannot_take_are_a_sentence(
+def test_unsuitable_images_are_explained_in_one_line(
     arch: str, shape: tuple[int, int, int], why: str
 ) -> None:
     size = f"{shape[1]}×{shape[2]}"
@@ -110,7 +110,7 @@ def test_sites_may_be_chosen() -> None:
     assert len(noise_modules(model)) == 4
 
 
-def test_what_is_offered_can_be_listed() -> None:
+def test_its_sites_can_be_listed() -> None:
     recorder = SiteRecorder()
     made("resnet18", regulariser=recorder)
     assert recorder.describe() == "9 activations (maps), 20 weights (convolution), 8 branches"

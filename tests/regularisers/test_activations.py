@@ -84,6 +84,6 @@ class DropsElementsInstead(Dropout2d):
         return F.dropout(x, self.p, self.training)
 
 
-def test_a_mask_of_the_wrong_shape_is_found_out() -> None:
+def test_a_mask_of_the_wrong_shape_is_an_audit_error() -> None:
     with pytest.raises(AuditError, match="another shape"):
         DropsElementsInstead(0.5).draws(torch.ones(4, 4, 4, 4))

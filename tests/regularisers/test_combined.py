@@ -71,7 +71,7 @@ def test_gates_lie_one_within_the_other() -> None:
     assert rows[0] == pytest.approx(500, abs=80)
 
 
-def test_two_that_want_a_layers_place_are_refused() -> None:
+def test_two_that_replace_the_same_layer_are_refused() -> None:
     pair = Combined([build("dropconnect", 0.5), build("dropconnect", 0.3)])
     with pytest.raises(ConfigError, match="two of them replace the same layer"):
         pair.weight(nn.Linear(2, 2), 1.0)
@@ -87,8 +87,8 @@ def test_two_that_want_a_layers_place_are_refused() -> None:
 # --- on the command line ------------------------------------------------------------------
 
 
-def config_of(*words: str) -> RunConfig:
-    return compose_run(list(words))
+def config_of(*overrides: str) -> RunConfig:
+    return compose_run(list(overrides))
 
 
 def test_each_has_its_own_p_and_options_and_changes_of_other_groups() -> None:
@@ -105,7 +105,7 @@ def test_each_has_its_own_p_and_options_and_changes_of_other_groups() -> None:
     assert RunConfig.from_mapping(config.to_mapping()) == config
 
 
-def test_its_run_is_found_and_told_by_what_is_not_default() -> None:
+def test_its_run_id_is_valid_and_its_description_lists_what_is_not_default() -> None:
     config = config_of("regulariser=dropout2d+mixup", "p=0.2", "regulariser.mixup.alpha=0.4")
     assert is_run_id(config.run_id)
     told = {each.key for each in find_changed_fields(flatten(config.to_mapping()))}
@@ -118,23 +118,23 @@ def test_its_run_is_found_and_told_by_what_is_not_default() -> None:
     }
 
 
-def test_the_order_of_names_and_of_words_does_not_matter() -> None:
-    words = ["regulariser.dropout2d.p=0.1", "p=0.3"]
-    one = config_of("regulariser=stochastic_depth+dropout2d", *words)
-    other = config_of(*words, "regulariser=dropout2d+stochastic_depth")
+def test_the_order_of_names_and_of_overrides_does_not_matter() -> None:
+    overrides = ["regulariser.dropout2d.p=0.1", "p=0.3"]
+    one = config_of("regulariser=stochastic_depth+dropout2d", *overrides)
+    other = config_of(*overrides, "regulariser=dropout2d+stochastic_depth")
     assert one.run_id == other.run_id
     assert split_combination("mixup+cutout") == ["cutout", "mixup"]
 
 
-def test_schedules_are_of_one_part() -> None:
-    words = [
+def test_each_part_has_its_own_schedule() -> None:
+    overrides = [
         "regulariser=dropout2d+stochastic_depth",
         "p=0.4",
         "train.epochs=3",
         "model.shortcut=true",
     ]
-    words += ["regulariser.dropout2d.time_schedule=linear_up"]
-    config, _, state, plan = build_parts(*words)
+    overrides += ["regulariser.dropout2d.time_schedule=linear_up"]
+    config, _, state, plan = build_parts(*overrides)
     assert config.p_factors(2) == {"dropout2d": 0.5, "stochastic_depth": 1.0}
     for record in train(state, plan):
         found = {noise.kind: noise.p for noise in noise_modules(state.model).values()}
@@ -143,7 +143,7 @@ def test_schedules_are_of_one_part() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("overrides", "message"),
     [
         (["regulariser=dropout2d+dropuot"], "'dropuot' is not a regulariser. Did you mean dropout"),
         (["regulariser=none+dropout2d"], "different regularisers, without none"),
@@ -171,10 +171,10 @@ def test_schedules_are_of_one_part() -> None:
         ),
     ],
 )
-def test_mistakes_are_answered(words: list[str], said: str) -> None:
+def test_mistakes_are_explained(overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError) as error:
-        compose_run(words)
-    assert said in str(error.value)
+        compose_run(overrides)
+    assert message in str(error.value)
 
 
 def test_a_sweep_takes_combinations_among_others() -> None:
@@ -197,17 +197,17 @@ def test_a_sweep_takes_combinations_among_others() -> None:
     assert len(request.configs) == 8
 
 
-@pytest.mark.parametrize("word", ["p=0.2,0.3", "alpha=0.2"])
-def test_a_sweep_does_not_drop_an_option_that_a_part_has(word: str) -> None:
+@pytest.mark.parametrize("override", ["p=0.2,0.3", "alpha=0.2"])
+def test_a_sweep_does_not_drop_an_option_that_a_part_has(override: str) -> None:
     with pytest.raises(ConfigError, match="does not say which of dropout2d and mixup"):
-        compose_sweep(["regulariser=none,mixup,dropout2d+mixup", f"regulariser.{word}"])
+        compose_sweep(["regulariser=none,mixup,dropout2d+mixup", f"regulariser.{override}"])
 
 
-def test_the_name_tells_every_part_with_its_p() -> None:
-    words = ["regulariser=dropout2d+stochastic_depth", "model.shortcut=true"]
-    same = compose_run([*words, "p=0.3"])
-    other = compose_run([*words, "p=0.3", "regulariser.dropout2d.p=0.1"])
-    batch = compose_run([*words, "p=0.3", "regulariser.stochastic_depth.mode=batch"])
+def test_the_name_of_a_setting_has_every_part_with_its_p() -> None:
+    overrides = ["regulariser=dropout2d+stochastic_depth", "model.shortcut=true"]
+    same = compose_run([*overrides, "p=0.3"])
+    other = compose_run([*overrides, "p=0.3", "regulariser.dropout2d.p=0.1"])
+    batch = compose_run([*overrides, "p=0.3", "regulariser.stochastic_depth.mode=batch"])
     settings = [extract_setting(config.to_mapping()) for config in (same, other, batch)]
     assert name_settings(settings) == [
         "dropout2d+stochastic_depth p=0.3 regulariser.stochastic_depth.mode=row",

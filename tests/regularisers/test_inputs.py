@@ -33,15 +33,15 @@ def test_p_is_the_share_of_images_that_are_cut() -> None:
     assert float((cut == 0).flatten(1).any(1).double().mean()) == pytest.approx(0.3, abs=0.04)
 
 
-@pytest.mark.parametrize(("noise", "torchvisions"), [(Mixup, "MixUp"), (CutMix, "CutMix")])
-def test_mixing_is_torchvisions(noise: type[Mixup], torchvisions: str) -> None:
+@pytest.mark.parametrize(("noise", "transform"), [(Mixup, "MixUp"), (CutMix, "CutMix")])
+def test_mixing_is_torchvisions(noise: type[Mixup], transform: str) -> None:
     import_torchvision()
     from torchvision.transforms import v2
 
     images, labels = batch()
     torch.manual_seed(3)
     torch.rand(())  # whether to mix
-    expected = getattr(v2, torchvisions)(alpha=0.4, num_classes=4)(images, labels)
+    expected = getattr(v2, transform)(alpha=0.4, num_classes=4)(images, labels)
     torch.manual_seed(3)
     mixed, targets = noise(1.0, 4, alpha=0.4)(images, labels)
     assert torch.equal(mixed, expected[0])
@@ -57,7 +57,7 @@ def test_evaluation_leaves_the_batch_alone(noise: InputNoise) -> None:
     assert targets is labels
 
 
-def test_several_follow_one_another() -> None:
+def test_several_are_applied_one_after_another() -> None:
     images, labels = batch()
     torch.manual_seed(4)
     noise = InputNoiseSequence([Mixup(1.0, 4), CutMix(1.0, 4), Cutout(1.0)])
@@ -79,7 +79,7 @@ def test_a_model_without_noise_on_its_input_gets_the_batch_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: Cutout(0.5, size=0), "size=0"),
         (lambda: Cutout(0.5, size=1.5), "size=1.5"),
@@ -87,7 +87,7 @@ def test_a_model_without_noise_on_its_input_gets_the_batch_itself() -> None:
         (lambda: CutMix(1.5, 4), "p=1.5.*at most 1"),
     ],
 )
-def test_what_is_not_allowed_is_refused(make: object, said: str) -> None:
+def test_options_outside_their_range_are_refused(make: object, message: str) -> None:
     assert callable(make)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         make()

@@ -117,7 +117,7 @@ def test_depth_schedule(schedule: DepthSchedule, expected: float) -> None:
 @pytest.mark.parametrize(
     "options", [{"mode": "rows"}, {"scaling": "none"}, {"depth_schedule": "square"}]
 )
-def test_unknown_words_are_refused(options: dict[str, str]) -> None:
+def test_unknown_choices_are_refused(options: dict[str, str]) -> None:
     (option, value), *_ = options.items()
     with pytest.raises(ValueError, match=f"{option}='{value}'.*allowed"):
         StochasticDepthRegulariser(0.1, **options)  # type: ignore[arg-type]
@@ -128,6 +128,6 @@ class RowsInsteadOfBatch(StochasticDepth):
         return x * x.new_empty(len(x), 1).bernoulli_(0.5) if self.training else x
 
 
-def test_a_batch_gate_that_decides_row_by_row_is_found_out() -> None:
+def test_a_batch_gate_that_draws_for_each_row_is_an_audit_error() -> None:
     with pytest.raises(AuditError, match="another shape"):
         RowsInsteadOfBatch(0.5, "batch").draws(torch.ones(8, 3))

@@ -78,7 +78,7 @@ def test_every_form_of_a_nonlinearity_is_seen(follower: object, norm: nn.Module 
     assert modules_of(Network(), "activation") == ["conv" if norm is None else "norm"]
 
 
-def test_a_relu_directly_after_a_layer_is_told() -> None:
+def test_a_relu_directly_after_a_layer_is_recognised() -> None:
     model = network("squeezenet1_1")
     assert all(site.rectified for site in find_sites(model).sites if site.kind == "weight")
     assert not any(site.rectified for site in find_sites(network("resnet18")).sites)
@@ -99,7 +99,7 @@ def test_noise_comes_before_a_relu_that_overwrites() -> None:
     assert set(seen[0].unique().tolist()) == {0.0, 6.0}
 
 
-def test_what_cannot_be_traced_is_read_in_the_order_of_registration() -> None:
+def test_an_untraceable_network_is_read_in_the_order_of_registration() -> None:
     model = AsksValues()
     found = find_sites(model)
     assert found.untraced == [""]
@@ -190,7 +190,7 @@ def test_a_second_regulariser_is_refused_until_the_first_is_gone() -> None:
     assert dropexp.regularise(model, "stochastic_depth", p=0.3) == 2
 
 
-def test_what_a_network_lacks_is_said_with_what_it_has() -> None:
+def test_missing_sites_are_an_error_that_lists_the_sites_there_are() -> None:
     with pytest.raises(SitesError, match=r"residual branches.*25 activations \(maps\), 25 weights"):
         regularise(network("squeezenet1_1"), "stochastic_depth", 0.3)
     assert regularise(network("squeezenet1_1"), "none") == 0
@@ -210,7 +210,7 @@ def test_several_regularisers_at_once_each_find_their_sites() -> None:
     assert not noise_modules(model)
 
 
-def test_of_several_none_may_be_without_a_site_and_the_network_is_plain_again() -> None:
+def test_if_one_of_several_finds_no_site_the_network_is_plain_again() -> None:
     model = network("squeezenet1_1")
     with pytest.raises(SitesError, match="stochastic_depth acts on residual branches"):
         regularise(model, "dropout2d+stochastic_depth", p=0.2)
@@ -227,7 +227,7 @@ def test_a_single_pattern_is_one_pattern() -> None:
     assert regularise(network("resnet18"), "dropout2d", sites="layer4.*") == 2
 
 
-def test_what_is_learned_is_where_the_network_is() -> None:
+def test_learned_parameters_are_on_the_networks_device() -> None:
     model = network("resnet18").to("meta")
     regularise(model, "concrete_dropout+unit_scaling", p=0.2)
     assert {each.device.type for each in model.parameters()} == {"meta"}
@@ -253,7 +253,7 @@ class Functional(nn.Module):
         return self.head(x.mean((2, 3)))  # type: ignore[no-any-return]
 
 
-def test_so_may_functional_pooling_and_dropout() -> None:
+def test_functional_pooling_and_dropout_may_lie_between_too() -> None:
     assert modules_of(Functional(), "activation") == ["conv1", "conv2"]
 
 
