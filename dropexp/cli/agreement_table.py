@@ -13,8 +13,8 @@ from dropexp.training.agreement import (
     Agreement,
     AgreementVerdict,
     MetricDifference,
+    RerunResult,
 )
-from dropexp.training.rerun import RerunResult
 
 
 def format_rerun(done: RerunResult) -> list[Text]:

@@ -114,6 +114,19 @@ class Agreement:
         return max(self.differences, key=lambda each: each.size, default=None)
 
 
+@dataclass(frozen=True)
+class RerunResult:
+    """The second training of a run, compared with the first.
+
+    Attributes:
+        agreement: of the numbers.
+        environment: what differs between the machines: name → (recorded, now).
+    """
+
+    agreement: Agreement
+    environment: Mapping[str, tuple[Any, Any]]
+
+
 def compare_trainings(
     recorded: Sequence[EpochRecord],
     recorded_summary: RunSummary,

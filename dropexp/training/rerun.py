@@ -13,7 +13,7 @@ from dropexp.errors import ConfigError, UserError, suggest
 from dropexp.runs.listing import is_run_id
 from dropexp.runs.records import EpochRecord, RunSummary
 from dropexp.runs.write import FolderStatus, RunFolder
-from dropexp.training.agreement import Agreement, compare_environments, compare_trainings
+from dropexp.training.agreement import RerunResult, compare_environments, compare_trainings
 from dropexp.training.run import RunView, run
 
 _ALLOWED_OVERRIDES = (
@@ -37,19 +37,6 @@ class RecordedRun:
     summary: RunSummary
     records: tuple[EpochRecord, ...]
     environment: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class RerunResult:
-    """The second training of a run, compared with the first.
-
-    Attributes:
-        agreement: of the numbers.
-        environment: what differs between the machines: name → (recorded, now).
-    """
-
-    agreement: Agreement
-    environment: Mapping[str, tuple[Any, Any]]
 
 
 def read_recorded_run(folder: RunFolder) -> RecordedRun:
