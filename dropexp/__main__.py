@@ -1,6 +1,13 @@
-"""Runs the command line as ``python -m dropexp``."""
+"""``python -m dropexp``, and the installed command."""
 
-from dropexp.cli.main import main
+
+def main() -> None:
+    """Run the command line."""
+    # Not at the top: a sweep's fork server imports this module too, and needs no command line.
+    from dropexp.cli.main import main as run_command_line
+
+    run_command_line()
+
 
 if __name__ == "__main__":
     main()

@@ -32,7 +32,6 @@ SWEEP_HELP = (
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
-Words = Overrides
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List the runs and their estimated time.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Train failed runs again.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop when a run fails or diverges.")]
@@ -46,20 +45,22 @@ def make_sweep_help() -> str:
 
 
 def sweep(
-    overrides: Words = None,
+    overrides: Overrides = None,
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
 ) -> None:
+    if not dry_run:
+        _start_fork_server(overrides or [])
     from dropexp.sweep.grammar import compose_sweep
 
-    _sweep(compose_sweep(overrides or []), dry_run, retry_failed, fail_fast)
+    _run_sweep(compose_sweep(overrides or []), dry_run, retry_failed, fail_fast)
 
 
 def extend(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
     seeds: Annotated[str, typer.Option("--seeds", help="Number of seeds to add, such as +4.")],
-    overrides: Words = None,
+    overrides: Overrides = None,
     runs_dir: RunsDir = Path("runs"),
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
@@ -73,14 +74,16 @@ def extend(
 
     Overrides may say where and how to train (device=…, hydra/launcher=…).
     """
+    if not dry_run:
+        _start_fork_server(overrides or [])
     from dropexp.runs.studies import read_study
-    from dropexp.sweep.extend import extended
+    from dropexp.sweep.extend import extend_study
 
-    request = extended(runs_dir, study, _more(seeds), overrides or [])
+    request = extend_study(runs_dir, study, _parse_seed_count(seeds), overrides or [])
     known = {run.seed for run in read_study(runs_dir, study).runs}
     if any(config.seed in known for config in request.configs):
         typer.echo(f"finishing what is left of {study}; the same command then adds seeds")
-    _sweep(request, dry_run, retry_failed, fail_fast)
+    _run_sweep(request, dry_run, retry_failed, fail_fast)
 
 
 def watch(
@@ -106,74 +109,85 @@ def watch(
     watcher = Watcher(runs_dir, found.runs)
     with SweepConsole(found.name) as console:
         progress = watcher.look()
-        console.begins(progress)
+        console.begin(progress)
         follows = console.interactive and not once
         try:
             while follows and len(progress.ended) < progress.total:
-                console.progress(progress)
+                console.report_progress(progress)
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
                 progress = watcher.look()
         except KeyboardInterrupt:
             pass
-        console.state(progress)
+        console.show_state(progress)
 
 
-def _more(seeds: str) -> int:
+def _start_fork_server(overrides: Sequence[str]) -> None:
+    """Import torch for runs on this machine while this process composes their configs (0.6 s)."""
+    # Before the overrides are parsed: that imports Hydra.
+    if not any(override.startswith("hydra/launcher=") for override in overrides):
+        from dropexp.sweep.run_process import start_fork_server
+
+        start_fork_server()
+
+
+def _parse_seed_count(seeds: str) -> int:
     count = seeds.removeprefix("+")
     if not count.isdigit() or int(count) == 0:
         raise ConfigError(f"--seeds {seeds} is not a number of seeds to add, such as +4.")
     return int(count)
 
 
-def _sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_fast: bool) -> None:
+def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_fast: bool) -> None:
     from dropexp.cli.sweep_console import SweepConsole
     from dropexp.sweep.conduct import sweep
-    from dropexp.sweep.plan import plan_of, runs_dir_of, study_of
+    from dropexp.sweep.plan import make_plan, make_study, open_sweep_runs_dir
 
-    runs_dir = runs_dir_of(request.configs)
-    plan = plan_of(request.configs, runs_dir)
-    study = study_of(request)
+    runs_dir = open_sweep_runs_dir(request.configs)
+    plan = make_plan(request.configs, runs_dir)
+    study = make_study(request)
     with SweepConsole(study.name) as console:
-        console.planned(plan, request.repeated, retry_failed=retry_failed)
+        console.show_plan(plan, request.duplicates, retry_failed=retry_failed)
         if dry_run:
-            _list(console, request, plan, runs_dir, retry_failed)
+            _list_runs(console, request, plan, runs_dir, retry_failed)
             return
-        signal.signal(signal.SIGTERM, _as_ctrl_c)
+        signal.signal(signal.SIGTERM, _interrupt)
         try:
             result = sweep(request, plan, console, retry_failed=retry_failed, fail_fast=fail_fast)
         except KeyboardInterrupt:
-            console.note("stopped at once; the same command goes on")
+            console.note("stopped at once; the same command resumes the sweep")
             raise
-        console.finished(result, _next_commands(request, study.name))
+        console.show_result(result, _next_commands(request, study.name))
     if result.is_interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
-    if result.progress.unsound or len(result.progress.ended) < result.progress.total:
+    if result.progress.unsuccessful or len(result.progress.ended) < result.progress.total:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _as_ctrl_c(_number: int, _frame: object) -> None:
-    """A batch system, or timeout, asks to stop: runs save their state."""
+def _interrupt(_number: int, _frame: object) -> None:
+    """Act as at Ctrl-C, so that runs save their state when a batch system ends the sweep."""
     raise KeyboardInterrupt
 
 
-def _list(
+def _list_runs(
     console: "SweepConsole",
     request: "SweepRequest",
     plan: "Plan",
     runs_dir: Path,
     retry_failed: bool,
 ) -> None:
-    from dropexp.sweep.conduct import slots
-    from dropexp.sweep.estimate import estimate
-    from dropexp.sweep.launchers import Engine
+    from dropexp.sweep.estimate import estimate_seconds
+    from dropexp.sweep.launchers import build_launcher
+    from dropexp.sweep.plan import PlanStatus
 
-    todo = plan.to_launch(retry_failed=retry_failed)
-    engine = Engine(request.launcher, runs_dir, slots(todo))
-    status = {config.run_id: kind for kind, members in vars(plan).items() for config in members}
-    to_train = [config for config in todo if config not in plan.unmeasured]
-    seconds = dict(zip((c.run_id for c in to_train), estimate(to_train, runs_dir), strict=True))
-    rows = [(config.run_id, status[config.run_id], seconds.get(config.run_id)) for config in todo]
-    console.listed(rows, engine.runs_at_a_time)
+    to_launch = plan.select_to_launch(retry_failed=retry_failed)
+    launcher = build_launcher(request.launcher, runs_dir, to_launch)
+    to_train = [c for c in to_launch if plan.statuses[c.run_id] is not PlanStatus.UNMEASURED]
+    seconds = dict(
+        zip((c.run_id for c in to_train), estimate_seconds(to_train, runs_dir), strict=True)
+    )
+    ids = [config.run_id for config in to_launch]
+    rows = [(run_id, plan.statuses[run_id], seconds.get(run_id)) for run_id in ids]
+    console.list_runs(rows, launcher.runs_at_a_time)
 
 
 def _next_commands(request: "SweepRequest", study: str) -> Sequence[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""How a sweep talks to its user: what it is about to do, how far it is, what failed, the end.
+"""Show a sweep to its user: the plan, the progress, the failures, the result.
 
 On a terminal the progress is one block that is updated in place. Elsewhere every run that ends is
 a line of its own.
@@ -17,13 +17,26 @@ from rich.text import Text
 from dropexp.cli.run_console import encodable
 from dropexp.cli.run_tables import format_next_commands
 from dropexp.sweep.conduct import SweepResult
-from dropexp.sweep.plan import Plan
-from dropexp.sweep.progress import Ended, Progress, Running, SettingMean
+from dropexp.sweep.plan import Plan, PlanStatus
+from dropexp.sweep.progress import EndedRun, Progress, RunningRun, SettingMean
 from dropexp.terminal.numbers import format_clock, format_count, format_duration, format_number
 from dropexp.terminal.tables import Column, format_table
 
 _WIDEST = 100
 """Columns beyond which the progress does not grow: the eye loses the line."""
+
+_PLAN_WORDS = {
+    PlanStatus.NEW: "new",
+    PlanStatus.FINISHED: "finished",
+    PlanStatus.INTERRUPTED: "interrupted",
+    PlanStatus.FAILED: "failed",
+    PlanStatus.ELSEWHERE: "in training elsewhere",
+    PlanStatus.UNMEASURED: "finished but to be measured",
+}
+_ALWAYS_COUNTED = set(PlanStatus) - {PlanStatus.ELSEWHERE, PlanStatus.UNMEASURED}
+
+ListedRow = tuple[str, PlanStatus, float | None]
+"""A run's id, its status and the estimated seconds of its training."""
 
 _MOST_RUNNING = 8
 _MOST_SETTINGS = 5
@@ -31,7 +44,7 @@ _MOST_PROBLEMS = 20
 
 
 class SweepConsole:
-    """The voice of a sweep on stdout, and of whoever watches one.
+    """Shows a sweep on stdout, to the user who runs it or watches it.
 
     As a context manager it leaves the terminal as it was, also after an exception or Ctrl-C.
     """
@@ -41,7 +54,7 @@ class SweepConsole:
         self._name = name
         self.interactive = self._console.is_interactive
         self._live: Live | None = None
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -61,76 +74,72 @@ class SweepConsole:
 
     # --- before ---------------------------------------------------------------------------------
 
-    def planned(self, plan: Plan, repeated: int, *, retry_failed: bool) -> None:
-        """What there is to do, before anything starts."""
-        kinds = {
-            "new": plan.new,
-            "finished": plan.finished,
-            "interrupted": plan.interrupted,
-            "failed": plan.failed,
-            "in training elsewhere": plan.elsewhere,
-            "finished but to be measured": plan.unmeasured,
-        }
-        always = ("new", "finished", "interrupted", "failed")
-        counts = ", ".join(f"{len(m)} {k}" for k, m in kinds.items() if m or k in always)
-        total = sum(len(members) for members in kinds.values())
-        self._say(Text.assemble((self._name, "bold"), f"  {format_count(total, 'run')}: {counts}"))
-        if repeated:
-            self._say(
+    def show_plan(self, plan: Plan, duplicates: int, *, retry_failed: bool) -> None:
+        """Say what there is to do, before anything starts."""
+        counts = [(len(plan.select(status)), status) for status in _PLAN_WORDS]
+        listed = ", ".join(
+            f"{count} {_PLAN_WORDS[status]}"
+            for count, status in counts
+            if count or status in _ALWAYS_COUNTED
+        )
+        total = format_count(len(plan.configs), "run")
+        self._print(Text.assemble((self._name, "bold"), f"  {total}: {listed}"))
+        if duplicates:
+            self._print(
                 Text(
-                    f"  {format_count(repeated, 'duplicate')} left out: combinations that make the "
-                    f"same run, such as none at several p"
+                    f"  {format_count(duplicates, 'duplicate')} left out: combinations that make "
+                    f"the same run, such as none at several p"
                 )
             )
-        if plan.failed:
+        if plan.select(PlanStatus.FAILED):
             word = "tried again" if retry_failed else "left alone; --retry-failed tries them again"
-            self._say(Text(f"  failed runs are {word}"))
+            self._print(Text(f"  failed runs are {word}"))
 
-    def listed(self, rows: Sequence[tuple[str, str, float | None]], at_a_time: int | None) -> None:
-        """The runs of a sweep that is not to start, and how long it would take.
+    def list_runs(self, rows: Sequence[ListedRow], at_a_time: int | None) -> None:
+        """List the runs that a sweep would launch, and say how long it would take.
 
         Args:
-            rows: run id, status and estimated seconds of training, None where nothing tells.
-            at_a_time: runs that would go on at the same time; None where the engine decides.
+            rows: id, status and estimated seconds of training; None without an estimate.
+            at_a_time: runs that would train at the same time; None where the launcher decides.
         """
-        to_train = [seconds for _, status, seconds in rows if status != "unmeasured"]
+        to_train = [seconds for _, status, seconds in rows if status != PlanStatus.UNMEASURED]
         for line in format_table(_LISTED_COLUMNS, rows):
-            self._say(line)
+            self._print(line)
         known = [seconds for seconds in to_train if seconds is not None]
         if len(known) < len(to_train):
             unknown = format_count(len(to_train) - len(known), "run")
-            self._say(Text(f"no finished run like them tells how long {unknown} would take"))
+            self._print(Text(f"no finished run is like them: no estimate for {unknown}"))
         if known:
             slots = min(at_a_time or 1, len(known))
             wall = format_duration(max(sum(known) / slots, max(known)))
             how = "one after another" if slots == 1 else f"{slots} at a time"
             runs = format_count(len(known), "run")
-            self._say(Text(f"about {wall} for {runs}, {how}, going by finished runs"))
+            self._print(Text(f"about {wall} for {runs}, {how}, estimated from finished runs"))
 
     # --- meanwhile ------------------------------------------------------------------------------
 
     def note(self, message: str) -> None:
-        """Something worth knowing."""
-        self._say(Text(message))
+        """Print a message."""
+        self._print(Text(message))
 
-    def begins(self, progress: Progress) -> None:
-        """Take the runs that ended before as known: they are not shown one by one."""
-        self._said |= {one.run.run_id for one in progress.ended}
+    def begin(self, progress: Progress) -> None:
+        """Take the runs that have ended before, so that they get no line each."""
+        self._reported |= {one.run.run_id for one in progress.ended}
 
-    def progress(self, progress: Progress) -> None:
-        """The state of all runs."""
+    def report_progress(self, progress: Progress) -> None:
+        """Print a line for each run that has ended since; on a terminal, update the block."""
         for one in progress.ended:
-            if one.run.run_id not in self._said:
-                self._said.add(one.run.run_id)
-                if not self.interactive or not one.is_sound:
-                    self._say(self._line(one, len(self._said), progress.total))
+            if one.run.run_id not in self._reported:
+                self._reported.add(one.run.run_id)
+                if not self.interactive or not one.is_successful:
+                    self._print(self._format_line(one, len(self._reported), progress.total))
         if self.interactive:
             self._show(progress)
 
-    def _line(self, one: Ended, count: int, total: int) -> Text:
+    def _format_line(self, one: EndedRun, count: int, total: int) -> Text:
         position = f"{count:>{len(str(total))}}/{total}"
-        if not one.is_sound:
-            return Text(f"{position}  {problem(one)}", style="red")
+        if not one.is_successful:
+            return Text(f"{position}  {describe_problem(one)}", style="red")
         assert one.summary is not None
         best = one.summary.best or one.summary.last
         return Text(
@@ -159,7 +168,7 @@ class SweepConsole:
         grid.add_column(no_wrap=True, overflow="ellipsis", max_width=width // 3)
         grid.add_column(ratio=1)
         grid.add_column(no_wrap=True)
-        counts = Text(f"{progress.sound}/{progress.total} done")
+        counts = Text(f"{progress.successful}/{progress.total} done")
         for count, word in ((progress.failed, "failed"), (progress.diverged, "diverged")):
             if count:
                 counts.append(f"  {count} {word}", style="red")
@@ -175,60 +184,62 @@ class SweepConsole:
 
     # --- afterwards -----------------------------------------------------------------------------
 
-    def finished(self, result: SweepResult, next_commands: Sequence[tuple[str, str]]) -> None:
-        """What the sweep came to, what failed, and what to do next."""
+    def show_result(self, result: SweepResult, next_commands: Sequence[tuple[str, str]]) -> None:
+        """Print the result of a sweep, its failures and the next commands."""
         self._end_live()
         progress = result.progress
         left = progress.total - len(progress.ended)
         header = "stopped" if left else "finished"
-        counts = f"{progress.sound} of {format_count(progress.total, 'run')} done"
+        counts = f"{progress.successful} of {format_count(progress.total, 'run')} done"
         trained = f"{result.trained} trained" if result.trained else "none trained"
         measured = f", {result.measured} measured" if result.measured else ""
         took = f"{trained}{measured} in {format_clock(result.seconds)}"
-        self._say(Text.assemble((self._name, "bold"), f" {header}: {counts}, {took}"))
-        self._say_problems(progress.unsound)
+        self._print(Text.assemble((self._name, "bold"), f" {header}: {counts}, {took}"))
+        self._print_problems(progress.unsuccessful)
         if left:
-            self._say(Text(f"{format_count(left, 'run')} left; the same command goes on"))
+            self._print(
+                Text(f"{format_count(left, 'run')} left; the same command resumes the sweep")
+            )
         if progress.best:
             for line in _best_lines(progress.best):
-                self._say(line)
+                self._print(line)
         for line in format_next_commands(next_commands):
-            self._say(line)
+            self._print(line)
 
-    def state(self, progress: Progress) -> None:
-        """A set of runs at one moment, in lines that stay."""
+    def show_state(self, progress: Progress) -> None:
+        """Print the state of a set of runs, in lines that stay."""
         self._end_live()
         left = progress.total - len(progress.ended)
-        counts = f"{progress.sound} of {format_count(progress.total, 'run')} done"
+        counts = f"{progress.successful} of {format_count(progress.total, 'run')} done"
         waiting = f", {len(progress.running)} running, {left - len(progress.running)} waiting"
-        self._say(Text.assemble((self._name, "bold"), f"  {counts}{waiting if left else ''}"))
-        self._say_problems(progress.unsound)
+        self._print(Text.assemble((self._name, "bold"), f"  {counts}{waiting if left else ''}"))
+        self._print_problems(progress.unsuccessful)
         for one in progress.running:
             epoch = one.last.epoch if one.last else 0
-            self._say(Text(f"  {one.run.run_id}  epoch {epoch}/{one.run.epochs}"))
+            self._print(Text(f"  {one.run.run_id}  epoch {epoch}/{one.run.epochs}"))
         if progress.best:
             for line in _best_lines(progress.best):
-                self._say(line)
+                self._print(line)
 
-    def _say_problems(self, unsound: Sequence[Ended]) -> None:
-        for one in unsound[:_MOST_PROBLEMS]:
-            self._say(Text(f"  {problem(one)}", style="red"))
-        if len(unsound) > _MOST_PROBLEMS:
-            self._say(Text(f"  and {len(unsound) - _MOST_PROBLEMS} more", style="red"))
+    def _print_problems(self, unsuccessful: Sequence[EndedRun]) -> None:
+        for one in unsuccessful[:_MOST_PROBLEMS]:
+            self._print(Text(f"  {describe_problem(one)}", style="red"))
+        if len(unsuccessful) > _MOST_PROBLEMS:
+            self._print(Text(f"  and {len(unsuccessful) - _MOST_PROBLEMS} more", style="red"))
 
-    def _say(self, text: Text) -> None:
+    def _print(self, text: Text) -> None:
         # soft_wrap: rich's own line ends would cut grep's lines and copied commands in two.
         self._console.print(encodable(text, self._console), soft_wrap=True)
 
 
-def problem(one: Ended) -> str:
-    """A failed or diverged run in a line."""
+def describe_problem(one: EndedRun) -> str:
+    """Return a failed or diverged run as a line."""
     if one.summary is not None:
         return f"{one.run.run_id}  diverged at epoch {one.summary.last.epoch}"
     return f"{one.run.run_id}  failed: {one.error or 'see its error.txt'}"
 
 
-def _running_table(running: Sequence[Running], width: int) -> Table:
+def _running_table(running: Sequence[RunningRun], width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="dim")
     table.add_column("running", ratio=1, no_wrap=True, overflow="ellipsis")
     for heading in ("seed", "epoch", "val loss", "left"):
@@ -265,7 +276,7 @@ def _best_lines(best: Sequence[SettingMean]) -> list[Text]:
     return format_table(_BEST_COLUMNS, best[:_MOST_SETTINGS])
 
 
-_LISTED_COLUMNS: tuple[Column[tuple[str, str, float | None]], ...] = (
+_LISTED_COLUMNS: tuple[Column[ListedRow], ...] = (
     Column("", lambda row: row[0], align="left"),
     Column("", lambda row: row[1], align="left"),
     Column("", lambda row: "" if row[2] is None else format_duration(row[2])),

@@ -9,7 +9,7 @@ from dropexp.errors import ConfigError, suggest
 REGULARISER = "regulariser"
 """The group of which several files may be chosen: ``regulariser=dropout2d+stochastic_depth``."""
 
-_GROUPS_OF_SWEEPS = ("study", "hydra/launcher")
+_GROUPS_OF_SWEEPS = ("study", "hydra/launcher/dropexp")
 
 
 def find_conf_dir() -> Path:

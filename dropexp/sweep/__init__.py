@@ -1,5 +1,6 @@
-"""Many configs minus the finished ones -> a launcher: hundreds of runs that are never repeated.
+"""Train many configs on all cores, on a Ray cluster or by Slurm, and none of them twice.
 
-grammar (words -> configs) -> plan (what is left to do) -> conduct -> rounds -> launchers, and in
-their processes worker -> run_server -> run. progress watches the store meanwhile.
+The overrides of a sweep come in, and finished run folders come out: grammar (overrides to
+configs), plan (what is left to train), conduct, rounds, launchers and, for each run, run_process
+and training_job; progress watches the folders meanwhile.
 """

@@ -1,4 +1,4 @@
-"""How long runs will take, going by finished ones that are like them. Imports no torch."""
+"""Estimate how long runs take, from finished runs that are like them. Imports no torch."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,17 +11,17 @@ from dropexp.errors import StoreError
 from dropexp.runs.write import FolderStatus, RunFolder
 
 _CHEAP = ("regulariser.p", "data.seed", "data.label_noise", "optimiser.lr", "train.epochs")
-"""Fields that do not change what an epoch costs."""
+"""Fields that do not change the cost of an epoch."""
 
 _MOST_READ = 500
-"""Finished runs that are looked at, the newest first."""
+"""Finished runs to read, the newest first."""
 
 
-def estimate(configs: Sequence[RunConfig], runs_dir: Path) -> list[float | None]:
-    """Seconds of training left for each config, None where no finished run is like it.
+def estimate_seconds(configs: Sequence[RunConfig], runs_dir: Path) -> list[float | None]:
+    """Estimate the seconds of training left for each config; None where no finished run is like it.
 
-    A run is like another if they differ in nothing but what does not change an epoch's cost, the
-    number of epochs, or else the regulariser: the closest ones count.
+    Runs are alike if their fields that change the cost of an epoch are equal or, where no run is
+    that close, equal but for the regulariser.
     """
     exact: dict[Any, list[float]] = {}
     near: dict[Any, list[float]] = {}

@@ -1,4 +1,4 @@
-"""More seeds for a study: its words again, with the seeds that come after those it has."""
+"""Ask for more seeds of a study: its overrides again, with the next seeds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,26 +11,26 @@ from dropexp.runs.write import RunFolder
 from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep, replace_seeds
 
 
-def extended(runs_dir: Path, name: str, more: int, words: Sequence[str]) -> SweepRequest:
-    """What to ask for to have a study's settings on more seeds.
+def extend_study(runs_dir: Path, name: str, more: int, overrides: Sequence[str]) -> SweepRequest:
+    """Return the request for a study's settings on more seeds.
 
-    Runs that an earlier sweep has left come first: while there are any, no seed is added.
+    While runs of an earlier sweep are left, it asks for those and adds no seed.
 
     Args:
         runs_dir: the folder of run folders that holds the study.
         name: of the study.
-        more: how many seeds to add, counted on from the highest one there is.
-        words: overrides that say where and how to run.
+        more: how many seeds to add, counting on from the study's highest.
+        overrides: that say where and how to run.
 
     Raises:
-        ConfigError: there is no such study, or a word says what to run.
+        ConfigError: there is no such study, or an override says what to run.
     """
-    overrides = parse_overrides(words)
-    for override in overrides:
+    parsed = parse_overrides(overrides)
+    for override in parsed:
         _refuse_what_makes_another_study(override)
     study = read_study(runs_dir, name)
-    seeds = _seeds(runs_dir, study, more)
-    sweeps = [replace_seeds([*parse_overrides(old), *overrides], seeds) for old in study.sweeps]
+    seeds = _choose_seeds(runs_dir, study, more)
+    sweeps = [replace_seeds([*parse_overrides(old), *parsed], seeds) for old in study.sweeps]
     # Earlier sweeps that differ in their seeds only are the same sweep with these seeds.
     different = {tuple(override.text for override in sweep): sweep for sweep in sweeps}
     requests = [compose_parsed_sweep(sweep) for sweep in different.values()]
@@ -44,10 +44,10 @@ def extended(runs_dir: Path, name: str, more: int, words: Sequence[str]) -> Swee
     )
 
 
-def _seeds(runs_dir: Path, study: Study, more: int) -> list[int]:
-    """The seeds to train: what an earlier sweep has left, or else the next ones.
+def _choose_seeds(runs_dir: Path, study: Study, more: int) -> list[int]:
+    """Return the seeds of runs that are left; only if there are none, the next seeds.
 
-    So a command that was stopped goes on when it is given again.
+    So the same command resumes one that was stopped.
     """
     left = {run.seed for run in study.runs if RunFolder(runs_dir, run.run_id).ended_at is None}
     first = max(run.seed for run in study.runs) + 1

@@ -1,4 +1,4 @@
-"""From the overrides of a sweep to the configs of its runs, in Hydra's multirun grammar."""
+"""Compose the configs of a sweep from its overrides, in Hydra's multirun grammar."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ class SweepRequest:
     """
 
     configs: tuple[RunConfig, ...]
-    repeated: int  # combinations of values that make a run which another one makes too
-    words: tuple[str, ...]  # overrides that say what the runs are, with those of a ready study
+    duplicates: int  # combinations of values that make the same run as another one
+    run_overrides: tuple[str, ...]  # that say what the runs are, with those of a ready study
     study: str | None
-    launcher: tuple[str, ...]  # overrides that choose and set the launcher
+    launcher: tuple[Override, ...]  # overrides that choose and set the launcher
 
 
 def compose_sweep(overrides: Sequence[str]) -> SweepRequest:
@@ -62,10 +62,10 @@ def compose_parsed_sweep(overrides: Sequence[Override]) -> SweepRequest:
     by_id = {config.run_id: config for config in composed}
     return SweepRequest(
         configs=tuple(sorted(by_id.values(), key=lambda config: config.seed)),
-        repeated=len(composed) - len(by_id),
-        words=tuple(override.text for override in effective if override.is_about_the_run),
+        duplicates=len(composed) - len(by_id),
+        run_overrides=tuple(override.text for override in effective if override.is_about_the_run),
         study=study,
-        launcher=tuple(override.text for override in launcher),
+        launcher=tuple(launcher),
     )
 
 

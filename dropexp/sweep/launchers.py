@@ -1,173 +1,294 @@
-"""Hands jobs to Hydra's launchers: this machine's cores or devices, Ray, Slurm.
+"""Where a sweep's runs are trained: on this machine's cores or devices, by Ray, by Slurm.
 
-A launcher composes the config of every job, from words, with the config loader it is given. Here
-the "words" of a job are a worker's request as JSON, and the loader puts it where the worker looks
-for it: the runs' configs have been composed and checked before.
+``hydra/launcher`` chooses; conf/hydra/launcher/dropexp/ lists the settings of each.
 """
 
-import copy
 import importlib.util
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, Protocol
 
-from hydra._internal.callbacks import Callbacks
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.plugins import Plugins
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict
+import yaml
+from omegaconf import OmegaConf
 
 from dropexp.config.compose import compose_dict
-from dropexp.config.hydra_session import start_hydra
-from dropexp.config.overrides import parse_overrides
+from dropexp.config.groups import find_conf_dir
+from dropexp.config.overrides import Override, parse_override
+from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError, suggest
-from dropexp.sweep.worker import Outcome, Request, close, execute
+from dropexp.sweep.jobs import Ending, Job, Outcome
+from dropexp.sweep.run_process import RunProcess, execute
+from dropexp.sweep.slots import count_cores, count_slots, list_cuda_devices
 
-DEFAULT = "hydra/launcher=joblib"
-_PLUGIN_OF = {"ray": "hydra_ray_launcher", "slurm": "hydra_submitit_launcher"}
-_SETTINGS = {
-    # A run that is killed must not take others of its batch with it.
-    "joblib": ("hydra.launcher.batch_size=1",),
-    "ray": (
-        # Not whatever cluster this machine was part of once.
-        "hydra.launcher.ray.init.address=local",
-        "+hydra.launcher.ray.init.include_dashboard=false",
-        "+hydra.launcher.ray.init.log_to_driver=false",
-        "+hydra.launcher.ray.init.logging_level=error",
-        "+hydra.launcher.ray.remote.num_cpus=1",
-        # What was lost is launched again by the sweep, which counts.
-        "+hydra.launcher.ray.remote.max_retries=0",
-    ),
-}
-"""What differs from the launchers' own defaults; the user's words come after and win."""
+GROUP = "hydra/launcher"
+DEFAULT = "joblib"
+_CHOICE = "dropexp"
+"""A folder of the group: Hydra's own plugins, if installed, hold other settings by these names."""
+
+_FOLDER = f"{GROUP}/{_CHOICE}"
+_PACKAGES = {"ray": "ray", "slurm": "submitit"}
+_LAUNCHERS = (DEFAULT, "basic", *_PACKAGES)
+_SUBMITIT_SETTINGS = (
+    "name", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "mem_gb", "timeout_min",
+    "stderr_to_stdout",
+)  # fmt: skip
+"""Settings that submitit has for every cluster; the others are Slurm's own."""
 
 
-class Engine:
-    """A launcher of Hydra's, ready to be handed jobs.
+class Launcher(Protocol):
+    """Has jobs done, each in a process of its own."""
 
-    Args:
-        words: ``hydra/launcher=NAME`` and ``hydra.launcher.KEY=VALUE``; joblib if none.
-        sweep_dir: absolute; what the launcher writes goes in there.
-        runs_at_a_time: of joblib, where the words do not say.
-
-    Raises:
-        ConfigError: a word is wrong, or the launcher's package is not installed.
-    """
-
-    def __init__(self, words: Sequence[str], sweep_dir: Path, runs_at_a_time: int) -> None:
-        self.name = check(words)
-        overrides = parse_overrides([DEFAULT, *_SETTINGS.get(self.name, ()), *words])
-        self._config = _with_job_node(compose_dict(overrides, with_hydra=True), sweep_dir)
-        launcher = self._config.hydra.launcher
-        if self.name == "joblib" and launcher.n_jobs == 0:
-            raise ConfigError("hydra.launcher.n_jobs=0 is not allowed: it must be at least 1.")
-        if self.name == "joblib" and launcher.n_jobs == -1:
-            launcher.n_jobs = runs_at_a_time
-        if self.name == "ray" and launcher.ray.init.address != "local":
-            # The launcher would set it, and Ray refuses it for a cluster that is running.
-            launcher.ray.init.object_store_memory = None
+    @property
+    def name(self) -> str:
+        """By which the user chose it."""
 
     @property
     def runs_at_a_time(self) -> int | None:
-        """How many runs go on at the same time; None where the engine alone knows."""
-        if self.name != "joblib":
-            return None
-        n_jobs = int(self._config.hydra.launcher.n_jobs)
-        # joblib's convention: -2 is all cores but one.
-        return n_jobs if n_jobs > 0 else max(1, cores() + 1 + n_jobs)
+        """How many runs it trains at the same time; None where another system decides."""
 
-    @property
-    def has_child_workers(self) -> bool:
-        """Whether its workers are children of this process, and must end with it."""
-        return self.name == "joblib"
+    def launch(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Have all jobs done, the first ones first, and yield each outcome once it is known.
 
-    @property
-    def batch_size(self) -> int | None:
-        """How many jobs to hand over at a time; None: all of them.
+        A job that is stopped before it starts does not start.
 
-        Ray gives back the first result when the last job of a launch has ended. Where workers
-        do not share the store, that is when runs are written down.
+        Raises:
+            Exception: outcomes were lost, or the launcher cannot work; of any type.
         """
-        if self.name != "ray":
-            return None
-        import ray
-
-        cpus = ray.cluster_resources()["CPU"] if ray.is_initialized() else cores()
-        return max(8, 4 * int(cpus))
-
-    def launch(self, requests: Sequence[Request]) -> list[Outcome]:
-        """Have every job done, and wait for the last; raises what the engine raises."""
-        launcher = self._launcher()
-        returned = launcher.launch([[request.to_json()] for request in requests], 0)
-        return [cast(Outcome, job.return_value) for job in returned]
 
     def close(self) -> None:
-        """Let go of the workers; what they are doing ends with them."""
-        close()
-        if self.name == "joblib":
-            from joblib.externals.loky import get_reusable_executor
-
-            get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
-        elif self.name == "ray":
-            import ray
-
-            ray.shutdown()
-
-    def _launcher(self) -> Launcher:
-        return Plugins.instance().instantiate_launcher(
-            hydra_context=HydraContext(cast(ConfigLoader, _Requests()), Callbacks()),
-            task_function=execute,
-            config=self._config,
-        )
+        """End what is being done, without saving anything."""
 
 
-class _Requests:
-    """Stands for Hydra's config loader: a job's config is its request."""
-
-    def load_sweep_config(self, master_config: DictConfig, words: Sequence[str]) -> DictConfig:
-        config = copy.deepcopy(master_config)
-        with open_dict(config):
-            config.request = words[0]
-        return config
-
-
-def check(words: Sequence[str]) -> str:
-    """Which launcher the words choose.
+def choose_launcher(overrides: Sequence[Override]) -> str:
+    """Return the name of the launcher that the overrides choose.
 
     Raises:
         ConfigError: it is not known, or its package is not installed.
     """
-    name = [word.partition("=")[2] for word in [DEFAULT, *words] if "/launcher=" in word][-1]
-    known = {*start_hydra().get_group_options("hydra/launcher"), *_PLUGIN_OF}
-    if name not in known:
-        raise ConfigError(f"hydra/launcher={name} is not known. {suggest(name, known)}")
-    plugin = _PLUGIN_OF.get(name)
-    if plugin is not None and importlib.util.find_spec(f"hydra_plugins.{plugin}") is None:
+    chosen = [str(override.values[-1]) for override in overrides if override.key == GROUP]
+    name = chosen[-1] if chosen else DEFAULT
+    if name not in _LAUNCHERS:
+        raise ConfigError(f"{GROUP}={name} is not known. {suggest(name, _LAUNCHERS)}")
+    package = _PACKAGES.get(name)
+    if package is not None and importlib.util.find_spec(package) is None:
         raise ConfigError(
-            f"hydra/launcher={name} needs a package that is not installed: "
-            f'pip install "dropexp[{name}]".'
+            f'{GROUP}={name} needs a package that is not installed: pip install "dropexp[{name}]".'
         )
     return name
 
 
-def cores() -> int:
-    """The processor cores that this process may use."""
-    from joblib import cpu_count
+def build_launcher(
+    overrides: Sequence[Override], sweep_dir: Path, configs: Sequence[RunConfig]
+) -> Launcher:
+    """Build the launcher that the overrides choose and set.
 
-    return int(cpu_count())
+    Args:
+        overrides: ``hydra/launcher=NAME`` and ``hydra.launcher.KEY=VALUE``.
+        sweep_dir: absolute; the launcher's own files go in there.
+        configs: of the runs to launch.
+
+    Raises:
+        ConfigError: a setting is wrong, or the launcher's package is not installed.
+    """
+    name = choose_launcher(overrides)
+    settings = _read_settings(name, overrides)
+    if name == "ray":
+        return RayLauncher(**settings["ray"])
+    if name == "slurm":
+        return SlurmLauncher(settings, sweep_dir)
+    at_a_time = 1 if name == "basic" else _count_runs_at_a_time(settings["n_jobs"], configs)
+    return LocalLauncher(name, at_a_time, list_cuda_devices(configs))
 
 
-def _with_job_node(config: DictConfig, sweep_dir: Path) -> DictConfig:
-    """The ``hydra`` node alone, with what a launcher asks of it filled in; Hydra stays silent."""
-    silent = {"version": 1, "root": None, "disable_existing_loggers": False}
-    config = OmegaConf.masked_copy(config, ["hydra"])
-    OmegaConf.set_struct(config, False)
-    config.hydra.hydra_logging = silent
-    config.hydra.job_logging = silent
-    config.hydra.sweep.dir = str(sweep_dir)
-    config.hydra.sweep.subdir = "."
-    config.hydra.job.id = config.hydra.job.num = 0
-    config.hydra.runtime.output_dir = str(sweep_dir)
-    config.hydra.runtime.cwd = str(Path.cwd())
-    return config
+def _read_settings(name: str, overrides: Sequence[Override]) -> dict[str, Any]:
+    """Compose the launcher's file with the overrides; an unknown or repeated setting is refused."""
+    file = find_conf_dir() / _FOLDER / f"{name}.yaml"
+    known = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    settings = [override for override in overrides if override.key != GROUP]
+    for override in settings:
+        setting = override.path[2]
+        if setting not in known:
+            it_has = f"it has {', '.join(known)}" if known else "it has none"
+            raise ConfigError(
+                f"{override.text} is not allowed: {GROUP}={name} has no setting {setting!r}; "
+                f"{it_has}."
+            )
+        if override.is_sweep:
+            raise ConfigError(f"{override.text} lists several values; give one.")
+    choice = parse_override(f"{GROUP}={_CHOICE}/{name}")
+    composed = compose_dict([choice, *settings], with_hydra=True).hydra.launcher
+    plain = OmegaConf.to_container(composed, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _count_runs_at_a_time(n_jobs: Any, configs: Sequence[RunConfig]) -> int:
+    if not isinstance(n_jobs, int) or n_jobs == 0:
+        raise ConfigError(
+            f"hydra.launcher.n_jobs={n_jobs} is not allowed: it must be a whole number, at least "
+            f"1, or -1 for all cores or devices, -2 for all cores but one."
+        )
+    if n_jobs == -1:
+        return count_slots(configs)
+    return n_jobs if n_jobs > 0 else max(1, count_cores() + 1 + n_jobs)
+
+
+class LocalLauncher:
+    """Trains runs on this machine, each in a process of its own.
+
+    Args:
+        name: by which the user chose it.
+        runs_at_a_time: at least 1.
+        devices: to spread the runs over; empty leaves the choice to their configs.
+    """
+
+    def __init__(self, name: str, runs_at_a_time: int, devices: Sequence[str]) -> None:
+        self.name = name
+        self.runs_at_a_time = runs_at_a_time
+        self._devices = [
+            devices[slot % len(devices)] if devices else None for slot in range(runs_at_a_time)
+        ]
+        self._running: dict[RunProcess, str | None] = {}
+        self._is_closed = False
+
+    def launch(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Train the runs, as many at a time as there are slots."""
+        waiting, free = deque(jobs), deque(self._devices)
+        try:
+            while waiting or self._running:
+                while waiting and free and not self._is_closed:
+                    job = waiting.popleft()
+                    if job.is_stopped:
+                        yield Outcome(job.run_id, Ending.STOPPED)
+                    else:
+                        device = free.popleft()
+                        self._running[RunProcess(job, device)] = device
+                if self._is_closed or not self._running:
+                    return
+                for process in RunProcess.wait_for_any(self._running):
+                    free.append(self._running.pop(process))
+                    yield process.wait()
+        finally:
+            self._kill()
+            self._running.clear()
+
+    def close(self) -> None:
+        """Kill the runs; launch(), which may be going on in another thread, starts no more."""
+        self._is_closed = True
+        self._kill()
+
+    def _kill(self) -> None:
+        for process in list(self._running):
+            process.kill()
+
+
+class RayLauncher:
+    """Trains runs on the machines of a Ray cluster.
+
+    Args:
+        init: arguments of ``ray.init()``.
+        remote: arguments of ``ray.remote()``.
+    """
+
+    name = "ray"
+    runs_at_a_time = None
+
+    def __init__(self, init: Mapping[str, Any], remote: Mapping[str, Any]) -> None:
+        self._init = dict(init)
+        self._remote = dict(remote)
+        if self._init.get("address") != "local":
+            # Ray refuses it for a cluster that is running.
+            self._init.pop("object_store_memory", None)
+
+    def launch(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Have Ray train the runs."""
+        import ray
+
+        if not ray.is_initialized():
+            ray.init(**self._init)
+        task = ray.remote(**self._remote)(execute) if self._remote else ray.remote(execute)
+        left = [task.remote(job) for job in jobs]
+        lost: Exception | None = None
+        while left:
+            done, left = ray.wait(left)
+            for result in done:
+                try:
+                    outcome = ray.get(result)
+                except Exception as error:  # Ray lost a worker, or could not start one
+                    lost = error
+                else:
+                    yield outcome
+        if lost is not None:
+            raise lost
+
+    def close(self) -> None:
+        """End Ray's workers, or leave the cluster, which ends what they do for this sweep."""
+        import ray
+
+        ray.shutdown()
+
+
+class SlurmLauncher:
+    """Trains runs on a Slurm cluster: an array job, each run a task of it.
+
+    Args:
+        settings: of conf/hydra/launcher/dropexp/slurm.yaml.
+        sweep_dir: absolute; scripts and logs go in there, unless a setting says otherwise.
+    """
+
+    name = "slurm"
+    runs_at_a_time = None
+
+    def __init__(self, settings: Mapping[str, Any], sweep_dir: Path) -> None:
+        self._settings = dict(settings)
+        self._folder = self._settings.pop("submitit_folder") or str(sweep_dir / "slurm" / "%j")
+        self._most_timeouts = self._settings.pop("max_num_timeout")
+        self._submitted: list[Any] = []
+
+    def launch(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Submit the runs, and wait for them."""
+        import submitit
+
+        executor = submitit.AutoExecutor(
+            folder=self._folder, cluster="slurm", slurm_max_num_timeout=self._most_timeouts
+        )
+        executor.update_parameters(
+            **{
+                key if key in _SUBMITIT_SETTINGS else f"slurm_{key}": value
+                for key, value in self._settings.items()
+            }
+        )
+        self._submitted = executor.map_array(SlurmTask(), jobs)
+        lost: Exception | None = None
+        for submitted in self._submitted:
+            try:
+                outcome = submitted.results()[0]
+            except Exception as error:  # submitit's types differ by how the task was lost
+                lost = error
+            else:
+                yield outcome
+        if lost is not None:
+            raise lost
+
+    def close(self) -> None:
+        """Cancel what has not ended."""
+        for submitted in self._submitted:
+            if not submitted.done():
+                with suppress(OSError):
+                    submitted.cancel(check=False)
+
+
+class SlurmTask:
+    """What a task of the array job does."""
+
+    def __call__(self, job: Job) -> Outcome:
+        """Train the run."""
+        return execute(job)
+
+    def checkpoint(self, job: Job) -> Any:
+        """Return what submitit submits again, as the time is up: the run resumes."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self, job)

@@ -1,7 +1,8 @@
-"""What a sweep is to do: its runs by what their folders hold, and the study they make up."""
+"""What a sweep has to do: its runs by the state of their folders, and the study they form."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from dropexp.config.run_config import RunConfig
@@ -13,26 +14,37 @@ from dropexp.runs.write import FolderStatus, RunFolder, open_runs_dir
 from dropexp.sweep.grammar import SweepRequest
 
 
+class PlanStatus(StrEnum):
+    """What is to be done with a run."""
+
+    NEW = "new"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+    FINISHED = "finished"
+    ELSEWHERE = "elsewhere"  # another process is training it
+    UNMEASURED = "unmeasured"  # finished, without the mc_dropout passes that the config asks for
+
+
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a sweep by what is to be done with them, each in launching order."""
+    """The runs of a sweep, in launching order, each with what is to be done with it."""
 
-    new: tuple[RunConfig, ...]
-    interrupted: tuple[RunConfig, ...]
-    failed: tuple[RunConfig, ...]
-    finished: tuple[RunConfig, ...]
-    elsewhere: tuple[RunConfig, ...]  # another process is training them now
-    unmeasured: tuple[RunConfig, ...]  # finished, without the passes of mc_dropout asked for
+    configs: tuple[RunConfig, ...]
+    statuses: Mapping[str, PlanStatus]  # by run id
 
-    def to_launch(self, *, retry_failed: bool) -> list[RunConfig]:
-        """What is left to do, seed by seed."""
-        failed = self.failed if retry_failed else ()
-        left = (*self.new, *self.interrupted, *self.elsewhere, *self.unmeasured, *failed)
-        return sorted(left, key=lambda config: config.seed)
+    def select(self, *statuses: PlanStatus) -> list[RunConfig]:
+        """Return the runs of these statuses, seed by seed."""
+        chosen = [config for config in self.configs if self.statuses[config.run_id] in statuses]
+        return sorted(chosen, key=lambda config: config.seed)
+
+    def select_to_launch(self, *, retry_failed: bool) -> list[RunConfig]:
+        """Return the runs that are left to train or measure, seed by seed."""
+        left = set(PlanStatus) - {PlanStatus.FINISHED}
+        return self.select(*(left if retry_failed else left - {PlanStatus.FAILED}))
 
 
-def runs_dir_of(configs: Sequence[RunConfig]) -> Path:
-    """The folder of a sweep's run folders, made if it is not there.
+def open_sweep_runs_dir(configs: Sequence[RunConfig]) -> Path:
+    """Return the folder of a sweep's run folders, absolute; make it if it does not exist.
 
     Raises:
         RunsDirError: it cannot be made.
@@ -40,42 +52,44 @@ def runs_dir_of(configs: Sequence[RunConfig]) -> Path:
     return open_runs_dir(configs[0].runs_dir).resolve()
 
 
-def plan_of(configs: Sequence[RunConfig], runs_dir: Path) -> Plan:
-    """Sort runs by what their folders hold; with ``force=true`` all are new.
+def make_plan(configs: Sequence[RunConfig], runs_dir: Path) -> Plan:
+    """Sort runs by the state of their folders; with ``force=true`` all are new.
 
-    A run whose summary is damaged or of another version has failed.
+    A run whose summary is damaged or of another version counts as failed.
 
     Raises:
         ConfigError: a folder holds a run of another configuration with the same short id.
     """
-    found: dict[str, list[RunConfig]] = {kind: [] for kind in Plan.__dataclass_fields__}
-    for config in configs:
-        found[_kind(config, RunFolder(runs_dir, config.run_id))].append(config)
-    return Plan(**{kind: tuple(members) for kind, members in found.items()})
+    statuses = {
+        config.run_id: _find_status(config, RunFolder(runs_dir, config.run_id))
+        for config in configs
+    }
+    return Plan(tuple(configs), statuses)
 
 
-def _kind(config: RunConfig, folder: RunFolder) -> str:
+def _find_status(config: RunConfig, folder: RunFolder) -> PlanStatus:
     status = folder.status
     if status is not FolderStatus.FINISHED and folder.is_held:
-        return "elsewhere"
+        return PlanStatus.ELSEWHERE
     if config.force or status is FolderStatus.NEW:
-        return "new"
+        return PlanStatus.NEW
     if status is not FolderStatus.FINISHED:
-        return status.value
+        return PlanStatus(status.value)
     try:
         summary = folder.read_summary()
     except StoreError:
-        return "failed"
+        return PlanStatus.FAILED
     if summary.config_hash != config.config_hash:
         raise ConfigError(
             f"{folder.path} holds a run of another configuration with the same short id; "
             f"choose another runs_dir."
         )
-    return "unmeasured" if summary.lacks_mc_dropout(config.mc_dropout) else status.value
+    lacks_passes = summary.lacks_mc_dropout(config.mc_dropout)
+    return PlanStatus.UNMEASURED if lacks_passes else PlanStatus.FINISHED
 
 
-def study_of(request: SweepRequest) -> Study:
-    """The sweep as a study: its name, words, settings and runs."""
+def make_study(request: SweepRequest) -> Study:
+    """Return the sweep as a study: its name, overrides, settings and runs."""
     fields = drop_default_data_seeds(
         [(config.seed, extract_setting(config.to_mapping())) for config in request.configs]
     )
@@ -85,4 +99,4 @@ def study_of(request: SweepRequest) -> Study:
         for config, one in zip(request.configs, fields, strict=True)
     )
     name = request.study or studies.make_study_name(settings)
-    return Study(name, (request.words,), tuple(settings), members)
+    return Study(name, (request.run_overrides,), tuple(settings), members)

@@ -1,4 +1,4 @@
-"""How far a set of runs is, seen by watching the store: the same for every engine.
+"""Watch how far a set of runs is by reading their folders, whatever launches them.
 
 Imports no torch.
 """
@@ -17,8 +17,8 @@ from dropexp.runs.write import FolderStatus, RunFolder
 
 
 @dataclass(frozen=True)
-class Running:
-    """A run that a process is training at this moment."""
+class RunningRun:
+    """A run that a process is training."""
 
     run: StudyRun
     last: EpochRecord | None  # None before its first epoch has ended
@@ -26,25 +26,25 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A run that has come to its end; without a summary it has failed."""
+class EndedRun:
+    """A run that has ended; without a summary it has failed."""
 
     run: StudyRun
     summary: RunSummary | None
     error: str = ""
 
     @property
-    def is_sound(self) -> bool:
+    def is_successful(self) -> bool:
         """Whether it neither failed nor diverged."""
         return self.summary is not None and self.summary.status is RunStatus.COMPLETED
 
 
 @dataclass(frozen=True)
 class SettingMean:
-    """A setting's validation loss at each run's best epoch, in nats, mean over seeds."""
+    """A setting's validation loss at the best epoch of each run, in nats, mean over seeds."""
 
     setting: str
-    val_loss: float  # infinite where a run has diverged
+    val_loss: float  # infinite if a run has diverged
     seeds: int
 
 
@@ -53,42 +53,42 @@ class Progress:
     """A set of runs at one moment."""
 
     total: int
-    ended: tuple[Ended, ...]  # in the order in which they were seen
-    running: tuple[Running, ...]
-    seconds_left: float | None  # None where nothing tells, or nothing is running
-    best: tuple[SettingMean, ...]  # the lowest validation loss first
+    ended: tuple[EndedRun, ...]  # in the order in which they were seen
+    running: tuple[RunningRun, ...]
+    seconds_left: float | None  # None if unknown, or if no run is training
+    best: tuple[SettingMean, ...]  # lowest validation loss first
 
     @property
-    def sound(self) -> int:
-        """Runs that have ended as they should."""
-        return sum(ended.is_sound for ended in self.ended)
+    def successful(self) -> int:
+        """How many runs have neither failed nor diverged."""
+        return sum(ended.is_successful for ended in self.ended)
 
     @property
-    def unsound(self) -> tuple[Ended, ...]:
-        """Runs that have failed or diverged."""
-        return tuple(ended for ended in self.ended if not ended.is_sound)
+    def unsuccessful(self) -> tuple[EndedRun, ...]:
+        """The runs that have failed or diverged."""
+        return tuple(ended for ended in self.ended if not ended.is_successful)
 
     @property
     def failed(self) -> int:
-        """Runs that have failed."""
+        """How many runs have failed."""
         return sum(ended.summary is None for ended in self.ended)
 
     @property
     def diverged(self) -> int:
-        """Runs that have diverged."""
-        return len(self.unsound) - self.failed
+        """How many runs have diverged."""
+        return len(self.unsuccessful) - self.failed
 
 
 class Watcher:
-    """Looks at the folders of a set of runs, again and again.
+    """Reads the folders of a set of runs, again and again.
 
     Args:
         runs_dir: the folder of run folders.
         runs: the runs to watch.
-        at_a_time: how many runs go on at the same time, for the time left; None: as many as are
-            seen to.
-        again: the runs that are to be trained, whatever their folders hold.
-        since: when their training began, in seconds since 1970.
+        at_a_time: how many runs train at the same time, for the estimate of the time left; None:
+            as many as are seen to train.
+        again: ids of the runs that this sweep trains, whatever their folders hold.
+        since: when this sweep began, in seconds since 1970.
     """
 
     def __init__(
@@ -105,39 +105,39 @@ class Watcher:
         self._at_a_time = at_a_time
         self._again = frozenset(again)
         self._since = since
-        self._ended: list[Ended] = []
+        self._ended: list[EndedRun] = []
 
     def look(self) -> Progress:
-        """The state of all runs now."""
+        """Return the state of all runs now."""
         running, begun = [], {}
-        for run_id in self._folders() & self._waiting.keys():
+        for run_id in self._list_folders() & self._waiting.keys():
             run, folder = self._waiting[run_id], RunFolder(self._runs_dir, run_id)
-            ended = _ended(run, folder, self._since if run_id in self._again else 0.0)
+            ended = _find_end(run, folder, self._since if run_id in self._again else 0.0)
             if ended is not None:
                 self._ended.append(ended)
                 del self._waiting[run_id]
                 continue
-            records = _records(folder)
+            records = _read_records(folder)
             begun[run_id] = records
             if folder.is_held:
-                running.append(_running(run, records))
+                running.append(_describe_running(run, records))
         return Progress(
             total=self._total,
             ended=tuple(self._ended),
             running=tuple(sorted(running, key=lambda one: (one.run.seed, one.run.setting))),
-            seconds_left=self._seconds_left(begun, len(running)) if running else None,
-            best=best_settings(self._ended),
+            seconds_left=self._estimate_seconds_left(begun, len(running)) if running else None,
+            best=rank_settings(self._ended),
         )
 
-    def _folders(self) -> set[str]:
+    def _list_folders(self) -> set[str]:
         if not self._runs_dir.is_dir():
             return set()
         return {entry.name for entry in os.scandir(self._runs_dir)}
 
-    def _seconds_left(
+    def _estimate_seconds_left(
         self, begun: Mapping[str, Sequence[EpochRecord]], running: int
     ) -> float | None:
-        rates = _seconds_per_epoch(self._ended, begun, self._waiting)
+        rates = _mean_seconds_per_epoch(self._ended, begun, self._waiting)
         if not rates:
             return None
         usual = mean(rates.values())
@@ -149,15 +149,15 @@ class Watcher:
         return max(sum(left) / slots, max(left, default=0.0))
 
 
-def best_settings(ended: Sequence[Ended]) -> tuple[SettingMean, ...]:
-    """Settings by validation loss, over the seeds that all settings seen so far have finished.
+def rank_settings(ended: Sequence[EndedRun]) -> tuple[SettingMean, ...]:
+    """Rank settings by their mean validation loss over the seeds that all of them have finished.
 
-    Where there is no such seed, over the seeds that each has.
+    If there is no such seed, each mean is over the setting's own seeds.
     """
     losses: dict[str, dict[int, float]] = {}
     for one in ended:
         if one.summary is not None:
-            best = one.summary.best if one.is_sound else None
+            best = one.summary.best if one.is_successful else None
             losses.setdefault(one.run.setting, {})[one.run.seed] = best.val_loss if best else inf
     common = set.intersection(*(set(seeds) for seeds in losses.values())) if losses else set()
     means = [
@@ -167,38 +167,38 @@ def best_settings(ended: Sequence[Ended]) -> tuple[SettingMean, ...]:
     return tuple(sorted(means, key=lambda one: (one.val_loss, one.setting)))
 
 
-def _ended(run: StudyRun, folder: RunFolder, since: float) -> Ended | None:
+def _find_end(run: StudyRun, folder: RunFolder, since: float) -> EndedRun | None:
     status, ended_at = folder.status, folder.ended_at
     if ended_at is None or ended_at < since:
         return None
     if status is FolderStatus.FINISHED:
         try:
-            return Ended(run, folder.read_summary())
+            return EndedRun(run, folder.read_summary())
         except StoreError as error:
-            return Ended(run, None, str(error))
-    return None if folder.is_held else Ended(run, None, folder.read_error())
+            return EndedRun(run, None, str(error))
+    return None if folder.is_held else EndedRun(run, None, folder.read_error())
 
 
-def _records(folder: RunFolder) -> list[EpochRecord]:
+def _read_records(folder: RunFolder) -> list[EpochRecord]:
     try:
         return folder.read_records()
     except StoreError:
         return []  # before its first epoch
 
 
-def _running(run: StudyRun, records: Sequence[EpochRecord]) -> Running:
+def _describe_running(run: StudyRun, records: Sequence[EpochRecord]) -> RunningRun:
     if not records:
-        return Running(run, None, None)
+        return RunningRun(run, None, None)
     per_epoch = mean(record.seconds for record in records)
-    return Running(run, records[-1], per_epoch * (run.epochs - len(records)))
+    return RunningRun(run, records[-1], per_epoch * (run.epochs - len(records)))
 
 
-def _seconds_per_epoch(
-    ended: Sequence[Ended],
+def _mean_seconds_per_epoch(
+    ended: Sequence[EndedRun],
     begun: Mapping[str, Sequence[EpochRecord]],
     waiting: Mapping[str, StudyRun],
 ) -> dict[str, float]:
-    """By setting, from finished runs and from the epochs of those that are under way."""
+    """Return the mean for each setting, over its finished and its running runs."""
     found: dict[str, list[float]] = {}
     for one in ended:
         if one.summary is not None and one.summary.seconds > 0:

@@ -1,6 +1,5 @@
-"""Launches runs, again and again, until every one has come to its end."""
+"""Launch runs, again where they are lost, until each has ended."""
 
-import os
 import threading
 import time
 import traceback
@@ -14,55 +13,53 @@ from dropexp.config.compose import to_yaml
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import RunError, StoreError
 from dropexp.runs.write import CONFIG, ERROR, FolderStatus, RunFolder
-from dropexp.sweep.launchers import Engine
-from dropexp.sweep.worker import SHARED, STOP, Ending, Outcome, Request
+from dropexp.sweep.jobs import STOP_FILE, TOKEN_FILE, Ending, Job, Outcome
+from dropexp.sweep.launchers import Launcher
 
 _MOST_ATTEMPTS = 3
-"""Times that a run is launched whose process is killed."""
+"""Times that a run is launched whose process is killed each time."""
 
-_MOST_ROUNDS_IN_VAIN = 3
-"""Times in a row that an engine may break down without a run having come to its end."""
+_MOST_BREAKDOWNS = 3
+"""Times in a row that a launcher may break down before any run has ended."""
 
-_BREAKDOWN = ".launcher-error.txt"
+_BREAKDOWN_FILE = ".launcher-error.txt"
 _SECONDS_BETWEEN_ROUNDS = 0.2
-_PATIENCE = 5.0  # seconds to wait for a run's folder
+_PATIENCE = 5.0
+"""Seconds to wait for the lock of a run's folder."""
 
 
 class Rounds:
-    """Hands runs to an engine until nothing is left, in a thread of its own.
+    """Hands runs to a launcher until none is left, in a thread of its own.
 
     A run is launched again if its process was killed (a bounded number of times), if another
-    process was training it, or if the engine broke down while it was under way.
+    process was training it, or if the launcher lost it.
 
     Args:
-        engine: takes the jobs.
-        configs: of the runs to launch, first ones first.
-        runs_dir: absolute; the folder of run folders.
-        sweep_dir: absolute; where the sweep and its workers leave each other signs.
-        devices: one for each run at a time, empty where the configs decide.
+        launcher: takes the jobs.
+        configs: of the runs to launch, the first ones first.
+        runs_dir: the folder of run folders; absolute.
+        sweep_dir: the folder in which the sweep leaves its signs; absolute.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        launcher: Launcher,
         configs: Sequence[RunConfig],
         runs_dir: Path,
         sweep_dir: Path,
-        devices: Sequence[str],
     ) -> None:
-        self._engine = engine
+        self._launcher = launcher
         self._left = {config.run_id: config for config in configs}
         self._runs_dir = runs_dir
         self._sweep_dir = sweep_dir
-        self._devices = devices
         self._token = uuid.uuid4().hex
         self._attempts: Counter[str] = Counter()
-        self._stopped = threading.Event()
+        self._stop_requested = threading.Event()
         self._ended = threading.Event()
         self._error: Exception | None = None
-        sign = sweep_dir / SHARED
-        sign.write_text(self._token, encoding="utf-8")
-        self.began_at = sign.stat().st_mtime
+        token_file = sweep_dir / TOKEN_FILE
+        token_file.write_text(self._token, encoding="utf-8")
+        self.began_at = token_file.stat().st_mtime
         """By the clock of the file system, which may not be this machine's."""
         self.failures: dict[str, str] = {}
         """Why runs have failed, by id; some failures cannot be written into the folder."""
@@ -70,24 +67,24 @@ class Rounds:
     @property
     def is_stopped(self) -> bool:
         """Whether stop() was called."""
-        return self._stopped.is_set()
+        return self._stop_requested.is_set()
 
     def stop(self) -> None:
-        """Launch no more; runs under way save their state and end."""
-        self._stopped.set()
-        (self._sweep_dir / STOP).touch()
+        """Launch no more; runs that train save their state and end."""
+        self._stop_requested.set()
+        (self._sweep_dir / STOP_FILE).touch()
 
     def start(self) -> None:
         """Begin to launch."""
         threading.Thread(target=self._run, name="launcher", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end; whether it has come."""
-        # Not by the thread itself: a join() that Ctrl-C interrupts marks the thread as ended.
+        """Wait for the end, at most some seconds, and return whether it has come."""
+        # Not by Thread.join(): one that Ctrl-C interrupts marks the thread as ended.
         return self._ended.wait(seconds)
 
     def raise_error(self) -> None:
-        """Raise what has ended the thread, if it was not the end of its work."""
+        """Raise the error that has ended the thread, if there is one."""
         if self._error is not None:
             raise self._error
 
@@ -101,49 +98,46 @@ class Rounds:
             self._ended.set()
 
     def _launch_until_done(self) -> None:
-        in_vain = 0
+        breakdowns = 0
         while self._left and not self.is_stopped:
             before = len(self._left)
+            jobs = [self._build_job(config) for config in self._left.values()]
             try:
-                self._launch_all()
+                for outcome in self._launcher.launch(jobs):
+                    self._take(self._left[outcome.run_id], outcome)
             except Exception as error:
-                # Engines differ in what they raise when a worker of theirs is lost.
+                # Launchers differ in what they raise when a process of theirs is lost.
                 self._forget_ended()
-                in_vain = in_vain + 1 if len(self._left) == before else 0
-                if in_vain >= _MOST_ROUNDS_IN_VAIN:
-                    raise self._breakdown(error) from error
-            time.sleep(_SECONDS_BETWEEN_ROUNDS)
+                breakdowns = breakdowns + 1 if len(self._left) == before else 0
+                if breakdowns >= _MOST_BREAKDOWNS:
+                    raise self._explain_breakdown(error) from error
+            if self._left:
+                time.sleep(_SECONDS_BETWEEN_ROUNDS)
 
-    def _breakdown(self, error: Exception) -> RunError:
-        trace = self._runs_dir / _BREAKDOWN
+    def _explain_breakdown(self, error: Exception) -> RunError:
+        trace = self._runs_dir / _BREAKDOWN_FILE
         trace.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
         return RunError(
-            f"hydra/launcher={self._engine.name} broke down {_MOST_ROUNDS_IN_VAIN} times in a row "
-            f"({reason}); see {trace}. Finished runs are kept; the same command goes on."
+            f"hydra/launcher={self._launcher.name} broke down {_MOST_BREAKDOWNS} times in a row "
+            f"({reason}); see {trace}. Finished runs are kept; the same command resumes the sweep."
         )
 
-    def _launch_all(self) -> None:
-        left = list(self._left.values())
-        while left and not self.is_stopped:
-            size = self._engine.batch_size or len(left)
-            batch, left = left[:size], left[size:]
-            for outcome in self._engine.launch([self._request(config) for config in batch]):
-                self._take(self._left[outcome.run_id], outcome)
-
-    def _request(self, config: RunConfig) -> Request:
+    def _build_job(self, config: RunConfig) -> Job:
         folder = self._folder(config)
-        was_begun = folder.changed_at(CONFIG) >= self.began_at
-        return Request(
-            # A forced run must not begin anew when it is launched again.
-            config={**config.to_mapping(), "force": _must_be_forced(config, folder, was_begun)},
-            run_id=config.run_id,
-            runs_dir=str(self._runs_dir),
-            sweep_dir=str(self._sweep_dir),
+        has_begun = folder.changed_at(CONFIG) >= self.began_at
+        changes = {
+            # A forced run that is launched again resumes, and does not start over.
+            "force": _must_start_over(config, folder, has_begun),
+            # On n cores, n runs of one thread each are faster than one run of n threads.
+            "threads": config.threads or 1,
+        }
+        return Job(
+            config=config.model_copy(update=changes),
+            runs_dir=self._runs_dir,
+            sweep_dir=self._sweep_dir,
             token=self._token,
             began_at=self.began_at,
-            parent=os.getpid() if self._engine.has_child_workers else None,
-            devices=self._devices,
         )
 
     def _take(self, config: RunConfig, outcome: Outcome) -> None:
@@ -163,7 +157,7 @@ class Rounds:
             self.failures[outcome.run_id] = reason
 
     def _receive(self, config: RunConfig, files: Mapping[str, bytes]) -> str:
-        """Write down a run that was trained where the store cannot be reached; why not, if not."""
+        """Write the folder of a run that was trained elsewhere; return why it cannot be, or ""."""
         folder = self._folder(config)
         try:
             with folder.lock(patience=_PATIENCE):
@@ -176,7 +170,7 @@ class Rounds:
 
     def _write_failure(self, config: RunConfig, reason: str) -> None:
         folder = self._folder(config)
-        # What cannot be written is told at the end all the same.
+        # What cannot be written is still reported at the end of the sweep.
         with suppress(RunError), folder.lock(patience=_PATIENCE):
             folder.write(CONFIG, to_yaml(config))
             folder.write(ERROR, f"{reason}\n")
@@ -191,9 +185,9 @@ class Rounds:
         return RunFolder(self._runs_dir, config.run_id)
 
 
-def _must_be_forced(config: RunConfig, folder: RunFolder, was_begun: bool) -> bool:
-    """Whether what the folder holds is to be replaced: asked for, or a damaged summary."""
-    if was_begun:
+def _must_start_over(config: RunConfig, folder: RunFolder, has_begun: bool) -> bool:
+    """Return whether to replace what the folder holds: on request, or for a damaged summary."""
+    if has_begun:
         return False
     if folder.status is not FolderStatus.FINISHED:
         return config.force

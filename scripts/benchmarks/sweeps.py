@@ -11,9 +11,9 @@ FINISHED_RUNS = 1000
 
 
 def count_cores() -> int:
-    from dropexp.sweep.launchers import cores
+    from dropexp.sweep import slots
 
-    return cores()
+    return slots.count_cores()
 
 
 class Sweep:

@@ -196,7 +196,7 @@ def test_a_dry_run_lists_runs_with_an_estimate_and_starts_nothing(
     first = dropexp(*SWEEP, "--dry-run")
     assert first.returncode == 0
     assert len(re.findall(r"^\S+-s\d-\w{8} +new", first.stdout, flags=re.MULTILINE)) == 6
-    assert "no finished run like them" in first.stdout
+    assert "no finished run is like them" in first.stdout
     assert folders(tmp_path) == {}
     shutil.copytree(runs_of_sweep, tmp_path / "runs", dirs_exist_ok=True)
     second = dropexp(*SWEEP, "seed=range(3)", "--dry-run")

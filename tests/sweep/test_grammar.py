@@ -30,7 +30,7 @@ def test_every_combination_is_what_train_composes() -> None:
         if chosen[0] != "none" or chosen[1] == "0.1"  # none has no p
     }
     assert set(swept.configs) == alone
-    assert len(swept.configs) + swept.repeated == 3 * 2 * 2 * 3 * 2
+    assert len(swept.configs) + swept.duplicates == 3 * 2 * 2 * 3 * 2
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_option_of_one_regulariser_is_left_out_for_the_others() -> None:
     found = compose_sweep([*words, "regulariser.mask=example,batch"])
     masks = [getattr(config.regulariser, "mask", None) for config in found.configs]
     assert masks == [None, "example", "batch"] * 2
-    assert found.repeated == 0
+    assert found.duplicates == 0
 
 
 def test_an_option_of_no_swept_regulariser_is_refused() -> None:
@@ -103,7 +103,7 @@ def test_classics_are_swept_one_at_a_time_or_beside_regularisers() -> None:
     }
     assert set(found.configs) == alone
     assert len(alone) == 6
-    assert found.words == tuple(words)
+    assert found.run_overrides == tuple(words)
 
 
 def test_an_option_of_one_classic_is_left_out_for_the_others() -> None:
@@ -136,7 +136,7 @@ def test_all_settings_of_a_seed_come_before_the_next_seed() -> None:
 
 def test_none_at_several_p_is_one_run() -> None:
     found = compose_sweep(["regulariser=none", "p=0.1,0.2,0.3"])
-    assert (len(found.configs), found.repeated) == (1, 2)
+    assert (len(found.configs), found.duplicates) == (1, 2)
 
 
 @pytest.mark.parametrize("word", ["device=cpu,cuda", "threads=1,2", "force=true,false"])
@@ -172,9 +172,9 @@ def test_a_ready_study_can_be_changed_word_by_word() -> None:
 
 def test_the_words_of_a_study_ask_for_the_same_runs_again() -> None:
     request = compose_sweep(["study=p_curve", "seed=range(2)", "model.width=8"])
-    again = compose_sweep(list(request.words))
+    again = compose_sweep(list(request.run_overrides))
     assert [c.run_id for c in again.configs] == [c.run_id for c in request.configs]
-    other = compose_parsed_sweep(replace_seeds(parse_overrides(request.words), [7]))
+    other = compose_parsed_sweep(replace_seeds(parse_overrides(request.run_overrides), [7]))
     assert {config.seed for config in other.configs} == {7}
     assert len(other.configs) * 2 == len(request.configs)
 
@@ -184,5 +184,5 @@ def test_launcher_words_make_no_difference_to_the_runs() -> None:
     words = ["hydra/launcher=ray", "hydra.launcher.ray.remote.num_cpus=2"]
     launched = compose_sweep(["seed=1", *words])
     assert launched.configs == plain.configs
-    assert launched.words == plain.words
-    assert list(launched.launcher) == words
+    assert launched.run_overrides == plain.run_overrides
+    assert [override.text for override in launched.launcher] == words

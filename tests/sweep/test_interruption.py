@@ -73,15 +73,15 @@ def processes_of(session: int) -> dict[int, str]:
     return {pid: command for pid, command in found.items() if command}
 
 
-def servers_of(session: int) -> set[int]:
-    """The run servers, and their children."""
-    return {p for p, command in processes_of(session).items() if "run_server" in command}
+def forks_of(session: int) -> set[int]:
+    """The fork server, and the runs that it has forked."""
+    return {p for p, command in processes_of(session).items() if "multiprocessing.fork" in command}
 
 
 def trainers_of(session: int) -> list[int]:
-    """The processes that train: children of run servers."""
-    servers = servers_of(session)
-    return [pid for pid in servers if parent_of(pid) in servers]
+    """The processes that train."""
+    forks = forks_of(session)
+    return [pid for pid in forks if parent_of(pid) in forks]
 
 
 def parent_of(pid: int) -> int:
@@ -140,10 +140,11 @@ def test_a_killed_run_costs_itself_only_and_is_launched_again(
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_replaced(tmp_path: Path, undisturbed: Numbers) -> None:
+def test_a_killed_fork_server_is_replaced(tmp_path: Path, undisturbed: Numbers) -> None:
     process = start(tmp_path)
     wait_until(lambda: epochs_written(tmp_path) >= 4)
-    kill(next(p for p, command in processes_of(process.pid).items() if "popen_loky" in command))
+    for pid in forks_of(process.pid) - set(trainers_of(process.pid)):
+        kill(pid)
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     assert numbers(tmp_path) == undisturbed
@@ -161,18 +162,18 @@ def test_after_a_killed_coordinator_nothing_goes_on_and_the_same_command_does(
     assert numbers(tmp_path) == undisturbed
 
 
-def test_idle_workers_end_with_their_sweep(tmp_path: Path) -> None:
-    words = ("regulariser=none", "train.epochs=1,600", "seed=0")
-    process = start(tmp_path, *words, output=subprocess.DEVNULL)
-
-    def one_is_idle() -> bool:
-        done = len(list((tmp_path / "runs").glob("*/summary.json"))) == 1
-        return done and len(servers_of(process.pid)) > len(trainers_of(process.pid)) * 2
-
-    wait_until(one_is_idle)
-    kill(process.pid)
-    process.wait()
-    wait_until(lambda: not servers_of(process.pid), seconds=10)
+@pytest.mark.parametrize("by", ["mistake", "kill", "Ctrl-C"])
+def test_a_sweep_that_ends_while_torch_is_imported_leaves_no_process(
+    tmp_path: Path, by: str
+) -> None:
+    process = start(tmp_path, *(["p=1.5"] if by == "mistake" else []))
+    wait_until(lambda: by == "mistake" or forks_of(process.pid))
+    if by != "mistake":
+        os.killpg(process.pid, signal.SIGINT) if by == "Ctrl-C" else kill(process.pid)
+    output, _ = process.communicate(timeout=60)  # also until the last process closes its output
+    assert process.returncode == {"mistake": 2, "kill": -signal.SIGKILL, "Ctrl-C": 130}[by]
+    assert "Traceback" not in output
+    wait_until(lambda: not processes_of(process.pid), seconds=10)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_ctrl_c_leaves_everything_resumable(tmp_path: Path, undisturbed: Numbers
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "Traceback" not in output
-    assert "the same command goes on" in output
+    assert "the same command resumes the sweep" in output
     assert not processes_of(process.pid)
     runs_again_to_the_end(tmp_path)
     assert numbers(tmp_path) == undisturbed

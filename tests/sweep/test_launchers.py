@@ -63,7 +63,7 @@ def test_a_launcher_that_is_not_installed_says_how_to_get_it(
 
 
 @pytest.mark.slow
-def test_hydras_own_launcher_trains_one_run_after_another(
+def test_the_basic_launcher_trains_one_run_after_another(
     dropexp: Dropexp, tmp_path: Path, by_joblib: Numbers
 ) -> None:
     done = dropexp("sweep", *STUDY, "hydra/launcher=basic", "runs_dir=basic")
@@ -125,7 +125,7 @@ def test_ray_without_a_shared_file_system(
     assert done.returncode == 0, done.stdout + done.stderr
     assert numbers(runs) == by_joblib
     environment = (next(runs.glob("none*")) / "environment.json").read_text()
-    assert "run_server" in environment, "it was not the sweep's own process that trained it"
+    assert "default_worker.py" in environment, "it was not the sweep's own process that trained it"
 
 
 # --- Slurm ----------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ SBATCH = """\
             "SLURM_NODEID": "0", "SLURM_PROCID": "0", "SLURM_LOCALID": "0",
             "SLURM_ARRAY_JOB_ID": "42"}}
     tasks = range(int(re.search(r"--array=0-(\\d+)", script)[1]) + 1)
-    job = "SLURM_JOB_ID=7{{i}} SLURM_ARRAY_TASK_ID={{i}} bash {{file}}"
+    job = "SLURM_JOB_ID=7{{i}} SLURM_ARRAY_TASK_ID={{i}} bash {{file}}; touch {seen}-{{i}}"
     commands = [job.format(i=task, file=sys.argv[-1]) for task in tasks]
     subprocess.Popen(
         ["bash", "-c", "; ".join(commands)],
@@ -161,7 +161,10 @@ SRUN = """\
 SACCT = """\
     #!/bin/bash
     echo "JobID|State|NodeList"
-    for task in 0 1 2 3; do echo "42_$task|COMPLETED|here"; done
+    for task in 0 1 2; do
+        [ -e {seen}-$task ] && state=COMPLETED || state=RUNNING
+        echo "42_$task|$state|here"
+    done
 """
 
 
@@ -170,8 +173,10 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands that do what Slurm's do, on this machine."""
     commands = tmp_path / "commands"
     commands.mkdir()
-    sbatch = SBATCH.format(python=sys.executable, seen=tmp_path / "script")
-    for name, text in {"sbatch": sbatch, "srun": SRUN, "sacct": SACCT}.items():
+    seen = tmp_path / "script"
+    sbatch = SBATCH.format(python=sys.executable, seen=seen)
+    sacct = SACCT.format(seen=seen)
+    for name, text in {"sbatch": sbatch, "srun": SRUN, "sacct": sacct}.items():
         (commands / name).write_text(dedent(text))
         (commands / name).chmod(stat.S_IRWXU)
     monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")

@@ -11,8 +11,8 @@ from dropexp.config.compose import compose_run, to_yaml
 from dropexp.runs.records import RunStatus
 from dropexp.runs.studies import StudyRun
 from dropexp.runs.write import RunFolder
-from dropexp.sweep.estimate import estimate
-from dropexp.sweep.progress import Ended, Watcher, best_settings
+from dropexp.sweep.estimate import estimate_seconds
+from dropexp.sweep.progress import EndedRun, Watcher, rank_settings
 from tests.run_folders import make_record, make_summary
 
 RUNS = [
@@ -37,9 +37,9 @@ def finish(runs_dir: Path, run: StudyRun, val_loss: float = 0.5, **changes: obje
 
 def ended(
     setting: str, seed: int, val_loss: float, status: RunStatus = RunStatus.COMPLETED
-) -> Ended:
+) -> EndedRun:
     best = replace(DONE.last, val_loss=val_loss)
-    return Ended(StudyRun("", setting, seed, 1), replace(DONE, best=best, status=status))
+    return EndedRun(StudyRun("", setting, seed, 1), replace(DONE, best=best, status=status))
 
 
 def test_runs_are_told_apart_by_what_their_folders_hold(tmp_path: Path) -> None:
@@ -52,8 +52,8 @@ def test_runs_are_told_apart_by_what_their_folders_hold(tmp_path: Path) -> None:
     )
     with FileLock(held.path / ".lock"):
         progress = Watcher(tmp_path, RUNS).look()
-    assert (progress.total, progress.sound) == (4, 1)
-    assert [(one.run, one.error) for one in progress.unsound] == [(failed, "ValueError: why")]
+    assert (progress.total, progress.successful) == (4, 1)
+    assert [(one.run, one.error) for one in progress.unsuccessful] == [(failed, "ValueError: why")]
     assert [one.run for one in progress.running] == [running]
     assert progress.running[0].last is not None
     assert progress.running[0].last.epoch == 2
@@ -97,13 +97,13 @@ def test_what_ended_before_it_is_to_be_trained_again_has_not_ended(
 
 
 def test_settings_are_ranked_on_the_seeds_that_all_have_finished() -> None:
-    best = best_settings([ended("a", 0, 0.5), ended("b", 0, 0.6), ended("a", 1, 9.0)])
+    best = rank_settings([ended("a", 0, 0.5), ended("b", 0, 0.6), ended("a", 1, 9.0)])
     found = [(one.setting, one.val_loss, one.seeds) for one in best]
     assert found == [("a", 0.5, 1), ("b", 0.6, 1)]
 
 
 def test_settings_without_a_common_seed_are_ranked_on_their_own() -> None:
-    best = best_settings([ended("a", 0, 0.5), ended("b", 1, 0.4), ended("b", 2, 0.2)])
+    best = rank_settings([ended("a", 0, 0.5), ended("b", 1, 0.4), ended("b", 2, 0.2)])
     assert [(one.setting, one.val_loss, one.seeds) for one in best] == [
         ("b", pytest.approx(0.3), 2),
         ("a", 0.5, 1),
@@ -111,7 +111,7 @@ def test_settings_without_a_common_seed_are_ranked_on_their_own() -> None:
 
 
 def test_a_diverged_run_counts_against_its_setting() -> None:
-    (first, last) = best_settings(
+    (first, last) = rank_settings(
         [ended("a", 0, 0.5), ended("b", 0, 0.1, RunStatus.DIVERGED), ended("b", 1, 0.1)]
     )
     assert (first.setting, last.setting) == ("a", "b")
@@ -131,5 +131,5 @@ def test_estimates_come_from_finished_runs_that_cost_the_same(tmp_path: Path) ->
         ["regulariser=none", "train.epochs=20"],  # of another regulariser: better than nothing
         ["regulariser=none", "model.width=8"],
     ]
-    found = estimate([compose_run(words) for words in asked], tmp_path)
+    found = estimate_seconds([compose_run(words) for words in asked], tmp_path)
     assert found == [pytest.approx(40.0), pytest.approx(20.0), pytest.approx(40.0), None]

@@ -1,0 +1,42 @@
+"""Import once what every run needs; a sweep's fork server imports this module and forks runs.
+
+Only the fork server imports it (see run_process.py): importing has side effects.
+"""
+
+import gc
+import os
+import signal
+import threading
+
+_SECONDS_BETWEEN_LOOKS = 0.05
+
+# The first server of a sweep inherits this; one that replaces a killed server does not.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+# A process in which these libraries have started threads cannot be forked safely.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+_sweep = os.getppid()
+_is_imported = threading.Event()
+
+
+def _end_with_the_sweep() -> None:
+    """End the import if the sweep ends first; later, multiprocessing itself sees to that."""
+    while not _is_imported.wait(_SECONDS_BETWEEN_LOOKS):
+        if os.getppid() != _sweep:
+            os._exit(1)
+
+
+_watcher = threading.Thread(target=_end_with_the_sweep, daemon=True)
+_watcher.start()
+try:
+    # What is imported stays: looking for garbage in it takes 15 % of the import's time.
+    gc.disable()
+    import dropexp.sweep.training_job
+    import dropexp.training.recorder  # noqa: F401
+finally:
+    gc.enable()
+    _is_imported.set()
+    _watcher.join()  # no thread may live when the first run is forked
+# Forked processes do not look for garbage in what they inherit, and so do not copy its pages.
+gc.freeze()

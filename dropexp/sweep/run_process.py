@@ -1,0 +1,154 @@
+"""A process for each run, forked from a server that has imported torch once.
+
+The server is multiprocessing's fork server. A run has torch's state, memory and peak memory to
+itself, without the second that importing torch costs; if it is killed, it costs itself only.
+"""
+
+import faulthandler
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+from dropexp.runs.write import LOG, RunFolder
+from dropexp.sweep.jobs import TOKEN_FILE, Ending, Job, Outcome
+
+_SECONDS_BETWEEN_LOOKS = 0.5
+
+
+@cache
+def _get_context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    # Without __main__ in the server, every run would import the command's script again.
+    context.set_forkserver_preload(["__main__", "dropexp.sweep.preload"])
+    return context
+
+
+def start_fork_server() -> None:
+    """Start to import what runs need, in a process of its own, and return at once.
+
+    Only for a process's main thread, as it changes the handling of signals for a moment.
+    """
+    _get_context()
+    # A terminal sends Ctrl-C to every process of a sweep; the sweep alone decides what ends.
+    heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the server inherits
+    forkserver.ensure_running()
+    signal.signal(signal.SIGINT, heeded)
+
+
+class RunProcess:
+    """A process that trains one run; it ends with this process.
+
+    Args:
+        job: the run to train.
+        device: to train on instead of the config's; None leaves the config's.
+    """
+
+    def __init__(self, job: Job, device: str | None = None) -> None:
+        self._job = job
+        self._printed = job.sweep_dir / f"{job.run_id}.out"
+        self._outcome, outcome = _get_context().Pipe(duplex=False)
+        self._process = _get_context().Process(
+            target=_train, args=(job, device, self._printed, outcome), daemon=True
+        )
+        with outcome:
+            self._process.start()
+
+    def kill(self) -> None:
+        """End the process without saving anything; once it has ended, do nothing."""
+        with suppress(ValueError):  # another thread has seen its end
+            self._process.kill()
+
+    def wait(self) -> Outcome:
+        """Wait for the end of the run, and return how it ended."""
+        self._process.join()
+        self._keep_what_was_printed()
+        try:
+            outcome: Outcome = self._outcome.recv()
+        except (EOFError, OSError):
+            outcome = Outcome(self._job.run_id, Ending.KILLED, _describe_exit(self._process))
+        self._outcome.close()
+        self._process.close()
+        return outcome
+
+    def _keep_what_was_printed(self) -> None:
+        """Append it to the run's log: it is what a crash leaves behind."""
+        folder = RunFolder(self._job.runs_dir, self._job.run_id)
+        with suppress(OSError):
+            printed = self._printed.read_bytes()
+            self._printed.unlink()
+            if printed and folder.path.is_dir():
+                with (folder.path / LOG).open("ab") as log:
+                    log.write(printed)
+
+    @staticmethod
+    def wait_for_any(processes: Iterable["RunProcess"]) -> list["RunProcess"]:
+        """Wait until at least one of the processes has ended, and return those that have."""
+        by_sentinel = {process._process.sentinel: process for process in processes}
+        return [by_sentinel[ended] for ended in wait(list(by_sentinel)) if isinstance(ended, int)]
+
+
+def execute(job: Job) -> Outcome:
+    """Train a run in a process of its own, on the machine that a launcher has chosen.
+
+    Where the machine cannot reach the sweep's store, train in a temporary folder and return the
+    files of the run folder.
+    """
+    with suppress(ValueError):  # where this is not the main thread, no signal arrives
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep alone decides what ends
+    if job.is_stopped:
+        return Outcome(job.run_id, Ending.STOPPED)
+    if _shares_the_store(job):
+        return RunProcess(job).wait()
+    with tempfile.TemporaryDirectory(prefix="dropexp-") as name:
+        scratch = Path(name)
+        outcome = RunProcess(replace(job, runs_dir=scratch, sweep_dir=scratch)).wait()
+        return replace(outcome, files=RunFolder(scratch, job.run_id).read_files())
+
+
+def _shares_the_store(job: Job) -> bool:
+    try:
+        token = (job.sweep_dir / TOKEN_FILE).read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return token == job.token and os.access(job.runs_dir, os.W_OK)
+
+
+def _train(job: Job, device: str | None, printed: Path, outcome: Connection) -> None:
+    """Be the run's process."""
+    threading.Thread(target=_end_with_parents, daemon=True).start()
+    with printed.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    faulthandler.enable()  # a crash of torch leaves the Python line in the run's log
+    from dropexp.sweep.training_job import train  # imports torch, which the server has
+
+    outcome.send(train(job, device))
+
+
+def _end_with_parents() -> None:
+    """End this process once the process that asked for it, or the fork server, is gone."""
+    server, parent = os.getppid(), multiprocessing.parent_process()
+    assert parent is not None
+    while os.getppid() == server:
+        if wait([parent.sentinel], timeout=_SECONDS_BETWEEN_LOOKS):
+            break
+    os._exit(1)
+
+
+def _describe_exit(process: multiprocessing.process.BaseProcess) -> str:
+    code = process.exitcode
+    assert code is not None
+    if code < 0:
+        hint = "; out of memory?" if -code == signal.SIGKILL else ""
+        return f"its process was ended by {signal.Signals(-code).name}{hint}"
+    return f"its process ended with exit code {code}"

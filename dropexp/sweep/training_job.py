@@ -1,0 +1,98 @@
+"""A job, as the process of its run does it. Imports torch."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from dropexp.config.compose import to_yaml
+from dropexp.errors import BusyError, ConfigError, DropexpError
+from dropexp.runs.records import EpochRecord
+from dropexp.runs.write import CONFIG, ERROR, FolderStatus, RunFolder
+from dropexp.sweep.jobs import STOP_FILE, Ending, Job, Outcome
+from dropexp.training.run import run
+
+_CHEAP_TO_FINISH = 5.0
+"""Seconds: a run with no more left trains to its end when the sweep is asked to stop."""
+
+_PATIENCE = 1.0
+"""Seconds to wait for another process that trains the run, as other runs may be waiting."""
+
+
+class RunLog:
+    """A RunView that writes to the run's log, and stops the run when the sweep is to stop.
+
+    Args:
+        folder: of the run.
+        stop_file: asks the run to stop, once it exists.
+    """
+
+    def __init__(self, folder: RunFolder, stop_file: Path) -> None:
+        self._folder = folder
+        self._stop_file = stop_file
+        self._seconds = 0.0
+        self._epochs = 0
+
+    def start(self, run_id: str, lines: Sequence[str]) -> None:
+        """Log the run's id and description."""
+        for line in (run_id, *lines):
+            self._folder.log(line)
+
+    def note(self, message: str) -> None:
+        """Log a message."""
+        self._folder.log(message)
+
+    def warn(self, message: str) -> None:
+        """Log a warning."""
+        self._folder.log(f"warning: {message}")
+
+    def report_audit(self, line: str) -> None:
+        """Log the result of the audit."""
+        self._folder.log(f"audit {line}")
+
+    def report_epoch(self, record: EpochRecord, epochs: int) -> None:
+        """Stop the run after an epoch if the sweep asks for it and much is left to train.
+
+        Raises:
+            KeyboardInterrupt: the run is to stop.
+        """
+        self._seconds += record.seconds
+        self._epochs += 1
+        left = self._seconds / self._epochs * (epochs - record.epoch)
+        if left > _CHEAP_TO_FINISH and self._stop_file.exists():
+            raise KeyboardInterrupt
+
+
+def train(job: Job, device: str | None) -> Outcome:
+    """Train the run of a job, and return how it ended.
+
+    Args:
+        job: the run to train.
+        device: to train on instead of the config's; None leaves the config's.
+    """
+    folder = RunFolder(job.runs_dir, job.run_id)
+    if folder.status is FolderStatus.FAILED and folder.changed_at(ERROR) >= job.began_at:
+        # Another sweep has tried it meanwhile.
+        return Outcome(job.run_id, Ending.FAILED, folder.read_error())
+    view = RunLog(folder, job.sweep_dir / STOP_FILE)
+    try:
+        run(job.config, view, runs_dir=job.runs_dir, device=device, patience=_PATIENCE)
+    except BusyError:
+        return Outcome(job.run_id, Ending.BUSY)
+    except KeyboardInterrupt:
+        return Outcome(job.run_id, Ending.STOPPED)
+    except ConfigError as error:
+        _write_error(folder, job, error)
+        return Outcome(job.run_id, Ending.FAILED, str(error))
+    except DropexpError as error:
+        return Outcome(job.run_id, Ending.FAILED, str(error))
+    except Exception as error:  # run() has left the traceback in the folder
+        return Outcome(job.run_id, Ending.FAILED, f"{type(error).__name__}: {error}")
+    return Outcome(job.run_id, Ending.FINISHED)
+
+
+def _write_error(folder: RunFolder, job: Job, error: ConfigError) -> None:
+    """Mark a run that its config forbids as failed, so that later sweeps leave it alone."""
+    with suppress(DropexpError), folder.lock(patience=_PATIENCE):
+        if folder.status is not FolderStatus.FINISHED:
+            folder.write(CONFIG, to_yaml(job.config))
+            folder.write(ERROR, f"{error}\n")

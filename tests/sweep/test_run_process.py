@@ -1,0 +1,153 @@
+"""A run's process: devices, a store that it does not share, and runs that are to stop."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dropexp.config.compose import compose_run
+from dropexp.errors import BusyError
+from dropexp.runs.write import FolderStatus, RunFolder
+from dropexp.sweep.jobs import STOP_FILE, TOKEN_FILE, Ending, Job
+from dropexp.sweep.run_process import RunProcess, execute
+from dropexp.sweep.training_job import RunLog
+from tests.run_folders import make_record
+
+
+def job_for(runs_dir: Path, *overrides: str) -> Job:
+    sweep_dir = runs_dir / ".sweeps" / "x"
+    sweep_dir.mkdir(parents=True, exist_ok=True)
+    (sweep_dir / TOKEN_FILE).write_text("token")
+    config = compose_run(
+        ["train.epochs=1", "data.train_size=70", "data.val_size=50", "threads=1", *overrides]
+    )
+    return Job(config, runs_dir, sweep_dir, "token", 0.0)
+
+
+def test_a_process_that_shares_the_store_writes_there(tmp_path: Path) -> None:
+    outcome = execute(job_for(tmp_path))
+    assert (outcome.ending, outcome.files) == (Ending.FINISHED, None)
+    assert RunFolder(tmp_path, outcome.run_id).read_summary().run_id == outcome.run_id
+
+
+@pytest.mark.parametrize("sign", ["gone", "another sweep's"])
+def test_a_process_that_does_not_share_the_store_gives_back_the_whole_folder(
+    tmp_path: Path, sign: str
+) -> None:
+    job = job_for(tmp_path)
+    shared = job.sweep_dir / TOKEN_FILE
+    shared.unlink() if sign == "gone" else shared.write_text("other")
+    outcome = execute(job)
+    assert outcome.ending is Ending.FINISHED
+    assert not (tmp_path / outcome.run_id).exists()
+    assert outcome.files is not None
+    received = RunFolder(tmp_path / "here", outcome.run_id)
+    received.path.mkdir(parents=True)
+    received.replace_files(outcome.files)
+    assert execute(job_for(tmp_path)).ending is Ending.FINISHED
+    direct = RunFolder(tmp_path, outcome.run_id)
+    assert received.read_summary().last == direct.read_summary().last
+    weights = [(f.path / "model.safetensors").read_bytes() for f in (received, direct)]
+    assert weights[0] == weights[1]
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(tmp_path: Path) -> None:
+    job = job_for(tmp_path)
+    with RunFolder(tmp_path, job.run_id).lock():
+        assert execute(job).ending is Ending.BUSY
+    with (
+        RunFolder(tmp_path, job.run_id).lock(),
+        pytest.raises(BusyError),
+        RunFolder(tmp_path, job.run_id).lock(patience=0.01),
+    ):
+        pass
+
+
+def test_no_run_is_begun_after_the_sweep_was_asked_to_stop(tmp_path: Path) -> None:
+    job = job_for(tmp_path)
+    (job.sweep_dir / STOP_FILE).touch()
+    assert execute(job).ending is Ending.STOPPED
+    assert not (tmp_path / job.run_id).exists()
+
+
+def test_what_this_machine_lacks_is_no_failure_of_the_run(tmp_path: Path) -> None:
+    outcome = RunProcess(job_for(tmp_path), "cuda:7").wait()
+    assert outcome.ending is Ending.FAILED
+    assert "cuda:7" in outcome.message
+    assert not (tmp_path / outcome.run_id).exists()
+
+
+def test_what_the_config_forbids_is_remembered(tmp_path: Path) -> None:
+    outcome = execute(job_for(tmp_path, "regulariser=stochastic_depth", "model.shortcut=false"))
+    assert outcome.ending is Ending.FAILED
+    assert RunFolder(tmp_path, outcome.run_id).status is FolderStatus.FAILED
+    assert RunFolder(tmp_path, outcome.run_id).read_error() == outcome.message
+
+
+def test_a_finished_run_is_left_as_it_is_when_forcing_is_refused(tmp_path: Path) -> None:
+    done = execute(job_for(tmp_path))
+    before = RunFolder(tmp_path, done.run_id).read_files()
+    refused = RunProcess(job_for(tmp_path, "force=true"), "cuda:7").wait()
+    assert (refused.run_id, refused.ending) == (done.run_id, Ending.FAILED)
+    assert RunFolder(tmp_path, done.run_id).read_files() == before
+
+
+def test_a_run_that_failed_in_another_sweep_meanwhile_is_not_tried_again(tmp_path: Path) -> None:
+    job = job_for(tmp_path)
+    folder = RunFolder(tmp_path, job.run_id)
+    folder.path.mkdir()
+    folder.write("config.yaml", "")
+    folder.write("error.txt", "why\n")
+    outcome = execute(job)
+    assert (outcome.ending, outcome.message) == (Ending.FAILED, "why")
+    later = replace(job, began_at=folder.changed_at("error.txt") + 1)
+    assert execute(later).ending is Ending.FINISHED
+
+
+@pytest.mark.parametrize(("seconds", "stops"), [(0.1, False), (60.0, True)])
+def test_a_run_stops_after_the_epoch_unless_its_end_is_near(
+    tmp_path: Path, seconds: float, stops: bool
+) -> None:
+    stop = tmp_path / STOP_FILE
+    log = RunLog(RunFolder(tmp_path, "x"), stop)
+    one = replace(make_record(1, 0.5), seconds=seconds)
+    log.report_epoch(one, epochs=10)
+    stop.touch()
+    if stops:
+        with pytest.raises(KeyboardInterrupt):
+            log.report_epoch(one, epochs=10)
+    else:
+        log.report_epoch(one, epochs=10)
+
+
+NETWORK = """
+import os, signal, torch
+
+class Net(torch.nn.Linear):
+    def __init__(self, image_shape, num_classes):
+        os.write(1, b"from a library")
+        super().__init__(64, num_classes)
+
+    def forward(self, x):
+        {crash}
+        return super().forward(x.flatten(1))
+"""
+
+
+@pytest.mark.parametrize("crash", ["", "os.kill(os.getpid(), signal.SIGSEGV)"])
+def test_what_a_run_prints_is_in_its_log_even_of_a_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: str
+) -> None:
+    (tmp_path / "chatty.py").write_text(NETWORK.format(crash=crash))
+    monkeypatch.syspath_prepend(tmp_path)
+    job = job_for(tmp_path, "model=custom", "model.target=chatty:Net")
+    outcome = execute(job)
+    log = (tmp_path / outcome.run_id / "run.log").read_text()
+    assert "from a library" in log
+    assert not list(job.sweep_dir.glob("*.out"))
+    if crash:
+        assert outcome.ending is Ending.KILLED
+        assert outcome.message == "its process was ended by SIGSEGV"
+        assert 'chatty.py", line' in log, "the line that crashed is named"
+    else:
+        assert outcome.ending is Ending.FINISHED, outcome.message

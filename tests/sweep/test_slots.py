@@ -1,0 +1,65 @@
+"""How many runs go on at a time, and on which devices."""
+
+from pathlib import Path
+
+import pytest
+
+from dropexp.config.overrides import parse_override
+from dropexp.errors import ConfigError
+from dropexp.sweep.launchers import build_launcher
+from dropexp.sweep.slots import count_cores, count_slots
+from tests.builders import compose_tiny
+
+
+def test_gpus_are_slots_where_the_runs_may_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dropexp.sweep.slots._CUDA_DRIVERS", ("/",))
+    monkeypatch.setattr("dropexp.sweep.slots.count_cores", lambda: 12)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    assert count_slots([compose_tiny()]) == 3
+    assert count_slots([compose_tiny("device=cpu")]) == 12
+    assert count_slots([compose_tiny("device=cpu", "threads=4")]) == 3
+    assert count_slots([compose_tiny("device=cuda:1")]) == 12
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert count_slots([compose_tiny()]) == 12
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores"),
+    [("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("50000 100000", 1), ("", 8)],
+)
+def test_a_container_has_the_cores_that_its_limit_gives_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, cores: int
+) -> None:
+    quota = tmp_path / "cpu.max"
+    quota.write_text(limit)
+    monkeypatch.setattr("dropexp.sweep.slots._CGROUP_QUOTA", quota)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert count_cores() == cores
+
+
+@pytest.mark.parametrize(("n_jobs", "runs"), [(3, 3), (-1, 8), (-2, 7), (-20, 1)])
+def test_n_jobs_counts_runs_or_the_cores_to_leave(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, n_jobs: int, runs: int
+) -> None:
+    monkeypatch.setattr("dropexp.sweep.launchers.count_cores", lambda: 8)
+    monkeypatch.setattr("dropexp.sweep.slots.count_cores", lambda: 8)
+    config = compose_tiny("device=cpu")
+    launcher = build_launcher(
+        [parse_override(f"hydra.launcher.n_jobs={n_jobs}")], tmp_path, [config]
+    )
+    assert launcher.runs_at_a_time == runs
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("hydra.launcher.n_jobs=0", "n_jobs=0"),
+        ("hydra.launcher.n_jobs=many", "whole number"),
+        ("hydra.launcher.verbose=10", "no setting 'verbose'; it has n_jobs"),
+        ("+hydra.launcher.backend=threading", "no setting 'backend'"),
+        ("hydra/launcher=rya", "ray"),
+    ],
+)
+def test_a_setting_without_meaning_is_refused(tmp_path: Path, override: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        build_launcher([parse_override(override)], tmp_path, [])
