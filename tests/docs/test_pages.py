@@ -1,6 +1,7 @@
 """The pages say what the code does: reference, map, cards, examples in Python, links."""
 
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -137,3 +138,14 @@ def test_pictures_that_pages_show_are_there_and_all_are_shown() -> None:
     }
     there = {path for path in DOCS.rglob("*") if path.suffix in (".png", ".svg")}
     assert shown == there
+
+
+def test_every_dependency_and_extra_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    packages, extras = page("reference/dependencies.md").split("| extra |")
+    told = re.findall(r"^\| (?!package|-)([^|]+) \|", packages, flags=re.M)
+    names = [re.split(r"[\[><=]", each)[0] for each in project["dependencies"]]
+    assert sorted(", ".join(told).split(", ")) == sorted(names)
+    assert set(re.findall(r"^\| `(\w+)` \|", extras, flags=re.M)) == set(
+        project["optional-dependencies"]
+    )
