@@ -11,7 +11,8 @@ import numpy as np
 from dropexp.compare import FoundRun, Question, compare
 from dropexp.compare.results import ComparedRun, Comparison, Curves
 from dropexp.runs.listing import ListedRun, ListedStatus
-from dropexp.runs.metrics import METRIC_REGISTRY, Metric
+from dropexp.runs.metric_types import Metric
+from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.records import (
     METRICS_COLUMNS,
     AuditOutcome,

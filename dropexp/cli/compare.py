@@ -12,7 +12,8 @@ import typer
 
 from dropexp.cli.options import RunsDir
 from dropexp.errors import UserError
-from dropexp.runs.metrics import EpochChoice, Metric, deciding_metrics, parse_metric
+from dropexp.runs.metric_types import EpochChoice, Metric
+from dropexp.runs.metrics import deciding_metrics, parse_metric
 
 if TYPE_CHECKING:
     from dropexp.compare.results import Comparison

@@ -22,7 +22,7 @@ from dropexp.cli.compare import (
     write_output,
 )
 from dropexp.cli.options import RunsDir
-from dropexp.runs.metrics import EpochChoice
+from dropexp.runs.metric_types import EpochChoice
 from dropexp.terminal.numbers import format_size
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from dropexp.compare.decisions import CORRECTION
 from dropexp.compare.notes import describe_verdict
 from dropexp.compare.results import Comparison, Row
-from dropexp.runs.metrics import METRIC_REGISTRY, EpochChoice, Metric, Notation
+from dropexp.runs.metric_types import EpochChoice, Metric, Notation
+from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate, Verdict
 
 

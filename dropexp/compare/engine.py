@@ -12,7 +12,7 @@ from dropexp.compare.pairing import PairedComparison, compare_pairs
 from dropexp.compare.question import Question
 from dropexp.compare.reading import FoundRun
 from dropexp.compare.results import ComparedRun, Comparison, Row, Setting
-from dropexp.runs.metrics import EpochChoice, Metric, Source
+from dropexp.runs.metric_types import EpochChoice, Metric, Source
 from dropexp.statistics import Verdict, is_underfit
 
 

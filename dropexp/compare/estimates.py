@@ -8,7 +8,8 @@ import numpy as np
 from dropexp.compare.mc_dropout import has_results
 from dropexp.compare.results import ComparedRun
 from dropexp.errors import UserError
-from dropexp.runs.metrics import METRIC_REGISTRY, EpochChoice, Metric, Source
+from dropexp.runs.metric_types import EpochChoice, Metric, Source
+from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate, common_target, matched_epoch, mean_interval
 
 MATCHED_BY = "train_loss"

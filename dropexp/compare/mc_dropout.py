@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from dropexp.compare.results import ComparedRun, Setting
 from dropexp.errors import UserError
-from dropexp.runs.metrics import Metric, Source
+from dropexp.runs.metric_types import Metric, Source
 
 _HOW_TO_MEASURE = (
     "Add mc_dropout=50 to the command that trained them: it measures finished runs and trains "

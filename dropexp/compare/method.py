@@ -8,7 +8,7 @@ from dropexp.compare.estimates import find_target
 from dropexp.compare.question import Question
 from dropexp.compare.results import Row
 from dropexp.config.classics import list_active_classics
-from dropexp.runs.metrics import EpochChoice
+from dropexp.runs.metric_types import EpochChoice
 
 _EARLY_STOPPING = "early_stopping"
 

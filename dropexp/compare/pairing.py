@@ -14,7 +14,7 @@ import numpy as np
 
 from dropexp.compare.estimates import Values
 from dropexp.compare.results import ComparedRun, Pair, Setting
-from dropexp.runs.metrics import Metric
+from dropexp.runs.metric_types import Metric
 from dropexp.statistics import Estimate, paired_difference, probability_of_improvement
 
 

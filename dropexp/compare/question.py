@@ -4,14 +4,8 @@ from dataclasses import dataclass
 
 from dropexp.compare.estimates import MATCHED_BY
 from dropexp.errors import UserError
-from dropexp.runs.metrics import (
-    METRIC_REGISTRY,
-    EpochChoice,
-    Metric,
-    Source,
-    Unit,
-    deciding_metrics,
-)
+from dropexp.runs.metric_types import EpochChoice, Metric, Source, Unit
+from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dropexp.config.classics import describe_classic
 from dropexp.config.setting import describe_regulariser, is_p_key
-from dropexp.runs.metrics import EpochChoice, Metric
+from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.records import METRICS_COLUMNS, RunStatus, RunSummary
 from dropexp.statistics import Estimate, Verdict
 

@@ -8,7 +8,8 @@ from dropexp.compare.highlights import context_axes, find_best, find_headline
 from dropexp.compare.results import Comparison, Row, Setting
 from dropexp.config.classics import CLASSICS, describe_classic
 from dropexp.report.wording import describe_epoch
-from dropexp.runs.metrics import METRIC_REGISTRY, Metric, Notation
+from dropexp.runs.metric_types import Metric, Notation
+from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate, Verdict
 
 _MOST_NAMED = 4  # further settings in a sentence

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dropexp.runs.metrics import EpochChoice, Metric, Unit
+from dropexp.runs.metric_types import EpochChoice, Metric, Unit
 
 _FIELDS = {
     "regulariser.p": "p (drop probability)",

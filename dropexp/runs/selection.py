@@ -18,7 +18,8 @@ from dropexp.config.groups import list_groups
 from dropexp.config.setting import sort_key
 from dropexp.errors import FilterError, suggest
 from dropexp.runs.listing import ListedRun, ListedStatus
-from dropexp.runs.metrics import METRIC_REGISTRY, Source, Unit
+from dropexp.runs.metric_types import Source, Unit
+from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.studies import list_study_names, read_study
 
 

@@ -17,7 +17,8 @@ from claims.spatial import parameters_added
 from dropexp.compare import FoundRun, Question, compare, find_runs
 from dropexp.compare.results import Row
 from dropexp.errors import UserError
-from dropexp.runs.metrics import METRIC_REGISTRY, EpochChoice, Metric
+from dropexp.runs.metric_types import EpochChoice, Metric
+from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate, paired_difference
 from dropexp.statistics import Verdict as Compared
 from dropexp.sweep.grammar import compose_sweep

@@ -2,7 +2,8 @@
 
 from dropexp.compare.columns import comparison_columns
 from dropexp.compare.results import Comparison
-from dropexp.runs.metrics import METRIC_REGISTRY, Direction, EpochChoice, Metric
+from dropexp.runs.metric_types import Direction, EpochChoice, Metric
+from dropexp.runs.metrics import METRIC_REGISTRY
 
 PAGE = "reference/metrics.md"
 _BETTER = {Direction.LOWER: "lower", Direction.HIGHER: "higher", Direction.NEITHER: ""}

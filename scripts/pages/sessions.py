@@ -16,7 +16,7 @@ from PIL import Image
 
 from dropexp.compare import Question, compare, find_runs
 from dropexp.report.charts import build_figures, render_picture
-from dropexp.runs.metrics import EpochChoice
+from dropexp.runs.metric_types import EpochChoice
 from pages.blocks import ROOT, Block, find_blocks
 
 PAGES = [ROOT / "docs" / "tutorial" / "first-study.md"]

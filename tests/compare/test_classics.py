@@ -13,7 +13,7 @@ from dropexp.compare.table import format_comparison
 from dropexp.report.answer import answer
 from dropexp.report.charts import assign_looks, build_figures
 from dropexp.report.charts.palette import COLOURS
-from dropexp.runs.metrics import EpochChoice
+from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.records import RunSummary
 from dropexp.statistics import Verdict
 from tests.made_up import make_comparison

@@ -14,7 +14,8 @@ from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison
 from dropexp.compare.table import format_comparison
 from dropexp.report import render_markdown, render_page
-from dropexp.runs.metrics import METRIC_REGISTRY, Direction, Metric, Notation, Source, Unit
+from dropexp.runs.metric_types import Direction, Metric, Notation, Source, Unit
+from dropexp.runs.metrics import METRIC_REGISTRY
 from tests.made_up import make_comparison
 
 MADE_UP = Metric(

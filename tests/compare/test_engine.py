@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from dropexp.errors import UserError
-from dropexp.runs.metrics import METRIC_REGISTRY, EpochChoice, Metric
+from dropexp.runs.metric_types import EpochChoice, Metric
+from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.records import RunSummary
 from dropexp.statistics import Verdict, area_between, rise_after_best
 from tests.run_folders import (

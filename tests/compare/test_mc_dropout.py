@@ -10,7 +10,8 @@ from dropexp.compare.table import format_comparison
 from dropexp.errors import UserError
 from dropexp.report import plot
 from dropexp.report.answer import answer
-from dropexp.runs.metrics import METRIC_REGISTRY, Metric, Source, deciding_metrics
+from dropexp.runs.metric_types import Metric, Source
+from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics
 from dropexp.runs.records import SampledTest
 from tests.made_up import AROUND, make_run
 

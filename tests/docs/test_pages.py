@@ -12,7 +12,7 @@ from dropexp.cli.exit_codes import ExitCode
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.regularisers import REGISTRY
 from dropexp.runs import read
-from dropexp.runs.metrics import EpochChoice
+from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.records import METRICS_COLUMNS, RunSummary, SelectedEpoch
 from pages import configuration, package_map, reference
 from pages.blocks import PAGES, ROOT, Block, find_blocks, replace_region

@@ -5,7 +5,8 @@ import pytest
 
 from dropexp.compare.results import Comparison
 from dropexp.report.answer import answer, describe_baseline
-from dropexp.runs.metrics import METRIC_REGISTRY, Metric
+from dropexp.runs.metric_types import Metric
+from dropexp.runs.metrics import METRIC_REGISTRY
 from tests.made_up import make_comparison
 
 

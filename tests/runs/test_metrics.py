@@ -4,17 +4,8 @@ import pytest
 
 from dropexp.compare.results import ComparedRun
 from dropexp.errors import UserError
-from dropexp.runs.metrics import (
-    METRIC_REGISTRY,
-    Direction,
-    EpochChoice,
-    Metric,
-    Notation,
-    Source,
-    Unit,
-    deciding_metrics,
-    parse_metric,
-)
+from dropexp.runs.metric_types import Direction, EpochChoice, Metric, Notation, Source, Unit
+from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics, parse_metric
 from dropexp.runs.records import METRICS_COLUMNS, SampledTest, SelectedEpoch
 
 METRICS = pytest.mark.parametrize("metric", METRIC_REGISTRY.values(), ids=lambda each: each.key)

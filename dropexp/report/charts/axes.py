@@ -22,7 +22,8 @@ from dropexp.report.wording import (
     describe_fields,
     describe_metric,
 )
-from dropexp.runs.metrics import METRIC_REGISTRY, Metric
+from dropexp.runs.metric_types import Metric
+from dropexp.runs.metrics import METRIC_REGISTRY
 
 _MEMORISED = METRIC_REGISTRY["noisy_label_acc"]
 

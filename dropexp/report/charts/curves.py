@@ -31,7 +31,8 @@ from dropexp.report.charts.panels import (
     make_zoomable,
 )
 from dropexp.report.wording import describe_fields, describe_metric
-from dropexp.runs.metrics import METRIC_REGISTRY, Metric
+from dropexp.runs.metric_types import Metric
+from dropexp.runs.metrics import METRIC_REGISTRY
 
 _MOST_EPOCHS, _MOST_POINTS = 100, 4000
 """The most points of a curve and of a panel: more are not visible and make pages heavy."""

@@ -8,7 +8,7 @@ import altair as alt
 
 from dropexp.report.charts.palette import Look
 from dropexp.report.wording import describe_metric
-from dropexp.runs.metrics import Metric, Unit
+from dropexp.runs.metric_types import Metric, Unit
 from dropexp.statistics import Estimate
 
 

@@ -19,7 +19,7 @@ from dropexp.report.charts.panels import (
     width_parameter,
 )
 from dropexp.report.wording import describe_field, describe_fields, describe_metric
-from dropexp.runs.metrics import Unit
+from dropexp.runs.metric_types import Unit
 from dropexp.statistics import Verdict
 
 _ROW_PIXELS = 42

@@ -25,7 +25,7 @@ from dropexp.report.charts.panels import (
     make_width_parameter,
 )
 from dropexp.report.wording import describe_metric
-from dropexp.runs.metrics import Metric
+from dropexp.runs.metric_types import Metric
 
 _OFFSET = 0.007
 """The distance between the points of two lines at one place, as a share of the axis."""
