@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import QUICK, Dropexp
+from tests.conftest import QUICK, Dropexp, run_dropexp
 
 
 @pytest.fixture
@@ -20,7 +20,8 @@ def dropexp(dropexp_process: Dropexp) -> Dropexp:
     return dropexp_process
 
 
-SWEEP = ("sweep", "regulariser=none,dropout2d", "p=0.1,0.3", "seed=range(2)", *QUICK)
+# Without threads: the sweep gives each run one.
+SWEEP = ("sweep", "regulariser=none,dropout2d", "p=0.1,0.3", "seed=range(2)", *QUICK[:-1])
 ONE_AT_A_TIME = "hydra.launcher.n_jobs=1"  # where it makes no difference: one start of torch
 
 
@@ -50,43 +51,52 @@ def settings(tmp_path: Path) -> set[tuple[str, float, int]]:
 
 SETTINGS = (("none", 0), ("dropout2d", 0.1), ("dropout2d", 0.3))
 ALL = {(name, p, seed) for seed in (0, 1) for name, p in SETTINGS}
+Swept = tuple["subprocess.CompletedProcess[str]", Path]
 
 
-def test_every_combination_is_trained_and_duplicates_once(dropexp: Dropexp, tmp_path: Path) -> None:
-    done = dropexp(*SWEEP)
+@pytest.fixture(scope="module")
+def first_sweep(tmp_path_factory: pytest.TempPathFactory) -> Swept:
+    """SWEEP as study ``mine``, in a folder of its own: the process and the folder."""
+    folder = tmp_path_factory.mktemp("swept")
+    command = [sys.executable, "-m", "dropexp", *SWEEP, "study=mine"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True), folder
+
+
+@pytest.fixture
+def swept(tmp_path: Path, first_sweep: Swept) -> None:
+    """A copy of the runs of the first sweep."""
+    shutil.copytree(first_sweep[1] / "runs", tmp_path / "runs")
+
+
+def test_every_combination_is_trained_and_duplicates_once(first_sweep: Swept) -> None:
+    done, folder = first_sweep
     assert done.returncode == 0, done.stdout + done.stderr
     assert "6 runs: 6 new, 0 finished, 0 interrupted, 0 failed" in done.stdout
     assert "2 duplicates left out" in done.stdout
     assert "6 of 6 runs done, 6 trained" in done.stdout
-    assert settings(tmp_path) == ALL
-    assert not list((tmp_path / "runs" / ".sweeps").iterdir())
+    assert settings(folder) == ALL
+    assert not list((folder / "runs" / ".sweeps").iterdir())
 
 
-@pytest.fixture(scope="module")
-def runs_of_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("swept")
-    command = [sys.executable, "-m", "dropexp", *SWEEP, "study=mine"]
-    subprocess.run(command, cwd=folder, capture_output=True, check=True)
-    return folder / "runs"
+def test_outside_a_terminal_each_run_gets_a_line(first_sweep: Swept) -> None:
+    done, _ = first_sweep
+    assert "\x1b" not in done.stdout
+    assert re.search(r"^1/6  \w+-p[.\d]+-s\d-\w{8}  val_loss \d", done.stdout, flags=re.MULTILINE)
+    assert done.stderr == ""
 
 
-@pytest.fixture
-def swept(tmp_path: Path, runs_of_sweep: Path) -> None:
-    """The folder of runs as SWEEP leaves it, as study ``mine``."""
-    shutil.copytree(runs_of_sweep, tmp_path / "runs")
+def test_runs_write_their_logs(first_sweep: Swept) -> None:
+    for folder in folders(first_sweep[1]).values():
+        log = (folder / "run.log").read_text()
+        for text in ("data   digits", "model  small_cnn", "audit 1", "epoch 2:", "completed after"):
+            assert text in log
+        assert yaml.safe_load((folder / "config.yaml").read_text())["threads"] == 1
 
 
 def test_train_with_m_is_a_sweep(dropexp: Dropexp, tmp_path: Path) -> None:
     done = dropexp("train", "-m", "seed=1,2", *QUICK, ONE_AT_A_TIME)
     assert done.returncode == 0, done.stdout + done.stderr
     assert settings(tmp_path) == {("none", 0, 1), ("none", 0, 2)}
-
-
-def test_what_is_not_a_terminal_gets_a_line_a_run(dropexp: Dropexp) -> None:
-    done = dropexp("sweep", "seed=0,1", *QUICK, ONE_AT_A_TIME)
-    assert "\x1b" not in done.stdout
-    assert re.search(r"^1/2  none-p0-s\d-\w{8}  val_loss \d", done.stdout, flags=re.MULTILINE)
-    assert done.stderr == ""
 
 
 @pytest.mark.usefixtures("swept")
@@ -120,11 +130,11 @@ def test_extend_trains_the_same_settings_on_the_seeds_that_come_next(
     assert settings(tmp_path) == ALL | expected
     configs = [yaml.safe_load((f / "config.yaml").read_text()) for f in folders(tmp_path).values()]
     assert {config["model"]["width"] for config in configs} == {4}
-    assert "12 of 12 runs done" in dropexp("watch", "mine").stdout
+    assert "12 of 12 runs done" in run_dropexp(tmp_path, "watch", "mine").stdout
 
 
 @pytest.mark.slow
-def test_extend_that_was_stopped_goes_on_with_the_same_command(
+def test_extend_that_was_stopped_resumes_with_the_same_command(
     dropexp: Dropexp, tmp_path: Path
 ) -> None:
     dropexp("sweep", "seed=0,1", *QUICK, ONE_AT_A_TIME, "study=mine")
@@ -180,9 +190,10 @@ def test_a_run_whose_summary_is_damaged_has_failed_and_can_be_tried_again(
     ],
 )
 def test_a_mistake_gets_a_sentence_and_nothing_is_started(
-    dropexp: Dropexp, tmp_path: Path, arguments: list[str], words: list[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
-    done = dropexp(*arguments)
+    monkeypatch.setattr("dropexp.sweep.run_process.start_fork_server", lambda: None)
+    done = run_dropexp(tmp_path, *arguments)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     for word in words:
@@ -191,15 +202,15 @@ def test_a_mistake_gets_a_sentence_and_nothing_is_started(
 
 
 def test_a_dry_run_lists_runs_with_an_estimate_and_starts_nothing(
-    dropexp: Dropexp, tmp_path: Path, runs_of_sweep: Path
+    tmp_path: Path, first_sweep: Swept
 ) -> None:
-    first = dropexp(*SWEEP, "--dry-run")
+    first = run_dropexp(tmp_path, *SWEEP, "--dry-run")
     assert first.returncode == 0
     assert len(re.findall(r"^\S+-s\d-\w{8} +new", first.stdout, flags=re.MULTILINE)) == 6
     assert "no finished run is like them" in first.stdout
     assert folders(tmp_path) == {}
-    shutil.copytree(runs_of_sweep, tmp_path / "runs", dirs_exist_ok=True)
-    second = dropexp(*SWEEP, "seed=range(3)", "--dry-run")
+    shutil.copytree(first_sweep[1] / "runs", tmp_path / "runs", dirs_exist_ok=True)
+    second = run_dropexp(tmp_path, *SWEEP, "seed=range(3)", "--dry-run")
     assert len(re.findall(r"new +\d+\.\d s$", second.stdout, flags=re.MULTILINE)) == 3
     assert re.search(r"about \d+\.\d s for 3 runs, \d+ at a time", second.stdout)
     assert len(folders(tmp_path)) == 6
@@ -235,7 +246,7 @@ def test_one_poisoned_setting_fails_alone_and_is_not_tried_again(
     assert all(path.stat().st_mtime_ns > before for path, before in errors.items())
 
 
-def test_a_diverged_run_is_said_and_exits_with_1(dropexp: Dropexp, tmp_path: Path) -> None:
+def test_a_diverged_run_is_reported_and_exits_with_1(dropexp: Dropexp, tmp_path: Path) -> None:
     words = ("sweep", "optimiser=sgd", "optimiser.lr=0.01,1e30", *QUICK, ONE_AT_A_TIME)
     done = dropexp(*words)
     assert done.returncode == 1
@@ -304,15 +315,6 @@ def test_a_sweeps_runs_are_those_of_train_to_the_last_bit(dropexp: Dropexp, tmp_
         assert both[0]["last"] == both[1]["last"]
 
 
-def test_workers_write_to_their_runs_logs(dropexp: Dropexp, tmp_path: Path) -> None:
-    dropexp("sweep", "regulariser=dropout2d", "p=0.3", "seed=0", *QUICK, ONE_AT_A_TIME)
-    (folder,) = folders(tmp_path).values()
-    log = (folder / "run.log").read_text()
-    for words in ("data   digits", "model  small_cnn", "audit 1", "epoch 2:", "completed after 2"):
-        assert words in log
-    assert yaml.safe_load((folder / "config.yaml").read_text())["threads"] == 1
-
-
 @pytest.mark.slow
 def test_a_runs_peak_memory_is_its_own(dropexp: Dropexp, tmp_path: Path) -> None:
     """A process that trains one run after another would show the largest of them for all."""
@@ -334,9 +336,11 @@ def test_watch_and_runs_know_the_study(dropexp: Dropexp, tmp_path: Path) -> None
     dropexp("sweep", "study=second", "seed=1,2", *QUICK, ONE_AT_A_TIME)
     assert len(summaries(tmp_path)) == 3, "the run of seed 1 is shared"
     for name, seeds in (("first", {0, 1}), ("second", {1, 2})):
-        listed = json.loads(dropexp("runs", f"study={name}", "--format", "json").stdout)
+        listed = json.loads(
+            run_dropexp(tmp_path, "runs", f"study={name}", "--format", "json").stdout
+        )
         assert {run["seed"] for run in listed} == seeds
-    assert dropexp("watch").stdout.startswith("second  2 of 2 runs done")
+    assert run_dropexp(tmp_path, "watch").stdout.startswith("second  2 of 2 runs done")
 
 
 @pytest.mark.slow

@@ -164,13 +164,13 @@ def test_a_ready_study_says_what_it_asks_and_compares_with_none(name: str) -> No
     assert all("none" in names and len(names) > 1 for names in by_surroundings.values())
 
 
-def test_a_ready_study_can_be_changed_word_by_word() -> None:
+def test_a_ready_study_can_be_overridden() -> None:
     request = compose_sweep(["study=quick", "p=0.4", "seed=9", "train.epochs=1"])
     assert {c.regulariser.p for c in request.configs} == {0.0, 0.4}
     assert {(c.seed, c.train.epochs) for c in request.configs} == {(9, 1)}
 
 
-def test_the_words_of_a_study_ask_for_the_same_runs_again() -> None:
+def test_the_overrides_of_a_study_ask_for_the_same_runs_again() -> None:
     request = compose_sweep(["study=p_curve", "seed=range(2)", "model.width=8"])
     again = compose_sweep(list(request.run_overrides))
     assert [c.run_id for c in again.configs] == [c.run_id for c in request.configs]
@@ -179,7 +179,7 @@ def test_the_words_of_a_study_ask_for_the_same_runs_again() -> None:
     assert len(other.configs) * 2 == len(request.configs)
 
 
-def test_launcher_words_make_no_difference_to_the_runs() -> None:
+def test_launcher_overrides_make_no_difference_to_the_runs() -> None:
     plain = compose_sweep(["seed=1"])
     words = ["hydra/launcher=ray", "hydra.launcher.ray.remote.num_cpus=2"]
     launched = compose_sweep(["seed=1", *words])

@@ -1,4 +1,4 @@
-"""Sweeps that are stopped, killed, or lose a worker: nothing is lost, nothing is trained twice."""
+"""Sweeps that are stopped, killed or lose a process: nothing is lost or trained twice."""
 
 import csv
 import hashlib
@@ -150,7 +150,7 @@ def test_a_killed_fork_server_is_replaced(tmp_path: Path, undisturbed: Numbers) 
     assert numbers(tmp_path) == undisturbed
 
 
-def test_after_a_killed_coordinator_nothing_goes_on_and_the_same_command_does(
+def test_nothing_outlives_a_killed_sweep_and_the_same_command_resumes_it(
     tmp_path: Path, undisturbed: Numbers
 ) -> None:
     process = start(tmp_path)
@@ -184,7 +184,7 @@ def test_a_sweep_that_ends_while_torch_is_imported_leaves_no_process(
         pytest.param("SIGTERM", marks=pytest.mark.slow),
     ],
 )
-def test_ctrl_c_leaves_everything_resumable(tmp_path: Path, undisturbed: Numbers, by: str) -> None:
+def test_ctrl_c_leaves_every_run_resumable(tmp_path: Path, undisturbed: Numbers, by: str) -> None:
     process = start(tmp_path, "hydra.launcher.n_jobs=1")  # so that there are runs left to launch
     wait_until(lambda: epochs_written(tmp_path) >= 2)
     if by == "terminal":
@@ -203,7 +203,7 @@ def test_ctrl_c_leaves_everything_resumable(tmp_path: Path, undisturbed: Numbers
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(24))
-def test_whatever_is_killed_whenever_every_run_ends_bit_identical(
+def test_runs_end_bit_identical_whatever_is_killed_at_any_time(
     tmp_path: Path, undisturbed: Numbers, seed: int
 ) -> None:
     """The coordinator, one other process, or everything, three times each, at random moments."""

@@ -1,4 +1,4 @@
-"""Launching again what was lost, and never without an end, whatever an launcher does."""
+"""Runs that are lost are launched again, but not for ever, whatever a launcher does."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +58,7 @@ def rounds_of(
 
 def to_the_end(rounds: Rounds) -> Rounds:
     rounds.start()
-    assert rounds.wait(30), "it goes on without an end"
+    assert rounds.wait(30), "it does not end"
     return rounds
 
 
@@ -95,7 +95,7 @@ def test_a_run_that_is_killed_once_is_launched_again(tmp_path: Path) -> None:
     assert launcher.launched.count(POISONED) == 2
 
 
-def test_a_failure_that_cannot_be_written_down_is_told_all_the_same(tmp_path: Path) -> None:
+def test_a_failure_that_cannot_be_written_down_is_reported_all_the_same(tmp_path: Path) -> None:
     """As on a full disk."""
     launcher = MadeUpLauncher(lambda job, _: Outcome(job.run_id, Ending.FAILED, "the disk is full"))
     rounds = to_the_end(rounds_of(tmp_path, launcher))
@@ -112,7 +112,7 @@ def test_a_run_that_another_process_trains_is_asked_for_until_it_is_done(tmp_pat
     assert len(launcher.launched) == 3 * 5
 
 
-def test_an_launcher_that_breaks_down_goes_on_with_what_is_left(tmp_path: Path) -> None:
+def test_a_launcher_that_breaks_down_launches_what_is_left(tmp_path: Path) -> None:
     def do(job: Job, before: int) -> Outcome:
         if job.run_id == POISONED and before == 0:
             raise OSError("a worker was lost")
@@ -123,7 +123,7 @@ def test_an_launcher_that_breaks_down_goes_on_with_what_is_left(tmp_path: Path) 
     assert launcher.launched == [CONFIGS[0].run_id, POISONED, POISONED, CONFIGS[2].run_id]
 
 
-def test_an_launcher_that_only_breaks_down_is_left(tmp_path: Path) -> None:
+def test_a_launcher_that_only_breaks_down_is_given_up(tmp_path: Path) -> None:
     def do(job: Job, before: int) -> Outcome:
         raise OSError("no such cluster")
 
@@ -151,14 +151,14 @@ def test_after_stop_nothing_more_is_launched(tmp_path: Path) -> None:
     assert len(launcher.launched) == 1
 
 
-def test_files_that_a_worker_gives_back_become_the_folder(tmp_path: Path) -> None:
+def test_files_from_another_machine_become_the_folder(tmp_path: Path) -> None:
     files = {"summary.json": b"{}", "config.yaml": b"p: 0\n"}
     launcher = MadeUpLauncher(lambda job, _: Outcome(job.run_id, Ending.FINISHED, files=files))
     to_the_end(rounds_of(tmp_path, launcher)).raise_error()
     assert RunFolder(tmp_path, POISONED).read_files() == files
 
 
-def test_a_killed_worker_that_shares_no_store_costs_nothing_that_is_there(tmp_path: Path) -> None:
+def test_a_run_killed_on_another_machine_loses_nothing_that_is_here(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path, POISONED)
     folder.path.mkdir()
     folder.write("config.yaml", to_yaml(CONFIGS[1]))

@@ -1,4 +1,4 @@
-"""A run's process: devices, a store that it does not share, and runs that are to stop."""
+"""A run's process: how it ends, what it prints, and a store that it cannot reach."""
 
 from dataclasses import replace
 from pathlib import Path

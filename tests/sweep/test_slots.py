@@ -1,12 +1,14 @@
 """How many runs go on at a time, and on which devices."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from dropexp.config.overrides import parse_override
 from dropexp.errors import ConfigError
-from dropexp.sweep.launchers import build_launcher
+from dropexp.sweep.jobs import Ending, Job, Outcome
+from dropexp.sweep.launchers import LocalLauncher, build_launcher
 from dropexp.sweep.slots import count_cores, count_slots
 from tests.builders import compose_tiny
 
@@ -63,3 +65,36 @@ def test_n_jobs_counts_runs_or_the_cores_to_leave(
 def test_a_setting_without_meaning_is_refused(tmp_path: Path, override: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         build_launcher([parse_override(override)], tmp_path, [])
+
+
+def test_runs_at_a_time_are_spread_over_the_devices(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    running: list[str | None] = []
+    most: list[int] = []
+
+    class Process:
+        def __init__(self, job: Job, device: str | None) -> None:
+            self._job, self._device = job, device
+            running.append(device)
+            most.append(len(running))
+
+        def wait(self) -> Outcome:
+            running.remove(self._device)
+            return Outcome(self._job.run_id, Ending.FINISHED)
+
+        def kill(self) -> None: ...
+
+        @staticmethod
+        def wait_for_any(processes: Iterable["Process"]) -> list["Process"]:
+            in_use = [process._device for process in processes]
+            assert all(in_use.count(device) <= 2 for device in in_use)
+            return list(processes)[:1]
+
+    monkeypatch.setattr("dropexp.sweep.launchers.RunProcess", Process)
+    launcher = LocalLauncher("joblib", 3, ["cuda:0", "cuda:1"])
+    jobs = [Job(compose_tiny(f"seed={n}"), tmp_path, tmp_path, "", 0.0) for n in range(6)]
+    outcomes = list(launcher.launch(jobs))
+    assert sorted(outcome.run_id for outcome in outcomes) == sorted(job.run_id for job in jobs)
+    assert max(most) == 3
+    assert not running
