@@ -149,3 +149,16 @@ def test_every_dependency_and_extra_has_its_reason() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", extras, flags=re.M)) == set(
         project["optional-dependencies"]
     )
+
+
+def test_files_that_pages_name_are_there() -> None:
+    named = {
+        name
+        for path in PAGES
+        for name in re.findall(r"`([\w./-]+)`", path.read_text(encoding="utf-8"))
+        if re.match(r"(dropexp|conf|scripts|tests)/", name) or re.fullmatch(r"[\w/]+/\w+\.py", name)
+    }
+    assert len(named) > 20
+    roots = (ROOT, ROOT / "dropexp", ROOT / "dropexp" / "models", ROOT / "dropexp" / "report")
+    roots = (*roots, ROOT / "dropexp" / "regularisers")  # the map names files from their package
+    assert [name for name in named if not any((root / name).exists() for root in roots)] == []
