@@ -65,7 +65,7 @@ def _format_differences(differences: Sequence[MetricDifference]) -> list[Text]:
         Column("recorded", lambda each: f"{each.recorded:.6g}"),
         Column("now", lambda each: f"{each.now:.6g}"),
         Column("difference", lambda each: f"{each.size:.2g}"),
-        Column("", lambda each: "" if each.is_tolerable else "too large", align="left"),
+        Column("", lambda each: "" if each.is_within_tolerance else "too large", align="left"),
     )
     return format_table(columns, differences, indent=2)
 

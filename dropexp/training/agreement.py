@@ -10,15 +10,17 @@ from dropexp.config.setting import flatten
 from dropexp.runs.records import EpochRecord, RunSummary, SampledTest, SelectedEpoch
 
 RELATIVE_TOLERANCE = 1e-4
-"""The relative difference that losses and learning rates may have.
+"""The relative difference that is allowed in losses, learning rates and p.
 
-Another order of summing makes about 1e-7 a step, and training lets that grow."""
+Another order of summing changes a step by about 1e-7, and training amplifies that."""
 
 LOSS_FLOOR = 1e-6
-"""The absolute difference, in nats, that losses may have however small they are."""
+"""The absolute difference that is always allowed, in nats for losses."""
 
 ACCURACY_TOLERANCE = 0.005
-"""The difference that accuracies may have: one or two images of the embedded digits' splits."""
+"""The absolute difference that is allowed in accuracies, which are fractions in [0, 1].
+
+It is one or two images of a split of the embedded digits."""
 
 _EPOCH_METRICS = (
     "lr",
@@ -51,13 +53,13 @@ class AgreementVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MetricDifference:
-    """A number that two trainings do not share.
+    """A metric that has different values in two trainings.
 
     Attributes:
-        metric: its column in metrics.csv, or its key in summary.json.
+        metric: a column of metrics.csv, or a key of summary.json.
         where: "epoch 7", "best epoch", "last epoch" or "mc_dropout".
-        recorded: of the first training.
-        now: of the second training.
+        recorded: the value in the first training.
+        now: the value in the second training.
     """
 
     metric: str
@@ -72,8 +74,8 @@ class MetricDifference:
         return math.inf if math.isnan(size) else size
 
     @property
-    def is_tolerable(self) -> bool:
-        """Whether rounding explains it."""
+    def is_within_tolerance(self) -> bool:
+        """Whether the difference is small enough to come from rounding."""
         if self.metric.endswith("_acc"):
             return self.size <= ACCURACY_TOLERANCE
         return math.isclose(self.recorded, self.now, rel_tol=RELATIVE_TOLERANCE, abs_tol=LOSS_FLOOR)
@@ -84,24 +86,25 @@ class Agreement:
     """The comparison of two trainings, of which the first was recorded.
 
     Attributes:
-        epochs: the number of epochs recorded, and now.
-        best_epochs: the best epoch recorded, and now; None where there is none.
-        differences: of each metric that differs anywhere, the largest difference.
-        intolerable: of each metric that differs beyond its tolerance, the largest difference.
+        epochs: the number of epochs in the first and in the second training.
+        best_epochs: the best epoch of the first and of the second training; None without one.
+        differences: the largest difference of each metric that differs anywhere.
+        beyond_tolerance: the largest difference of each metric that differs by more than its
+            tolerance.
     """
 
     epochs: tuple[int, int]
     best_epochs: tuple[int | None, int | None]
     differences: tuple[MetricDifference, ...]
-    intolerable: tuple[MetricDifference, ...]
+    beyond_tolerance: tuple[MetricDifference, ...]
 
     @property
     def verdict(self) -> AgreementVerdict:
-        """Whether the two agree."""
+        """Whether the two trainings agree."""
         recorded, now = self.best_epochs
         if (
             self.epochs[0] != self.epochs[1]
-            or self.intolerable
+            or self.beyond_tolerance
             or (recorded is None) != (now is None)
         ):
             return AgreementVerdict.DIFFERS
@@ -119,8 +122,8 @@ class RerunResult:
     """The second training of a run, compared with the first.
 
     Attributes:
-        agreement: of the numbers.
-        environment: what differs between the machines: name → (recorded, now).
+        agreement: the comparison of the numbers.
+        environment: what differs between the environments: name → (recorded, now).
     """
 
     agreement: Agreement
@@ -133,7 +136,9 @@ def compare_trainings(
     now: Sequence[EpochRecord],
     summary_now: RunSummary,
 ) -> Agreement:
-    """Compare every number of every epoch but its seconds, and the results on the test set.
+    """Compare two trainings: each metric of each epoch, and the results on the test set.
+
+    The seconds of epochs are not compared.
 
     Args:
         recorded: the epochs of the first training.
@@ -153,7 +158,9 @@ def compare_trainings(
         epochs=(len(recorded), len(now)),
         best_epochs=(_epoch(recorded_summary.best), _epoch(summary_now.best)),
         differences=_select_largest(differences),
-        intolerable=_select_largest(each for each in differences if not each.is_tolerable),
+        beyond_tolerance=_select_largest(
+            each for each in differences if not each.is_within_tolerance
+        ),
     )
 
 
@@ -164,10 +171,10 @@ def compare_environments(
 
     Args:
         recorded: the content of environment.json.
-        now: the same, of the second training.
+        now: the content of environment.json of the second training.
 
     Returns:
-        Name → (recorded, now).
+        Name → (recorded, now), for each entry that differs but the command and its folder.
     """
     before, after = flatten(dict(recorded)), flatten(dict(now))
     return {

@@ -48,8 +48,11 @@ def audit(
         images: a normalised batch (N, C, H, W) on the models' device, N ≤ MAX_IMAGES.
         p_by_regulariser: regulariser → the drop probability that it must have; empty for none.
         precision: ``float32`` or ``bfloat16``, as in training.
+
+    Returns:
+        The report, which also holds the checks that failed.
     """
-    # Training passes move the statistics of batch normalisation: on copies they may.
+    # On copies, because training passes change the statistics of batch normalisation.
     subject = AuditSubject(
         copy.deepcopy(model), copy.deepcopy(plain), images, p_by_regulariser, precision
     )
@@ -64,7 +67,7 @@ def audit(
         lambda: check_initial_weights(subject),
         lambda: check_sites(subject),
         lambda: check_strength(subject),
-        # Evaluation first: training passes move the statistics that it uses.
+        # Before any training pass, which would change the statistics that evaluation uses.
         lambda: check_evaluation_equals_none(subject),
         lambda: check_evaluation_passes(subject),
         probe_and_check_drop_rate,
@@ -80,7 +83,7 @@ def audit(
 
 
 def _run_checks(*checks: Callable[[], Check | None]) -> tuple[Check, ...]:
-    """Return the result of each check that applies; one that cannot be measured has failed."""
+    """Return the result of each check that applies; a check that raises AuditError has failed."""
     results: list[Check | None] = []
     for check in checks:
         try:
@@ -91,12 +94,12 @@ def _run_checks(*checks: Callable[[], Check | None]) -> tuple[Check, ...]:
 
 
 def _probe(subject: AuditSubject) -> dict[str, Draws]:
-    """Return the draws of each noise module on an input of the kind that it has in the model."""
+    """Return the draws of each noise module on the input that it has in the model."""
     inputs: dict[str, Tensor] = {}
 
     def record_input_of(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
         def hook(_: nn.Module, arguments: tuple[Any, ...]) -> None:
-            # A gate also gets its branch, and noise on the input the labels.
+            # A gate also receives its branch, and noise on the input also receives the labels.
             tensors = [argument for argument in arguments if isinstance(argument, Tensor)]
             inputs[name] = tensors[0].detach().float()
 

@@ -17,16 +17,16 @@ from dropexp.training.evaluation import autocast
 from dropexp.training.modes import in_mode
 
 MAX_IMAGES = 64
-"""Of a batch to audit with: more would cost time and prove little."""
+"""The largest batch to audit with: more images cost time and prove little."""
 
 _FALSE_ALARM = 1e-6  # the largest probability that a statistical check fails a sound model
-_MAX_PASSES = 64  # training passes to wait for a site that seldom drops anything
-_FEW_IMAGES = 8  # of the batch, for checks that need many passes
+_MAX_PASSES = 64  # training passes in which a site that seldom drops must drop something
+_FEW_IMAGES = 8  # images of the batch for checks that need many passes
 
 
 @dataclass(frozen=True)
 class AuditSubject:
-    """What is audited. The models belong to the audit: a check may run training passes on them.
+    """What is audited. The models are copies, so that checks may run training passes on them.
 
     Attributes:
         model: the regularised model.
@@ -57,8 +57,8 @@ class AuditSubject:
 
         Args:
             model: ``self.model`` or ``self.plain``.
-            training: whether the pass is in training or in eval mode.
-            images: how many of the batch; None: all.
+            training: True for a pass in training mode, False for eval mode.
+            images: how many images of the batch; None: all.
 
         Raises:
             AuditError: a module does not take the mode.
@@ -73,7 +73,7 @@ class AuditSubject:
 
     @contextmanager
     def with_p(self, p: Mapping[str, float]) -> Iterator[None]:
-        """Give every noise module the p of its name inside, and its own afterwards."""
+        """Set the p of every noise module by its name inside; restore each p afterwards."""
         before = read_p(self.noises)
         try:
             self._set_p(p)
@@ -95,7 +95,7 @@ def check_modes(subject: AuditSubject) -> Check:
                 pass
         except AuditError:
             wrong += 1
-    return Check("modes", wrong, 0, "modes, of training and eval, that some module does not take")
+    return Check("modes", wrong, 0, "modes (training, eval) that a module does not switch to")
 
 
 def check_initial_weights(subject: AuditSubject) -> Check:
@@ -118,7 +118,7 @@ def check_initial_weights(subject: AuditSubject) -> Check:
         "initial_weights",
         len(different),
         0,
-        f"weights that differ from those of none with the same seed{examples}",
+        f"weights that differ from those of regulariser=none with the same seed{examples}",
     )
 
 
@@ -140,7 +140,7 @@ def check_sites(subject: AuditSubject) -> Check:
 def check_strength(subject: AuditSubject) -> Check:
     """Check that the largest p of each regulariser's sites is the p of the config.
 
-    A schedule over depth ends at that p.
+    A schedule over depth reaches that p at the last site.
     """
     configured = subject.p_by_regulariser
     largest = {
@@ -152,7 +152,7 @@ def check_strength(subject: AuditSubject) -> Check:
         "strength",
         largest[worst] if worst is not None else 0.0,
         configured[worst] if worst is not None else 0.0,
-        "largest drop probability of a site, to be the one asked for",
+        "largest p of a site, which must be the p of the config",
         relation="==",
     )
 
@@ -169,7 +169,7 @@ def check_evaluation_equals_none(subject: AuditSubject) -> Check | None:
         "evaluation_equals_none",
         subject.forward(subject.model, training=False),
         subject.forward(subject.plain, training=False),
-        "difference of logits in evaluation to the same weights without a regulariser",
+        "difference of logits in evaluation from the same weights without a regulariser",
     )
 
 
@@ -184,9 +184,10 @@ def check_evaluation_passes(subject: AuditSubject) -> Check:
 
 
 def check_drop_rate(subject: AuditSubject, draws: Mapping[str, Draws]) -> Check:
-    """Check that every site drops at its p.
+    """Check that every site drops with its p.
 
-    The value is the smallest probability of a site's drop rate, by Chernoff's bound.
+    The value is that of the least likely site: the probability of its drop rate under its p, by
+    Chernoff's bound.
     """
     smallest, where = 1.0, "no site"
     for name, p in subject.site_p.items():
@@ -218,15 +219,15 @@ def check_expectation(subject: AuditSubject, draws: Mapping[str, Draws]) -> Chec
         if deviation / bound >= largest:
             largest = deviation / bound
             where = f"{name}: off by {deviation:.2g}, bound {bound:.2g}"
-    meaning = f"mean output in training ÷ in evaluation is 1 ({where})"
+    meaning = f"mean output in training ÷ in evaluation, which must be near 1 ({where})"
     return Check("expectation", largest, 1.0, meaning)
 
 
 def check_training_passes(subject: AuditSubject, draws: Mapping[str, Draws]) -> Check:
-    """Check that each site by itself makes training passes differ, and nothing else does."""
+    """Check that each site alone makes training passes differ, and that nothing else does."""
     site_p, noises = subject.site_p, subject.noises
     active = [name for name in draws if site_p[name] > 0]
-    # Taken before any p is set to 0.
+    # Computed before any p is set to 0.
     repeats = {name: _chance_of_equal_passes(noises[name], draws[name]) for name in active}
     silent: list[str] = []
     undecided: list[str] = []
@@ -276,7 +277,7 @@ def _chance_of_equal_passes(noise: Noise, draws: Draws) -> float:
 
 
 def _passes_needed(chance_of_equal: float) -> int:
-    """Return the passes after which equal results are no chance but a silent site."""
+    """Return after how many equal passes a site is taken as silent and not as lucky."""
     if chance_of_equal <= 0:
         return 2
     return 1 + math.ceil(math.log(_FALSE_ALARM) / math.log(chance_of_equal))

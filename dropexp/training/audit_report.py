@@ -13,11 +13,11 @@ class Check:
     """One check of an audit: a measured value and the bound it must keep.
 
     Attributes:
-        name: a word for programs, such as ``drop_rate``.
-        value: what was measured; NaN where it could not be.
-        bound: what the value is compared with.
-        meaning: what the value is, for a person.
-        relation: of the value to the bound where the check passes; ``==`` is up to rounding.
+        name: an identifier such as ``drop_rate``, for programs.
+        value: the measured number; NaN where it could not be measured.
+        bound: the number that the value is compared with.
+        meaning: what the value is, in words.
+        relation: ``value relation bound`` is true where the check passes; ``==`` is up to rounding.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Check:
                 return math.isclose(self.value, self.bound, rel_tol=_ROUNDING)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values for audit.json; numbers that JSON does not know become null."""
+        """Return plain values for audit.json; NaN and infinity, which JSON lacks, become null."""
         return {
             "name": self.name,
             "passed": self.passed,
@@ -83,7 +83,7 @@ class AuditReport:
         }
 
     def summarise(self) -> str:
-        """Return the outcome in a line: the failed checks, or how many passed."""
+        """Return the outcome in one line: the failed checks, or how many passed."""
         if not self.passed:
             return "; ".join(f"{check.name}: {check.meaning}" for check in self.failures)
         count = len(self.checks)

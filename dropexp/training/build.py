@@ -21,14 +21,14 @@ from dropexp.training.audit_report import AuditReport
 from dropexp.training.loop import TrainingPlan, TrainingState
 from dropexp.training.optim import build_optimiser
 
-_SCHEDULED_BY_TRAINER = ("time_schedule", "switch_after")
-"""Options of p over time: the trainer sets p at each epoch, the regulariser does not know them."""
+_OPTIONS_OF_THE_LOOP = ("time_schedule", "switch_after")
+"""Options of p over time. The epoch loop sets p at each epoch; regularisers do not take them."""
 
 
 def build_regulariser(config: RunConfig) -> Regulariser:
     """Build the config's regulariser, or the combination of several."""
     parts = [
-        regularisers.build(**keyword_arguments(part, without=_SCHEDULED_BY_TRAINER))
+        regularisers.build(**keyword_arguments(part, without=_OPTIONS_OF_THE_LOOP))
         for part in config.parts
     ]
     return parts[0] if len(parts) == 1 else regularisers.Combined(parts)
@@ -99,7 +99,7 @@ def audit_model(config: RunConfig, splits: Splits, model: nn.Module) -> AuditRep
 
 
 def describe_data_and_model(config: RunConfig, splits: Splits, model: nn.Module) -> list[str]:
-    """Describe the data and the model in a line each, and what was changed in the model."""
+    """Return lines on the data, the model, and what was changed in the model."""
     noise = f", {config.data.label_noise:.0%} label noise" if config.data.label_noise else ""
     shape = "×".join(str(side) for side in splits.image_shape)
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -115,7 +115,7 @@ def describe_data_and_model(config: RunConfig, splits: Splits, model: nn.Module)
 def _build_network(config: RunConfig, splits: Splits, regulariser: Regulariser) -> nn.Module:
     """Build the config's network with the regulariser's answers in its sites."""
     # Every model's config has `shortcut`, so that stochastic depth can ask any model for
-    # shortcuts; an option it is for the small CNN only.
+    # shortcuts, but only the small CNN takes it as an option.
     has_shortcut_option = isinstance(config.model, SmallCNNConfig)
     without = ("name",) if has_shortcut_option else ("name", "shortcut")
     return models.build(
@@ -133,7 +133,7 @@ def _check_sites(config: RunConfig, splits: Splits, model: nn.Module) -> None:
     for part in config.parts:
         if part.p > 0 and part.name not in filled:
             raise SitesError(
-                f"regulariser={part.name} acts on {regularisers.REGISTRY[part.name].needs}, and "
+                f"regulariser={part.name} acts on {regularisers.REGISTRY[part.name].needs}, but "
                 f"model={_model_name(config)} has none: its sites are "
                 f"{describe_sites(config, splits)}. Choose another model or regulariser."
             )
@@ -145,8 +145,8 @@ def _check_last_batch(config: RunConfig, splits: Splits, model: nn.Module) -> No
     if (images % size or size) == 1 and not models.takes_single_images(model, splits.image_shape):
         height, width = splits.image_shape[1:]
         raise ConfigError(
-            f"train.batch_size={size} leaves one image of {images} for the last batch, of which "
-            f"the batch normalisation of {_model_name(config)} has no statistics at "
+            f"train.batch_size={size} leaves one image of {images} for the last batch. The batch "
+            f"normalisation of {_model_name(config)} cannot compute statistics from one image of "
             f"{height}×{width} pixels. Choose another train.batch_size or data.train_size."
         )
 

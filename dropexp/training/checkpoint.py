@@ -17,7 +17,7 @@ _FORMAT = 1
 
 
 class DamagedCheckpointError(Exception):
-    """The bytes are no checkpoint of this run; it has to start over."""
+    """The bytes are not a checkpoint of this run, so the run has to start over."""
 
 
 def take_snapshot(state: TrainingState, config_hash: str) -> dict[str, Any]:
@@ -49,8 +49,8 @@ def restore(state: TrainingState, raw: bytes, config_hash: str, device: torch.de
         device: of the state's model.
 
     Raises:
-        DamagedCheckpointError: the bytes cannot be read, or belong to another run or version;
-            the state may be half loaded then.
+        DamagedCheckpointError: the bytes cannot be read, or belong to another run or version.
+            The state may be partly loaded then; do not use it.
     """
     try:
         saved = torch.load(io.BytesIO(raw), map_location=device, weights_only=True)

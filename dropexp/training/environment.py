@@ -29,7 +29,10 @@ def select_device(name: str) -> torch.device:
     kind, _, index = name.partition(":")
     count = {"cuda": torch.cuda.device_count(), "mps": int(has_mps), "cpu": 1}[kind]
     if int(index or 0) >= count:
-        raise DeviceError(f"device={name} is not there: {_describe_available(has_mps)}.")
+        raise DeviceError(
+            f"device={name} is not available on this machine. {_describe_available(has_mps)}; "
+            f"device=auto chooses one."
+        )
     return torch.device(name)
 
 
@@ -38,8 +41,8 @@ def configure_torch(device: torch.device, threads: int | None, deterministic: bo
 
     Args:
         device: to train on.
-        threads: None: torch's own choice.
-        deterministic: whether to refuse; None: on a CPU only.
+        threads: how many; None: torch's own choice.
+        deterministic: whether to refuse them; None: on a CPU only.
     """
     if threads is not None:
         torch.set_num_threads(threads)
@@ -48,7 +51,7 @@ def configure_torch(device: torch.device, threads: int | None, deterministic: bo
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
     refuse_nondeterminism(is_refused)
-    # A debugging aid: it writes NaN into every tensor that nothing has been written to yet.
+    # A debugging aid, off here: it would fill every new, uninitialised tensor with NaN.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
@@ -59,10 +62,11 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
-def peak_memory_mb(device: torch.device) -> float:
+def measure_peak_memory(device: torch.device) -> float:
     """Return the most memory that this process has held at once, in MB (10⁶ bytes).
 
-    On a CUDA device that of torch's tensors on it, elsewhere the process's resident memory.
+    On a CUDA device it is the memory of torch's tensors there, on other devices the resident
+    memory of the process; NaN on Windows.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
@@ -94,8 +98,8 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
 def _describe_available(has_mps: bool) -> str:
     cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     devices = ["cpu", *cuda, *(["mps"] if has_mps else [])]
-    built = "" if torch.version.cuda else "; this torch is built without CUDA"
-    return f"available: {', '.join(devices)}{built}"
+    built = "" if torch.version.cuda else " (this torch is built without CUDA)"
+    return f"Available: {', '.join(devices)}{built}"
 
 
 def _device_name(device: torch.device) -> str:

@@ -13,7 +13,7 @@ from dropexp.data import Split, Splits
 from dropexp.statistics import expected_calibration_error
 from dropexp.training.modes import in_mode
 
-_CPU_CHUNK = 128  # fits the caches; one batch of 1,000 took 1.6 times as long
+_CPU_CHUNK = 128  # images that fit the caches; one batch of 1,000 took 1.6 times as long
 _ACCELERATOR_CHUNK = 2048
 
 Value = TypeVar("Value")
@@ -29,7 +29,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class FinalMeasurement:
-    """Results that are measured after training only: those on the test set, and memorising.
+    """Results that are measured only after training: on the test set, and on wrong labels.
 
     Attributes:
         test: loss and accuracy on the test set.
@@ -62,7 +62,7 @@ def evaluate(
             eval mode meanwhile.
         splits: whose training set gives the normalisation.
         split: images to measure on, on the model's device.
-        precision: ``float32`` or ``bfloat16``; losses are summed in float32 at least.
+        precision: ``float32`` or ``bfloat16``; losses are summed in float32 or more.
     """
     with in_mode(model, training=False):
         sums = map_chunks(model, splits, split, precision, _sum_loss_and_hits)
@@ -130,9 +130,9 @@ def map_chunks(
     precision: str,
     measure: Callable[[Tensor, Tensor], Value],
 ) -> list[Value]:
-    """Return what ``measure`` returns for the logits (n, K) and labels (n,) of each chunk.
+    """Return what ``measure`` returns for each chunk's logits (n, K) and labels (n,), in order.
 
-    The model stays in the mode that it is in.
+    The mode of the model is not changed.
     """
     device = split.images.device
     chunk = _CPU_CHUNK if device.type == "cpu" else _ACCELERATOR_CHUNK

@@ -26,12 +26,12 @@ from dropexp.training.startup import take_step
 
 @dataclass
 class TrainingState:
-    """What training changes: all that a checkpoint holds.
+    """What training changes: everything that a checkpoint holds.
 
     Attributes:
         model: the network, with its noise modules.
-        optimiser: of the model's parameters.
-        records: of the epochs trained so far.
+        optimiser: the optimiser of the model's parameters.
+        records: the records of the epochs trained so far.
         best_weights: the model's state_dict at the epoch of the lowest validation loss so far.
     """
 
@@ -46,7 +46,7 @@ class TrainingPlan:
     """What training does not change.
 
     Attributes:
-        config: of the run.
+        config: the config of the run.
         splits: the data, on the device to train on.
         full_p: noise module name → its p where the time schedule's factor is 1.
     """
@@ -70,9 +70,9 @@ class TrainingPlan:
 def train(state: TrainingState, plan: TrainingPlan) -> Iterator[EpochRecord]:
     """Train from ``state`` to the end of the run, and yield the EpochRecord of each epoch.
 
-    A run ends after ``train.epochs`` epochs, when early stopping says so, or after the first
-    epoch with a loss that is not finite. An epoch depends on the state, the plan and its number
-    only, so a resumed run repeats the uninterrupted one bit for bit.
+    A run ends after ``train.epochs`` epochs, by early stopping, or after the first epoch with a
+    loss that is not finite. An epoch depends only on the state, the plan and its number, so a
+    resumed run repeats the uninterrupted one bit for bit.
     """
     while not has_ended(state.records, plan.config.train):
         record = _train_epoch(state, plan, epoch=len(state.records) + 1)
@@ -83,7 +83,7 @@ def train(state: TrainingState, plan: TrainingPlan) -> Iterator[EpochRecord]:
 
 
 def has_ended(records: Sequence[EpochRecord], config: TrainConfig) -> bool:
-    """Return whether a run with these records needs no further epoch."""
+    """Return whether a run with these records trains no further epoch."""
     if not records:
         return False
     if len(records) >= config.epochs or not records[-1].is_finite:
@@ -92,7 +92,7 @@ def has_ended(records: Sequence[EpochRecord], config: TrainConfig) -> bool:
 
 
 def clone_tensors(value: Any) -> Any:
-    """Return a copy of nested dicts and lists whose tensors later training does not change."""
+    """Return a copy of nested dicts and lists in which every tensor is copied."""
     if isinstance(value, Tensor):
         return value.detach().clone()
     if isinstance(value, dict):
@@ -158,7 +158,7 @@ def _take_steps(state: TrainingState, plan: TrainingPlan, epoch: int) -> tuple[f
     parameters = list(state.model.parameters())
     noises = list(noise_modules(state.model).values())
     first_step = (epoch - 1) * plan.steps_per_epoch
-    losses: list[Tensor] = []  # read after the last step: an accelerator waits once, not per step
+    losses: list[Tensor] = []  # read once, after the last step: reading waits for an accelerator
     lr = 0.0
     batches = zip(images.split(options.batch_size), labels.split(options.batch_size), strict=True)
     for step, (x, y) in enumerate(batches, first_step):

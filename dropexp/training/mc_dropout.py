@@ -28,11 +28,11 @@ _ROUNDING = 1e-6
 def add_mc_dropout(
     config: RunConfig, summary: RunSummary, splits: Splits, weights: Mapping[str, Tensor]
 ) -> RunSummary:
-    """Return a run's summary with the passes that its config asks for.
+    """Return a run's summary with the results of MC dropout that its config asks for.
 
     Args:
         config: of the run.
-        summary: of the run; returned as it is where it lacks no passes.
+        summary: of the run; returned as it is where it has these results or has no best epoch.
         splits: on the device to measure on.
         weights: the model's state_dict at the best epoch.
     """
@@ -42,7 +42,7 @@ def add_mc_dropout(
 
 
 def explain_no_effect(config: RunConfig, summary: RunSummary) -> str:
-    """Return a sentence on why the passes say nothing new; empty where they do, or there are none.
+    """Return a sentence on why mc_dropout changed no result; empty where it did or is off.
 
     Args:
         config: of the run.
@@ -59,7 +59,7 @@ def explain_no_effect(config: RunConfig, summary: RunSummary) -> str:
     if not isclose(sampled.test_loss, best.test_loss, rel_tol=_ROUNDING):
         return ""
     return (
-        f"mc_dropout has no effect: the noise was off at epoch {best.epoch}, so the passes equal "
+        f"mc_dropout has no effect: the noise was off at epoch {best.epoch}, so every pass equals "
         f"the deterministic evaluation"
     )
 
@@ -67,9 +67,9 @@ def explain_no_effect(config: RunConfig, summary: RunSummary) -> str:
 def sample_test_set(
     config: RunConfig, splits: Splits, weights: Mapping[str, Tensor], epoch: int
 ) -> SampledTest:
-    """Measure the test set by the passes that a config asks for, at one epoch.
+    """Measure the test set by as many passes as a config asks for, with one epoch's weights.
 
-    A function of its arguments alone: a run gets the same numbers when it ends and later.
+    The result depends on the arguments only: a run gets the same numbers at its end and later.
 
     Args:
         config: of the run; ``mc_dropout`` is at least 1.
@@ -99,8 +99,8 @@ def evaluate_by_sampling(
 ) -> SampledTest:
     """Measure a split by the mean probabilities of several passes with the noise on.
 
-    The draws are those of the stream (seed, "mc_dropout"), whatever was drawn before; the first
-    of more passes are the same as those of fewer. Memory is that of one pass's probabilities.
+    The draws are those of the stream (seed, "mc_dropout"), whatever was drawn before. The first
+    n passes are the same for any number of passes. Memory does not grow with that number.
 
     Args:
         model: takes normalised images (N, C, H, W), returns logits (N, K). Its noise modules are
@@ -116,7 +116,7 @@ def evaluate_by_sampling(
         AuditError: a module does not take its mode.
     """
     if passes < 1:
-        raise ValueError(f"passes={passes} is not allowed: at least one is needed")
+        raise ValueError(f"passes={passes} is not allowed; it must be at least 1")
     device = split.images.device
     with (
         in_mode(model, training=False, noise=True),
@@ -127,7 +127,7 @@ def evaluate_by_sampling(
             more = _log_probabilities(model, splits, split, precision)
             # As logarithms, so that no probability of a confident network becomes 0.
             total = torch.logaddexp(total, more)
-    # Each row is divided by its sum, not by the number of passes: the sum was rounded in float32.
+    # Normalised by each row's sum and not by the number of passes: the sum has float32 rounding.
     mean = total.cpu().double().log_softmax(dim=1)
     return _measure(mean, split.labels.cpu(), passes)
 

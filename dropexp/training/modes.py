@@ -16,17 +16,17 @@ def in_mode(model: nn.Module, *, training: bool, noise: bool | None = None) -> I
     Args:
         model: whose modules to switch.
         training: True for training mode, False for eval mode.
-        noise: the same for the noise modules alone; None: as all others.
+        noise: the same for the noise modules alone; None: the mode of all others.
 
     Raises:
-        AuditError: a module does not take the mode (its ``train`` method was overridden, say),
-            or has left it by the end.
+        AuditError: a module does not switch to the mode, for example because its ``train`` method
+            is overridden, or it is in another mode at the end.
     """
     with preserve_modes(model):
         model.train(training)
         if noise is not None:
             for module in _find_noise(model):
-                module.training = noise  # train() would switch the layers that it holds, too
+                module.training = noise  # train() would also switch the layers in it
         _check_modes(model, training, noise)
         yield
         _check_modes(model, training, noise)

@@ -32,8 +32,9 @@ def build_optimiser(
     """Build SGD, Adam (weight decay as an L2 penalty) or AdamW (decoupled weight decay).
 
     Args:
-        config: of the optimiser.
-        parameters: all of them, or torch's groups, each with a weight_decay of its own if any.
+        config: the optimiser section of the config.
+        parameters: the model's parameters, or torch's parameter groups, which may have a
+            weight_decay of their own.
     """
     keep_compiler_out_of_optimisers()
     # Fused: one pass over each parameter instead of a dozen, with the same result.
@@ -84,7 +85,7 @@ def _after_warmup(
 def _one_cycle(schedule: OneCycleSchedule, step: int, total: int) -> float:
     """Return the factor of the peak: Smith & Topin 2018 with cosine legs, as in OneCycleLR."""
     start = 1 / schedule.start_divisor
-    # Where there are too few steps for a rise, the first one is the peak.
+    # With too few steps for a rise, the first step is the peak.
     peak_step = max(schedule.warmup_fraction * total - 1, 0.0)
     if step <= peak_step:
         return _cosine(start, 1.0, step / peak_step) if peak_step > 0 else 1.0

@@ -26,8 +26,8 @@ class Recorder:
     """Writes a run's epochs into its folder while it trains.
 
     Another thread writes the checkpoint of an epoch while the next epoch trains. A killed
-    process loses the current epoch, or half a second of training where epochs are shorter than
-    that: writing after each of them would cost a small run 8 % of its time.
+    process loses the current epoch, or half a second of training where epochs are shorter:
+    a checkpoint after each short epoch would cost a small run 8 % of its time.
 
     Args:
         config: of the run.
@@ -40,7 +40,7 @@ class Recorder:
         self, config: RunConfig, folder: RunFolder, state: TrainingState, splits: Splits
     ) -> None:
         self._config = config
-        # Computed once: pydantic, which computes it, can report a Ctrl-C as an error of its own.
+        # Computed before training, because pydantic turns a Ctrl-C meanwhile into its own error.
         self._config_hash = config.config_hash
         self._folder = folder
         self._state = state
@@ -71,7 +71,7 @@ class Recorder:
                 self._folder.log(f"stopped: {error!r}")
 
     def write_epoch(self, record: EpochRecord) -> None:
-        """Write the results of one epoch, and its checkpoint if one is due."""
+        """Write the results of one epoch, and a checkpoint if one is due."""
         self._folder.append_metrics(record)
         self._folder.log(
             f"epoch {record.epoch}: train_loss {record.train_loss:.4f}, "
@@ -83,7 +83,7 @@ class Recorder:
             self._events.write_site_p(read_p(noises), record.epoch)
             if self._config.tensorboard.histograms:
                 self._events.write_weights(self._state.model, record.epoch)
-        # Taken now: the next epoch changes the state before this one is written.
+        # Copied now: the next epoch changes the state while this checkpoint is being written.
         self._unsaved = checkpoint.take_snapshot(self._state, self._config_hash)
         if time.monotonic() - self._saved_at >= _SECONDS_BETWEEN_CHECKPOINTS:
             self._save_checkpoint()

@@ -16,7 +16,7 @@ from dropexp.runs.write import FolderStatus, RunFolder
 from dropexp.training.agreement import RerunResult, compare_environments, compare_trainings
 from dropexp.training.run import RunView, run
 
-_ALLOWED_OVERRIDES = (
+_ALLOWED_KEYS = (
     "device",
     "threads",
     "deterministic",
@@ -30,7 +30,15 @@ _ALLOWED_OVERRIDES = (
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """The content of a finished run's folder: what a rerun is compared with."""
+    """The content of a finished run's folder, with which a rerun is compared.
+
+    Attributes:
+        folder: the run folder.
+        config: the content of config.yaml.
+        summary: the content of summary.json.
+        records: the rows of metrics.csv.
+        environment: the content of environment.json.
+    """
 
     folder: RunFolder
     config: RunConfig
@@ -40,16 +48,16 @@ class RecordedRun:
 
 
 def read_recorded_run(folder: RunFolder) -> RecordedRun:
-    """Read a finished run.
+    """Return the content of a finished run's folder.
 
     Raises:
-        UserError: the run is not finished, or its config is not one of this version.
-        StoreError: a file of it is damaged.
+        UserError: the run is not finished, or its config is not valid in this version.
+        StoreError: one of its files is damaged.
     """
     if folder.status is not FolderStatus.FINISHED:
         raise UserError(
-            f"{folder.path} is not a finished run, so there are no numbers to compare with; "
-            f"dropexp train resumes an interrupted one."
+            f"{folder.path} is not a finished run, so there are no numbers to compare with. "
+            f"To resume an interrupted run, repeat its dropexp train command."
         )
     return RecordedRun(
         folder=folder,
@@ -63,22 +71,23 @@ def read_recorded_run(folder: RunFolder) -> RecordedRun:
 def build_rerun_config(
     recorded: RecordedRun, overrides: Sequence[str], runs_dir: Path, *, is_kept: bool
 ) -> RunConfig:
-    """Return the recorded config, to be trained in another folder.
+    """Return the recorded config, changed so that it trains in another folder.
 
-    Where the config leaves the number of threads to torch, it is set to the recorded number:
-    another number sums in another order.
+    Where the config leaves the number of threads to torch, the recorded number is set, because
+    another number of threads sums in another order.
 
     Args:
         recorded: the finished run.
-        overrides: ``key=value``, of keys that are not part of the identity of a run.
-        runs_dir: the folder to train in.
-        is_kept: whether that folder stays; if not, TensorBoard's files are left out.
+        overrides: ``key=value``, with keys that are not part of a run's identity.
+        runs_dir: the folder of run folders to train in.
+        is_kept: whether the caller keeps that folder; if not, TensorBoard's files are left out.
 
     Raises:
         ConfigError: a key or value is not allowed.
     """
     plain = recorded.config.to_mapping()
-    sampled = recorded.summary.mc_dropout  # the config may be older: see run() on finished runs
+    # Not the config's number: run() may have added the passes to a finished run.
+    sampled = recorded.summary.mc_dropout
     plain |= {"runs_dir": str(runs_dir), "force": False}
     plain["mc_dropout"] = 0 if sampled is None else sampled.passes
     if plain["threads"] is None:
@@ -86,7 +95,7 @@ def build_rerun_config(
     if not is_kept:
         plain["tensorboard"] = {**plain["tensorboard"], "enabled": False}
     for override in overrides:
-        _apply(override, plain)
+        _apply_override(override, plain)
     return RunConfig.from_mapping(plain)
 
 
@@ -95,17 +104,17 @@ def list_caveats(recorded: RecordedRun) -> list[str]:
     summary, config = recorded.summary, recorded.config
     if summary.results_version != RESULTS_VERSION:
         return [
-            f"this run was made under results version {summary.results_version}, and this "
-            f"dropexp makes version {RESULTS_VERSION}: its numbers are expected to differ"
+            f"this run has results version {summary.results_version}, and this dropexp makes "
+            f"version {RESULTS_VERSION}: its numbers are expected to differ"
         ]
     if summary.config_hash != config.config_hash:
         return [
-            f"config.yaml does not belong to these results: it is that of {config.run_id}, "
-            f"and summary.json is of a config with the hash {summary.config_hash[:8]}"
+            f"config.yaml does not belong to these results: it is the config of {config.run_id}, "
+            f"and summary.json has the config hash {summary.config_hash[:8]}"
         ]
     name = recorded.folder.run_id
     if is_run_id(name) and name != config.run_id:
-        return [f"the folder {name} holds another run than its name says: {config.run_id}"]
+        return [f"the folder {name} holds the run {config.run_id}, not the run of its name"]
     return []
 
 
@@ -121,10 +130,10 @@ def rerun(recorded: RecordedRun, config: RunConfig, view: RunView) -> RerunResul
         UserError, RunError: as run().
     """
     finished = run(config, view)
-    if finished.reused:
-        view.note(f"{finished.folder} holds this run already; its numbers are compared")
+    if finished.is_reused:
+        view.note(f"{finished.folder} already holds this run; its numbers are compared")
     folder = RunFolder(finished.folder.parent, finished.folder.name)
-    # Both from files, where what JSON does not know has become null.
+    # Both are read from files, because NaN and infinity become null there.
     agreement = compare_trainings(
         recorded.records, recorded.summary, folder.read_records(), folder.read_summary()
     )
@@ -132,7 +141,7 @@ def rerun(recorded: RecordedRun, config: RunConfig, view: RunView) -> RerunResul
     return RerunResult(agreement, environment)
 
 
-def _apply(override: str, plain: dict[str, Any]) -> None:
+def _apply_override(override: str, plain: dict[str, Any]) -> None:
     """Set the value of an override in a nested config.
 
     Raises:
@@ -141,10 +150,10 @@ def _apply(override: str, plain: dict[str, Any]) -> None:
     key, separator, text = override.partition("=")
     if not separator:
         raise ConfigError(f"{override!r} is not an override; write key=value.")
-    if key not in _ALLOWED_OVERRIDES:
+    if key not in _ALLOWED_KEYS:
         raise ConfigError(
             f"{override} is not allowed: a rerun may change where and how the run is trained, not "
-            f"what is trained. {suggest(key, _ALLOWED_OVERRIDES)}"
+            f"what is trained. {suggest(key, _ALLOWED_KEYS)}"
         )
     try:
         value = yaml.safe_load(text)

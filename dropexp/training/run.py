@@ -48,19 +48,19 @@ class RunView(Protocol):
     """Receives a run's events."""
 
     def start(self, run_id: str, lines: Sequence[str]) -> None:
-        """Training is about to begin; the lines describe the data and the model."""
+        """Show that training starts; the lines describe the data and the model."""
 
     def note(self, message: str) -> None:
-        """There is something to know."""
+        """Show a message."""
 
     def warn(self, message: str) -> None:
-        """There is something that may make the results less than they seem."""
+        """Show a warning: a reason to trust the results less."""
 
     def report_audit(self, line: str) -> None:
-        """The audit has passed; the line summarises it."""
+        """Show that the audit has passed; the line summarises it."""
 
     def report_epoch(self, record: EpochRecord, epochs: int) -> None:
-        """An epoch, of at most ``epochs``, has been trained and measured."""
+        """Show the results of one epoch, of at most ``epochs``."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,15 @@ class FinishedRun:
 
     Attributes:
         summary: as in summary.json.
-        records: of all epochs.
+        records: the records of all epochs.
         folder: the run folder.
-        reused: whether the folder held the finished run already, so that nothing was trained.
+        is_reused: whether the folder already held the finished run, so that nothing was trained.
     """
 
     summary: RunSummary
     records: tuple[EpochRecord, ...]
     folder: Path
-    reused: bool
+    is_reused: bool
 
 
 def run(
@@ -102,7 +102,8 @@ def run(
     Raises:
         UserError: the data, the device, the folder or the combination of model and regulariser
             is not available; nothing was trained.
-        RunError: the audit failed, the folder cannot be written, or (BusyError) patience ended.
+        RunError: the audit failed, the folder cannot be written, or the device ran out of memory.
+        BusyError: another process still trains this run after ``patience`` seconds.
     """
     folder = RunFolder(runs_dir or open_runs_dir(config.runs_dir), config.run_id)
     device = device or config.device
@@ -122,8 +123,8 @@ def run(
             _keep_traceback(folder, error)
             if is_out_of_memory(error):
                 raise RunError(
-                    "the device ran out of memory; a smaller model, train.batch_size or "
-                    "data.train_size needs less."
+                    "the device ran out of memory. Choose a smaller model, train.batch_size or "
+                    "data.train_size."
                 ) from None
             raise
 
@@ -133,25 +134,27 @@ def _reuse(config: RunConfig, folder: RunFolder, view: RunView, device_name: str
     summary = folder.read_summary()
     if summary.config_hash != config.config_hash:
         raise ConfigError(
-            f"{folder.path} holds a run of another configuration with the same short id; "
-            f"choose another runs_dir, or force=true to replace it."
+            f"{folder.path} holds a run of another configuration with the same short id. "
+            f"Choose another runs_dir, or replace that run with force=true."
         )
     if summary.audit is not AuditOutcome.PASSED:
-        view.warn(f"this run was trained with its audit {summary.audit}; force=true repeats it")
+        view.warn(
+            f"this run was trained with its audit {summary.audit}; force=true trains it again"
+        )
     if summary.lacks_mc_dropout(config.mc_dropout):
         splits, _ = _prepare(config, device_name)
         summary = add_mc_dropout(config, summary, splits, read_weights(folder))
         folder.write_json(SUMMARY, summary.to_json())
         folder.log(f"measured with mc_dropout={config.mc_dropout}")
     _note_no_effect(config, summary, view)
-    return FinishedRun(summary, tuple(folder.read_records()), folder.path, reused=True)
+    return FinishedRun(summary, tuple(folder.read_records()), folder.path, is_reused=True)
 
 
 def _train(config: RunConfig, folder: RunFolder, view: RunView, device_name: str) -> FinishedRun:
     """Train a run from its start, or from the checkpoint of an interrupted process."""
     splits, device = _prepare(config, device_name)
     state = build_state(config, splits)
-    # From here on no mistake of the user is left to find: an earlier attempt may be replaced.
+    # Every mistake of the user has been reported by now, so an earlier attempt may be replaced.
     if config.force:
         folder.clear()
     folder.remove_error()
@@ -179,7 +182,7 @@ def _train(config: RunConfig, folder: RunFolder, view: RunView, device_name: str
         summary = add_mc_dropout(config, summary, splits, state.best_weights)
         _note_no_effect(config, summary, view)
         recorder.finish(summary)
-    return FinishedRun(summary, tuple(state.records), folder.path, reused=False)
+    return FinishedRun(summary, tuple(state.records), folder.path, is_reused=False)
 
 
 def _prepare(config: RunConfig, device_name: str) -> tuple[Splits, torch.device]:
@@ -198,7 +201,7 @@ def _audit(
         AuditError: a check failed, and the config does not say ``audit=warn``.
     """
     if config.audit == "off":
-        view.warn("audit=off: nothing shows that the regulariser does what it claims")
+        view.warn("audit=off: nothing proves that the regulariser is on")
         return AuditOutcome.SKIPPED
     report = audit_model(config, splits, model)
     folder.write_json(AUDIT, report.to_json())
@@ -207,8 +210,8 @@ def _audit(
         return AuditOutcome.PASSED
     if config.audit == "strict":
         raise AuditError(
-            f"the audit failed: {report.summarise()}. Nothing was trained; see "
-            f"{folder.path / AUDIT}, or train all the same with audit=warn."
+            f"the audit failed: {report.summarise()}. Nothing was trained. See "
+            f"{folder.path / AUDIT}, or train in spite of it with audit=warn."
         )
     view.warn(f"the audit failed: {report.summarise()}")
     return AuditOutcome.FAILED
@@ -234,12 +237,12 @@ def _resume(
 def _warn_of_other_environment(
     before: Mapping[str, Any], now: Mapping[str, Any], view: RunView
 ) -> None:
-    """Warn where resuming is not exact: on another machine sums are rounded otherwise."""
+    """Warn where resuming is not exact: another machine rounds sums differently."""
     compared = ("device", "device_name", "threads", "packages")
     changed = [key for key in compared if key in before and before[key] != now[key]]
     if changed:
         view.warn(
-            f"this run was begun with another {' and '.join(changed)}: its numbers may differ in "
+            f"this run was started with another {' and '.join(changed)}: its numbers may differ in "
             f"their last digits from those of a run that was never interrupted"
         )
 
@@ -251,6 +254,6 @@ def _note_no_effect(config: RunConfig, summary: RunSummary, view: RunView) -> No
 
 
 def _keep_traceback(folder: RunFolder, error: Exception) -> None:
-    """Write error.txt; where even that cannot be written, ``error`` itself says why."""
+    """Write error.txt. Where that fails too, the caller's ``error`` tells the reason."""
     with suppress(StoreError):
         folder.write(ERROR, "".join(traceback.format_exception(error)))

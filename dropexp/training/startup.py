@@ -1,9 +1,9 @@
-"""Start-up tricks: costs of torch that a short command need not pay.
+"""Start-up tricks: costs of torch that a short command does not have to pay.
 
 Each saving is processor time of ``dropexp train train.epochs=2``, which takes 2.3 s with all of
 these tricks (torch 2.13 on two x86 cores). This module imports no torch by itself.
 
-An import that is put off is a plain ``import`` in the function that needs it:
+A deferred import is a plain ``import`` in the function that needs it:
 
 ====================  =======  ========================================================
 torch                 1.20 s   saved by every command that trains nothing
@@ -50,7 +50,8 @@ def keep_compiler_out_of_optimisers() -> None:
 
     Saves 1.2 s, together with ``take_step``. Methods of optimisers are wrapped so that
     torch.compile leaves them alone. The wrapper asks the compiler for that on its first call and
-    keeps the answer in this attribute. Where a torch names it otherwise, only the time is lost.
+    stores the answer in the attribute set here. If a version of torch renames that attribute,
+    nothing breaks; only the time is lost.
     """
     from torch.optim import Optimizer
 

@@ -12,7 +12,7 @@ from dropexp.runs.records import (
     find_best_epoch,
 )
 from dropexp.statistics import area_between, rise_after_best
-from dropexp.training.environment import peak_memory_mb
+from dropexp.training.environment import measure_peak_memory
 from dropexp.training.evaluation import FinalMeasurement, evaluate_final
 from dropexp.training.loop import TrainingState
 
@@ -20,13 +20,13 @@ from dropexp.training.loop import TrainingState
 def summarise(
     config: RunConfig, state: TrainingState, splits: Splits, audit: AuditOutcome
 ) -> RunSummary:
-    """Measure the last and the best epoch on the test set, and sum up the run.
+    """Measure the last and the best epoch on the test set, and return the run's summary.
 
     Args:
         config: of the run.
-        state: at the end of training. Afterwards its model has the weights of the best epoch.
+        state: at the end of training. Its model has the weights of the best epoch afterwards.
         splits: the data, on the model's device.
-        audit: what the audit found before training.
+        audit: the outcome of the audit before training.
     """
     records = state.records
     last, best = records[-1], find_best_epoch(records)
@@ -45,7 +45,7 @@ def summarise(
         seed=config.seed,
         parameters=sum(parameter.numel() for parameter in state.model.parameters()),
         seconds=sum(record.seconds for record in records),
-        peak_memory_mb=peak_memory_mb(splits.device),
+        peak_memory_mb=measure_peak_memory(splits.device),
         audit=audit,
         best=None if best is None else _select(best, at_best),
         last=_select(last, at_last),

@@ -31,8 +31,8 @@ _SECONDS_BETWEEN_FLUSHES = 1.0
 class EventLog:
     """Writes the event file of one run into the run's own folder.
 
-    If writing fails, for example because the disk is full, the log warns once and writes no
-    more. The run goes on: it is worth more than its TensorBoard curves.
+    If writing fails, for example because the disk is full, it warns once and writes no more. The
+    run continues, because it is worth more than its TensorBoard curves.
     """
 
     def __init__(

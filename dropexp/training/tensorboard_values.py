@@ -57,11 +57,11 @@ def arrange_images(images: Tensor, columns: int = 8) -> Tensor:
 
 
 def list_hyperparameters(config: RunConfig) -> dict[str, str | float]:
-    """List a run's hyperparameters for TensorBoard's HParams table.
+    """Return a run's hyperparameters for TensorBoard's HParams table, by name.
 
     Every run has the same keys, and each key has the same type in every run. Otherwise the
     table's columns split, stay empty or lose rows when a reader filters them. For this reason
-    the options of regularisers and models are one text, and train_size is always a text.
+    the options of regularisers and models are one text each, and train_size is always a text.
     """
     data, train = config.data, config.train
     return {
@@ -104,7 +104,7 @@ def _format_value(value: object) -> str:
 
 
 def make_session_start(config: RunConfig, start_time: float) -> Summary.Value:
-    """Make the HParams record of a run's start; start_time in seconds since 1970."""
+    """Make the HParams record of a run's start; start_time is in seconds since 1970."""
     info = SessionStartInfo(group_name=config.run_id, start_time_secs=start_time)
     for name, value in list_hyperparameters(config).items():
         if isinstance(value, str):

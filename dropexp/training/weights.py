@@ -11,7 +11,7 @@ from dropexp.runs.write import WEIGHTS, RunFolder
 
 
 def write_weights(folder: RunFolder, weights: Mapping[str, Tensor]) -> None:
-    """Write a model's state_dict durably; nothing where it is empty.
+    """Write a model's state_dict durably; write no file where it is empty.
 
     Raises:
         StoreError: the disk is full, or the folder cannot be written.
@@ -25,7 +25,7 @@ def read_weights(folder: RunFolder) -> dict[str, Tensor]:
     """Return the state_dict that write_weights wrote.
 
     Raises:
-        StoreError: the file is not there, or is damaged.
+        StoreError: the file is missing or damaged.
     """
     path = folder.path / WEIGHTS
     try:
@@ -33,6 +33,6 @@ def read_weights(folder: RunFolder) -> dict[str, Tensor]:
     except (OSError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise StoreError(
-            f"{path}, which mc_dropout needs, cannot be read: {reason}; "
-            f"force=true trains this run again."
+            f"{path}, which mc_dropout needs, cannot be read: {reason}. "
+            f"Train this run again with force=true."
         ) from None

@@ -48,7 +48,7 @@ def test_a_difference_in_any_metric_of_any_epoch_is_seen(metric: str) -> None:
     assert (close.largest.metric, close.largest.where) == (metric, "epoch 2")
     far = compare_with(second_epoch(**{metric: value + 0.1}))
     assert far.verdict is AgreementVerdict.DIFFERS
-    assert [each.metric for each in far.intolerable] == [metric]
+    assert [each.metric for each in far.beyond_tolerance] == [metric]
 
 
 @pytest.mark.parametrize("block", ["best", "last"])
@@ -58,7 +58,7 @@ def test_a_difference_in_the_results_is_seen(block: str, metric: str) -> None:
     other = replace(selected, **{metric: getattr(selected, metric) + 0.1})
     found = compare_with(EPOCHS, replace(SUMMARY_OF_EPOCHS, **{block: other}))
     assert found.verdict is AgreementVerdict.DIFFERS
-    assert [each.where for each in found.intolerable] == [f"{block} epoch"]
+    assert [each.where for each in found.beyond_tolerance] == [f"{block} epoch"]
 
 
 @given(loss=st.floats(1e-2, 1e3), share=st.floats(-3, 3))

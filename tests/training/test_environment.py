@@ -9,7 +9,7 @@ from dropexp.errors import DeviceError
 from dropexp.training.environment import (
     configure_torch,
     describe_environment,
-    peak_memory_mb,
+    measure_peak_memory,
     select_device,
 )
 
@@ -20,7 +20,9 @@ def test_auto_is_a_device_that_is_there() -> None:
 
 @pytest.mark.parametrize("name", ["cuda:99", "cuda:1000"])
 def test_a_device_that_is_not_there_is_refused_with_those_that_are(name: str) -> None:
-    with pytest.raises(DeviceError, match=rf"device={name} is not there: available: cpu"):
+    with pytest.raises(
+        DeviceError, match=rf"device={name} is not available on this machine. Available: cpu"
+    ):
         select_device(name)
 
 
@@ -39,4 +41,4 @@ def test_the_description_is_json_and_names_versions() -> None:
 
 
 def test_peak_memory_is_in_megabytes_of_this_process() -> None:
-    assert 50 < peak_memory_mb(torch.device("cpu")) < 50_000
+    assert 50 < measure_peak_memory(torch.device("cpu")) < 50_000

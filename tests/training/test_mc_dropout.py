@@ -212,7 +212,7 @@ def test_a_run_gets_the_same_numbers_at_its_end_and_later(tmp_path: Path) -> Non
     first = run(later, RecordingView())
     assert first.summary.mc_dropout is None
     again = run(later.model_copy(update={"mc_dropout": 4}), RecordingView())
-    assert again.reused
+    assert again.is_reused
     assert again.summary.mc_dropout == at_its_end.summary.mc_dropout is not None
     assert at_its_end.summary.last.test_loss == first.summary.last.test_loss
     with patch(

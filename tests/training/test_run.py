@@ -161,7 +161,7 @@ def test_resuming_with_other_threads_is_a_warning(interrupted: RunConfig) -> Non
         _, messages = run_again(interrupted.model_copy(update={"threads": 2}))
     finally:
         torch.set_num_threads(1)
-    assert "this run was begun with another threads" in messages
+    assert "this run was started with another threads" in messages
 
 
 @contextmanager
