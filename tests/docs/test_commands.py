@@ -1,4 +1,4 @@
-"""Every command in README.md and docs/ works: it is composed, or parsed by its own program."""
+"""Every command in a page works: it is composed, or parsed by its own program."""
 
 import os
 import re
@@ -62,14 +62,14 @@ def test_command_is_valid(
     match program:
         case "dropexp":
             check_dropexp(arguments)
-        case "pip" | "python3":
+        case "pip" | "python" | "python3":
             check_installation(arguments)
         case _ if program.startswith("scripts/"):
             assert os.access(ROOT / program, os.X_OK)
         case "pytest":
             assert all((ROOT / path).exists() for path in arguments)
         case _:
-            assert program in ("mkdocs", "tensorboard", "jq", "head", ".")
+            assert program in ("mkdocs", "tensorboard", "jq", "head", ".", "source")
 
 
 # --- dropexp --------------------------------------------------------------------------------------
