@@ -159,6 +159,7 @@ def test_files_that_pages_name_are_there() -> None:
         if re.match(r"(dropexp|conf|scripts|tests)/", name) or re.fullmatch(r"[\w/]+/\w+\.py", name)
     }
     assert len(named) > 20
-    roots = (ROOT, ROOT / "dropexp", ROOT / "dropexp" / "models", ROOT / "dropexp" / "report")
-    roots = (*roots, ROOT / "dropexp" / "regularisers")  # the map names files from their package
+    # The map names files from their package.
+    package = ROOT / "dropexp"
+    roots = [ROOT, package, *(package / name for name in ("models", "regularisers", "report"))]
     assert [name for name in named if not any((root / name).exists() for root in roots)] == []

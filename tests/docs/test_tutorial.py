@@ -20,7 +20,7 @@ def without_numbers(text: str) -> list[str]:
     Numbers and the spaces that line them up go; the runs of a sweep finish in any order.
     """
     text = re.sub(r"\b(none|dropout2d)-p[\d.]+-s\d+-[0-9a-f]{8}", r"\1", text)
-    text = re.sub(r"[-+−]?\d+(?:[.,:]\d+)*(?: (?:s|min)\b)?", "#", text)
+    text = re.sub(r"[-+−]?\d+(?:[.,:]\d+)*(?: (?:s|min|kB|MB)\b)?", "#", text)
     return sorted(re.sub(r"[ \t]+", " ", line) for line in text.splitlines())
 
 
