@@ -1,7 +1,7 @@
 """Finished runs come in; a comparison goes out: settings, paired seed by seed, with verdicts.
 
-Also the registry of columns, and a comparison as a terminal table, CSV, JSON, Markdown and LaTeX.
-Imports neither torch nor scipy: a table opens at once.
+It also has the registry of columns, and formats a comparison as a terminal table, CSV, JSON,
+Markdown and LaTeX. It imports neither torch nor scipy, so that a table opens at once.
 """
 
 from dropexp.compare.engine import compare

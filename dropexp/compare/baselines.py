@@ -18,12 +18,12 @@ class Baselines:
     """Which setting each setting is compared with.
 
     Attributes:
-        of: the name of a setting → its baseline; a setting without a baseline is absent. Only
-            that of a classic can have a baseline and be a baseline too.
-        description: what the baseline is, in words.
+        by_setting: the name of a setting → its baseline; a setting without a baseline is absent.
+            Only a setting of classics can have a baseline and be one.
+        description: what the baseline is, as part of a sentence.
     """
 
-    of: dict[str, Setting]
+    by_setting: dict[str, Setting]
     description: str
 
 
@@ -34,14 +34,14 @@ def find_baselines(
 
     Args:
         grouped: the settings with their runs.
-        request: ``--baseline``. None chooses ``none`` with everything else equal, and for classics
-            without a regulariser ``none`` without them (see _without_classics). The name of a
-            setting chooses it for all others, whatever else differs. Filters such as
-            ``regulariser=dropout2d p=0.3`` choose the setting that passes them, with everything
-            equal that they do not name.
+        request: the value of ``--baseline``. None chooses ``none`` with everything else equal; a
+            setting with classics only gets ``none`` without them (see _without_classics). The
+            name of a setting makes it the baseline of all others, whatever else differs. Filters
+            such as ``regulariser=dropout2d p=0.3`` choose the setting that passes them and is
+            equal in every field that they do not name.
 
     Raises:
-        UserError: the request chooses no setting, or two for the same one.
+        UserError: the request chooses no setting, or two baselines for one setting.
     """
     settings = [setting for setting, _ in grouped]
     if request is None:
@@ -73,11 +73,10 @@ def _join_by_or(names: Sequence[str]) -> str:
 def _without_classics(settings: Iterable[Setting]) -> dict[str, Setting]:
     """Return the name of a setting → the setting without its classics, all else equal.
 
-    A classic that is on in all settings that are equal otherwise stays on: it is part of what
-    they were trained with.
+    A classic that is on in all otherwise equal settings stays on in the baseline.
 
     Args:
-        settings: without a regulariser.
+        settings: the settings without a regulariser.
     """
     equal_but_for_classics: dict[str, list[Setting]] = {}
     for setting in settings:
@@ -96,26 +95,26 @@ def _without_classics(settings: Iterable[Setting]) -> dict[str, Setting]:
 def _find_by_filters(grouped: Sequence[tuple[Setting, list[FoundRun]]], request: str) -> Baselines:
     filters = split(request)
     settings = [setting for setting, _ in grouped]
-    runs = [run.listed for _, found in grouped for run in found]
+    listed = [run.listed for _, runs in grouped for run in runs]
     if not filters or not all(is_filter(text) for text in filters):
         raise UserError(
             f"--baseline {request!r} names no setting of the table. "
             f"{suggest(request, [setting.name for setting in settings])} "
             f"Filters are allowed too: --baseline 'regulariser=dropout2d p=0.3'."
         )
-    named = list_filter_keys(filters, runs)
-    passing = {run.run_id for run in select_runs(runs, filters)}
+    named = list_filter_keys(filters, listed)
+    passing = {run.run_id for run in select_runs(listed, filters)}
     baselines = [
-        setting for setting, found in grouped if any(run.listed.run_id in passing for run in found)
+        setting for setting, runs in grouped if any(run.listed.run_id in passing for run in runs)
     ]
     if not baselines:
-        raise UserError(f"--baseline {request!r} chooses none of the compared runs.")
+        raise UserError(f"--baseline {request!r}: none of the compared runs passes these filters.")
 
-    def everything_else(fields: Fields) -> str:
+    def key_of_unnamed_fields(fields: Fields) -> str:
         return setting_key({k: v for k, v in fields.items() if not _is_named(k, named)})
 
     return Baselines(
-        _match(settings, baselines, everything_else), f"{request} with everything else equal"
+        _match(settings, baselines, key_of_unnamed_fields), f"{request} with everything else equal"
     )
 
 

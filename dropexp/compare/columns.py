@@ -1,7 +1,7 @@
 """The registry of columns: what the table of a comparison shows, for every format.
 
-The terminal, CSV and JSON, Markdown, LaTeX and the page render these columns. Those of metrics
-come from the registry of metrics; see dropexp.runs.metrics.
+The terminal, Markdown, LaTeX and the page render these columns. The columns of metrics come from
+the registry of metrics; see dropexp.runs.metrics. CSV and JSON hold every number instead.
 """
 
 import math
@@ -18,14 +18,14 @@ from dropexp.statistics import Estimate, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a cell shows.
+    """The content of a cell.
 
     Attributes:
-        text: the value.
-        interval: its interval as ``[low, high]``; empty for none.
+        text: the value, formatted; empty for an empty cell.
+        interval: the interval as ``[low, high]``; empty for none.
         margin: the half-width of a symmetric interval as ``±0.123``; empty for none.
         sort_value: the number by which rows are sorted; NaN for none.
-        verdict: of a cell that says it.
+        verdict: the verdict, in a cell of the column of verdicts.
     """
 
     text: str = ""
@@ -45,12 +45,12 @@ class ComparisonColumn:
     """A column of a comparison.
 
     Attributes:
-        key: its name in this registry; that of a metric's column is the metric's key.
-        heading: its words; on a terminal the last one stands in a second line.
+        key: its name in this registry; the column of a metric has the metric's key.
+        heading: its heading; a terminal puts the last word on a second line.
         meaning: what it shows, in one phrase.
-        cell: returns its cell of a row.
-        is_main: whether it belongs to the main table of a document; a terminal shows the columns
-            in order for as long as there is room.
+        cell: returns the cell of a row.
+        is_main: whether it belongs to the main table of a document. A terminal ignores this and
+            shows as many columns, in order, as there is room for.
         is_text: whether it is aligned to the left.
         is_required: whether it is shown on the narrowest terminal, and where all cells are empty.
         shows_interval: whether its intervals are shown where there is little room.
@@ -76,16 +76,16 @@ class ComparisonTable:
 
 _BESIDE_VERDICT = ("loss_gap", "epochs")
 _MAIN = ("test_acc", "test_loss")
-"""The metrics of the main table beside the deciding one; all others are details."""
+"""The metrics that the main table shows beside the deciding one; all others are details."""
 
 
-def comparison_columns(
+def list_columns(
     comparison: Comparison, notation: Notation = Notation.TERMINAL
 ) -> list[ComparisonColumn]:
     """Return the columns of a comparison, the most important first.
 
     Args:
-        comparison: whose columns; they depend on the deciding metric and on the epoch.
+        comparison: the comparison; columns depend on its deciding metric and its epoch.
         notation: how numbers are written.
     """
     others = {metric.key: metric for metric in _other_metrics(comparison)}
@@ -97,10 +97,10 @@ def comparison_columns(
     unit = metric.document_heading().removeprefix(metric.heading)
     columns = [
         ComparisonColumn(
-            "setting", "setting", "what was trained", _setting, is_text=True, is_required=True
+            "setting", "setting", "what was trained", _setting_cell, is_text=True, is_required=True
         ),
         ComparisonColumn(
-            "n", "n", "completed runs; of how many, where some diverged", _n, is_required=True
+            "n", "n", "completed runs; of how many, where some diverged", _n_cell, is_required=True
         ),
         _metric_column(metric, notation, is_deciding=True),
         ComparisonColumn(
@@ -115,32 +115,35 @@ def comparison_columns(
             "verdict",
             "verdict",
             "what may be claimed; (+k): k more seeds would settle a difference of this size",
-            lambda row: _verdict(comparison, row),
+            lambda row: _verdict_cell(comparison, row),
             is_text=True,
             is_required=True,
         ),
         *take(*_BESIDE_VERDICT),
         ComparisonColumn(
-            "pairs_better", "better in", "pairs in which it is better; a diverged run loses", _wins
+            "pairs_better",
+            "better in",
+            "pairs in which it is better; a diverged run loses",
+            _wins_cell,
         ),
         ComparisonColumn(
             "adjusted_p",
             f"p ({CORRECTION})",
             "of the sign-flip test, corrected over the table",
-            _p_value,
+            _p_value_cell,
         ),
         ComparisonColumn(
             "better",
             "P(better)",
             "probability that it is better with a new seed",
-            _probability,
+            _probability_cell,
             shows_interval=True,
         ),
         ComparisonColumn(
             "more_seeds",
             "more seeds",
             "seeds that would settle a difference of this size",
-            _more_seeds,
+            _more_seeds_cell,
             is_main=False,
         ),
         *take(*_MAIN),
@@ -148,17 +151,19 @@ def comparison_columns(
     details = [
         *take("val_loss"),
         *take(*others),
-        ComparisonColumn("parameters", "parameters", "trained numbers of the network", _parameters),
+        ComparisonColumn(
+            "parameters", "parameters", "trained numbers of the network", _parameters_cell
+        ),
     ]
     return columns + [replace(column, is_main=False) for column in details]
 
 
 def make_table(comparison: Comparison, columns: Sequence[ComparisonColumn]) -> ComparisonTable:
-    """Return columns with the cells of every row, without the columns that are empty.
+    """Return the columns with the cells of every row; empty columns are left out.
 
     Args:
-        comparison: whose rows.
-        columns: of comparison_columns.
+        comparison: the comparison whose rows to show.
+        columns: the columns to show, from list_columns.
     """
     cells = [[column.cell(row) for row in comparison.rows] for column in columns]
     shown = [index for index, column in enumerate(cells) if any(cell.text for cell in column)]
@@ -168,15 +173,15 @@ def make_table(comparison: Comparison, columns: Sequence[ComparisonColumn]) -> C
     )
 
 
-def main_table(comparison: Comparison) -> ComparisonTable:
-    """Return the table of a document: what decides, and the metrics that a reader asks for."""
-    columns = comparison_columns(comparison, Notation.DOCUMENT)
+def make_main_table(comparison: Comparison) -> ComparisonTable:
+    """Return the main table of a document: verdicts, the deciding metric and the test results."""
+    columns = list_columns(comparison, Notation.DOCUMENT)
     return make_table(comparison, [column for column in columns if column.is_main])
 
 
-def detail_table(comparison: Comparison) -> ComparisonTable:
-    """Return all else that was measured: each setting with the columns of no main table."""
-    setting, *columns = comparison_columns(comparison, Notation.DOCUMENT)
+def make_detail_table(comparison: Comparison) -> ComparisonTable:
+    """Return the table of details: each setting with the columns that the main table lacks."""
+    setting, *columns = list_columns(comparison, Notation.DOCUMENT)
     details = [column for column in columns if not column.is_main]
     return make_table(comparison, [setting, *details])
 
@@ -184,8 +189,8 @@ def detail_table(comparison: Comparison) -> ComparisonTable:
 def _other_metrics(comparison: Comparison) -> list[Metric]:
     """Return the metrics that have a column beside the deciding one.
 
-    The epoch of comparison is told where it is neither the best nor the last one; the number of
-    epochs is told where early stopping made it differ.
+    The epoch of comparison is shown where runs are matched, and the number of epochs where it
+    differs between settings, as with early stopping.
     """
     trained = {
         row.estimates["epochs"].value for row in comparison.rows if "epochs" in row.estimates
@@ -243,35 +248,35 @@ def _estimate_cell(
     return replace(cell, interval=interval, margin=f"±{half}")
 
 
-def _setting(row: Row) -> Cell:
+def _setting_cell(row: Row) -> Cell:
     return Cell(row.setting.name)
 
 
-def _n(row: Row) -> Cell:
+def _n_cell(row: Row) -> Cell:
     runs = len(row.setting.runs)
     return Cell(str(row.n) if row.n == runs else f"{row.n}/{runs}", sort_value=row.n)
 
 
-def _verdict(comparison: Comparison, row: Row) -> Cell:
+def _verdict_cell(comparison: Comparison, row: Row) -> Cell:
     rank = math.nan if row.verdict is None else list(Verdict).index(row.verdict)
     return Cell(describe_verdict(comparison, row), sort_value=rank, verdict=row.verdict)
 
 
-def _wins(row: Row) -> Cell:
+def _wins_cell(row: Row) -> Cell:
     if not row.pairs:
         return Cell()
     share = row.pairs_better / len(row.pairs)
     return Cell(f"{row.pairs_better} of {len(row.pairs)}", sort_value=share)
 
 
-def _p_value(row: Row) -> Cell:
+def _p_value_cell(row: Row) -> Cell:
     p = row.adjusted_p
     if p is None or math.isnan(p):
         return Cell()
     return Cell("<0.001" if p < 0.001 else f"{p:.3f}", sort_value=p)
 
 
-def _probability(row: Row) -> Cell:
+def _probability_cell(row: Row) -> Cell:
     share = row.better
     if share is None or math.isnan(share.value):
         return Cell()
@@ -279,10 +284,10 @@ def _probability(row: Row) -> Cell:
     return Cell(f"{share.value:.2f}", interval, sort_value=share.value)
 
 
-def _more_seeds(row: Row) -> Cell:
+def _more_seeds_cell(row: Row) -> Cell:
     more = row.more_seeds
     return Cell() if more is None else Cell(f"{more:,}", sort_value=more)
 
 
-def _parameters(row: Row) -> Cell:
+def _parameters_cell(row: Row) -> Cell:
     return Cell(f"{row.parameters:,}", sort_value=row.parameters)

@@ -1,4 +1,4 @@
-"""A comparison as CSV and JSON: every number in full, fractions as fractions."""
+"""A comparison as CSV and JSON: every number unrounded, and fractions in [0, 1]."""
 
 import csv
 import io
@@ -14,10 +14,10 @@ from dropexp.statistics import Estimate
 
 
 def format_csv(comparison: Comparison) -> str:
-    """Return one line for each setting; a cell without a number is empty.
+    """Return a comparison as CSV, one line for each setting; a missing number is an empty cell.
 
-    An estimate has three columns: its value, its low and its high end. The columns are the same
-    for every comparison but for the fields of settings, which follow ``setting``.
+    An estimate has three columns: the value, and the low and the high end of its interval. Every
+    comparison has the same columns, except for the fields of settings, which follow ``setting``.
     """
     fields = _distinguishing_fields(comparison)
     rows = [_csv_row(row, fields) for row in comparison.rows]
@@ -29,7 +29,7 @@ def format_csv(comparison: Comparison) -> str:
 
 
 def format_json(comparison: Comparison) -> str:
-    """Return the question, how it was tested, and each row with its pairs; null for no number."""
+    """Return a comparison as JSON: the question, the test, and each row; null for no number."""
     plain = {
         "metric": comparison.metric.key,
         "at": comparison.at,
@@ -125,7 +125,7 @@ def _join(seeds: Sequence[int]) -> str:
 
 
 def _replace_non_finite(value: Any) -> Any:
-    """Return plain values with None in place of NaN and infinity, which JSON has not."""
+    """Return plain values with None in place of NaN and infinity, which JSON lacks."""
     if isinstance(value, list | tuple):
         return [_replace_non_finite(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""The verdict of every row of a table: the one place that tests and corrects."""
+"""The verdict of every row of a table: the only module that tests and corrects."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,16 +23,16 @@ CORRECTION = "Holm"
 
 @dataclass(frozen=True)
 class Decision:
-    """What the test says of one row among the rows of its table.
+    """The result of the test for one row of a table.
 
     Attributes:
-        p_value: of the row alone; NaN without pairs.
-        adjusted_p: after the correction over the table; NaN without pairs.
+        p_value: the p-value of this row alone; NaN without pairs.
+        adjusted_p: the p-value after the correction over the table; NaN without pairs.
         smallest_p: the smallest adjusted p-value that the row can have, whatever the data; NaN
             without pairs.
         verdict: what may be claimed.
         pairs_needed: how many pairs in total would settle a difference of this size; None where
-            it is settled or the number is unknown.
+            the test is settled already or the number is unknown.
     """
 
     p_value: float
@@ -63,10 +63,10 @@ def decide(comparisons: Mapping[str, PairedComparison], alpha: float) -> dict[st
 
 
 def describe_test(pairs: Sequence[int], alpha: float) -> str:
-    """Return the sentence that says what was tested and how it was corrected.
+    """Return the sentences on what was tested and how it was corrected.
 
     Args:
-        pairs: the number of pairs of each row that has a baseline.
+        pairs: the number of pairs of each row that has a baseline; at least one row.
         alpha: the level after correction.
     """
     tests = sum(map(bool, pairs))
@@ -74,8 +74,7 @@ def describe_test(pairs: Sequence[int], alpha: float) -> str:
     return (
         f"Test: {exact}two-sided sign-flip test of the paired differences, with {CORRECTION}'s "
         f"correction over {tests} row{'' if tests == 1 else 's'}; better or worse at "
-        f"p <= {alpha:g}. "
-        f"Intervals are not corrected; the verdict is."
+        f"p <= {alpha:g}. Intervals are not corrected; the verdict is."
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs -> a table: settings, means, differences from baselines, and verdicts."""
+"""From runs to a comparison: settings, means, differences from baselines, and verdicts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,26 +17,28 @@ from dropexp.statistics import Verdict, is_underfit
 
 
 def compare(
-    found: Sequence[FoundRun], question: Question | None = None, left_out: Sequence[str] = ()
+    found_runs: Sequence[FoundRun],
+    question: Question | None = None,
+    left_out: Sequence[str] = (),
 ) -> Comparison:
     """Compare settings with their baselines, seed by seed.
 
     Args:
-        found: the runs; at least one.
-        question: None for the defaults.
-        left_out: sentences about runs that are not among them.
+        found_runs: the runs to compare; at least one.
+        question: the question to answer; None: the default one.
+        left_out: sentences on runs that were left out.
 
     Raises:
-        UserError: the runs cannot be compared, or the question has no answer.
+        UserError: the runs cannot be compared, or they cannot answer the question.
     """
     question = question or Question()
     metric = question.deciding_metric
-    grouped = grouping.group_runs(found)
+    grouped = grouping.group_runs(found_runs)
     settings = [setting for setting, _ in grouped]
     if not question.allow_mixed:
         grouping.refuse_mixed_images(settings)
     baselines = find_baselines(grouped, question.baseline)
-    grouping.refuse_pairs_on_other_images(baselines.of, settings)
+    grouping.refuse_pairs_on_other_images(baselines.by_setting, settings)
     completed = [run for setting in settings for run in setting.completed]
     mc_dropout.refuse_unmeasured(metric, completed)
     target = find_target(completed) if question.at is EpochChoice.MATCHED else None
@@ -52,7 +54,7 @@ def compare(
         confidence=question.confidence,
         sentences=tuple(describe_method(rows, baselines.description, question, target)),
         left_out=tuple(left_out),
-        shared=grouping.shared_fields(settings),
+        shared=grouping.find_shared_fields(settings),
         axes=grouping.find_axes(settings),
         target=target,
     )
@@ -65,11 +67,11 @@ def _make_rows(
     question: Question,
 ) -> list[Row]:
     def compare_row(setting: Setting, metric: Metric) -> PairedComparison:
-        baseline = baselines.of[setting.name]
+        baseline = baselines.by_setting[setting.name]
         return compare_pairs(setting, baseline, values, metric, question.confidence)
 
     def compare_all(metric: Metric) -> tuple[dict[str, PairedComparison], dict[str, Decision]]:
-        tested = [setting for setting in settings if setting.name in baselines.of]
+        tested = [setting for setting in settings if setting.name in baselines.by_setting]
         pairs = {setting.name: compare_row(setting, metric) for setting in tested}
         return pairs, decide(pairs, question.alpha)
 
@@ -85,7 +87,7 @@ def _make_rows(
             underfits = result_decisions[name].verdict is Verdict.WORSE and is_underfit(
                 compare_row(setting, question.gap_metric).mean_score, results[name].mean_score
             )
-            baseline = baselines.of[name].name
+            baseline = baselines.by_setting[name].name
             row = _add_decision(row, baseline, pairs[name], decisions[name], underfits)
         rows.append(row)
     return rows

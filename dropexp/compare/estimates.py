@@ -25,9 +25,10 @@ def read_values(
     """Return the values of every run at the epoch at which it is compared.
 
     Args:
-        runs: completed runs.
-        at: which epoch of each run.
-        target: the training loss for ``matched``, in nats; see find_target.
+        runs: the completed runs.
+        at: the epoch of each run.
+        target: the training loss at which runs are matched, in nats; see find_target. None
+            without matching.
     """
     metrics = [metric for metric in METRIC_REGISTRY.values() if at in metric.epochs]
     if not has_results(runs):
@@ -72,7 +73,7 @@ def _values_of(
     epoch = None
     if at is EpochChoice.MATCHED:
         epoch = matched_epoch(run.curves[MATCHED_BY], math.nan if target is None else target)
-    # A network without noise needs no passes: each would give its deterministic results.
+    # A network without noise needs no passes: each pass would equal the deterministic evaluation.
     is_deterministic = summary.p == 0 and summary.mc_dropout is None
     sampled = summary.best if is_deterministic else summary.mc_dropout
     values: dict[str, float | None] = {}

@@ -1,4 +1,4 @@
-"""Runs -> settings: groups of runs that differ in their seed only, named by what differs."""
+"""From runs to settings: groups of runs that differ only in their seed, named by what differs."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,6 +12,7 @@ from dropexp.config.classics import (
     turn_off_classics,
 )
 from dropexp.config.setting import (
+    P_KEY,
     Fields,
     drop_default_data_seeds,
     name_settings,
@@ -22,7 +23,6 @@ from dropexp.errors import UserError
 from dropexp.runs.records import AuditOutcome
 
 _REGULARISER = "regulariser."
-_P = "regulariser.p"
 _TEST_IMAGES = (
     "data.name",
     "data.seed",
@@ -31,18 +31,18 @@ _TEST_IMAGES = (
     "data.test_size",
     "data.fingerprint",
 )
-"""The fields that decide which images are tested; train_size, noise and others do not."""
+"""The fields that decide which test images a run has; data.train_size and others do not."""
 
 
-def group_runs(found: Sequence[FoundRun]) -> list[tuple[Setting, list[FoundRun]]]:
+def group_runs(found_runs: Sequence[FoundRun]) -> list[tuple[Setting, list[FoundRun]]]:
     """Return the settings in the table's order, each with its runs.
 
-    Settings that share everything but the regulariser stand together, ``none`` first. Such
-    groups that differ in classics only follow one another.
+    Settings that differ only in the regulariser are neighbours, ``none`` first. Groups of such
+    settings that differ only in classics are neighbours too.
     """
-    kept = drop_default_data_seeds([(run.compared.seed, run.fields) for run in found])
+    kept = drop_default_data_seeds([(run.compared.seed, run.fields) for run in found_runs])
     groups: dict[str, tuple[Fields, list[FoundRun]]] = {}
-    for run, fields in zip(found, kept, strict=True):
+    for run, fields in zip(found_runs, kept, strict=True):
         groups.setdefault(setting_key(fields), (fields, []))[1].append(run)
     all_fields = [fields for fields, _ in groups.values()]
     classics = list_varied_classics(all_fields)
@@ -57,15 +57,15 @@ def group_runs(found: Sequence[FoundRun]) -> list[tuple[Setting, list[FoundRun]]
         )
         for name, (fields, runs) in zip(name_settings(all_fields), groups.values(), strict=True)
     ]
-    differing = [key for key in _axes_of(all_fields) if key != _P]
+    differing = [key for key in _axes_of(all_fields) if key != P_KEY]
     return sorted(settings, key=lambda each: _sort_key(each[0], differing))
 
 
 def refuse_mixed_images(settings: Sequence[Setting]) -> None:
-    """Refuse settings that were tested on different images.
+    """Raise UserError if settings were tested on different images.
 
     Raises:
-        UserError: says what differs, and what to do.
+        UserError: names the field that differs, and the filter or option that helps.
     """
     for key in _TEST_IMAGES:
         values = _distinct_values(key, [setting.fields for setting in settings])
@@ -82,14 +82,14 @@ def refuse_mixed_images(settings: Sequence[Setting]) -> None:
 def refuse_pairs_on_other_images(
     baselines: Mapping[str, Setting], settings: Sequence[Setting]
 ) -> None:
-    """Refuse to pair a setting with a baseline that was tested on different images.
+    """Raise UserError if a setting and its baseline were tested on different images.
 
     Args:
         baselines: the name of a setting → its baseline.
         settings: all settings.
 
     Raises:
-        UserError: names the two.
+        UserError: names the two settings and the field that differs.
     """
     for setting in settings:
         baseline = baselines.get(setting.name, setting)
@@ -103,18 +103,18 @@ def refuse_pairs_on_other_images(
 
 
 def context_key(fields: Fields, classics: Collection[str] = ()) -> str:
-    """Return a text that is equal for settings with equal fields but for the regulariser's.
+    """Return a key that is equal for settings that differ in the regulariser's fields only.
 
     Args:
-        fields: of a setting.
-        classics: that are taken as off.
+        fields: the fields of a setting.
+        classics: the classics that are taken as off.
     """
     kept = turn_off_classics(fields, classics)
     return setting_key({k: v for k, v in kept.items() if not k.startswith(_REGULARISER)})
 
 
-def shared_fields(settings: Sequence[Setting]) -> dict[str, Any]:
-    """Return the fields that all settings have with one value."""
+def find_shared_fields(settings: Sequence[Setting]) -> dict[str, Any]:
+    """Return the fields that have one value in all settings."""
     first = settings[0].fields
     return {
         key: value
@@ -124,7 +124,7 @@ def shared_fields(settings: Sequence[Setting]) -> dict[str, Any]:
 
 
 def find_axes(settings: Sequence[Setting]) -> dict[str, tuple[Any, ...]]:
-    """Return the fields with several values: the regulariser's p, and those not its own."""
+    """Return the fields with several values: ``regulariser.p``, and those of no regulariser."""
     return _axes_of([setting.fields for setting in settings])
 
 
@@ -133,18 +133,18 @@ def _axes_of(settings: Sequence[Fields]) -> dict[str, tuple[Any, ...]]:
     values = {
         key: tuple(_distinct_values(key, settings))
         for key in keys
-        if not key.startswith(_REGULARISER) or key == _P
+        if not key.startswith(_REGULARISER) or key == P_KEY
     }
-    return {key: found for key, found in values.items() if len(found) > 1}
+    return {key: distinct for key, distinct in values.items() if len(distinct) > 1}
 
 
 def _distinct_values(key: str, settings: Sequence[Fields]) -> list[Any]:
-    """Return a field's different values in order; None for a setting without the field."""
-    found: dict[str, Any] = {}
+    """Return a field's different values, sorted; None stands for a setting without the field."""
+    values: dict[str, Any] = {}
     for fields in settings:
         value = fields.get(key)
-        found.setdefault(repr(value), value)
-    return sorted(found.values(), key=sort_key)
+        values.setdefault(repr(value), value)
+    return sorted(values.values(), key=sort_key)
 
 
 def _sort_key(setting: Setting, differing: Sequence[str]) -> tuple[Any, ...]:
@@ -164,7 +164,7 @@ def _sort_key(setting: Setting, differing: Sequence[str]) -> tuple[Any, ...]:
 
 
 def _find_options(settings: Sequence[Fields]) -> dict[str, list[str]]:
-    """Return regulariser → its own fields, without p, that it has with several values."""
+    """Return regulariser → those of its own fields, without p, that have several values."""
     by_regulariser: dict[str, list[Fields]] = {}
     for fields in settings:
         by_regulariser.setdefault(fields["regulariser.name"], []).append(fields)
@@ -172,7 +172,9 @@ def _find_options(settings: Sequence[Fields]) -> dict[str, list[str]]:
         name: [
             key
             for key in dict.fromkeys(key for fields in group for key in fields)
-            if key.startswith(_REGULARISER) and key != _P and len(_distinct_values(key, group)) > 1
+            if key.startswith(_REGULARISER)
+            and key != P_KEY
+            and len(_distinct_values(key, group)) > 1
         ]
         for name, group in by_regulariser.items()
     }
@@ -181,12 +183,12 @@ def _find_options(settings: Sequence[Fields]) -> dict[str, list[str]]:
 def _make_setting(
     name: str,
     fields: Fields,
-    found: Sequence[FoundRun],
+    found_runs: Sequence[FoundRun],
     seeds: set[int],
     options: Mapping[str, Sequence[str]],
     classics: Collection[str],
 ) -> Setting:
-    runs = sorted((run.compared for run in found), key=lambda run: run.seed)
+    runs = sorted((run.compared for run in found_runs), key=lambda run: run.seed)
     return Setting(
         name=name,
         fields=fields,
@@ -204,9 +206,9 @@ def _make_setting(
 def _seeds_by_context(
     groups: Iterable[tuple[Fields, list[FoundRun]]], classics: Collection[str]
 ) -> dict[str, set[int]]:
-    """Return the seeds run with the same data, model and training, whatever regularises."""
+    """Return context key → the seeds that any setting of this context was run with."""
     seeds: dict[str, set[int]] = {}
     for fields, runs in groups:
-        known = seeds.setdefault(context_key(fields, classics), set())
-        known.update(run.compared.seed for run in runs)
+        seeds_of_context = seeds.setdefault(context_key(fields, classics), set())
+        seeds_of_context.update(run.compared.seed for run in runs)
     return seeds

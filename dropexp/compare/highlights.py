@@ -1,4 +1,4 @@
-"""What is shown first: the row that answers the question, and the settings that few charts show."""
+"""Which rows are shown first: the row that answers the question, and the rows in charts."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,31 +9,29 @@ from dropexp.config.classics import CLASSICS
 from dropexp.statistics import Verdict
 
 MOST_CURVES = 7
-"""More settings than these are not told apart in one chart."""
-
-P = "regulariser.p"
+"""The most settings that a reader can tell apart in one chart."""
 
 
 def find_headline(comparison: Comparison) -> Row | None:
-    """Return the row that answers the study's question: the best of the clearly better ones.
+    """Return the headline, the row that answers the question; None if no row has a baseline.
 
-    The best is the one that gains most over its own baseline: with an axis such as label noise,
-    the metric itself would only find the easiest data. Diverged runs count, as in the test. Where
-    no row is clearly better, return the best of all that have a baseline; None without any.
+    It is the clearly better row that gains most over its own baseline; without a clearly better
+    row, the row that gains most. The metric itself would only find the easiest data where data
+    differ. Diverged runs count, as in the test.
     """
     compared = [row for row in comparison.rows if row.pairs]
     better = [row for row in compared if row.verdict is Verdict.BETTER]
-    return min(better or compared, key=_standing, default=None)
+    return min(better or compared, key=_headline_key, default=None)
 
 
-def _standing(row: Row) -> tuple[bool, float]:
-    """Return a sort key; rows in which no pair completed come last, as their score has no unit."""
+def _headline_key(row: Row) -> tuple[bool, float]:
+    """Return a sort key; rows without a completed pair come last, as their score has no unit."""
     is_measured = row.difference is not None and math.isfinite(row.difference.value)
     return (not is_measured, row.mean_score)
 
 
 def find_best(comparison: Comparison, rows: Iterable[Row]) -> Row | None:
-    """Return the row whose mean metric is best; None where no row has one."""
+    """Return the row with the best mean of the deciding metric; None if no row has a mean."""
     metric = comparison.metric
     known = [
         row
@@ -43,8 +41,8 @@ def find_best(comparison: Comparison, rows: Iterable[Row]) -> Row | None:
     return min(known, key=lambda row: metric.sign * row.estimates[metric.key].value, default=None)
 
 
-def context_axes(comparison: Comparison) -> dict[str, tuple[Any, ...]]:
-    """Return the axes of the study that belong to no regulariser and no compared classic."""
+def find_context_axes(comparison: Comparison) -> dict[str, tuple[Any, ...]]:
+    """Return the axes that belong to no regulariser and no compared classic, with their values."""
     classics = [CLASSICS[name] for name in comparison.classics]
     return {
         key: values
@@ -53,8 +51,8 @@ def context_axes(comparison: Comparison) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def classic_strengths(comparison: Comparison) -> dict[str, str]:
-    """Return field → classic for the classics that are on with several numbers."""
+def find_classic_strengths(comparison: Comparison) -> dict[str, str]:
+    """Return field → classic, for each field of a classic that has several numbers."""
     return {
         key: name
         for name in comparison.classics
@@ -63,13 +61,13 @@ def classic_strengths(comparison: Comparison) -> dict[str, str]:
     }
 
 
-def headline_context(comparison: Comparison, without: str = "") -> dict[str, Any]:
-    """Return the values of the context axes in the headline's setting.
+def find_headline_context(comparison: Comparison, without: str = "") -> dict[str, Any]:
+    """Return the value of each context axis in the headline's setting.
 
-    Charts that show one value of each axis show these: the data and model of the answer.
+    A chart that can show only one value of an axis shows this one.
 
     Args:
-        comparison: the study.
+        comparison: the comparison.
         without: an axis to leave out, because the chart shows all its values.
     """
     row = find_headline(comparison) or find_best(comparison, comparison.rows)
@@ -77,14 +75,14 @@ def headline_context(comparison: Comparison, without: str = "") -> dict[str, Any
         return {}
     return {
         key: row.setting.fields[key]
-        for key in context_axes(comparison)
+        for key in find_context_axes(comparison)
         if key != without and key in row.setting.fields
     }
 
 
-def rows_in_context(comparison: Comparison, without: str = "") -> list[Row]:
-    """Return the rows with the values of headline_context, in the table's order."""
-    values = headline_context(comparison, without)
+def select_rows_in_context(comparison: Comparison, without: str = "") -> list[Row]:
+    """Return the rows with the values of the headline's context, in the table's order."""
+    values = find_headline_context(comparison, without)
     return [
         row
         for row in comparison.rows
@@ -92,12 +90,12 @@ def rows_in_context(comparison: Comparison, without: str = "") -> list[Row]:
     ]
 
 
-def featured_rows(comparison: Comparison) -> list[Row]:
-    """Return the rows whose curves are shown: all if they are few, else the best of each kind.
+def select_featured_rows(comparison: Comparison) -> list[Row]:
+    """Return the rows whose curves are drawn: all if they are few, else the best of each kind.
 
     A kind is a regulariser with its options, at any p and beside any classics, or a classic alone.
     """
-    rows = rows_in_context(comparison)
+    rows = select_rows_in_context(comparison)
     if len(rows) <= MOST_CURVES:
         return rows
     chosen = [find_best(comparison, same) for same in _by_kind(rows).values()]

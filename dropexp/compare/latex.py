@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dropexp.compare.columns import main_table
+from dropexp.compare.columns import make_main_table
 from dropexp.compare.notes import describe_notes
 from dropexp.compare.results import Comparison
 
@@ -20,8 +20,8 @@ _ESCAPES = {
 
 
 def format_latex(comparison: Comparison) -> str:
-    """Return the main table with booktabs: how to read it as the caption, notes as comments."""
-    table = main_table(comparison)
+    """Return the main table in LaTeX with booktabs: its caption says how to read it."""
+    table = make_main_table(comparison)
     caption = " ".join(map(_escape, comparison.sentences))
     rows = [
         [
@@ -33,6 +33,7 @@ def format_latex(comparison: Comparison) -> str:
     alignment = "".join("l" if column.is_text else "r" for column in table.columns)
     lines = [
         "% needs \\usepackage{booktabs}",
+        # As comments: a note is for the author, not for the paper.
         *(f"% {note.text}" for note in describe_notes(comparison)),
         "\\begin{table}",
         f"  \\caption{{{caption}}}",

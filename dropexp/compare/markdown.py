@@ -1,29 +1,29 @@
-"""A comparison as Markdown, and what any page of Markdown needs."""
+"""A comparison as Markdown, and the tables, lists and escapes that Markdown needs."""
 
 import re
 from collections.abc import Iterable
 
-from dropexp.compare.columns import ComparisonTable, main_table
+from dropexp.compare.columns import ComparisonTable, make_main_table
 from dropexp.compare.notes import describe_notes
 from dropexp.compare.results import Comparison
 
 
 def format_markdown(comparison: Comparison) -> str:
-    """Return the main table for a pull request, with how to read it above."""
+    """Return a comparison as Markdown: how to read it, the main table, and the notes."""
     parts = [
         *map(escape_markdown, comparison.sentences),
-        format_markdown_table(main_table(comparison)),
+        format_markdown_table(make_main_table(comparison)),
         format_markdown_list(note.text for note in describe_notes(comparison)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def format_markdown_table(table: ComparisonTable, *, all_intervals: bool = False) -> str:
-    """Return the lines of a table.
+    """Return a table in Markdown.
 
     Args:
-        table: what to show.
-        all_intervals: whether every mean has its interval, or only what decides.
+        table: the table to show.
+        all_intervals: whether every mean has its interval, or only the columns that decide.
     """
     lines = [
         [column.heading for column in table.columns],
@@ -41,10 +41,10 @@ def format_markdown_table(table: ComparisonTable, *, all_intervals: bool = False
 
 
 def format_markdown_list(items: Iterable[str]) -> str:
-    """Return one line for each item."""
+    """Return a list in Markdown, one line for each item."""
     return "\n".join(f"- {escape_markdown(item)}" for item in items)
 
 
 def escape_markdown(text: str) -> str:
-    """Return text that Markdown shows as it is, such as spatial_dropout or a vertical bar."""
+    """Return text escaped, so that Markdown shows ``_``, ``|``, ``*`` and ``<`` as they are."""
     return re.sub(r"([|_*<])", r"\\\1", text)

@@ -18,10 +18,10 @@ def has_results(runs: Iterable[ComparedRun]) -> bool:
 
 
 def refuse_unmeasured(metric: Metric, runs: Iterable[ComparedRun]) -> None:
-    """Refuse a metric of MC dropout that no run has.
+    """Raise UserError if a metric of MC dropout was measured for no run.
 
     Raises:
-        UserError: says how to measure it.
+        UserError: names the metric, and says how to measure it.
     """
     if metric.source is Source.MC_DROPOUT and not has_results(runs):
         raise UserError(
@@ -31,7 +31,7 @@ def refuse_unmeasured(metric: Metric, runs: Iterable[ComparedRun]) -> None:
 
 
 def describe_unmeasured(settings: Sequence[Setting]) -> list[str]:
-    """Return sentences about runs without passes, and about unequal numbers of passes."""
+    """Return sentences on runs without results of MC dropout, and on unequal numbers of passes."""
     sentences = []
     for setting in settings:
         noisy = [run for run in setting.completed if run.summary.p > 0]

@@ -12,9 +12,9 @@ class MeanCurve:
     """The mean of a column of metrics.csv over the seeds of one setting.
 
     Attributes:
-        setting: its name.
-        column: of metrics.csv.
-        estimates: the i-th is of epoch i + 1.
+        setting: the name of the setting.
+        column: the column of metrics.csv.
+        estimates: the mean of each epoch with its interval, the first epoch first.
     """
 
     setting: str
@@ -34,13 +34,13 @@ class MeanCurve:
 def mean_curve(setting: Setting, column: str, confidence: float = 0.95) -> MeanCurve:
     """Return the mean of a column over a setting's completed runs, with its t interval.
 
-    Where early stopping ended some runs sooner, later epochs rest on fewer seeds; the estimates'
-    ``n`` tells how many.
+    Where early stopping ended some runs sooner, later epochs have fewer seeds; ``n`` of an
+    estimate is their number.
 
     Args:
-        setting: whose runs.
-        column: of metrics.csv.
-        confidence: the intervals' coverage, in (0, 1).
+        setting: the setting whose runs to average.
+        column: a column of metrics.csv.
+        confidence: the coverage of the intervals, in (0, 1).
     """
     curves = [run.curves[column] for run in setting.completed]
     epochs = max((len(curve) for curve in curves), default=0)

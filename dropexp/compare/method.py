@@ -16,12 +16,12 @@ _EARLY_STOPPING = "early_stopping"
 def describe_method(
     rows: Sequence[Row], baseline: str, question: Question, target: float | None
 ) -> list[str]:
-    """Return how epochs were selected, what was tested and how that was corrected, in order.
+    """Return sentences on how epochs were selected, what was tested and how it was corrected.
 
     Args:
-        rows: of the table.
-        baseline: what a row is compared with, in words.
-        question: what was asked.
+        rows: the rows of the table.
+        baseline: the description of what a row is compared with; see Baselines.
+        question: the question that the table answers.
         target: the training loss at which runs are matched, nats; None without matching.
     """
     selection = (
@@ -83,7 +83,7 @@ def _describe_last_epochs(rows: Sequence[Row]) -> str:
 
 
 def _find_least_fitted(rows: Sequence[Row]) -> str:
-    """Return the setting of the run that sets the target, which a filter can leave out."""
+    """Return the name of the setting whose run sets the target, so that a filter can drop it."""
     return max(
         rows,
         key=lambda row: find_target(row.setting.completed) if row.setting.completed else -math.inf,

@@ -1,17 +1,17 @@
-"""Verdicts in words, and the sentences below a table: what diverged, is missing or left out."""
+"""The text of verdicts, and the notes below a table: what diverged, is missing or left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from dropexp.compare.highlights import context_axes
+from dropexp.compare.highlights import find_context_axes
 from dropexp.compare.results import Comparison, Row
 from dropexp.config.classics import CLASSICS
 from dropexp.statistics import Verdict
 
 
 class Tone(Enum):
-    """How much a reader must heed a note."""
+    """How serious a note is."""
 
     PLAIN = "plain"
     WARNING = "warning"
@@ -27,10 +27,10 @@ class Note:
 
 
 def describe_verdict(comparison: Comparison, row: Row) -> str:
-    """Return the verdict; with too few seeds, how many more are needed: ``too few seeds (+7)``.
+    """Return the text of a row's verdict, such as ``too few seeds (+7)`` for 7 more seeds.
 
-    A row without a verdict is ``baseline``, ``no baseline``, or ``not compared`` for a plain
-    ``none`` that no setting is compared with.
+    The text of a row without a verdict is ``baseline``, ``no baseline``, or ``not compared`` for
+    a plain ``none`` that no setting is compared with.
     """
     if row.verdict is None:
         if row.setting.name in comparison.baselines:
@@ -45,7 +45,7 @@ def describe_verdict(comparison: Comparison, row: Row) -> str:
 
 
 def describe_notes(comparison: Comparison) -> list[Note]:
-    """Return what a reader of the table must know, beside how it was made."""
+    """Return the notes below a table: the meaning of (+k), and all problems."""
     notes = []
     if any("(+" in describe_verdict(comparison, row) for row in comparison.rows):
         notes.append(Note("(+k): k more seeds would settle a difference of this size."))
@@ -53,7 +53,7 @@ def describe_notes(comparison: Comparison) -> list[Note]:
 
 
 def describe_problems(comparison: Comparison) -> list[Note]:
-    """Return which runs diverged, are missing or were left out."""
+    """Return the notes on runs that diverged, are missing or were left out."""
     return [
         *(Note(text, Tone.PROBLEM) for text in _describe_failures(comparison)),
         *(Note(text, Tone.WARNING) for text in _describe_missing(comparison)),
@@ -75,7 +75,7 @@ def _describe_failures(comparison: Comparison) -> list[str]:
 
 
 def _describe_missing(comparison: Comparison) -> list[str]:
-    """Return which settings lack seeds that others have, or a baseline."""
+    """Return sentences on settings that lack seeds that others have, or a baseline."""
     sentences = []
     for row in comparison.rows:
         setting = row.setting
@@ -106,5 +106,5 @@ def _baseline_overrides(comparison: Comparison, row: Row) -> Sequence[str]:
     overrides = removed or ["regulariser=none"]
     overrides += [classic.on_override for classic in kept if classic.on_override]
     keys = [key for classic in kept for key in classic.active_fields(fields)]
-    keys += [key for key in context_axes(comparison) if key in fields]
+    keys += [key for key in find_context_axes(comparison) if key in fields]
     return [*overrides, *(f"{key}={fields[key]}" for key in keys)]

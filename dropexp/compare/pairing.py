@@ -1,9 +1,9 @@
 """A setting against its baseline, seed by seed.
 
-A run that diverged loses its pair. In the test, and in what is planned from it, such a pair has
-the largest difference of its row, with the sign of a loss: under the hypothesis of no difference
-either run is as likely to diverge, so the test keeps its level. Mean differences are over the
-pairs in which both runs completed. Where both diverged, the pair is a tie.
+A run that diverged loses its pair. In the test and in the planning of seeds, such a pair counts as
+the largest difference of its row, with the sign of a loss. Under the hypothesis of no difference
+both runs are equally likely to diverge, so the test keeps its level. Mean differences are over the
+pairs in which both runs completed. A pair in which both runs diverged is a tie.
 """
 
 import math
@@ -23,7 +23,7 @@ class PairedComparison:
     """A setting against its baseline in one metric, before any test.
 
     Attributes:
-        pairs: by seed.
+        pairs: one for each common seed, in the order of seeds.
         difference: the mean of setting − baseline, in the metric's unit and direction.
         scores: one finite number for each pair, in the metric's unit; below 0 is better.
         better: the probability that the setting is better with a new seed.
@@ -55,14 +55,14 @@ def compare_pairs(
     """Compare a setting with its baseline over the seeds that both have.
 
     Args:
-        setting: the one.
-        baseline: the other.
-        values: of every completed run.
-        metric: to compare.
+        setting: the setting.
+        baseline: its baseline.
+        values: the values of every completed run.
+        metric: the metric to compare.
         confidence: the coverage of the intervals, in (0, 1).
     """
-    of_baseline = _by_seed(baseline, values, metric)
-    of_setting = _by_seed(setting, values, metric)
+    of_baseline = _values_by_seed(baseline, values, metric)
+    of_setting = _values_by_seed(setting, values, metric)
     seeds = sorted(of_baseline.keys() & of_setting.keys())
     pairs = tuple(Pair(seed, of_baseline[seed], of_setting[seed]) for seed in seeds)
     both = [(p.value, p.baseline) for p in pairs if p.value is not None and p.baseline is not None]
@@ -76,24 +76,24 @@ def compare_pairs(
     )
 
 
-def _by_seed(
+def _values_by_seed(
     setting: Setting, values: Mapping[ComparedRun, Values], metric: Metric
 ) -> dict[int, float | None]:
     """Return seed → value; None for a run that diverged or whose value is not finite.
 
     A run for which the metric was not measured is absent.
     """
-    found: dict[int, float | None] = dict.fromkeys(setting.diverged_seeds)
+    by_seed: dict[int, float | None] = dict.fromkeys(setting.diverged_seeds)
     for run in setting.completed:
         value = values[run].get(metric.key)
         if value is not None:
-            found[run.seed] = value if math.isfinite(value) else None
-    return found
+            by_seed[run.seed] = value if math.isfinite(value) else None
+    return by_seed
 
 
 def _score_pairs(pairs: Sequence[Pair], sign: int) -> tuple[float, ...]:
     sizes = [abs(pair.difference) for pair in pairs if not math.isnan(pair.difference)]
-    loss = max(sizes, default=0.0) or 1.0  # any size serves where no pair has a difference
+    loss = max(sizes, default=0.0) or 1.0  # without a difference any size does
     return tuple(_score(pair, sign, loss) for pair in pairs)
 
 

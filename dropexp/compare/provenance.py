@@ -10,6 +10,7 @@ from shlex import quote
 from dropexp import __version__
 from dropexp.compare.results import Comparison
 from dropexp.config.run_config import RunConfig
+from dropexp.config.setting import P_KEY
 from dropexp.errors import DropexpError, StoreError, UserError
 from dropexp.runs.overrides import find_overrides
 from dropexp.runs.studies import Study, list_study_names, read_study
@@ -18,11 +19,15 @@ from dropexp.runs.write import ENVIRONMENT, RunFolder
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a reader needs to reproduce a comparison."""
+    """What a reader needs to reproduce a comparison.
+
+    Attributes:
+        commands: the shell commands, in the order in which to run them.
+        versions: what the runs recorded of their environment: name → values, separated by commas.
+    """
 
     commands: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
-    """What the runs recorded, by name; several values are separated by commas."""
 
 
 def trace_provenance(
@@ -33,7 +38,7 @@ def trace_provenance(
     Args:
         folders: the run folders.
         comparison: the comparison of these runs.
-        arguments: the command line that asked for it, without ``dropexp``.
+        arguments: the command line of the comparison itself, without ``dropexp``.
     """
     by_run_id = {folder.name: folder for folder in folders}
     sweeps, swept = _find_sweeps(by_run_id)
@@ -62,16 +67,16 @@ def _read_studies(runs_dir: Path) -> Iterable[Study]:
         try:
             yield read_study(runs_dir, name)
         except DropexpError:
-            continue  # `dropexp runs` names the damage; here only its commands are missing
+            continue  # only its commands are missing here; `dropexp runs` reports the damage
 
 
 def _reconstruct_commands(comparison: Comparison, folders: Mapping[str, Path]) -> list[str]:
-    """Write the commands of runs outside of studies, one for settings that differ in p only."""
+    """Return the commands of runs outside of studies; settings that differ only in p share one."""
     by_fields: dict[tuple[object, ...], list[list[Path]]] = {}
     for row in comparison.rows:
         runs = sorted(row.setting.runs, key=lambda run: run.seed)
         runs = [run for run in runs if run.run_id in folders]
-        others = [item for item in row.setting.fields.items() if item[0] != "regulariser.p"]
+        others = [item for item in row.setting.fields.items() if item[0] != P_KEY]
         if runs:
             same = by_fields.setdefault((repr(others), *(run.seed for run in runs)), [])
             same.append([folders[run.run_id] for run in runs])
@@ -79,7 +84,7 @@ def _reconstruct_commands(comparison: Comparison, folders: Mapping[str, Path]) -
 
 
 def _reconstruct_command(settings: Sequence[Sequence[Path]]) -> list[str]:
-    """Write the command of settings with the same seeds; none if a config is unreadable."""
+    """Return the command of settings with the same seeds; none if a config is unreadable."""
     configs = []
     try:
         for folder in (folder for folders in settings for folder in folders):
@@ -103,7 +108,7 @@ def _format_command(*arguments: str) -> str:
 
 
 def _collect_versions(folders: Iterable[Path]) -> dict[str, str]:
-    """Collect what the runs recorded of their machines, the most frequent value first."""
+    """Return what the runs recorded of their environment, the most frequent value first."""
     counts: dict[str, Counter[str]] = {}
     for folder in folders:
         try:
@@ -117,7 +122,7 @@ def _collect_versions(folders: Iterable[Path]) -> dict[str, str]:
             if value:
                 counts.setdefault(name.replace("_", " "), Counter())[str(value)] += 1
     versions = {
-        name: ", ".join(value for value, _ in of_name.most_common())
-        for name, of_name in counts.items()
+        name: ", ".join(value for value, _ in values.most_common())
+        for name, values in counts.items()
     }
     return {**versions, "report by": f"dropexp {__version__}"}

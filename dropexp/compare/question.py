@@ -1,4 +1,4 @@
-"""What is asked of the runs: the metric that decides, the epoch, the baseline and the level."""
+"""The question that a comparison answers: deciding metric, epoch, baseline and level."""
 
 from dataclasses import dataclass
 
@@ -10,20 +10,20 @@ from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the runs.
+    """The question that a comparison answers.
 
     Attributes:
-        metric: that decides; None for the test loss, or for the validation loss where runs are
-            matched, as the test set is evaluated at the best and the last epoch only.
+        metric: the deciding metric. None chooses the test loss, or the validation loss where runs
+            are matched, because the test set is evaluated at the best and the last epoch only.
         at: the epoch at which runs are compared.
-        baseline: see find_baselines.
+        baseline: the request for a baseline; see find_baselines.
         alpha: the level of the test, after correction, in (0, 1).
         confidence: the coverage of each interval, in (0, 1).
-        allow_mixed: whether settings may be compared that were tested on different images, each
-            with a baseline on its own images.
+        allow_mixed: whether one table may hold settings that were tested on different images;
+            each is still compared with a baseline on its own images.
 
     Raises:
-        UserError: the metric is not known at this epoch.
+        UserError: the metric cannot decide at this epoch.
     """
 
     metric: Metric | None = None
@@ -34,10 +34,10 @@ class Question:
     allow_mixed: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a metric that cannot decide at this epoch.
+        """Raise UserError if the metric cannot decide at this epoch.
 
         Raises:
-            UserError: says why, and which metrics can.
+            UserError: says why, and lists the metrics that can.
         """
         metric, is_matched = self.metric, self.at is EpochChoice.MATCHED
         if metric is None:
@@ -62,20 +62,20 @@ class Question:
 
     @property
     def deciding_metric(self) -> Metric:
-        """The metric that decides."""
+        """The metric that decides, with the default applied."""
         if self.metric is None:
             return METRIC_REGISTRY["val_loss" if self.at is EpochChoice.MATCHED else "test_loss"]
         return self.metric
 
     @property
     def result_metric(self) -> Metric:
-        """The result on unseen images that tells whether a setting underfits."""
+        """The metric on unseen images by which a setting may underfit."""
         results = [METRIC_REGISTRY[key] for key in self.deciding_metric.results]
         return next((each for each in results if self.at in each.epochs), self.deciding_metric)
 
     @property
     def gap_metric(self) -> Metric:
-        """The gap that belongs to the result."""
+        """The gap that belongs to the result metric."""
         return METRIC_REGISTRY[
             "acc_gap" if self.result_metric.unit is Unit.FRACTION else "loss_gap"
         ]

@@ -1,4 +1,4 @@
-"""Run folders -> runs that can be compared, and sentences about the runs that cannot."""
+"""From run folders to runs that can be compared, and sentences on the runs that cannot."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -28,9 +28,9 @@ class FoundRun:
     """A run that can be compared.
 
     Attributes:
-        listed: what filters act on.
-        compared: its results.
-        fields: what makes its setting, flat.
+        listed: the run as filters see it.
+        compared: the results of the run.
+        fields: the fields of its setting, by their dotted keys.
     """
 
     listed: ListedRun
@@ -41,12 +41,12 @@ class FoundRun:
 def find_runs(
     arguments: Sequence[str], runs_dir: Path, *, allow_mixed: bool = False
 ) -> tuple[list[FoundRun], list[str]]:
-    """Find runs, and say in a sentence for each reason which runs are left out.
+    """Return the runs that can be compared, and a sentence for each reason to leave runs out.
 
     Args:
-        arguments: folders of run folders, ids or paths of runs, and filters that a run must all
-            pass.
-        runs_dir: the folder of run folders where the arguments name no other.
+        arguments: folders of run folders, ids or paths of runs, and filters; a run must pass all
+            filters.
+        runs_dir: the folder of run folders if the arguments name no other.
         allow_mixed: include runs of another results version and runs without a passed audit.
 
     Raises:
@@ -61,12 +61,12 @@ def find_runs(
     runs, left_out = _drop_copies(all_runs)
     chosen = select_runs(runs, filters) if runs else runs
     comparable, reasons = _split_comparable(chosen, allow_mixed=allow_mixed)
-    found, unreadable = _read_all(comparable)
+    found_runs, unreadable = _read_all(comparable)
     left_out += [*reasons, *unreadable]
-    if not found:
+    if not found_runs:
         place = " ".join(map(str, folders or [runs_dir]))
         raise UserError(_explain_nothing(place, chosen, runs, reasons))
-    return found, left_out
+    return found_runs, left_out
 
 
 def _holds_runs(path: Path) -> bool:
@@ -78,7 +78,7 @@ def _list_all(folders: Iterable[Path]) -> list[ListedRun]:
 
 
 def _drop_copies(runs: Sequence[ListedRun]) -> tuple[list[ListedRun], list[str]]:
-    """Return each run once: a run that was copied to another folder is no second seed."""
+    """Return each run once, and a sentence about copies: a copied run is not a second seed."""
     kept: dict[str, ListedRun] = {}
     copies = []
     for run in runs:
@@ -95,13 +95,13 @@ def _explain_nothing(
         return f"none of the {len(runs)} runs in {place} passes the filters."
     if reasons:
         return f"no run can be compared. {' '.join(reasons)}"
-    return f"{place} holds no finished run; dropexp train makes one."
+    return f"{place} holds no finished run. Train one with dropexp train."
 
 
 # --- what is left out ---------------------------------------------------------------------
 
 _UNFINISHED = {
-    ListedStatus.INTERRUPTED: "interrupted; their command resumes them",
+    ListedStatus.INTERRUPTED: "interrupted; repeat their command to resume them",
     ListedStatus.RUNNING: "still training",
     ListedStatus.FAILED: "failed; dropexp runs show ID says why",
     ListedStatus.DAMAGED: "damaged; dropexp runs show ID says how",
@@ -111,7 +111,7 @@ _UNFINISHED = {
 def _split_comparable(
     runs: Sequence[ListedRun], *, allow_mixed: bool
 ) -> tuple[list[ListedRun], list[str]]:
-    """Return the finished runs with numbers of one kind, and why others are left out."""
+    """Return the finished runs whose numbers are comparable, and why others are left out."""
     finished = [run for run in runs if run.summary is not None]
     reasons = [
         sentence
@@ -132,7 +132,7 @@ def _split_comparable(
 
 
 def _describe_left_out(runs: Sequence[ListedRun], reason: str) -> list[str]:
-    """Return one sentence about runs left out for a reason; none about no runs."""
+    """Return a list of one sentence on the runs left out for a reason; empty without runs."""
     if not runs:
         return []
     names = ", ".join(run.run_id for run in runs[:_MOST_NAMED])
@@ -150,7 +150,7 @@ def _summary(run: ListedRun) -> RunSummary:
 
 
 def _read_all(runs: Sequence[ListedRun]) -> tuple[list[FoundRun], list[str]]:
-    found, unreadable = [], []
+    found_runs, unreadable = [], []
     versions = {_summary(run).results_version for run in runs}
     for run in runs:
         try:
@@ -161,8 +161,8 @@ def _read_all(runs: Sequence[ListedRun]) -> tuple[list[FoundRun], list[str]]:
         fields = extract_setting_from_flat(run.config)
         if len(versions) > 1:
             fields["results_version"] = compared.summary.results_version
-        found.append(FoundRun(run, compared, fields))
-    return found, unreadable
+        found_runs.append(FoundRun(run, compared, fields))
+    return found_runs, unreadable
 
 
 def _read_run(folder: RunFolder, summary: RunSummary) -> ComparedRun:
@@ -177,12 +177,12 @@ def _read_run(folder: RunFolder, summary: RunSummary) -> ComparedRun:
 
 
 class CurvesOnDisk(Curves):
-    """The curves of a run, read from metrics.csv when the first column is used.
+    """The curves of a run, read from metrics.csv when a column is used for the first time.
 
-    A table uses none of them, and reading all would take longer than all the rest of it.
+    A table uses no curve, and reading all curves would take longer than everything else.
 
     Args:
-        folder: the run's.
+        folder: the run folder.
     """
 
     __slots__ = ("_folder", "_read")
@@ -210,9 +210,8 @@ def _read_table(folder: RunFolder) -> NDArray[np.float64]:
     text = folder.read_metrics()
     if text.startswith(_HEADER):
         cells = text[len(_HEADER) : -1].replace("\n", ",").split(",")
-        with suppress(
-            ValueError
-        ):  # a damaged file: read_records below raises the error that says where
+        # In a damaged file, read_records below raises an error that says where.
+        with suppress(ValueError):
             return np.array(list(map(float, cells))).reshape(-1, len(METRICS_COLUMNS))
     rows = [list(record.to_row().values()) for record in folder.read_records()]
     return np.array(rows, dtype=np.float64).reshape(-1, len(METRICS_COLUMNS))

@@ -1,6 +1,6 @@
 """The result types of a comparison: settings with their runs, and one row for each setting.
 
-Frozen values that tables, files, charts and reports are made from. Imports no torch.
+They are frozen values. Tables, files, charts and reports are made from them. Imports no torch.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dropexp.config.classics import describe_classic
-from dropexp.config.setting import describe_regulariser, is_p_key
+from dropexp.config.setting import P_KEY, describe_regulariser, is_p_key
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.records import METRICS_COLUMNS, RunStatus, RunSummary
 from dropexp.statistics import Estimate, Verdict
@@ -44,10 +44,12 @@ class ComparedRun:
     Attributes:
         run_id: the name of its folder.
         seed: its run seed.
-        summary: its summary.json.
-        curves: its metrics.csv.
-        rise: of the validation loss after its best epoch, nats; NaN without a finite loss.
-        area: between the validation and the training curve, nat·epochs; NaN likewise.
+        summary: the content of summary.json.
+        curves: the content of metrics.csv.
+        rise: the rise of the validation loss after its best epoch, nats; NaN without a finite
+            loss.
+        area: the area between the validation and the training loss curve, nats × epochs; NaN
+            without a finite loss.
     """
 
     run_id: str
@@ -64,7 +66,7 @@ class ComparedRun:
 
     @property
     def is_completed(self) -> bool:
-        """Whether training reached its end; if not, it diverged."""
+        """Whether the run completed; if not, it diverged."""
         return self.summary.status is RunStatus.COMPLETED
 
     @property
@@ -93,15 +95,16 @@ class Setting:
     """All runs that differ in their seed only.
 
     Attributes:
-        name: as tables show it.
+        name: its name in tables.
         fields: the scientific fields, flat and without the seed: ``{"model.width": 64, …}``.
         completed: its completed runs, by seed.
         diverged: its diverged runs, by seed.
-        missing_seeds: the seeds that other settings with the same data and model have.
+        missing_seeds: the seeds that it lacks and other settings with the same data and model
+            have.
         unproven_seeds: the seeds of runs whose audit failed or was skipped.
         options: the regulariser's own fields, without p, in which it differs from other settings
             with the same regulariser.
-        classics: the classics that are on, among those that other settings have off.
+        classics: the classics that are on here and off in other settings.
     """
 
     name: str
@@ -115,18 +118,18 @@ class Setting:
 
     @property
     def method(self) -> str:
-        """What regularises, without its strength: the regulariser, or else the classics."""
+        """The regulariser, or without one the classics; without strength."""
         return self.regulariser if self.has_regulariser else "+".join(self.classics) or "none"
 
     @property
     def kind(self) -> str:
-        """The regulariser with its options and the classics: ``dropconnect mask=batch``; no p."""
+        """The regulariser without p, its options and the classics: ``dropconnect mask=batch``."""
         names = [self.regulariser] if self.has_regulariser else []
         return " ".join([*names, *self._options(self.options), *self._classics()]) or "none"
 
     @property
     def label(self) -> str:
-        """The regulariser with its p and options, and the classics; no other field."""
+        """The regulariser with p, its options and the classics: no other field."""
         names = [describe_regulariser(self.fields)] if self.has_regulariser else []
         options = [key for key in self.options if not is_p_key(key)]
         return " ".join([*names, *self._options(options), *self._classics()]) or "none"
@@ -138,7 +141,7 @@ class Setting:
         return [describe_classic(name, self.fields) for name in self.classics]
 
     def without_classics(self, classics: Collection[str]) -> "Setting":
-        """Return the setting named as if every setting had these classics."""
+        """Return the setting without these classics in its kind and label."""
         return replace(self, classics=tuple(n for n in self.classics if n not in classics))
 
     @property
@@ -148,7 +151,7 @@ class Setting:
 
     @property
     def has_regulariser(self) -> bool:
-        """Whether it has a regulariser, classics aside, and so a p."""
+        """Whether it has a regulariser, and so a p; classics do not count."""
         return self.regulariser != "none"
 
     @property
@@ -164,7 +167,7 @@ class Setting:
     @property
     def p(self) -> float:
         """The drop probability."""
-        return float(self.fields["regulariser.p"])
+        return float(self.fields[P_KEY])
 
     @property
     def diverged_seeds(self) -> tuple[int, ...]:
@@ -174,10 +177,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The metric of a setting and of its baseline with one seed.
+    """The values of the deciding metric for a setting and for its baseline, with one seed.
 
-    A value is None where the run diverged or its metric is not finite: that run loses the pair.
-    A seed for which the metric was not measured makes no pair.
+    A value is None where the run diverged or the metric is not finite: that run loses the pair.
+    A seed for which the metric was not measured has no pair.
+
+    Attributes:
+        seed: the run seed of both.
+        baseline: the value of the baseline, in the metric's unit.
+        value: the value of the setting, in the metric's unit.
     """
 
     seed: int
@@ -197,22 +205,23 @@ class Row:
     """One setting: its means over seeds, and its paired comparison with its baseline.
 
     Attributes:
-        setting: with its runs.
-        estimates: by metric key, the mean over completed runs with its t interval; a key is
-            absent where no run of the setting has the number.
-        parameters: trained numbers of the network.
-        baseline: the name of the baseline. Where it is None, all that follows is empty.
-        pairs: the deciding metric of both, by seed.
+        setting: the setting with its runs.
+        estimates: metric key → the mean over completed runs with its t interval; a key is absent
+            where no run of the setting has the number.
+        parameters: how many numbers of the network are trained.
+        baseline: the name of the baseline; None where there is none, and then the attributes
+            below keep their defaults.
+        pairs: the values of the deciding metric, in the order of seeds.
         difference: the mean of setting − baseline over the pairs in which both have a value, in
             the metric's unit and direction.
         better: the probability that the setting is better with a new seed.
         pairs_better: in how many pairs it is better; a diverged run loses its pair.
-        mean_score: the mean difference as the test sees it, diverged runs included; below 0 is
+        mean_score: the mean difference that the test uses, diverged runs included; below 0 is
             better.
-        p_value: of the test of this row alone.
-        adjusted_p: after the correction over the table.
+        p_value: the p-value of the test of this row alone.
+        adjusted_p: the p-value after the correction over the table.
         smallest_p: the smallest adjusted p-value that the row can have, whatever the data.
-        verdict: what the test says.
+        verdict: what may be claimed.
         pairs_needed: how many pairs in total would settle a difference of this size.
         underfits: whether a clearly worse result comes with a smaller gap.
     """
@@ -247,19 +256,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table of settings and what is needed to read it.
+    """A table of settings, and what a reader needs to interpret it.
 
     Attributes:
         rows: one for each setting, in the table's order.
-        metric: that decides.
+        metric: the deciding metric, which is tested.
         at: the epoch at which runs are compared.
         alpha: the level of the test, after correction.
         confidence: the coverage of each interval.
-        sentences: how epochs were selected, what was tested and how that was corrected.
-        left_out: which runs were left out and why, in sentences.
-        shared: the fields that all settings have with one value.
-        axes: the fields with several values, in order: regulariser.p, and those not of a
-            regulariser.
+        sentences: how epochs were selected, what was tested and how it was corrected.
+        left_out: sentences on which runs were left out, and why.
+        shared: the fields that have one value in all settings.
+        axes: the fields that have several values, each with its values in order: regulariser.p,
+            and the fields of no regulariser.
         target: the training loss at which runs are matched, nats; None without matching.
     """
 

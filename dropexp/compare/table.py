@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from dropexp.compare.columns import ComparisonColumn, comparison_columns
+from dropexp.compare.columns import ComparisonColumn, list_columns
 from dropexp.compare.notes import Tone, describe_notes
 from dropexp.compare.results import Comparison, Row
 from dropexp.statistics import Verdict
@@ -14,13 +14,13 @@ _NOTE_STYLES = {Tone.PLAIN: "dim", Tone.WARNING: "yellow", Tone.PROBLEM: "red"}
 
 
 def format_comparison(comparison: Comparison, width: int | None) -> list[Text]:
-    """Return how to read the table, the table, and below it what diverged or is missing.
+    """Return a comparison as lines: how to read it, the table, and the notes.
 
     Args:
-        comparison: what to show.
+        comparison: the comparison to show.
         width: of the terminal in characters; None shows every column.
     """
-    columns = [_terminal_column(column) for column in comparison_columns(comparison)]
+    columns = [_terminal_column(column) for column in list_columns(comparison)]
     notes = [
         Text(line, _NOTE_STYLES[note.tone])
         for note in describe_notes(comparison)

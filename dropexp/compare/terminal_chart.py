@@ -14,11 +14,11 @@ def draw_curves(comparison: Comparison, width: int) -> Text:
     """Draw the mean validation loss over epochs of the baselines and the settings that gain most.
 
     Args:
-        comparison: whose settings.
-        width: of the chart, in characters.
+        comparison: the comparison whose settings to draw.
+        width: the width of the chart, in characters.
 
     Returns:
-        An empty text where there is no room for a chart, or nothing to draw.
+        The chart; an empty text if there is no room for it, or nothing to draw.
     """
     compared = [row for row in comparison.rows if row.difference is not None]
     chosen = [row for row in comparison.rows if row.difference is None]

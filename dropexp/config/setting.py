@@ -19,6 +19,9 @@ from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY
 COMBINATION_SEPARATOR = "+"
 """Between the names of a combination of regularisers: ``dropout2d+stochastic_depth``."""
 
+P_KEY = "regulariser.p"
+"""The field of the drop probability."""
+
 _SWITCH_AFTER = "regulariser.switch_after"
 
 Fields = Mapping[str, Any]

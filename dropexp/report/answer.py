@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dropexp.compare.highlights import context_axes, find_best, find_headline
+from dropexp.compare.highlights import find_best, find_context_axes, find_headline
 from dropexp.compare.results import Comparison, Row, Setting
 from dropexp.config.classics import CLASSICS, describe_classic
 from dropexp.report.wording import describe_epoch
@@ -73,7 +73,7 @@ def describe_baseline(comparison: Comparison, row: Row) -> str:
 
 
 def _describe_result(comparison: Comparison, row: Row) -> str:
-    data = f"On {describe_data(row.setting.fields, context_axes(comparison))}, "
+    data = f"On {describe_data(row.setting.fields, find_context_axes(comparison))}, "
     setting, change = describe_setting(row.setting), _describe_change(comparison, row)
     baseline = describe_baseline(comparison, row)
     if row.verdict is Verdict.BETTER:
@@ -215,7 +215,7 @@ def _answer_without_baseline(comparison: Comparison) -> list[str]:
     metric = comparison.metric
     estimate = row.estimates[metric.key]
     order = "lowest" if metric.sign > 0 else "highest"
-    data = describe_data(row.setting.fields, context_axes(comparison))
+    data = describe_data(row.setting.fields, find_context_axes(comparison))
     return [
         f"On {data}, {describe_setting(row.setting)} has the {order} {metric.name}, "
         f"{metric.describe_value(estimate.value)}{_interval(estimate, metric)}, "

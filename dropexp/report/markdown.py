@@ -1,6 +1,6 @@
 """A report as Markdown, for a pull request or a paper's appendix."""
 
-from dropexp.compare.columns import detail_table, main_table
+from dropexp.compare.columns import make_detail_table, make_main_table
 from dropexp.compare.markdown import escape_markdown, format_markdown_list, format_markdown_table
 from dropexp.compare.notes import describe_problems
 from dropexp.compare.provenance import Provenance
@@ -16,10 +16,10 @@ def render_markdown(comparison: Comparison, provenance: Provenance) -> str:
         f"## {describe_data(comparison.shared)}",
         f"**{escape_markdown(first)}**",
         *map(escape_markdown, more),
-        format_markdown_table(main_table(comparison)),
+        format_markdown_table(make_main_table(comparison)),
         *(f"*{escape_markdown(sentence)}*" for sentence in comparison.sentences),
         "### All measurements",
-        format_markdown_table(detail_table(comparison), all_intervals=True),
+        format_markdown_table(make_detail_table(comparison), all_intervals=True),
         "### Failed and missing runs",
         problems or "None.",
         "### Reproduce",

@@ -9,8 +9,8 @@ import vl_convert
 from jinja2 import Environment, StrictUndefined
 
 from dropexp import __version__
-from dropexp.compare.columns import detail_table, main_table
-from dropexp.compare.highlights import featured_rows
+from dropexp.compare.columns import make_detail_table, make_main_table
+from dropexp.compare.highlights import select_featured_rows
 from dropexp.compare.notes import describe_problems
 from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison, Row
@@ -33,8 +33,8 @@ def render_page(comparison: Comparison, provenance: Provenance) -> str:
     """Render the report: answer, tables, charts, audits, missing runs, commands and versions."""
     return _render(
         comparison,
-        main=main_table(comparison),
-        details=detail_table(comparison),
+        main=make_main_table(comparison),
+        details=make_detail_table(comparison),
         audit=[_summarise_audit(row) for row in comparison.rows],
         missing=[note.text for note in describe_problems(comparison)],
         provenance=provenance,
@@ -107,7 +107,7 @@ def _describe_panel(panel: Panel, *, is_toggled: bool) -> dict[str, Any]:
 
 
 def _list_legend(comparison: Comparison) -> list[dict[str, Any]]:
-    shown_first = {row.setting.name for row in featured_rows(comparison)}
+    shown_first = {row.setting.name for row in select_featured_rows(comparison)}
     looks = assign_looks([row.setting for row in comparison.rows])
     return [
         {

@@ -1,6 +1,6 @@
 """The tables of docs/reference/metrics.md, from the registries of metrics and of columns."""
 
-from dropexp.compare.columns import comparison_columns
+from dropexp.compare.columns import list_columns
 from dropexp.compare.results import Comparison
 from dropexp.runs.metric_types import Direction, EpochChoice, Metric
 from dropexp.runs.metrics import METRIC_REGISTRY
@@ -38,7 +38,7 @@ def write_columns() -> str:
     metric = METRIC_REGISTRY["test_loss"]
     empty = Comparison((), metric, EpochChoice.BEST, alpha=0.05, confidence=0.95, sentences=())
     headings = {each.heading for each in METRIC_REGISTRY.values()}
-    columns = [each for each in comparison_columns(empty) if each.heading not in headings]
+    columns = [each for each in list_columns(empty) if each.heading not in headings]
     rows = [
         f"| `{each.heading}` | {each.meaning.replace(metric.name, 'the deciding metric')} |"
         for each in columns

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.compare.highlights import featured_rows, find_headline
+from dropexp.compare.highlights import find_headline, select_featured_rows
 from dropexp.compare.notes import describe_problems
 from dropexp.compare.results import Comparison
 from dropexp.compare.table import format_comparison
@@ -198,7 +198,7 @@ def test_a_classic_has_a_colour_and_a_label_of_its_own() -> None:
 
 def test_all_classics_stand_in_the_same_charts() -> None:
     found = make_comparison(("none", "dropout2d"), (0.1, 0.3), data_augment=("none", "crop"))
-    assert featured_rows(found) == list(found.rows)
+    assert select_featured_rows(found) == list(found.rows)
     panels = {panel.name: panel for figure in build_figures(found) for panel in figure.panels}
     assert panels.keys() == {
         *("train_loss", "val_loss", "loss_gap", "differences", "p", "map_regulariser_p")

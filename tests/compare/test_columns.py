@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dropexp.compare.columns import comparison_columns, detail_table, main_table
+from dropexp.compare.columns import list_columns, make_detail_table, make_main_table
 from dropexp.compare.data_files import format_csv, format_json
 from dropexp.compare.latex import format_latex
 from dropexp.compare.markdown import format_markdown
@@ -88,14 +88,14 @@ def test_compare_and_report_print_the_same_table_in_markdown() -> None:
 
 def test_main_and_details_hold_each_column_once() -> None:
     table = study()
-    main, details = main_table(table), detail_table(table)
+    main, details = make_main_table(table), make_detail_table(table)
     headings = [column.heading for each in (main, details) for column in each.columns]
     assert headings.count("setting") == 2
     assert len(set(headings)) == len(headings) - 1
-    known = {column.heading for column in comparison_columns(table, Notation.DOCUMENT)}
+    known = {column.heading for column in list_columns(table, Notation.DOCUMENT)}
     assert set(headings) <= known
     assert all(any(cell.text for cell in column) for column in zip(*main.rows, strict=True))
 
 
 def test_every_column_says_what_it_shows() -> None:
-    assert all(column.meaning for column in comparison_columns(study()))
+    assert all(column.meaning for column in list_columns(study()))

@@ -1,11 +1,11 @@
-from dropexp.compare.highlights import featured_rows, find_headline
+from dropexp.compare.highlights import find_headline, select_featured_rows
 from tests.made_up import STUDIES, make_comparison
 
 
 def test_few_settings_are_all_drawn_and_of_many_the_best_of_each_regulariser() -> None:
     few, many = STUDIES["settings"](), STUDIES["strengths"]()
-    assert featured_rows(few) == list(few.rows)
-    assert [row.setting.regulariser for row in featured_rows(many)] == [
+    assert select_featured_rows(few) == list(few.rows)
+    assert [row.setting.regulariser for row in select_featured_rows(many)] == [
         "none",
         "dropout2d",
         "spatial_dropout",
@@ -14,7 +14,7 @@ def test_few_settings_are_all_drawn_and_of_many_the_best_of_each_regulariser() -
         (row for row in many.rows if row.setting.regulariser == "dropout2d"),
         key=lambda row: row.estimates["test_loss"].value,
     )
-    assert best in featured_rows(many)
+    assert best in select_featured_rows(many)
 
 
 def test_a_diverged_run_counts_in_who_is_the_headline() -> None:

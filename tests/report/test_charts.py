@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from dropexp.compare.highlights import featured_rows
+from dropexp.compare.highlights import select_featured_rows
 from dropexp.report.charts import assign_looks
 from dropexp.report.charts.labels import space_labels
 from dropexp.statistics import mean_interval
@@ -79,7 +79,7 @@ def test_options_of_a_regulariser_are_lines_of_their_own() -> None:
     assert len(set(points)) == len(points) == 4
     cells = drawn["map_regulariser_p"].data["map_regulariser_p_cells"]
     assert {value["line"] for value in cells} == kinds
-    look = assign_looks([row.setting for row in featured_rows(study)])
+    look = assign_looks([row.setting for row in select_featured_rows(study)])
     assert len({(each.colour, each.dash) for each in look.values()}) == len(look)
 
 

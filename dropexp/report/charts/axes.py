@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from dropexp.compare.highlights import (
-    P,
-    classic_strengths,
-    context_axes,
-    headline_context,
-    rows_in_context,
+    find_classic_strengths,
+    find_context_axes,
+    find_headline_context,
+    select_rows_in_context,
 )
 from dropexp.compare.results import Comparison, Row, Setting
+from dropexp.config.setting import P_KEY
 from dropexp.report.charts.encodings import encode_estimate
 from dropexp.report.charts.lines import NumericAxis, build_line_panel
 from dropexp.report.charts.palette import Look, assign_looks
@@ -34,12 +34,12 @@ def build_axis_figures(comparison: Comparison) -> list[Figure]:
     panels = []
     if len({row.setting.p for row in _select_regularised(comparison)}) > 1:
         panels.append(_build_p_panel(comparison))
-    for key, values in context_axes(comparison).items():
+    for key, values in find_context_axes(comparison).items():
         if len(_sort_numbers(values)) > 1:
             panels.append(_build_axis_panel(comparison, key, metric))
             if key == "data.label_noise" and _is_measured(comparison, _MEMORISED):
                 panels.append(_build_axis_panel(comparison, key, _MEMORISED))
-    for key, classic in classic_strengths(comparison).items():
+    for key, classic in find_classic_strengths(comparison).items():
         panels.append(_build_axis_panel(comparison, key, metric, classic))
     return [Figure((panel,)) for panel in panels]
 
@@ -48,7 +48,7 @@ def _select_regularised(comparison: Comparison) -> list[Row]:
     """Select the rows that have a p; the others are levels in the chart against p."""
     return [
         row
-        for row in rows_in_context(comparison)
+        for row in select_rows_in_context(comparison)
         if row.setting.has_regulariser and comparison.metric.key in row.estimates
     ]
 
@@ -65,7 +65,7 @@ def _sort_numbers(values: Iterable[Any]) -> list[float]:
 
 def _build_p_panel(comparison: Comparison) -> Panel:
     metric = comparison.metric
-    rows = [row for row in rows_in_context(comparison) if metric.key in row.estimates]
+    rows = [row for row in select_rows_in_context(comparison) if metric.key in row.estimates]
     regularised = _select_regularised(comparison)
     places = sorted({row.setting.p for row in regularised})
     return build_line_panel(
@@ -73,7 +73,7 @@ def _build_p_panel(comparison: Comparison) -> Panel:
         f"{_title(metric)} against p",
         _describe(comparison, metric),
         metric=metric,
-        axis=NumericAxis(describe_field(P), places, ".2~f"),
+        axis=NumericAxis(describe_field(P_KEY), places, ".2~f"),
         looks=_assign_looks_to_kinds(rows),
         points=[_make_point(row, row.setting.kind, row.setting.p, metric) for row in regularised],
         levels=[
@@ -104,7 +104,7 @@ def _build_axis_panel(comparison: Comparison, key: str, metric: Metric, classic:
     """
     rows = [
         replace(row, setting=row.setting.without_classics([classic]))
-        for row in rows_in_context(comparison, without=key)
+        for row in select_rows_in_context(comparison, without=key)
         if metric.key in row.estimates and _sort_numbers([row.setting.fields.get(key)])
     ]
     points = [
@@ -151,6 +151,6 @@ def _describe(comparison: Comparison, metric: Metric, without: str = "") -> str:
         when = "; on training images with a wrong label"
     else:
         when = f", {describe_epoch(comparison.at)}"
-    fixed = describe_fields(headline_context(comparison, without))
+    fixed = describe_fields(find_headline_context(comparison, without))
     interval = f"mean over seeds with {comparison.confidence:.0%} interval"
     return f"{interval}{when}{fixed and f'; {fixed}'}"

@@ -4,7 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 import altair as alt
 
-from dropexp.compare.highlights import featured_rows, headline_context, rows_in_context
+from dropexp.compare.highlights import (
+    find_headline_context,
+    select_featured_rows,
+    select_rows_in_context,
+)
 from dropexp.compare.mean_curves import mean_curve
 from dropexp.compare.results import Comparison, Row
 from dropexp.report.charts.encodings import (
@@ -47,7 +51,7 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
         comparison: what to draw.
         rows: the rows to draw; None draws the featured ones.
     """
-    labelled = featured_rows(comparison)
+    labelled = select_featured_rows(comparison)
     rows = [row for row in (rows or labelled) if row.setting.completed]
     if not rows:
         return []
@@ -91,8 +95,8 @@ def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values
 def _describe(comparison: Comparison, rows: Sequence[Row]) -> str:
     parts = [f"mean over seeds with {comparison.confidence:.0%} interval, in eval mode"]
     if len(rows) < len(comparison.rows):
-        parts.append(describe_fields(headline_context(comparison)))
-    if len(rows) < len(rows_in_context(comparison)):
+        parts.append(describe_fields(find_headline_context(comparison)))
+    if len(rows) < len(select_rows_in_context(comparison)):
         parts.append("the best setting of each regulariser")
     return "; ".join(filter(None, parts))
 

@@ -5,9 +5,13 @@ from typing import Any
 
 import altair as alt
 
-from dropexp.compare.highlights import P, context_axes, headline_context, rows_in_context
+from dropexp.compare.highlights import (
+    find_context_axes,
+    find_headline_context,
+    select_rows_in_context,
+)
 from dropexp.compare.results import Comparison, Row
-from dropexp.config.setting import sort_key
+from dropexp.config.setting import P_KEY, sort_key
 from dropexp.report.charts.encodings import number_format, round_digits
 from dropexp.report.charts.panels import (
     WIDTH,
@@ -30,9 +34,9 @@ _BETTER, _EQUAL, _WORSE = "#2b7bba", "#f3f3f3", "#d9741b"
 
 
 def build_heat_map_figures(comparison: Comparison) -> list[Figure]:
-    """Build a map for each axis with several regularisers and several values."""
+    """Build a heat map for each axis with several regularisers and several values."""
     figures = []
-    for key in [*(key for key in comparison.axes if key == P), *context_axes(comparison)]:
+    for key in [*(key for key in comparison.axes if key == P_KEY), *find_context_axes(comparison)]:
         cells = _list_cells(comparison, key)
         if len({cell["line"] for cell in cells}) > 1 and len({cell["x"] for cell in cells}) > 1:
             figures.append(Figure((_build_panel(comparison, key, cells),)))
@@ -43,17 +47,17 @@ def _list_cells(comparison: Comparison, key: str) -> Values:
     return [
         {
             "setting": row.setting.name,
-            "line": row.setting.kind if key == P else row.setting.label,
+            "line": row.setting.kind if key == P_KEY else row.setting.label,
             "x": row.setting.fields[key],
             "difference": round_digits(row.difference.value),
             "better": round_digits(-comparison.metric.sign * row.difference.value),
             "verdict": row.verdict,
-            "words": _format_difference(comparison, row, row.difference.value),
+            "text": _format_difference(comparison, row, row.difference.value),
         }
-        for row in rows_in_context(comparison, without=key)
+        for row in select_rows_in_context(comparison, without=key)
         if row.difference is not None
         and key in row.setting.fields
-        and (key != P or row.setting.has_regulariser)
+        and (key != P_KEY or row.setting.has_regulariser)
     ]
 
 
@@ -66,7 +70,7 @@ def _format_difference(comparison: Comparison, row: Row, value: float) -> str:
 def _build_panel(comparison: Comparison, key: str, cells: Values) -> Panel:
     name = f"map_{key.replace('.', '_')}"
     data = Datasets(name)
-    fixed = describe_fields(headline_context(comparison, without=key))
+    fixed = describe_fields(find_headline_context(comparison, without=key))
     chart = _draw(comparison, key, cells, name, data)
     return Panel(
         name,
@@ -108,7 +112,7 @@ def _draw(
     has_room = f"{width_parameter(name)} > {_NUMBER_PIXELS * (len(places) + 2)}"
     numbers = base.mark_text(
         fontSize=12, color="black", opacity=alt.expr(f"{has_room} ? 1 : 0")
-    ).encode(text="words:N")
+    ).encode(text="text:N")
     chart: alt.LayerChart = (
         alt.LayerChart(layer=[rectangles, numbers])
         .add_params(make_width_parameter(name))
