@@ -9,8 +9,9 @@ from dropexp.compare import Question, compare, find_runs
 from dropexp.compare.results import Comparison
 from dropexp.config.compose import compose_run, to_yaml
 from dropexp.config.run_config import RunConfig
+from dropexp.runs.files import CONFIG, SUMMARY
 from dropexp.runs.records import AuditOutcome, EpochRecord, RunStatus, RunSummary, SelectedEpoch
-from dropexp.runs.write import CONFIG, SUMMARY, RunFolder
+from dropexp.runs.write import RunFolder
 
 SummaryChange = Callable[[RunSummary], RunSummary]
 

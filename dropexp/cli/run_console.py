@@ -26,6 +26,7 @@ from dropexp.cli.run_tables import (
     format_next_commands,
     format_summary,
 )
+from dropexp.runs.files import METRICS
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary, find_best_epoch
 from dropexp.terminal.chart import draw_line_chart
 from dropexp.terminal.numbers import format_clock
@@ -188,7 +189,7 @@ class RunConsole:
         self._print_prose(Text.assemble((summary.run_id, "bold"), f" {header}"))
         if summary.status is RunStatus.DIVERGED:
             self._print_prose(Text(describe_divergence(records), style="red"))
-            self._print(Text(f"Every epoch is in {folder / 'metrics.csv'}", style="red"))
+            self._print(Text(f"Every epoch is in {folder / METRICS}", style="red"))
         self.show_results(summary, records)
         self._print_folder_and_commands(folder, next_commands)
 

@@ -7,9 +7,10 @@ from typing import Any
 from rich.text import Text
 
 from dropexp.cli.audit_table import format_audit
+from dropexp.runs.files import AUDIT, ERROR
 from dropexp.runs.listing import ListedRun
 from dropexp.runs.overrides import ChangedField
-from dropexp.runs.write import AUDIT, ERROR, RunFolder
+from dropexp.runs.write import RunFolder
 from dropexp.terminal.numbers import format_count, format_size
 from dropexp.terminal.tables import Column, format_table
 
@@ -115,5 +116,5 @@ def format_error(run: ListedRun) -> list[Text]:
     except OSError:
         return []
     shown = lines[-_MOST_ERROR_LINES:]
-    heading = "error.txt" if len(shown) == len(lines) else f"the end of {path}"
+    heading = ERROR if len(shown) == len(lines) else f"the end of {path}"
     return [Text(heading, style="bold"), *(Text(f"  {line}", style="red") for line in shown)]

@@ -12,9 +12,10 @@ from dropexp.compare.results import Comparison
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import P_KEY
 from dropexp.errors import DropexpError, StoreError, UserError
+from dropexp.runs.files import ENVIRONMENT
 from dropexp.runs.overrides import find_overrides
 from dropexp.runs.studies import Study, list_study_names, read_study
-from dropexp.runs.write import ENVIRONMENT, RunFolder
+from dropexp.runs.write import RunFolder
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from dropexp.compare.results import ComparedRun, Curves
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
+from dropexp.runs.files import CONFIG, METRICS
 from dropexp.runs.listing import ListedRun, ListedStatus, find_run, is_run_id, list_runs, read_run
 from dropexp.runs.records import METRICS_COLUMNS, AuditOutcome, RunSummary
 from dropexp.runs.selection import is_filter, select_runs
-from dropexp.runs.write import CONFIG, METRICS, RunFolder
+from dropexp.runs.write import RunFolder
 from dropexp.statistics import area_between, rise_after_best
 
 _HEADER = ",".join(METRICS_COLUMNS) + "\n"

@@ -10,6 +10,8 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+_PREFIX = "events.out.tfevents."
+
 SCALAR_TAGS = {
     "loss/noisy_train": "noisy_train_loss",
     "loss/train": "train_loss",
@@ -76,11 +78,11 @@ class EventFile:
 
 def replace_event_files(folder: Path) -> Path:
     """Remove the folder's event files and return the path of the next one."""
-    for stale in folder.glob("events.out.tfevents.*"):
+    for stale in folder.glob(f"{_PREFIX}*"):
         stale.unlink(missing_ok=True)
     # TensorBoard reads a folder's event files in the order of their names. A name that was used
     # before would make a running TensorBoard wait for the removed file to grow.
-    name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
+    name = f"{_PREFIX}{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
     return folder / f"{name}.{time.monotonic_ns()}"
 
 

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from dropexp.errors import RunIdError, RunsDirError, StoreError, suggest
+from dropexp.runs.files import CONFIG, METRICS, SUMMARY
+from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import RunStatus, RunSummary, SampledTest, SelectedEpoch
-from dropexp.runs.write import CONFIG, METRICS, SUMMARY, FolderStatus, RunFolder
+from dropexp.runs.write import RunFolder
 
 _ID = re.compile(r"[a-z][a-z0-9_+]*-p[0-9.e+-]+-s\d+-[0-9a-f]{8}")
 _FEWEST_HASH_DIGITS = 4

@@ -16,18 +16,9 @@ from filelock import FileLock, Timeout
 
 from dropexp.config.fast_yaml import parse_flat_yaml, parse_yaml
 from dropexp.errors import StoreError
+from dropexp.runs.files import CHECKPOINT, CONFIG, ENVIRONMENT, ERROR, LOCK, METRICS, SUMMARY
 from dropexp.runs.records import EpochRecord, RunSummary
 
-CONFIG = "config.yaml"
-ENVIRONMENT = "environment.json"
-AUDIT = "audit.json"
-METRICS = "metrics.csv"
-SUMMARY = "summary.json"
-CHECKPOINT = "checkpoint.pt"
-WEIGHTS = "model.safetensors"
-LOG = "run.log"
-ERROR = "error.txt"
-LOCK = ".lock"
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
 _MOST_AT_ONCE = 1 << 16  # bytes
 _REMEDY = "force=true trains this run again"

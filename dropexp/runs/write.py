@@ -18,36 +18,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from dropexp.errors import BusyError, RunsDirError, StoreError
-from dropexp.runs.read import (
-    AUDIT,
-    CHECKPOINT,
-    CONFIG,
-    ENVIRONMENT,
-    ERROR,
-    LOCK,
-    LOG,
-    METRICS,
-    SUMMARY,
-    WEIGHTS,
-    FolderStatus,
-    StoredRun,
-)
+from dropexp.runs.files import CHECKPOINT, CONFIG, ERROR, LOCK, LOG, METRICS, SUMMARY
+from dropexp.runs.read import StoredRun
 from dropexp.runs.records import METRICS_COLUMNS, EpochRecord, RunSummary
-
-__all__ = [
-    "AUDIT",
-    "CHECKPOINT",
-    "CONFIG",
-    "ENVIRONMENT",
-    "ERROR",
-    "LOG",
-    "METRICS",
-    "SUMMARY",
-    "WEIGHTS",
-    "FolderStatus",
-    "RunFolder",
-    "open_runs_dir",
-]
 
 
 def open_runs_dir(runs_dir: str) -> Path:

@@ -8,7 +8,8 @@ from typing import Any
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import Fields, extract_setting
 from dropexp.errors import StoreError
-from dropexp.runs.write import FolderStatus, RunFolder
+from dropexp.runs.read import FolderStatus
+from dropexp.runs.write import RunFolder
 
 _CHEAP = ("regulariser.p", "data.seed", "data.label_noise", "optimiser.lr", "train.epochs")
 """Fields that do not change the cost of an epoch."""

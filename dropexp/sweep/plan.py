@@ -9,8 +9,9 @@ from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import drop_default_data_seeds, extract_setting
 from dropexp.errors import ConfigError, StoreError
 from dropexp.runs import studies
+from dropexp.runs.read import FolderStatus
 from dropexp.runs.studies import Study, StudyMember
-from dropexp.runs.write import FolderStatus, RunFolder, open_runs_dir
+from dropexp.runs.write import RunFolder, open_runs_dir
 from dropexp.sweep.grammar import SweepRequest
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from statistics import mean
 
 from dropexp.errors import StoreError
+from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary
 from dropexp.runs.studies import StudyRun
-from dropexp.runs.write import FolderStatus, RunFolder
+from dropexp.runs.write import RunFolder
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from pathlib import Path
 from dropexp.config.compose import to_yaml
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import RunError, StoreError
-from dropexp.runs.write import CONFIG, ERROR, FolderStatus, RunFolder
+from dropexp.runs.files import CONFIG, ERROR
+from dropexp.runs.read import FolderStatus
+from dropexp.runs.write import RunFolder
 from dropexp.sweep.jobs import STOP_FILE, TOKEN_FILE, Ending, Job, Outcome
 from dropexp.sweep.launchers import Launcher
 

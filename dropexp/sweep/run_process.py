@@ -19,7 +19,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from dropexp.runs.write import LOG, RunFolder
+from dropexp.runs.files import LOG
+from dropexp.runs.write import RunFolder
 from dropexp.sweep.jobs import TOKEN_FILE, Ending, Job, Outcome
 
 _SECONDS_BETWEEN_LOOKS = 0.5

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from dropexp.config.compose import to_yaml
 from dropexp.errors import BusyError, ConfigError, DropexpError
+from dropexp.runs.files import CONFIG, ERROR
+from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord
-from dropexp.runs.write import CONFIG, ERROR, FolderStatus, RunFolder
+from dropexp.runs.write import RunFolder
 from dropexp.sweep.jobs import STOP_FILE, Ending, Job, Outcome
 from dropexp.training.run import run
 

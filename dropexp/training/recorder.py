@@ -12,8 +12,9 @@ from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import StoreError
 from dropexp.regularisers import noise_modules, read_p
+from dropexp.runs.files import CHECKPOINT
 from dropexp.runs.records import EpochRecord, RunSummary
-from dropexp.runs.write import CHECKPOINT, RunFolder
+from dropexp.runs.write import RunFolder
 from dropexp.training import checkpoint
 from dropexp.training.loop import TrainingState
 from dropexp.training.tensorboard import EventLog

@@ -11,8 +11,9 @@ from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError, UserError, suggest
 from dropexp.runs.listing import is_run_id
+from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord, RunSummary
-from dropexp.runs.write import FolderStatus, RunFolder
+from dropexp.runs.write import RunFolder
 from dropexp.training.agreement import RerunResult, compare_environments, compare_trainings
 from dropexp.training.run import RunView, run
 

@@ -18,18 +18,10 @@ from dropexp.config.compose import to_yaml
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import AuditError, ConfigError, RunError, StoreError, UserError
+from dropexp.runs.files import AUDIT, CHECKPOINT, CONFIG, ENVIRONMENT, ERROR, SUMMARY
+from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import AuditOutcome, EpochRecord, RunSummary
-from dropexp.runs.write import (
-    AUDIT,
-    CHECKPOINT,
-    CONFIG,
-    ENVIRONMENT,
-    ERROR,
-    SUMMARY,
-    FolderStatus,
-    RunFolder,
-    open_runs_dir,
-)
+from dropexp.runs.write import RunFolder, open_runs_dir
 from dropexp.training import checkpoint
 from dropexp.training.build import audit_model, build_plan, build_state, describe_data_and_model
 from dropexp.training.environment import (

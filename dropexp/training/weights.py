@@ -7,7 +7,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from dropexp.errors import StoreError
-from dropexp.runs.write import WEIGHTS, RunFolder
+from dropexp.runs.files import WEIGHTS
+from dropexp.runs.write import RunFolder
 
 
 def write_weights(folder: RunFolder, weights: Mapping[str, Tensor]) -> None:

@@ -70,8 +70,9 @@ def _sweep_to_shell_loop() -> Pair:
 def _finished_sweep_again() -> Pair:
     """Compare a sweep of finished runs with 10 ms a run."""
     from dropexp.config.compose import to_yaml
+    from dropexp.runs.files import CONFIG
     from dropexp.runs.records import AuditOutcome, RunStatus, RunSummary, SelectedEpoch
-    from dropexp.runs.write import CONFIG, RunFolder
+    from dropexp.runs.write import RunFolder
     from dropexp.sweep.grammar import compose_sweep
 
     runs = tempfile.TemporaryDirectory()

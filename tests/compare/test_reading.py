@@ -8,9 +8,9 @@ import pytest
 
 from dropexp.compare import find_runs
 from dropexp.errors import FilterError, RunIdError, StoreError, UserError
+from dropexp.runs.files import METRICS, SUMMARY
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.records import AuditOutcome, RunSummary
-from dropexp.runs.write import METRICS, SUMMARY
 from tests.run_folders import (
     DROPOUT,
     SummaryChange,

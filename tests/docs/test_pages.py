@@ -11,7 +11,7 @@ from baselines import run_folders
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.regularisers import REGISTRY
-from dropexp.runs import read
+from dropexp.runs import files
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.records import METRICS_COLUMNS, RunSummary, SelectedEpoch
 from pages import configuration, package_map, reference
@@ -96,12 +96,12 @@ def test_exit_codes_are_those_of_the_code() -> None:
 
 def test_the_run_folders_page_has_every_file_column_and_key() -> None:
     text = page("reference/run-folder.md")
-    files = {
-        *(read.CONFIG, read.ENVIRONMENT, read.AUDIT, read.METRICS, read.SUMMARY),
-        *(read.CHECKPOINT, read.WEIGHTS, read.LOG, read.ERROR),
+    names = {
+        *(files.CONFIG, files.ENVIRONMENT, files.AUDIT, files.METRICS, files.SUMMARY),
+        *(files.CHECKPOINT, files.WEIGHTS, files.LOG, files.ERROR),
     }
     keys = [field.name for kind in (RunSummary, SelectedEpoch) for field in fields(kind)]
-    missing = [name for name in [*files, *METRICS_COLUMNS, *keys] if f"`{name}`" not in text]
+    missing = [name for name in [*names, *METRICS_COLUMNS, *keys] if f"`{name}`" not in text]
     assert missing == []
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from dropexp.errors import RunIdError, RunsDirError
+from dropexp.runs.files import CONFIG, ERROR, SUMMARY
 from dropexp.runs.listing import ListedStatus, find_run, list_runs
-from dropexp.runs.write import CONFIG, ERROR, SUMMARY, RunFolder
+from dropexp.runs.write import RunFolder
 from tests.run_folders import make_record, mark_diverged, write_finished_run, write_unfinished_run
 
 

@@ -9,8 +9,9 @@ import yaml
 
 from dropexp.config.compose import compose_run
 from dropexp.config.setting import flatten
+from dropexp.runs.files import CONFIG
 from dropexp.runs.overrides import ChangedField, find_changed_fields, find_training_command
-from dropexp.runs.write import CONFIG, RunFolder
+from dropexp.runs.write import RunFolder
 from tests.run_folders import write_finished_run
 
 Make = Callable[..., RunFolder]

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from dropexp.errors import StoreError
+from dropexp.runs.files import CONFIG
 from dropexp.runs.listing import ListedStatus
 from dropexp.runs.removal import explain_refusal, remove_run
-from dropexp.runs.write import CONFIG, RunFolder
+from dropexp.runs.write import RunFolder
 from tests.run_folders import make_record, write_finished_run, write_unfinished_run
 from tests.runs.test_listing import statuses
 

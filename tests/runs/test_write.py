@@ -10,16 +10,9 @@ from pathlib import Path
 import pytest
 
 from dropexp.errors import RunsDirError, StoreError
-from dropexp.runs.write import (
-    CHECKPOINT,
-    CONFIG,
-    ERROR,
-    METRICS,
-    SUMMARY,
-    FolderStatus,
-    RunFolder,
-    open_runs_dir,
-)
+from dropexp.runs.files import CHECKPOINT, CONFIG, ERROR, METRICS, SUMMARY
+from dropexp.runs.read import FolderStatus
+from dropexp.runs.write import RunFolder, open_runs_dir
 from tests.run_folders import make_record, make_summary
 
 

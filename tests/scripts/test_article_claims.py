@@ -16,7 +16,8 @@ from claims import dropconnect, dropout2d, memory, spatial, studies, writing
 from claims.finding import CLAIMS, Finding, Verdict
 from dropexp.config.compose import to_yaml
 from dropexp.config.run_config import RunConfig
-from dropexp.runs.write import CONFIG, RunFolder
+from dropexp.runs.files import CONFIG
+from dropexp.runs.write import RunFolder
 from dropexp.statistics import Estimate
 from dropexp.statistics import Verdict as Compared
 from dropexp.sweep.grammar import compose_sweep

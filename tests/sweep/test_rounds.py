@@ -9,7 +9,8 @@ import pytest
 from dropexp.config.compose import to_yaml
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import RunError
-from dropexp.runs.write import FolderStatus, RunFolder
+from dropexp.runs.read import FolderStatus
+from dropexp.runs.write import RunFolder
 from dropexp.sweep.jobs import Ending, Job, Outcome
 from dropexp.sweep.rounds import Rounds
 from tests.builders import compose_tiny

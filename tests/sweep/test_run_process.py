@@ -7,7 +7,8 @@ import pytest
 
 from dropexp.config.compose import compose_run
 from dropexp.errors import BusyError
-from dropexp.runs.write import FolderStatus, RunFolder
+from dropexp.runs.read import FolderStatus
+from dropexp.runs.write import RunFolder
 from dropexp.sweep.jobs import STOP_FILE, TOKEN_FILE, Ending, Job
 from dropexp.sweep.run_process import RunProcess, execute
 from dropexp.sweep.training_job import RunLog

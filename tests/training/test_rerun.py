@@ -9,7 +9,8 @@ import pytest
 
 from dropexp.config.compose import compose_run, to_yaml
 from dropexp.errors import ConfigError, UserError
-from dropexp.runs.write import CONFIG, ENVIRONMENT, SUMMARY, RunFolder
+from dropexp.runs.files import CONFIG, ENVIRONMENT, SUMMARY
+from dropexp.runs.write import RunFolder
 from dropexp.training.rerun import build_rerun_config, list_caveats, read_recorded_run
 from tests.run_folders import make_record, write_finished_run
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from dropexp import data
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import RunsDirError, StoreError
-from dropexp.runs.write import CHECKPOINT, METRICS, SUMMARY, WEIGHTS
+from dropexp.runs.files import CHECKPOINT, METRICS, SUMMARY, WEIGHTS
 from dropexp.statistics import expected_calibration_error
 from dropexp.training import recorder
 from dropexp.training.build import build_state

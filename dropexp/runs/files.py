@@ -1,0 +1,12 @@
+"""The names of the files in a run folder; docs/reference/run-folder.md says what each holds."""
+
+CONFIG = "config.yaml"
+ENVIRONMENT = "environment.json"
+AUDIT = "audit.json"
+METRICS = "metrics.csv"
+SUMMARY = "summary.json"
+CHECKPOINT = "checkpoint.pt"
+WEIGHTS = "model.safetensors"
+LOG = "run.log"
+ERROR = "error.txt"
+LOCK = ".lock"
