@@ -53,9 +53,9 @@ def audit(
         from rich.text import Text
 
         from dropexp.cli.audit_table import format_audit, format_sites
-        from dropexp.cli.run_console import RunConsole
+        from dropexp.cli.console import CommandConsole
 
-        console = RunConsole()
+        console = CommandConsole()
         about = [
             f"{config.regulariser.name} p={config.regulariser.p:g}, seed {config.seed}",
             *describe_data_and_model(config, splits, model),

@@ -190,10 +190,10 @@ def write_output(output: Path, text: str) -> bool:
 
 
 def _print_table(comparison: "Comparison", curves: bool) -> None:
-    from dropexp.cli.run_console import RunConsole
+    from dropexp.cli.console import CommandConsole
     from dropexp.compare.table import format_comparison
 
-    console = RunConsole()
+    console = CommandConsole()
     console.print_lines(format_comparison(comparison, console.width))
     if curves:
         from dropexp.compare.terminal_chart import draw_curves

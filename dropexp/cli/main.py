@@ -83,7 +83,7 @@ def run_command(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except DropexpError as error:
-        from dropexp.cli.run_console import print_error
+        from dropexp.cli.console import print_error
 
         print_error(str(error))
         return get_exit_code(error)

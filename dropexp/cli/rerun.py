@@ -41,7 +41,7 @@ def rerun(
             with TemporaryDirectory(prefix="dropexp-rerun-") as temporary:
                 agrees = _rerun(folder, overrides or [], Path(temporary), is_kept=False)
     except KeyboardInterrupt:
-        from dropexp.cli.run_console import print_error
+        from dropexp.cli.console import print_error
 
         print_error("interrupted; nothing was compared")
         raise typer.Exit(ExitCode.INTERRUPTED) from None

@@ -5,18 +5,15 @@ is plain text for grep.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group
-from rich.live import Live
-from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from dropexp.cli.console import CommandConsole
 from dropexp.cli.run_tables import (
     describe_cost,
     describe_divergence,
@@ -45,60 +42,33 @@ _CAPTION = (
 )
 
 
-class RunConsole:
-    """Prints one run on stdout; a RunView.
-
-    As a context manager it leaves the terminal as it was, also after an exception or Ctrl-C.
-
-    Attributes:
-        interactive: whether stdout is a terminal whose lines can be updated.
-        width: of the terminal in characters; None where stdout is a file or a pipe.
-    """
+class RunConsole(CommandConsole):
+    """Prints one run on stdout; a RunView."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
-        self.interactive = self._console.is_interactive
-        self.width = self._console.width if self._console.is_terminal else None
-        self._live: Live | None = None
+        super().__init__(console)
         self._next_refresh = 0.0
         self._seconds: list[float] = []  # of the epochs of this process; a resumed run has more
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Stop the progress, which stays on the screen; safe to call again."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
 
     # --- before and while the run trains ----------------------------------------------------
 
     def start(self, run_id: str, lines: Sequence[str]) -> None:
         """Print the header: the run, its data and its model."""
-        self._print(Text(run_id, style="bold"))
+        self.print_line(Text(run_id, style="bold"))
         for line in lines:
-            self._print_prose(Text(line), indent=2)
+            self.print_sentence(Text(line), indent=2)
 
     def note(self, message: str) -> None:
         """Print a message."""
-        self._print_prose(Text(message))
+        self.print_sentence(Text(message))
 
     def warn(self, message: str) -> None:
         """Print a message that the user should act on."""
-        self._print_prose(Text.assemble(("warning:", "yellow"), f" {message}"))
+        self.print_sentence(Text.assemble(("warning:", "yellow"), f" {message}"))
 
     def report_audit(self, line: str) -> None:
         """Print the outcome of the audit."""
-        self._print_prose(Text(f"audit  {line}"), indent=2)
+        self.print_sentence(Text(f"audit  {line}"), indent=2)
 
     def report_epoch(self, record: EpochRecord, epochs: int) -> None:
         """Show the progress after one more epoch, of at most ``epochs``."""
@@ -106,18 +76,14 @@ class RunConsole:
         if self.interactive:
             self._show_progress(record, epochs)
         elif self._deserves_a_line(record, epochs):
-            self._print(Text(format_epoch(record, epochs)))
+            self.print_line(Text(format_epoch(record, epochs)))
 
     def _show_progress(self, record: EpochRecord, epochs: int) -> None:
-        # Drawing takes about 1 ms and an epoch of a small job 80 ms. Live's own refresh thread
-        # would take that time from training too.
+        # Drawing takes about 1 ms, which training loses, and an epoch of a small job 80 ms.
         now = time.monotonic()
         if now < self._next_refresh and record.epoch < epochs:
             return
-        if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False)
-            self._live.start()
-        self._live.update(self._progress(record, epochs), refresh=True)
+        self.show_block(self._progress(record, epochs), transient=False)
         self._next_refresh = now + _SECONDS_BETWEEN_REFRESHES
 
     def _progress(self, record: EpochRecord, epochs: int) -> Group:
@@ -185,11 +151,11 @@ class RunConsole:
             # The table below repeats what the progress shows.
             self._live.transient = True
             self.close()
-        self._blank_line()
-        self._print_prose(Text.assemble((summary.run_id, "bold"), f" {header}"))
+        self.print_blank_line()
+        self.print_sentence(Text.assemble((summary.run_id, "bold"), f" {header}"))
         if summary.status is RunStatus.DIVERGED:
-            self._print_prose(Text(describe_divergence(records), style="red"))
-            self._print(Text(f"Every epoch is in {folder / METRICS}", style="red"))
+            self.print_sentence(Text(describe_divergence(records), style="red"))
+            self.print_line(Text(f"Every epoch is in {folder / METRICS}", style="red"))
         self.show_results(summary, records)
         self._print_folder_and_commands(folder, next_commands)
 
@@ -197,26 +163,21 @@ class RunConsole:
         """Print a finished run's table, its curves (on a terminal), its time and memory."""
         self._print_table(summary)
         self.show_curves(records)
-        self._print_prose(Text(describe_cost(summary, records)))
+        self.print_sentence(Text(describe_cost(summary, records)))
 
     def show_curves(self, records: Sequence[EpochRecord]) -> None:
         """Draw the losses of the epochs, on a terminal that is wide enough."""
         if self._draws_charts:
             self._print_chart(records)
 
-    def print_lines(self, lines: Iterable[Text]) -> None:
-        """Print lines as they are; the terminal may wrap them."""
-        for line in lines:
-            self._print(line)
-
     def _print_table(self, summary: RunSummary) -> None:
-        self._blank_line()
+        self.print_blank_line()
         for row in format_summary(summary):
-            self._print(row)
-        self._blank_line()
+            self.print_line(row)
+        self.print_blank_line()
         for line in (*_CAPTION, *format_mc_dropout(summary)):
-            self._print(Text(line, style="dim"))
-        self._blank_line()
+            self.print_line(Text(line, style="dim"))
+        self.print_blank_line()
 
     @property
     def _draws_charts(self) -> bool:
@@ -237,50 +198,11 @@ class RunConsole:
             marks={best.epoch: f"best {best.epoch}"} if best else {},
         )
         if chart:
-            self._print(chart)
-            self._blank_line()
+            self.print_line(chart)
+            self.print_blank_line()
 
     def _print_folder_and_commands(
         self, folder: Path, next_commands: Sequence[tuple[str, str]]
     ) -> None:
-        self._print(Text(f"folder  {folder}"))
+        self.print_line(Text(f"folder  {folder}"))
         self.print_lines(format_next_commands(next_commands))
-
-    # --- printing -----------------------------------------------------------------------------
-
-    def _print(self, text: Text) -> None:
-        # Without soft_wrap rich inserts line ends, which break copied commands and grep.
-        self._console.print(encodable(text, self._console), soft_wrap=True)
-
-    def _print_prose(self, text: Text, indent: int = 0) -> None:
-        """Print a sentence, wrapped between words on a terminal."""
-        if self.interactive:
-            padded = Padding(encodable(text, self._console), (0, 0, 0, indent), expand=False)
-            self._console.print(padded)
-        else:
-            self._print(Text(" " * indent) + text)
-
-    def _blank_line(self) -> None:
-        self._console.print()
-
-
-def print_error(message: str) -> None:
-    """Print a message as an error on stderr."""
-    _stderr().print_lines([Text(f"error: {message}", "red")])
-
-
-def print_warning(message: str) -> None:
-    """Print a message as a warning on stderr."""
-    _stderr().print_lines([Text.assemble(("warning:", "yellow"), f" {message}")])
-
-
-def encodable(text: Text, console: Console) -> Text:
-    """Return the text with escapes for the characters that the console's encoding lacks."""
-    if not console.options.ascii_only:
-        return text
-    plain = text.plain.encode(console.encoding, "backslashreplace").decode(console.encoding)
-    return text if plain == text.plain else Text(plain, style=text.style)
-
-
-def _stderr() -> RunConsole:
-    return RunConsole(Console(stderr=True, highlight=False))

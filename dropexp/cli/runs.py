@@ -171,7 +171,7 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    from dropexp.cli.run_console import RunConsole
+    from dropexp.cli.console import CommandConsole
     from dropexp.cli.run_lists import format_removals
     from dropexp.runs.removal import compute_folder_size, explain_refusal, remove_run
     from dropexp.terminal.numbers import format_count, format_size
@@ -184,7 +184,7 @@ def rm(
     removable = [run for run in selected if not refusals[run.run_id]]
     if removable:
         sizes = {run.run_id: compute_folder_size(run.folder.path) for run in removable}
-        RunConsole().print_lines(format_removals(removable, sizes))
+        CommandConsole().print_lines(format_removals(removable, sizes))
         total = f"{format_count(len(removable), 'run')}, {format_size(sum(sizes.values()))}"
         if not yes and not _confirm_removal(total):
             typer.echo("nothing was removed")
@@ -202,7 +202,7 @@ def rm(
 
 def _list_runs(runs_dir: Path) -> "list[ListedRun]":
     """Return all runs of a folder; print a warning for each damaged one."""
-    from dropexp.cli.run_console import print_warning
+    from dropexp.cli.console import print_warning
     from dropexp.runs.listing import list_runs
 
     all_runs = list_runs(runs_dir)
@@ -221,7 +221,7 @@ def _refuse_late_command(filters: list[str]) -> None:
 def _print_list(
     selected: "list[ListedRun]", all_runs: "list[ListedRun]", format_: ListFormat, runs_dir: Path
 ) -> None:
-    from dropexp.cli.run_console import RunConsole
+    from dropexp.cli.console import CommandConsole
     from dropexp.cli.run_lists import format_run_list
     from dropexp.runs.export import to_csv, to_json
 
@@ -230,7 +230,7 @@ def _print_list(
     elif format_ is ListFormat.JSON:
         typer.echo(to_json(selected, all_runs), nl=False)
     elif selected:
-        console = RunConsole()
+        console = CommandConsole()
         console.print_lines(format_run_list(selected, console.width))
     elif all_runs:
         typer.echo(f"none of the {len(all_runs)} runs in {runs_dir} passes the filters")
@@ -269,7 +269,7 @@ def _select_by_ids_or_filters(ids_or_filters: list[str], runs_dir: Path) -> "lis
 
 def _print_errors(reasons: "Iterable[str]") -> int:
     """Print each reason that is not empty as an error; return how many there were."""
-    from dropexp.cli.run_console import print_error
+    from dropexp.cli.console import print_error
 
     errors = [reason for reason in reasons if reason]
     for reason in errors:

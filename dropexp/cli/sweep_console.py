@@ -5,16 +5,13 @@ a line of its own.
 """
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dropexp.cli.run_console import encodable
+from dropexp.cli.console import CommandConsole
 from dropexp.cli.run_tables import format_next_commands
 from dropexp.sweep.conduct import SweepResult
 from dropexp.sweep.plan import Plan, PlanStatus
@@ -43,34 +40,13 @@ _MOST_SETTINGS = 5
 _MOST_PROBLEMS = 20
 
 
-class SweepConsole:
-    """Shows a sweep on stdout, to the user who runs it or watches it.
-
-    As a context manager it leaves the terminal as it was, also after an exception or Ctrl-C.
-    """
+class SweepConsole(CommandConsole):
+    """Shows a sweep on stdout, to the user who runs it or watches it."""
 
     def __init__(self, name: str, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
+        super().__init__(console)
         self._name = name
-        self.interactive = self._console.is_interactive
-        self._live: Live | None = None
         self._reported: set[str] = set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._end_live()
-
-    def _end_live(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
 
     # --- before ---------------------------------------------------------------------------------
 
@@ -83,9 +59,9 @@ class SweepConsole:
             if count or status in _ALWAYS_COUNTED
         )
         total = format_count(len(plan.configs), "run")
-        self._print(Text.assemble((self._name, "bold"), f"  {total}: {listed}"))
+        self.print_line(Text.assemble((self._name, "bold"), f"  {total}: {listed}"))
         if duplicates:
-            self._print(
+            self.print_line(
                 Text(
                     f"  {format_count(duplicates, 'duplicate')} left out: combinations that make "
                     f"the same run, such as none at several p"
@@ -93,7 +69,7 @@ class SweepConsole:
             )
         if plan.select(PlanStatus.FAILED):
             word = "tried again" if retry_failed else "left alone; --retry-failed tries them again"
-            self._print(Text(f"  failed runs are {word}"))
+            self.print_line(Text(f"  failed runs are {word}"))
 
     def list_runs(self, rows: Sequence[ListedRow], at_a_time: int | None) -> None:
         """List the runs that a sweep would launch, and say how long it would take.
@@ -103,24 +79,23 @@ class SweepConsole:
             at_a_time: runs that would train at the same time; None where the launcher decides.
         """
         to_train = [seconds for _, status, seconds in rows if status != PlanStatus.UNMEASURED]
-        for line in format_table(_LISTED_COLUMNS, rows):
-            self._print(line)
+        self.print_lines(format_table(_LISTED_COLUMNS, rows))
         known = [seconds for seconds in to_train if seconds is not None]
         if len(known) < len(to_train):
             unknown = format_count(len(to_train) - len(known), "run")
-            self._print(Text(f"no finished run is like them: no estimate for {unknown}"))
+            self.print_line(Text(f"no finished run is like them: no estimate for {unknown}"))
         if known:
             slots = min(at_a_time or 1, len(known))
             wall = format_duration(max(sum(known) / slots, max(known)))
             how = "one after another" if slots == 1 else f"{slots} at a time"
             runs = format_count(len(known), "run")
-            self._print(Text(f"about {wall} for {runs}, {how}, estimated from finished runs"))
+            self.print_line(Text(f"about {wall} for {runs}, {how}, estimated from finished runs"))
 
     # --- meanwhile ------------------------------------------------------------------------------
 
     def note(self, message: str) -> None:
         """Print a message."""
-        self._print(Text(message))
+        self.print_line(Text(message))
 
     def begin(self, progress: Progress) -> None:
         """Take the runs that have ended before, so that they get no line each."""
@@ -132,9 +107,9 @@ class SweepConsole:
             if one.run.run_id not in self._reported:
                 self._reported.add(one.run.run_id)
                 if not self.interactive or not one.is_successful:
-                    self._print(self._format_line(one, len(self._reported), progress.total))
+                    self.print_line(self._format_line(one, len(self._reported), progress.total))
         if self.interactive:
-            self._show(progress)
+            self.show_block(self._block(progress), transient=True)
 
     def _format_line(self, one: EndedRun, count: int, total: int) -> Text:
         position = f"{count:>{len(str(total))}}/{total}"
@@ -146,12 +121,6 @@ class SweepConsole:
             f"{position}  {one.run.run_id}  val_loss {format_number(best.val_loss)}  "
             f"val_acc {format_number(best.val_acc)}  {one.summary.seconds:.1f} s"
         )
-
-    def _show(self, progress: Progress) -> None:
-        if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True)
-            self._live.start()
-        self._live.update(self._block(progress), refresh=True)
 
     def _block(self, progress: Progress) -> Group:
         width = min(self._console.width, _WIDEST)
@@ -186,7 +155,7 @@ class SweepConsole:
 
     def show_result(self, result: SweepResult, next_commands: Sequence[tuple[str, str]]) -> None:
         """Print the result of a sweep, its failures and the next commands."""
-        self._end_live()
+        self.close()
         progress = result.progress
         left = progress.total - len(progress.ended)
         header = "stopped" if left else "finished"
@@ -194,42 +163,35 @@ class SweepConsole:
         trained = f"{result.trained} trained" if result.trained else "none trained"
         measured = f", {result.measured} measured" if result.measured else ""
         took = f"{trained}{measured} in {format_clock(result.seconds)}"
-        self._print(Text.assemble((self._name, "bold"), f" {header}: {counts}, {took}"))
+        self.print_line(Text.assemble((self._name, "bold"), f" {header}: {counts}, {took}"))
         self._print_problems(progress.unsuccessful)
         if left:
-            self._print(
+            self.print_line(
                 Text(f"{format_count(left, 'run')} left; the same command resumes the sweep")
             )
         if progress.best:
-            for line in _best_lines(progress.best):
-                self._print(line)
-        for line in format_next_commands(next_commands):
-            self._print(line)
+            self.print_lines(_best_lines(progress.best))
+        self.print_lines(format_next_commands(next_commands))
 
     def show_state(self, progress: Progress) -> None:
         """Print the state of a set of runs, in lines that stay."""
-        self._end_live()
+        self.close()
         left = progress.total - len(progress.ended)
         counts = f"{progress.successful} of {format_count(progress.total, 'run')} done"
         waiting = f", {len(progress.running)} running, {left - len(progress.running)} waiting"
-        self._print(Text.assemble((self._name, "bold"), f"  {counts}{waiting if left else ''}"))
+        self.print_line(Text.assemble((self._name, "bold"), f"  {counts}{waiting if left else ''}"))
         self._print_problems(progress.unsuccessful)
         for one in progress.running:
             epoch = one.last.epoch if one.last else 0
-            self._print(Text(f"  {one.run.run_id}  epoch {epoch}/{one.run.epochs}"))
+            self.print_line(Text(f"  {one.run.run_id}  epoch {epoch}/{one.run.epochs}"))
         if progress.best:
-            for line in _best_lines(progress.best):
-                self._print(line)
+            self.print_lines(_best_lines(progress.best))
 
     def _print_problems(self, unsuccessful: Sequence[EndedRun]) -> None:
         for one in unsuccessful[:_MOST_PROBLEMS]:
-            self._print(Text(f"  {describe_problem(one)}", style="red"))
+            self.print_line(Text(f"  {describe_problem(one)}", style="red"))
         if len(unsuccessful) > _MOST_PROBLEMS:
-            self._print(Text(f"  and {len(unsuccessful) - _MOST_PROBLEMS} more", style="red"))
-
-    def _print(self, text: Text) -> None:
-        # soft_wrap: rich's own line ends would cut grep's lines and copied commands in two.
-        self._console.print(encodable(text, self._console), soft_wrap=True)
+            self.print_line(Text(f"  and {len(unsuccessful) - _MOST_PROBLEMS} more", style="red"))
 
 
 def describe_problem(one: EndedRun) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dropexp.cli.run_console import RunConsole, print_error
+from dropexp.cli.console import print_error
+from dropexp.cli.run_console import RunConsole
 from dropexp.runs.records import (
     AuditOutcome,
     EpochRecord,
@@ -136,7 +137,8 @@ def test_short_runs_have_a_line_for_every_epoch_or_nearly(epochs: int) -> None:
 
 def test_c_locale_does_not_crash() -> None:
     program = (
-        "from dropexp.cli.run_console import RunConsole, print_error\n"
+        "from dropexp.cli.console import print_error\n"
+        "from dropexp.cli.run_console import RunConsole\n"
         "from rich.console import Console\n"
         "from tests.cli.test_run_console import RECORDS, run_through\n"
         "run_through(RunConsole(), RECORDS)\n"
