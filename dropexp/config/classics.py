@@ -1,4 +1,4 @@
-"""The classic regularisers: training options that are on or off.
+"""The classic regularisers: training options that can be turned on and off.
 
 Pure functions on a setting's fields, as in setting.py. Each has the name of its file in
 conf/classic: ``weight_decay``, ``label_smoothing``, ``early_stopping``, ``augmentation``.
@@ -14,10 +14,10 @@ class Classic:
     """A training option that regularises.
 
     Attributes:
-        key: its field, or the section that is null where it is off.
-        off: the value that turns it off.
+        key: its field, or the section that is null while it is off.
+        off: the value of ``key`` that turns it off.
         off_override: the override that turns it off.
-        on_override: the override that its fields need beside them; empty if they need none.
+        on_override: the override that must come before those of its fields; empty if none must.
     """
 
     key: str
@@ -30,7 +30,7 @@ class Classic:
         return key == self.key or key.startswith(f"{self.key}.")
 
     def active_fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Return its fields where it is on; empty where it is off or not in the fields."""
+        """Return its fields if it is on; empty if it is off or has no field here."""
         return {key: value for key, value in fields.items() if self.owns(key) and value != self.off}
 
 
@@ -50,9 +50,9 @@ def list_active_classics(fields: Mapping[str, Any]) -> list[str]:
 
 
 def list_varied_classics(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the names of the classics that are on in some of the settings and off in others.
+    """Return the names of the classics that are on in some settings and off in others.
 
-    One that is on in all settings is a condition of the study, as the learning rate is.
+    A classic that is on in all settings is a fixed condition, like the learning rate.
     """
     active = [set(list_active_classics(fields)) for fields in settings]
     return [name for name in CLASSICS if 0 < sum(name in each for each in active) < len(active)]
@@ -66,9 +66,9 @@ def turn_off_classics(fields: Mapping[str, Any], names: Collection[str]) -> dict
 
 
 def describe_classic(name: str, fields: Mapping[str, Any]) -> str:
-    """Return an active classic with its strength: ``early_stopping patience=5``.
+    """Return the name and the values of an active classic: ``early_stopping patience=5``.
 
-    Where its field is a single number, the number stands by the name: ``weight_decay=0.0005``.
+    A classic with a single field is written ``weight_decay=0.0005``.
     """
     classic = CLASSICS[name]
     values = classic.active_fields(fields)

@@ -1,8 +1,9 @@
 """Several regularisers in one configuration: ``regulariser=dropout2d+stochastic_depth``.
 
-Hydra chooses one file of a group. So a combination is composed once for each of its regularisers,
-with the overrides that concern it, and the results are merged: ``regulariser`` has a section for
-each regulariser by its name, and the rest has what each of them changes (such as model.shortcut).
+Hydra chooses one file of a group. So the configuration is composed once for each regulariser of a
+combination, with the overrides that concern it, and the results are merged: ``regulariser`` gets a
+section for each regulariser under its name, and other sections get what any of them changes (such
+as model.shortcut).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,10 @@ Compose = Callable[[Sequence[Override]], DictConfig]
 
 
 def find_combination(overrides: Sequence[Override]) -> list[str]:
-    """Return the regularisers that overrides of one value choose; empty if it is not several.
+    """Return the regularisers of the chosen combination; empty without one.
+
+    Args:
+        overrides: of one value each; the last choice of a regulariser counts.
 
     Raises:
         ConfigError: see split_combination.
@@ -33,15 +37,16 @@ def find_combination(overrides: Sequence[Override]) -> list[str]:
 def compose_combination(
     names: Sequence[str], overrides: Sequence[Override], compose: Compose
 ) -> DictConfig:
-    """Compose one configuration of several regularisers.
+    """Return the configuration of a run with several regularisers, unresolved and unchecked.
 
     Args:
         names: of the regularisers, as find_combination returns them.
         overrides: of one value each; ``regulariser.NAME.KEY`` is an option of one regulariser.
-        compose: composes a configuration of one regulariser.
+        compose: composes the configuration of a run with a single regulariser.
 
     Raises:
-        ConfigError: an override of regulariser.KEY does not say which regulariser it is for.
+        ConfigError: an override regulariser.KEY names none of the regularisers, or Hydra refuses
+            one of the overrides.
     """
     shared, own = _divide_overrides(overrides, names)
     base = _to_dict(compose([*shared, _choose("none")]))
@@ -73,7 +78,7 @@ def _compose_part(
     try:
         return compose([*shared, _choose(name), *own])
     except ConfigError as error:
-        # The part was composed as the only regulariser; the user's keys have its name in them.
+        # Here the regulariser was the only one; the keys that the user typed contain its name.
         message = str(error).replace(f"{REGULARISER}.", f"{REGULARISER}.{name}.")
         raise ConfigError(message) from None
 
@@ -81,7 +86,7 @@ def _compose_part(
 def _divide_overrides(
     overrides: Sequence[Override], names: Sequence[str]
 ) -> tuple[list[Override], dict[str, list[Override]]]:
-    """Return what concerns all regularisers, and each one's own as if it were the only one."""
+    """Return the shared overrides, and those of each regulariser as ``regulariser.KEY``."""
     shared: list[Override] = []
     own: dict[str, list[Override]] = {name: [] for name in names}
     for override in overrides:
@@ -98,24 +103,24 @@ def _divide_overrides(
 
 
 def _explain_unclear_option(override: Override, names: Sequence[str]) -> str:
-    """Say what is wrong with an option that belongs to none of the regularisers."""
+    """Explain why an override sets an option of none of the regularisers."""
     _, section, *option = override.path
-    parts = " and ".join(names)
+    known = " and ".join(names)
     if option:
-        return f"{override.key} is not allowed: {section} is not one of {parts}."
+        return f"{override.key} is not allowed: {section} is not one of {known}."
     if section in names:
         return (
             f"{override.text} is not allowed: {override.key} has keys of its own, such as "
             f"{override.key}.p."
         )
-    meant = override.rename(f"{REGULARISER}.{names[0]}.{section}").text
-    return f"{override.key} does not say which of {parts} it is for; write {meant}."
+    corrected = override.rename(f"{REGULARISER}.{names[0]}.{section}").text
+    return f"{override.key} does not say which of {known} it is for; write {corrected}."
 
 
 def _merge_changes(
     merged: dict[Any, Any], base: Mapping[Any, Any], part: Mapping[Any, Any]
 ) -> None:
-    """Put into ``merged`` what ``part`` has that ``base`` does not have, or has differently."""
+    """Set in ``merged`` every value in which ``part`` differs from ``base``."""
     for key, value in part.items():
         before = base.get(key)
         if isinstance(value, dict) and isinstance(before, dict):

@@ -26,34 +26,35 @@ from dropexp.errors import ConfigError, suggest
 
 
 def compose_run(overrides: Sequence[str]) -> RunConfig:
-    """Parse overrides and compose the config of one run; see compose_parsed."""
+    """Return the checked config of one run from overrides as typed; see compose_parsed."""
     return compose_parsed(parse_overrides(overrides))
 
 
 def compose_parsed(overrides: Sequence[Override]) -> RunConfig:
-    """Compose conf/ with overrides, and check the result.
+    """Return the checked config of one run from parsed overrides.
 
     Raises:
-        ConfigError: an override names several values, a key that is not there, or a value that
-            is not allowed.
-        DataError: an image folder is not there.
+        ConfigError: an override has several values, an unknown key or a value that is not
+            allowed, or it concerns the launcher of a sweep.
+        DataError: the image folder of data.root does not exist.
     """
     overrides, study = split_study(overrides)
     for override in overrides:
         if override.is_about_the_launcher:
             raise ConfigError(
-                f"{override.text} says how dropexp sweep makes many runs; this command makes one."
+                f"{override.text} is not allowed: it sets how dropexp sweep launches its runs, and "
+                f"this command makes one run; leave it out."
             )
         if override.is_sweep:
             raise ConfigError(
-                f"{override.text} names several values; give one here, or make one run of each "
-                f"value with dropexp sweep."
+                f"{override.text} has several values; give one, or train a run for each with "
+                f"dropexp sweep."
             )
     return freeze(compose_dict(overrides), study)
 
 
 def split_study(overrides: Sequence[Override]) -> tuple[list[Override], str | None]:
-    """Return the overrides without ``study=NAME``, and the name: a label or a ready study.
+    """Return the overrides without ``study=NAME``, and the name (None without one).
 
     Raises:
         ConfigError: an override names several studies.
@@ -70,7 +71,7 @@ def split_study(overrides: Sequence[Override]) -> tuple[list[Override], str | No
 
 
 def list_study_overrides(study: str | None) -> list[Override]:
-    """Return the overrides of a ready study; none where the name is only a label."""
+    """Return the overrides of a ready study of conf/; none for any other name."""
     if study not in list_studies():
         return []
     text = (find_conf_dir() / "study" / f"{study}.yaml").read_text(encoding="utf-8")
@@ -86,22 +87,22 @@ def freeze(
     """Resolve and check a composed config, and fill in the fingerprints of files.
 
     Args:
-        composed: what compose_dict returns.
+        composed: the result of compose_dict.
         study: the name to find the run by, or None.
         fingerprint: returns the fingerprint of a folder of images.
 
     Raises:
         ConfigError: a value is missing or not allowed, or a custom model has no source file.
-        DataError: an image folder is not there.
+        DataError: the image folder of data.root does not exist.
     """
     config = RunConfig.from_mapping({**_resolve(composed), "study": study})
     data, model = config.data, config.model
     if data.name == "image_folder" and data.fingerprint is None:
-        content = fingerprint(Path(data.root).expanduser())
-        data = data.model_copy(update={"fingerprint": content})
+        of_pictures = fingerprint(Path(data.root).expanduser())
+        data = data.model_copy(update={"fingerprint": of_pictures})
     if model.name == "custom" and model.fingerprint is None:
-        code = fingerprint_source(model.target)
-        model = model.model_copy(update={"fingerprint": code})
+        of_source = fingerprint_source(model.target)
+        model = model.model_copy(update={"fingerprint": of_source})
     return config.model_copy(update={"data": data, "model": model})
 
 
@@ -111,14 +112,14 @@ def to_yaml(config: RunConfig) -> str:
 
 
 def compose_dict(overrides: Sequence[Override], *, with_hydra: bool = False) -> DictConfig:
-    """Compose conf/ with overrides of one value each, unresolved and unchecked.
+    """Return conf/ composed with overrides of one value each, unresolved and unchecked.
 
     Args:
         overrides: of one value each, without ``study=NAME``.
-        with_hydra: whether to keep the ``hydra`` node, which says how to sweep and launch.
+        with_hydra: whether to keep the ``hydra`` node, the settings of sweeps and launchers.
 
     Raises:
-        ConfigError: a key is not there, or a value cannot be set there.
+        ConfigError: Hydra knows no such key, or the key cannot have this value.
     """
     combination = find_combination(overrides)
     if combination:
@@ -132,7 +133,7 @@ def compose_dict(overrides: Sequence[Override], *, with_hydra: bool = False) -> 
 
 
 def _to_hydra(override: Override) -> str:
-    """Return the text for Hydra, which knows no null as the choice of a group."""
+    """Return an override as Hydra takes it, which has no ``group=null``."""
     if override.is_group_choice and override.value is None:
         return f"{override.key.replace('/', '.')}=null"
     return override.text
@@ -165,7 +166,7 @@ def _explain_unknown_key(key: str, overrides: Sequence[Override]) -> str:
     elsewhere = [known for known in keys if known.rpartition(".")[2] == name]
     siblings = [known for known in keys if owner and known.rpartition(".")[0] == owner]
     if OmegaConf.select(config, owner) == {}:
-        hint = f"What is in {owner} is yours to name; write +{key}=…"
+        hint = f"{owner} takes any key; write +{key}=…"
     elif elsewhere:
         hint = f"Did you mean {' or '.join(elsewhere)}?"
     elif {key.replace(".", "/"), owner.replace(".", "/")} & list_groups().keys():

@@ -39,7 +39,7 @@ class DigitsConfig(_DataSection):
     name: Literal["digits"]
 
 
-class DownloadableConfig(_DataSection):
+class PublishedConfig(_DataSection):
     """A published data set that torchvision can download."""
 
     name: PublishedName
@@ -68,5 +68,5 @@ class ImageFolderConfig(_DataSection):
 
 
 DataConfig = Annotated[
-    DigitsConfig | DownloadableConfig | ImageFolderConfig, Field(discriminator="name")
+    DigitsConfig | PublishedConfig | ImageFolderConfig, Field(discriminator="name")
 ]

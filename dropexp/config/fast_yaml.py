@@ -1,7 +1,7 @@
-"""A reader of config.yaml that is fast where thousands of configs are read.
+"""A cached reader of config.yaml, for commands that read thousands of configs.
 
-The runs of a study share most sections of their configs to the letter. Each section is parsed once
-and then looked up, which saves half a millisecond a section.
+The configs of a study have many identical sections. Each distinct section is parsed once and then
+looked up, which saves half a millisecond a section.
 """
 
 import re
@@ -19,36 +19,33 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def parse_yaml(text: str) -> dict[str, Any]:
-    """Parse a mapping; do not change what it holds, as equal sections are one object.
+    """Return the mapping that a YAML text describes; do not modify it, as sections are shared.
 
     Raises:
-        yaml.YAMLError: it is not YAML.
-        ValueError: it is not a mapping.
+        yaml.YAMLError: the text is not YAML.
+        ValueError: the text is not a mapping.
     """
-    try:
-        return _parse_by_section(text, _parse_section)
-    except (yaml.YAMLError, ValueError):
-        # Another shape than dropexp writes (with anchors, say), or no YAML, which raises again.
-        return _parse_section(text)
+    return _parse_by_section(text, _parse_section)
 
 
 def parse_flat_yaml(text: str) -> dict[str, Any]:
-    """Parse a mapping and flatten it: ``{"model.width": 64, …}``; see setting.flatten.
+    """Return the mapping as one of dotted keys: ``{"model.width": 64, …}``; see setting.flatten.
 
     Raises:
-        yaml.YAMLError: it is not YAML.
-        ValueError: it is not a mapping.
+        yaml.YAMLError: the text is not YAML.
+        ValueError: the text is not a mapping.
     """
-    try:
-        return _parse_by_section(text, _parse_flat_section)
-    except (yaml.YAMLError, ValueError):
-        return _parse_flat_section(text)
+    return _parse_by_section(text, _parse_flat_section)
 
 
 def _parse_by_section(text: str, parse: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
     plain: dict[str, Any] = {}
-    for section in _SECTION.split(text):
-        plain.update(parse(section))
+    try:
+        for section in _SECTION.split(text):
+            plain.update(parse(section))
+    except (yaml.YAMLError, ValueError):
+        # The text is YAML that dropexp does not write (with anchors, say), or an error.
+        return parse(text)
     return plain
 
 

@@ -1,20 +1,20 @@
-"""Hashes of files that a run's numbers depend on and its config only names.
+"""Fingerprints of the files that determine a run's numbers: a model's source, a picture folder.
 
-The source of a custom model (found without importing it) and a folder of pictures: a change of
-either changes numbers, so its fingerprint is part of a run's identity.
+A config names such files only by their path, so their fingerprint is part of a run's identity. The
+source of a custom model is found without importing it.
 """
 
 import ast
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from dropexp.config.picture_files import PARTS, list_pictures, resolve_root
+from dropexp.config.picture_files import SPLIT_NAMES, list_pictures, resolve_root
 from dropexp.errors import ConfigError
 
-_INSTALLED = ("site-packages", "dist-packages")
+_INSTALL_FOLDERS = ("site-packages", "dist-packages")
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -31,7 +31,7 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 def module_search_path() -> list[str]:
-    """Return where modules are looked for: the current folder first, as with ``python -m``."""
+    """Return the folders to import from: the current one first, as with ``python -m``."""
     here = str(Path.cwd())
     return [here, *(folder for folder in sys.path if folder not in ("", here))]
 
@@ -39,18 +39,15 @@ def module_search_path() -> list[str]:
 def fingerprint_source(target: str) -> str:
     """Return 12 hex digits that change when the code of ``package.module:Class`` changes.
 
-    They are the start of a SHA-256 of the module's file and of the files in the same folder tree
-    that it imports, directly or not. Of an installed package it is the module's own file only.
+    They are the start of a SHA-256 of the module's file and of all files in the same folder tree
+    that it imports, directly or indirectly. Of an installed package only the module's own file is
+    hashed.
 
     Raises:
         ConfigError: there is no such module, or it has no source file.
     """
     module, _ = split_target(target)
-    content = hashlib.sha256()
-    for name, file in sorted(_find_source_files(module, target).items()):
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        content.update(f"{name}\0{digest}\n".encode())
-    return content.hexdigest()[:12]
+    return _hash_files(sorted(_find_source_files(module, target).items()))
 
 
 def fingerprint_pictures(root: str | Path) -> str:
@@ -63,27 +60,32 @@ def fingerprint_pictures(root: str | Path) -> str:
         DataError: root or its folder train is missing.
     """
     root = resolve_root(root)
+    pictures = (picture for name in SPLIT_NAMES for picture in list_pictures(root / name))
+    return _hash_files((picture.relative_to(root).as_posix(), picture) for picture in pictures)
+
+
+def _hash_files(files: Iterable[tuple[str, Path]]) -> str:
+    """Return the first 12 hex digits of a SHA-256 of names and contents, in the order given."""
     content = hashlib.sha256()
-    for part in PARTS:
-        for picture in list_pictures(root / part):
-            name = picture.relative_to(root).as_posix()
-            digest = hashlib.sha256(picture.read_bytes()).hexdigest()
-            content.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
+    for name, file in files:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        # surrogateescape: file names need not be valid UTF-8.
+        content.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
     return content.hexdigest()[:12]
 
 
 def _find_source_files(module: str, target: str) -> dict[str, Path]:
     """Return the files to hash, by module name."""
-    home, file = _find_module(module, target)
+    source_root, file = _find_module(module, target)
     files = {module: file}
-    if home is None:
+    if source_root is None:
         return files
     unread = [module]
     while unread:
         for name in _list_imports(unread.pop(), files):
-            local = None if name in files else _find_file(home, name)
-            if local is not None:
-                files[name] = local
+            imported = None if name in files else _find_file(source_root, name)
+            if imported is not None:
+                files[name] = imported
                 unread.append(name)
     return files
 
@@ -95,26 +97,29 @@ def _find_module(module: str, target: str) -> tuple[Path | None, Path]:
     """
     folders = module_search_path()
     parts = module.split(".")
-    home: Path | None = None
+    source_root: Path | None = None
     for depth in range(1, len(parts) + 1):
         name = ".".join(parts[:depth])
         spec = PathFinder.find_spec(name, folders)
         if spec is None:
             raise ConfigError(
-                f"model.target={target}: there is no module {name} in {Path.cwd()} or among the "
-                f"installed packages."
+                f"model.target={target} is not found: there is no module {name} in {Path.cwd()} or "
+                f"among the installed packages. Write it as package.module:Class."
             )
         folders = list(spec.submodule_search_locations or ())
         if depth == 1 and (folders or spec.origin):
-            home = Path(folders[0] if folders else str(spec.origin)).parent
+            source_root = Path(folders[0] if folders else str(spec.origin)).parent
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        raise ConfigError(f"model.target={target}: {module} has no source file.")
-    installed = home is None or any(part in _INSTALLED for part in home.parts)
-    return None if installed else home, Path(spec.origin)
+        raise ConfigError(
+            f"model.target={target} is not allowed: {module} has no Python source file, which its "
+            f"fingerprint needs."
+        )
+    is_installed = source_root is None or not set(source_root.parts).isdisjoint(_INSTALL_FOLDERS)
+    return None if is_installed else source_root, Path(spec.origin)
 
 
 def _list_imports(module: str, files: dict[str, Path]) -> Iterator[str]:
-    """Return names that may be modules: all that a file imports, and its parent packages."""
+    """Yield names that may be modules: the imports of a file, and its parent packages."""
     file = files[module]
     try:
         tree = ast.parse(file.read_bytes())
@@ -132,9 +137,9 @@ def _list_imports(module: str, files: dict[str, Path]) -> Iterator[str]:
             yield from (f"{name}.{alias.name}" for alias in node.names)
 
 
-def _find_file(home: Path, module: str) -> Path | None:
+def _find_file(source_root: Path, module: str) -> Path | None:
     if not module:
         return None
-    path = home.joinpath(*module.split("."))
+    path = source_root.joinpath(*module.split("."))
     candidates = (path.with_name(f"{path.name}.py"), path / "__init__.py")
     return next((file for file in candidates if file.is_file()), None)

@@ -1,4 +1,4 @@
-"""The config groups of conf/ and their choices. Imports nothing heavy."""
+"""The config groups of conf/ and their choices. Imports neither Hydra nor torch."""
 
 from functools import cache
 from pathlib import Path
@@ -7,7 +7,7 @@ from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import ConfigError, suggest
 
 REGULARISER = "regulariser"
-"""The group of which several files may be chosen: ``regulariser=dropout2d+stochastic_depth``."""
+"""The group that allows several choices: ``regulariser=dropout2d+stochastic_depth``."""
 
 _GROUPS_OF_SWEEPS = ("study", "hydra/launcher/dropexp")
 
@@ -21,8 +21,8 @@ def find_conf_dir() -> Path:
 
 def list_groups() -> dict[str, list[str]]:
     """Return the groups that make up a run, with their choices: ``{"data": ["cifar10", …], …}``."""
-    every = _list_all_groups()
-    return {name: choices for name, choices in every.items() if name not in _GROUPS_OF_SWEEPS}
+    groups = _list_all_groups()
+    return {name: choices for name, choices in groups.items() if name not in _GROUPS_OF_SWEEPS}
 
 
 def list_studies() -> list[str]:
@@ -31,13 +31,13 @@ def list_studies() -> list[str]:
 
 
 def split_combination(choice: str) -> list[str]:
-    """Split the names of several regularisers, in the order of the group: ``b+a`` is ``a+b``.
+    """Split ``b+a`` into the names of its regularisers, sorted: ``["a", "b"]``.
 
     Args:
-        choice: what ``regulariser=`` is set to. One name gives a list of one, known or not.
+        choice: the value of ``regulariser=``. A single name is not checked.
 
     Raises:
-        ConfigError: one of several names is not known, is none, or stands twice.
+        ConfigError: one of several names is unknown, is none, or occurs twice.
     """
     names = choice.split(COMBINATION_SEPARATOR)
     known = list_groups()[REGULARISER]

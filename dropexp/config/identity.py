@@ -1,6 +1,6 @@
-"""What makes a run the same run: part of its config, and the hash of that part.
+"""The identity of a run: the part of its config that determines its numbers, and its hash.
 
-Two configs that differ in nothing else (device, threads, folders, names) train the same run.
+Two configs with equal identities train the same run, also on other devices or in other folders.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ IDENTITY_KEYS = ("data", "model", "regulariser", "optimiser", "train", "precisio
 """The top-level keys of a config that determine the numbers of a run."""
 
 NOT_IN_IDENTITY = {"data": {"root", "download"}}
-"""Fields of these sections that say where the data is, and do not change a number."""
+"""Fields of these sections that say where the data is and change no number."""
 
 
 def hash_identity(identity: Mapping[str, Any]) -> str:

@@ -1,11 +1,11 @@
-"""Validation errors of pydantic as sentences: the field, its value, what is allowed."""
+"""Sentences for pydantic's validation errors: the field, its value, what is allowed."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from dropexp.config.regulariser_section import ONE, SEVERAL
+from dropexp.config.regulariser_section import COMBINED_TAG, SINGLE_TAG
 from dropexp.errors import suggest
 
 _IS_A_SECTION = "it has keys of its own; set those, or choose a file of its group"
@@ -15,8 +15,8 @@ def describe_validation_error(error: ValidationError, schema: type[BaseModel]) -
     """Describe the first error: the field as typed, its value, what is allowed.
 
     Args:
-        error: of validating a config.
-        schema: the class that was validated, of frozen sections and tagged unions of them.
+        error: raised by ``schema.model_validate``.
+        schema: the validated class; its fields are values, sections and tagged unions of sections.
     """
     details = error.errors()[0]
     kind, value = details["type"], details["input"]
@@ -26,7 +26,7 @@ def describe_validation_error(error: ValidationError, schema: type[BaseModel]) -
     if kind == "extra_forbidden":
         return _describe_unknown_key(field, location, schema)
     if kind == "missing":
-        return f"{field} is missing."
+        return f"{field} is missing; set it with {field}=…."
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         allowed = [tag.strip(" '") for tag in context.get("expected_tags", "").split(",")]
         name = value.get("name") if isinstance(value, dict) else value
@@ -65,8 +65,11 @@ def _describe_bound(kind: str, context: Mapping[str, Any], message: str) -> str:
 
 
 def _drop_combination_tag(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Return a location without the tag that says whether a regulariser is a combination."""
-    has_tag = location[:1] == ("regulariser",) and location[1:2] in ((ONE,), (SEVERAL,))
+    """Return a location without the tag that tells single regularisers from combinations."""
+    has_tag = location[:1] == ("regulariser",) and location[1:2] in (
+        (SINGLE_TAG,),
+        (COMBINED_TAG,),
+    )
     return (*location[:1], *location[2:]) if has_tag else location
 
 

@@ -71,7 +71,7 @@ def _make_list(value: object) -> object:
 SitePatterns = Annotated[tuple[str, ...], BeforeValidator(_make_list), Field(min_length=1)]
 
 
-class _ForeignNetworkSection(Section):
+class _ThirdPartySection(Section):
     """A network that was not written for dropexp; its sites are found by module type."""
 
     sites: SitePatterns | None = Field(
@@ -88,11 +88,11 @@ class _ForeignNetworkSection(Section):
     @field_validator("shortcut")
     @classmethod
     def _set_to_false(cls, _shortcut: bool) -> bool:
-        # See MLPConfig.
+        # For the reason given in MLPConfig.
         return False
 
 
-class TorchvisionConfig(_ForeignNetworkSection):
+class TorchvisionConfig(_ThirdPartySection):
     """A classification network of torchvision, without pretrained weights."""
 
     name: Literal["torchvision"]
@@ -109,7 +109,7 @@ def _check_target(target: str) -> str:
     return target
 
 
-class CustomConfig(_ForeignNetworkSection):
+class CustomConfig(_ThirdPartySection):
     """Your own network class."""
 
     name: Literal["custom"]

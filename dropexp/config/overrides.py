@@ -20,7 +20,7 @@ from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import ConfigError, suggest
 
 _OPTIONAL_GROUPS = ("train/early_stopping",)
-"""Groups of which no file may be chosen: ``train/early_stopping=null``."""
+"""Groups that may be switched off: ``train/early_stopping=null``."""
 
 Sign = Literal["", "+", "++"]
 
@@ -31,10 +31,10 @@ class Override:
 
     Attributes:
         text: the override as typed.
-        sign: "+" adds a key that is not there, "++" adds or changes it, "" changes it.
+        sign: "+" adds a key that the configuration lacks, "++" adds or changes it, "" changes it.
         key: a dotted key (``train.epochs``) or a config group (``optimiser/schedule``).
-        values: the Python values that it names, at least one; of a group, names of its files, or
-            None where no file is chosen.
+        values: its values as Python objects, at least one; for a group the names of the chosen
+            files, or None where the group is switched off.
         is_sweep: whether it is written as several values, such as ``p=0.1,0.3``.
         is_group_choice: whether the key is a config group that makes up a run.
     """
@@ -54,27 +54,27 @@ class Override:
 
     @property
     def is_addition(self) -> bool:
-        """Whether it may add a key that is not there."""
+        """Whether it may add a key that the configuration lacks."""
         return self.sign != ""
 
     @property
     def is_about_the_run(self) -> bool:
-        """Whether it says what a run is, and not where or how it is made."""
+        """Whether it sets what a run computes, unlike overrides such as device=cpu."""
         return self.is_group_choice or self.path[0] in (*IDENTITY_KEYS, "p")
 
     @property
     def is_about_the_launcher(self) -> bool:
-        """Whether it chooses or sets what makes the runs of a sweep."""
+        """Whether it chooses or configures the launcher of a sweep."""
         return self.key == "hydra/launcher" or self.path[:2] == ("hydra", "launcher")
 
     @property
     def value(self) -> Any:
-        """The value of an override that names one."""
+        """The value of an override that has exactly one."""
         (value,) = self.values
         return value
 
     def split(self) -> list["Override"]:
-        """Return one override of one value for each value."""
+        """Return an override with a single value for each of the values."""
         return [
             replace(
                 self,
@@ -87,7 +87,7 @@ class Override:
         ]
 
     def rename(self, key: str) -> "Override":
-        """Return an override of the same value for another key, without a sign."""
+        """Return an override with the same single value for another key, without a sign."""
         (text,) = self._value_texts
         return replace(self, text=f"{key}={text}", sign="", key=key, is_group_choice=False)
 
@@ -101,8 +101,8 @@ def parse_override(text: str) -> Override:
     """Parse one override.
 
     Raises:
-        ConfigError: it is not written as an override, names a choice that its group does not
-            have, a continuous range, no value, or a key that is Hydra's own.
+        ConfigError: the text is not an override, its group has no such choice, it has no value or
+            a continuous range of values, or its key is one of Hydra's own.
     """
     typed_key, separator, value = text.partition("=")
     if text.startswith("-"):
@@ -139,7 +139,7 @@ def _parse_with_hydra(text: str) -> HydraOverride:
 
 
 def _list_value_texts(parsed: HydraOverride) -> tuple[str, ...]:
-    """Return each value as the text of an override of its own."""
+    """Return the text of each value, as it stands after ``key=``."""
     if not parsed.is_sweep_override():
         return (parsed.get_value_element_as_str(),)
     if not parsed.is_discrete_sweep():
@@ -149,19 +149,19 @@ def _list_value_texts(parsed: HydraOverride) -> tuple[str, ...]:
         )
     texts = tuple(parsed.sweep_string_iterator())
     if not texts:
-        raise ConfigError(f"{parsed.input_line} names no value.")
+        raise ConfigError(f"{parsed.input_line} has no values; give at least one.")
     return texts
 
 
 def _list_values(parsed: HydraOverride, override: Override) -> tuple[Any, ...]:
-    """Return each value as a Python value: quotes are taken off, lists are lists."""
+    """Return the values as Python objects: strings without quotes, lists as lists."""
     if not parsed.is_sweep_override():
         return (parsed.value(),)
     return tuple(_parse_with_hydra(f"key={text}").value() for text in override._value_texts)
 
 
 def _refuse_key(override: Override, value: str) -> None:
-    """Refuse keys that are Hydra's own, and a section's name where its group is meant."""
+    """Refuse Hydra's own keys, and ``regulariser.name=…`` in place of ``regulariser=…``."""
     key = override.key
     if override.path[0].partition("/")[0] == "hydra" and not override.is_about_the_launcher:
         raise ConfigError(f"{key} is Hydra's own; dropexp decides where and how runs are made.")
@@ -183,5 +183,6 @@ def _check_choices(override: Override) -> None:
         raise ConfigError(f"{override.key}={name} is not known. {suggest(name, known)}")
     if override.is_addition:
         raise ConfigError(
-            f"{override.text} adds what is there already; write {override.text.lstrip('+')}."
+            f"{override.text} is not allowed: every run has a {override.key} already; write "
+            f"{override.text.lstrip('+')}."
         )

@@ -8,13 +8,13 @@ from dropexp.errors import DataError
 
 # The same as torchvision.datasets.folder.IMG_EXTENSIONS.
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-PARTS = ("train", "val", "test")
+SPLIT_NAMES = ("train", "val", "test")
 
 
-def list_classes(part: Path) -> list[str]:
-    """Return the names of the class folders in a part such as root/train, sorted."""
+def list_classes(split_folder: Path) -> list[str]:
+    """Return the sorted names of the class folders in a folder such as root/train."""
     return sorted(
-        folder.name for folder in part.iterdir() if folder.is_dir() and not _is_hidden(folder)
+        entry.name for entry in split_folder.iterdir() if entry.is_dir() and not _is_hidden(entry)
     )
 
 
@@ -24,10 +24,10 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 def resolve_root(root: str | Path) -> Path:
-    """Expand ~ in the path of an image folder, and check that the folder is there.
+    """Return the path of an image folder with ~ expanded, after checking that it exists.
 
     Raises:
-        DataError: it is not a folder, or has no folder train.
+        DataError: the path is not a folder, or has no folder train.
     """
     path = Path(root).expanduser()
     if not path.is_dir():
@@ -40,8 +40,8 @@ def resolve_root(root: str | Path) -> Path:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    # Hidden files are not pictures: macOS writes ._photo.jpg beside photo.jpg on foreign disks, and
-    # editors have hidden folders.
+    # Hidden files are not pictures: macOS writes ._photo.jpg beside photo.jpg on other file
+    # systems, and editors keep hidden folders.
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:

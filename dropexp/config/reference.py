@@ -16,6 +16,7 @@ from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY
 from dropexp.config.model_section import ModelConfig
 from dropexp.config.regulariser_section import NoneConfig, SingleRegulariser
 from dropexp.config.run_config import RunConfig, TensorBoardConfig, TopLevelP
+from dropexp.config.section_base import SEED_LIMIT
 from dropexp.config.training_sections import (
     EarlyStoppingConfig,
     OptimiserConfig,
@@ -30,7 +31,6 @@ _TYPES = {
     "string": "text",
     "object": "mapping",
 }
-_SEED_LIMIT = 2**63
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class FieldDescription:
         group: the config group that it belongs to; empty at the top level.
         choice: the file of the group that has it; empty at the top level.
         key: as typed on the command line, such as ``data.train_size``.
-        type: in words, such as "whole number".
-        allowed: its range or choices, such as "[0, 1)" or "relu | selu"; empty if any.
+        type: such as "whole number".
+        allowed: its range or choices, such as "[0, 1)" or "relu | selu"; empty if unlimited.
         default: as conf/ has it; "required" where it must be given.
         description: what it does, with its unit.
         in_identity: whether it is part of a run's identity.
@@ -151,13 +151,13 @@ def _describe_section(
         # A name is chosen by its group, and a section is described key by key.
         if name == "name" or "$ref" in str(properties[name]):
             continue
-        in_words, allowed = _describe_type(properties[name])
+        type_name, allowed = _describe_type(properties[name])
         described.append(
             FieldDescription(
                 group=group,
                 choice=choice,
                 key=key,
-                type=in_words,
+                type=type_name,
                 allowed=allowed or _describe_range(field),
                 default=_format_value(values.get(name, field.default)),
                 description=field.description or "",
@@ -168,23 +168,24 @@ def _describe_section(
 
 
 def _describe_type(schema: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the type in words, and what it allows if it says so, of a JSON schema's property."""
+    """Return the type of a JSON schema's property, and its choices; empty if it has none."""
     alternatives = schema.get("anyOf", [schema])
     options = [option for option in alternatives if option.get("type") != "null"]
     option, allowed = options[-1], ""
     if [each["type"] for each in options] == ["integer", "number"]:
-        in_words, allowed = "number", "whole ≥ 1, or a fraction in (0, 1)"
+        type_name, allowed = "number", "whole ≥ 1, or a fraction in (0, 1)"
     elif "enum" in option or "const" in option:
         values = option.get("enum", [option.get("const")])
-        in_words, allowed = "choice", " | ".join(_format_value(value) for value in values)
+        type_name, allowed = "choice", " | ".join(_format_value(value) for value in values)
     elif option["type"] == "array":
         item = option["items"] if "items" in option else option["prefixItems"][0]
-        in_words = f"list of {_TYPES[item['type']]}s"
+        type_name = f"list of {_TYPES[item['type']]}s"
     else:
-        in_words = _TYPES[option["type"]]
+        type_name = _TYPES[option["type"]]
     if len(options) < len(alternatives):
-        in_words = "true, false or null" if in_words == "true or false" else f"{in_words} or null"
-    return in_words, allowed
+        is_flag = type_name == "true or false"
+        type_name = "true, false or null" if is_flag else f"{type_name} or null"
+    return type_name, allowed
 
 
 def _describe_range(field: FieldInfo) -> str:
@@ -198,13 +199,13 @@ def _describe_range(field: FieldInfo) -> str:
                 start, minimum = f"({low}", f"> {low}"
             case Le(le=high):
                 end = f"{high}]"
-            case Lt(lt=high) if high != _SEED_LIMIT:
+            case Lt(lt=high) if high != SEED_LIMIT:
                 end = f"{high})"
     return f"{start}, {end}" if end else minimum
 
 
 def _list_constraints(field: FieldInfo) -> list[Any]:
-    """Return what limits a field's values, also inside of ``X | None`` and of a tuple."""
+    """Return the constraints on a field's values, also those inside ``X | None`` or a tuple."""
     constraints = list(field.metadata)
     for part in get_args(field.annotation):
         if get_origin(part) is Annotated:
@@ -215,9 +216,9 @@ def _list_constraints(field: FieldInfo) -> list[Any]:
 
 def _is_in_identity(key: str) -> bool:
     section, _, name = key.partition(".")
-    # p is not, but regulariser.p follows it.
-    is_place = name in NOT_IN_IDENTITY.get(section, ())
-    return key == "p" or (section in IDENTITY_KEYS and not is_place)
+    # The top-level p counts because regulariser.p follows it.
+    says_where = name in NOT_IN_IDENTITY.get(section, ())
+    return key == "p" or (section in IDENTITY_KEYS and not says_where)
 
 
 def _format_value(value: Any) -> str:

@@ -219,19 +219,19 @@ class CutoutConfig(_InputSection):
     )
 
 
-class _MixedSection(_InputSection):
+class _MixingSection(_InputSection):
     alpha: Number = Field(
         default=1.0, gt=0, description="Mixing proportions are drawn from Beta(alpha, alpha)."
     )
 
 
-class MixupConfig(_MixedSection):
+class MixupConfig(_MixingSection):
     """Mixes pairs of training images and their labels (Zhang et al. 2018)."""
 
     name: Literal["mixup"]
 
 
-class CutMixConfig(_MixedSection):
+class CutMixConfig(_MixingSection):
     """Pastes a box of another image and mixes the labels (Yun et al. 2019)."""
 
     name: Literal["cutmix"]
@@ -257,7 +257,7 @@ SingleRegulariser = Annotated[
 
 
 class CombinedConfig(Section):
-    """Several regularisers: a section for each, by its name."""
+    """Several regularisers: one section for each, under its name."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, SingleRegulariser] = Field(init=False)
@@ -295,20 +295,25 @@ class CombinedConfig(Section):
             )
         wrong = [name for name, section in sections.items() if section.name != name]
         if wrong:
-            raise ValueError(f"the section {wrong[0]} is of {sections[wrong[0]].name}")
+            raise ValueError(
+                f"the section {wrong[0]} has name={sections[wrong[0]].name}; it must be {wrong[0]}"
+            )
         return self
 
 
-def _tag_by_count(value: Any) -> str:
+SINGLE_TAG, COMBINED_TAG = "single", "combined"
+"""Tags of the union below; pydantic puts them into the locations of its errors."""
+
+
+def _choose_tag(value: Any) -> str:
     name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
-    return SEVERAL if COMBINATION_SEPARATOR in str(name) else ONE
+    return COMBINED_TAG if COMBINATION_SEPARATOR in str(name) else SINGLE_TAG
 
-
-ONE, SEVERAL = "one", "several"
-"""Tags of the union below, which pydantic's errors name."""
 
 RegulariserConfig = Annotated[
-    Annotated[Annotated[NoneConfig | SingleRegulariser, Field(discriminator="name")], Tag(ONE)]
-    | Annotated[CombinedConfig, Tag(SEVERAL)],
-    Discriminator(_tag_by_count),
+    Annotated[
+        Annotated[NoneConfig | SingleRegulariser, Field(discriminator="name")], Tag(SINGLE_TAG)
+    ]
+    | Annotated[CombinedConfig, Tag(COMBINED_TAG)],
+    Discriminator(_choose_tag),
 ]

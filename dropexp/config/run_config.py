@@ -69,7 +69,7 @@ class TopLevelP(Section):
 
 
 class RunConfig(Section):
-    """Everything that is needed to run, and to run again."""
+    """Everything that is needed to train a run, and to train it again."""
 
     # The identity of a run.
     seed: Seed = Field(
@@ -86,7 +86,7 @@ class RunConfig(Section):
         description="Floating-point type of the forward pass; bfloat16 is mixed precision.",
     )
 
-    # Where and how it is made.
+    # Where and how the run is trained; not part of its identity.
     device: DeviceName = Field(
         default="auto",
         description="Device to train on: auto (a GPU if there is one), cpu, cuda, cuda:N for the "
@@ -123,10 +123,10 @@ class RunConfig(Section):
 
     @classmethod
     def from_mapping(cls, plain: Mapping[str, Any]) -> Self:
-        """Check a plain mapping (of conf/'s shape) and freeze it.
+        """Return the config that a plain mapping of conf/'s shape describes.
 
         Raises:
-            ConfigError: names the first field at fault, its value, and what is allowed.
+            ConfigError: a value is not allowed; the message names the first such field.
         """
         values = dict(plain)
         _refuse_alpha_without_selu(values)
@@ -140,13 +140,13 @@ class RunConfig(Section):
         return config
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the full config as plain values; from_mapping makes an equal config of them."""
+        """Return the full config as plain values, of which from_mapping makes an equal config."""
         plain = self.model_dump(mode="json")
         return {"p": self.regulariser.p, **plain}
 
     @property
     def parts(self) -> "tuple[SingleRegulariser, ...]":
-        """The section of each regulariser; empty where regulariser=none."""
+        """The section of each regulariser; empty for regulariser=none."""
         if isinstance(self.regulariser, CombinedConfig):
             return self.regulariser.parts
         return () if self.regulariser.name == "none" else (self.regulariser,)
@@ -188,12 +188,12 @@ class RunConfig(Section):
 
 
 def keyword_arguments(section: Section, *, without: tuple[str, ...] = ("name",)) -> dict[str, Any]:
-    """Return a section's fields as keyword arguments for what it configures."""
+    """Return a section's fields as keyword arguments for the class that it configures."""
     return {name: value for name, value in section if name not in without}
 
 
 def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:
-    """Refuse alpha dropout after a ReLU, where it would not keep the mean."""
+    """Refuse alpha dropout after a ReLU, where it would change the mean activation."""
     regulariser, model = values.get("regulariser"), values.get("model")
     if not isinstance(regulariser, Mapping) or not isinstance(model, Mapping):
         return
@@ -201,13 +201,13 @@ def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:
         return
     if model.get("name") not in ("small_cnn", "mlp") or model.get("nonlinearity") != "selu":
         raise ConfigError(
-            "regulariser=alpha_dropout acts after a SELU; use model=small_cnn or model=mlp, with "
-            "model.nonlinearity=selu."
+            "regulariser=alpha_dropout is not allowed with this model: it acts after a SELU. Use "
+            "model=small_cnn or model=mlp, with model.nonlinearity=selu."
         )
 
 
 def _check_schedules(config: RunConfig) -> None:
-    """Refuse time schedules that leave a regulariser always off, or an early one always on."""
+    """Refuse schedules that never turn a regulariser on, and early ones that never turn off."""
     factors = [config.p_factors(epoch) for epoch in range(1, config.train.epochs + 1)]
     for part in config.parts:
         schedule, switch_after = _time_schedule(part)
@@ -224,7 +224,7 @@ def _check_schedules(config: RunConfig) -> None:
 
 
 def _time_schedule(part: SingleRegulariser) -> tuple[TimeSchedule, int | None]:
-    """Return the time schedule of p and its switch; a p that is learned has none."""
+    """Return the time schedule of p and its switch; a learned p is not scheduled."""
     if isinstance(part, ConcreteDropoutConfig):
         return "constant", None
     return part.time_schedule, part.switch_after

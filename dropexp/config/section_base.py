@@ -9,6 +9,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+SEED_LIMIT = 2**63
+"""Seeds are below this number, as torch's are."""
+
 
 class Section(BaseModel):
     """A frozen part of the configuration that refuses unknown keys."""
@@ -30,7 +33,7 @@ def _check_size(value: float) -> int | float:
 
 
 Number = Annotated[float, BeforeValidator(refuse_bool)]
-Seed = Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, lt=2**63)]
+Seed = Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, lt=SEED_LIMIT)]
 DropProbability = Annotated[Number, Field(ge=0, lt=1)]
 Probability = Annotated[Number, Field(ge=0, le=1)]
 Size = Annotated[int | float, BeforeValidator(refuse_bool), AfterValidator(_check_size)]

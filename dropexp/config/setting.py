@@ -1,7 +1,7 @@
-"""Settings: what a run is apart from its seed, and how settings are named in tables.
+"""Settings: a run's identity without its seed, and the names of settings in tables.
 
-Pure functions on plain values. A setting has all fields of a config that make a run's identity,
-but the seed, by their dotted keys.
+Pure functions on plain values. A setting maps the dotted keys of a run's identity, except the
+seed, to their values.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ Fields = Mapping[str, Any]
 
 
 def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a nested mapping as one mapping of dotted keys, each with the prefix."""
+    """Return a nested mapping as one mapping of dotted keys, each after the prefix."""
     flat: dict[str, Any] = {}
     for name, item in node.items():
         if isinstance(item, dict):
@@ -72,10 +72,10 @@ def _is_in_setting(key: str) -> bool:
 
 
 def drop_default_data_seeds(runs: Sequence[tuple[int, Fields]]) -> list[Fields]:
-    """Return the fields of runs without data.seed where it follows the run's seed.
+    """Return the fields of each run, without data.seed where it follows the run's seed.
 
-    Where data.seed is held at a number in some of the runs with the same other fields, all of
-    these runs keep it, also the run whose own seed is that number.
+    Runs with otherwise equal fields keep data.seed if it differs from the seed of any of them:
+    it is then fixed, also in the run whose seed happens to equal it.
 
     Args:
         runs: seed and fields of each run.
@@ -84,18 +84,18 @@ def drop_default_data_seeds(runs: Sequence[tuple[int, Fields]]) -> list[Fields]:
         {key: value for key, value in fields.items() if key != "data.seed"} for _, fields in runs
     ]
     keys = [setting_key(fields) for fields in others]
-    held = {
+    fixed = {
         key for key, (seed, fields) in zip(keys, runs, strict=True) if fields["data.seed"] != seed
     }
     return [
-        fields if key in held else other
+        fields if key in fixed else other
         for key, other, (_, fields) in zip(keys, others, runs, strict=True)
     ]
 
 
 def setting_key(fields: Fields) -> str:
     """Return a key for dicts and sets, equal for equal fields in any order."""
-    # Not the fields themselves: lists are among the values, and cannot be hashed.
+    # Some values are lists, which cannot be hashed.
     return repr(sorted(fields.items()))
 
 
@@ -107,8 +107,8 @@ def sort_key(value: Any) -> tuple[int, Any]:
 def name_settings(settings: Sequence[Fields]) -> list[str]:
     """Return a name for each setting: the regulariser, its p, and every field that differs.
 
-    An option of a regulariser is named where settings of that regulariser differ in it. A classic
-    that is on in some settings and off in others is named, as a regulariser is, where it is on.
+    An option of a regulariser is part of the name if settings of that regulariser differ in it. A
+    classic that is on in some settings only is part of the name where it is on.
     """
     varied = list_varied_classics(settings)
     others = [_select_fields(fields, of_regulariser=False) for fields in settings]
@@ -129,7 +129,7 @@ def name_settings(settings: Sequence[Fields]) -> list[str]:
 
 
 def describe_regulariser(fields: Fields) -> str:
-    """Return the regulariser with its p; of a combination each p, where they differ."""
+    """Return the regulariser with its p; for a combination every p, if they differ."""
     name, p = fields["regulariser.name"], fields["regulariser.p"]
     parts = name.split(COMBINATION_SEPARATOR)
     p_of_parts = {part: fields.get(f"regulariser.{part}.p", p) for part in parts}
@@ -148,7 +148,7 @@ def _select_fields(fields: Fields, *, of_regulariser: bool) -> dict[str, Any]:
 
 
 def _find_differing_keys(settings: Sequence[Fields]) -> set[str]:
-    """Return the keys with several values, or that some settings lack; without name and p."""
+    """Return the keys, except name and p, that have several values or are missing in some."""
     values: dict[str, set[str]] = {}
     present: dict[str, int] = {}
     for fields in settings:
@@ -169,7 +169,7 @@ def _name_setting(fields: Fields, shown: Collection[str], varied: Collection[str
     parts += [describe_classic(name, fields) for name in active]
     parts = parts or ["none"]
     parts += [f"{k}={value}" for k, value in fields.items() if k in shown and k != _SWITCH_AFTER]
-    # A switch that is null says nothing beside time_schedule, which is then of another kind.
+    # switch_after=null adds nothing to the name: time_schedule, which differs too, implies it.
     if _SWITCH_AFTER in shown and fields.get(_SWITCH_AFTER):
         parts.append(f"{_SWITCH_AFTER}={fields[_SWITCH_AFTER]}")
     return " ".join(parts)

@@ -12,9 +12,9 @@ TimeSchedule = Literal[
 ]
 TIME_SCHEDULES: tuple[TimeSchedule, ...] = get_args(TimeSchedule)
 SWITCHING_SCHEDULES: tuple[TimeSchedule, ...] = ("early", "late")
-"""The schedules that are on or off, and need to know when that changes."""
+"""The schedules that are either on or off and need ``switch_after``."""
 
-_CURRICULUM_RATE = 10.0  # of the approach to p over all of training; Morerio et al., section 3
+_CURRICULUM_RATE = 10.0  # γT in Morerio et al. 2017, section 3
 
 
 def p_factor(
@@ -37,14 +37,14 @@ def p_factor(
     Args:
         schedule: one of TIME_SCHEDULES.
         epoch: from 1.
-        epochs: of the whole training.
-        switch_after: epochs; needed by ``early`` and ``late``, and by no other.
+        epochs: the number of epochs of the training, at least 1.
+        switch_after: the number of epochs before the switch; for ``early`` and ``late`` only.
 
     Returns:
         A number in [0, 1].
 
     Raises:
-        ValueError: switch_after is missing.
+        ValueError: the schedule is ``early`` or ``late``, and switch_after is None.
     """
     if schedule in SWITCHING_SCHEDULES:
         if switch_after is None:

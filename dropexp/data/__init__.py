@@ -8,24 +8,20 @@ from typing import assert_never
 from dropexp.config.data_section import (
     DataConfig,
     DigitsConfig,
-    DownloadableConfig,
     ImageFolderConfig,
+    PublishedConfig,
 )
 from dropexp.data.augmentation import augment
-from dropexp.data.splits import Source, Split, Splits, make_splits
+from dropexp.data.splits import ImageShape, Source, Split, Splits, make_splits
 
-__all__ = ["Split", "Splits", "augment", "load"]
+__all__ = ["ImageShape", "Split", "Splits", "augment", "load"]
 
 
 def load(config: DataConfig) -> Splits:
-    """Read a data set and split it: a pure function of the data section and of the files.
-
-    Returns:
-        The splits, on the CPU.
+    """Return the splits of a data set, on the CPU: a pure function of its section and files.
 
     Raises:
-        DataError: the data set is missing, damaged, or too small for the sizes asked for; the
-            message names the field or the file, and what to do.
+        DataError: the data set is missing, damaged, or too small for the requested sizes.
     """
     return make_splits(_read_source(config), config)
 
@@ -37,7 +33,7 @@ def _read_source(config: DataConfig) -> Source:
             from dropexp.data import digits
 
             return digits.read()
-        case DownloadableConfig():
+        case PublishedConfig():
             from dropexp.data import published
 
             return published.read(config.name, config.root, download=config.download)

@@ -12,18 +12,18 @@ from dropexp.config.data_section import Augmentation
 
 
 def augment(images: Tensor, kind: Augmentation, generator: torch.Generator) -> Tensor:
-    """Change each image at random: a pure function of the images and of the generator's state.
+    """Return randomly changed images: a pure function of the images and the generator's state.
 
     ``flip`` mirrors left to right with probability 1/2. ``crop`` adds a border of zeros, H // 8
     pixels wide (4 at 32×32) and at least 1, and crops a window of the original size at a uniformly
-    random place. ``crop_flip`` mirrors, then crops. A mirrored digit is another digit, so digits
-    should be cropped only.
+    random place. ``crop_flip`` mirrors, then crops. A mirrored digit is no longer that digit,
+    so use ``crop`` for digits.
 
     Args:
         images: uint8 (N, C, H, W), a batch or a whole epoch; not written to.
         kind: ``none`` returns the images themselves and draws nothing.
-        generator: on the CPU, on whatever device the images are. A flip draws N numbers and a
-            crop 2N, whatever is in the images.
+        generator: on the CPU, also where the images are on another device. A flip draws N numbers
+            and a crop 2N.
 
     Returns:
         uint8 (N, C, H, W), on the device of the images.

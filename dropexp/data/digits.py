@@ -1,4 +1,4 @@
-"""The UCI optical digits, embedded in the package, so that no network is needed.
+"""The UCI optical digits, which are embedded in the package and need no download.
 
 1,797 grey images of 8×8 with values from 0 to 16. Source and licence: digits_licence.txt.
 """
@@ -15,7 +15,7 @@ TEST_SIZE = 797
 
 
 def read() -> Source:
-    """Read all images, uint8 (1797, 1, 8, 8); the publisher sets no test images aside."""
+    """Return all images, uint8 (1797, 1, 8, 8), as training images; none are set aside."""
     with np.load(Path(__file__).with_name("digits.npz")) as arrays:
         images, labels = arrays["images"], arrays["labels"]
     return Source(

@@ -13,7 +13,7 @@ import numpy as np
 from filelock import FileLock
 
 FAILURES = (OSError, RuntimeError, http.client.HTTPException)
-"""What torchvision raises where files are missing, damaged, or cannot be downloaded."""
+"""What torchvision raises if files are missing, damaged, or cannot be downloaded."""
 
 _TIMEOUT_S = 30
 _log = logging.getLogger(__name__)
@@ -21,16 +21,16 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def silence_torchvision() -> Iterator[None]:
-    """Hide torchvision's progress bars, and a warning that a user can do nothing about."""
+    """Hide torchvision's progress bars, and a warning that does not concern the user."""
     with redirect_stderr(io.StringIO()), warnings.catch_warnings():
-        # CIFAR's files are pickles of 2009; NumPy warns of their age.
+        # NumPy warns that CIFAR's pickles of 2009 use an outdated format.
         warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
         yield
 
 
 @contextmanager
 def prepare_download(name: str, root: Path) -> Iterator[None]:
-    """Make the folder root, and keep other processes from downloading into it meanwhile.
+    """Make the folder root, and lock it against downloads by other processes meanwhile.
 
     A connection that sends nothing for 30 s fails; torchvision sets no limit of its own.
     """

@@ -7,20 +7,20 @@ from dropexp.errors import DataError
 
 
 def draw_stratified_order(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw an order of all examples of which the first n are stratified, for every n.
+    """Return a random order of all examples whose first n are stratified, for every n.
 
     The examples of a class of size s are shuffled, and the r-th (r = 0, 1, …) is placed at
     (r + 1/2) / s; equal places are in random order. This is the order in which Sainte-Laguë
-    apportionment hands out seats. Where classes have equal sizes, their numbers among the first n
-    differ by at most 1. Otherwise each number is within 1/2 of the size of the class times a
-    common fraction.
+    apportionment allocates seats. The counts of equally large classes among the first n differ by
+    at most 1. In general there is a fraction, common to all classes, such that each count is
+    within 1/2 of that fraction of the class.
 
     Args:
         labels: int64 (N,), non-negative.
         generator: on the CPU; one permutation is drawn.
 
     Returns:
-        int64 (N,), a permutation.
+        Indices of examples, int64 (N,), a permutation.
     """
     shuffled = torch.randperm(len(labels), generator=generator)
     classes = labels[shuffled]
@@ -37,20 +37,20 @@ def draw_stratified_order(labels: Tensor, generator: torch.Generator) -> Tensor:
 def add_label_noise(
     labels: Tensor, *, fraction: float, num_classes: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Set a fraction of the labels to a wrong class (symmetric label noise).
+    """Return the labels with a fraction set to a wrong class (symmetric label noise).
 
     Args:
         labels: int64 (N,), from 0 to num_classes − 1.
         fraction: in [0, 1]. round(fraction × N) labels, drawn uniformly, are set to one of the
             other classes, drawn uniformly.
-        num_classes: how many classes there are.
+        num_classes: the number of classes.
         generator: on the CPU.
 
     Returns:
         The labels, int64 (N,), and whether each was changed, bool (N,).
 
     Raises:
-        DataError: the fraction is above 0 and there is one class only.
+        DataError: the fraction is above 0 and there is a single class.
     """
     noisy = torch.zeros(len(labels), dtype=torch.bool)
     if fraction == 0:

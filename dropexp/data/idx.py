@@ -19,7 +19,7 @@ _UNSIGNED_BYTE = 8
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """Read the array of unsigned bytes in an idx file.
+    """Return the array of unsigned bytes in an idx file.
 
     Args:
         path: of the file, gzipped if its name ends in .gz.
@@ -29,21 +29,26 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         uint8, of the shape in the header, writable.
 
     Raises:
-        DataError: the file cannot be read, is not an idx file of unsigned bytes, or is shorter or
-            longer than its header says. The message names it.
+        DataError: the file cannot be read, is not an idx file of unsigned bytes with this number
+            of dimensions, or its length contradicts its header.
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}.") from error
+        raise DataError(
+            f"{path} cannot be read: {error}. Delete it and download it again."
+        ) from error
     start = 4 + 4 * dimensions
     if content[:4] != bytes([0, 0, _UNSIGNED_BYTE, dimensions]) or len(content) < start:
-        raise DataError(f"{path} is not an idx file of {dimensions}-dimensional unsigned bytes.")
+        raise DataError(
+            f"{path} is not an idx file of {dimensions}-dimensional unsigned bytes. Delete it and "
+            f"download it again."
+        )
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     if len(content) - start != math.prod(shape):
         raise DataError(
             f"{path} is damaged: its header says {math.prod(shape)} values, but it holds "
             f"{len(content) - start}. Delete it and download it again."
         )
-    # Copied, since an array over bytes is read-only.
+    # Copied because an array over bytes is read-only.
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()

@@ -22,39 +22,39 @@ Pixels = NDArray[np.uint8]
 
 
 def read(config: ImageFolderConfig) -> Source:
-    """Read all pictures, uint8 (N, 1 or 3, image_size, image_size).
+    """Return all pictures, uint8 (N, 1 or 3, image_size, image_size), with their classes.
 
     The classes are the folders in train, sorted by name.
 
     Raises:
         DataError: the folder is missing or has another layout; train has fewer than two classes,
             or a class without pictures; val or test has a class that train does not have; a
-            picture cannot be decoded; or the pictures are not those of the config's fingerprint.
+            picture cannot be decoded; or the pictures have another fingerprint than the config.
     """
     root = resolve_root(config.root)
     _check_fingerprint(root, config)
     class_names = _list_class_names(root / "train")
     return Source(
-        train=_read_part(root / "train", class_names, config),
-        val=_read_optional(root / "val", class_names, config),
-        test=_read_optional(root / "test", class_names, config),
+        train=_read_split(root / "train", class_names, config),
+        val=_read_optional_split(root / "val", class_names, config),
+        test=_read_optional_split(root / "test", class_names, config),
         class_names=class_names,
     )
 
 
 def decode(path: Path, size: int, *, grayscale: bool) -> Pixels:
-    """Decode a picture: turn it upright, resize its shorter side, crop its centre.
+    """Return a picture's pixels: turned upright, the shorter side resized, the centre cropped.
 
     Args:
-        path: of the picture.
-        size: height and width of the result, pixels.
-        grayscale: whether to convert it to one channel.
+        path: the file of the picture.
+        size: height and width of the result, in pixels.
+        grayscale: whether to convert the picture to one channel.
 
     Returns:
         uint8 (1 or 3, size, size).
 
     Raises:
-        DataError: the picture cannot be decoded; the message names the file.
+        DataError: the picture cannot be decoded.
     """
     mode = "L" if grayscale else "RGB"
     try:
@@ -64,7 +64,7 @@ def decode(path: Path, size: int, *, grayscale: bool) -> Pixels:
             image.draft(mode, (2 * size, 2 * size))
             upright = _convert_mode(ImageOps.exif_transpose(image), mode)
             square = ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC)
-    except Exception as error:  # Pillow's decoders raise all kinds of exceptions
+    except Exception as error:  # Pillow's decoders raise exceptions of many types
         raise DataError(
             f"{path} cannot be decoded as a picture: {error}. Convert or remove it."
         ) from error
@@ -90,8 +90,9 @@ def _check_fingerprint(root: Path, config: ImageFolderConfig) -> None:
     fingerprint = fingerprint_pictures(root)
     if fingerprint != config.fingerprint:
         raise DataError(
-            f"The pictures in data.root={config.root} are not those that this run was made with: "
-            f"their fingerprint is {fingerprint}, and data.fingerprint={config.fingerprint}."
+            f"data.fingerprint={config.fingerprint} does not match the pictures in "
+            f"data.root={config.root}, whose fingerprint is {fingerprint}: they have changed since "
+            f"the run was made. Restore them, or make a new run."
         )
 
 
@@ -109,23 +110,25 @@ def _list_class_names(train: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _read_optional(
-    part: Path, class_names: tuple[str, ...], config: ImageFolderConfig
+def _read_optional_split(
+    folder: Path, class_names: tuple[str, ...], config: ImageFolderConfig
 ) -> Split | None:
-    return _read_part(part, class_names, config) if part.is_dir() else None
+    return _read_split(folder, class_names, config) if folder.is_dir() else None
 
 
-def _read_part(part: Path, class_names: tuple[str, ...], config: ImageFolderConfig) -> Split:
-    unknown = sorted(set(list_classes(part)) - set(class_names))
+def _read_split(folder: Path, class_names: tuple[str, ...], config: ImageFolderConfig) -> Split:
+    unknown = sorted(set(list_classes(folder)) - set(class_names))
     if unknown:
         raise DataError(
-            f"{part / unknown[0]} is a class that {part.with_name('train')} does not have; "
+            f"{folder / unknown[0]} is a class that {folder.with_name('train')} does not have; "
             f"its classes are {', '.join(class_names)}."
         )
-    by_class = [list_pictures(part / name) for name in class_names]
+    by_class = [list_pictures(folder / name) for name in class_names]
     paths = [path for pictures in by_class for path in pictures]
     if not paths:
-        raise DataError(f"{part} holds no pictures; remove the folder to take some from train.")
+        raise DataError(
+            f"{folder} holds no pictures; remove the folder to draw this split from train."
+        )
     labels = np.repeat(np.arange(len(class_names)), [len(pictures) for pictures in by_class])
     images = _decode_all(paths, config)
     return Split(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))

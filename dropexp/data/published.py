@@ -40,7 +40,7 @@ _IDX_FILES = (
     *("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     *("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 )
-# The files of the two sets have the same names and sizes. Their first labels tell them apart.
+# The files of both sets have the same names and sizes, so the first labels identify the set.
 _FIRST_LABELS = {
     (5, 0, 4, 1, 9, 2, 1, 3, 1, 4): "mnist",
     (9, 0, 0, 3, 0, 2, 7, 2, 5, 5): "fashion_mnist",
@@ -48,15 +48,15 @@ _FIRST_LABELS = {
 
 
 def read(name: PublishedName, root: str, *, download: bool) -> Source:
-    """Read a published set, uint8 (N, C, H, W), with the publisher's test images.
+    """Return a published set, uint8 (N, C, H, W), with the publisher's test images.
 
     Args:
-        name: of the set.
-        root: the folder that holds its files; ~ is expanded. It is made for a download only.
-        download: whether missing files are downloaded into root.
+        name: the name of the set.
+        root: the folder that holds its files; ~ is expanded. It is made only for a download.
+        download: whether to download missing files into root.
 
     Raises:
-        DataError: the files are missing and are not or cannot be downloaded, or they are damaged.
+        DataError: the files are damaged, or they are missing and cannot or may not be downloaded.
     """
     folder = Path(root).expanduser().absolute()
     if name == "mnist" or name == "fashion_mnist":
@@ -81,11 +81,11 @@ def _read_idx_set(name: Literal["mnist", "fashion_mnist"], root: Path, download:
         raise _make_missing_error(name, root)
     train_images, train_labels, test_images, test_labels = files
     train = _read_idx_pair(train_images, train_labels)
-    owner = _FIRST_LABELS.get(tuple(train.labels[:10].tolist()), name)
-    if owner != name:
+    actual_name = _FIRST_LABELS.get(tuple(train.labels[:10].tolist()), name)
+    if actual_name != name:
         raise DataError(
-            f"{train_labels} belongs to {owner}, though data.name={name}; keep each set in its own "
-            f"folder, such as data.root/{_list_subfolders(name)[0]}."
+            f"{train_labels} belongs to {actual_name}, though data.name={name}; keep each set in "
+            f"its own folder, such as data.root/{_list_subfolders(name)[0]}."
         )
     return Source(
         train=train,
@@ -136,9 +136,9 @@ def _read_with_torchvision(name: PublishedName, root: Path, download: bool) -> S
     try:
         with silence_torchvision():
             train, test = _open(dataset, root)
-    except FAILURES as absent:
+    except FAILURES as missing:
         if not download:
-            raise _make_missing_error(name, root) from absent
+            raise _make_missing_error(name, root) from missing
         try:
             with prepare_download(name, root):
                 train, test = _open(dataset, root, download=True)
@@ -186,14 +186,16 @@ def _make_missing_error(
     }.get(name)
     if missing is None:
         folders = ", ".join(str(folder) for folder in _list_idx_folders(name, root))
-        missing = f"{_IDX_FILES[0]} and its three companions (plain or .gz) are not in {folders}"
+        missing = (
+            f"{_IDX_FILES[0]} and the three files beside it (plain or .gz) are not in {folders}"
+        )
     if failure is not None:
         reason = " ".join(str(failure).split()) or type(failure).__name__
         missing += f", and the download failed ({reason})"
     remedy = (
         "set data.root=… or the environment variable DROPEXP_DATA to the folder that holds the "
+        "files, or download them once with data.download=true where there is a network"
     )
-    remedy += "files, or download them once with data.download=true where there is a network"
     if name == "fashion_mnist":
         remedy += ", or install Debian's package dataset-fashion-mnist"
     return DataError(f"data.name={name}: {missing}. To provide the files, {remedy}.")

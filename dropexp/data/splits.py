@@ -18,6 +18,9 @@ from dropexp.data.drawing import add_label_noise, draw_stratified_order
 from dropexp.errors import DataError
 from dropexp.randomness import stream
 
+ImageShape = tuple[int, int, int]
+"""(C, H, W) of one image."""
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -32,7 +35,7 @@ class Split:
     labels: Tensor
 
     def __len__(self) -> int:
-        """Return N."""
+        """Return the number of images, N."""
         return len(self.labels)
 
     def select(self, indices: Tensor) -> "Split":
@@ -94,14 +97,14 @@ class Splits:
         object.__setattr__(self, "_inverse_std", self.std[:, None, None].reciprocal())
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
+    def image_shape(self) -> ImageShape:
+        """(C, H, W) of the images."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
 
     @property
     def num_classes(self) -> int:
-        """The number of classes, also of those without an image in some split."""
+        """The number of classes, including those without an image in some split."""
         return len(self.class_names)
 
     @property
@@ -135,14 +138,14 @@ class Splits:
 
 
 def make_splits(source: Source, config: DataConfig) -> Splits:
-    """Split a data set and add label noise, as the data section says.
+    """Return the splits of a data set, with label noise: a pure function of the arguments.
 
-    A pure function of its arguments. Test images, then validation images, are drawn from
+    Test images, then validation images, are drawn from
     ``source.train`` where the source has none of its own.
 
     Raises:
-        DataError: a size is too large, or makes an empty split; or there is label noise with one
-            class only.
+        DataError: a split would be empty, a size exceeds the images there are, or there is label
+            noise with a single class.
     """
     train, val, test = _draw_splits(source, config)
     labels, noisy = add_label_noise(
@@ -163,13 +166,13 @@ def _draw_splits(source: Source, config: DataConfig) -> tuple[Split, Split, Spli
     rest = torch.arange(len(labels))
 
     def draw(count: int) -> tuple[Tensor, Tensor]:
-        # A new order of what is left for each part, so that each part is stratified by itself.
+        # A new order of the remaining images for each split, so that each split is stratified.
         order = rest[draw_stratified_order(labels[rest], generator)]
         return order[:count], order[count:]
 
     if test is None:
         size = config.test_size if isinstance(config, ImageFolderConfig) else source.test_size
-        assert size is not None, "a source without test images says how many to draw"
+        assert size is not None, "a source without test images must have a test_size"
         keep = 1 if val is not None else 2
         drawn, rest = draw(_resolve_size("test_size", size, len(rest), keep=keep))
         test = source.train.select(drawn)
@@ -185,10 +188,13 @@ def _resolve_size(name: str, size: int | float, available: int, *, keep: int) ->
     """Return a size as a number of images.
 
     Args:
-        name: of the field, for messages.
+        name: the field of the data section, for messages.
         size: a number of images, or a fraction of those available.
-        available: images to draw from.
-        keep: how many of them must be left for the other splits.
+        available: the number of images to draw from.
+        keep: how many of them must remain for the other splits.
+
+    Raises:
+        DataError: the number is 0 or above ``available − keep``.
     """
     count = size if isinstance(size, int) else round(size * available)
     limit = available - keep
@@ -196,13 +202,13 @@ def _resolve_size(name: str, size: int | float, available: int, *, keep: int) ->
         return count
     refused = f"data.{name}={size} is not allowed"
     if count == 0:
-        raise DataError(f"{refused}: of {available} images it makes 0; it must make at least 1.")
+        raise DataError(f"{refused}: that is 0 of {available} images; it must be at least 1.")
     reason = {
-        "test_size": f"of {available} images to draw test images from, {keep} must be left for the "
+        "test_size": f"of {available} images to draw test images from, {keep} must remain for the "
         "other splits",
-        "val_size": f"of {available} images that are not test images, {keep} must be left for "
+        "val_size": f"of {available} images that are not test images, {keep} must remain for "
         "training",
-        "train_size": f"{available} images are left after those for testing and validation",
+        "train_size": f"{available} images remain after those for testing and validation",
     }[name]
     remedy = f"it must be at most {limit} images" if limit > 0 else "this data set is too small"
     raise DataError(f"{refused}: {reason}, so {remedy}.")

@@ -1,4 +1,4 @@
-"""``import torchvision`` beside a CPU-only torch.
+"""Imports torchvision, also beside a CPU-only torch.
 
 The torchvision wheel of the package index is built for CUDA. Beside a CPU-only torch its library
 of compiled operators does not load, as CUDA's libraries are missing. torchvision tolerates that
@@ -7,8 +7,8 @@ them, and the import raises "operator torchvision::nms does not exist".
 
 dropexp uses the data sets, transforms and models of torchvision, which are plain Python. Where the
 import fails for this reason, the two operators are declared by name and types, without an
-implementation, and the import is repeated. Calling them still raises torchvision's own error.
-Where torchvision imports by itself, nothing is done.
+implementation, and the import is repeated. Calling them still raises torchvision's own error. If
+torchvision can be imported, nothing is declared.
 """
 
 import importlib
@@ -22,12 +22,12 @@ _OPERATORS = (
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
 
-# The declarations exist as long as this object does.
+# torch removes the declarations when this object is deleted.
 _declared: torch.library.Library | None = None
 
 
 def import_torchvision() -> ModuleType:
-    """Import torchvision, which takes about a second on the first call, and return it.
+    """Return torchvision; the first call imports it, which takes about a second.
 
     Afterwards ``import torchvision`` works anywhere in the process.
 
@@ -40,7 +40,7 @@ def import_torchvision() -> ModuleType:
     except RuntimeError as error:
         if not _is_about_operators(error):
             raise
-    _forget_half_imported()
+    _remove_partial_import()
     _declare_operators()
     return importlib.import_module("torchvision")
 
@@ -49,9 +49,9 @@ def _is_about_operators(error: RuntimeError) -> bool:
     return "operator torchvision::" in str(error) and "does not exist" in str(error)
 
 
-def _forget_half_imported() -> None:
-    # Python drops a module whose import fails, but keeps the submodules that it imported before. A
-    # second import would find these and skip what they do to their parent.
+def _remove_partial_import() -> None:
+    # If an import fails, Python removes the module but keeps its submodules imported so far. A
+    # second import would reuse them and not set them as attributes of their parent.
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         del sys.modules[name]
 

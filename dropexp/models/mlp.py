@@ -5,8 +5,9 @@ from math import prod
 
 from torch import Tensor, nn
 
-from dropexp.models.nonlinearity import NonlinearityName, apply_nonlinearity, initialise
-from dropexp.regularisers import Nonlinearity, Regulariser
+from dropexp.config.model_section import Nonlinearity
+from dropexp.models.nonlinearity import apply_nonlinearity, initialise
+from dropexp.regularisers import FollowingNonlinearity, Regulariser
 
 
 class MLP(nn.Module):
@@ -32,11 +33,11 @@ class MLP(nn.Module):
         regulariser: Regulariser,
         *,
         hidden: Sequence[int] = (800, 800),
-        nonlinearity: NonlinearityName = "relu",
+        nonlinearity: Nonlinearity = "relu",
     ) -> None:
         super().__init__()
         self.nonlinearity = nonlinearity
-        follows: Nonlinearity | None = "relu" if nonlinearity == "relu" else None
+        follows: FollowingNonlinearity | None = "relu" if nonlinearity == "relu" else None
         widths = [prod(image_shape), *hidden]
         self.layers = nn.ModuleList()
         self.dropouts = nn.ModuleList()

@@ -1,14 +1,12 @@
 """Noise and non-linearity after a layer, in the right order, and the matching initial weights."""
 
-from typing import Literal
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NonlinearityName = Literal["relu", "selu"]
+from dropexp.config.model_section import Nonlinearity
 
 
-def apply_nonlinearity(nonlinearity: NonlinearityName, noise: nn.Module, x: Tensor) -> Tensor:
+def apply_nonlinearity(nonlinearity: Nonlinearity, noise: nn.Module, x: Tensor) -> Tensor:
     """Return ReLU(noise(x)) or noise(SELU(x)), of x's shape.
 
     Zeroing and positive scaling commute with ReLU; the article's network has the noise before it.
@@ -18,7 +16,7 @@ def apply_nonlinearity(nonlinearity: NonlinearityName, noise: nn.Module, x: Tens
     return out
 
 
-def initialise(nonlinearity: NonlinearityName, layer: nn.Linear | nn.Conv2d) -> None:
+def initialise(nonlinearity: Nonlinearity, layer: nn.Linear | nn.Conv2d) -> None:
     """Initialise a layer in place: for SELU weights N(0, 1 / fan-in), biases 0; for ReLU as torch.
 
     Klambauer et al. 2017, "Self-normalizing neural networks", section 3 (initialization).

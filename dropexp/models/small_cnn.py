@@ -8,9 +8,10 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dropexp.models.nonlinearity import NonlinearityName, apply_nonlinearity, initialise
+from dropexp.config.model_section import Nonlinearity
+from dropexp.models.nonlinearity import apply_nonlinearity, initialise
 from dropexp.models.shortcut import PaddedShortcut
-from dropexp.regularisers import Nonlinearity, Regulariser
+from dropexp.regularisers import FollowingNonlinearity, Regulariser
 
 
 class SmallCNN(nn.Module):
@@ -41,7 +42,7 @@ class SmallCNN(nn.Module):
         width: int = 64,
         head: Literal["flatten", "gap"] = "flatten",
         shortcut: bool = False,
-        nonlinearity: NonlinearityName = "relu",
+        nonlinearity: Nonlinearity = "relu",
     ) -> None:
         super().__init__()
         channels, height, image_width = image_shape
@@ -50,7 +51,7 @@ class SmallCNN(nn.Module):
         for conv in (conv1, conv2):
             initialise(nonlinearity, conv)
         self.nonlinearity = nonlinearity
-        follows: Nonlinearity | None = "relu" if nonlinearity == "relu" else None
+        follows: FollowingNonlinearity | None = "relu" if nonlinearity == "relu" else None
         self.conv1 = regulariser.weight(conv1, 1 / 2, nonlinearity=follows)
         self.dropout1 = regulariser.activation(1 / 2)
         # A shortcut is added between conv2 and its non-linearity.

@@ -1,7 +1,7 @@
-"""Regularisers: the noise that a model asks for while it is built, at each of its sites.
+"""Regularisers: the noise that a model asks for at each of its sites while it is built.
 
-A name, p and options come in, and a Regulariser goes out; the modules that it puts into
-a model can be used by themselves too. base.py explains the sites, CONTRIBUTING.md how to add one.
+A name, p and options come in; a Regulariser goes out. Its noise modules can also be used by
+themselves. base.py explains the sites, CONTRIBUTING.md how to add a regulariser.
 """
 
 from dropexp.regularisers.activations import (
@@ -13,7 +13,7 @@ from dropexp.regularisers.activations import (
     SpatialDropoutRegulariser,
 )
 from dropexp.regularisers.alpha import AlphaDropout, AlphaDropoutRegulariser
-from dropexp.regularisers.base import Branch, Gate, Noise, Nonlinearity, Regulariser
+from dropexp.regularisers.base import Branch, FollowingNonlinearity, Gate, Noise, Regulariser
 from dropexp.regularisers.combined import Combined
 from dropexp.regularisers.concrete import ConcreteDropout, ConcreteDropoutRegulariser
 from dropexp.regularisers.draws import Draws
@@ -42,8 +42,8 @@ from dropexp.regularisers.inputs import (
 from dropexp.regularisers.modes import preserve_modes
 from dropexp.regularisers.noises import (
     count_filled_sites,
+    find_noise_modules,
     group_parameters,
-    noise_modules,
     read_p,
     scale_p,
 )
@@ -74,13 +74,13 @@ __all__ = [
     "Dropout2d",
     "Dropout2dRegulariser",
     "DropoutRegulariser",
+    "FollowingNonlinearity",
     "Gate",
     "GaussianDropout",
     "GaussianDropoutRegulariser",
     "Mixup",
     "MixupRegulariser",
     "Noise",
-    "Nonlinearity",
     "Regulariser",
     "ShakeDrop",
     "ShakeDropRegulariser",
@@ -95,8 +95,8 @@ __all__ = [
     "attach_input_noise",
     "build",
     "count_filled_sites",
+    "find_noise_modules",
     "group_parameters",
-    "noise_modules",
     "preserve_modes",
     "read_p",
     "scale_p",

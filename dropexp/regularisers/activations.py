@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dropexp.regularisers.base import DepthSchedule, DepthScheduled, Noise
-from dropexp.regularisers.draws import Draws, one_per_unit
+from dropexp.regularisers.draws import Draws, take_one_per_unit
 from dropexp.regularisers.masks import bernoulli
 from dropexp.regularisers.modes import run_in_both_modes
 
@@ -41,10 +41,12 @@ class MaskedActivations(ActivationNoise):
         """See Noise. The probe is a batch of ones.
 
         Raises:
-            AuditError: activations that share a draw came out different.
+            AuditError: activations that share a draw differ.
         """
         evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
-        return Draws.from_bernoulli(one_per_unit(self._group_by_unit(trained / evaluated)), self.p)
+        return Draws.from_bernoulli(
+            take_one_per_unit(self._group_by_unit(trained / evaluated)), self.p
+        )
 
     def _forward_compiled(self, x: Tensor, mask_shape: tuple[int, ...]) -> Tensor:
         """Return ``x · m / (1 − p)`` without torch's dropout, for compiled code; see masks.py."""

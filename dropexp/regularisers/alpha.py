@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from dropexp.errors import AuditError
 from dropexp.regularisers.activations import ActivationNoise
 from dropexp.regularisers.base import DepthSchedule, DepthScheduled
-from dropexp.regularisers.draws import Draws, one_per_unit
+from dropexp.regularisers.draws import Draws, take_one_per_unit
 from dropexp.regularisers.masks import bernoulli
 from dropexp.regularisers.modes import run_in_both_modes
 
@@ -65,13 +65,13 @@ class AlphaDropout(ActivationNoise):
         """See Noise. The probe is a batch of ones, whose mean output is a (1 − p).
 
         Raises:
-            AuditError: elements of a channel that share a draw came out different, or an output is
+            AuditError: elements of a channel that share a draw differ, or an output is
                 neither that of a kept nor that of a dropped one.
         """
         _, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         is_by_channel = self._drops_channels(x)
         by_unit = trained.flatten(2).flatten(0, 1) if is_by_channel else trained.reshape(-1, 1)
-        units = one_per_unit(by_unit).float()
+        units = take_one_per_unit(by_unit).float()
         scale, shift = affine_coefficients(self.p)
         kept, dropped = scale + shift, scale * SATURATION + shift
         is_dropped = (units - dropped).abs() < (units - kept).abs()

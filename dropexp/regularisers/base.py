@@ -1,8 +1,8 @@
 """Sites and noise: a model announces where noise can enter, a regulariser answers.
 
 A model knows no regulariser by name. While it is built, it asks the regulariser at each site and
-uses the module that it is given. Three kinds of site are in a model; the fourth is before it, and
-the trainer asks for it (see inputs.py):
+uses the module that it gets as an answer. Three kinds of site are in a model. The fourth is before
+it: training asks for that one (see inputs.py).
 
 =============  ======================================  =====================================
 site           is asked for by                         where the answer acts
@@ -16,34 +16,35 @@ input          ``regulariser.input(num_classes)``      between a training batch 
                                                        ``x, targets = noise(x, targets)``
 =============  ======================================  =====================================
 
-``depth`` is l/L in (0, 1]: the place of the site's layer or branch among the model's L of them.
+``depth`` is l/L in (0, 1] for the l-th of the model's L layers or branches.
 
 Shapes: N examples, C channels, H × W positions, F features, K classes.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from torch import Tensor, nn
 
 from dropexp.regularisers.draws import Draws
 
-Nonlinearity = Literal["relu"]
+FollowingNonlinearity = Literal["relu"]
+"""What a weight site is told about the non-linearity directly after its layer."""
 DepthSchedule = Literal["linear", "uniform"]
 Branch = Callable[[Tensor], Tensor]
 
 
 def check_drop_probability(p: float, *, allow_one: bool = False) -> float:
-    """Return ``p`` as a float if it is a drop probability.
+    """Return ``p`` as a float, after checking that it is a drop probability.
 
     Args:
         p: a number in [0, 1), or in [0, 1] with ``allow_one``.
-        allow_one: whether 1 is allowed. Dropout at p = 1 leaves nothing to rescale, but every
-            batch may be mixed.
+        allow_one: whether 1 is allowed: for noise on the input, but not for dropout, which would
+            divide by 1 − p = 0.
 
     Raises:
-        ValueError: p is outside its range, or is not a number.
+        ValueError: p is outside its range or NaN.
     """
     if allow_one and p == 1:
         return 1.0
@@ -56,24 +57,24 @@ def check_drop_probability(p: float, *, allow_one: bool = False) -> float:
 
 
 def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Refuse the value of an option that is not among the allowed ones.
+    """Refuse a value that an option does not allow.
 
     Raises:
-        ValueError: names the option, the value and what is allowed.
+        ValueError: the value is not one of the allowed ones.
     """
     if value not in allowed:
         raise ValueError(f"{option}={value!r} is not allowed; allowed: {', '.join(allowed)}")
 
 
 class Gate(nn.Module):
-    """Computes a residual branch for every example, as a plain network does."""
+    """A gate that always computes its residual branch, as a plain network does."""
 
     def forward(self, branch: Branch, x: Tensor) -> Tensor:
         """Return ``branch(x)``, or what takes its place in the sum with the shortcut.
 
         Args:
             branch: the residual branch f.
-            x: (N, …), what the branch is computed from.
+            x: (N, …), the input of the branch.
 
         Returns:
             A tensor that broadcasts to the branch's shape.
@@ -84,17 +85,18 @@ class Gate(nn.Module):
 class Noise(ABC):
     """A module that a regulariser puts into a model; a subclass of nn.Module as well.
 
-    In eval mode, and at p = 0, it computes exactly what the plain model computes there. Where a
-    published evaluation form differs from that, it is an option (see ``is_plain_in_eval``).
+    In eval mode and at p = 0 it computes exactly what the plain model computes there. A published
+    evaluation that differs from the plain model is an option (see ``is_plain_in_eval``).
     """
 
     kind: ClassVar[str]
     """The name of its regulariser."""
 
     allows_p_of_one: ClassVar[bool] = False
+    """Whether p may be 1."""
 
     learns_p: ClassVar[bool] = False
-    """Whether training changes p; the p that is set is where it starts."""
+    """Whether training changes p, starting from the value that was set."""
 
     @property
     def p(self) -> float:
@@ -122,7 +124,7 @@ class Noise(ABC):
 
     @property
     def is_plain_in_eval(self) -> bool:
-        """Whether evaluation is that of the plain model."""
+        """Whether it computes in eval mode what the plain model computes."""
         return True
 
     @property
@@ -131,33 +133,32 @@ class Noise(ABC):
         return max(self.p, 1 - self.p)
 
     def penalty(self) -> Tensor | None:
-        """Return what the noise adds to the loss of the whole training set, in nats; or None."""
+        """Return a term for the loss of the whole training set, a scalar in nats, or None."""
         return None
 
     @abstractmethod
     def draws(self, x: Tensor) -> Draws:
-        """Run this module's forward pass on a probe and report what became of each unit.
+        """Return what a forward pass on a probe drew for each unit; the mode is restored.
 
-        A unit is what one draw decides about: a channel of an example, a weight, a branch.
-        The module's mode is restored.
+        A unit is what a single draw decides about: a channel of an example, a weight, a branch.
 
         Args:
-            x: a batch as the module meets it in the model; its shape, dtype and device matter,
-                its values may not. It is not changed.
+            x: a batch as the module gets it in the model, floating point; it is not changed. Most
+                modules use its shape, dtype and device only.
 
         Returns:
-            What the audit compares with p.
+            The measurement that the audit compares with p.
 
         Raises:
-            AuditError: elements that share a draw came out different.
+            AuditError: elements that share a draw differ.
         """
 
 
 class Regulariser:
-    """``none``, and the base class of all others: every site stays as in the plain model.
+    """The regulariser ``none`` and the base class of all others: it leaves every site plain.
 
-    Building a model with any regulariser draws the same random numbers for the initial
-    weights as building it plain, and the plain weights keep their names in ``state_dict()``.
+    With any regulariser, a model draws the same random numbers for its initial weights as without
+    one, and the plain weights keep their names in ``state_dict()``.
 
     Args:
         p: drop probability in [0, 1), or in [0, 1] where ``allows_p_of_one``.
@@ -172,9 +173,10 @@ class Regulariser:
     """The sites that it acts on, as messages name them."""
 
     allows_p_of_one: ClassVar[bool] = False
+    """Whether p may be 1."""
 
     belongs_after: ClassVar[str | None] = None
-    """The only non-linearity whose output it may act on; None: it acts before any."""
+    """The non-linearity that it must act after, such as "SELU"; None: it acts before any."""
 
     def __init__(self, p: float = 0.0) -> None:
         self.p = check_drop_probability(p, allow_one=self.allows_p_of_one)
@@ -184,7 +186,7 @@ class Regulariser:
 
         Args:
             depth: l/L in (0, 1].
-            spatial: whether the output is a map (N, C, H, W); else it is a vector (N, F).
+            spatial: whether the output is a map (N, C, H, W) and not a vector (N, F).
         """
         return nn.Identity()
 
@@ -193,15 +195,14 @@ class Regulariser:
         layer: nn.Linear | nn.Conv2d,
         depth: float,
         *,
-        nonlinearity: Nonlinearity | None = None,
+        nonlinearity: FollowingNonlinearity | None = None,
     ) -> nn.Module:
         """Return the layer itself, or a form of it that is noisy in training.
 
         Args:
             layer: a freshly initialised layer; it is not changed.
             depth: l/L in (0, 1].
-            nonlinearity: what is applied directly to the layer's output; None: nothing that a
-                regulariser needs to know.
+            nonlinearity: "relu" if a ReLU is applied directly to the layer's output, else None.
         """
         return layer
 
@@ -225,9 +226,9 @@ class Regulariser:
 
 
 class LearnsParameters(nn.Module):
-    """Noise with parameters of its own, which a plain network does not have.
+    """Base of noise with learned parameters, which a plain network does not have.
 
-    A ``state_dict`` without these parameters loads, and leaves them as they are.
+    A ``state_dict`` without these parameters can be loaded; they keep their values.
     """
 
     def _load_from_state_dict(
@@ -254,12 +255,12 @@ class DepthScheduled(Regulariser):
             (Huang et al. 2016, "Deep networks with stochastic depth", equation 4, for branches).
 
     Raises:
-        ValueError: p is outside [0, 1), or the schedule is not one of those.
+        ValueError: p is outside [0, 1), or the schedule is unknown.
     """
 
     def __init__(self, p: float, depth_schedule: DepthSchedule = "uniform") -> None:
         super().__init__(p)
-        check_choice("depth_schedule", depth_schedule, ("linear", "uniform"))
+        check_choice("depth_schedule", depth_schedule, get_args(DepthSchedule))
         self.depth_schedule: DepthSchedule = depth_schedule
 
     def p_at(self, depth: float) -> float:

@@ -7,19 +7,19 @@ from torch import Tensor, nn
 
 from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import ConfigError
-from dropexp.regularisers.base import Branch, Gate, Nonlinearity, Regulariser
+from dropexp.regularisers.base import Branch, FollowingNonlinearity, Gate, Regulariser
 from dropexp.regularisers.inputs import InputNoiseSequence
-from dropexp.regularisers.noises import noise_modules
+from dropexp.regularisers.noises import find_noise_modules
 
 
 class Combined(Regulariser):
-    """Asks every part at every site and combines their answers.
+    """Several regularisers as one: it asks each at every site and combines the answers.
 
-    Noise on activations and inputs follows one another; gates are nested, the first outermost; a
-    layer takes the weight noise of one part only.
+    Noises on activations and inputs are applied one after another. Gates are nested, the first one
+    outermost. Only one of the regularisers may replace a layer.
 
     Args:
-        parts: regularisers, applied in this order; p is the largest of theirs.
+        parts: the regularisers, in the order in which they are applied; p is their largest p.
     """
 
     name: ClassVar[str] = "combination"
@@ -42,17 +42,19 @@ class Combined(Regulariser):
         layer: nn.Linear | nn.Conv2d,
         depth: float,
         *,
-        nonlinearity: Nonlinearity | None = None,
+        nonlinearity: FollowingNonlinearity | None = None,
     ) -> nn.Module:
         """See Regulariser.
 
         Raises:
-            ConfigError: two parts replace the layer.
+            ConfigError: two of the regularisers replace the layer.
         """
         noisy: nn.Linear | nn.Conv2d = layer
         for part in self.parts:
             answer = part.weight(noisy, depth, nonlinearity=nonlinearity)
-            if answer is not noisy and len(noise_modules(answer)) <= len(noise_modules(noisy)):
+            if answer is not noisy and len(find_noise_modules(answer)) <= len(
+                find_noise_modules(noisy)
+            ):
                 names = COMBINATION_SEPARATOR.join(each.name for each in self.parts)
                 raise ConfigError(
                     f"regulariser={names} is not allowed: two of them replace the same layer. "
@@ -88,7 +90,7 @@ class NestedGates(nn.ModuleList):
 
 
 def _nest(gates: Sequence[nn.Module], branch: Branch) -> Branch:
-    """Return a branch that calls the gates around another branch."""
+    """Return a branch that computes another branch inside nested gates."""
     if not gates:
         return branch
     outer, *others = gates

@@ -17,7 +17,7 @@ from dropexp.regularisers.base import (
     Regulariser,
     check_drop_probability,
 )
-from dropexp.regularisers.draws import Draws, one_per_unit
+from dropexp.regularisers.draws import Draws, take_one_per_unit
 from dropexp.regularisers.modes import preserve_modes, run_in_both_modes
 
 _TEMPERATURE = 0.1
@@ -99,11 +99,11 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
         """See Noise. A unit counts as dropped where more than half of it is.
 
         Raises:
-            AuditError: elements of a unit came out different, or p gets no gradient.
+            AuditError: elements of a unit differ, or p gets no gradient.
         """
         self._check_gradient(x)
         evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
-        ratios = one_per_unit((trained / evaluated).reshape(len(x) * x.shape[1], -1)).float()
+        ratios = take_one_per_unit((trained / evaluated).reshape(len(x) * x.shape[1], -1)).float()
         p = self.p
         kept = ratios * (1 - p)
         mean = relaxed_keep_mean(p) / (1 - p)

@@ -1,4 +1,4 @@
-"""What a probe pass of a noise module drew, and how likely that is at its p."""
+"""The draws of a noise module in a probe pass, and how likely they are at its p."""
 
 import math
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ _ROUNDING = 1e-5
 
 @dataclass(frozen=True)
 class Draws:
-    """The independent units of a probe pass.
+    """What a probe pass drew for each of its independent units.
 
     Attributes:
-        dropped: float (units,), in [0, 1]: the share of each unit that was dropped, of mean p.
-        ratios: float (n,): outputs in training ÷ outputs in eval mode, of mean 1; None where the
-            two need not agree in expectation.
-        low, high: bounds of a ratio.
-        bias: how far the expectation of a ratio may differ from 1 by design.
-        passes: the number of passes over a batch of the probe's size that the units come from.
+        dropped: float (units,), in [0, 1]: the dropped share of each unit; its expectation is p.
+        ratios: float (n,): outputs in training ÷ outputs in eval mode; their expectation is 1.
+            None if training and evaluation need not agree in expectation.
+        low, high: the smallest and the largest possible ratio.
+        bias: how far the expectation of a ratio differs from 1 by design.
+        passes: the number of passes over a batch of the probe's size that give as many units.
     """
 
     dropped: Tensor
@@ -36,7 +36,7 @@ class Draws:
 
     @classmethod
     def from_bernoulli(cls, ratios: Tensor, p: float, passes: float = 1.0) -> Self:
-        """Make the draws of units that are zero with probability p, else times 1 / (1 − p).
+        """Return the draws of units that are zero with probability p, else times 1 / (1 − p).
 
         Args:
             ratios: (units,), outputs in training ÷ outputs in eval mode.
@@ -52,7 +52,7 @@ class Draws:
 
     @property
     def drop_rate(self) -> float:
-        """The measured p."""
+        """The measured drop probability."""
         return float(self.dropped.double().mean())
 
     def probability(self, p: float) -> float:
@@ -60,24 +60,24 @@ class Draws:
         return binomial_tail_bound(float(self.dropped.double().sum()), self.units, p)
 
     def describe(self, p: float) -> str:
-        """Describe the measurement in a few words, for the audit's report."""
+        """Return the measurement as text for the audit's report."""
         dropped = float(self.dropped.double().sum())
         return f"{dropped:.6g} of {self.units} units dropped at p={p:.4g}"
 
     @property
     def deviation(self) -> float:
-        """The distance of the mean ratio from 1; only where there are ratios."""
+        """The distance of the mean ratio from 1; ``ratios`` must not be None."""
         assert self.ratios is not None
         return abs(float(self.ratios.double().mean()) - 1)
 
     def largest_deviation(self, p: float, false_alarm: float) -> float:  # noqa: ARG002
-        """Return the deviation that sound noise exceeds with probability ``false_alarm`` at most.
+        """Return the deviation that correct noise exceeds with probability false_alarm at most.
 
         By Bernstein's inequality. A variable in [low, high] of mean 1 has no larger variance than
         (high − 1)(1 − low): Bhatia and Davis 2000, "A better bound on the variance".
 
         Args:
-            p: of the module.
+            p: the drop probability of the module.
             false_alarm: in (0, 1).
         """
         assert self.ratios is not None
@@ -93,13 +93,13 @@ class NormalDraws(Draws):
 
     @classmethod
     def from_factors(cls, ratios: Tensor) -> Self:
-        """Make the draws of units that were multiplied by normal factors.
+        """Return the draws of units that were multiplied by normal factors.
 
         Args:
             ratios: (units,), the factors.
 
         Raises:
-            AuditError: a factor is exactly zero, as no normal number is and a Bernoulli's may be.
+            AuditError: a factor is exactly zero, which a normal number never is.
         """
         if (ratios == 0).any():
             raise AuditError("some factors are exactly zero: the noise is not normal")
@@ -116,7 +116,7 @@ class NormalDraws(Draws):
         return normal_variance_bound(self._variance(), p / (1 - p), self.units)
 
     def describe(self, p: float) -> str:
-        """Describe the measurement in a few words, for the audit's report."""
+        """Return the measurement as text for the audit's report."""
         return (
             f"variance {self._variance():.4g} of {self.units} factors, {p / (1 - p):.4g} at "
             f"p={p:.4g}"
@@ -132,17 +132,17 @@ class NormalDraws(Draws):
         return float((self.ratios.double() - 1).square().mean())
 
 
-def one_per_unit(outputs: Tensor) -> Tensor:
-    """Return one element of each unit, after checking that its elements are all the same.
+def take_one_per_unit(outputs: Tensor) -> Tensor:
+    """Return one element of each unit, after checking that all its elements are equal.
 
     Args:
         outputs: (units, elements of a unit).
 
     Returns:
-        (units,)
+        (units,), of the dtype of the outputs.
 
     Raises:
-        AuditError: elements of one unit differ, so the mask has another shape than claimed.
+        AuditError: elements of a unit differ, so the mask has another shape than documented.
     """
     first = outputs[:, :1]
     if not torch.equal(outputs, first.expand_as(outputs)):

@@ -3,7 +3,7 @@
 Shapes: N examples, C channels, H × W positions.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from dropexp.errors import AuditError
 from dropexp.regularisers.activations import ActivationNoise, check_is_map
 from dropexp.regularisers.base import DepthSchedule, DepthScheduled, check_choice
-from dropexp.regularisers.draws import Draws, one_per_unit
+from dropexp.regularisers.draws import Draws, take_one_per_unit
 from dropexp.regularisers.masks import bernoulli
 from dropexp.regularisers.modes import run_in_both_modes
 
@@ -56,7 +56,7 @@ class DropBlock2d(ActivationNoise):
         # By size of map and device, so that compiled code reads γ and need not solve for it.
         self.__dict__["_solutions"] = {}
         super().__init__(p)
-        check_choice("mask", mask, ("channel", "shared"))
+        check_choice("mask", mask, get_args(BlockMask))
         if block_size < 1:
             raise ValueError(f"block_size={block_size} is not allowed: it must be at least 1")
         self.block_size = block_size
@@ -108,7 +108,7 @@ class DropBlock2d(ActivationNoise):
         evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         ratios = (trained / evaluated).float()
         if self.mask == "shared":
-            one_per_unit((ratios == 0).movedim(1, -1).flatten(0, 2).float())
+            take_one_per_unit((ratios == 0).movedim(1, -1).flatten(0, 2).float())
             ratios = ratios[:, :1]
         dropped = (ratios == 0).float()
         side = min(self.block_size, *x.shape[2:])

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from dropexp.regularisers.activations import ActivationNoise
-from dropexp.regularisers.base import DepthScheduled, LearnsParameters, Noise, Nonlinearity
-from dropexp.regularisers.draws import Draws, NormalDraws, one_per_unit
+from dropexp.regularisers.base import DepthScheduled, FollowingNonlinearity, LearnsParameters, Noise
+from dropexp.regularisers.draws import Draws, NormalDraws, take_one_per_unit
 from dropexp.regularisers.modes import run_in_both_modes
 
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -103,12 +103,12 @@ class UnitScaling(LearnsParameters, Noise):
         """See Noise. The probe is a batch of ones.
 
         Raises:
-            AuditError: elements of a unit came out different.
+            AuditError: elements of a unit differ.
         """
         evaluated, trained = run_in_both_modes(self, lambda: self(torch.ones_like(x)))
         by_unit = (trained / evaluated).movedim(self.dim, 1)
         return NormalDraws.from_factors(
-            one_per_unit(by_unit.reshape(len(x) * len(self.coefficient), -1))
+            take_one_per_unit(by_unit.reshape(len(x) * len(self.coefficient), -1))
         )
 
     def extra_repr(self) -> str:
@@ -144,7 +144,7 @@ class UnitScalingRegulariser(DepthScheduled):
         layer: nn.Linear | nn.Conv2d,
         depth: float,
         *,
-        nonlinearity: Nonlinearity | None = None,  # noqa: ARG002
+        nonlinearity: FollowingNonlinearity | None = None,  # noqa: ARG002
     ) -> nn.Module:
         if isinstance(layer, nn.Linear):
             noise = UnitScaling(layer.out_features, self.p_at(depth), dim=-1)

@@ -1,8 +1,8 @@
-"""Bernoulli masks: drawn as torch draws them, or faster where there are many.
+"""Bernoulli masks: drawn by torch, or faster where there are many draws.
 
-torch.compile treats the probability of torch's own Bernoulli draws and dropouts as a constant, and
-would recompile for every p of a schedule. Compiled code therefore draws masks by comparing uniform
-numbers with p: other numbers than uncompiled code draws, of the same distribution.
+torch.compile treats the probability of torch's own Bernoulli draws and dropouts as a constant and
+would recompile for every p of a schedule. Compiled code therefore compares uniform numbers with p:
+its masks differ from those of uncompiled code but have the same distribution.
 """
 
 from math import prod
@@ -26,12 +26,12 @@ _BLOCK = 2**17
 
 
 def bernoulli(like: Tensor, shape: tuple[int, ...], probability: float) -> Tensor:
-    """Draw independent ones and zeros: 1 with the given probability.
+    """Return independent draws: 1 with the given probability, else 0.
 
     Args:
-        like: a tensor of the result's dtype and device.
-        shape: of the result.
-        probability: in [0, 1].
+        like: a tensor with the dtype and device of the result.
+        shape: the shape of the result.
+        probability: of a 1, in [0, 1].
     """
     if torch.compiler.is_compiling():
         return (torch.rand(shape, device=like.device) < probability).to(like.dtype)
@@ -39,27 +39,26 @@ def bernoulli(like: Tensor, shape: tuple[int, ...], probability: float) -> Tenso
 
 
 def draw_keep(shape: tuple[int, ...], p: float, device: torch.device) -> Tensor:
-    """Draw independent ones (keep, with probability 1 − p) and zeros (drop) as int8.
+    """Return independent draws as int8: 1 (keep) with probability 1 − p, else 0 (drop).
 
-    The result depends on torch's global generator of the device only. On a CPU, torch draws one
-    Bernoulli number at a time (about 10 ns each), which for one draw per weight *and example*
-    costs more than all else in the layer. There, one number from torch's generator seeds
-    a vectorisable generator (SFC64), whose output is split into lanes of 8, 16 or 32 bits that
-    are compared with p. The lanes are the shortest that resolve p to a ten-thousandth of p and of
-    1 − p, else 32 bits: 8 suffice for 0.5 or 0.25, 16 for most others from 0.01 to 0.99.
+    The result depends only on torch's global generator of the device. On a CPU, torch draws one
+    Bernoulli number at a time (about 10 ns each); with a draw for each weight *and example* this
+    would cost more than the rest of the layer. So on a CPU one number from torch's generator seeds
+    a vectorisable generator (SFC64), whose output is split into lanes of 8, 16 or 32 bits that are
+    compared with p. The lanes are the shortest that resolve p with an error of at most 1e-4 of p
+    and of 1 − p, else 32 bits: 8 suffice for 0.5 or 0.25, 16 for most others from 0.01 to 0.99.
 
     Args:
-        shape: of the result.
+        shape: the shape of the result.
         p: drop probability in [0, 1).
-        device: of the result.
+        device: the device of the result.
 
     Returns:
-        An int8 tensor. (Converting bool to float is not vectorised in torch and takes six times
-        as long.)
+        int8, since torch converts bool to float six times as slowly.
     """
     if device.type != "cpu" or torch.compiler.is_compiling():
         return (torch.rand(shape, device=device) >= p).to(torch.int8)
-    lane, bits, threshold = _lane(p)
+    lane, bits, threshold = _choose_lane(p)
     seed = int(torch.empty((), dtype=torch.int64).random_().item())
     generator = np.random.SFC64(seed)
     keep = np.empty(prod(shape), dtype=np.bool_)
@@ -70,8 +69,8 @@ def draw_keep(shape: tuple[int, ...], p: float, device: torch.device) -> Tensor:
     return torch.from_numpy(keep.view(np.int8)).view(shape)
 
 
-def _lane(p: float) -> tuple[type[np.unsignedinteger[Any]], int, int]:
-    """Choose a draw's type, its bits, and the number that it is below with probability p."""
+def _choose_lane(p: float) -> tuple[type[np.unsignedinteger[Any]], int, int]:
+    """Return the type of a draw, its bits, and the number it is below with probability p."""
     for lane, bits in _LANES[:-1]:
         threshold = round(p * 2**bits)
         if abs(threshold / 2**bits - p) <= _TOLERANCE * min(p, 1 - p):

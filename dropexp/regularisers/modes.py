@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 @contextmanager
 def preserve_modes(module: nn.Module) -> Iterator[None]:
-    """Give the module and every module in it their present mode back at the end.
+    """Restore the present modes of a module and of all its submodules at the end.
 
-    Inside, modes may be switched at will. Flags are restored one by one: a frozen part in eval
-    mode stays frozen, and an overridden ``train`` method is not called.
+    The modes are restored one by one: a frozen submodule in eval mode stays frozen, and an
+    overridden ``train`` method is not called.
     """
     modes = [(each, each.training) for each in module.modules()]
     try:
@@ -23,11 +23,11 @@ def preserve_modes(module: nn.Module) -> Iterator[None]:
 
 
 def run_in_both_modes(module: nn.Module, probe: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
-    """Return a probe's results with the module in eval and in training mode; no gradients.
+    """Return a probe's results in eval mode and in training mode, without gradients.
 
     Args:
-        module: has the mode it had before afterwards.
-        probe: calls the module.
+        module: its modes are restored afterwards.
+        probe: calls the module and returns its output.
     """
     with preserve_modes(module), torch.no_grad():
         module.eval()

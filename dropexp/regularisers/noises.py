@@ -9,25 +9,25 @@ from torch import nn
 from dropexp.regularisers.base import Noise
 
 
-def noise_modules(model: nn.Module) -> dict[str, Noise]:
-    """Return the noise modules of a model by their names: one for each filled site."""
+def find_noise_modules(model: nn.Module) -> dict[str, Noise]:
+    """Return the noise modules of a model by their names, one for each filled site."""
     return {name: module for name, module in model.named_modules() if isinstance(module, Noise)}
 
 
 def count_filled_sites(model: nn.Module) -> dict[str, int]:
-    """Count how many sites of a model each regulariser fills, by the regulariser's name."""
-    return dict(Counter(noise.kind for noise in noise_modules(model).values()))
+    """Return the number of sites that each regulariser fills, by the regulariser's name."""
+    return dict(Counter(noise.kind for noise in find_noise_modules(model).values()))
 
 
 def read_p(noises: Mapping[str, Noise]) -> dict[str, float]:
-    """Return the p of each noise module as it is set now, by its name in the model."""
+    """Return the present p of each noise module, by its name in the model."""
     return {name: noise.p for name, noise in noises.items()}
 
 
 def scale_p(
     noises: Mapping[str, Noise], full_p: Mapping[str, float], factors: Mapping[str, float]
 ) -> None:
-    """Set each noise module's p to its full value times a factor; a learned p stays as it is.
+    """Set each noise module's p to its full value times a factor, except for learned ones.
 
     Args:
         noises: by their names in the model.
@@ -40,17 +40,17 @@ def scale_p(
 
 
 def group_parameters(model: nn.Module) -> list[dict[str, Any]]:
-    """Group a model's parameters for an optimiser: what noise learns has no weight decay.
+    """Return a model's parameters in groups for torch.optim: noise gets no weight decay.
 
     Weight decay would pull a learned p towards 1/2 and a learned scale towards 0.
 
     Returns:
-        One or two groups, as torch.optim takes them: the network's own weights, then the learned
-        parameters of its noise, if there are any.
+        One or two groups: the network's own weights, then the parameters of its noise, if it has
+        any.
     """
     own: list[nn.Parameter] = []
     learned: list[nn.Parameter] = []
-    noises = noise_modules(model)
+    noises = find_noise_modules(model)
     for name, parameter in model.named_parameters():
         owner = noises.get(name.rpartition(".")[0])
         # A DropConnect layer is a noise module, and its weights are the network's.

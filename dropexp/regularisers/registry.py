@@ -1,4 +1,4 @@
-"""Every regulariser by its name."""
+"""The registry of regularisers, and their construction by name."""
 
 import inspect
 from typing import Any
@@ -44,21 +44,22 @@ REGISTRY: dict[str, type[Regulariser]] = {
 
 
 def build(name: str, p: float, **options: Any) -> Regulariser:
-    """Build the regulariser of a name.
+    """Return the regulariser of this name.
 
     Args:
-        name: a key of REGISTRY, or several joined by ``+``, which have the same p and no options.
+        name: a key of REGISTRY, or several joined by ``+``, which share p and take no options.
         p: drop probability in [0, 1), for regularisers of the input in [0, 1]; none ignores it.
         options: the regulariser's own, such as mask="batch" for dropconnect.
 
     Raises:
-        ConfigError: there is no such regulariser, or it has no such option.
+        ConfigError: the name is unknown, or the regulariser has no such option.
         ValueError: p or an option's value is not allowed.
     """
     if COMBINATION_SEPARATOR in name:
         if options:
             raise ConfigError(
-                f"regulariser.{next(iter(options))} does not say which of {name} it is for."
+                f"regulariser.{next(iter(options))} does not say which of {name} it is for; build "
+                f"each with its own options and join them with Combined([…])."
             )
         return Combined([build(part, p) for part in name.split(COMBINATION_SEPARATOR)])
     if name not in REGISTRY:

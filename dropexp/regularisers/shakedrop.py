@@ -36,7 +36,7 @@ class ShakeDrop(RandomGate):
             training, and the branch is plain in eval; "eval", as published: times 1 − p in eval.
 
     Raises:
-        ValueError: p is outside [0, 1), or an option is not one of those.
+        ValueError: p is outside [0, 1), or an option has an unknown value.
     """
 
     kind: ClassVar[str] = "shakedrop"

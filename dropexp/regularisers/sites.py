@@ -1,11 +1,10 @@
-"""Records which sites a model has."""
+"""A regulariser that records which sites a model has."""
 
 from collections import Counter
-from typing import ClassVar
 
 from torch import nn
 
-from dropexp.regularisers.base import Nonlinearity, Regulariser
+from dropexp.regularisers.base import FollowingNonlinearity, Regulariser
 
 _PLURALS = {"activation": "activations", "weight": "weights", "branch": "branches"}
 
@@ -14,12 +13,9 @@ class SiteRecorder(Regulariser):
     """A regulariser that leaves every site plain and counts it.
 
     Attributes:
-        sites: how often the model asked at each (kind of site, detail); the detail is "maps" or
-            "vectors" for activations, "convolution" or "linear" for weights, "residual" for
-            branches.
+        sites: the number of sites for each (kind, detail). The detail is "maps" or "vectors" for
+            activations, "convolution" or "linear" for weights, "residual" for branches.
     """
-
-    name: ClassVar[str] = "none"
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +30,7 @@ class SiteRecorder(Regulariser):
         layer: nn.Linear | nn.Conv2d,
         depth: float,
         *,
-        nonlinearity: Nonlinearity | None = None,
+        nonlinearity: FollowingNonlinearity | None = None,
     ) -> nn.Module:
         self.sites["weight", "linear" if isinstance(layer, nn.Linear) else "convolution"] += 1
         return super().weight(layer, depth, nonlinearity=nonlinearity)
@@ -44,14 +40,11 @@ class SiteRecorder(Regulariser):
         return super().branch(depth)
 
     def describe(self) -> str:
-        """Describe the sites in a line.
-
-        Such as "3 activations (2 maps, 1 vectors), 2 weights (convolution), 0 branches".
-        """
+        """Return the counts as text: "2 activations (maps), 2 weights (linear), 0 branches"."""
         return ", ".join(self._describe(kind) for kind in _PLURALS)
 
     def _describe(self, kind: str) -> str:
-        details = {detail: n for (its_kind, detail), n in self.sites.items() if its_kind == kind}
+        details = {detail: n for (each, detail), n in self.sites.items() if each == kind}
         total = sum(details.values())
         summary = f"{total} {kind if total == 1 else _PLURALS[kind]}"
         if not details or kind == "branch":

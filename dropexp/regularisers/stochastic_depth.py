@@ -3,7 +3,7 @@
 Shapes: N examples; a branch may have any further dimensions.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from dropexp.regularisers.base import (
     Noise,
     check_choice,
 )
-from dropexp.regularisers.draws import Draws, one_per_unit
+from dropexp.regularisers.draws import Draws, take_one_per_unit
 from dropexp.regularisers.masks import bernoulli
 from dropexp.regularisers.memory_format import memory_format_of
 from dropexp.regularisers.modes import run_in_both_modes
@@ -39,13 +39,13 @@ class RandomGate(Gate, Noise):
             "eval": training does not, and evaluation multiplies the branch by 1 − p.
 
     Raises:
-        ValueError: p is outside [0, 1), or an option is not one of those.
+        ValueError: p is outside [0, 1), or an option has an unknown value.
     """
 
     def __init__(self, p: float, mode: Mode = "row", scaling: Scaling = "train") -> None:
         super().__init__()
-        check_choice("mode", mode, ("row", "batch"))
-        check_choice("scaling", scaling, ("train", "eval"))
+        check_choice("mode", mode, get_args(Mode))
+        check_choice("scaling", scaling, get_args(Scaling))
         self.p = p
         self.mode: Mode = mode
         self.scaling: Scaling = scaling
@@ -81,7 +81,7 @@ class StochasticDepth(RandomGate):
             where kept, (1 − p) · f(x) in eval.
 
     Raises:
-        ValueError: p is outside [0, 1), or an option is not one of those.
+        ValueError: p is outside [0, 1), or an option has an unknown value.
     """
 
     kind: ClassVar[str] = "stochastic_depth"
@@ -116,7 +116,7 @@ class StochasticDepth(RandomGate):
         """See Noise. The branch is the identity, the probe ones: see probe_gate.
 
         Raises:
-            AuditError: in mode "batch", rows of a batch came out different.
+            AuditError: in mode "batch", rows of a batch differ.
         """
         return Draws.from_bernoulli(probe_gate(self, x), self.p, passes=ROW_GATE_BATCHES)
 
@@ -148,7 +148,7 @@ def probe_gate(gate: Gate, x: Tensor) -> Tensor:
         evaluated, trained = run_in_both_modes(gate, probe)
         return (trained / evaluated).squeeze(1)
     pairs = [run_in_both_modes(gate, probe) for _ in range(_BATCH_GATE_PASSES)]
-    return one_per_unit(
+    return take_one_per_unit(
         torch.stack([(trained / evaluated).squeeze(1) for evaluated, trained in pairs])
     )
 
@@ -164,7 +164,7 @@ class RandomGateRegulariser(DepthScheduled):
             "uniform": p for every branch.
 
     Raises:
-        ValueError: p is outside [0, 1), or an option is not one of those.
+        ValueError: p is outside [0, 1), or an option has an unknown value.
     """
 
     needs: ClassVar[str] = "residual branches"

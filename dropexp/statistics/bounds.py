@@ -1,23 +1,24 @@
-"""Bounds on deviations that hold at every sample size; the audit measures against them."""
+"""Bounds on random deviations that hold at every sample size. The audit uses them."""
 
 import math
 
 
-def binomial_tail_bound(dropped: float, units: int, p: float) -> float:
+def binomial_tail_bound(total: float, units: int, p: float) -> float:
     """Return an upper bound on the probability of a sum at least this far from units · p.
 
-    2 exp(−n KL(k/n ‖ p)), both tails: Hoeffding 1963, theorem 1, known as Chernoff's bound. It
-    holds for the sum of any independent variables in [0, 1] with mean p.
+    The bound is 2 exp(−n KL(k/n ‖ p)), for both tails together: Hoeffding 1963, theorem 1, known
+    as Chernoff's bound. It holds for independent variables in [0, 1] of any distribution with
+    mean p.
 
     Args:
-        dropped: the sum k, from 0 to ``units``.
+        total: the sum k, from 0 to ``units``.
         units: the number n of independent variables, at least 1.
         p: their mean, in [0, 1].
 
     Returns:
         A probability, in [0, 1].
     """
-    rate = dropped / units
+    rate = total / units
     if p in (0.0, 1.0):
         return float(rate == p)
     divergence = 0.0
@@ -28,7 +29,7 @@ def binomial_tail_bound(dropped: float, units: int, p: float) -> float:
 
 
 def bernstein_bound(variance: float, largest: float, units: int, false_alarm: float) -> float:
-    """Return how far the mean of n independent variables may be from its expectation.
+    """Return a deviation of a mean from its expectation that is exceeded only rarely.
 
     Bernstein's inequality (Boucheron, Lugosi and Massart 2013, corollary 2.11), solved for the
     deviation.
@@ -37,7 +38,7 @@ def bernstein_bound(variance: float, largest: float, units: int, false_alarm: fl
         variance: an upper bound on the variance of each variable, at least 0.
         largest: an upper bound on the deviation of a variable from its expectation, at least 0.
         units: the number n of variables, at least 1.
-        false_alarm: the probability of a larger deviation, in (0, 1).
+        false_alarm: an upper bound on the probability of a larger deviation, in (0, 1).
 
     Returns:
         The deviation, at least 0.
@@ -49,20 +50,21 @@ def bernstein_bound(variance: float, largest: float, units: int, false_alarm: fl
     return linear + math.sqrt(linear**2 + 2 * variance * log_term)
 
 
-def normal_variance_bound(found: float, variance: float, units: int) -> float:
+def normal_variance_bound(mean_square: float, variance: float, units: int) -> float:
     """Return an upper bound on the probability of a mean square this far from the variance.
 
-    2 exp(−n/2 (r − 1 − ln r)) with r = found / variance, both tails: Chernoff's bound for χ².
+    The bound is 2 exp(−n/2 (r − 1 − ln r)) with r = mean_square / variance, for both tails
+    together: Chernoff's bound for χ².
 
     Args:
-        found: the mean square of n independent normal variables with mean 0, at least 0.
+        mean_square: the mean square of n independent normal variables with mean 0, at least 0.
         variance: of these variables, at least 0.
         units: the number n of variables, at least 1.
 
     Returns:
         A probability, in [0, 1].
     """
-    if variance == 0 or found == 0:
-        return float(found == variance)
-    ratio = found / variance
+    if variance == 0 or mean_square == 0:
+        return float(mean_square == variance)
+    ratio = mean_square / variance
     return min(1.0, 2 * math.exp(-units / 2 * (ratio - 1 - math.log(ratio))))

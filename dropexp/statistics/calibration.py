@@ -5,6 +5,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dropexp.statistics.arguments import check_at_least
+
 _SUM_TOLERANCE = 1e-2  # probabilities of a softmax in bfloat16 sum to 1 to three digits
 
 
@@ -29,9 +31,8 @@ def expected_calibration_error(
     Raises:
         ValueError: a shape or a value is not as described.
     """
-    table, classes = _check(probabilities, labels)
-    if bins < 1:
-        raise ValueError(f"bins is {bins}; allowed: 1 and more")
+    table, classes = _check_distributions(probabilities, labels)
+    check_at_least(bins, 1, "bins")
     if len(table) == 0:
         return math.nan
     confidence = np.minimum(table.max(axis=1), 1.0)
@@ -55,21 +56,21 @@ def negative_log_likelihood(probabilities: ArrayLike, labels: ArrayLike) -> floa
     Raises:
         ValueError: a shape or a value is not as described.
     """
-    table, classes = _check(probabilities, labels)
+    table, classes = _check_distributions(probabilities, labels)
     if len(table) == 0:
         return math.nan
-    of_the_label = np.minimum(table[np.arange(len(table)), classes], 1.0)
+    label_probability = np.minimum(table[np.arange(len(table)), classes], 1.0)
     with np.errstate(divide="ignore"):
-        return float(np.abs(np.log(of_the_label)).mean())
+        return float(np.abs(np.log(label_probability)).mean())
 
 
-def _check(
+def _check_distributions(
     probabilities: ArrayLike, labels: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return probabilities (N, K) and labels (N,) as arrays, checked.
 
     Raises:
-        ValueError: they are no distributions, or no labels of them.
+        ValueError: a shape or a value is not allowed.
     """
     table = np.asarray(probabilities, dtype=np.float64)
     given = np.asarray(labels)
@@ -81,7 +82,9 @@ def _check(
         raise ValueError(f"labels are {given.dtype}; allowed: integers")
     if given.min() < 0 or given.max() >= table.shape[1]:
         raise ValueError(f"a label is outside [0, {table.shape[1]})")
-    too_far = np.abs(table.sum(axis=1) - 1) > _SUM_TOLERANCE
-    if not (table >= 0).all() or too_far.any():  # NaN is not at least 0
-        raise ValueError("a row is no distribution: probabilities are at least 0 and sum to 1")
+    is_off = np.abs(table.sum(axis=1) - 1) > _SUM_TOLERANCE
+    if not (table >= 0).all() or is_off.any():  # NaN is not at least 0
+        raise ValueError(
+            "a row is not a distribution; allowed: numbers of at least 0 that sum to 1"
+        )
     return table, given.astype(np.int64)

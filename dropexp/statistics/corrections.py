@@ -6,19 +6,20 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from dropexp.statistics.intervals import as_vector
+from dropexp.statistics.arguments import as_vector
 from dropexp.statistics.sign_flip import smallest_sign_flip_p
 
 
 def holm(p_values: Iterable[float | None]) -> NDArray[np.float64]:
-    """Return p-values adjusted by Holm's method, which bounds the chance of any false alarm.
+    """Return p-values adjusted by Holm's method, which bounds the probability of a false alarm.
 
-    The k-th smallest of m p-values times (m − k + 1), made monotone and cut at 1 (Holm 1979).
-    Rejecting what is at most alpha makes even one false rejection with probability alpha at most,
-    however the tests depend on one another; rows with one baseline do.
+    The k-th smallest of m p-values is multiplied by (m − k + 1); the results are made monotone and
+    cut at 1 (Holm 1979). If rows with an adjusted p-value of at most alpha are rejected, the
+    probability of any false rejection is at most alpha. This holds for dependent tests too, such
+    as those of rows that share a baseline.
 
     Args:
-        p_values: m numbers in [0, 1]; NaN or None for rows without a test, which do not count.
+        p_values: m numbers in [0, 1]; NaN or None for rows without a test, which do not count in m.
 
     Returns:
         The adjusted p-values in the same order, float64 of shape (m,); NaN where there was no
@@ -40,9 +41,8 @@ def holm(p_values: Iterable[float | None]) -> NDArray[np.float64]:
 def smallest_adjusted_p(pairs: Iterable[int]) -> NDArray[np.float64]:
     """Return the smallest p-value after Holm that each row of a table can have.
 
-    Holm's adjustment never falls when a p-value rises, so it is what Holm gives where every row
-    has the smallest sign-flip p-value of its number of pairs. With n pairs in each of m rows it is
-    m · 2/2^n.
+    Adjusted p-values rise with the p-values, so the smallest ones are Holm's adjustment of the
+    smallest sign-flip p-values. With n pairs in each of m rows they are m · 2/2^n.
 
     Args:
         pairs: the number of pairs of each row, at least 0.

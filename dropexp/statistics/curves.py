@@ -1,6 +1,6 @@
-"""Single numbers from the curves of a run, the columns of metrics.csv.
+"""Summaries of a run's curves, the columns of metrics.csv, as single numbers.
 
-Epochs are counted from 1; the i-th value of a curve is of epoch i + 1.
+Epochs are counted from 1: the value at index i of a curve is that of epoch i + 1.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dropexp.statistics.intervals import as_vector
+from dropexp.statistics.arguments import as_vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Rise:
     """How far the validation loss rose after its best epoch.
 
     Attributes:
-        best_epoch: the first epoch of the lowest loss; None without a finite loss.
+        best_epoch: the first epoch with the lowest loss; None without a finite loss.
         last: the loss of the last epoch − the lowest, nats, at least 0.
         highest: the highest loss from the best epoch on − the lowest, nats, at least ``last``.
     """
@@ -31,8 +31,8 @@ class Rise:
 def area_between(train_loss: ArrayLike, val_loss: ArrayLike) -> float:
     """Return the area between the validation and the training curve, by the trapezoidal rule.
 
-    This is the gap val − train added up over training. It tells a gap that opened early from a
-    gap that opened late. Where the training curve is above, the area counts as negative.
+    The area is the gap val − train summed over training: it is larger for a gap that opened
+    earlier. Where the training curve is above, the area counts as negative.
 
     Args:
         train_loss: shape (epochs,), nats.
@@ -47,7 +47,9 @@ def area_between(train_loss: ArrayLike, val_loss: ArrayLike) -> float:
     """
     train, val = as_vector(train_loss, "train_loss"), as_vector(val_loss, "val_loss")
     if train.shape != val.shape:
-        raise ValueError(f"{len(train)} epochs against {len(val)}: the curves differ in length")
+        raise ValueError(
+            f"train_loss has {len(train)} epochs and val_loss {len(val)}; allowed: equal lengths"
+        )
     with np.errstate(invalid="ignore"):  # inf − inf
         gap = val - train
     if not np.isfinite(gap).any():
@@ -57,15 +59,15 @@ def area_between(train_loss: ArrayLike, val_loss: ArrayLike) -> float:
 
 
 def rise_after_best(val_loss: ArrayLike) -> Rise:
-    """Return how far the validation loss rises after its lowest value: overfitting over time.
+    """Return how far the validation loss rises after its best epoch, a sign of overfitting.
 
     Args:
         val_loss: shape (epochs,), nats. The best epoch is the first of the lowest finite value.
 
     Returns:
-        The rise to the last epoch, and the highest rise on the way. ``last`` is NaN or infinite
-        where the last loss is; ``highest`` ignores NaN. Without a finite loss, both are NaN and
-        the epoch is None.
+        The rise up to the last epoch, and the highest rise. ``last`` is NaN or infinite if the
+        last loss is; ``highest`` ignores NaN. Without a finite loss, both are NaN and
+        ``best_epoch`` is None.
 
     Raises:
         ValueError: the curve is not one-dimensional.
@@ -80,11 +82,11 @@ def rise_after_best(val_loss: ArrayLike) -> Rise:
 
 
 def common_target(train_losses: Iterable[ArrayLike]) -> float:
-    """Return the lowest training loss that every curve reaches, the highest of their minima.
+    """Return the lowest training loss that every curve reaches: the highest of their minima.
 
-    A regulariser slows fitting, so a smaller gap after equally many epochs may only mean less fit.
-    At the first epoch that reaches a common training loss (see matched_epoch), settings are
-    compared at equal fit.
+    A regulariser slows fitting, so a smaller gap at the same epoch may only mean a worse fit.
+    Compared at the first epoch that reaches a common training loss (see matched_epoch), settings
+    fit equally well.
 
     Args:
         train_losses: clean training losses, each of shape (epochs,), nats; lengths may differ.
@@ -95,7 +97,7 @@ def common_target(train_losses: Iterable[ArrayLike]) -> float:
     Raises:
         ValueError: a curve is not one-dimensional.
     """
-    lowest = [_lowest(as_vector(curve, "a curve")) for curve in train_losses]
+    lowest = [_find_lowest(as_vector(curve, "a curve")) for curve in train_losses]
     return math.nan if not lowest or any(map(math.isnan, lowest)) else max(lowest)
 
 
@@ -107,7 +109,7 @@ def matched_epoch(train_loss: ArrayLike, target: float) -> int | None:
         target: nats; see common_target.
 
     Returns:
-        The epoch, counted from 1; None where the curve never reaches the target, or it is NaN.
+        The epoch, counted from 1; None if the curve never reaches the target or the target is NaN.
 
     Raises:
         ValueError: the curve is not one-dimensional.
@@ -116,6 +118,6 @@ def matched_epoch(train_loss: ArrayLike, target: float) -> int | None:
     return int(reached.argmax()) + 1 if reached.any() else None
 
 
-def _lowest(curve: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+def _find_lowest(curve: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
     finite = curve[np.isfinite(curve)]
     return float(finite.min()) if len(finite) else math.nan

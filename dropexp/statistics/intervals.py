@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from dropexp.statistics.arguments import as_vector, check_open_fraction
 from dropexp.statistics.student_t import t_quantile
 
 
@@ -38,7 +39,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
 
     Returns:
         The estimate. Its ends are NaN for n = 1; all three numbers are NaN for n = 0 and where a
-        value is not finite, as leaving values out is the caller's choice.
+        value is not finite, since only the caller may leave values out.
 
     Raises:
         ValueError: the values are not one-dimensional, or the confidence is outside (0, 1).
@@ -59,7 +60,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
 def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Estimate:
     """Return the mean of a − b over pairs and its t interval.
 
-    What a seed does to both (its split, its labels, its initial weights) cancels in the
+    Effects that a seed has on both (of its split, label noise and initial weights) cancel in the
     difference, so the interval is narrower than an unpaired one.
 
     Args:
@@ -75,7 +76,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> E
     """
     first, second = as_vector(a, "a"), as_vector(b, "b")
     if first.shape != second.shape:
-        raise ValueError(f"{len(first)} values against {len(second)}: pairs need both")
+        raise ValueError(f"a has {len(first)} values and b {len(second)}; allowed: equal lengths")
     with np.errstate(invalid="ignore"):  # inf − inf is NaN, which mean_interval handles
         return mean_interval(first - second, confidence)
 
@@ -85,11 +86,11 @@ def probability_of_improvement(differences: ArrayLike, confidence: float = 0.95)
 
     The estimate is the share of pairs in which A is lower, with ties counted half: the probability
     of improvement of Agarwal et al. 2021 (section 4.3), taken within pairs. It is unbiased for
-    P(A < B) + P(A = B)/2 whatever the distribution. A predictive t probability would be smoother
-    with few pairs, but it is right for normal differences only, and one outlier moves it. With few
-    pairs the share is coarse (3 of 3 is 1), so show it with its interval: the score interval of
-    Wilson 1927, which Brown, Cai and DasGupta 2001 recommend for small n and which has a positive
-    width at 0 and 1.
+    P(A < B) + P(A = B)/2 for any distribution. With few pairs the share is coarse (3 of 3 is 1),
+    so show it with its interval: the score interval of Wilson 1927, which Brown, Cai and DasGupta
+    2001 recommend for small n and which has a positive width at 0 and 1. A predictive t
+    probability would be smoother, but it is right for normal differences only and sensitive to
+    outliers.
 
     Swapping A and B gives the complement: the two values sum to 1 exactly.
 
@@ -104,8 +105,7 @@ def probability_of_improvement(differences: ArrayLike, confidence: float = 0.95)
         ValueError: the differences are not one-dimensional, or the confidence is outside (0, 1).
     """
     numbers = as_vector(differences, "differences")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}; allowed: above 0 and below 1")
+    check_open_fraction(confidence, "confidence")
     n = len(numbers)
     if n == 0 or np.isnan(numbers).any():
         return Estimate(math.nan, math.nan, math.nan, n)
@@ -119,15 +119,3 @@ def probability_of_improvement(differences: ArrayLike, confidence: float = 0.95)
     low = min(max(centre - half, 0.0), share)
     high = max(min(centre + half, 1.0), share)
     return Estimate(share, low, high, n)
-
-
-def as_vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Return the values as float64 of shape (n,).
-
-    Raises:
-        ValueError: they are not one-dimensional.
-    """
-    numbers = np.asarray(values, dtype=np.float64)
-    if numbers.ndim != 1:
-        raise ValueError(f"{name} has the shape {numbers.shape}; allowed: (n,)")
-    return numbers

@@ -6,7 +6,7 @@ from bisect import bisect_left
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dropexp.statistics.intervals import as_vector
+from dropexp.statistics.arguments import as_vector, check_at_least, check_open_fraction
 from dropexp.statistics.sign_flip import smallest_sign_flip_p
 from dropexp.statistics.student_t import t_quantile
 
@@ -22,10 +22,10 @@ def pairs_needed(
 ) -> int | None:
     """Return how many pairs in total would show a difference of this size with this power.
 
-    The number is the smallest n for which a two-sided paired t test at level alpha/comparisons
-    (Holm's first step) has the power if mean and standard deviation are the observed ones, and
-    with which the smallest sign-flip p-value is within that level. The observed effect is
-    uncertain, the more so the fewer pairs there are: read the number as an order of magnitude.
+    The number is the smallest n that meets two conditions. A two-sided paired t test at level
+    alpha/comparisons (Holm's first step) has the power if the true mean and standard deviation are
+    the observed ones; and the smallest sign-flip p-value is within that level. The observed effect
+    is uncertain with few pairs, so read the number as an order of magnitude.
 
     Args:
         differences: shape (n,), floats in any unit: one for each pair.
@@ -35,15 +35,16 @@ def pairs_needed(
         cap: the largest answer, at least 2.
 
     Returns:
-        The total number of pairs, at least n; None where the mean difference is 0, where fewer
-        than two differences or one that is not finite leave its spread unknown, or where the
-        number exceeds ``cap``.
+        The total number of pairs, at least n. None if the mean difference is 0, if there are
+        fewer than two differences, if one is not finite, or if the number exceeds ``cap``.
 
     Raises:
         ValueError: the differences are not one-dimensional, or a number is out of its range.
     """
     numbers = as_vector(differences, "differences")
-    _check(alpha, power, comparisons)
+    check_open_fraction(alpha, "alpha")
+    check_open_fraction(power, "power")
+    check_at_least(comparisons, 1, "comparisons")
     if len(numbers) < 2 or not np.isfinite(numbers).all():
         return None
     with np.errstate(over="ignore", invalid="ignore"):  # of differences beyond 1e154
@@ -53,16 +54,17 @@ def pairs_needed(
         return None
     if spread == 0:
         return least
-    return _smallest(mean / spread, alpha / comparisons, power, least, cap)
+    return _find_smallest(mean / spread, alpha / comparisons, power, least, cap)
 
 
 def t_test_power(effect: float, pairs: int, alpha: float = 0.05) -> float:
     """Return the power of a two-sided paired t test (Cohen 1988, section 2.3).
 
-    With δ = effect · √n and S² ~ χ²/df: the mean over S of Φ(δ − t·S) + Φ(−δ − t·S), t the
-    critical value: the noncentral t distribution, integrated over log S by the trapezoidal rule,
-    whose error falls exponentially for an integrand that vanishes smoothly at both ends. Right to
-    1e-9 where t is below about 50, which it is wherever the sign-flip test can come below alpha.
+    The power is a tail probability of the noncentral t distribution: the mean over S of
+    Φ(δ − t·S) + Φ(−δ − t·S), with δ = effect · √n, S² ~ χ²/df and the critical value t. The mean
+    is an integral over log S by the trapezoidal rule, whose error falls exponentially for an
+    integrand that vanishes smoothly at both ends. It is right to 1e-9 for t below about 50, which
+    holds wherever the sign-flip test can come below alpha.
 
     Args:
         effect: the mean difference in standard deviations of the differences, at least 0.
@@ -70,24 +72,25 @@ def t_test_power(effect: float, pairs: int, alpha: float = 0.05) -> float:
         alpha: the level, in (0, 1).
 
     Returns:
-        A probability.
+        A probability, in [0, 1].
 
     Raises:
-        ValueError: fewer than two pairs, or alpha outside (0, 1).
+        ValueError: there are fewer than two pairs, or alpha is outside (0, 1).
     """
     df = pairs - 1
     critical, shift = t_quantile(1 - alpha, df), effect * math.sqrt(pairs)
     # log S has its peak at 0, a width of about 1/√(2 df), and a long tail below.
     low, high = -2 * math.sqrt(40 / df) - 40 / df, math.sqrt(40 / df)
-    # Steps well within the peak's width, and within that of where Φ rises, are close enough.
+    # A step must be shorter than the width of the peak, and than the width of the rise of Φ.
     step = 0.4 * min(1 / math.sqrt(2 * df), 1 / critical)
     log_s = np.linspace(low, high, min(math.ceil((high - low) / step), _MOST_NODES))
     weights = np.exp(df * (log_s - np.expm1(2 * log_s) / 2))
-    held = weights > 1e-18  # of the peak's
-    weights, log_s = weights[held] / weights.sum(), log_s[held]
+    kept = weights > 1e-18  # relative to the peak
+    weights, log_s = weights[kept] / weights.sum(), log_s[kept]
     tails = [
-        math.erfc((reach - shift) / math.sqrt(2)) + math.erfc((reach + shift) / math.sqrt(2))
-        for reach in (critical * np.exp(log_s)).tolist()
+        math.erfc((threshold - shift) / math.sqrt(2))
+        + math.erfc((threshold + shift) / math.sqrt(2))
+        for threshold in (critical * np.exp(log_s)).tolist()
     ]
     return float(weights @ np.array(tails)) / 2
 
@@ -100,12 +103,12 @@ def _least_pairs(alpha: float, comparisons: int) -> int:
     return max(pairs, 2)
 
 
-def _smallest(effect: float, alpha: float, power: float, least: int, cap: int) -> int | None:
-    """Return the smallest n in [least, cap] with this power, which rises with n; None for none."""
+def _find_smallest(effect: float, alpha: float, power: float, least: int, cap: int) -> int | None:
+    """Return the smallest n in [least, cap] with this power; None if there is none."""
     from statistics import NormalDist  # saves 5 ms of training, which plans nothing
 
     z_alpha, z_power = NormalDist().inv_cdf(1 - alpha / 2), NormalDist().inv_cdf(power)
-    # Guenther 1981's approximation is mostly right to one or two, so search around it first.
+    # The approximation of Guenther 1981 is rarely off by more than two, so search there first.
     normal = (z_alpha + z_power) / effect
     approximate = normal * normal + z_alpha**2 / 2  # infinite, where ** 2 would raise
     guess = math.ceil(min(max(approximate, least), cap))
@@ -117,11 +120,3 @@ def _smallest(effect: float, alpha: float, power: float, least: int, cap: int) -
         if not too_high and not too_low:
             return candidates[at] if at < len(candidates) else None
     raise AssertionError("the whole range is neither too high nor too low")
-
-
-def _check(alpha: float, power: float, comparisons: int) -> None:
-    for name, value in (("alpha", alpha), ("power", power)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name} is {value}; allowed: above 0 and below 1")
-    if comparisons < 1:
-        raise ValueError(f"comparisons is {comparisons}; allowed: 1 and more")

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dropexp.statistics.intervals import as_vector
+from dropexp.statistics.arguments import as_vector, check_at_least
 
 if TYPE_CHECKING:
     from numpy.random import Generator  # 10 ms to import, and exact tests need none
 
 EXACT_UP_TO = 30
-"""Up to this many pairs every pattern of signs is counted, in milliseconds, within 2 MiB."""
+"""The largest number of pairs for the exact test, which then takes milliseconds and 2 MiB."""
 
 # Sums that are equal in exact arithmetic differ by rounding: of the subtraction that made the
 # differences (1e-16 of the losses), and of the sums. A missed tie makes p too small, a false tie
@@ -30,8 +30,8 @@ def sign_flip_p_value(
 
     If A and B do not differ, a pair's difference is as likely as its negative. p is the share of
     the 2^n patterns of signs whose mean is at least as far from 0 as the observed one (Fisher
-    1935, section 21). The test is exact for any distribution that is symmetric about 0. Pairs
-    with difference 0 change nothing; sums that are equal up to rounding count as ties.
+    1935, section 21). The test is exact for any distribution that is symmetric about 0. Adding a
+    pair with difference 0 does not change p; sums that are equal up to rounding count as ties.
 
     Beyond EXACT_UP_TO pairs, ``flips`` random patterns are drawn, and p is (b + 1)/(m + 1)
     (Phipson and Smyth 2010, equation 2), which is never 0 and keeps the test's level.
@@ -60,14 +60,16 @@ def sign_flip_p_value(
     if len(numbers) <= EXACT_UP_TO:
         return math.ldexp(_count_all(numbers, threshold), -len(numbers))
     if generator is None:
-        raise ValueError(f"{len(numbers)} pairs are too many for an exact test; pass a generator")
-    if flips < 1:
-        raise ValueError(f"flips is {flips}; allowed: 1 and more")
+        raise ValueError(
+            f"{len(numbers)} pairs are too many for the exact test; allowed: at most "
+            f"{EXACT_UP_TO}, or pass a generator"
+        )
+    check_at_least(flips, 1, "flips")
     return (_count_random(numbers, threshold, generator, flips) + 1) / (flips + 1)
 
 
 def smallest_sign_flip_p(pairs: int) -> float:
-    """Return the smallest p-value that n pairs can give: 2/2^n, all differences of one sign.
+    """Return the smallest p-value of n pairs: 2/2^n, where all differences have one sign.
 
     Args:
         pairs: the number n of pairs, at least 0.
@@ -78,8 +80,7 @@ def smallest_sign_flip_p(pairs: int) -> float:
     Raises:
         ValueError: ``pairs`` is below 0.
     """
-    if pairs < 0:
-        raise ValueError(f"pairs is {pairs}; allowed: 0 and more")
+    check_at_least(pairs, 0, "pairs")
     return math.ldexp(2.0, -pairs) if pairs else math.nan
 
 

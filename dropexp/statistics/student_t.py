@@ -1,8 +1,8 @@
 """Student's t distribution at whole degrees of freedom, in closed form.
 
-scipy.stats has it, but importing it takes longer than all else that a table does (0.7 s), and
-scipy.special still takes longer than the table's statistics. Means over seeds need whole degrees
-of freedom only.
+Importing scipy.stats instead would take 0.7 s, longer than everything else that a table does, and
+importing scipy.special longer than the statistics of a table. Means over seeds have whole degrees
+of freedom.
 """
 
 import math
@@ -10,9 +10,11 @@ from functools import cache
 
 import numpy as np
 
+from dropexp.statistics.arguments import check_open_fraction
+
 
 def central_probability(t: float, df: int) -> float:
-    """Return P(|T| ≤ |t|), one minus the two-sided p-value of a t statistic.
+    """Return P(|T| ≤ |t|): one minus the two-sided p-value of a t statistic.
 
     The finite series of Abramowitz and Stegun 1964, equations 26.7.3 (df odd) and 26.7.4 (even).
 
@@ -32,7 +34,7 @@ def central_probability(t: float, df: int) -> float:
 
 @cache
 def t_quantile(confidence: float, df: int) -> float:
-    """Return the t for which P(|T| ≤ t) is the confidence: the half-width in standard errors.
+    """Return the t with P(|T| ≤ t) = confidence: an interval's half-width in standard errors.
 
     Args:
         confidence: in (0, 1).
@@ -45,8 +47,7 @@ def t_quantile(confidence: float, df: int) -> float:
         ValueError: the confidence is outside (0, 1), or df below 1.
     """
     _check_df(df)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}; allowed: above 0 and below 1")
+    check_open_fraction(confidence, "confidence")
     # The probability is concave in the angle θ = atan(t/√df), so Newton's steps from 0 approach
     # the answer from below and never overshoot.
     density_at_0 = (

@@ -1,6 +1,8 @@
-"""What may be claimed of a paired comparison."""
+"""The verdict of a paired comparison: what its p-value allows one to claim."""
 
 from enum import StrEnum
+
+from dropexp.statistics.arguments import check_open_fraction
 
 
 class Verdict(StrEnum):
@@ -31,8 +33,7 @@ def decide_verdict(
     Raises:
         ValueError: alpha is outside (0, 1).
     """
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha is {alpha}; allowed: above 0 and below 1")
+    check_open_fraction(alpha, "alpha")
     can_reject = smallest_p <= alpha  # False for NaN
     if not can_reject:
         return Verdict.TOO_FEW_SEEDS
@@ -42,15 +43,15 @@ def decide_verdict(
 
 
 def is_underfit(gap_difference: float, result_difference: float) -> bool:
-    """Return whether a smaller gap comes with a worse result: less was learnt, not better.
+    """Return whether a smaller gap comes with a worse result, as underfitting causes it.
 
-    Only means are compared; whether the result is clearly worse is the verdict's to say.
+    Only the signs of the means are compared; the verdict tells whether the result is clearly worse.
 
     Args:
         gap_difference: the mean paired difference of the generalisation gap, in its unit.
         result_difference: the mean paired difference of the result; below 0 is better.
 
     Returns:
-        False where one of them is NaN.
+        True for a negative gap difference and a positive result difference; False with a NaN.
     """
     return gap_difference < 0 < result_difference

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dropexp.errors import AuditError
-from dropexp.regularisers import Draws, Noise, apply_input_noise, noise_modules, read_p
+from dropexp.regularisers import Draws, Noise, apply_input_noise, find_noise_modules, read_p
 from dropexp.training.audit_report import Check
 from dropexp.training.evaluation import autocast
 from dropexp.training.modes import in_mode
@@ -45,7 +45,7 @@ class AuditSubject:
     @cached_property
     def noises(self) -> Mapping[str, Noise]:
         """The noise modules of the model, by name."""
-        return noise_modules(self.model)
+        return find_noise_modules(self.model)
 
     @cached_property
     def site_p(self) -> Mapping[str, float]:

@@ -11,8 +11,8 @@ from dropexp.randomness import global_stream
 from dropexp.regularisers import (
     Regulariser,
     attach_input_noise,
+    find_noise_modules,
     group_parameters,
-    noise_modules,
     read_p,
 )
 from dropexp.training.audit import audit
@@ -74,7 +74,7 @@ def build_plan(config: RunConfig, splits: Splits, model: nn.Module) -> TrainingP
         splits: the data, on the model's device.
         model: whose noise modules have their full p, as build_model sets it.
     """
-    return TrainingPlan(config, splits, full_p=read_p(noise_modules(model)))
+    return TrainingPlan(config, splits, full_p=read_p(find_noise_modules(model)))
 
 
 def describe_sites(config: RunConfig, splits: Splits) -> str:

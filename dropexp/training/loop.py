@@ -16,7 +16,7 @@ from dropexp.config.run_config import RunConfig
 from dropexp.config.training_sections import EarlyStoppingConfig, TrainConfig
 from dropexp.data import Splits, augment
 from dropexp.randomness import global_stream, stream
-from dropexp.regularisers import Noise, apply_input_noise, noise_modules, scale_p
+from dropexp.regularisers import Noise, apply_input_noise, find_noise_modules, scale_p
 from dropexp.runs.records import EpochRecord, find_best_epoch
 from dropexp.training.evaluation import autocast, evaluate
 from dropexp.training.modes import in_mode
@@ -114,7 +114,7 @@ def _has_stalled(records: Sequence[EpochRecord], rule: EarlyStoppingConfig) -> b
 def _train_epoch(state: TrainingState, plan: TrainingPlan, epoch: int) -> EpochRecord:
     start = time.perf_counter()
     config, splits = plan.config, plan.splits
-    noises = noise_modules(state.model)
+    noises = find_noise_modules(state.model)
     factors = config.p_factors(epoch)
     scale_p(noises, plan.full_p, factors)
     with (
@@ -156,7 +156,7 @@ def _take_steps(state: TrainingState, plan: TrainingPlan, epoch: int) -> tuple[f
     splits, options = plan.splits, plan.config.train
     images, labels = _shuffle_and_augment(plan, epoch)
     parameters = list(state.model.parameters())
-    noises = list(noise_modules(state.model).values())
+    noises = list(find_noise_modules(state.model).values())
     first_step = (epoch - 1) * plan.steps_per_epoch
     losses: list[Tensor] = []  # read once, after the last step: reading waits for an accelerator
     lr = 0.0

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Split, Splits
 from dropexp.randomness import global_stream
-from dropexp.regularisers import noise_modules, read_p, scale_p
+from dropexp.regularisers import find_noise_modules, read_p, scale_p
 from dropexp.runs.records import RunSummary, SampledTest
 from dropexp.training.build import build_model
 from dropexp.training.evaluation import calibration_error, map_chunks, predictive_entropy
@@ -82,7 +82,7 @@ def sample_test_set(
     """
     model = build_model(config, splits)
     model.load_state_dict(weights)
-    noises = noise_modules(model)
+    noises = find_noise_modules(model)
     scale_p(noises, read_p(noises), config.p_factors(epoch))
     return evaluate_by_sampling(
         model, splits, splits.test, config.mc_dropout, config.seed, config.precision

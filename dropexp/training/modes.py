@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from torch import nn
 
 from dropexp.errors import AuditError
-from dropexp.regularisers import noise_modules, preserve_modes
+from dropexp.regularisers import find_noise_modules, preserve_modes
 
 
 @contextmanager
@@ -44,4 +44,4 @@ def _check_modes(model: nn.Module, training: bool, noise: bool | None) -> None:
 
 
 def _find_noise(model: nn.Module) -> set[nn.Module]:
-    return {model.get_submodule(name) for name in noise_modules(model)}
+    return {model.get_submodule(name) for name in find_noise_modules(model)}

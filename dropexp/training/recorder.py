@@ -11,7 +11,7 @@ from torch import Tensor
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import StoreError
-from dropexp.regularisers import noise_modules, read_p
+from dropexp.regularisers import find_noise_modules, read_p
 from dropexp.runs.files import CHECKPOINT
 from dropexp.runs.records import EpochRecord, RunSummary
 from dropexp.runs.write import RunFolder
@@ -80,7 +80,7 @@ class Recorder:
         )
         if self._events is not None:
             self._events.write_epoch(record)
-            noises = noise_modules(self._state.model)
+            noises = find_noise_modules(self._state.model)
             self._events.write_site_p(read_p(noises), record.epoch)
             if self._config.tensorboard.histograms:
                 self._events.write_weights(self._state.model, record.epoch)

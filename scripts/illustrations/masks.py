@@ -125,7 +125,7 @@ def _illustrate(regulariser: Regulariser, convolution: nn.Conv2d, splits: Splits
     layer = regulariser.weight(_copy_first_kernels(convolution), 1.0)
     if isinstance(layer, regularisers.DropConnectConv2d):
         return _illustrate_weights(layer.train())
-    noises = list(regularisers.noise_modules(layer).values())
+    noises = list(regularisers.find_noise_modules(layer).values())
     module = noises[0] if noises else regulariser.activation(1.0)
     assert isinstance(module, nn.Module)
     module.train()

@@ -1,4 +1,4 @@
-"""Training options that regularise, asked for by name and taken off again."""
+"""Training options that regularise are chosen by name and can be turned off again."""
 
 from dataclasses import replace
 
@@ -28,8 +28,8 @@ BY_HAND = {
 }
 
 
-def fields(*words: str) -> dict[str, object]:
-    return extract_setting(compose_run(words).to_mapping())
+def setting_of(*overrides: str) -> dict[str, object]:
+    return extract_setting(compose_run(overrides).to_mapping())
 
 
 def test_every_classic_is_a_choice_and_every_choice_a_classic() -> None:
@@ -45,16 +45,16 @@ def test_a_classic_is_the_same_run_as_its_option(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLASSICS)
-def test_a_classic_sets_one_option_that_can_be_taken_off_again(name: str) -> None:
-    on = fields(f"classic={name}")
+def test_a_classic_sets_one_option_that_can_be_turned_off_again(name: str) -> None:
+    on = setting_of(f"classic={name}")
     assert list_active_classics(on) == [name]
-    assert setting_key(turn_off_classics(on, [name])) == setting_key(fields())
+    assert setting_key(turn_off_classics(on, [name])) == setting_key(setting_of())
     assert setting_key(turn_off_classics(on, set(CLASSICS) - {name})) == setting_key(on)
     assert compose_run([f"classic={name}", CLASSICS[name].off_override]) == compose_run([])
 
 
 @pytest.mark.parametrize(
-    ("words", "value"),
+    ("overrides", "description"),
     [
         (["classic=weight_decay", "optimiser.weight_decay=1e-3"], "weight_decay=0.001"),
         (["classic=weight_decay", "optimiser=sgd"], "weight_decay=0.0005"),
@@ -70,37 +70,41 @@ def test_a_classic_sets_one_option_that_can_be_taken_off_again(name: str) -> Non
         (["classic=augmentation", "data.augment=crop_flip"], "augmentation=crop_flip"),
     ],
 )
-def test_a_choice_can_be_changed_and_is_told_in_words(words: list[str], value: str) -> None:
-    on = fields(*words)
-    assert describe_classic(list_active_classics(on)[0], on) == value
+def test_a_classic_is_described_with_its_changed_values(
+    overrides: list[str], description: str
+) -> None:
+    on = setting_of(*overrides)
+    assert describe_classic(list_active_classics(on)[0], on) == description
 
 
-def test_early_stopping_leaves_a_run_as_it_is_until_it_ends_it() -> None:
-    """What tables say of it: so nothing is won at the best epoch."""
-    words = ["train.epochs=9", "optimiser.lr=0.03"]
+def test_early_stopping_changes_no_epoch_before_it_stops() -> None:
+    overrides = ["train.epochs=9", "optimiser.lr=0.03"]
     full, stopped = (
         [replace(record, seconds=0.0) for record in train(state, plan)]
         for _, _, state, plan in (
-            build_parts(*words),
-            build_parts(*words, "classic=early_stopping", "train.early_stopping.patience=1"),
+            build_parts(*overrides),
+            build_parts(*overrides, "classic=early_stopping", "train.early_stopping.patience=1"),
         )
     )
     assert len(stopped) < len(full) == 9
     assert stopped == full[: len(stopped)]
 
 
-def test_what_all_have_on_is_not_in_question() -> None:
-    decayed = fields("classic=weight_decay")
-    both = fields("classic=weight_decay", "train.label_smoothing=0.1")
+def test_a_classic_that_is_on_in_all_settings_is_not_varied() -> None:
+    decayed = setting_of("classic=weight_decay")
+    both = setting_of("classic=weight_decay", "train.label_smoothing=0.1")
     assert list_varied_classics([decayed]) == list_varied_classics([decayed, decayed]) == []
     assert list_varied_classics([decayed, both]) == ["label_smoothing"]
-    assert list_varied_classics([decayed, both, fields()]) == ["weight_decay", "label_smoothing"]
+    assert list_varied_classics([decayed, both, setting_of()]) == [
+        "weight_decay",
+        "label_smoothing",
+    ]
 
 
-def test_a_classic_is_told_as_a_regulariser_is() -> None:
-    plain, decayed = fields(), fields("classic=weight_decay")
-    beside = fields("classic=weight_decay", "regulariser=dropout2d", "p=0.3")
-    stopped = fields("classic=early_stopping", "optimiser.weight_decay=5e-4")
+def test_a_varied_classic_is_named_like_a_regulariser() -> None:
+    plain, decayed = setting_of(), setting_of("classic=weight_decay")
+    beside = setting_of("classic=weight_decay", "regulariser=dropout2d", "p=0.3")
+    stopped = setting_of("classic=early_stopping", "optimiser.weight_decay=5e-4")
     assert name_settings([plain, decayed, beside, stopped]) == [
         "none",
         "weight_decay=0.0005",
@@ -109,8 +113,8 @@ def test_a_classic_is_told_as_a_regulariser_is() -> None:
     ]
 
 
-def test_one_that_all_have_on_is_told_as_any_other_field() -> None:
-    decayed = [fields(f"optimiser.weight_decay={value}") for value in (1e-4, 1e-3)]
-    told = ["none optimiser.weight_decay=0.0001", "none optimiser.weight_decay=0.001"]
-    assert name_settings(decayed) == told
+def test_a_classic_that_is_on_in_all_settings_is_named_like_any_other_field() -> None:
+    decayed = [setting_of(f"optimiser.weight_decay={value}") for value in (1e-4, 1e-3)]
+    names = ["none optimiser.weight_decay=0.0001", "none optimiser.weight_decay=0.001"]
+    assert name_settings(decayed) == names
     assert name_settings(decayed[:1]) == ["none"]

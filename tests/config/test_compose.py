@@ -13,12 +13,12 @@ from dropexp.config.groups import list_groups
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError
 
-NEED_A_PLACE = ("image_folder", "custom")
+NEED_A_PATH = ("image_folder", "custom")
 CHOICES = [
     (group, name)
     for group, names in list_groups().items()
     for name in names
-    if name not in NEED_A_PLACE
+    if name not in NEED_A_PATH
 ]
 
 
@@ -33,7 +33,7 @@ def test_every_config_file_is_accepted_by_the_schema(group: str, name: str) -> N
     assert compose_run([f"{group}={name}"])
 
 
-def test_a_quoted_choice_and_an_added_study_are_understood() -> None:
+def test_a_quoted_choice_and_an_added_study_are_accepted() -> None:
     config = compose_run(["regulariser='dropout2d'", "++study=mine"])
     assert (config.regulariser.name, config.study) == ("dropout2d", "mine")
 
@@ -81,7 +81,7 @@ def test_a_config_is_frozen() -> None:
         "tensorboard.enabled=false",
     ],
 )
-def test_keys_of_where_and_how_do_not_change_the_run_id(override: str) -> None:
+def test_keys_outside_the_identity_do_not_change_the_run_id(override: str) -> None:
     assert compose_run([override]).run_id == compose_run([]).run_id
 
 
@@ -181,9 +181,12 @@ def test_any_other_value_of_p_is_refused_by_name(p: object) -> None:
         (["model=resnet", "model.depth=21"], "model.depth=21 is not allowed: it must be 6n+2"),
         (["device=gpu"], "it must be auto, cpu, cuda, cuda:N (such as cuda:1) or mps."),
         (["seed=1.5"], "seed=1.5 is not allowed: it must be a whole number."),
-        (["p=0.1,0.3"], "p=0.1,0.3 names several values; give one here"),
+        (["p=0.1,0.3"], "p=0.1,0.3 has several values; give one, or train a run for each"),
         (["study=a,b"], "study=a,b names several studies; give one name."),
-        (["hydra/launcher=ray"], "hydra/launcher=ray says how dropexp sweep makes many runs"),
+        (
+            ["hydra/launcher=ray"],
+            "hydra/launcher=ray is not allowed: it sets how dropexp sweep launches its runs",
+        ),
         (["train.early_stopping=5"], "it has keys of its own"),
         (["model.hidden=5", "model=mlp"], "it must be a list"),
         (
@@ -193,7 +196,7 @@ def test_any_other_value_of_p_is_refused_by_name(p: object) -> None:
         (["a.b.c=1"], "dropexp train --cfg shows all keys."),
     ],
 )
-def test_mistakes_are_answered_with_what_is_allowed(overrides: list[str], message: str) -> None:
+def test_a_mistake_is_refused_with_the_allowed_values(overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError) as error:
         compose_run(overrides)
     assert message in str(error.value)

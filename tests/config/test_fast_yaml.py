@@ -1,4 +1,4 @@
-"""The quick reader of config.yaml gives what YAML's own gives."""
+"""The cached reader of config.yaml reads the same values as PyYAML."""
 
 import pytest
 import yaml
@@ -11,22 +11,22 @@ TEXTS = {
     "a config": to_yaml(compose_run(["regulariser=dropconnect", "p=0.3", "model=mlp"])),
     "a long text in several lines": yaml.safe_dump({"p": "words " * 40, "seed": 1}),
     "comments and no last line end": "# mine\np: 0.5  # often\nseed: 1",
-    "a value that goes on at the margin": "p: [1,\n2]\nseed: 3\n",
+    "a value that continues on an unindented line": "p: [1,\n2]\nseed: 3\n",
     "anchors from one section to another": "data: &d\n  seed: 1\nmodel: *d\n",
-    "marks of a document": "---\np: 1\nseed: 2\n...\n",
+    "document markers": "---\np: 1\nseed: 2\n...\n",
     "one key in quotes": '"p": 1\nseed: 2\n',
 }
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_it_reads_what_yaml_reads(text: str) -> None:
+def test_it_reads_the_same_as_pyyaml(text: str) -> None:
     assert parse_yaml(text) == yaml.safe_load(text)
     assert parse_flat_yaml(text) == flatten(yaml.safe_load(text))
-    assert parse_yaml(text) == yaml.safe_load(text)  # from what is remembered
+    assert parse_yaml(text) == yaml.safe_load(text)  # from the cache
 
 
 @pytest.mark.parametrize("text", ["- 1\n- 2\n", "just words", "p: [", "p: 1\n  q: 2\n"])
-def test_what_is_no_mapping_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_mapping_is_refused(text: str) -> None:
     with pytest.raises((yaml.YAMLError, ValueError)):
         parse_yaml(text)
 

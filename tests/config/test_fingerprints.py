@@ -1,10 +1,12 @@
+"""Fingerprints change with the files that determine a run's numbers and with nothing else."""
+
 from pathlib import Path
 
 import pytest
 
-from dropexp.config.fingerprints import fingerprint_pictures
+from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
 from dropexp.data import load
-from dropexp.errors import DataError
+from dropexp.errors import ConfigError, DataError
 from tests.data.examples import folder_config, in_a_new_process, write_picture
 
 
@@ -16,7 +18,7 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_fingerprint_is_twelve_hexadecimal_digits_and_stays(pictures: Path) -> None:
+def test_a_fingerprint_is_12_hexadecimal_digits_and_reproducible(pictures: Path) -> None:
     first = fingerprint_pictures(pictures)
     assert len(first) == 12
     assert int(first, 16) >= 0
@@ -47,24 +49,60 @@ def test_a_fingerprint_changes_with_the_pictures_and_with_nothing_else(pictures:
     assert len(set(seen)) == len(seen)
 
 
-def test_a_folder_that_is_not_there_has_no_fingerprint(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a folder"):
         fingerprint_pictures(tmp_path / "absent")
 
 
-def test_a_run_is_not_made_with_other_pictures_than_it_says(pictures: Path) -> None:
+def test_data_is_not_loaded_from_pictures_with_another_fingerprint(pictures: Path) -> None:
     config = folder_config(pictures, fingerprint=fingerprint_pictures(pictures), test_size=2)
     load(config)
     write_picture(pictures / "train/cat/new.png")
-    with pytest.raises(DataError, match="are not those that this run was made with"):
+    with pytest.raises(DataError, match=r"data\.fingerprint=\w+ does not match the pictures"):
         load(config)
 
 
-def test_a_fingerprint_costs_no_torch(pictures: Path) -> None:
+def test_a_fingerprint_imports_neither_torch_nor_numpy(pictures: Path) -> None:
     printed = in_a_new_process(f"""
 import sys
-from dropexp.config.fingerprints import fingerprint_pictures
+from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
 fingerprint_pictures({str(pictures)!r})
 print(sorted({{"torch", "numpy", "PIL", "torchvision"}} & set(sys.modules)))
 """)
     assert printed == "[]"
+
+
+# --- the source of a custom model ------------------------------------------------------------
+
+
+def test_a_package_is_hashed_with_its_imports_and_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    package = tmp_path / "package_of_a_test"
+    (package / "inner").mkdir(parents=True)
+    for path, text in {
+        "__init__.py": "raise RuntimeError('it was imported')",
+        "inner/__init__.py": "",
+        "inner/net.py": "from ..parts import thing\nfrom . import other\nimport torch",
+        "inner/other.py": "x = 1",
+        "parts.py": "from package_of_a_test.more import y",
+        "more.py": "y = 2",
+        "unrelated.py": "z = 3",
+    }.items():
+        (package / path).write_text(text)
+    seen = {fingerprint_source("package_of_a_test.inner.net:Net")}
+    for path in ("__init__.py", "inner/net.py", "inner/other.py", "parts.py", "more.py"):
+        (package / path).write_text((package / path).read_text() + "\n# changed")
+        seen.add(fingerprint_source("package_of_a_test.inner.net:Net"))
+    assert len(seen) == 6
+    (package / "unrelated.py").write_text("z = 4")
+    assert fingerprint_source("package_of_a_test.inner.net:Net") in seen
+    with pytest.raises(ConfigError, match=r"there is no module package_of_a_test\.outer"):
+        fingerprint_source("package_of_a_test.outer.net:Net")
+
+
+def test_of_an_installed_package_only_the_module_is_hashed() -> None:
+    assert len(fingerprint_source("torch.nn.modules.linear:Linear")) == 12
+    with pytest.raises(ConfigError, match=r"no Python source file|no module"):
+        fingerprint_source("math:sin")  # an extension module or a built-in one

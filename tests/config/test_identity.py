@@ -1,13 +1,13 @@
-"""Run ids are a promise: a change of the code must not change them by accident."""
+"""Run ids stay the same from version to version: a changed id would train a run again."""
 
 import pytest
 
 from dropexp.config.compose import compose_run
 from dropexp.config.identity import RESULTS_VERSION
 
-# Overrides and the run id that results version 1 gives them. Where a change is meant to change the
-# numbers of runs, raise RESULTS_VERSION and write the new ids here; in any other case the code is
-# wrong: people's finished runs would be trained again.
+# Overrides and their run ids at results version 1. If a change of the numbers is intended, raise
+# RESULTS_VERSION and write the new ids here. Otherwise the code is wrong: finished runs would be
+# trained again.
 IDS = {
     "": "none-p0-s0-ee018fb2",
     "regulariser=dropout2d p=0.3": "dropout2d-p0.3-s0-8862b14b",
@@ -25,6 +25,6 @@ IDS = {
 
 
 @pytest.mark.parametrize(("overrides", "run_id"), IDS.items())
-def test_a_request_has_the_same_run_id_in_every_version(overrides: str, run_id: str) -> None:
+def test_overrides_keep_their_run_id(overrides: str, run_id: str) -> None:
     assert RESULTS_VERSION == 1
     assert compose_run(overrides.split()).run_id == run_id

@@ -40,7 +40,7 @@ def test_an_override_has_a_sign_a_key_and_python_values(
 @pytest.mark.parametrize(
     ("text", "is_sweep"), [("p=0.3", False), ("p=0.1,0.3", True), ("model.hidden=[8,4]", False)]
 )
-def test_several_values_are_a_sweep_and_a_list_is_one_value(text: str, is_sweep: bool) -> None:
+def test_several_values_make_a_sweep_and_a_list_is_one_value(text: str, is_sweep: bool) -> None:
     assert parse_override(text).is_sweep == is_sweep
 
 
@@ -67,7 +67,7 @@ def test_a_sweep_splits_into_overrides_of_one_value_each(text: str) -> None:
         ("+hydra.launcher.ray.init.x=1", False, False, True),
     ],
 )
-def test_an_override_says_what_it_is_about(
+def test_an_override_concerns_a_group_the_run_or_the_launcher(
     text: str, is_group_choice: bool, is_about_the_run: bool, is_about_the_launcher: bool
 ) -> None:
     override = parse_override(text)
@@ -85,11 +85,11 @@ def test_an_override_says_what_it_is_about(
         ("--verbose", "--verbose is not an option of this command; --help lists its options."),
         ("data.root=~/a", "cannot be read; quote the value: \"data.root='~/a'\"."),
         ("p=interval(0,1)", "p=interval(0,1) is a continuous range; list its values, or write"),
-        ("seed=range(0)", "seed=range(0) names no value."),
+        ("seed=range(0)", "seed=range(0) has no values; give at least one."),
         ("hydra.run.dir=x", "hydra.run.dir is Hydra's own"),
         ("regulariser.name=dropout", "does not choose a configuration; write regulariser=dropout."),
         ("optimiser.schedule.name=cosine", "write optimiser/schedule=cosine."),
-        ("+regulariser=dropout", "adds what is there already; write regulariser=dropout."),
+        ("+regulariser=dropout", "every run has a regulariser already; write regulariser=dropout."),
         ("regulariser=none,dropuot", "regulariser=dropuot is not known. Did you mean dropout"),
         ("regulariser=[dropout]", "regulariser=[dropout] is not known."),
         ("data=null", "data=null is not known. Known: cifar10"),
@@ -98,7 +98,7 @@ def test_an_override_says_what_it_is_about(
         ("regulariser=cutout+foo", "'foo' is not a regulariser."),
     ],
 )
-def test_what_is_no_override_is_answered_with_what_to_write(text: str, message: str) -> None:
+def test_an_invalid_override_is_refused_with_the_correction(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         parse_override(text)
     assert message in str(error.value)

@@ -25,15 +25,15 @@ def factors(schedule: TimeSchedule, epochs: int, switch: int = 3) -> list[float]
 
 
 @given(st.sampled_from(TIME_SCHEDULES), st.integers(1, 300), st.integers(1, 300))
-def test_a_share_is_a_share_and_moves_one_way(
+def test_factors_are_between_0_and_1_and_monotone(
     schedule: TimeSchedule, epochs: int, switch: int
 ) -> None:
-    found = factors(schedule, epochs, switch)
-    assert all(0 <= share <= 1 for share in found)
-    assert found in (sorted(found), sorted(found, reverse=True))
+    values = factors(schedule, epochs, switch)
+    assert all(0 <= value <= 1 for value in values)
+    assert values in (sorted(values), sorted(values, reverse=True))
 
 
-def test_schedules_start_and_end_where_they_say() -> None:
+def test_schedules_start_and_end_at_their_documented_factors() -> None:
     expected = {
         "constant": (1, 1),
         "linear_up": (0, 1),
@@ -45,34 +45,34 @@ def test_schedules_start_and_end_where_they_say() -> None:
     }
     assert expected.keys() == set(TIME_SCHEDULES)
     for name in TIME_SCHEDULES:
-        found = factors(name, 11)
-        assert (found[0], found[-1]) == pytest.approx(expected[name]), name
+        first, *_, last = factors(name, 11)
+        assert (first, last) == pytest.approx(expected[name]), name
 
 
-def test_the_middle_is_half_where_it_is_symmetric_and_nearly_all_of_a_curriculum() -> None:
+def test_halfway_a_symmetric_factor_is_half_and_a_curriculum_nearly_complete() -> None:
     for name in ("linear_up", "linear_down", "cosine"):
         assert factors(name, 11)[5] == pytest.approx(0.5)
     assert factors("curriculum", 11)[5] == pytest.approx(1 - math.exp(-5))
 
 
-def test_early_and_late_share_the_epochs_between_them() -> None:
+def test_early_and_late_are_on_in_complementary_epochs() -> None:
     early, late = factors("early", 10, 4), factors("late", 10, 4)
     assert early == [1.0] * 4 + [0.0] * 6
     assert [a + b for a, b in zip(early, late, strict=True)] == [1.0] * 10
 
 
 @pytest.mark.parametrize("name", [name for name in NOISY if name != "concrete_dropout"])
-def test_every_regulariser_has_schedules_that_change_its_identity(name: str) -> None:
-    words = [f"regulariser={name}", "p=0.3"]
-    plain = compose_run(words)
-    scheduled = compose_run([*words, "regulariser.time_schedule=cosine"])
+def test_every_regulariser_has_time_schedules_which_change_the_run_id(name: str) -> None:
+    overrides = [f"regulariser={name}", "p=0.3"]
+    plain = compose_run(overrides)
+    scheduled = compose_run([*overrides, "regulariser.time_schedule=cosine"])
     assert plain.run_id != scheduled.run_id
     assert [plain.p_factors(epoch) for epoch in (1, 15, 30)] == [{name: 1}] * 3
     assert scheduled.p_factors(30)[name] == pytest.approx(0)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("overrides", "message"),
     [
         ("regulariser.time_schedule=early", "switch_after=None"),
         ("regulariser.switch_after=3", "only time_schedule=early and late"),
@@ -92,12 +92,12 @@ def test_every_regulariser_has_schedules_that_change_its_identity(name: str) -> 
         ),
     ],
 )
-def test_a_schedule_that_cannot_be_is_refused(words: str, said: str) -> None:
+def test_an_invalid_or_ineffective_schedule_is_refused(overrides: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        compose_run(["regulariser=dropout2d", "p=0.3", *words.split()])
-    assert said in str(caught.value)
+        compose_run(["regulariser=dropout2d", "p=0.3", *overrides.split()])
+    assert message in str(caught.value)
 
 
-def test_p_of_0_needs_no_schedule_to_be_on() -> None:
-    words = ["regulariser=dropout2d", "p=0", "train.epochs=1"]
-    assert compose_run([*words, "regulariser.time_schedule=linear_up"]).regulariser.p == 0
+def test_at_p_0_a_schedule_that_is_never_on_is_allowed() -> None:
+    overrides = ["regulariser=dropout2d", "p=0", "train.epochs=1"]
+    assert compose_run([*overrides, "regulariser.time_schedule=linear_up"]).regulariser.p == 0

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from dropexp.config.data_section import DigitsConfig, DownloadableConfig, ImageFolderConfig
+from dropexp.config.data_section import DigitsConfig, ImageFolderConfig, PublishedConfig
 from dropexp.data.splits import Source, Split
 
 _COMMON: dict[str, Any] = {
@@ -28,9 +28,9 @@ def digits_config(**changes: Any) -> DigitsConfig:
     return DigitsConfig(**{"name": "digits", **_COMMON, **changes})
 
 
-def published_config(name: str, root: Path, **changes: Any) -> DownloadableConfig:
+def published_config(name: str, root: Path, **changes: Any) -> PublishedConfig:
     values = {"name": name, "root": str(root), "download": False, **_COMMON, **changes}
-    return DownloadableConfig(**values)
+    return PublishedConfig(**values)
 
 
 def folder_config(root: Path, **changes: Any) -> ImageFolderConfig:

@@ -57,7 +57,7 @@ crops: st.SearchStrategy[Kind] = st.sampled_from(["crop", "crop_flip"])
 
 @given(seeds, sizes, crops)
 @settings(max_examples=40)
-def test_a_crop_is_a_window_of_the_padded_image_and_with_flip_of_its_mirror_too(
+def test_a_crop_is_a_window_of_the_padded_image_or_with_flip_of_its_mirror_image(
     seed: int, size: tuple[int, int], kind: Kind
 ) -> None:
     height, width = size

@@ -22,7 +22,7 @@ def test_a_stratified_order_has_every_example_once(sizes: list[int], seed: int) 
 
 
 @given(st.integers(1, 6), st.integers(1, 12), seeds)
-def test_with_equal_classes_the_counts_of_any_beginning_differ_by_at_most_one(
+def test_with_equal_classes_the_counts_among_the_first_n_differ_by_at_most_1(
     classes: int, size: int, seed: int
 ) -> None:
     labels = shuffled_labels([size] * classes, seed)
@@ -33,7 +33,7 @@ def test_with_equal_classes_the_counts_of_any_beginning_differ_by_at_most_one(
 
 
 @given(class_sizes, seeds)
-def test_every_beginning_is_within_half_an_example_of_a_common_fraction_of_each_class(
+def test_each_count_among_the_first_n_is_within_half_of_a_common_fraction_of_the_class(
     sizes: list[int], seed: int
 ) -> None:
     labels = shuffled_labels(sizes, seed)

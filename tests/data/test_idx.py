@@ -16,7 +16,7 @@ arrays = npst.arrays(np.uint8, npst.array_shapes(min_dims=1, max_dims=3, max_sid
 
 @given(array=arrays, zipped=st.booleans())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-def test_what_was_written_is_read(
+def test_a_written_array_is_read_back(
     array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], zipped: bool, tmp_path: Path
 ) -> None:
     path = tmp_path / ("some-ubyte.gz" if zipped else "some-ubyte")

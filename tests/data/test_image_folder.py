@@ -40,7 +40,7 @@ def test_folders_for_validation_and_test_are_used_as_they_are(tmp_path: Path) ->
     assert splits.test.labels.tolist() == [1, 1]
 
 
-def test_other_files_hidden_files_and_upper_case_names_are_told_apart(tmp_path: Path) -> None:
+def test_upper_case_pictures_are_read_and_hidden_and_other_files_ignored(tmp_path: Path) -> None:
     fill(tmp_path, "train", 5)
     fill(tmp_path, "val", 1)
     fill(tmp_path, "test", 1)
@@ -95,7 +95,7 @@ def test_a_reduced_picture_is_the_mean_of_its_pixels_not_a_choice_among_them(
     assert abs(pixels.astype(int) - 127).max() <= 8
 
 
-def test_a_picture_that_the_camera_says_is_turned_is_turned_back(tmp_path: Path) -> None:
+def test_a_picture_is_turned_upright_by_its_exif_orientation(tmp_path: Path) -> None:
     pixels = np.zeros((16, 16), dtype=np.uint8)
     pixels[:, :8] = 255  # bright on the left
     exif = Image.Exif()
@@ -136,7 +136,7 @@ def refused(root: Path, message: str, **config: object) -> None:
         load(folder_config(root, **config))
 
 
-def test_a_root_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_root_is_named(tmp_path: Path) -> None:
     refused(tmp_path / "absent", r"data\.root=.*absent is not a folder")
 
 
@@ -164,7 +164,7 @@ def test_a_class_that_train_does_not_have_is_named(part: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("part", ["val", "test"])
-def test_a_part_without_pictures_is_named(part: str, tmp_path: Path) -> None:
+def test_a_split_folder_without_pictures_is_named(part: str, tmp_path: Path) -> None:
     fill(tmp_path, "train", 3)
     (tmp_path / part).mkdir()
     refused(tmp_path, f"{part} holds no pictures")
@@ -186,6 +186,6 @@ def test_floating_point_pictures_are_refused(tmp_path: Path) -> None:
         decode(tmp_path / "real.tif", 4, grayscale=True)
 
 
-def test_too_few_pictures_to_divide_is_an_error_of_the_size(tmp_path: Path) -> None:
+def test_too_few_pictures_to_split_are_refused_with_the_size(tmp_path: Path) -> None:
     fill(tmp_path, "train", 1)
-    refused(tmp_path, r"data\.test_size=0\.2 is not allowed: of 2 images it makes 0")
+    refused(tmp_path, r"data\.test_size=0\.2 is not allowed: that is 0 of 2 images")

@@ -55,7 +55,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         ("fashion_mnist", "fashion-mnist"),
     ],
 )
-def test_idx_files_are_found_where_people_keep_them(
+def test_idx_files_are_found_in_root_and_its_usual_subfolders(
     name: str, subfolder: str, zipped: bool, tmp_path: Path
 ) -> None:
     write_idx_set(tmp_path / subfolder, zipped=zipped)
@@ -65,7 +65,7 @@ def test_idx_files_are_found_where_people_keep_them(
     assert splits.test.labels.tolist() == [*range(10)] * 3
 
 
-def test_the_home_folder_is_meant_by_a_tilde(
+def test_a_tilde_in_root_is_the_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -105,7 +105,7 @@ print([round(float(value) / 255, 3) for value in (splits.mean, splits.std)])
 
 
 @needs_debian_package
-def test_fashion_mnists_files_are_not_taken_for_mnist() -> None:
+def test_files_of_fashion_mnist_are_not_read_as_mnist() -> None:
     with pytest.raises(DataError, match=r"belongs to fashion_mnist, though data\.name=mnist"):
         load(published_config("mnist", published.DEBIAN_FOLDER))
 
@@ -126,7 +126,7 @@ def test_a_label_beyond_the_classes_is_an_error(tmp_path: Path) -> None:
         load(published_config("mnist", tmp_path))
 
 
-def test_a_damaged_file_is_not_passed_over_for_a_download(tmp_path: Path) -> None:
+def test_a_damaged_file_is_an_error_and_not_downloaded_again(tmp_path: Path) -> None:
     write_idx_set(tmp_path, zipped=False)
     images = tmp_path / "train-images-idx3-ubyte"
     images.write_bytes(images.read_bytes()[:-100])
@@ -149,7 +149,7 @@ def test_a_damaged_file_is_not_passed_over_for_a_download(tmp_path: Path) -> Non
         ("svhn", "train_32x32.mat and test_32x32.mat"),
     ],
 )
-def test_data_that_cannot_be_had_names_what_where_and_the_ways_to_provide_it(
+def test_missing_data_is_named_with_the_ways_to_provide_it(
     name: str, sought: str, download: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "sets"
@@ -273,7 +273,7 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("no_debian_package")
-def test_a_download_ends_in_root_and_is_quiet(
+def test_a_download_is_stored_in_root_and_prints_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     served = tmp_path / "served"

@@ -128,7 +128,7 @@ def test_the_publishers_validation_set_is_used_as_it_is() -> None:
     assert len(splits.train) == 60
 
 
-def test_fractions_are_of_what_the_earlier_splits_have_left() -> None:
+def test_fractions_are_of_the_images_that_earlier_splits_leave() -> None:
     splits = divide(source([50, 50], test_size=20), val_size=0.25, train_size=0.5)
     assert (len(splits.test), len(splits.val), len(splits.train)) == (20, 20, 30)
 
@@ -138,39 +138,36 @@ def test_fractions_are_of_what_the_earlier_splits_have_left() -> None:
     [
         (
             {"train_size": 71, "val_size": 10},
-            "data.train_size=71 is not allowed: 70 images are left after those for testing and "
+            "data.train_size=71 is not allowed: 70 images remain after those for testing and "
             "validation, so it must be at most 70 images.",
         ),
         (
             {"val_size": 80},
-            "data.val_size=80 is not allowed: of 80 images that are not test images, 1 must be "
-            "left for training, so it must be at most 79 images.",
+            "data.val_size=80 is not allowed: of 80 images that are not test images, 1 must "
+            "remain for training, so it must be at most 79 images.",
         ),
         (
             {"val_size": 0.999},
-            "data.val_size=0.999 is not allowed: of 80 images that are not test images, 1 must be "
-            "left for training, so it must be at most 79 images.",
+            "data.val_size=0.999 is not allowed: of 80 images that are not test images, 1 must "
+            "remain for training, so it must be at most 79 images.",
         ),
         (
             {"val_size": 0.001},
-            "data.val_size=0.001 is not allowed: of 80 images it makes 0; it must make at least 1.",
+            "data.val_size=0.001 is not allowed: that is 0 of 80 images; it must be at least 1.",
         ),
         (
             {"train_size": 0.001},
-            "data.train_size=0.001 is not allowed: of 64 images it makes 0; "
-            "it must make at least 1.",
+            "data.train_size=0.001 is not allowed: that is 0 of 64 images; it must be at least 1.",
         ),
     ],
 )
-def test_a_size_that_cannot_be_names_the_field_and_what_can(
-    config: dict[str, Any], message: str
-) -> None:
+def test_an_impossible_size_is_refused_with_the_limit(config: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError) as caught:
         divide(source([50, 50], test_size=20), **config)
     assert str(caught.value) == message
 
 
-def test_a_set_that_is_too_small_to_divide_says_so() -> None:
+def test_a_data_set_that_is_too_small_to_split_is_refused() -> None:
     with pytest.raises(DataError, match=r"data\.test_size=2 .*this data set is too small"):
         divide(source([1, 1], test_size=2))
 
@@ -199,7 +196,7 @@ def test_statistics_are_those_of_the_training_images_and_exact() -> None:
     torch.testing.assert_close(std, exact.std((0, 2, 3), correction=0).float(), rtol=1e-7, atol=0)
 
 
-def test_a_constant_channel_becomes_zero() -> None:
+def test_a_constant_channel_is_normalised_to_zero() -> None:
     whole = source([30, 30], test_size=10)
     whole.train.images[:, 1] = 77
     splits = divide(whole)
@@ -214,7 +211,7 @@ def test_normalising_does_not_write_to_the_images() -> None:
     assert torch.equal(splits.train.images, before)
 
 
-def test_splits_say_their_shape_and_move_whole() -> None:
+def test_splits_know_their_shape_and_move_to_a_device_as_a_whole() -> None:
     splits = divide(source([30, 30, 30], test_size=10))
     assert splits.image_shape == (2, 3, 3)
     assert splits.num_classes == 3

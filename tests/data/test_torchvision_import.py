@@ -27,7 +27,7 @@ print("usable")
     assert printed == "usable"
 
 
-def test_a_failed_import_before_does_no_harm() -> None:
+def test_import_works_after_an_import_that_failed() -> None:
     printed = in_a_new_process("""
 try:
     import torchvision
@@ -39,7 +39,7 @@ print(import_torchvision().datasets.CIFAR10.__name__)
     assert printed == "CIFAR10"
 
 
-def test_nothing_is_declared_where_the_operators_are_there() -> None:
+def test_nothing_is_declared_if_the_operators_exist() -> None:
     printed = in_a_new_process("""
 import torch
 from dropexp.data import torchvision_import
@@ -55,7 +55,7 @@ print(torchvision_import._declared)
     assert printed == "None"
 
 
-def test_calling_a_declared_operator_is_torchvisions_own_error() -> None:
+def test_calling_a_declared_operator_raises_torchvisions_own_error() -> None:
     printed = in_a_new_process("""
 import torch
 from dropexp.data import torchvision_import

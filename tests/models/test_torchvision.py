@@ -7,7 +7,7 @@ from torch import nn
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import ConfigError
 from dropexp.models import get_notes, takes_single_images, torchvision_model
-from dropexp.regularisers import Regulariser, SiteRecorder, build, noise_modules
+from dropexp.regularisers import Regulariser, SiteRecorder, build, find_noise_modules
 
 DIGITS = (1, 8, 8)
 
@@ -107,7 +107,7 @@ def test_unsuitable_images_are_explained_in_one_line(
 def test_sites_may_be_chosen() -> None:
     regulariser = build("dropout2d", 0.3)
     model = torchvision_model(DIGITS, 10, regulariser, sites=["layer3.*", "layer4.*"])
-    assert len(noise_modules(model)) == 4
+    assert len(find_noise_modules(model)) == 4
 
 
 def test_its_sites_can_be_listed() -> None:

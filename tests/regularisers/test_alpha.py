@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from dropexp import models
-from dropexp.regularisers import AlphaDropout, build, noise_modules
+from dropexp.regularisers import AlphaDropout, build, find_noise_modules
 from dropexp.regularisers.alpha import SATURATION, affine_coefficients
 
 
@@ -38,7 +38,7 @@ def test_a_network_with_selu_has_the_noise_after_it(name: str) -> None:
 
     seen: list[torch.Tensor] = []
     model = network("alpha_dropout")
-    for noise in noise_modules(model).values():
+    for noise in find_noise_modules(model).values():
         assert isinstance(noise, AlphaDropout)
         noise.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     x = torch.randn(64, 1, 8, 8)
@@ -58,7 +58,7 @@ def test_with_a_shortcut_too() -> None:
         "small_cnn", (1, 8, 8), 10, build("alpha_dropout", 0.5), nonlinearity="selu", shortcut=True
     )
     seen: list[float] = []
-    for noise in noise_modules(model).values():
+    for noise in find_noise_modules(model).values():
         assert isinstance(noise, AlphaDropout)
         noise.register_forward_pre_hook(lambda _, inputs: seen.append(float(inputs[0].min())))
     with torch.no_grad():

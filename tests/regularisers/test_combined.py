@@ -7,7 +7,7 @@ from dropexp.config.groups import split_combination
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import extract_setting, flatten, name_settings
 from dropexp.errors import ConfigError
-from dropexp.regularisers import Combined, build, noise_modules
+from dropexp.regularisers import Combined, build, find_noise_modules
 from dropexp.runs.listing import is_run_id
 from dropexp.runs.overrides import find_changed_fields
 from dropexp.sweep.grammar import compose_sweep
@@ -25,7 +25,7 @@ def test_each_part_serves_its_sites() -> None:
     model = combined(
         "dropconnect", "dropout", "dropout2d", "shakedrop", "stochastic_depth", "cutout", "mixup"
     )
-    kinds = {name: noise.kind for name, noise in noise_modules(model).items()}
+    kinds = {name: noise.kind for name, noise in find_noise_modules(model).items()}
     assert kinds == {
         "conv1": "dropconnect",
         "conv2": "dropconnect",
@@ -78,7 +78,7 @@ def test_two_that_replace_the_same_layer_are_refused() -> None:
     # A scale on the output is another matter.
     both = Combined([build("dropconnect", 0.5), build("unit_scaling", 0.3)])
     layer = both.weight(nn.Linear(2, 2), 1.0)
-    assert {noise.kind for noise in noise_modules(layer).values()} == {
+    assert {noise.kind for noise in find_noise_modules(layer).values()} == {
         "dropconnect",
         "unit_scaling",
     }
@@ -137,7 +137,7 @@ def test_each_part_has_its_own_schedule() -> None:
     config, _, state, plan = build_parts(*overrides)
     assert config.p_factors(2) == {"dropout2d": 0.5, "stochastic_depth": 1.0}
     for record in train(state, plan):
-        found = {noise.kind: noise.p for noise in noise_modules(state.model).values()}
+        found = {noise.kind: noise.p for noise in find_noise_modules(state.model).values()}
         assert found["dropout2d"] == pytest.approx(0.4 * (record.epoch - 1) / 2)
         assert found["stochastic_depth"] == record.p == 0.4
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
-from dropexp.regularisers import noise_modules
+from dropexp.regularisers import find_noise_modules
 from tests.regularisers.networks import NOISY, network
 
 # Mixing is torchvision's, which reads its random numbers back, and is no part of a model.
@@ -28,7 +28,7 @@ def test_p_may_change_without_recompiling(name: str, options: dict[str, Any]) ->
     x = torch.randn(16, 3, 6, 6)
 
     def outputs(p: float) -> Tensor:
-        for noise in noise_modules(model).values():
+        for noise in find_noise_modules(model).values():
             noise.p = p
         with torch.no_grad():
             return torch.stack([compiled(x) for _ in range(3)])

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from dropexp.randomness import global_stream, stream
-from dropexp.regularisers import ConcreteDropout, noise_modules
+from dropexp.regularisers import ConcreteDropout, find_noise_modules
 from dropexp.regularisers.concrete import relaxed_keep_mean
 from dropexp.training.build import build_plan, build_state
 from dropexp.training.checkpoint import restore, take_snapshot, to_bytes
@@ -71,7 +71,7 @@ def test_training_minimises_the_loss_and_the_penalty_of_one_example_in_n() -> No
     with global_stream(plan.config.seed, "masks", 1):
         outs = twin(splits.normalise(splits.train.images[order]))
     loss = F.cross_entropy(outs, splits.train.labels[order])
-    penalties = [noise.penalty() for noise in noise_modules(twin).values()]
+    penalties = [noise.penalty() for noise in find_noise_modules(twin).values()]
     total = loss + sum(each for each in penalties if each is not None) / 70
     gradients = torch.autograd.grad(total, logits)
     list(train(state, plan))

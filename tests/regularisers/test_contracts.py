@@ -22,8 +22,8 @@ from dropexp.regularisers import (
     Noise,
     SiteRecorder,
     build,
+    find_noise_modules,
     group_parameters,
-    noise_modules,
 )
 from tests.regularisers.networks import (
     NOISY,
@@ -115,10 +115,10 @@ def collect_draws(noise: Noise, units: int) -> list[Draws]:
 @every_noisy_variant
 def test_p_may_change_at_any_time(name: str, options: dict[str, object], x: Tensor) -> None:
     model = network(name, 0.5, **options)
-    for noise in noise_modules(model).values():
+    for noise in find_noise_modules(model).values():
         noise.p = 0.0
     assert torch.equal(model(x), network("none", 0)(x))
-    for noise in noise_modules(model).values():
+    for noise in find_noise_modules(model).values():
         noise.p = 0.9
         drop_rate = fmean(each.drop_rate for each in collect_draws(noise, 500))
         assert drop_rate == pytest.approx(0.9, abs=0.1)
@@ -130,7 +130,7 @@ def test_expectation_is_preserved_and_p_is_the_drop_rate(
 ) -> None:
     model, p = network(name, 0.3, **options), 0.3
     torch.manual_seed(5)
-    for noise in noise_modules(model).values():
+    for noise in find_noise_modules(model).values():
         found = collect_draws(noise, 3000)
         units = sum(each.units for each in found)
         error = (p * (1 - p) / units) ** 0.5
@@ -152,7 +152,7 @@ def test_expectation_is_preserved_and_p_is_the_drop_rate(
 
 @pytest.mark.parametrize("name", [name for name in REGISTRY if name not in ("none", *ON_INPUTS)])
 def test_what_is_dropped_has_no_gradient(name: str) -> None:
-    noises: list[Any] = list(noise_modules(network(name, 0.5)).values())
+    noises: list[Any] = list(find_noise_modules(network(name, 0.5)).values())
     for noise in noises:
         x = torch.randn_like(probe(noise)).requires_grad_()
         if isinstance(noise, DropConnectLinear | DropConnectConv2d):
@@ -181,7 +181,7 @@ def test_p_may_grow_with_depth_up_to_the_last_site(name: str) -> None:
     def site_p(depth_schedule: str) -> list[float]:
         regulariser = build(name, 0.4, depth_schedule=depth_schedule)
         model = models.build("small_cnn", (1, 8, 8), 10, regulariser, width=4, shortcut=True)
-        return [noise.p for noise in noise_modules(model).values()]
+        return [noise.p for noise in find_noise_modules(model).values()]
 
     assert set(site_p("uniform")) == {0.4}
     linear = site_p("linear")
@@ -248,7 +248,7 @@ def test_p_outside_its_range_is_refused(p: float) -> None:
             continue
         with pytest.raises(ValueError, match=rf"p={p}"):
             regulariser(p)
-        for noise in noise_modules(network(name, 0.5)).values():
+        for noise in find_noise_modules(network(name, 0.5)).values():
             with pytest.raises(ValueError, match=rf"p={p}"):
                 noise.p = p
             assert noise.p == 0.5
@@ -257,7 +257,7 @@ def test_p_outside_its_range_is_refused(p: float) -> None:
 
 def test_none_is_none_at_any_p() -> None:
     assert build("none", 0.7).p == 0
-    assert not noise_modules(network("none", 0.7))
+    assert not find_noise_modules(network("none", 0.7))
 
 
 def test_unknown_names_and_options_are_refused_with_a_hint() -> None:
@@ -284,7 +284,7 @@ def test_a_regulariser_fills_the_sites_that_it_says_it_needs_and_no_other(
         "residual branches": {"gate"},
         "the input": {"input_noise"},
     }
-    noises = noise_modules(network(name, 0.5, **options))
+    noises = find_noise_modules(network(name, 0.5, **options))
     assert set(noises) == sites[REGISTRY[name].needs]
     assert all(noise.kind == name for noise in noises.values())
     assert REGISTRY[name].name == name
@@ -306,7 +306,7 @@ def test_the_sites_of_a_model_can_be_listed() -> None:
     recorder = SiteRecorder()
     assert recorder.describe() == "0 activations, 0 weights, 0 branches"
     model = Network(recorder)
-    assert not noise_modules(model)
+    assert not find_noise_modules(model)
     assert recorder.describe() == (
         "2 activations (1 maps, 1 vectors), 3 weights (2 convolution, 1 linear), 1 branch"
     )

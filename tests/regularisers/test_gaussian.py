@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from dropexp.regularisers import GaussianDropout, UnitScaling, build, noise_modules
+from dropexp.regularisers import GaussianDropout, UnitScaling, build, find_noise_modules
 
 
 def test_gaussian_dropout_has_dropouts_mean_and_variance() -> None:
@@ -33,9 +33,9 @@ def test_its_coefficient_is_learned_and_in_force_in_evaluation_whatever_p_is() -
     layer = nn.Linear(3, 2)
     plain = layer(torch.ones(4, 3)).detach()
     noisy = build("unit_scaling", 0.2).weight(layer, 1.0)
-    assert not noise_modules(layer), "the layer itself stays plain"
+    assert not find_noise_modules(layer), "the layer itself stays plain"
     assert noisy.weight is layer.weight
-    (noise,) = noise_modules(noisy).values()
+    (noise,) = find_noise_modules(noisy).values()
     assert isinstance(noise, UnitScaling)
     noisy(torch.ones(4, 3)).sum().backward()
     assert noise.coefficient.grad is not None

@@ -36,7 +36,7 @@ def test_steps_without_a_finite_gap_are_left_out() -> None:
     assert area_between([1.0], [4.0]) == 0.0
     assert math.isnan(area_between([], []))
     assert math.isnan(area_between([INF, 1.0], [INF, NAN]))
-    with pytest.raises(ValueError, match="2 epochs against 1"):
+    with pytest.raises(ValueError, match="train_loss has 2 epochs and val_loss 1"):
         area_between([1.0, 2.0], [1.0])
 
 

@@ -49,7 +49,7 @@ def test_no_values_or_non_finite_values_have_no_mean(values: list[float]) -> Non
 def test_values_must_be_a_vector_and_pairs_of_one_length() -> None:
     with pytest.raises(ValueError, match=r"\(1, 2\)"):
         mean_interval([[0.1, 0.2]])
-    with pytest.raises(ValueError, match="pairs need both"):
+    with pytest.raises(ValueError, match="allowed: equal lengths"):
         paired_difference([0.1, 0.2], [0.1])
 
 

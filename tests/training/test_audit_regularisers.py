@@ -19,7 +19,7 @@ from dropexp.regularisers import (
     ShakeDrop,
     StochasticDepth,
     UnitScaling,
-    noise_modules,
+    find_noise_modules,
 )
 from dropexp.training.audit_report import AuditReport
 from dropexp.training.build import audit_model, build_model
@@ -35,7 +35,7 @@ def audit_with(
     config = composed.model_copy(update={"seed": seed})
     splits = data.load(config.data)
     model = build_model(config, splits)
-    for noise in noise_modules(model).values():
+    for noise in find_noise_modules(model).values():
         if sabotage is not None:
             noise.__class__ = sabotage
     return audit_model(config, splits, model)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dropexp.config.time_schedules import SWITCHING_SCHEDULES, TIME_SCHEDULES
 from dropexp.data import Split
-from dropexp.regularisers import noise_modules
+from dropexp.regularisers import find_noise_modules
 from dropexp.runs.records import EpochRecord
 from dropexp.training.build import build_plan, build_state
 from dropexp.training.checkpoint import restore, take_snapshot, to_bytes
@@ -98,7 +98,7 @@ def test_a_schedule_of_p_is_in_force_recorded_and_resumed_exactly(schedule: str)
     config, splits, state, plan = build_parts(*overrides)
     saved, in_force = [], []
     for _ in train(state, plan):
-        (gate,) = noise_modules(state.model).values()
+        (gate,) = find_noise_modules(state.model).values()
         in_force.append(gate.p)
         saved.append(to_bytes(take_snapshot(state, config.config_hash)))
     factors = [config.p_factors(epoch)["stochastic_depth"] for epoch in range(1, 5)]

@@ -17,7 +17,7 @@ from dropexp import data
 from dropexp.data import Split
 from dropexp.errors import AuditError
 from dropexp.randomness import global_stream
-from dropexp.regularisers import REGISTRY, Dropout, noise_modules
+from dropexp.regularisers import REGISTRY, Dropout, find_noise_modules
 from dropexp.regularisers.inputs import InputNoise
 from dropexp.runs.records import SampledTest
 from dropexp.statistics import expected_calibration_error, negative_log_likelihood
@@ -58,7 +58,7 @@ class Unmoved(nn.Module):
 @pytest.mark.parametrize("regulariser", NOISY)
 def test_without_noise_the_passes_are_the_deterministic_evaluation(regulariser: str) -> None:
     model = build_network(regulariser, 0.5)
-    for noise in noise_modules(model).values():
+    for noise in find_noise_modules(model).values():
         noise.p = 0.0
     plain, by_passes = evaluate_final(model, SPLITS), sample(model, 3)
     assert by_passes.test_loss == pytest.approx(plain.test.loss, rel=1e-6)
@@ -81,7 +81,9 @@ def test_one_pass_is_a_training_pass_under_the_same_stream(regulariser: str) -> 
     ece = expected_calibration_error(probabilities, labels)
     assert found.test_ece == pytest.approx(ece, abs=1e-5)
     plain = evaluate(model, SPLITS, SPLITS.test).loss
-    of_the_network = any(not isinstance(each, InputNoise) for each in noise_modules(model).values())
+    of_the_network = any(
+        not isinstance(each, InputNoise) for each in find_noise_modules(model).values()
+    )
     assert (found.test_loss != pytest.approx(plain, rel=1e-4)) == of_the_network
 
 
@@ -163,7 +165,7 @@ def test_normalisation_stays_in_eval_and_every_mode_is_restored(training: bool) 
 
     for module in model.modules():
         module.register_forward_pre_hook(look)
-    noisy = {type(model.get_submodule(name)) for name in noise_modules(model)}
+    noisy = {type(model.get_submodule(name)) for name in find_noise_modules(model)}
     sample(model, 2)
     assert seen[nn.BatchNorm2d] == {False}
     assert all(found == {kind in noisy} for kind, found in seen.items())
@@ -175,7 +177,7 @@ def test_noise_that_leaves_training_mode_is_refused() -> None:
     model = build_network()
 
     def switch_off(module: nn.Module, _inputs: object) -> None:
-        for name in noise_modules(module):
+        for name in find_noise_modules(module):
             module.get_submodule(name).eval()
 
     model.register_forward_pre_hook(switch_off)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dropexp.errors import ConfigError
 from dropexp.models.adapter.finding import NetworkSites, Site, SiteKind, find_sites
 from dropexp.models.adapter.gated import GatedForward
-from dropexp.regularisers import Regulariser, noise_modules
+from dropexp.regularisers import Regulariser, find_noise_modules
 
 _KINDS: tuple[SiteKind, ...] = ("weight", "activation", "branch")
 _PLAIN_LAYER = "_plain_layer"
@@ -56,7 +56,7 @@ def fill_sites(
     Raises:
         ConfigError: the network has noise modules already, or a pattern matches no site.
     """
-    if noise_modules(model):
+    if find_noise_modules(model):
         raise ConfigError(
             "this network has a regulariser already; dropexp.plain(model) removes it."
         )
@@ -166,7 +166,7 @@ def _ask(model: nn.Module, site: Site, regulariser: Regulariser, depth: float) -
 
 
 def _is_noisy(answer: nn.Module) -> bool:
-    return bool(noise_modules(answer))
+    return bool(find_noise_modules(answer))
 
 
 def _insert(model: nn.Module, site: Site, answer: nn.Module, found: NetworkSites) -> None:

@@ -8,7 +8,7 @@ from typing import Literal, Self, cast
 import torch
 from torch import Tensor, nn
 
-from dropexp.regularisers.base import Nonlinearity
+from dropexp.regularisers.base import FollowingNonlinearity
 from dropexp.regularisers.dropconnect.layer import DropConnectLayer, Inference, Mask, hot_inputs
 from dropexp.regularisers.dropconnect.masked_convolution import Windows, masked_convolution
 from dropexp.regularisers.memory_format import memory_format_of
@@ -38,7 +38,7 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         dtype: of the parameters.
 
     Raises:
-        ValueError: p is outside [0, 1), or an option is not one of those.
+        ValueError: p is outside [0, 1), or an option has an unknown value.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         p: float = 0.5,
         mask: Mask = "example",
         inference: Inference = "mean",
-        nonlinearity: Nonlinearity | None = None,
+        nonlinearity: FollowingNonlinearity | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -82,7 +82,7 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         p: float = 0.5,
         mask: Mask = "example",
         inference: Inference = "mean",
-        nonlinearity: Nonlinearity | None = None,
+        nonlinearity: FollowingNonlinearity | None = None,
     ) -> Self:
         """Return the noisy form of a layer, which shares its parameters; draws no numbers."""
         return cls(

@@ -5,13 +5,13 @@ Shapes: N examples, O output features or channels.
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
-from dropexp.regularisers.base import Noise, Nonlinearity, check_choice
-from dropexp.regularisers.draws import Draws, one_per_unit
+from dropexp.regularisers.base import FollowingNonlinearity, Noise, check_choice
+from dropexp.regularisers.draws import Draws, take_one_per_unit
 from dropexp.regularisers.masks import draw_keep
 from dropexp.regularisers.modes import run_in_both_modes
 
@@ -34,16 +34,16 @@ class DropConnectLayer(Noise):
     training: bool
 
     def _configure(
-        self, p: float, mask: Mask, inference: Inference, nonlinearity: Nonlinearity | None
+        self, p: float, mask: Mask, inference: Inference, nonlinearity: FollowingNonlinearity | None
     ) -> None:
-        check_choice("mask", mask, ("example", "batch"))
-        check_choice("inference", inference, ("mean", "gaussian"))
+        check_choice("mask", mask, get_args(Mask))
+        check_choice("inference", inference, get_args(Inference))
         if nonlinearity is not None:
-            check_choice("nonlinearity", nonlinearity, ("relu",))
+            check_choice("nonlinearity", nonlinearity, get_args(FollowingNonlinearity))
         self.p = p
         self.mask: Mask = mask
         self.inference: Inference = inference
-        self.nonlinearity: Nonlinearity | None = nonlinearity
+        self.nonlinearity: FollowingNonlinearity | None = nonlinearity
 
     def _share_parameters(self, layer: nn.Linear | nn.Conv2d) -> Self:
         """Use a layer's parameters, not copies of them, and its mode."""
@@ -137,14 +137,14 @@ class DropConnectLayer(Noise):
         evaluation differs from it (inference="gaussian" before a ReLU).
 
         Raises:
-            AuditError: elements of the output that share a bias came out different.
+            AuditError: elements of the output that share a bias differ.
         """
         no_bias = {} if self.bias is None else {"bias": torch.zeros_like(self.bias)}
         ratios = [self._ratios(self._weight_probe(x), no_bias).flatten()]
         if self.bias is not None:
             rows = 1 if self.mask == "batch" else len(x)
             biases = self._ratios(torch.zeros_like(x[:rows]), {})
-            ratios.append(one_per_unit(self._group_by_bias(biases)))
+            ratios.append(take_one_per_unit(self._group_by_bias(biases)))
         all_ratios = torch.cat(ratios)
         return Draws.from_bernoulli(all_ratios[all_ratios.isfinite()], self.p)
 

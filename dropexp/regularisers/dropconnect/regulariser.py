@@ -1,11 +1,16 @@
 """DropConnect on the layers that a model offers."""
 
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from torch import nn
 
 from dropexp.errors import ConfigError
-from dropexp.regularisers.base import DepthSchedule, DepthScheduled, Nonlinearity, check_choice
+from dropexp.regularisers.base import (
+    DepthSchedule,
+    DepthScheduled,
+    FollowingNonlinearity,
+    check_choice,
+)
 from dropexp.regularisers.dropconnect.convolution import DropConnectConv2d
 from dropexp.regularisers.dropconnect.layer import Inference, Mask
 from dropexp.regularisers.dropconnect.linear import DropConnectLinear
@@ -21,7 +26,7 @@ class DropConnectRegulariser(DepthScheduled):
         depth_schedule: see DepthScheduled.
 
     Raises:
-        ValueError: p is outside [0, 1), or an option is not one of those.
+        ValueError: p is outside [0, 1), or an option has an unknown value.
     """
 
     name: ClassVar[str] = "dropconnect"
@@ -35,8 +40,8 @@ class DropConnectRegulariser(DepthScheduled):
         depth_schedule: DepthSchedule = "uniform",
     ) -> None:
         super().__init__(p, depth_schedule)
-        check_choice("mask", mask, ("example", "batch"))
-        check_choice("inference", inference, ("mean", "gaussian"))
+        check_choice("mask", mask, get_args(Mask))
+        check_choice("inference", inference, get_args(Inference))
         self.mask: Mask = mask
         self.inference: Inference = inference
 
@@ -45,7 +50,7 @@ class DropConnectRegulariser(DepthScheduled):
         layer: nn.Linear | nn.Conv2d,
         depth: float,
         *,
-        nonlinearity: Nonlinearity | None = None,
+        nonlinearity: FollowingNonlinearity | None = None,
     ) -> nn.Module:
         """See Regulariser.
 

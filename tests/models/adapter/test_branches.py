@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dropexp.models.adapter import find_sites, regularise
-from dropexp.regularisers import noise_modules
+from dropexp.regularisers import find_noise_modules
 from tests.models.adapter import networks
 from tests.models.adapter.networks import Residual, images, network
 
@@ -39,7 +39,7 @@ def test_branches_are_what_is_computed_from_the_shortcut_alone(
     reference = copy.deepcopy(model)
     regularise(model, "stochastic_depth", 0.4)
     for training in (False, True):
-        for noise in noise_modules(model).values():
+        for noise in find_noise_modules(model).values():
             noise.p = 0.4 * (not training)
         assert torch.equal(model.train(training)(images()), reference.train(training)(images()))
 

@@ -11,7 +11,7 @@ from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import SitesError
 from dropexp.models.adapter import plain, regularise
 from dropexp.models.torchvision_models import list_architectures
-from dropexp.regularisers import REGISTRY, Noise, noise_modules
+from dropexp.regularisers import REGISTRY, Noise, find_noise_modules
 from tests.models.adapter.networks import CLASSES, Small, images, network
 
 LIGHT = "mobilenet_v3_small"
@@ -69,7 +69,7 @@ def test_in_evaluation_and_at_p_0_it_is_the_plain_network(arch: str, name: str) 
     reference, x = plain_network(arch)
     model = copy.deepcopy(reference)
     filled = regularised(model, name)
-    noises = noise_modules(model)
+    noises = find_noise_modules(model)
     assert len(noises) == filled > 0
     weights = reference.state_dict()
     for key, value in weights.items():
@@ -95,7 +95,7 @@ def test_training_is_noisy_and_plain_takes_all_of_it_away(arch: str, name: str) 
     torch.stack(outs).square().sum().backward()
     plain(model)
     assert forms(model) == forms(reference)
-    assert not noise_modules(model)
+    assert not find_noise_modules(model)
     for key, parameter in model.named_parameters():
         assert parameter is parameters[key]
     model.load_state_dict(reference.state_dict())
@@ -137,12 +137,12 @@ def test_copies_and_pickles_are_regularised_and_can_be_made_plain(name: str) -> 
             torch.manual_seed(3)
             outs.append(each.train()(images()))
         assert torch.equal(outs[0], outs[1])
-        assert list(noise_modules(twin)) == list(noise_modules(model))
+        assert list(find_noise_modules(twin)) == list(find_noise_modules(model))
         theirs = {id(parameter) for parameter in model.parameters()}
         assert not theirs & {id(parameter) for parameter in twin.parameters()}
         plain(twin)
         assert forms(twin) == forms(reference)
-        assert noise_modules(model)
+        assert find_noise_modules(model)
         twin.load_state_dict(reference.state_dict())
         assert torch.equal(twin.eval()(images()), reference.eval()(images()))
 
@@ -152,7 +152,7 @@ def test_p_may_grow_with_depth_up_to_the_last_site_that_is_served(arch: str) -> 
     for name in ("dropout2d", "dropconnect", "stochastic_depth"):
         model, _ = plain_network(arch)
         filled = regularise(model, name, 0.4, depth_schedule="linear")
-        strengths = sorted(noise.p for noise in noise_modules(model).values())
+        strengths = sorted(noise.p for noise in find_noise_modules(model).values())
         assert strengths == pytest.approx([0.4 * (i + 1) / filled for i in range(filled)])
 
 
@@ -186,8 +186,8 @@ def test_all_of_torchvisions_classification_networks_offer_sites() -> None:
         assert bool(served["stochastic_depth"]) is not arch.startswith(WITHOUT_BRANCHES), arch
 
 
-def test_noise_modules_are_where_the_audit_looks_for_them() -> None:
+def test_the_audit_finds_the_inserted_noise_modules() -> None:
     model = network("resnet18")
     regularise(model, "dropout2d", 0.3)
-    assert "layer1.0.bn1.noise" in noise_modules(model)
-    assert all(isinstance(noise, Noise) for noise in noise_modules(model).values())
+    assert "layer1.0.bn1.noise" in find_noise_modules(model)
+    assert all(isinstance(noise, Noise) for noise in find_noise_modules(model).values())

@@ -11,7 +11,7 @@ import dropexp
 from dropexp.errors import ConfigError, SitesError
 from dropexp.models.adapter import find_sites, plain, regularise
 from dropexp.models.adapter.finding import SiteKind
-from dropexp.regularisers import count_filled_sites, noise_modules
+from dropexp.regularisers import count_filled_sites, find_noise_modules
 from tests.models.adapter.networks import AsksValues, Small, images, network
 
 
@@ -164,21 +164,21 @@ def test_finding_leaves_a_network_as_it_is() -> None:
 def test_patterns_choose_sites_by_their_names_or_their_modules() -> None:
     model = network("resnet18")
     assert regularise(model, "dropout2d", 0.3, sites=["layer4.*", "layer1.0.bn1"]) == 3
-    assert list(noise_modules(model)) == [
+    assert list(find_noise_modules(model)) == [
         "layer1.0.bn1.noise",
         "layer4.0.bn1.noise",
         "layer4.1.bn1.noise",
     ]
     plain(model)
     assert regularise(model, "stochastic_depth", 0.3, sites=["layer?.1"]) == 4
-    strengths = [noise.p for noise in noise_modules(model).values()]
+    strengths = [noise.p for noise in find_noise_modules(model).values()]
     assert strengths == pytest.approx([0.075, 0.15, 0.225, 0.3])
     plain(model)
     with pytest.raises(ConfigError, match=r"layer5\.\* matches no site.*it has bn1\.noise"):
         regularise(model, "dropout2d", 0.3, sites=["layer4.*", "layer5.*"])
     with pytest.raises(SitesError, match="dropout2d acts on activations with height and width"):
         regularise(model, "dropout2d", 0.3, sites=["layer4.0.conv1"])
-    assert not noise_modules(model)
+    assert not find_noise_modules(model)
 
 
 def test_a_second_regulariser_is_refused_until_the_first_is_gone() -> None:
@@ -207,14 +207,14 @@ def test_several_regularisers_at_once_each_find_their_sites() -> None:
     assert count_filled_sites(model) == {"dropout2d": 9, "stochastic_depth": 8}
     assert filled == 17
     plain(model)
-    assert not noise_modules(model)
+    assert not find_noise_modules(model)
 
 
 def test_if_one_of_several_finds_no_site_the_network_is_plain_again() -> None:
     model = network("squeezenet1_1")
     with pytest.raises(SitesError, match="stochastic_depth acts on residual branches"):
         regularise(model, "dropout2d+stochastic_depth", p=0.2)
-    assert not noise_modules(model)
+    assert not find_noise_modules(model)
 
 
 def test_alpha_dropout_is_not_put_before_a_non_linearity() -> None:
