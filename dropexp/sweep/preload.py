@@ -10,7 +10,7 @@ import threading
 
 _SECONDS_BETWEEN_LOOKS = 0.05
 
-# The first server of a sweep inherits this; one that replaces a killed server does not.
+# As start_fork_server does for the first server; this is for one that replaces a killed one.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 # A process in which these libraries have started threads cannot be forked safely.

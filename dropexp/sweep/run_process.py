@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -35,15 +35,16 @@ def _get_context() -> ForkServerContext:
 
 
 def start_fork_server() -> None:
-    """Start to import what runs need, in a process of its own, and return at once.
-
-    Only for a process's main thread, as it changes the handling of signals for a moment.
-    """
+    """Start to import what runs need, in a process of its own, and return at once."""
     _get_context()
-    # A terminal sends Ctrl-C to every process of a sweep; the sweep alone decides what ends.
-    heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the server inherits
-    forkserver.ensure_running()
-    signal.signal(signal.SIGINT, heeded)
+    resource_tracker.ensure_running()  # first, because it unblocks Ctrl-C
+    # A terminal sends Ctrl-C to every process of a sweep; the sweep alone decides what ends. The
+    # server and its runs inherit that it is blocked; here it arrives a moment later.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class RunProcess:
