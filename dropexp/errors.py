@@ -18,7 +18,7 @@ A message is one or two plain sentences: the field, its value, what is allowed, 
 A run that diverges raises nothing: divergence is a status in its summary.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 __all__ = [
@@ -35,7 +35,9 @@ __all__ = [
     "SitesError",
     "StoreError",
     "UserError",
+    "propose",
     "suggest",
+    "suggest_close",
 ]
 
 
@@ -94,7 +96,16 @@ class BusyError(RunError):
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return a sentence with the close matches of a mistyped name, or with all known names."""
     known = sorted(known)
-    matches = get_close_matches(name, known, n=3, cutoff=0.6)
-    if matches:
-        return f"Did you mean {' or '.join(matches)}?"
-    return f"Known: {', '.join(known)}."
+    return suggest_close(name, known) or f"Known: {', '.join(known)}."
+
+
+def suggest_close(name: str, known: Iterable[str]) -> str:
+    """Return a sentence with the close matches of a mistyped name; empty if there is none."""
+    matches = get_close_matches(name, sorted(known), n=3, cutoff=0.6)
+    return propose(matches) if matches else ""
+
+
+def propose(names: Sequence[str]) -> str:
+    """Return ``Did you mean a, b or c?``; of at least one name."""
+    *others, last = names
+    return f"Did you mean {', '.join(others)}{' or ' if others else ''}{last}?"

@@ -23,7 +23,11 @@ STANDARD_OUTPUT = Path("-")
 
 RunArguments = Annotated[
     list[str] | None,
-    typer.Argument(metavar="RUNS_DIR|ID|FILTER", show_default=False),
+    typer.Argument(
+        metavar="RUNS_DIR|ID|FILTER",
+        help="Runs to compare. Default: all runs in the runs folder.",
+        show_default=False,
+    ),
 ]
 MetricOption = Annotated[
     Metric | None,
@@ -40,14 +44,16 @@ AtOption = Annotated[
     EpochChoice,
     typer.Option(
         "--at",
-        help="Epoch of each run: the best (lowest validation loss), the last, or the first with a "
-        "training loss that every run reaches.",
+        metavar="EPOCH",
+        help="Epoch of each run: best (lowest validation loss), last, or matched (the first with a "
+        "training loss that every run reaches).",
     ),
 ]
 BaselineOption = Annotated[
     str | None,
     typer.Option(
         "--baseline",
+        metavar="SETTING",
         help="Baseline: the name of a setting in the table, or filters such as "
         "'regulariser=dropout2d p=0.3', all else equal. Default: none.",
     ),
@@ -84,9 +90,9 @@ _FORMAT_OF_SUFFIX = {
 COMPARE_HELP = (
     "Compare settings: which generalises better, by how much, how sure?\n\n"
     "[bold]dropexp compare study=first data.label_noise=0.2 --metric test_acc[/bold]\n\n"
-    "Arguments are folders of runs, ids of runs, and filters as in [bold]dropexp runs[/bold]. "
-    "Without arguments, all runs in the runs folder are compared. Each row is one setting: all "
-    "fields but the seed. It is paired, seed by seed, with none where everything else is equal.\n\n"
+    "Arguments are folders of runs, ids of runs, and filters as in [bold]dropexp runs[/bold]. Each "
+    "row of the table is one setting: all fields but the seed. Its runs are paired, seed by seed, "
+    "with those of the baseline: regulariser=none, all else equal.\n\n"
     "csv and json hold every number; md is for a pull request, latex for a paper."
 )
 
@@ -99,7 +105,10 @@ def compare(
     format_: Annotated[
         ComparisonFormat | None,
         typer.Option(
-            "--format", "-f", help="Output format. Default: from the suffix of FILE, or table."
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table, csv, json, md or latex. Default: from the suffix of FILE, or table.",
         ),
     ] = None,
     output: Annotated[

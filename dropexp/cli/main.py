@@ -4,6 +4,7 @@ A command imports what is heavy only when it is called: ``dropexp --help`` impor
 """
 
 import sys
+from functools import partial
 from typing import Annotated, NoReturn
 
 import typer
@@ -12,6 +13,7 @@ from dropexp import __version__
 from dropexp.cli.audit import AUDIT_HELP, audit
 from dropexp.cli.compare import COMPARE_HELP, compare
 from dropexp.cli.exit_codes import ExitCode, get_exit_code
+from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
 from dropexp.cli.options import TAKES_OVERRIDES
 from dropexp.cli.report import BOARD_HELP, REPORT_HELP, board, report
 from dropexp.cli.rerun import RERUN_HELP, rerun
@@ -23,6 +25,7 @@ from dropexp.training.startup import exit_process
 
 app = typer.Typer(
     name="dropexp",
+    cls=PlainHelpGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -45,24 +48,33 @@ def dropexp(
         ),
     ] = False,
 ) -> None:
-    """Which regulariser, at which strength, makes this network generalise better?"""
+    """Which regulariser, at which strength, makes this network generalise better?
 
+    [bold]dropexp train regulariser=dropout2d p=0.3[/bold]
+    [bold]dropexp sweep regulariser=none,dropout2d p=0.1,0.3 'seed=range(6)'[/bold]
+    [bold]dropexp compare[/bold]
+
+    [bold]dropexp COMMAND --help[/bold] describes a command.
+    """
+
+
+_add = partial(app.command, cls=PlainHelpCommand)
 
 _TRAIN = "Train"
-app.command(help=make_train_help(), rich_help_panel=_TRAIN, context_settings=TAKES_OVERRIDES)(train)
-app.command(help=make_sweep_help(), rich_help_panel=_TRAIN, context_settings=TAKES_OVERRIDES)(sweep)
-app.command(rich_help_panel=_TRAIN)(extend)
-app.command(rich_help_panel=_TRAIN)(watch)
+_add(help=make_train_help(), rich_help_panel=_TRAIN, context_settings=TAKES_OVERRIDES)(train)
+_add(help=make_sweep_help(), rich_help_panel=_TRAIN, context_settings=TAKES_OVERRIDES)(sweep)
+_add(rich_help_panel=_TRAIN)(extend)
+_add(rich_help_panel=_TRAIN)(watch)
 
 _COMPARE = "Compare"
-app.command(help=COMPARE_HELP, rich_help_panel=_COMPARE)(compare)
-app.command(help=REPORT_HELP, rich_help_panel=_COMPARE)(report)
-app.command(help=BOARD_HELP, rich_help_panel=_COMPARE)(board)
+_add(help=COMPARE_HELP, rich_help_panel=_COMPARE)(compare)
+_add(help=REPORT_HELP, rich_help_panel=_COMPARE)(report)
+_add(help=BOARD_HELP, rich_help_panel=_COMPARE)(board)
 
 _CHECK = "Manage and check runs"
 app.add_typer(runs, rich_help_panel=_CHECK)
-app.command(help=RERUN_HELP, rich_help_panel=_CHECK)(rerun)
-app.command(help=AUDIT_HELP, rich_help_panel=_CHECK, context_settings=TAKES_OVERRIDES)(audit)
+_add(help=RERUN_HELP, rich_help_panel=_CHECK)(rerun)
+_add(help=AUDIT_HELP, rich_help_panel=_CHECK, context_settings=TAKES_OVERRIDES)(audit)
 
 
 def main() -> NoReturn:

@@ -15,7 +15,9 @@ def _expand_home(folder: Path) -> Path:
 
 RunsDir = Annotated[
     Path,
-    typer.Option("--runs-dir", "-r", help="Folder of the runs.", callback=_expand_home),
+    typer.Option(
+        "--runs-dir", "-r", metavar="FOLDER", help="Folder of the runs.", callback=_expand_home
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,

@@ -40,9 +40,8 @@ REPORT_HELP = (
     "Write a report: the answer, tables and interactive charts.\n\n"
     "[bold]dropexp report study=first -o report.html[/bold]\n\n"
     "The report is one file that works offline and says how to reproduce it. Arguments are as for "
-    "[bold]dropexp compare[/bold]: folders of runs, ids of runs, and filters. Without arguments, "
-    "all runs in the runs folder are compared. html is interactive; md is for a pull request or an "
-    "appendix."
+    "[bold]dropexp compare[/bold]: folders of runs, ids of runs, and filters. html is "
+    "interactive; md is for a pull request or an appendix."
 )
 BOARD_HELP = (
     "Show a study in TensorBoard: means over seeds with intervals.\n\n"
@@ -60,11 +59,19 @@ _FORMAT_OF_SUFFIX = {
 def report(
     arguments: RunArguments = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help='File to write ("-" for standard output).')
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help='File to write ("-" for standard output).'
+        ),
     ] = _DEFAULT_OUTPUT,
     format_: Annotated[
         ReportFormat | None,
-        typer.Option("--format", "-f", help="Format. Default: by the suffix of --output, or html."),
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="html or md. Default: from the suffix of FILE, or html.",
+        ),
     ] = None,
     metric: MetricOption = None,
     at: AtOption = EpochChoice.BEST,

@@ -24,7 +24,9 @@ RERUN_HELP = (
 def rerun(
     run_id: RunId,
     overrides: Overrides = None,
-    into: Annotated[Path | None, typer.Option(help="Keep the new run in this folder.")] = None,
+    into: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keep the new run in this folder.")
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     from tempfile import TemporaryDirectory

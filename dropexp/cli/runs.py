@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from dropexp.cli.exit_codes import ExitCode
+from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
 from dropexp.cli.options import RunId, RunsDir
 from dropexp.errors import FilterError, RunIdError, UserError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dropexp.runs.listing import ListedRun
 
 
-class _ListsByDefault(TyperGroup):
+class _ListsByDefault(PlainHelpGroup):
     """Makes ``runs p=0.3`` the same as ``runs list p=0.3``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -37,12 +37,16 @@ class ListFormat(StrEnum):
 
 
 _FILTER_HELP = (
-    "A filter is [bold]key=value[/bold]. The key is a field of the config "
-    "([bold]data.train_size=400[/bold]), a group ([bold]regulariser=dropout2d[/bold]), p, seed, "
-    "study, status, changed, or a result ([bold]test_acc[/bold], [bold]last.val_loss[/bold]). "
-    "[bold]p=0.1,0.3[/bold] accepts both values, [bold]p!=0.1,0.3[/bold] neither. Quote < and > "
-    "in a shell: [bold]'p>=0.3'[/bold], [bold]'changed<2026-01-31'[/bold]. A run must pass all "
-    "filters. A status is finished, diverged, interrupted, running, failed or damaged."
+    "A filter is [bold]key=value[/bold]. The key is a field of the config, a group, p, seed, "
+    "study, status, changed or a result. A run must pass all filters:\n\n"
+    "[bold]regulariser=dropout2d[/bold]  the choice of a group\n"
+    "[bold]data.train_size=400[/bold]    a field of the config\n"
+    "[bold]p=0.1,0.3[/bold]              one of these values; p!=0.1,0.3: none of them\n"
+    "[bold]'test_acc>=0.9'[/bold]        a result at the best epoch; quote < and > in a shell\n"
+    "[bold]'last.val_loss<1'[/bold]      a result at the last epoch\n"
+    "[bold]'changed<2026-01-31'[/bold]   the date of the last change\n"
+    "[bold]status=failed[/bold]          or finished, diverged, interrupted, running, damaged\n"
+    "[bold]study=first[/bold]            the runs of a study"
 )
 _RUNS_HELP = (
     "List, show and remove runs.\n\n"
@@ -78,13 +82,14 @@ runs = typer.Typer(
 )
 
 
-@runs.command("list", help=_LIST_HELP)
+@runs.command("list", cls=PlainHelpCommand, help=_LIST_HELP)
 def list_(
     filters: Annotated[
-        list[str] | None, typer.Argument(metavar="FILTERS", show_default=False)
+        list[str] | None, typer.Argument(metavar="FILTERS", help="key=value.", show_default=False)
     ] = None,
     sort: Annotated[
-        str, typer.Option("--sort", "-s", help="Field to sort by; -KEY: descending.")
+        str,
+        typer.Option("--sort", "-s", metavar="KEY", help="Field to sort by; -KEY: descending."),
     ] = "changed",
     reverse: Annotated[bool, typer.Option("--reverse", help="Reverse the order.")] = False,
     format_: Annotated[
@@ -102,7 +107,7 @@ def list_(
     _print_list(selected, all_runs, format_, runs_dir)
 
 
-@runs.command(help=_SHOW_HELP)
+@runs.command(cls=PlainHelpCommand, help=_SHOW_HELP)
 def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
     from rich.text import Text
 
@@ -165,9 +170,12 @@ def _show_results(run: "ListedRun", console: "RunConsole") -> None:
     console.show_curves(records)
 
 
-@runs.command(help=_RM_HELP)
+@runs.command(cls=PlainHelpCommand, help=_RM_HELP)
 def rm(
-    ids_or_filters: Annotated[list[str], typer.Argument(metavar="IDS|FILTERS", show_default=False)],
+    ids_or_filters: Annotated[
+        list[str],
+        typer.Argument(metavar="IDS|FILTERS", help="Run ids, or key=value.", show_default=False),
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dropexp.sweep.grammar import SweepRequest
     from dropexp.sweep.plan import Plan
 
-SWEEP_HELP = (
+_SWEEP_HELP = (
     "Train every combination of several values.\n\n"
     "[bold]dropexp sweep regulariser=none,dropout2d p=0.1,0.3 'seed=range(6)'[/bold]\n\n"
     "Overrides are those of [bold]dropexp train[/bold] with several values: a,b or "
@@ -41,7 +41,7 @@ def make_sweep_help() -> str:
     """Return the help of the command with the names of the ready sweeps."""
     from dropexp.config.groups import list_studies
 
-    return SWEEP_HELP.format(studies=", ".join(list_studies()))
+    return _SWEEP_HELP.format(studies=", ".join(list_studies()))
 
 
 def sweep(
@@ -59,7 +59,9 @@ def sweep(
 
 def extend(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
-    seeds: Annotated[str, typer.Option("--seeds", help="Number of seeds to add, such as +4.")],
+    seeds: Annotated[
+        str, typer.Option("--seeds", metavar="N", help="Number of seeds to add, such as +4.")
+    ],
     overrides: Overrides = None,
     runs_dir: RunsDir = Path("runs"),
     dry_run: DryRun = False,
@@ -70,7 +72,8 @@ def extend(
 
     [bold]dropexp extend quick --seeds +4[/bold]
 
-    Runs that an earlier sweep of the study has left are trained first; then give the command again.
+    If an earlier sweep has left runs of the study, this trains those and adds no seed; the same
+    command then adds the seeds.
 
     Overrides may say where and how to train (device=…, hydra/launcher=…).
     """

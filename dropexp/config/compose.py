@@ -5,7 +5,6 @@ Errors of Hydra and OmegaConf become sentences that name the key, the value and 
 
 import re
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +21,7 @@ from dropexp.config.hydra_session import start_hydra
 from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import flatten
-from dropexp.errors import ConfigError, suggest
+from dropexp.errors import ConfigError, propose, suggest, suggest_close
 
 
 def compose_run(overrides: Sequence[str]) -> RunConfig:
@@ -168,13 +167,12 @@ def _explain_unknown_key(key: str, overrides: Sequence[Override]) -> str:
     if OmegaConf.select(config, owner) == {}:
         hint = f"{owner} takes any key; write +{key}=…"
     elif elsewhere:
-        hint = f"Did you mean {' or '.join(elsewhere)}?"
+        hint = propose(elsewhere)
     elif {key.replace(".", "/"), owner.replace(".", "/")} & list_groups().keys():
         hint = suggest(key, siblings)
     else:
-        matches = get_close_matches(key, [*keys, *list_groups()], n=3)
-        listing = "dropexp train --cfg shows all keys."
-        hint = f"Did you mean {' or '.join(matches)}?" if matches else listing
+        hint = suggest_close(key, [*keys, *list_groups()])
+        hint = hint or "dropexp train --cfg shows all keys."
     return f"{key} is not a key of this configuration. {hint}"
 
 

@@ -14,7 +14,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from dropexp.errors import RunIdError, RunsDirError, StoreError, suggest
+from dropexp.errors import RunIdError, RunsDirError, StoreError, suggest, suggest_close
 from dropexp.runs.files import CONFIG, METRICS, SUMMARY
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import RunStatus, RunSummary, SampledTest, SelectedEpoch
@@ -138,8 +138,7 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
     if len(matches) == 1:
         return RunFolder(runs_dir, matches[0])
     if not matches:
-        hint = suggest(text, ids) if len(ids) <= _MOST_CANDIDATES else _suggest_close(text, ids)
-        raise RunIdError(f"{runs_dir} has no run {text}. {hint}")
+        raise RunIdError(f"No run in {runs_dir} has the id {text}. {_hint_at_ids(text, ids)}")
     shown = sorted(matches)[:_MOST_CANDIDATES]
     more = f" and {len(matches) - len(shown)} more" if len(matches) > len(shown) else ""
     raise RunIdError(f"{text} matches {', '.join(shown)}{more}; give more of the id.")
@@ -165,10 +164,12 @@ def _abbreviates(text: str, run_id: str) -> bool:
     return run_id.startswith(text) or (may_be_hash and digits.startswith(text))
 
 
-def _suggest_close(text: str, ids: list[str]) -> str:
-    """Return a suggestion only where an id is close: all ids would be too many to show."""
-    close = suggest(text, ids)
-    return close if close.startswith("Did") else f"dropexp runs lists all {len(ids)} runs."
+def _hint_at_ids(text: str, ids: list[str]) -> str:
+    if not ids:
+        return "It holds no runs; dropexp train makes one."
+    if len(ids) <= _MOST_CANDIDATES:
+        return suggest(text, ids)
+    return suggest_close(text, ids) or f"dropexp runs lists all {len(ids)} runs."
 
 
 def _status(status: FolderStatus, summary: RunSummary | None, *, held: bool) -> ListedStatus:

@@ -16,7 +16,7 @@ import yaml
 
 from dropexp.config.groups import list_groups
 from dropexp.config.setting import sort_key
-from dropexp.errors import FilterError, suggest
+from dropexp.errors import FilterError, suggest, suggest_close
 from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.metric_types import Source, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
@@ -206,9 +206,8 @@ def _full_key(key: str, known: set[str]) -> str:
         if candidate in known:
             return candidate
     names = known | _ABBREVIATIONS.keys() | {group for group in groups if f"{group}.name" in known}
-    hint = suggest(key, names)
-    if not hint.startswith("Did"):
-        hint = "dropexp runs show ID shows a run's fields, dropexp train --cfg all there are."
+    listing = "dropexp runs show ID shows a run's fields, dropexp train --cfg all there are."
+    hint = suggest_close(key, names) or listing
     raise FilterError(f"{key} is not a field of any of these runs. {hint}")
 
 
