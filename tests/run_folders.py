@@ -10,6 +10,7 @@ from dropexp.compare.results import Comparison
 from dropexp.config.compose import compose_run, to_yaml
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.files import CONFIG, SUMMARY
+from dropexp.runs.listing import ListedStatus, list_runs
 from dropexp.runs.records import AuditOutcome, EpochRecord, RunStatus, RunSummary, SelectedEpoch
 from dropexp.runs.write import RunFolder
 
@@ -116,3 +117,8 @@ def compare_folder(runs: Path, *arguments: str, **question: object) -> Compariso
 @cache
 def _compose(overrides: tuple[str, ...]) -> RunConfig:
     return compose_run(list(overrides))
+
+
+def read_statuses(runs: Path) -> dict[str, ListedStatus]:
+    """Return the status of every run in a folder, by run id."""
+    return {run.run_id: run.status for run in list_runs(runs)}

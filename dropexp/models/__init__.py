@@ -1,21 +1,22 @@
-"""Networks with sites: while they are built, they ask a regulariser wherever noise can enter.
+"""Networks that ask a regulariser for noise at each of their sites while they are built.
 
 A name, the shape of images, the number of classes and a regulariser come in; an initialised
-network that maps images (N, C, H, W) to logits (N, classes) goes out. The package adapter finds
-the sites of torchvision's networks and of a user's own.
+network that maps images (N, C, H, W) to logits (N, num_classes) goes out. The package adapter
+finds the sites of networks that were not written for dropexp.
 """
 
 from collections.abc import Callable
 
 from torch import nn
 
+from dropexp.data import ImageShape
 from dropexp.errors import ConfigError, suggest
-from dropexp.models.custom import custom_model
+from dropexp.models.custom import build_custom_model
 from dropexp.models.mlp import MLP
 from dropexp.models.resnet import ResNet
 from dropexp.models.small_cnn import SmallCNN
 from dropexp.models.third_party import get_notes, takes_single_images
-from dropexp.models.torchvision_models import torchvision_model
+from dropexp.models.torchvision_models import build_torchvision_model
 from dropexp.regularisers import Regulariser
 
 __all__ = [
@@ -24,20 +25,18 @@ __all__ = [
     "ResNet",
     "SmallCNN",
     "build",
-    "custom_model",
+    "build_custom_model",
+    "build_torchvision_model",
     "get_notes",
     "takes_single_images",
-    "torchvision_model",
 ]
-
-ImageShape = tuple[int, int, int]
 
 REGISTRY: dict[str, Callable[..., nn.Module]] = {
     "small_cnn": SmallCNN,
     "mlp": MLP,
     "resnet": ResNet,
-    "torchvision": torchvision_model,
-    "custom": custom_model,
+    "torchvision": build_torchvision_model,
+    "custom": build_custom_model,
 }
 
 
@@ -48,18 +47,18 @@ def build(
     regulariser: Regulariser,
     **options: object,
 ) -> nn.Module:
-    """Build a freshly initialised network: images (N, C, H, W) to logits (N, num_classes).
+    """Return an initialised network that maps images (N, C, H, W) to logits (N, num_classes).
 
     Args:
         name: a key of REGISTRY.
         image_shape: (C, H, W) of one image.
-        num_classes: number of logits.
+        num_classes: the number of logits.
         regulariser: fills the network's sites.
         options: the keyword arguments of REGISTRY[name].
 
     Raises:
-        ConfigError: the name is not known, the images are too small for the network, or a network
-            of torchvision's or of the user's own cannot be built as asked.
+        ConfigError: the name is unknown, the images are too small, or a network of torchvision or
+            of the user cannot be built with these options.
     """
     if name not in REGISTRY:
         raise ConfigError(f"model.name={name} is not known. {suggest(name, REGISTRY)}")

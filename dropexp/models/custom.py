@@ -1,14 +1,15 @@
-"""A user's own network: imports, constructs and checks it, and explains what goes wrong."""
+"""Imports, constructs and checks a user's own network, and explains what is wrong with it."""
 
 import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from dropexp.config.fingerprints import fingerprint_source, module_search_path, split_target
+from dropexp.data import ImageShape
 from dropexp.errors import ConfigError, DropexpError, suggest
 from dropexp.models.third_party import (
     add_note,
@@ -20,10 +21,8 @@ from dropexp.models.third_party import (
 )
 from dropexp.regularisers import Regulariser
 
-ImageShape = tuple[int, int, int]
 
-
-def custom_model(
+def build_custom_model(
     image_shape: ImageShape,
     num_classes: int,
     regulariser: Regulariser,
@@ -33,21 +32,21 @@ def custom_model(
     sites: Sequence[str] | None = None,
     fingerprint: str | None = None,
 ) -> nn.Module:
-    """Build a network of the user's own class.
+    """Return a network of the user's own class, with a regulariser in its sites.
 
-    The class gets ``image_shape`` (C, H, W), ``in_channels``, ``num_classes`` and ``regulariser``
-    as far as its signature names them, and all options. A class that takes a regulariser announces
-    its own sites (see dropexp.regularisers.base); in any other they are found. Dropout of its own
-    is switched off.
+    The class gets all options, and those of ``image_shape`` (C, H, W), ``in_channels``,
+    ``num_classes`` and ``regulariser`` that its signature names. A class that takes a regulariser
+    announces its own sites (see dropexp.regularisers.base); in any other class the sites are found
+    by module type. The network's own dropout is switched off.
 
     Args:
-        image_shape: (C, H, W).
-        num_classes: number of logits.
+        image_shape: (C, H, W) of one image.
+        num_classes: the number of logits.
         regulariser: fills the sites.
         target: ``package.module:Class``; the current folder is searched first.
         options: further arguments of the class.
-        sites: patterns of names of sites to fill; None: all.
-        fingerprint: that the source must have, see config/fingerprints.py; None: any.
+        sites: patterns of the names of sites to fill; None: all.
+        fingerprint: the one that the source must have, see config/fingerprints.py; None: any.
 
     Raises:
         ConfigError: the class cannot be imported or constructed, its code has another fingerprint,
@@ -55,8 +54,9 @@ def custom_model(
     """
     if fingerprint is not None and fingerprint_source(target) != fingerprint:
         raise ConfigError(
-            f"model.target={target} is not the code that this run was made with: its fingerprint "
-            f"is {fingerprint_source(target)}, and model.fingerprint={fingerprint}."
+            f"model.fingerprint={fingerprint} does not match the source of model.target={target}, "
+            f"whose fingerprint is {fingerprint_source(target)}: it has changed since the run was "
+            f"made. Restore it, or make a new run."
         )
     make = _import_target(target)
     offered = {
@@ -69,11 +69,12 @@ def custom_model(
     announces = "regulariser" in arguments
     if announces and sites is not None:
         raise ConfigError(
-            f"model.sites selects among the sites that dropexp finds; {target} announces its own."
+            f"model.sites is not allowed here: it selects among sites that dropexp finds, and "
+            f"{target} announces its own. Leave it out."
         )
     model = _construct(target, make, arguments)
     disable_own_noise(model)
-    _check(target, model, image_shape, num_classes)
+    _check_logits(target, model, image_shape, num_classes)
     if announces:
         add_note(model, "it announces its own sites")
     else:
@@ -86,21 +87,20 @@ def _import_target(target: str) -> Callable[..., Any]:
     sys.path[:] = module_search_path()
     importlib.invalidate_caches()
     try:
-        found: Any = importlib.import_module(module_name)
+        attribute: Any = importlib.import_module(module_name)
     except Exception as error:
         raise ConfigError(
             f"model.target={target}: importing {module_name} fails with {summarise_error(error)}."
         ) from error
     for part in name.split("."):
-        if not hasattr(found, part):
-            classes = [key for key, value in vars(found).items() if inspect.isclass(value)]
+        if not hasattr(attribute, part):
+            classes = [key for key, value in vars(attribute).items() if inspect.isclass(value)]
             hint = suggest(part, classes) if classes else "It has no class."
             raise ConfigError(f"model.target={target}: {module_name} has no {name}. {hint}")
-        found = getattr(found, part)
-    if not callable(found):
+        attribute = getattr(attribute, part)
+    if not callable(attribute):
         raise ConfigError(f"model.target={target} is neither a class nor a function.")
-    made: Callable[..., Any] = found
-    return made
+    return cast(Callable[..., Any], attribute)
 
 
 def _collect_arguments(
@@ -122,7 +122,7 @@ def _collect_arguments(
         )
         if name not in arguments and not is_optional:
             raise ConfigError(
-                f"{target} needs {name}: give +model.options.{name}=…. Passed without an option: "
+                f"{target} needs {name}: give +model.options.{name}=…. These need no option: "
                 f"{', '.join(offered)}."
             )
     return arguments
@@ -139,19 +139,20 @@ def _construct(target: str, make: Callable[..., Any], arguments: Mapping[str, An
         ) from error
     if not isinstance(model, nn.Module):
         raise ConfigError(
-            f"model.target={target} returns a {type(model).__name__}, which is no torch.nn.Module."
+            f"model.target={target} returns a {type(model).__name__}; it must return a "
+            f"torch.nn.Module."
         )
     return model
 
 
-def _check(target: str, model: nn.Module, image_shape: ImageShape, num_classes: int) -> None:
+def _check_logits(target: str, model: nn.Module, image_shape: ImageShape, num_classes: int) -> None:
     try:
-        answer = probe_model(model, image_shape)
+        output = probe_model(model, image_shape)
     except Exception as error:
         shape = "×".join(str(side) for side in image_shape)
         raise ConfigError(
             f"model.target={target} cannot take images of {shape}: {summarise_error(error)}."
         ) from error
-    wrong = describe_wrong_logits(answer, num_classes)
+    wrong = describe_wrong_logits(output, num_classes)
     if wrong is not None:
         raise ConfigError(f"model.target={target} {wrong}.")

@@ -6,6 +6,7 @@ from math import prod
 from torch import Tensor, nn
 
 from dropexp.config.model_section import Nonlinearity
+from dropexp.data import ImageShape
 from dropexp.models.nonlinearity import apply_nonlinearity, initialise
 from dropexp.regularisers import FollowingNonlinearity, Regulariser
 
@@ -13,14 +14,14 @@ from dropexp.regularisers import FollowingNonlinearity, Regulariser
 class MLP(nn.Module):
     """Hidden linear layers, each followed by an activation site and a ReLU, then a linear head.
 
-    With SELU the activation site is after it (see nonlinearity.py).
+    With SELU the activation site is after the non-linearity (see nonlinearity.py).
 
     784-800-800-10 on MNIST is the network of Wan et al. 2013, "Regularization of neural networks
     using DropConnect", section 6.1.
 
     Args:
         image_shape: (C, H, W); images are flattened.
-        num_classes: number of logits.
+        num_classes: the number of logits.
         regulariser: fills one weight site and one activation site (of vectors) per hidden layer.
         hidden: units of each hidden layer.
         nonlinearity: ``relu`` or ``selu``.
@@ -28,7 +29,7 @@ class MLP(nn.Module):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        image_shape: ImageShape,
         num_classes: int,
         regulariser: Regulariser,
         *,

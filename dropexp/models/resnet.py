@@ -6,13 +6,14 @@ Shapes: N examples, C channels, H × W positions.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dropexp.data import ImageShape
 from dropexp.errors import ConfigError
 from dropexp.models.shortcut import PaddedShortcut
 from dropexp.regularisers import Regulariser
 
 STAGES = 3
 _SMALLEST_SIDE = 5
-"""Of images, in pixels: below it, maps of the third stage have one position, too few for a norm."""
+"""In pixels. For smaller images, maps of the third stage have one position, too few for a norm."""
 
 
 class BasicBlock(nn.Module):
@@ -46,7 +47,7 @@ class ResNet(nn.Module):
 
     Args:
         image_shape: (C, H, W), at least 5 × 5 positions.
-        num_classes: number of logits.
+        num_classes: the number of logits.
         regulariser: fills one activation site, two weight sites and one branch site per block;
             the stem and the head are left plain, as in Huang et al. 2016.
         depth: 6n + 2 weighted layers, with n ≥ 1 blocks in each stage.
@@ -58,7 +59,7 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        image_shape: ImageShape,
         num_classes: int,
         regulariser: Regulariser,
         *,
@@ -74,7 +75,7 @@ class ResNet(nn.Module):
             )
         self.stem = _initialise(nn.Conv2d(channels, width, 3, padding=1, bias=False))
         self.bn = nn.BatchNorm2d(width)
-        self.blocks = self._stages(width, (depth - 2) // 6, regulariser)
+        self.blocks = self._make_stages(width, (depth - 2) // 6, regulariser)
         self.head = nn.Linear(width * 2 ** (STAGES - 1), num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,7 +84,7 @@ class ResNet(nn.Module):
         return self.head(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
     @staticmethod
-    def _stages(width: int, blocks_per_stage: int, regulariser: Regulariser) -> nn.Sequential:
+    def _make_stages(width: int, blocks_per_stage: int, regulariser: Regulariser) -> nn.Sequential:
         total = STAGES * blocks_per_stage
         blocks = []
         in_channels = width

@@ -1,19 +1,19 @@
-"""A residual network's shortcut without parameters."""
+"""The shortcut of a residual network, without parameters."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
 class PaddedShortcut(nn.Module):
-    """Identity where shapes agree, else every stride-th position and zeros for new channels.
+    """The identity if shapes agree, else every stride-th position and zeros in new channels.
 
     Option A of He et al. 2016, "Deep residual learning for image recognition", section 4.2. It adds
-    no parameters, so that networks with and without it are of equal size.
+    no parameters, so networks with and without it have equally many.
 
     Args:
         in_channels: C of the input.
         out_channels: C of the output, at least in_channels; the new channels come last.
-        stride: of the branch that it bypasses.
+        stride: the stride of the branch that it bypasses.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""The article's MyModel with a head.
+"""The small CNN: the article's MyModel with a head.
 
 Shapes: N examples, C channels, H × W positions.
 """
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dropexp.config.model_section import Nonlinearity
+from dropexp.data import ImageShape
 from dropexp.models.nonlinearity import apply_nonlinearity, initialise
 from dropexp.models.shortcut import PaddedShortcut
 from dropexp.regularisers import FollowingNonlinearity, Regulariser
@@ -20,11 +21,11 @@ class SmallCNN(nn.Module):
     The article's network has no head; here a linear layer reads all positions (``flatten``) or
     their mean (``gap``, global average pooling). With ``shortcut`` the second convolution is a
     residual branch; its input is added with zero channels appended. With SELU the activation sites
-    are after it (see nonlinearity.py).
+    are after the non-linearity (see nonlinearity.py).
 
     Args:
-        image_shape: (C, H, W).
-        num_classes: number of logits.
+        image_shape: (C, H, W) of one image.
+        num_classes: the number of logits.
         regulariser: fills two activation sites, two weight sites and, with ``shortcut``, one
             branch site.
         width: channels of the first convolution; the second has twice as many.
@@ -35,7 +36,7 @@ class SmallCNN(nn.Module):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        image_shape: ImageShape,
         num_classes: int,
         regulariser: Regulariser,
         *,

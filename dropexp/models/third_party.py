@@ -1,7 +1,7 @@
 """Prepares networks that were not written for dropexp.
 
-Their own noise is switched off, their logits are checked, their sites are found and filled, and
-every change is noted for the user.
+It switches off their own noise, checks their logits, finds and fills their sites, and notes every
+change for the user.
 """
 
 import traceback
@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from dropexp.data import ImageShape
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.models.adapter import fill_sites, find_sites
 from dropexp.regularisers import Regulariser, preserve_modes
@@ -25,7 +26,7 @@ def add_note(model: nn.Module, *sentences: str) -> None:
 
 
 def get_notes(model: nn.Module) -> tuple[str, ...]:
-    """Return what the user should know about a network: what was changed in it, in sentences."""
+    """Return sentences for the user about what was changed in a network."""
     sentences: tuple[str, ...] = vars(model).get(_NOTES, ())
     return sentences
 
@@ -33,7 +34,7 @@ def get_notes(model: nn.Module) -> tuple[str, ...]:
 def disable_own_noise(model: nn.Module) -> None:
     """Set p of the network's own dropout and stochastic depth to 0, and note it.
 
-    It would act beside every regulariser, and in the baseline too.
+    Such noise would act in addition to every regulariser, and in the baseline too.
     """
     stochastic_depth = import_torchvision().ops.StochasticDepth
     disabled: list[str] = []
@@ -55,27 +56,32 @@ def find_and_fill_sites(
     """Find a network's sites and let the regulariser fill them; note which layers stay plain.
 
     Args:
-        model: is changed in place.
+        model: the network; it is changed in place.
         regulariser: fills the sites.
-        sites: patterns of names of sites to fill; None: all.
+        sites: patterns of the names of sites to fill; None: all.
 
     Raises:
         ConfigError: a pattern matches no site.
     """
-    found = find_sites(model)
-    if found.heads:
-        add_note(model, f"its head is left plain ({', '.join(found.heads)})")
-    if found.untraced:
-        where = found.untraced[0] or "the network itself"
-        more = f" and {len(found.untraced) - 1} more" if len(found.untraced) > 1 else ""
+    network_sites = find_sites(model)
+    if network_sites.heads:
+        add_note(model, f"its head is left plain ({', '.join(network_sites.heads)})")
+    if network_sites.untraced:
+        where = network_sites.untraced[0] or "the network itself"
+        more = (
+            f" and {len(network_sites.untraced) - 1} more"
+            if len(network_sites.untraced) > 1
+            else ""
+        )
         add_note(model, f"read in the order of registration, as it cannot be traced: {where}{more}")
-    fill_sites(model, regulariser, sites, found)
+    fill_sites(model, regulariser, sites, network_sites)
 
 
-def probe_model(model: nn.Module, image_shape: tuple[int, int, int]) -> object:
+def probe_model(model: nn.Module, image_shape: ImageShape) -> object:
     """Return a network's output for two black images in eval mode, without changing it.
 
-    On meta tensors, which compute shapes only, where the network allows it: it is faster.
+    If the network allows it, the output is computed on meta tensors, which have shapes and no
+    values: this is faster.
 
     Args:
         model: any network.
@@ -85,21 +91,21 @@ def probe_model(model: nn.Module, image_shape: tuple[int, int, int]) -> object:
     with preserve_modes(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
         model.eval()
         try:
-            return _without_data(model, shape)
+            return _run_on_meta(model, shape)
         except Exception:  # a network that creates tensors or reads values needs real data
             return model(torch.zeros(shape))
 
 
-def _without_data(model: nn.Module, shape: tuple[int, ...]) -> object:
+def _run_on_meta(model: nn.Module, shape: tuple[int, ...]) -> object:
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     shapes = {name: tensor.to("meta") for name, tensor in tensors.items()}
     return torch.func.functional_call(model, shapes, (torch.zeros(shape, device="meta"),))
 
 
-def takes_single_images(model: nn.Module, image_shape: tuple[int, int, int]) -> bool:
-    """Return whether a training batch may have one image only; the network is not changed.
+def takes_single_images(model: nn.Module, image_shape: ImageShape) -> bool:
+    """Return whether a training batch may have a single image; the network is not changed.
 
-    Batch normalisation of maps with one position cannot take the statistics of one image.
+    Batch normalisation of maps with a single position has no statistics of a single image.
 
     Args:
         model: any network.
@@ -107,22 +113,22 @@ def takes_single_images(model: nn.Module, image_shape: tuple[int, int, int]) -> 
     """
     try:
         with preserve_modes(model), torch.no_grad():
-            _without_data(model.train(), (1, *image_shape))
+            _run_on_meta(model.train(), (1, *image_shape))
     except ValueError as error:
         return "more than 1 value per channel" not in str(error)
-    except Exception:  # meta tensors may not be supported; training will tell
+    except Exception:  # the network may not support meta tensors, and training reports errors
         return True
     return True
 
 
-def describe_wrong_logits(answer: object, num_classes: int) -> str | None:
-    """Return what is wrong with a network's output for two images, or None."""
-    if isinstance(answer, Tensor) and answer.shape == (_PROBED_IMAGES, num_classes):
+def describe_wrong_logits(output: object, num_classes: int) -> str | None:
+    """Return what is wrong with a network's output for two images; None if it is right."""
+    if isinstance(output, Tensor) and output.shape == (_PROBED_IMAGES, num_classes):
         return None
     given = (
-        f"logits of shape {tuple(answer.shape)}"
-        if isinstance(answer, Tensor)
-        else f"a {type(answer).__name__}"
+        f"logits of shape {tuple(output.shape)}"
+        if isinstance(output, Tensor)
+        else f"a {type(output).__name__}"
     )
     return (
         f"returns {given} for {_PROBED_IMAGES} images; ({_PROBED_IMAGES}, {num_classes}) is "
@@ -131,7 +137,7 @@ def describe_wrong_logits(answer: object, num_classes: int) -> str | None:
 
 
 def summarise_error(error: BaseException) -> str:
-    """Summarise an error of other code: its type, its first line, and the line in user code."""
+    """Return an error's type, the first line of its message, and where in user code it arose."""
     message = (str(error).strip().splitlines() or ["without a message"])[0].rstrip(".!")
     frames = traceback.extract_tb(error.__traceback__)
     user_frames = [frame for frame in frames if not _is_library_file(Path(frame.filename))]
@@ -142,5 +148,9 @@ def summarise_error(error: BaseException) -> str:
 def _is_library_file(file: Path) -> bool:
     if {"site-packages", "dist-packages"} & set(file.parts):
         return True
-    ours, standard = Path(__file__).parents[1], Path(traceback.__file__).parent
-    return file.is_relative_to(ours) or file.is_relative_to(standard) or not file.is_file()
+    dropexp_folder, standard_library = Path(__file__).parents[1], Path(traceback.__file__).parent
+    return (
+        file.is_relative_to(dropexp_folder)
+        or file.is_relative_to(standard_library)
+        or not file.is_file()
+    )

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from dropexp.data import ImageShape
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import ConfigError, suggest
 from dropexp.models.third_party import (
@@ -18,10 +19,8 @@ from dropexp.models.third_party import (
 )
 from dropexp.regularisers import Regulariser
 
-ImageShape = tuple[int, int, int]
-
-SMALL = 64
-"""Images whose shorter side has fewer pixels than this are small."""
+SMALL_SIDE = 64
+"""Images with a shorter side of fewer pixels than this are small."""
 
 _STEM_KERNEL = 3
 _WITHOUT_AUXILIARY_HEADS = {"aux_logits": False, "init_weights": True}
@@ -35,13 +34,13 @@ _ARGUMENTS: dict[str, Callable[[int, int], dict[str, Any]]] = {
 
 
 def list_architectures() -> list[str]:
-    """List the names of torchvision's classification networks."""
+    """Return the names of torchvision's classification networks."""
     models = import_torchvision().models
     names: list[str] = models.list_models(module=models)
     return names
 
 
-def torchvision_model(
+def build_torchvision_model(
     image_shape: ImageShape,
     num_classes: int,
     regulariser: Regulariser,
@@ -50,22 +49,22 @@ def torchvision_model(
     small_images: Literal["adapt", "keep"] = "adapt",
     sites: Sequence[str] | None = None,
 ) -> nn.Module:
-    """Build a freshly initialised network of torchvision with a regulariser in its sites.
+    """Return an initialised network of torchvision with a regulariser in its sites.
 
-    Its own dropout and stochastic depth are switched off. For images without three channels, the
-    kernels of the first convolution are summed or repeated over channels, so that a grey image has
-    the same output as that image in RGB.
+    Its own dropout and stochastic depth are switched off. If images do not have three channels, the
+    kernels of the first convolution are summed or repeated over channels, so that a grey image
+    gives the same output as the same image in RGB.
 
     Args:
-        image_shape: (C, H, W).
-        num_classes: number of logits.
+        image_shape: (C, H, W) of one image.
+        num_classes: the number of logits.
         regulariser: fills the sites, which the package adapter finds.
         arch: one of list_architectures().
         small_images: "adapt": below 64 pixels the first convolution has stride 1, a kernel of at
             most 3 × 3 and no max-pooling after it, as is usual for CIFAR; its initial weights are
-            the centre of the larger kernel's. Patches of transformers and ConvNeXt stay. "keep":
-            the network as it is for ImageNet.
-        sites: patterns of names of sites to fill; None: all.
+            the centre of the larger kernel's. Transformers and ConvNeXt, whose first convolution
+            makes patches, are not adapted. "keep": the network as it is for ImageNet.
+        sites: patterns of the names of sites to fill; None: all.
 
     Raises:
         ConfigError: there is no such architecture, it cannot take images of this shape, or a
@@ -76,16 +75,16 @@ def torchvision_model(
         raise ConfigError(f"model.arch={arch} is not known. {suggest(arch, known)}")
     channels, height, width = image_shape
     model = _construct(arch, image_shape, num_classes)
-    if channels != _first_convolution(model).in_channels:
-        _replace(model, _first_convolution(model), _adapt_channels(channels))
-    if small_images == "adapt" and min(height, width) < SMALL:
+    if channels != _find_first_convolution(model).in_channels:
+        _replace(model, _find_first_convolution(model), _adapt_channels(channels))
+    if small_images == "adapt" and min(height, width) < SMALL_SIDE:
         _adapt_stem(model)
     disable_own_noise(model)
     try:
-        answer = probe_model(model, image_shape)
+        output = probe_model(model, image_shape)
     except Exception as error:
-        raise _unsuitable_images_error(arch, image_shape, error) from error
-    wrong = describe_wrong_logits(answer, num_classes)
+        raise _make_images_error(arch, image_shape, error) from error
+    wrong = describe_wrong_logits(output, num_classes)
     assert wrong is None, f"{arch} {wrong}"
     find_and_fill_sites(model, regulariser, sites)
     return model
@@ -96,19 +95,19 @@ def _construct(arch: str, image_shape: ImageShape, num_classes: int) -> nn.Modul
     if arch.startswith("vit") and height != width:
         raise ConfigError(f"model.arch={arch} takes square images only, not {height}×{width}.")
     arguments: dict[str, Any] = {}
-    for beginning, of_size in _ARGUMENTS.items():
-        if arch.startswith(beginning):
-            arguments = of_size(height, width)
+    for prefix, make_arguments in _ARGUMENTS.items():
+        if arch.startswith(prefix):
+            arguments = make_arguments(height, width)
     try:
         model: nn.Module = import_torchvision().models.get_model(
             arch, num_classes=num_classes, **arguments
         )
     except (ValueError, AssertionError, RuntimeError) as error:
-        raise _unsuitable_images_error(arch, image_shape, error) from error
+        raise _make_images_error(arch, image_shape, error) from error
     return model
 
 
-def _unsuitable_images_error(arch: str, image_shape: ImageShape, error: Exception) -> ConfigError:
+def _make_images_error(arch: str, image_shape: ImageShape, error: Exception) -> ConfigError:
     channels, height, width = image_shape
     return ConfigError(
         f"model.arch={arch} cannot take images of {channels}×{height}×{width}: "
@@ -119,27 +118,27 @@ def _unsuitable_images_error(arch: str, image_shape: ImageShape, error: Exceptio
 # --- the first layers ---------------------------------------------------------------------
 
 
-def _first_convolution(model: nn.Module) -> nn.Conv2d:
+def _find_first_convolution(model: nn.Module) -> nn.Conv2d:
     return next(module for module in model.modules() if isinstance(module, nn.Conv2d))
 
 
 def _adapt_stem(model: nn.Module) -> None:
-    """Adapt the first layers to small images; see torchvision_model, small_images."""
-    stem = _first_convolution(model)
+    """Adapt the first layers to small images; see build_torchvision_model, small_images."""
+    stem = _find_first_convolution(model)
     is_of_patches = stem.kernel_size == stem.stride
     if is_of_patches or max(stem.stride) == 1:
         return
     stem = _replace(model, stem, _shrink_stem)
     kernel = "×".join(str(side) for side in stem.kernel_size)
     sentence = f"for small images the first convolution is {kernel} with stride 1"
-    pool = _pooling_after(model, stem)
+    pool = _find_pooling_after(model, stem)
     if pool is not None:
         _replace(model, pool, lambda _: nn.Identity())
         sentence += ", without max-pooling after it"
     add_note(model, sentence)
 
 
-def _pooling_after(model: nn.Module, stem: nn.Conv2d) -> nn.Module | None:
+def _find_pooling_after(model: nn.Module, stem: nn.Conv2d) -> nn.Module | None:
     """Return the max-pooling between the first and the second convolution, if there is any."""
     modules = list(model.modules())
     for module in modules[modules.index(stem) + 1 :]:
@@ -153,16 +152,16 @@ def _pooling_after(model: nn.Module, stem: nn.Conv2d) -> nn.Module | None:
 def _adapt_channels(channels: int) -> Callable[[nn.Conv2d], nn.Conv2d]:
     """Return a function that makes a convolution for images of another number of channels."""
 
-    def adapted(conv: nn.Conv2d) -> nn.Conv2d:
+    def adapt(conv: nn.Conv2d) -> nn.Conv2d:
         before = conv.in_channels
         repeats = -(-channels // before)
         if channels == 1:
             weight = conv.weight.sum(1, keepdim=True)
         else:
             weight = conv.weight.repeat(1, repeats, 1, 1)[:, :channels] * (before / channels)
-        return _convolution_like(conv, weight, conv.stride, conv.padding)
+        return _make_convolution_like(conv, weight, conv.stride, conv.padding)
 
-    return adapted
+    return adapt
 
 
 def _shrink_stem(conv: nn.Conv2d) -> nn.Conv2d:
@@ -173,17 +172,17 @@ def _shrink_stem(conv: nn.Conv2d) -> nn.Conv2d:
     scale = (conv.weight[0, 0].numel() / middle[0, 0].numel()) ** 0.5
     padded = any(conv.padding) if isinstance(conv.padding, tuple) else True
     padding = tuple(side // 2 if padded else 0 for side in sides)
-    return _convolution_like(conv, middle * scale, (1, 1), padding)
+    return _make_convolution_like(conv, middle * scale, (1, 1), padding)
 
 
-def _convolution_like(
+def _make_convolution_like(
     conv: nn.Conv2d,
     weight: torch.Tensor,
     stride: tuple[int, ...],
     padding: str | tuple[int, ...],
 ) -> nn.Conv2d:
     """Return a convolution with another weight and geometry; draws no random numbers."""
-    made = nn.Conv2d(
+    convolution = nn.Conv2d(
         weight.shape[1],
         conv.out_channels,
         (weight.shape[2], weight.shape[3]),
@@ -192,9 +191,9 @@ def _convolution_like(
         bias=conv.bias is not None,
         device="meta",
     )
-    made.weight = nn.Parameter(weight.detach().clone())
-    made.bias = conv.bias
-    return made
+    convolution.weight = nn.Parameter(weight.detach().clone())
+    convolution.bias = conv.bias
+    return convolution
 
 
 def _replace(model: nn.Module, before: Any, change: Callable[[Any], Any]) -> Any:

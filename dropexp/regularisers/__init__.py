@@ -16,6 +16,7 @@ from dropexp.regularisers.alpha import AlphaDropout, AlphaDropoutRegulariser
 from dropexp.regularisers.base import Branch, FollowingNonlinearity, Gate, Noise, Regulariser
 from dropexp.regularisers.combined import Combined
 from dropexp.regularisers.concrete import ConcreteDropout, ConcreteDropoutRegulariser
+from dropexp.regularisers.cutout import Cutout, CutoutRegulariser
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.dropblock import DropBlock2d, DropBlockRegulariser
 from dropexp.regularisers.dropconnect import (
@@ -29,16 +30,8 @@ from dropexp.regularisers.gaussian import (
     UnitScaling,
     UnitScalingRegulariser,
 )
-from dropexp.regularisers.inputs import (
-    CutMix,
-    CutMixRegulariser,
-    Cutout,
-    CutoutRegulariser,
-    Mixup,
-    MixupRegulariser,
-    apply_input_noise,
-    attach_input_noise,
-)
+from dropexp.regularisers.inputs import apply_input_noise, attach_input_noise
+from dropexp.regularisers.mixing import CutMix, CutMixRegulariser, Mixup, MixupRegulariser
 from dropexp.regularisers.modes import preserve_modes
 from dropexp.regularisers.noises import (
     count_filled_sites,

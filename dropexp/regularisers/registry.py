@@ -14,10 +14,11 @@ from dropexp.regularisers.alpha import AlphaDropoutRegulariser
 from dropexp.regularisers.base import Regulariser
 from dropexp.regularisers.combined import Combined
 from dropexp.regularisers.concrete import ConcreteDropoutRegulariser
+from dropexp.regularisers.cutout import CutoutRegulariser
 from dropexp.regularisers.dropblock import DropBlockRegulariser
 from dropexp.regularisers.dropconnect import DropConnectRegulariser
 from dropexp.regularisers.gaussian import GaussianDropoutRegulariser, UnitScalingRegulariser
-from dropexp.regularisers.inputs import CutMixRegulariser, CutoutRegulariser, MixupRegulariser
+from dropexp.regularisers.mixing import CutMixRegulariser, MixupRegulariser
 from dropexp.regularisers.shakedrop import ShakeDropRegulariser
 from dropexp.regularisers.stochastic_depth import StochasticDepthRegulariser
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from dropexp.cli.main import app
 from dropexp.errors import UserError
 from tests.conftest import Dropexp
-from tests.models.test_custom import NET
+from tests.models.custom_networks import NET
 
 FEW = ("train.epochs=1", "data.train_size=40", "data.val_size=20", "threads=1")
 
@@ -95,7 +95,7 @@ def test_a_sweep_trains_a_users_own_network_and_knows_when_it_changes(
     assert "2 new" in again.stdout
     done = dropexp_process("rerun", folders[0].name)
     assert done.returncode == 2
-    assert "is not the code that this run was made with" in done.stderr
+    assert "does not match the source of model.target" in done.stderr
 
 
 def test_the_package_offers_regularise_without_importing_torch() -> None:

@@ -1,4 +1,4 @@
-"""A user's own class as model=custom."""
+"""A user's own network class as model=custom."""
 
 import itertools
 import sys
@@ -10,83 +10,38 @@ import torch
 
 from dropexp.config.fingerprints import fingerprint_source
 from dropexp.errors import ConfigError
-from dropexp.models import custom_model, get_notes
+from dropexp.models import build_custom_model, get_notes
 from dropexp.regularisers import Regulariser, build, find_noise_modules
-
-NET = """
-import torch
-from torch import nn
-from torch.nn import functional as F
-
-class Net(nn.Module):
-    def __init__(self, in_channels, num_classes, width=4):
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, width, 3)
-        self.dropout = nn.Dropout(0.5)
-        self.head = nn.Linear(width, num_classes)
-
-    def forward(self, x):
-        return self.head(self.dropout(F.relu(self.conv(x)).mean((2, 3))))
-
-class Announcing(Net):
-    def __init__(self, image_shape, num_classes, regulariser):
-        super().__init__(image_shape[0], num_classes)
-        self.noise = regulariser.activation(1.0)
-
-    def forward(self, x):
-        return self.head(F.relu(self.noise(self.conv(x))).mean((2, 3)))
-
-class Pair(Net):
-    def forward(self, x):
-        return super().forward(x), x
-
-class Narrow(Net):
-    def forward(self, x):
-        return super().forward(x)[:, :2]
-
-class Needs(Net):
-    def __init__(self, in_channels, num_classes, heads):
-        super().__init__(in_channels, num_classes)
-
-class Fails(Net):
-    def __init__(self):
-        super().__init__("three", 2)
-
-def made_by_a_function(num_classes, **options):
-    return Net(1, num_classes, **options)
-
-def nothing():
-    return None
-"""
+from tests.models.custom_networks import NET
 
 Write = Callable[[str], str]
 
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Write a module into the current folder, and say what it is called."""
+    """Write modules into the current folder, and return their names."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     numbers = itertools.count()
     before = set(sys.modules)
 
-    def written(source: str) -> str:
+    def write_module(source: str) -> str:
         name = f"net_of_a_test_{next(numbers)}"
         Path(f"{name}.py").write_text(source)
         return name
 
-    yield written
+    yield write_module
     for name in set(sys.modules) - before:
         if "of_a_test" in name:
             del sys.modules[name]
 
 
-def made(target: str, name: str = "none", **options: object) -> torch.nn.Module:
-    return custom_model((1, 8, 8), 3, build(name, 0.3), target=target, **options)  # type: ignore[arg-type]
+def build_custom(target: str, name: str = "none", **options: object) -> torch.nn.Module:
+    return build_custom_model((1, 8, 8), 3, build(name, 0.3), target=target, **options)  # type: ignore[arg-type]
 
 
 def test_a_class_gets_the_arguments_it_names_and_its_sites_are_found(write: Write) -> None:
-    model = made(f"{write(NET)}:Net", "dropout2d", options={"width": 6})
+    model = build_custom(f"{write(NET)}:Net", "dropout2d", options={"width": 6})
     assert model.get_parameter("head.weight").shape == (3, 6)
     assert list(find_noise_modules(model)) == ["conv.noise"]
     assert get_notes(model) == (
@@ -97,61 +52,61 @@ def test_a_class_gets_the_arguments_it_names_and_its_sites_are_found(write: Writ
 
 def test_a_class_that_takes_a_regulariser_announces_its_own_sites(write: Write) -> None:
     target = f"{write(NET)}:Announcing"
-    model = made(target, "dropout2d")
+    model = build_custom(target, "dropout2d")
     assert list(find_noise_modules(model)) == ["noise"]
-    assert not find_noise_modules(made(target, "dropconnect"))
+    assert not find_noise_modules(build_custom(target, "dropconnect"))
     with pytest.raises(ConfigError, match="announces its own"):
-        made(target, "dropout2d", sites=["conv"])
+        build_custom(target, "dropout2d", sites=["conv"])
 
 
 def test_a_function_with_keyword_options_is_accepted(write: Write) -> None:
-    model = made(f"{write(NET)}:made_by_a_function", options={"width": 5})
+    model = build_custom(f"{write(NET)}:build_net", options={"width": 5})
     assert model.get_parameter("conv.weight").shape == (5, 1, 3, 3)
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "says"),
+    ("name", "options", "message"),
     [
         ("Nte", {}, r"has no Nte\. Did you mean Net\?"),
         ("Net", {"widht": 3}, r"model\.options\.widht is not an argument.*Did you mean width"),
         ("Needs", {}, r"needs heads: give \+model\.options\.heads="),
         ("Fails", {}, r"cannot be constructed: \w+Error: .*line \d+\)"),
-        ("nothing", {}, "returns a NoneType, which is no torch.nn.Module"),
+        ("nothing", {}, "returns a NoneType; it must return a torch.nn.Module"),
         ("NET", {}, "has no NET"),
         ("Pair", {}, "returns a tuple for 2 images"),
         ("Narrow", {}, r"returns logits of shape \(2, 2\).*\(2, 3\) is needed"),
     ],
 )
-def test_an_unusable_class_is_explained_in_one_line(
-    name: str, options: dict[str, object], says: str, write: Write
+def test_an_unusable_class_is_refused_in_one_line(
+    name: str, options: dict[str, object], message: str, write: Write
 ) -> None:
-    with pytest.raises(ConfigError, match=says) as error:
-        made(f"{write(NET)}:{name}", options=options)
+    with pytest.raises(ConfigError, match=message) as error:
+        build_custom(f"{write(NET)}:{name}", options=options)
     assert "\n" not in str(error.value)
 
 
-def test_unsuitable_images_are_explained_with_the_line_that_failed(write: Write) -> None:
+def test_images_that_do_not_fit_are_refused_with_the_line_that_failed(write: Write) -> None:
     target = f"{write(NET)}:Net"
-    says = r"cannot take images of 1×2×2: RuntimeError: .*net_of_a_test_0\.py, line 14\)"
-    with pytest.raises(ConfigError, match=says):
-        custom_model((1, 2, 2), 3, Regulariser(), target=target)
+    message = r"cannot take images of 1×2×2: RuntimeError: .*net_of_a_test_0\.py, line 14\)"
+    with pytest.raises(ConfigError, match=message):
+        build_custom_model((1, 2, 2), 3, Regulariser(), target=target)
 
 
-def test_a_failing_import_is_explained_with_its_line(write: Write) -> None:
+def test_a_failing_import_is_reported_with_its_line(write: Write) -> None:
     broken = write("import torch\n\nprint(undefined)\n")
     with pytest.raises(ConfigError, match=rf"importing {broken} fails with NameError: .*line 3\)"):
-        made(f"{broken}:Net")
+        build_custom(f"{broken}:Net")
 
 
-def test_a_network_that_makes_tensors_of_its_own_is_checked_with_data(write: Write) -> None:
+def test_a_network_that_creates_tensors_is_checked_with_real_data(write: Write) -> None:
     source = NET.replace("self.conv(x)", "self.conv(x * torch.ones(1))")
-    model = made(f"{write(source)}:Net", "dropout2d")
+    model = build_custom(f"{write(source)}:Net", "dropout2d")
     assert list(find_noise_modules(model)) == ["conv.noise"]
 
 
 def test_a_network_that_cannot_be_traced_is_noted(write: Write) -> None:
     source = NET.replace("F.relu(self.conv(x))", "F.relu(self.conv(x if x.sum() >= 0 else -x))")
-    model = made(f"{write(source)}:Net", "dropout2d")
+    model = build_custom(f"{write(source)}:Net", "dropout2d")
     assert "cannot be traced: the network itself" in get_notes(model)[-1]
     assert list(find_noise_modules(model)) == ["conv.noise"]
 
@@ -162,8 +117,8 @@ def test_changed_code_has_another_fingerprint_and_is_refused(write: Write) -> No
     target = f"{name}:Net"
     before = fingerprint_source(target)
     assert fingerprint_source(f"{name}:Pair") == before == fingerprint_source(target)
-    made(target, fingerprint=before)
+    build_custom(target, fingerprint=before)
     Path(f"{part}.py").write_text("WIDTH = 5\n")
     assert fingerprint_source(target) != before
     with pytest.raises(ConfigError, match=f"model.fingerprint={before}"):
-        made(target, fingerprint=before)
+        build_custom(target, fingerprint=before)

@@ -6,24 +6,24 @@ from torch import nn
 
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import ConfigError
-from dropexp.models import get_notes, takes_single_images, torchvision_model
+from dropexp.models import build_torchvision_model, get_notes, takes_single_images
 from dropexp.regularisers import Regulariser, SiteRecorder, build, find_noise_modules
 
 DIGITS = (1, 8, 8)
 
 
-def made(
+def build_network(
     arch: str, shape: tuple[int, int, int] = DIGITS, regulariser: Regulariser | None = None
 ) -> nn.Module:
     torch.manual_seed(0)
-    return torchvision_model(shape, 10, regulariser or Regulariser(), arch=arch)
+    return build_torchvision_model(shape, 10, regulariser or Regulariser(), arch=arch)
 
 
 @pytest.mark.parametrize(
     "arch", ["resnet18", "squeezenet1_0", "mobilenet_v2", "shufflenet_v2_x0_5", "mnasnet0_5"]
 )
 def test_the_network_fits_the_data(arch: str) -> None:
-    model = made(arch)
+    model = build_network(arch)
     assert model.eval()(torch.randn(3, *DIGITS)).shape == (3, 10)
     stem = next(each for each in model.modules() if isinstance(each, nn.Conv2d))
     assert (stem.in_channels, stem.kernel_size, stem.stride) == (1, (3, 3), (1, 1))
@@ -32,8 +32,8 @@ def test_the_network_fits_the_data(arch: str) -> None:
 
 def test_large_images_and_keep_leave_the_stem_as_it_is() -> None:
     for model in (
-        made("resnet18", (3, 64, 64)),
-        torchvision_model((3, 32, 32), 10, Regulariser(), small_images="keep"),
+        build_network("resnet18", (3, 64, 64)),
+        build_torchvision_model((3, 32, 32), 10, Regulariser(), small_images="keep"),
     ):
         stem = model.get_submodule("conv1")
         assert isinstance(stem, nn.Conv2d)
@@ -42,34 +42,34 @@ def test_large_images_and_keep_leave_the_stem_as_it_is() -> None:
         assert get_notes(model) == ("its head is left plain (fc)",)
 
 
-def test_a_grey_image_is_answered_as_the_same_image_in_rgb() -> None:
+def test_a_grey_image_gives_the_same_logits_as_in_rgb() -> None:
     grey = torch.rand(2, 1, 64, 64)
-    ours = made("resnet18", (1, 64, 64)).eval()(grey)
-    theirs = made("resnet18", (3, 64, 64)).eval()(grey.expand(-1, 3, -1, -1))
+    ours = build_network("resnet18", (1, 64, 64)).eval()(grey)
+    theirs = build_network("resnet18", (3, 64, 64)).eval()(grey.expand(-1, 3, -1, -1))
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])
-def test_first_layers_of_other_sizes_keep_the_variance_of_their_output(channels: int) -> None:
-    x = torch.randn(2, 1, 32, 32)  # as is usual: channels are much alike
+def test_an_adapted_first_layer_keeps_the_variance_of_its_output(channels: int) -> None:
+    x = torch.randn(2, 1, 32, 32)  # equal channels, as those of photographs nearly are
     spreads = []
     for shape in ((3, 64, 64), (channels, 8, 8)):
-        model = made("resnet18", shape)
+        model = build_network("resnet18", shape)
         out = model.get_submodule("conv1")(x.expand(-1, shape[0], -1, -1)).detach()
         spreads.append(float(out[:, :, 4:-4, 4:-4].std()))
     assert spreads[1] == pytest.approx(spreads[0], rel=0.25)
 
 
 def test_initial_weights_do_not_depend_on_the_regulariser() -> None:
-    plain = made("mobilenet_v3_small").state_dict()
-    noisy = made("mobilenet_v3_small", regulariser=build("dropconnect", 0.3)).state_dict()
+    plain = build_network("mobilenet_v3_small").state_dict()
+    noisy = build_network("mobilenet_v3_small", regulariser=build("dropconnect", 0.3)).state_dict()
     assert plain.keys() == noisy.keys()
     assert all(torch.equal(plain[name], noisy[name]) for name in plain)
 
 
 def test_its_own_noise_is_switched_off_and_noted() -> None:
     stochastic_depth = import_torchvision().ops.StochasticDepth
-    model = made("efficientnet_b0", (3, 32, 32))
+    model = build_network("efficientnet_b0", (3, 32, 32))
     own = [each for each in model.modules() if isinstance(each, nn.Dropout | stochastic_depth)]
     assert own
     assert all(each.p == 0 for each in own)
@@ -78,11 +78,11 @@ def test_its_own_noise_is_switched_off_and_noted() -> None:
     assert torch.equal(*outs)
 
 
-def test_unknown_architectures_have_a_hint() -> None:
+def test_an_unknown_architecture_is_refused_with_a_hint() -> None:
     with pytest.raises(ConfigError, match=r"model\.arch=resnet81 .*Did you mean.*resnet18"):
-        made("resnet81")
+        build_network("resnet81")
     with pytest.raises(ConfigError, match=r"model\.arch=fcn_resnet50 is not known"):
-        made("fcn_resnet50")  # segments, and does not classify
+        build_network("fcn_resnet50")  # a network for segmentation
 
 
 @pytest.mark.parametrize(
@@ -94,29 +94,29 @@ def test_unknown_architectures_have_a_hint() -> None:
         ("inception_v3", (3, 16, 16), "Kernel size can't be greater than actual input size"),
     ],
 )
-def test_unsuitable_images_are_explained_in_one_line(
+def test_images_that_do_not_fit_are_refused_in_one_line(
     arch: str, shape: tuple[int, int, int], why: str
 ) -> None:
     size = f"{shape[1]}×{shape[2]}"
     with pytest.raises(ConfigError, match=rf"(?s)model\.arch={arch}.*{size}") as error:
-        made(arch, shape)
+        build_network(arch, shape)
     assert why in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_sites_may_be_chosen() -> None:
     regulariser = build("dropout2d", 0.3)
-    model = torchvision_model(DIGITS, 10, regulariser, sites=["layer3.*", "layer4.*"])
+    model = build_torchvision_model(DIGITS, 10, regulariser, sites=["layer3.*", "layer4.*"])
     assert len(find_noise_modules(model)) == 4
 
 
 def test_its_sites_can_be_listed() -> None:
     recorder = SiteRecorder()
-    made("resnet18", regulariser=recorder)
+    build_network("resnet18", regulariser=recorder)
     assert recorder.describe() == "9 activations (maps), 20 weights (convolution), 8 branches"
 
 
 def test_a_single_image_is_too_few_for_statistics_of_single_positions() -> None:
-    assert not takes_single_images(made("resnet18"), DIGITS)
-    assert takes_single_images(made("resnet18", (1, 16, 16)), (1, 16, 16))
-    assert takes_single_images(made("squeezenet1_1"), DIGITS)
+    assert not takes_single_images(build_network("resnet18"), DIGITS)
+    assert takes_single_images(build_network("resnet18", (1, 16, 16)), (1, 16, 16))
+    assert takes_single_images(build_network("squeezenet1_1"), DIGITS)

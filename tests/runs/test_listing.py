@@ -8,12 +8,13 @@ from dropexp.errors import RunIdError, RunsDirError
 from dropexp.runs.files import CONFIG, ERROR, SUMMARY
 from dropexp.runs.listing import ListedStatus, find_run, list_runs
 from dropexp.runs.write import RunFolder
-from tests.run_folders import make_record, mark_diverged, write_finished_run, write_unfinished_run
-
-
-def statuses(runs: Path) -> dict[str, ListedStatus]:
-    return {run.run_id: run.status for run in list_runs(runs)}
-
+from tests.run_folders import (
+    make_record,
+    mark_diverged,
+    read_statuses,
+    write_finished_run,
+    write_unfinished_run,
+)
 
 # --- reading ----------------------------------------------------------------------------------
 
@@ -36,16 +37,16 @@ def test_each_folder_has_the_status_of_its_files(tmp_path: Path) -> None:
     (no_config.path / CONFIG).unlink()
     expected |= {failed.run_id: ListedStatus.FAILED}
     expected |= {folder.run_id: ListedStatus.DAMAGED for folder in (no_json, no_yaml, no_config)}
-    assert statuses(tmp_path) == expected
+    assert read_statuses(tmp_path) == expected
 
 
 def test_a_run_whose_lock_is_held_is_running(tmp_path: Path) -> None:
     folder = write_unfinished_run(tmp_path)
     begun = RunFolder(tmp_path, "none-p0-s1-00000000")
     with folder.lock(), begun.lock():
-        assert set(statuses(tmp_path).values()) == {ListedStatus.RUNNING}
-        assert len(statuses(tmp_path)) == 2
-    assert statuses(tmp_path) == {folder.run_id: ListedStatus.INTERRUPTED}
+        assert set(read_statuses(tmp_path).values()) == {ListedStatus.RUNNING}
+        assert len(read_statuses(tmp_path)) == 2
+    assert read_statuses(tmp_path) == {folder.run_id: ListedStatus.INTERRUPTED}
 
 
 def test_looking_at_a_folder_writes_nothing_to_it(tmp_path: Path) -> None:

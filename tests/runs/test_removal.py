@@ -12,8 +12,7 @@ from dropexp.runs.files import CONFIG
 from dropexp.runs.listing import ListedStatus
 from dropexp.runs.removal import explain_refusal, remove_run
 from dropexp.runs.write import RunFolder
-from tests.run_folders import make_record, write_finished_run, write_unfinished_run
-from tests.runs.test_listing import statuses
+from tests.run_folders import make_record, read_statuses, write_finished_run, write_unfinished_run
 
 
 @pytest.fixture
@@ -83,6 +82,6 @@ def test_a_removal_cut_short_leaves_no_finished_run(
     with pytest.raises(StoreError, match="Permission denied"):
         run.remove()
     monkeypatch.undo()
-    assert statuses(tmp_path) == {run.run_id: ListedStatus.INTERRUPTED}
+    assert read_statuses(tmp_path) == {run.run_id: ListedStatus.INTERRUPTED}
     assert explain_refusal(run, tmp_path) == ""
     assert remove_run(run) == ""

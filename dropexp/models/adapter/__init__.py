@@ -1,9 +1,8 @@
-"""Regularisers in networks that were not written for them: torchvision's and a user's own.
+"""Regularisers in networks that were not written for dropexp: torchvision's and a user's own.
 
-A network comes in, and goes out with noise in its sites. Sites are found by the types of modules
-and by tracing how they are used (finding.py, residual.py, tracing.py); blocks with residual
-branches get a forward that calls gates (gated.py); the regulariser is asked at each site
-(filling.py).
+A network comes in; it goes out with noise in its sites. Sites are found by the types of modules and
+by tracing how these are used (finding.py, residual.py, tracing.py). Blocks with residual branches
+get a forward that calls gates (gated.py). The regulariser is asked at each site (filling.py).
 """
 
 from collections.abc import Sequence
@@ -28,26 +27,27 @@ def regularise(
     sites: Sequence[str] | None = None,
     **options: Any,
 ) -> int:
-    """Put a regulariser into any network, in place; ``plain(model)`` removes it.
+    """Put a regulariser into any network, in place, and return the number of filled sites.
 
-    It acts in training mode only. Weights keep their names, so that a ``state_dict`` of the plain
-    network loads before or after. The network's own noise, such as nn.Dropout, is not changed.
+    ``plain(model)`` removes it again. The regulariser acts in training mode only. Weights keep
+    their names, so that a ``state_dict`` of the plain network loads before or after. The network's
+    own noise, such as nn.Dropout, is not changed.
 
     Args:
-        model: has examples along the first dimension of its input, also in the blocks with
-            residual branches.
-        name: of the regulariser, as in conf/regulariser; or several, joined by ``+``.
+        model: any network; the first dimension of its inputs, and of those of its residual blocks,
+            must be that of examples.
+        name: the name of the regulariser, as in conf/regulariser; or several, joined by ``+``.
         p: drop probability in [0, 1).
-        sites: patterns such as ``["layer4.*"]`` of names of sites; None: all. See fill_sites.
+        sites: patterns of the names of sites, such as ``["layer4.*"]``; None: all. See fill_sites.
         options: the regulariser's own, such as mask="batch".
 
     Returns:
         The number of filled sites.
 
     Raises:
-        SitesError: the regulariser finds no site, acts on the input, or belongs after a
-            non-linearity.
-        ConfigError: the name or an option is not known, a pattern matches no site, or the network
+        SitesError: the network has no site for the regulariser, or the regulariser acts on the
+            input or after a non-linearity.
+        ConfigError: the name or an option is unknown, a pattern matches no site, or the network
             has a regulariser already.
         ValueError: p or an option's value is not allowed.
     """

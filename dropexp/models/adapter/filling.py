@@ -1,7 +1,7 @@
 """Fills a network's sites with a regulariser's answers, and removes them again.
 
-All that is needed to remove them is stored in the network, so that a copy, a part or an unpickled
-network can be made plain as well.
+The network stores all that removing needs, so a copy, a part or an unpickled network can be made
+plain too.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ _MOST_NAMES = 6
 
 
 class _AddNoise:
-    """A forward hook that passes the module's output through its child of a name."""
+    """A forward hook that passes a module's output through one of its children."""
 
     def __init__(self, child: str) -> None:
         self.child = child
@@ -35,9 +35,9 @@ def fill_sites(
     model: nn.Module,
     regulariser: Regulariser,
     sites: Sequence[str] | None = None,
-    found: NetworkSites | None = None,
+    network_sites: NetworkSites | None = None,
 ) -> int:
-    """Ask the regulariser at every site of a network, and insert its answers.
+    """Insert a regulariser's answers at the sites of a network; return how many it filled.
 
     The depth of a site is l/L for the l-th of the L sites of its kind that the regulariser fills,
     in the order of execution. Plain answers change nothing.
@@ -48,7 +48,7 @@ def fill_sites(
         regulariser: answers as it does to dropexp's own models.
         sites: patterns such as ``layer4.*`` of the names of sites, or of the modules they act on;
             None: all sites.
-        found: the result of find_sites for this network, if it is known.
+        network_sites: the result of find_sites for this network; None: they are found here.
 
     Returns:
         The number of filled sites.
@@ -60,20 +60,22 @@ def fill_sites(
         raise ConfigError(
             "this network has a regulariser already; dropexp.plain(model) removes it."
         )
-    found = find_sites(model) if found is None else found
-    chosen = _choose(found, model, sites)
+    network_sites = find_sites(model) if network_sites is None else network_sites
+    chosen = _choose_sites(network_sites, model, sites)
     count = 0
     for kind in _KINDS:
         offered = [site for site in chosen if site.kind == kind]
         filled = [site for site in offered if _is_noisy(_ask(model, site, regulariser, 1.0))]
         for number, site in enumerate(filled, start=1):
-            _insert(model, site, _ask(model, site, regulariser, number / len(filled)), found)
+            _insert(
+                model, site, _ask(model, site, regulariser, number / len(filled)), network_sites
+            )
         count += len(filled)
     return count
 
 
 def plain(model: nn.Module) -> None:
-    """Remove a regulariser from a network, in place: its modules are again those it had before.
+    """Remove a regulariser from a network, in place, and restore the modules it replaced.
 
     Parameters keep their present values and modules their modes. A plain network is not changed.
 
@@ -98,22 +100,22 @@ def plain(model: nn.Module) -> None:
             _replace(model, layer, before)
 
 
-def name_sites(found: NetworkSites, model: nn.Module) -> dict[Site, str]:
-    """Return the name of each site: that of its noise module."""
-    return {site: _name(site, found, model) for site in found.sites}
+def name_sites(network_sites: NetworkSites, model: nn.Module) -> dict[Site, str]:
+    """Return the name of each site, which is the name of its noise module."""
+    return {site: _name(site, network_sites, model) for site in network_sites.sites}
 
 
-def _name(site: Site, found: NetworkSites, model: nn.Module) -> str:
+def _name(site: Site, network_sites: NetworkSites, model: nn.Module) -> str:
     if site.kind == "weight":
         return site.module
     prefix = f"{site.module}." if site.module else ""
-    return prefix + _child_name(site, found, model.get_submodule(site.module))
+    return prefix + _child_name(site, network_sites, model.get_submodule(site.module))
 
 
-def _child_name(site: Site, found: NetworkSites, module: nn.Module) -> str:
+def _child_name(site: Site, network_sites: NetworkSites, module: nn.Module) -> str:
     name = "noise"
     if site.kind == "branch":
-        several = found.programs[site.module][True].branches > 1
+        several = network_sites.programs[site.module][True].branches > 1
         name = f"gate{site.branch + 1}" if several else "gate"
     while hasattr(module, name) and name not in _inserted_gates(module):
         name += "_"
@@ -126,11 +128,13 @@ def _inserted_gates(module: nn.Module) -> tuple[str, ...]:
     return forward.gates if isinstance(forward, GatedForward) else ()
 
 
-def _choose(found: NetworkSites, model: nn.Module, patterns: Sequence[str] | None) -> list[Site]:
+def _choose_sites(
+    network_sites: NetworkSites, model: nn.Module, patterns: Sequence[str] | None
+) -> list[Site]:
     if patterns is None:
-        return found.sites
+        return network_sites.sites
     patterns = [patterns] if isinstance(patterns, str) else patterns
-    names = name_sites(found, model)
+    names = name_sites(network_sites, model)
     chosen: set[Site] = set()
     for pattern in patterns:
         matched = {
@@ -143,7 +147,7 @@ def _choose(found: NetworkSites, model: nn.Module, patterns: Sequence[str] | Non
                 f"sites={pattern} matches no site of this network; {_list_some(names.values())}."
             )
         chosen |= matched
-    return [site for site in found.sites if site in chosen]
+    return [site for site in network_sites.sites if site in chosen]
 
 
 def _list_some(names: Iterable[str]) -> str:
@@ -169,7 +173,7 @@ def _is_noisy(answer: nn.Module) -> bool:
     return bool(find_noise_modules(answer))
 
 
-def _insert(model: nn.Module, site: Site, answer: nn.Module, found: NetworkSites) -> None:
+def _insert(model: nn.Module, site: Site, answer: nn.Module, network_sites: NetworkSites) -> None:
     module = model.get_submodule(site.module)
     answer.train(module.training)
     # Learned parameters must be on the network's device.
@@ -180,22 +184,22 @@ def _insert(model: nn.Module, site: Site, answer: nn.Module, found: NetworkSites
         vars(answer)[_PLAIN_LAYER] = module  # in vars, as a child would be in the state_dict
         _replace(model, module, answer)
         return
-    child = _child_name(site, found, module)
+    child = _child_name(site, network_sites, module)
     if site.kind == "activation":
         module.add_module(child, answer)
         module.register_forward_hook(_AddNoise(child))
         return
-    _make_gated(module, found, site.module)
+    _make_gated(module, network_sites, site.module)
     module.add_module(child, answer)
 
 
-def _make_gated(block: nn.Module, found: NetworkSites, name: str) -> None:
-    """Give a block the forward that calls gates, unless it has it."""
+def _make_gated(block: nn.Module, network_sites: NetworkSites, name: str) -> None:
+    """Give a block a forward that calls gates, unless it has one."""
     if "forward" in vars(block):
         return
-    sites = [site for site in found.sites if site.kind == "branch" and site.module == name]
-    gates = [_child_name(site, found, block) for site in sites]
-    block.forward = GatedForward(block, found.programs[name], gates)
+    sites = [site for site in network_sites.sites if site.kind == "branch" and site.module == name]
+    gates = [_child_name(site, network_sites, block) for site in sites]
+    block.forward = GatedForward(block, network_sites.programs[name], gates)
     for gate in gates:
         block.add_module(gate, Regulariser().branch(1.0))
 

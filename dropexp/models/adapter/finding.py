@@ -35,7 +35,7 @@ _TRANSPARENT = (
     *(nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.AvgPool2d),
     *(F.dropout, F.dropout2d, F.max_pool2d, F.avg_pool2d),
 )
-"""What may lie between a layer and its non-linearity."""
+"""Modules and functions that may lie between a layer and its non-linearity."""
 
 
 @dataclass(frozen=True)
@@ -76,24 +76,24 @@ class NetworkSites:
 
 
 def find_sites(model: nn.Module) -> NetworkSites:
-    """Find the sites of a network, without changing it."""
-    found = NetworkSites()
+    """Return the sites of a network, without changing it."""
+    network_sites = NetworkSites()
     own = {
         name: trace_own_forward(module, training=True)
         for name, module in model.named_modules()
         if _has_own_forward(module)
     }
-    found.untraced = [name for name, graph in own.items() if graph is None]
-    opaque = {id(model.get_submodule(name)) for name in found.untraced}
-    layers = _LayerReader(model, opaque).layers()
-    found.heads = [layer.name for layer in layers if layer.is_head]
+    network_sites.untraced = [name for name, graph in own.items() if graph is None]
+    opaque = {id(model.get_submodule(name)) for name in network_sites.untraced}
+    layers = _LayerReader(model, opaque).read()
+    network_sites.heads = [layer.name for layer in layers if layer.is_head]
     offered = [layer for layer in layers if not layer.is_head]
-    found.sites += [
+    network_sites.sites += [
         Site("activation", layer.noise_after, spatial=layer.spatial)
         for layer in offered
         if layer.noise_after is not None
     ]
-    found.sites += [
+    network_sites.sites += [
         Site("weight", layer.name, rectified=layer.rectified)
         for layer in offered
         if _is_replaceable(model.get_submodule(layer.name))
@@ -101,10 +101,10 @@ def find_sites(model: nn.Module) -> NetworkSites:
     for name, graph in own.items():
         programs = _make_programs(model.get_submodule(name), graph)
         if programs is not None:
-            found.programs[name] = programs
+            network_sites.programs[name] = programs
             branches = programs[True].branches
-            found.sites += [Site("branch", name, branch=index) for index in range(branches)]
-    return found
+            network_sites.sites += [Site("branch", name, branch=index) for index in range(branches)]
+    return network_sites
 
 
 def _has_own_forward(module: nn.Module) -> bool:
@@ -126,7 +126,7 @@ def _make_programs(block: nn.Module, graph: fx.Graph | None) -> dict[bool, Progr
 
 
 def _is_replaceable(module: nn.Module) -> TypeGuard[nn.Linear | nn.Conv2d]:
-    """Return whether a layer does what its type says and nothing else."""
+    """Return whether a layer has torch's own forward and no hooks or parametrizations."""
     plain = (
         type(module).forward in (nn.Linear.forward, nn.Conv2d.forward)
         and getattr(type(module), "_conv_forward", nn.Conv2d._conv_forward)
@@ -150,6 +150,13 @@ class _CalledLayer:
     is_head: bool
 
 
+def _merge_calls(calls: Sequence[_CalledLayer]) -> _CalledLayer:
+    """Return the call with the fewest sites, as a layer has the sites of all its calls only."""
+    heads = [call for call in calls if call.is_head]
+    without_activation = [call for call in calls if call.noise_after is None]
+    return [*heads, *without_activation, *calls][0]
+
+
 class _LayerReader:
     """Reads a model's layers off its graph, in the order of execution."""
 
@@ -157,38 +164,32 @@ class _LayerReader:
         self._model = model
         self._opaque = opaque
 
-    def layers(self) -> list[_CalledLayer]:
+    def read(self) -> list[_CalledLayer]:
         """Return each layer once, however often it is called."""
         calls: dict[str, list[_CalledLayer]] = {}
-        for layer in self._layers_in("", is_last=True):
+        for layer in self._read_layers("", is_last=True):
             calls.setdefault(layer.name, []).append(layer)
-        # A layer that is called twice has the sites that both calls have.
-        return [
-            next((call for call in same if call.noise_after is None), same[0])
-            if not any(call.is_head for call in same)
-            else next(call for call in same if call.is_head)
-            for same in calls.values()
-        ]
+        return [_merge_calls(of_layer) for of_layer in calls.values()]
 
-    def _layers_in(self, name: str, *, is_last: bool) -> Iterator[_CalledLayer]:
+    def _read_layers(self, name: str, *, is_last: bool) -> Iterator[_CalledLayer]:
         """Yield the layers of a module; ``is_last``: the logits are computed from its output."""
         module = self._model.get_submodule(name)
         graph = None
         if id(module) not in self._opaque and type(module).forward is not nn.Module.forward:
             graph = trace_calls(module, lambda child: id(child) in self._opaque)
         if graph is None:
-            yield from self._in_registration_order(name, module, is_last=is_last)
+            yield from self._read_in_registration_order(name, module, is_last=is_last)
         else:
-            yield from self._in_execution_order(name, graph, is_last=is_last)
+            yield from self._read_in_execution_order(name, graph, is_last=is_last)
 
-    def _in_execution_order(
+    def _read_in_execution_order(
         self, name: str, graph: fx.Graph, *, is_last: bool
     ) -> Iterator[_CalledLayer]:
-        def full(node: fx.Node) -> str:
+        def full_name(node: fx.Node) -> str:
             return _join_names(name, str(node.target))
 
         def module_of(node: fx.Node) -> nn.Module | None:
-            return self._model.get_submodule(full(node)) if node.op == "call_module" else None
+            return self._model.get_submodule(full_name(node)) if node.op == "call_module" else None
 
         heads = _find_last(graph, lambda node: self._holds_layers(module_of(node)))
         of_images = _find_dependent(graph)
@@ -199,16 +200,16 @@ class _LayerReader:
             if isinstance(module, LAYERS):
                 end = _find_noise_place(node, module_of)
                 yield _CalledLayer(
-                    full(node),
+                    full_name(node),
                     spatial=isinstance(module, nn.Conv2d),
-                    noise_after=None if end is None else full(end),
+                    noise_after=None if end is None else full_name(end),
                     rectified=_all_users_match(node, module_of, _RELU),
                     is_head=is_last and node in heads,
                 )
             elif not is_elementary(module):
-                yield from self._layers_in(full(node), is_last=is_last and node in heads)
+                yield from self._read_layers(full_name(node), is_last=is_last and node in heads)
 
-    def _in_registration_order(
+    def _read_in_registration_order(
         self, name: str, module: nn.Module, *, is_last: bool
     ) -> Iterator[_CalledLayer]:
         """Yield layers as registered, each with the normalisation that is registered after it."""
@@ -226,7 +227,7 @@ class _LayerReader:
                     is_head=last,
                 )
             elif not is_elementary(each):
-                yield from self._layers_in(child, is_last=last)
+                yield from self._read_layers(child, is_last=last)
 
     def _holds_layers(self, module: nn.Module | None) -> bool:
         return module is not None and any(isinstance(each, LAYERS) for each in module.modules())
@@ -275,17 +276,17 @@ def _feeds_sigmoid_gate(end: fx.Node, module_of: ModuleOf) -> bool:
 
 def _find_last(graph: fx.Graph, condition: Callable[[fx.Node], bool]) -> set[fx.Node]:
     """Return the last nodes on every path to the output that meet a condition."""
-    found: set[fx.Node] = set()
+    last: set[fx.Node] = set()
     left = [node for node in graph.nodes if node.op == "output"]
     seen: set[fx.Node] = set()
     while left:
         for node in left.pop().all_input_nodes:
             if condition(node):
-                found.add(node)
+                last.add(node)
             elif node not in seen:
                 seen.add(node)
                 left.append(node)
-    return found
+    return last
 
 
 def _find_dependent(graph: fx.Graph) -> set[fx.Node]:

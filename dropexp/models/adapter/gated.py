@@ -27,7 +27,7 @@ class _Step:
     """One operation of a graph."""
 
     place: int
-    operation: str  # an fx.Node's
+    operation: str  # the op of an fx.Node
     target: Any
     args: Any
     kwargs: Any
@@ -59,14 +59,14 @@ class Program:
 
 
 def make_program(graph: fx.Graph, block: nn.Module) -> Program | None:
-    """Make a block's program; None if it has no branch or its forward cannot be repeated.
+    """Return a block's program; None if it has no branch or its forward cannot be repeated.
 
     A forward with optional arguments may act differently when they are given, and one that creates
     a constant may create another one at the next call.
 
     Args:
-        graph: of the block's own forward, see trace_own_forward.
-        block: the module.
+        graph: the graph of the block's own forward, see trace_own_forward.
+        block: the block.
     """
     nodes = list(graph.nodes)
     inputs = [node for node in nodes if node.op == "placeholder"]
@@ -74,18 +74,18 @@ def make_program(graph: fx.Graph, block: nn.Module) -> Program | None:
         return None
     if not all(_has_attribute(block, str(node.target)) for node in nodes if node.op == "get_attr"):
         return None
-    found = find_residuals(graph, block)
-    if not found:
+    residuals = find_residuals(graph, block)
+    if not residuals:
         return None
     places = {node: place for place, node in enumerate(nodes)}
-    gates = {residual.addition: (i, residual) for i, residual in enumerate(found)}
+    gates = {residual.addition: (i, residual) for i, residual in enumerate(residuals)}
     rest = [node for node in nodes if node.op not in ("placeholder", "output")]
     output = next(node for node in nodes if node.op == "output")
     return Program(
         inputs=tuple((places[node], str(node.target)) for node in inputs),
         steps=_make_steps(rest, places, gates),
         output=_insert_slots(output.args[0], places),
-        branches=len(found),
+        branches=len(residuals),
     )
 
 
@@ -107,16 +107,16 @@ def _make_steps(
         if node in in_branches:
             continue
         if node in gates:
-            gate, found = gates[node]
-            inside = [each for each in nodes if each in found.inside]
+            gate, residual = gates[node]
+            inside = [each for each in nodes if each in residual.inside]
             steps.append(
                 _GatedAddition(
                     places[node],
                     gate,
-                    places[found.source],
-                    places[found.shortcut],
+                    places[residual.source],
+                    places[residual.shortcut],
                     _make_steps(inside, places, gates),
-                    places[found.branch],
+                    places[residual.branch],
                 )
             )
         else:
@@ -148,8 +148,8 @@ def _replace_in(argument: Any, kind: type, replace: Callable[[Any], Any]) -> Any
 class GatedForward:
     """A block's forward whose residual branches go through gates: ``shortcut + gate(f, s)``.
 
-    A branch is computed for the rows that its gate asks for. If that is one of several rows, batch
-    normalisation in the branch uses its running statistics, as one row has none.
+    A branch is computed for the rows that its gate asks for. For one row of several, batch
+    normalisation in the branch uses its running statistics, since a single row has no statistics.
 
     Args:
         block: the module; its children, gates included, are looked up at each call.
@@ -187,7 +187,7 @@ class GatedForward:
         def branch(rows: Tensor) -> Tensor:
             inside = {**values, step.source: rows}
             alone = self.block.training and len(rows) == 1 < len(source)
-            with _running_statistics(self._called_modules(step.branch) if alone else ()):
+            with _use_running_statistics(self._called_modules(step.branch) if alone else ()):
                 self._run(step.branch, inside)
             out: Tensor = inside[step.result]
             return out
@@ -218,7 +218,7 @@ class GatedForward:
 
 
 @contextmanager
-def _running_statistics(modules: Iterator[nn.Module] | tuple[()]) -> Iterator[None]:
+def _use_running_statistics(modules: Iterator[nn.Module] | tuple[()]) -> Iterator[None]:
     norms = [
         module
         for module in modules

@@ -1,4 +1,4 @@
-"""Finds residual branches in a block's own graph.
+"""Finds the residual branches in a block's own graph.
 
 A residual branch is computed from a value s alone and added to s, or to a projection of s by at
 most one layer: He et al. 2016, "Deep residual learning for image recognition", equations 1 and 2.
@@ -42,18 +42,16 @@ def _match_residual(
         return None
     nodes = [node for node in order if order[node] < order[addition]]
     for source in reversed(nodes):
-        slices = [_nodes_between(term, source) for term in terms]
-        if slices[0] is None or slices[1] is None:
+        first, second = (_find_nodes_between(term, source) for term in terms)
+        if first is None or second is None:
             continue
-        shortcut, branch = sorted(
-            range(2), key=lambda i: _count_weight_matrices(slices[i] or (), block)
-        )
-        of_branch = _count_weight_matrices(slices[branch] or (), block)
-        if _count_weight_matrices(slices[shortcut] or (), block) > 1 or of_branch == 0:
-            return None
-        if _count_weight_matrices(slices[shortcut] or (), block) == of_branch:
-            return None  # two equal paths: neither is the shortcut
-        inside = _add_unused(slices[branch] or (), order)
+        paths = (first, second)
+        weights = [_count_weight_matrices(path, block) for path in paths]
+        if min(weights) > 1 or weights[0] == weights[1]:
+            return None  # of two equal paths neither is the shortcut
+        branch = weights.index(max(weights))
+        shortcut = 1 - branch
+        inside = _add_unused(paths[branch], order)
         used_elsewhere = any(
             user not in inside and user is not addition for node in inside for user in node.users
         )
@@ -64,8 +62,8 @@ def _match_residual(
     return None
 
 
-def _nodes_between(node: fx.Node, source: fx.Node) -> set[fx.Node] | None:
-    """Return the nodes from source to node, with node; None if node needs other inputs."""
+def _find_nodes_between(node: fx.Node, source: fx.Node) -> set[fx.Node] | None:
+    """Return the nodes after source up to node; None if node depends on other inputs."""
     if node is source:
         return set()
     between: set[fx.Node] = set()
@@ -83,7 +81,7 @@ def _nodes_between(node: fx.Node, source: fx.Node) -> set[fx.Node] | None:
 
 
 def _add_unused(between: Collection[fx.Node], order: Mapping[fx.Node, int]) -> frozenset[fx.Node]:
-    """Add the nodes that use these and are used by none, such as checks of shapes."""
+    """Return the nodes, and those that use them and are used by none, such as shape checks."""
     inside = set(between)
     for node in order:
         if not node.users and node.op != "output" and set(node.all_input_nodes) & inside:
@@ -92,7 +90,7 @@ def _add_unused(between: Collection[fx.Node], order: Mapping[fx.Node, int]) -> f
 
 
 def _count_weight_matrices(nodes: Collection[fx.Node], block: nn.Module) -> int:
-    """Count the weights of two and more dimensions in the modules that nodes call."""
+    """Return the number of weights of at least two dimensions in the modules that nodes call."""
     return sum(
         parameter.dim() > 1
         for node in nodes

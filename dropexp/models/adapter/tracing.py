@@ -24,7 +24,7 @@ IsLeaf = Callable[[nn.Module], bool]
 
 
 def is_elementary(module: nn.Module) -> bool:
-    """Return whether a module is one of torch's, or a subclass of a layer or normalisation."""
+    """Return whether a module is torch's own, or a subclass of a layer or normalisation."""
     if isinstance(module, (*LAYERS, *NORMS)):
         return True
     of_torch = type(module).__module__.startswith("torch.nn")
@@ -32,12 +32,15 @@ def is_elementary(module: nn.Module) -> bool:
 
 
 def trace_own_forward(module: nn.Module, *, training: bool) -> fx.Graph | None:
-    """Trace how a module calls its children, without looking into them; None if it fails."""
+    """Return the graph of how a module calls its children; None if tracing fails."""
     return _trace(module, lambda child: child is not module, training)
 
 
 def trace_calls(module: nn.Module, opaque: IsLeaf) -> fx.Graph | None:
-    """Trace a module in training, down to elementary and opaque modules; None if it fails."""
+    """Return the graph down to elementary and opaque modules; None if tracing fails.
+
+    The graph is that of training mode.
+    """
 
     def is_leaf(child: nn.Module) -> bool:
         return is_elementary(child) or opaque(child)
@@ -46,7 +49,7 @@ def trace_calls(module: nn.Module, opaque: IsLeaf) -> fx.Graph | None:
 
 
 class _Tracer(fx.Tracer):
-    proxy_buffer_attributes = True  # else results of buffers would become constants
+    proxy_buffer_attributes = True  # otherwise results of buffers would become constants
 
     def __init__(self, is_leaf: IsLeaf) -> None:
         super().__init__()
@@ -57,9 +60,9 @@ class _Tracer(fx.Tracer):
 
 
 def _trace(module: nn.Module, is_leaf: IsLeaf, training: bool) -> fx.Graph | None:
-    with preserve_modes(module), _constants_removed(module):
+    with preserve_modes(module), _remove_constants(module):
         for each in module.modules():
-            each.training = training  # without train(), which a user may have overridden
+            each.training = training  # not by train(), which a user may have overridden
         try:
             return _Tracer(is_leaf).trace(module)
         except Exception:  # a forward may raise anything when it gets proxies
@@ -67,8 +70,8 @@ def _trace(module: nn.Module, is_leaf: IsLeaf, training: bool) -> fx.Graph | Non
 
 
 @contextmanager
-def _constants_removed(module: nn.Module) -> Iterator[None]:
-    """Remove the constants that tracing puts into the module's attributes."""
+def _remove_constants(module: nn.Module) -> Iterator[None]:
+    """Remove at the end the constants that tracing adds to the module's attributes."""
     known = set(vars(module))
     try:
         yield

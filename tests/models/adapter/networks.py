@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dropexp.models import torchvision_model
+from dropexp.models import build_torchvision_model
 from dropexp.regularisers import Regulariser
 
 IMAGE = (3, 16, 16)
@@ -17,7 +17,7 @@ CLASSES = 5
 @cache
 def _made(arch: str, shape: tuple[int, int, int]) -> nn.Module:
     torch.manual_seed(0)
-    model = torchvision_model(shape, CLASSES, Regulariser(), arch=arch)
+    model = build_torchvision_model(shape, CLASSES, Regulariser(), arch=arch)
     # As after some training: normalisations that differ from one another and from the identity.
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -1,0 +1,47 @@
+"""The source of networks that a user could have written."""
+
+NET = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class Net(nn.Module):
+    def __init__(self, in_channels, num_classes, width=4):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, width, 3)
+        self.dropout = nn.Dropout(0.5)
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, x):
+        return self.head(self.dropout(F.relu(self.conv(x)).mean((2, 3))))
+
+class Announcing(Net):
+    def __init__(self, image_shape, num_classes, regulariser):
+        super().__init__(image_shape[0], num_classes)
+        self.noise = regulariser.activation(1.0)
+
+    def forward(self, x):
+        return self.head(F.relu(self.noise(self.conv(x))).mean((2, 3)))
+
+class Pair(Net):
+    def forward(self, x):
+        return super().forward(x), x
+
+class Narrow(Net):
+    def forward(self, x):
+        return super().forward(x)[:, :2]
+
+class Needs(Net):
+    def __init__(self, in_channels, num_classes, heads):
+        super().__init__(in_channels, num_classes)
+
+class Fails(Net):
+    def __init__(self):
+        super().__init__("three", 2)
+
+def build_net(num_classes, **options):
+    return Net(1, num_classes, **options)
+
+def nothing():
+    return None
+"""
