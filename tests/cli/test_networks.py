@@ -56,7 +56,7 @@ def test_an_audit_lists_what_is_served_where_and_what_was_changed() -> None:
     [
         (
             "model=torchvision model.arch=squeezenet1_1 regulariser=stochastic_depth",
-            "residual branches, and model=torchvision squeezenet1_1 has none",
+            "residual branches, but model=torchvision squeezenet1_1 has none",
         ),
         ("model=torchvision data.train_size=65", "train.batch_size=64 leaves one image of 65"),
         (
