@@ -30,23 +30,25 @@ WHOLE = idx_bytes(np.arange(6, dtype=np.uint8).reshape(1, 2, 3))
 SIGNED = WHOLE[:2] + b"\x09" + WHOLE[3:]
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "reason"),
-    [
-        ("cut", WHOLE[:-1], "its header says 6 values, but it holds 5"),
-        ("long", WHOLE + b"x", "its header says 6 values, but it holds 7"),
-        ("short-header", WHOLE[:9], "not an idx file of 3-dimensional"),
-        ("empty", b"", "not an idx file"),
-        ("text", b"<html>not found</html>", "not an idx file"),
-        ("signed", SIGNED, "not an idx file of 3-dimensional unsigned bytes"),
-        ("labels", idx_bytes(np.zeros(5, np.uint8)), "not an idx file of 3-dimensional"),
-        ("cut.gz", gzip.compress(WHOLE)[:-9], "cannot be read"),
-        ("not.gz", WHOLE, "cannot be read"),
-        ("bad-sum.gz", gzip.compress(WHOLE)[:-8] + bytes(8), "cannot be read"),
-        ("bad-code.gz", gzip.compress(WHOLE)[:10] + b"\xff" * 20, "cannot be read"),
-    ],
-)
-def test_a_damaged_file_is_named(name: str, content: bytes, reason: str, tmp_path: Path) -> None:
+DAMAGED = {
+    "cut": (WHOLE[:-1], "its header says 6 values, but it holds 5"),
+    "long": (WHOLE + b"x", "its header says 6 values, but it holds 7"),
+    "short-header": (WHOLE[:9], "not an idx file of 3-dimensional"),
+    "empty": (b"", "not an idx file"),
+    "text": (b"<html>not found</html>", "not an idx file"),
+    "signed": (SIGNED, "not an idx file of 3-dimensional unsigned bytes"),
+    "labels": (idx_bytes(np.zeros(5, np.uint8)), "not an idx file of 3-dimensional"),
+    "cut.gz": (gzip.compress(WHOLE)[:-9], "cannot be read"),
+    "not.gz": (WHOLE, "cannot be read"),
+    "bad-sum.gz": (gzip.compress(WHOLE)[:-8] + bytes(8), "cannot be read"),
+    "bad-code.gz": (gzip.compress(WHOLE)[:10] + b"\xff" * 20, "cannot be read"),
+}
+
+
+# By name: the bytes of a gzip file hold the time, and the test's id must not.
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_named(name: str, tmp_path: Path) -> None:
+    content, reason = DAMAGED[name]
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError, match=reason) as caught:
