@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Measure the claims of the article that dropexp began from.
 
-    scripts/article_claims.py              measures claims 1 to 14, in under a minute
-    scripts/article_claims.py --studies    also trains what claims 15 to 18 need, in half an hour
-    scripts/article_claims.py -o docs/findings/article-claims.md    also writes the page
+    scripts/article_claims.py              measure claims 1 to 14, in under a minute
+    scripts/article_claims.py --studies    also train what claims 15 to 18 need, in half an hour
+    scripts/article_claims.py -o docs/findings/article-claims.md    also write the page
 
 An interrupted study resumes. Finished runs are only read, with or without --studies.
 """
@@ -21,53 +21,53 @@ from claims.finding import Finding
 from dropexp.randomness import global_stream
 
 QUICK: tuple[Callable[[], Finding], ...] = (
-    dropout2d.channels,
-    dropout2d.scale,
-    dropout2d.ranks,
-    memory.inplace,
-    dropout2d.inplace,
-    dropout2d.evaluation,
-    dropout2d.separate_p,
-    memory.module,
-    dropout2d.shapes,
-    dropconnect.what_is_scaled,
-    dropconnect.smoothness,
-    dropconnect.cost,
-    spatial.what_is_dropped,
-    spatial.local_features,
+    dropout2d.measure_channels,
+    dropout2d.measure_scale,
+    dropout2d.measure_ranks,
+    memory.measure_inplace,
+    dropout2d.measure_inplace,
+    dropout2d.measure_evaluation,
+    dropout2d.measure_separate_p,
+    memory.measure_module,
+    dropout2d.measure_shapes,
+    dropconnect.measure_scaling,
+    dropconnect.measure_smoothness,
+    dropconnect.measure_cost,
+    spatial.measure_dropping,
+    spatial.measure_local_features,
 )
 
 
-def quick_findings() -> Iterator[Finding]:
-    """Measure claims 1 to 14, each with its own random stream: only times differ between runs."""
+def measure_quick_findings() -> Iterator[Finding]:
+    """Yield the findings of claims 1 to 14, each from a random stream of its own."""
     for claim, measure in enumerate(QUICK, start=1):
         with global_stream(claim, "masks"):
             yield measure()
 
 
 def main() -> None:
-    options = _options()
-    torch.set_num_threads(1)  # one order of sums on every machine; CPU time for claim 12
+    options = _parse_options()
+    torch.set_num_threads(1)  # one order of sums on every machine; claim 12 needs CPU time
     console = Console(highlight=False)
     start = time.process_time()
     findings = []
-    for finding in quick_findings():
+    for finding in measure_quick_findings():
         findings.append(finding)
-        writing.show(console, finding)
+        writing.print_finding(console, finding)
     seconds = time.process_time() - start
     if options.studies:
         for study in studies.STUDIES:
             studies.train(study, options.runs_dir, options.data_root)
-    for finding in studies.findings(options.runs_dir):
+    for finding in studies.measure_findings(options.runs_dir):
         findings.append(finding)
-        writing.show(console, finding)
-    console.print(writing.summary(findings))
+        writing.print_finding(console, finding)
+    console.print(writing.count_verdicts(findings))
     if options.output is not None:
-        options.output.write_text(writing.page(findings, seconds), encoding="utf-8")
+        options.output.write_text(writing.format_page(findings, seconds), encoding="utf-8")
         console.print(f"written to {options.output}")
 
 
-def _options() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

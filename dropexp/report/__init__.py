@@ -1,6 +1,6 @@
-"""A comparison in; a page, Markdown or pictures out. Computes no number of its own.
+"""A comparison comes in; a page, Markdown or pictures go out. No number is computed here.
 
-Imports Altair and Jinja, so only the commands that draw import this package.
+This package imports Altair and Jinja, so only the commands that draw import it.
 """
 
 from dropexp.report.markdown import render_markdown

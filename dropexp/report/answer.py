@@ -12,11 +12,11 @@ from dropexp.runs.metric_types import Metric, Notation
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate, Verdict
 
-_MOST_NAMED = 4  # further settings in a sentence
+_MOST_NAMED = 4  # settings that a sentence lists by name
 
 
 def answer(comparison: Comparison) -> list[str]:
-    """Return the sentences at the top of a report, the answer first."""
+    """Return the sentences at the top of a report; the first one is the answer."""
     row = find_headline(comparison)
     if row is None:
         return _answer_without_baseline(comparison)
@@ -31,8 +31,8 @@ def describe_data(fields: Mapping[str, Any], others: Iterable[str] = ()) -> str:
     """Return what was trained on: ``digits with 400 images and 20 % noisy labels``.
 
     Args:
-        fields: of a setting, or those that settings share.
-        others: further fields to name, because settings differ in them.
+        fields: the fields of a setting, or those that settings share.
+        others: further fields to name, for example because settings differ in them.
     """
     parts = []
     if isinstance(fields.get("data.train_size"), int):
@@ -91,7 +91,7 @@ def _describe_result(comparison: Comparison, row: Row) -> str:
 
 
 def _describe_change(comparison: Comparison, row: Row) -> str:
-    """``raises the test accuracy by 6.1 points [4.9, 7.3] against none, better in 6 of 6 …``."""
+    """Return ``raises the test accuracy by 6.1 points [4.9, 7.3] against none, better in …``."""
     difference, baseline = row.difference, describe_baseline(comparison, row)
     if difference is None or math.isnan(difference.value):
         return f"has no seed in which both it and {baseline} completed{_describe_lost_pairs(row)}"
@@ -110,7 +110,7 @@ def _negate(estimate: Estimate) -> Estimate:
 
 
 def _interval(estimate: Estimate, metric: Metric) -> str:
-    """Return `` [4.9, 7.3]``, or nothing where there is no finite interval."""
+    """Return `` [4.9, 7.3]``; empty where there is no finite interval."""
     if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
         return ""
     low, high = (
@@ -121,7 +121,7 @@ def _interval(estimate: Estimate, metric: Metric) -> str:
 
 
 def _describe_lost_pairs(row: Row) -> str:
-    """Return the pairs that the mean leaves out: `` (it diverged in 2 of 6 seeds)``, or nothing."""
+    """Return the pairs that the mean lacks, `` (it diverged in 2 of 6 seeds)``; empty for none."""
     own = sum(pair.value is None for pair in row.pairs)
     others = sum(pair.baseline is None for pair in row.pairs)
     parts = [f"it diverged in {own} of {len(row.pairs)} seeds"] if own else []
@@ -131,7 +131,7 @@ def _describe_lost_pairs(row: Row) -> str:
 
 
 def _describe_cost(comparison: Comparison, row: Row) -> str:
-    """``(test accuracy 83.0 → 89.1 %); cost: +2 % time per epoch``, as far as it was measured."""
+    """Return `` (test accuracy 83.0 → 89.1 %); cost: +2 % time per epoch``, as far as measured."""
     baseline = comparison.row(row.baseline) if row.baseline else None
     if baseline is None:
         return ""
@@ -142,14 +142,14 @@ def _describe_cost(comparison: Comparison, row: Row) -> str:
 
     text = ""
     accuracy = METRIC_REGISTRY["test_acc"]
-    if comparison.metric is not accuracy and (found := means(accuracy.key)):
-        first, second = (accuracy.format(value, Notation.DOCUMENT) for value in found)
+    if comparison.metric is not accuracy and (accuracies := means(accuracy.key)):
+        first, second = (accuracy.format(each, Notation.DOCUMENT) for each in accuracies)
         text += f" ({accuracy.name} {first} → {second} %)"
-    if (found := means("seconds_per_epoch")) and found[0] > 0:
-        more = 100 * (found[1] / found[0] - 1)
-        text += f"; cost: {more:+.0f} % time per epoch".replace("-", "−")
-    if (found := means("epochs")) and round(found[0]) != round(found[1]):
-        text += f", {found[1]:.0f} epochs instead of {found[0]:.0f}"
+    if (seconds := means("seconds_per_epoch")) and seconds[0] > 0:
+        more = 100 * (seconds[1] / seconds[0] - 1)
+        text += f"; cost: {round(more):+d} % time per epoch".replace("-", "−")  # never −0
+    if (epochs := means("epochs")) and round(epochs[0]) != round(epochs[1]):
+        text += f", {epochs[1]:.0f} epochs instead of {epochs[0]:.0f}"
     return text
 
 

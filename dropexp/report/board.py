@@ -1,7 +1,7 @@
 """A study as TensorBoard event files: each setting's mean over seeds and its interval.
 
-A setting becomes three TensorBoard runs: its mean and both ends of its interval. They have the
-tags of single runs, so that TensorBoard draws them into one chart.
+A setting becomes three TensorBoard runs: its mean, and the low and the high end of its interval.
+They have the tags of single runs, so that TensorBoard draws all of them in one chart.
 """
 
 import math
@@ -23,7 +23,7 @@ _PARTS = {"mean": "value", "lower 95 %": "low", "upper 95 %": "high"}
 
 
 def write_board(runs_dir: Path, study: str, settings: Sequence[Setting]) -> Path:
-    """Write the event files of a study, one folder a setting; earlier ones are replaced.
+    """Write the event files of a study, one folder for each setting; replace earlier ones.
 
     Args:
         runs_dir: the folder of run folders. The event files go into its subfolder ``.board``.
@@ -67,5 +67,5 @@ def _read(estimate: Estimate, attribute: str) -> float:
 
 
 def _clean_name(name: str) -> str:
-    """Replace the characters that a folder's name cannot have."""
+    """Return a name in which ``_`` replaces each character that a folder's name cannot have."""
     return re.sub(r"[/\\:*?\"<>|]", "_", name)

@@ -9,7 +9,7 @@ from dropexp.report.answer import answer, describe_data
 
 
 def render_markdown(comparison: Comparison, provenance: Provenance) -> str:
-    """Render the report: answer, tables, failed and missing runs, commands and versions."""
+    """Return the report as Markdown: answer, tables, failed and missing runs, commands."""
     first, *more = answer(comparison)
     problems = format_markdown_list(note.text for note in describe_problems(comparison))
     parts = [

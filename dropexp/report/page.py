@@ -16,7 +16,7 @@ from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison, Row
 from dropexp.report.answer import answer, describe_data
 from dropexp.report.charts import HIDDEN, Panel, assign_looks, build_sections
-from dropexp.report.charts.panels import CONFIG, width_parameter
+from dropexp.report.charts.panels import CONFIG, name_width_parameter
 from dropexp.statistics import Verdict
 
 _TEMPLATES = files("dropexp.report") / "templates"
@@ -30,7 +30,7 @@ _BADGES = {
 
 
 def render_page(comparison: Comparison, provenance: Provenance) -> str:
-    """Render the report: answer, tables, charts, audits, missing runs, commands and versions."""
+    """Return the report as HTML: answer, tables, charts, audits, missing runs, commands."""
     return _render(
         comparison,
         main=make_main_table(comparison),
@@ -42,7 +42,7 @@ def render_page(comparison: Comparison, provenance: Provenance) -> str:
 
 
 def render_charts_page(comparison: Comparison) -> str:
-    """Render a page with the answer and the charts only."""
+    """Return an HTML page with the answer and the charts only."""
     return _render(comparison, main=None)
 
 
@@ -85,7 +85,7 @@ def _write_title(comparison: Comparison) -> str:
 
 
 def _summarise_audit(row: Row) -> dict[str, str]:
-    """Say whether all runs of a setting passed their audit, or how many did not."""
+    """Return whether all runs of a setting passed their audit, or how many did not."""
     setting = row.setting
     runs = len(setting.runs)
     unproven = len(setting.unproven_seeds)
@@ -94,13 +94,13 @@ def _summarise_audit(row: Row) -> dict[str, str]:
 
 
 def _describe_panel(panel: Panel, *, is_toggled: bool) -> dict[str, Any]:
-    """Describe a panel to report.js: its name, its Vega-Lite specification, as wide as the page."""
+    """Return what report.js needs of a panel; its specification is as wide as the page."""
     chart = (panel.live or panel.chart).properties(
         width="container", autosize={"type": "fit-x", "contains": "padding"}
     )
     specification = {**chart.to_dict(validate=False), "datasets": panel.data}
     for parameter in specification.get("params", ()):
-        if parameter["name"] == width_parameter(panel.name):
+        if parameter["name"] == name_width_parameter(panel.name):
             del parameter["value"]
             parameter["expr"] = "width"
     return {"name": panel.name, "toggles": is_toggled, "spec": specification}

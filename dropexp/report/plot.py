@@ -11,11 +11,11 @@ _PAGE_SUFFIX = ".html"
 
 
 def plot(comparison: Comparison, path: Path) -> None:
-    """Write every chart that the comparison has data for.
+    """Write every chart that the comparison has data for into one file.
 
     Args:
-        comparison: what to draw.
-        path: the file. Its suffix is the format: .png, .svg, or .html for an interactive page.
+        comparison: the comparison to draw.
+        path: the file; its suffix is the format: .png, .svg, or .html for an interactive page.
 
     Raises:
         UserError: the suffix is unknown, there is nothing to draw, or the file cannot be written.
@@ -27,7 +27,9 @@ def plot(comparison: Comparison, path: Path) -> None:
         )
     figures = build_figures(comparison)
     if not figures:
-        raise UserError("There is nothing to plot, because no run has finished.")
+        raise UserError(
+            "--plot has nothing to draw, because no run completed. dropexp runs lists the runs."
+        )
     if suffix == _PAGE_SUFFIX:
         content = render_charts_page(comparison).encode()
     else:

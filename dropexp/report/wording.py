@@ -18,7 +18,7 @@ _EPOCHS = {
 
 
 def describe_metric(metric: Metric) -> str:
-    """Return a metric's name with its unit: ``test loss (nats)``; fractions have none."""
+    """Return a metric's name with its unit, ``test loss (nats)``; a fraction has no unit."""
     return metric.name if metric.unit is Unit.FRACTION else f"{metric.name} ({metric.unit})"
 
 

@@ -1,5 +1,6 @@
-"""The same study as most people write it: scikit-learn's digits, a DataLoader's equal in a loop,
-and each set evaluated in one batch after every epoch, the test set too.
+"""The default run as most people write it: scikit-learn's digits and a plain loop over batches.
+
+Each set, also the test set, is evaluated in one batch after every epoch.
 """
 
 import torch

@@ -1,9 +1,9 @@
-"""Folders of finished runs as dropexp would leave them, with made-up but plausible curves.
+"""Write folders of finished runs as dropexp writes them, with made-up but plausible curves.
 
     python scripts/baselines/run_folders.py FOLDER --runs 100
 
-What is true is known: each regulariser has an effect on the test loss that is best at its own p,
-each seed shifts all settings alike, and the rest is noise.
+The true effects are known: each regulariser changes the test loss, most at its own best p, each
+seed shifts all settings by the same amount, and the rest is noise.
 """
 
 import argparse
@@ -44,22 +44,28 @@ LABEL_NOISES = (0.2, 0.0, 0.1, 0.3)
 SPREAD_OF_SEEDS, SPREAD_OF_RUNS = 0.08, 0.03  # nats
 
 
-def make(runs_dir: Path, runs: int, seeds: int = SEEDS) -> None:
-    """Fill runs_dir with so many finished runs of 30 epochs, ``seeds`` of each setting."""
+def make_runs(runs_dir: Path, runs: int, seeds: int = SEEDS) -> None:
+    """Write finished runs of 30 epochs.
+
+    Args:
+        runs_dir: the folder of run folders; made if it does not exist.
+        runs: how many runs.
+        seeds: how many seeds of each setting.
+    """
     runs_dir.mkdir(parents=True, exist_ok=True)
-    for config in islice(_configs(few=runs <= 25 * seeds, seeds=seeds), runs):
+    for config in islice(_make_configs(few=runs <= 25 * seeds, seeds=seeds), runs):
         _write(runs_dir, config)
 
 
-def _configs(*, few: bool, seeds: int) -> Iterator[RunConfig]:
-    """Setting by setting; a small study takes three strengths, a large one all there are."""
+def _make_configs(*, few: bool, seeds: int) -> Iterator[RunConfig]:
+    """Yield configs setting by setting; a small study has three strengths, a large one all."""
     strengths = STRENGTHS[::2] if few else STRENGTHS
     settings = [("none", 0.0)]
     settings += [(name, p) for name in list(EFFECTS)[1:] for p in strengths]
     for label_noise, train_size, (name, p), seed in product(
         LABEL_NOISES, TRAIN_SIZES, settings, range(seeds)
     ):
-        plain = _plain(name)
+        plain = _compose_defaults(name)
         regulariser = {**plain["regulariser"], "p": p}
         data = {
             **plain["data"],
@@ -75,14 +81,14 @@ _PLAIN: dict[str, dict] = {}
 _TEXTS: dict[str, str] = {}
 
 
-def _plain(regulariser: str) -> dict:
+def _compose_defaults(regulariser: str) -> dict:
     if regulariser not in _PLAIN:
         _PLAIN[regulariser] = compose_run([f"regulariser={regulariser}"]).to_mapping()
     return _PLAIN[regulariser]
 
 
-def _yaml(config: RunConfig) -> str:
-    """What to_yaml writes, section by section, as most sections come again and again."""
+def _format_yaml(config: RunConfig) -> str:
+    """Return what to_yaml returns; sections are cached, because most of them repeat."""
     texts = []
     for key, section in config.to_mapping().items():
         known = f"{key}: {section!r}"
@@ -93,12 +99,12 @@ def _yaml(config: RunConfig) -> str:
 
 
 def _write(runs_dir: Path, config: RunConfig) -> None:
-    # Plain writes: RunFolder's reach the disk before they return, which 10,000 times takes long.
+    # Not by RunFolder, whose writes wait for the disk: that takes too long for 10,000 runs.
     folder = runs_dir / config.run_id
     folder.mkdir(exist_ok=True)
-    records, selected = _measured(config)
+    records, selected = _make_records(config)
     lines = [",".join(map(str, record.to_row().values())) for record in records]
-    (folder / "config.yaml").write_text(_yaml(config), encoding="utf-8")
+    (folder / "config.yaml").write_text(_format_yaml(config), encoding="utf-8")
     (folder / "metrics.csv").write_text(
         "\n".join([",".join(METRICS_COLUMNS), *lines, ""]), encoding="utf-8"
     )
@@ -125,7 +131,9 @@ def _write(runs_dir: Path, config: RunConfig) -> None:
     (folder / "summary.json").write_text(text, encoding="utf-8")
 
 
-def _measured(config: RunConfig) -> tuple[list[EpochRecord], tuple[SelectedEpoch, SelectedEpoch]]:
+def _make_records(
+    config: RunConfig,
+) -> tuple[list[EpochRecord], tuple[SelectedEpoch, SelectedEpoch]]:
     own = np.random.default_rng(int(config.config_hash[:12], 16))
     of_the_seed = np.random.default_rng(config.seed).normal(0, SPREAD_OF_SEEDS)
     name, p, noise = config.regulariser.name, config.regulariser.p, config.data.label_noise
@@ -156,10 +164,10 @@ def _measured(config: RunConfig) -> tuple[list[EpochRecord], tuple[SelectedEpoch
     ]
     best = find_best_epoch(records)
     assert best is not None
-    return records, (_selected(best, own, noise), _selected(records[-1], own, noise))
+    return records, (_select_epoch(best, own, noise), _select_epoch(records[-1], own, noise))
 
 
-def _selected(record: EpochRecord, own: np.random.Generator, noise: float) -> SelectedEpoch:
+def _select_epoch(record: EpochRecord, own: np.random.Generator, noise: float) -> SelectedEpoch:
     test_loss = record.val_loss + own.normal(0, 0.01)
     return SelectedEpoch.from_record(
         record,
@@ -176,5 +184,5 @@ if __name__ == "__main__":
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=SEEDS, help="of each setting")
     arguments = parser.parse_args()
-    make(arguments.folder, arguments.runs, arguments.seeds)
+    make_runs(arguments.folder, arguments.runs, arguments.seeds)
     sys.stdout.write(f"{arguments.runs} runs in {arguments.folder}\n")

@@ -1,1 +1,1 @@
-"""What scripts/bench measures: rows of two sides each, grouped by what they time."""
+"""The rows that scripts/bench measures, grouped by what is timed: processes, sweeps, steps."""

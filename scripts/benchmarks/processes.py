@@ -1,9 +1,9 @@
-"""Whole processes: from the prompt to the end of a command."""
+"""Rows for whole processes, from the start of a command to its end."""
 
 import tempfile
 from pathlib import Path
 
-from benchmarks.timing import BASELINES, Action, Pair, Row, start_process
+from benchmarks.timing import BASELINES, Action, BenchRow, Pair, start_process
 
 
 def _train() -> Action:
@@ -25,34 +25,34 @@ def _help_to_import_torch() -> Pair:
 
 
 def _compare(runs: int) -> Pair:
-    """Nothing is kept from one process to the next but the file system's cache."""
+    """Time a table of so many runs; only the file system's cache is warm."""
     from baselines import run_folders
 
     folder = tempfile.TemporaryDirectory()
-    run_folders.make(Path(folder.name), runs)
+    run_folders.make_runs(Path(folder.name), runs)
     table = start_process("-m", "dropexp", "compare", folder.name)
     table()  # reads the folders into the file system's cache
     return lambda: (table(), folder), lambda: 1.0
 
 
 ROWS = (
-    Row("help", "dropexp --help ÷ import torch", _help_to_import_torch, 0.15),
-    Row("process", "dropexp train ÷ hand-written script", _train_to_handwritten, 1.05),
-    Row(
+    BenchRow("help", "dropexp --help ÷ import torch", _help_to_import_torch, 0.15),
+    BenchRow("process", "dropexp train ÷ hand-written script", _train_to_handwritten, 1.05),
+    BenchRow(
         "usual",
         "dropexp train ÷ script as people write it",
         _train_to_usual,
         0.60,
         needs=("sklearn", "scikit-learn"),
     ),
-    Row(
+    BenchRow(
         "compare 100",
         "dropexp compare, 100 runs of 30 epochs",
         lambda: _compare(100),
         0.7,
         is_seconds=True,
     ),
-    Row(
+    BenchRow(
         "compare 10000",
         "dropexp compare, 10,000 runs of 30 epochs",
         lambda: _compare(10_000),

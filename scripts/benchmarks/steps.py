@@ -1,14 +1,14 @@
-"""The epoch loop, and single training steps."""
+"""Rows for the epoch loop and for single training steps."""
 
 import tempfile
 from functools import partial
 from pathlib import Path
 
-from benchmarks.timing import Action, Pair, Row, repeat
+from benchmarks.timing import Action, BenchRow, Pair, repeat
 
 
 def _epoch_loop() -> Pair:
-    """Thirty epochs with all a run does after each: metrics, checkpoint, log, TensorBoard."""
+    """Time thirty epochs with the files of each: metrics, checkpoint, log, TensorBoard."""
     import torch
 
     from baselines import handwritten
@@ -32,7 +32,7 @@ def _epoch_loop() -> Pair:
             state = build_state(config, splits)
             with Recorder(config, run_folder, state, splits) as recorder:
                 for record in train(state, build_plan(config, splits, state.model)):
-                    recorder.epoch(record)
+                    recorder.write_epoch(record)
 
     def by_hand() -> None:
         handwritten.train(handwritten.Net(p=0.3), theirs, epochs=30)
@@ -43,7 +43,7 @@ def _epoch_loop() -> Pair:
 
 
 def _dropconnect_step() -> Pair:
-    """64→128 convolution on 8×8 maps, batch 64, forward and backward to weights and input."""
+    """Time a 64→128 convolution on 8×8 maps, batch 64: forward, and backward to both inputs."""
     import torch
     from torch import nn
 
@@ -61,7 +61,7 @@ def _dropconnect_step() -> Pair:
 
 
 def _stochastic_depth_step(mode: str) -> Pair:
-    """ResNet-20 on 28×28 images, batch 64, uniform p = 0.25."""
+    """Time ResNet-20 on 28×28 images, batch 64, uniform p = 0.25."""
     import torch
     import torch.nn.functional as F
 
@@ -80,7 +80,7 @@ def _stochastic_depth_step(mode: str) -> Pair:
 
 
 def _regulariser_step(name: str) -> Pair:
-    """The small CNN with a shortcut on 28×28 images, batch 64, p = 0.3; with noise on the input."""
+    """Time the small CNN with a shortcut on 28×28 images, batch 64, p = 0.3."""
     import torch
     import torch.nn.functional as F
 
@@ -111,7 +111,7 @@ def _regulariser_names() -> list[str]:
 
 
 def _bfloat16_step() -> Pair:
-    """The small CNN's training step on 28×28 images, batch 64."""
+    """Time the small CNN's training step on 28×28 images, batch 64."""
     import torch
     import torch.nn.functional as F
 
@@ -134,15 +134,15 @@ def _bfloat16_step() -> Pair:
 
 
 ROWS = (
-    Row("loop", "epoch loop with its files ÷ hand-written loop", _epoch_loop, 1.02),
-    Row(
+    BenchRow("loop", "epoch loop with its files ÷ hand-written loop", _epoch_loop, 1.02),
+    BenchRow(
         "dropconnect step",
         "DropConnect step, mask per example ÷ plain convolution",
         _dropconnect_step,
         2.5,
     ),
     *(
-        Row(
+        BenchRow(
             f"stochastic depth step, {mode}",
             f"stochastic depth's step at mean drop 0.25, {mode} ÷ full step",
             partial(_stochastic_depth_step, mode),
@@ -150,9 +150,9 @@ ROWS = (
         )
         for mode in ("row", "batch")
     ),
-    Row("bfloat16 step", "bfloat16 step ÷ float32 step at 28×28", _bfloat16_step, 0.5),
+    BenchRow("bfloat16 step", "bfloat16 step ÷ float32 step at 28×28", _bfloat16_step, 0.5),
     *(
-        Row(
+        BenchRow(
             f"regulariser {name}",
             f"small CNN's step with {name} ÷ without",
             partial(_regulariser_step, name),

@@ -1,10 +1,10 @@
-"""Sweeps: many runs on all cores."""
+"""Rows for sweeps: many runs on all cores."""
 
 import json
 import tempfile
 from pathlib import Path
 
-from benchmarks.timing import BASELINES, Pair, Row, start_process
+from benchmarks.timing import BASELINES, BenchRow, Pair, start_process
 
 RUNS_OF_A_SWEEP = 16
 FINISHED_RUNS = 1000
@@ -100,25 +100,25 @@ def _finished_sweep_again() -> Pair:
 
 
 ROWS = (
-    Row(
+    BenchRow(
         "sweep",
         "a sweep of 16 runs ÷ (their one-thread training seconds ÷ cores)",
         _sweep_to_its_training,
         1.10,
     ),
-    Row(
+    BenchRow(
         "sweep alone",
         "the same ÷ (the seconds of the same runs one after another ÷ cores)",
         _sweep_to_runs_alone,
         1.10,
     ),
-    Row(
+    BenchRow(
         "sweep loop",
         "the same ÷ a shell loop over the hand-written script",
         _sweep_to_shell_loop,
         0.60,
     ),
-    Row(
+    BenchRow(
         "sweep again",
         "a finished sweep of 1,000 runs started again ÷ 10 ms a run",
         _finished_sweep_again,

@@ -12,22 +12,22 @@ from pathlib import Path
 BASELINES = Path(__file__).parents[1] / "baselines"
 
 Action = Callable[[], object]
-"""Is timed; an action that returns a float states its seconds itself."""
+"""What is timed. An action that returns a float has measured its seconds itself."""
 
 Pair = tuple[Action, Action]  # ours, theirs
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchRow:
     """One ratio of dropexp's cost to what it is measured against.
 
     Attributes:
-        name: chooses the row on the command line.
-        what: the two sides in words, "ours ÷ theirs".
-        make: prepares both sides, outside of the timing.
-        budget: the largest ratio that is fine (DESIGN's budgets); None where there is none.
-        needs: a module that is no dependency of dropexp, and the package that has it.
-        is_seconds: the ratio is to one second, so it reads as seconds.
+        name: the name that chooses the row on the command line.
+        what: a description of the two sides, "ours ÷ theirs".
+        make: prepares both sides and returns them; it is not timed.
+        budget: the largest ratio that is allowed; None for no limit.
+        needs: a module that dropexp does not depend on, and the package that has it.
+        is_seconds: whether the second side is one second, so that the ratio is in seconds.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Row:
 
     @property
     def missing_package(self) -> str | None:
-        """The package to install before this row can be measured."""
+        """The package to install before this row can be measured; None for none."""
         return self.needs[1] if self.needs and find_spec(self.needs[0]) is None else None
 
 
@@ -67,7 +67,7 @@ def repeat(action: Action, count: int) -> Action:
 
 
 def start_process(*arguments: str) -> Action:
-    """Return an action that runs this Python with arguments, and fails with its last line."""
+    """Return an action that runs Python with arguments; its error has the last line printed."""
 
     def run() -> None:
         done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)

@@ -20,12 +20,12 @@ BATCH = 64
 
 
 @cache
-def splits_of(seed: int) -> Splits:
+def load_splits(seed: int) -> Splits:
     """Return 400 training images of digits with correct labels, and validation and test images."""
     return data.load(compose_run(["data.label_noise=0", f"seed={seed}"]).data)
 
 
-def small_cnn(splits: Splits, seed: int, regulariser: str, p: float, width: int) -> nn.Module:
+def build_small_cnn(splits: Splits, seed: int, regulariser: str, p: float, width: int) -> nn.Module:
     """Build the small CNN; its initial weights depend on the seed and not on the regulariser."""
     with global_stream(seed, "init"):
         filler = regularisers.build(regulariser, p)
@@ -49,7 +49,7 @@ def train(model: nn.Module, splits: Splits, seed: int, epochs: int) -> None:
 
 
 @torch.no_grad()
-def second_maps(model: nn.Module, images: Tensor, *, training: bool) -> Tensor:
+def compute_second_maps(model: nn.Module, images: Tensor, *, training: bool) -> Tensor:
     """Return the maps after conv2 and its noise, before ReLU, (N, C, H, W), of (N, 1, H, W)."""
     caught: list[Tensor] = []
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from claims import digits
-from claims.finding import Finding, Verdict, either_way
+from claims.finding import ClaimVerdict, Finding, decide_either_way, format_difference
 from dropexp import models, regularisers
 from dropexp.randomness import global_stream
 from dropexp.regularisers import DropConnectLinear
@@ -24,59 +24,60 @@ P = 0.5
 # --- 10: what is scaled -------------------------------------------------------------------------
 
 
-def what_is_scaled() -> Finding:
+def measure_scaling() -> Finding:
     """Measure claim 10."""
-    ratios = effective_weights()
+    ratios = measure_factors()
     values = sorted({abs(round(value, 3)) for value in ratios.flatten().tolist()})
-    uniform = units_of_one_ratio(ratios)
+    uniform = count_uniform_units(ratios)
     units = sum(ratios.shape)
-    learnt = parameters_of("dropconnect") - parameters_of("none")
+    learned = count_parameters("dropconnect") - count_parameters("none")
     return Finding(
         10,
         f"each weight × {' or '.join(f'{value:g}' for value in values)}; units whose weights all "
-        f"have one factor: {uniform} of {units}; learnable parameters added: {learnt}",
-        judge_what_is_scaled(uniform / units, learnt),
+        f"have one factor: {uniform} of {units}; learnable parameters added: {learned}",
+        judge_scaling(uniform / units, learned),
         f"factors on the weights of a 64→128 layer, p = {P}, read off its output for unit vectors, "
         f"and parameters of the small CNN with and without. Wan et al. 2013 mask single weights. "
-        f"Holds if every unit has one factor and there are coefficients to learn.{_described()}",
+        f"Holds if every unit has one factor and there are coefficients to learn."
+        f"{_describe_equivalent()}",
     )
 
 
-def _described() -> str:
-    """Name the regulariser that does what the article describes, if this dropexp has it."""
+def _describe_equivalent() -> str:
+    """Return a sentence on the regulariser that does what the article describes, if any."""
     if "unit_scaling" not in regularisers.REGISTRY:
         return ""
-    learnt = parameters_of("unit_scaling") - parameters_of("none")
+    learned = count_parameters("unit_scaling") - count_parameters("none")
     return (
-        f" (What the article describes is `regulariser=unit_scaling` here, which learns {learnt} "
+        f" (What the article describes is `regulariser=unit_scaling` here, which learns {learned} "
         f"coefficients.)"
     )
 
 
-def effective_weights() -> Tensor:
+def measure_factors() -> Tensor:
     """Return the factor on each weight, (128, 64), in one training step of a linear layer."""
     layer = DropConnectLinear(64, 128, bias=False, p=P, mask="batch").train()
     with torch.no_grad():
         return layer(torch.eye(64)).mT / layer.weight
 
 
-def units_of_one_ratio(ratios: Tensor) -> int:
+def count_uniform_units(ratios: Tensor) -> int:
     """Count the rows and columns of a matrix (outputs, inputs) that are constant."""
     rows = (ratios - ratios[:, :1]).abs().amax(1) < 1e-3
     columns = (ratios - ratios[:1]).abs().amax(0) < 1e-3
     return int(rows.sum() + columns.sum())
 
 
-def parameters_of(regulariser: str) -> int:
+def count_parameters(regulariser: str) -> int:
     """Count the learnable parameters of the small CNN with a regulariser."""
     model = models.build("small_cnn", (1, 8, 8), 10, regularisers.build(regulariser, P))
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def judge_what_is_scaled(share_of_uniform_units: float, parameters_added: int) -> Verdict:
+def judge_scaling(share_of_uniform_units: float, parameters_added: int) -> ClaimVerdict:
     """Apply claim 10's rule: both halves, or neither."""
-    scaled, learnt = share_of_uniform_units == 1, parameters_added > 0
-    return either_way(scaled and learnt, not scaled and not learnt)
+    scaled, learned = share_of_uniform_units == 1, parameters_added > 0
+    return decide_either_way(scaled and learned, not scaled and not learned)
 
 
 # --- 11: smooth maps ----------------------------------------------------------------------------
@@ -88,9 +89,9 @@ WIDTH, EPOCHS, IMAGES = 32, 5, 100
 
 @dataclass(frozen=True)
 class Condition:
-    """A state of the network in which its maps are measured."""
+    """A state of the network in which its feature maps are measured."""
 
-    words: str
+    label: str
     epochs: int
     training: bool
 
@@ -102,12 +103,12 @@ CONDITIONS = (
 )
 
 
-def smoothness() -> Finding:
+def measure_smoothness() -> Finding:
     """Measure claim 11."""
-    rough = {name: roughness(name, SEEDS) for name in ("dropconnect", *OTHERS)}
+    rough = {name: measure_roughness(name, SEEDS) for name in ("dropconnect", *OTHERS)}
     differences = {
-        (condition.words, other): paired_difference(
-            rough["dropconnect"][condition.words], rough[other][condition.words]
+        (condition.label, other): paired_difference(
+            rough["dropconnect"][condition.label], rough[other][condition.label]
         )
         for condition in CONDITIONS
         for other in OTHERS
@@ -117,12 +118,12 @@ def smoothness() -> Finding:
         for name in rough
     ]
     against = [
-        f"{other} {', '.join(_signed(differences[c.words, other]) for c in CONDITIONS)}"
+        f"{other} {', '.join(format_difference(differences[c.label, other]) for c in CONDITIONS)}"
         for other in OTHERS
     ]
     return Finding(
         11,
-        f"roughness of maps ({' / '.join(c.words for c in CONDITIONS)}): {'; '.join(means)}",
+        f"roughness of maps ({' / '.join(c.label for c in CONDITIONS)}): {'; '.join(means)}",
         judge_smoothness(list(differences.values())),
         f"Roughness: mean difference of neighbours ÷ standard deviation, of conv2's maps after "
         f"ReLU that are not constant. Small CNN of width {WIDTH} on {IMAGES} digits, p = {P}, "
@@ -132,28 +133,24 @@ def smoothness() -> Finding:
     )
 
 
-def _signed(difference: Estimate) -> str:
-    return f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
-
-
-def roughness(regulariser: str, seeds: Sequence[int]) -> Mapping[str, list[float]]:
+def measure_roughness(regulariser: str, seeds: Sequence[int]) -> Mapping[str, list[float]]:
     """Return the roughness for each seed, by condition."""
-    found: dict[str, list[float]] = {condition.words: [] for condition in CONDITIONS}
+    roughness: dict[str, list[float]] = {condition.label: [] for condition in CONDITIONS}
     for seed in seeds:
-        splits = digits.splits_of(seed)
+        splits = digits.load_splits(seed)
         images = splits.normalise(splits.val.images[:IMAGES])
-        model = digits.small_cnn(splits, seed, regulariser, P, WIDTH)
+        model = digits.build_small_cnn(splits, seed, regulariser, P, WIDTH)
         trained = 0
         for condition in CONDITIONS:
             digits.train(model, splits, seed, condition.epochs - trained)
             trained = condition.epochs
             with global_stream(seed, "masks"):
-                maps = digits.second_maps(model, images, training=condition.training)
-            found[condition.words].append(roughness_of(F.relu(maps)))
-    return found
+                maps = digits.compute_second_maps(model, images, training=condition.training)
+            roughness[condition.label].append(compute_roughness(F.relu(maps)))
+    return roughness
 
 
-def roughness_of(maps: Tensor) -> float:
+def compute_roughness(maps: Tensor) -> float:
     """Return mean absolute difference of neighbours ÷ standard deviation, averaged over maps.
 
     Args:
@@ -170,9 +167,9 @@ def roughness_of(maps: Tensor) -> float:
     return ((down + across) / 2 / spread)[live].mean().item()
 
 
-def judge_smoothness(differences: Sequence[Estimate]) -> Verdict:
+def judge_smoothness(differences: Sequence[Estimate]) -> ClaimVerdict:
     """Apply claim 11's rule, on DropConnect's roughness − another's."""
-    return either_way(
+    return decide_either_way(
         all(difference.high < 0 for difference in differences),
         all(difference.low > 0 for difference in differences),
     )
@@ -185,7 +182,7 @@ ROUNDS = 15
 _STEPS = 3
 
 
-def cost() -> Finding:
+def measure_cost() -> Finding:
     """Measure claim 12."""
     kinds = {
         "plain": regularisers.build("none", 0),
@@ -193,7 +190,7 @@ def cost() -> Finding:
         "batch": regularisers.build("dropconnect", P, mask="batch"),
         "dropout2d": regularisers.build("dropout2d", P),
     }
-    seconds = seconds_of({name: _step(kind) for name, kind in kinds.items()})
+    seconds = time_actions({name: _make_step(kind) for name, kind in kinds.items()})
     ratio = {name: seconds[name] / seconds["plain"] for name in kinds}
     return Finding(
         12,
@@ -206,14 +203,14 @@ def cost() -> Finding:
     )
 
 
-def judge_cost(ratios: Sequence[float]) -> Verdict:
+def judge_cost(ratios: Sequence[float]) -> ClaimVerdict:
     """Apply claim 12's rule."""
-    return either_way(
+    return decide_either_way(
         all(ratio > NOTICEABLE for ratio in ratios), all(ratio <= NOTICEABLE for ratio in ratios)
     )
 
 
-def seconds_of(actions: Mapping[str, Callable[[], None]]) -> dict[str, float]:
+def time_actions(actions: Mapping[str, Callable[[], None]]) -> dict[str, float]:
     """Return the median CPU seconds of each action; every round times all of them in turn."""
     times: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(ROUNDS):
@@ -225,7 +222,7 @@ def seconds_of(actions: Mapping[str, Callable[[], None]]) -> dict[str, float]:
     return {name: statistics.median(each) for name, each in times.items()}
 
 
-def _step(regulariser: regularisers.Regulariser) -> Callable[[], None]:
+def _make_step(regulariser: regularisers.Regulariser) -> Callable[[], None]:
     model: nn.Module = models.build("small_cnn", (1, 8, 8), 10, regulariser)
     images, labels = torch.randn(64, 1, 8, 8), torch.randint(10, (64,))
 

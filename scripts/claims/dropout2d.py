@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from claims.finding import Finding, Verdict, either_way, listed, true_or_false
+from claims.finding import ClaimVerdict, Finding, decide, decide_either_way, format_numbers
 
 STRENGTHS = (0.1, 0.3, 0.5, 0.7, 0.9)
 FALSE_ALARM = 1e-3  # probability that claim 1's bound rejects a true p
@@ -37,7 +37,7 @@ class ArticleModel(nn.Module):
         return F.relu(F.dropout2d(self.conv2(x), p=0.5))
 
 
-def channels() -> Finding:
+def measure_channels() -> Finding:
     """Measure claim 1."""
     shares, parts = [], 0
     for p in STRENGTHS:
@@ -46,11 +46,11 @@ def channels() -> Finding:
         shares.append(whole.float().mean().item())
         parts += int((whole != any_).sum())
     count = _PROBE[0] * _PROBE[1]
-    bound = hoeffding(count, FALSE_ALARM / len(STRENGTHS))
+    bound = compute_hoeffding_bound(count, FALSE_ALARM / len(STRENGTHS))
     return Finding(
         1,
-        f"zeroed at p = {listed(STRENGTHS, 1)}: {listed(shares, 4)} of the channels "
-        f"(bound ±{bound:.4f}); channels zeroed in part: {parts}",
+        f"zeroed at p = {format_numbers(STRENGTHS, 1)}: {format_numbers(shares, 4)} of the "
+        f"channels (bound ±{bound:.4f}); channels zeroed in part: {parts}",
         judge_channels(shares, STRENGTHS, parts, bound),
         f"`F.dropout2d` on ones {_PROBE}, {count:,} channels at each p. Holds if no channel is "
         f"zeroed in part and every share is within Hoeffding's bound "
@@ -58,7 +58,7 @@ def channels() -> Finding:
     )
 
 
-def hoeffding(n: int, false_alarm: float) -> float:
+def compute_hoeffding_bound(n: int, false_alarm: float) -> float:
     """Return Hoeffding's two-sided bound on a mean of n draws from [0, 1].
 
     The mean differs from its expectation by more with a probability of at most ``false_alarm``
@@ -69,13 +69,13 @@ def hoeffding(n: int, false_alarm: float) -> float:
 
 def judge_channels(
     shares: Sequence[float], strengths: Sequence[float], parts: int, bound: float
-) -> Verdict:
+) -> ClaimVerdict:
     """Apply claim 1's rule."""
     within = all(abs(share - p) <= bound for share, p in zip(shares, strengths, strict=True))
-    return true_or_false(within and parts == 0)
+    return decide(within and parts == 0)
 
 
-def scale() -> Finding:
+def measure_scale() -> Finding:
     """Measure claim 2."""
     x = torch.randn(_PROBE)
     ratios = []
@@ -87,33 +87,33 @@ def scale() -> Finding:
     spread = max((r.max() - r.min()).item() for r in ratios)
     return Finding(
         2,
-        f"what survives is the input × {listed(means, 3)} at p = {listed(STRENGTHS, 1)}: "
-        f"1/(1−p), not 1",
+        f"what survives is the input × {format_numbers(means, 3)} at p = "
+        f"{format_numbers(STRENGTHS, 1)}: 1/(1−p), not 1",
         judge_scale(means),
         f"output ÷ input of `F.dropout2d` on normal numbers {_PROBE}, where the output is not 0; "
         f"within one p the ratios differ by at most {spread:.0e}. Holds if every ratio is 1.",
     )
 
 
-def judge_scale(ratios: Sequence[float]) -> Verdict:
+def judge_scale(ratios: Sequence[float]) -> ClaimVerdict:
     """Apply claim 2's rule."""
-    return true_or_false(all(math.isclose(ratio, 1.0, rel_tol=1e-3) for ratio in ratios))
+    return decide(all(math.isclose(ratio, 1.0, rel_tol=1e-3) for ratio in ratios))
 
 
-def ranks() -> Finding:
+def measure_ranks() -> Finding:
     """Measure claim 3."""
-    outcomes = {rank: outcome(rank) for rank in _LAYOUTS}
-    words = "; ".join(f"{rank}-D {outcome}" for rank, outcome in outcomes.items() if rank != 4)
+    outcomes = {rank: describe_outcome(rank) for rank in _LAYOUTS}
+    text = "; ".join(f"{rank}-D {outcome}" for rank, outcome in outcomes.items() if rank != 4)
     return Finding(
         3,
-        words,
+        text,
         judge_ranks(outcomes),
         f"`F.dropout2d` of torch {torch.__version__} on ones; what is dropped together is read off "
         f"the zeros. Holds if every rank but 4 raises. (dropexp's `Dropout2d` does refuse them.)",
     )
 
 
-def outcome(rank: int) -> str:
+def describe_outcome(rank: int) -> str:
     """Describe what F.dropout2d does with an input of that many dimensions."""
     x = torch.ones(*(32, 32, 5, 5, 5)[:rank])
     with warnings.catch_warnings(record=True) as caught:
@@ -122,21 +122,21 @@ def outcome(rank: int) -> str:
             out = F.dropout2d(x, 0.5)
         except (RuntimeError, ValueError) as error:
             return f"raises {type(error).__name__}"
-    shared = [axis for axis in range(rank) if torch.equal(out, _repeated(out, axis))]
+    shared = [axis for axis in range(rank) if torch.equal(out, _repeat_first(out, axis))]
     own = ", ".join(_LAYOUTS[rank][axis] for axis in range(rank) if axis not in shared)
     return f"{'works but warns' if caught else 'works'}, one draw for each ({own})"
 
 
-def _repeated(out: Tensor, axis: int) -> Tensor:
+def _repeat_first(out: Tensor, axis: int) -> Tensor:
     return out.narrow(axis, 0, 1).expand_as(out)
 
 
-def judge_ranks(outcomes: dict[int, str]) -> Verdict:
+def judge_ranks(outcomes: dict[int, str]) -> ClaimVerdict:
     """Apply claim 3's rule."""
-    return true_or_false(all("raises" in words for rank, words in outcomes.items() if rank != 4))
+    return decide(all("raises" in outcome for rank, outcome in outcomes.items() if rank != 4))
 
 
-def inplace() -> Finding:
+def measure_inplace() -> Finding:
     """Measure claim 5."""
     x = torch.randn(8, 16, 4, 4)
     with torch.random.fork_rng([]):
@@ -154,16 +154,16 @@ def inplace() -> Finding:
     )
 
 
-def judge_inplace(module_overwrites: bool) -> Verdict:
+def judge_inplace(module_overwrites: bool) -> ClaimVerdict:
     """Apply claim 5's rule."""
-    return true_or_false(not module_overwrites)
+    return decide(not module_overwrites)
 
 
-def evaluation() -> Finding:
+def measure_evaluation() -> Finding:
     """Measure claim 6."""
     default = inspect.signature(F.dropout2d).parameters["training"].default
     model = ArticleModel().eval()
-    share = dead_channels(model)
+    share = measure_dropped_share(model)
     calls = [model(torch.ones(1, 3, 8, 8)) for _ in range(2)]
     agree = "agree" if torch.equal(*calls) else "differ"
     return Finding(
@@ -177,7 +177,7 @@ def evaluation() -> Finding:
 
 
 @torch.no_grad()
-def dead_channels(model: ArticleModel) -> float:
+def measure_dropped_share(model: ArticleModel) -> float:
     """Return the share of conv2's channels that are dropped in the model's current mode.
 
     A large bias keeps ReLU from zeroing a channel by itself.
@@ -187,12 +187,12 @@ def dead_channels(model: ArticleModel) -> float:
     return (out == 0).flatten(2).all(2).float().mean().item()
 
 
-def judge_evaluation(share_dropped_in_eval: float) -> Verdict:
+def judge_evaluation(share_dropped_in_eval: float) -> ClaimVerdict:
     """Apply claim 6's rule."""
-    return true_or_false(share_dropped_in_eval == 0)
+    return decide(share_dropped_in_eval == 0)
 
 
-def separate_p() -> Finding:
+def measure_separate_p() -> Finding:
     """Measure claim 7."""
     names = list(inspect.signature(nn.Dropout2d).parameters)
     x = torch.randn(8, 16, 4, 4)
@@ -200,19 +200,19 @@ def separate_p() -> Finding:
     return Finding(
         7,
         f"the module's arguments are {', '.join(names)}: one p; in eval mode its output differs "
-        f"from its input by {largest:g} at p = {listed(STRENGTHS, 1)}",
+        f"from its input by {largest:g} at p = {format_numbers(STRENGTHS, 1)}",
         judge_separate_p(sum(name.startswith("p") for name in names), largest),
         "signature of `nn.Dropout2d`, and its largest difference from the identity in eval mode. "
         "Holds if there is a second p, or if p changes the output in eval mode.",
     )
 
 
-def judge_separate_p(probabilities: int, largest_difference_in_eval: float) -> Verdict:
+def judge_separate_p(probabilities: int, largest_difference_in_eval: float) -> ClaimVerdict:
     """Apply claim 7's rule."""
-    return true_or_false(probabilities > 1 or largest_difference_in_eval > 0)
+    return decide(probabilities > 1 or largest_difference_in_eval > 0)
 
 
-def shapes() -> Finding:
+def measure_shapes() -> Finding:
     """Measure claim 9."""
     tried = [(1, 1, 1, 1), (2, 3, 32, 32), (64, 128, 8, 8), (5, 7, 1, 9), (0, 4, 6, 6)]
     kept = {
@@ -229,6 +229,6 @@ def shapes() -> Finding:
     )
 
 
-def judge_shapes(kept_by_module: int, tried: int) -> Verdict:
+def judge_shapes(kept_by_module: int, tried: int) -> ClaimVerdict:
     """Apply claim 9's rule."""
-    return either_way(kept_by_module == tried, kept_by_module < tried)
+    return decide_either_way(kept_by_module == tried, kept_by_module < tried)

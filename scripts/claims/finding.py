@@ -1,7 +1,10 @@
 """The type of a measured claim, and the text of the article's claims."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from dropexp.statistics import Estimate
 
 CLAIMS = {
     1: "dropout2d zeroes whole channels, each with probability p.",
@@ -25,7 +28,7 @@ CLAIMS = {
 }
 
 
-class Verdict(StrEnum):
+class ClaimVerdict(StrEnum):
     """The result of measuring a claim."""
 
     HOLDS = "holds"
@@ -47,32 +50,37 @@ class Finding:
 
     claim: int
     measured: str
-    verdict: Verdict
+    verdict: ClaimVerdict
     evidence: str
 
     @property
-    def says(self) -> str:
-        """The text of the claim."""
+    def text(self) -> str:
+        """The text of the claim, as the article says it."""
         return CLAIMS[self.claim]
 
 
-def either_way(holds: bool, contradicted: bool) -> Verdict:
+def decide_either_way(holds: bool, contradicted: bool) -> ClaimVerdict:
     """Return the verdict of a rule with two opposite conditions; DEPENDS if neither holds."""
     if holds == contradicted:
-        return Verdict.DEPENDS
-    return Verdict.HOLDS if holds else Verdict.DOES_NOT_HOLD
+        return ClaimVerdict.DEPENDS
+    return ClaimVerdict.HOLDS if holds else ClaimVerdict.DOES_NOT_HOLD
 
 
-def true_or_false(holds: bool) -> Verdict:
-    """Return the verdict of a rule with one condition."""
-    return Verdict.HOLDS if holds else Verdict.DOES_NOT_HOLD
+def decide(holds: bool) -> ClaimVerdict:
+    """Return HOLDS or DOES_NOT_HOLD, the verdict of a rule with one condition."""
+    return ClaimVerdict.HOLDS if holds else ClaimVerdict.DOES_NOT_HOLD
 
 
-def mebibytes(count: float) -> str:
+def format_difference(estimate: Estimate) -> str:
+    """Format a difference with its interval: ``-0.120 [-0.200, -0.040]``."""
+    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
+
+
+def format_mib(count: float) -> str:
     """Format bytes as MiB."""
     return f"{count / 2**20:.1f} MiB"
 
 
-def listed(values: "list[float] | tuple[float, ...]", digits: int) -> str:
+def format_numbers(values: Sequence[float], digits: int) -> str:
     """Format numbers, separated by commas."""
     return ", ".join(f"{value:.{digits}f}" for value in values)

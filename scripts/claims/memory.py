@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from claims.finding import Finding, Verdict, either_way, mebibytes
+from claims.finding import ClaimVerdict, Finding, decide_either_way, format_mib
 from dropexp import models, regularisers
 
 IMAGES = (32, 3, 32, 32)
@@ -21,7 +21,7 @@ _WORTH_NAMING = 0.005  # of the peak: a smaller difference is called none
 
 
 @dataclass(frozen=True)
-class Bytes:
+class StepMemory:
     """The memory that a training step needs beside the model and the batch, in bytes.
 
     Attributes:
@@ -33,16 +33,18 @@ class Bytes:
     peak: int
 
 
-def inplace() -> Finding:
+def measure_inplace() -> Finding:
     """Measure claim 4."""
-    plain, overwriting = (of_step(_small_cnn(inplace=inplace)) for inplace in (False, True))
-    alone, alone_inplace = (_peak_without_gradients(inplace) for inplace in (False, True))
+    plain, overwriting = (
+        measure_step(_build_small_cnn(inplace=inplace)) for inplace in (False, True)
+    )
+    alone, alone_inplace = (_measure_peak_without_gradients(inplace) for inplace in (False, True))
     return Finding(
         4,
-        f"saved: {plain.peak - overwriting.peak:,} bytes of the peak of {mebibytes(plain.peak)}, "
-        f"{plain.held - overwriting.held:,} bytes of the {mebibytes(plain.held)} held for the "
+        f"saved: {plain.peak - overwriting.peak:,} bytes of the peak of {format_mib(plain.peak)}, "
+        f"{plain.held - overwriting.held:,} bytes of the {format_mib(plain.held)} held for the "
         f"backward pass; after a batch normalisation without gradients: "
-        f"{mebibytes(alone - alone_inplace)} of {mebibytes(alone)}",
+        f"{format_mib(alone - alone_inplace)} of {format_mib(alone)}",
         judge_inplace((plain.peak, overwriting.peak), (alone, alone_inplace)),
         f"training step of the small CNN with dropout2d on {IMAGES}; allocations from "
         f"`torch.profiler`, held storages from `saved_tensors_hooks`. Neither convolution nor "
@@ -52,13 +54,13 @@ def inplace() -> Finding:
     )
 
 
-def judge_inplace(of_step: tuple[int, int], alone: tuple[int, int]) -> Verdict:
+def judge_inplace(of_step: tuple[int, int], alone: tuple[int, int]) -> ClaimVerdict:
     """Apply claim 4's rule to peaks (without, with inplace), of a step and of the layer alone."""
     saves = [peak - inplace >= _WORTH_NAMING * peak for peak, inplace in (of_step, alone)]
-    return either_way(all(saves), not any(saves))
+    return decide_either_way(all(saves), not any(saves))
 
 
-def _peak_without_gradients(inplace: bool) -> int:
+def _measure_peak_without_gradients(inplace: bool) -> int:
     """Return the peak of a batch normalisation and dropout2d when no backward pass follows."""
     model = nn.Sequential(nn.BatchNorm2d(64), nn.Dropout2d(0.5, inplace))
     images = torch.randn(IMAGES[0], 64, *IMAGES[2:])
@@ -68,17 +70,17 @@ def _peak_without_gradients(inplace: bool) -> int:
             model(images)
 
     forward()
-    return peak_of(forward)
+    return measure_peak_bytes(forward)
 
 
-def module() -> Finding:
+def measure_module() -> Finding:
     """Measure claim 8."""
-    of_module, of_functional = (of_step(_article_cnn(use)) for use in (True, False))
+    of_module, of_functional = (measure_step(_build_article_cnn(use)) for use in (True, False))
     difference = of_module.peak - of_functional.peak
-    objects = object_bytes(nn.Dropout2d)
+    objects = measure_object_bytes(nn.Dropout2d)
     return Finding(
         8,
-        f"tensors: {difference:+,} bytes of the peak of {mebibytes(of_functional.peak)}, "
+        f"tensors: {difference:+,} bytes of the peak of {format_mib(of_functional.peak)}, "
         f"{of_module.held - of_functional.held:+,} held for the backward pass; the module itself: "
         f"a Python object of {objects:,} bytes",
         judge_module(difference, objects),
@@ -88,11 +90,11 @@ def module() -> Finding:
     )
 
 
-def judge_module(more_for_tensors: int, object_bytes: int) -> Verdict:
+def judge_module(more_for_tensors: int, object_bytes: int) -> ClaimVerdict:
     """Apply claim 8's rule."""
     if more_for_tensors > 0:
-        return Verdict.HOLDS
-    return Verdict.DEPENDS if object_bytes > 0 else Verdict.DOES_NOT_HOLD
+        return ClaimVerdict.HOLDS
+    return ClaimVerdict.DEPENDS if object_bytes > 0 else ClaimVerdict.DOES_NOT_HOLD
 
 
 class _ArticleCNN(nn.Module):
@@ -115,16 +117,16 @@ class _ArticleCNN(nn.Module):
         return self.head(x.flatten(1))  # type: ignore[no-any-return]
 
 
-def _article_cnn(modules: bool) -> nn.Module:
+def _build_article_cnn(modules: bool) -> nn.Module:
     return _ArticleCNN(modules=modules)
 
 
-def _small_cnn(*, inplace: bool) -> nn.Module:
+def _build_small_cnn(*, inplace: bool) -> nn.Module:
     regulariser = regularisers.build("dropout2d", 0.5, inplace=inplace)
     return models.build("small_cnn", IMAGES[1:], _CLASSES, regulariser)
 
 
-def of_step(model: nn.Module) -> Bytes:
+def measure_step(model: nn.Module) -> StepMemory:
     """Return the memory of one training step on IMAGES, gradients included."""
     images, labels = torch.randn(IMAGES), torch.randint(_CLASSES, IMAGES[:1])
 
@@ -136,11 +138,11 @@ def of_step(model: nn.Module) -> Bytes:
 
     step()  # what is allocated in the first step only must not count
     model.zero_grad()
-    held = held_by(forward, without=[*model.parameters(), images, labels])
-    return Bytes(held, peak_of(step))
+    held = measure_held_bytes(forward, without=[*model.parameters(), images, labels])
+    return StepMemory(held, measure_peak_bytes(step))
 
 
-def held_by(forward: Callable[[], Tensor], without: list[Tensor]) -> int:
+def measure_held_bytes(forward: Callable[[], Tensor], without: list[Tensor]) -> int:
     """Return the bytes that the backward pass needs, counting each storage once."""
     storages: dict[int, int] = {}
 
@@ -157,7 +159,7 @@ def held_by(forward: Callable[[], Tensor], without: list[Tensor]) -> int:
     return sum(storages.values())
 
 
-def peak_of(action: Callable[[], None]) -> int:
+def measure_peak_bytes(action: Callable[[], None]) -> int:
     """Return the peak of bytes allocated by torch's CPU allocator during an action."""
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # otherwise the profiler prints to stderr
     activities = [torch.profiler.ProfilerActivity.CPU]
@@ -175,7 +177,7 @@ def peak_of(action: Callable[[], None]) -> int:
     return peak
 
 
-def object_bytes(make: Callable[[], object], count: int = 200) -> int:
+def measure_object_bytes(make: Callable[[], object], count: int = 200) -> int:
     """Return the Python memory of one object, as a mean over several."""
     make()
     tracemalloc.start()

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from claims import digits
-from claims.dropconnect import parameters_of
-from claims.finding import Finding, Verdict, either_way
+from claims.dropconnect import count_parameters
+from claims.finding import ClaimVerdict, Finding, decide_either_way, format_difference
 from dropexp import regularisers
 from dropexp.randomness import global_stream
 from dropexp.regularisers import Dropout, Dropout2d, SpatialDropout2d
@@ -24,22 +24,22 @@ Noise = Callable[[Tensor], Tensor]
 # --- 13: what is dropped ------------------------------------------------------------------------
 
 
-def what_is_dropped() -> Finding:
+def measure_dropping() -> Finding:
     """Measure claim 13."""
-    called = {
+    noises = {
         "spatial_dropout here, as the article defines it": SpatialDropout2d(P),
         "torch's Dropout2d": nn.Dropout2d(P),
     }
-    shares = {name: whole_shares(noise.train()) for name, noise in called.items()}
-    words = "; ".join(
+    shares = {name: measure_whole_shares(noise.train()) for name, noise in noises.items()}
+    text = "; ".join(
         f"{name}: {positions:.1%} of positions and {channels:.1%} of channels zeroed whole"
         for name, (channels, positions) in shares.items()
     )
     cites = "Efficient Object Localization" in (nn.Dropout2d.__doc__ or "")
     return Finding(
         13,
-        words,
-        judge_what_is_dropped(list(shares.values())),
+        text,
+        judge_dropping(list(shares.values())),
         f"zeros on ones of (64, 64, 16, 16), p = {P}. Names: Tompson et al. 2015 call the dropping "
         f"of channels SpatialDropout, as does Keras (SpatialDropout2D); torch's Dropout2d "
         f"{'cites that paper' if cites else 'does the same'}. Holds if all that is called spatial "
@@ -47,7 +47,7 @@ def what_is_dropped() -> Finding:
     )
 
 
-def whole_shares(noise: Noise) -> tuple[float, float]:
+def measure_whole_shares(noise: Noise) -> tuple[float, float]:
     """Return the shares of channels and of positions that are entirely zero."""
     dropped = noise(torch.ones(64, 64, 16, 16)) == 0
     channels = dropped.flatten(2).all(2).float().mean().item()
@@ -55,13 +55,13 @@ def whole_shares(noise: Noise) -> tuple[float, float]:
     return channels, positions
 
 
-def judge_what_is_dropped(shares: Sequence[tuple[float, float]]) -> Verdict:
+def judge_dropping(shares: Sequence[tuple[float, float]]) -> ClaimVerdict:
     """Apply claim 13's rule, on (share of channels, share of positions) of each use of the name."""
     positions = [of_positions > 0 and of_channels == 0 for of_channels, of_positions in shares]
-    return either_way(all(positions), not any(positions))
+    return decide_either_way(all(positions), not any(positions))
 
 
-# --- 14: what is left ---------------------------------------------------------------------------
+# --- 14: what is kept ---------------------------------------------------------------------------
 
 SEEDS = range(8)
 WIDTH, EPOCHS = 16, 8
@@ -69,8 +69,8 @@ _RIDGE = 10.0
 
 
 @dataclass(frozen=True)
-class Left:
-    """What survives of feature maps under noise, each in [0, 1].
+class KeptFeatures:
+    """What noise keeps of feature maps, each number in [0, 1].
 
     Attributes:
         neighbourhoods: share of 3×3 neighbourhoods within a channel with all nine values kept.
@@ -83,81 +83,86 @@ class Left:
     accuracies: list[float]
 
 
-def local_features() -> Finding:
+def measure_local_features() -> Finding:
     """Measure claim 14."""
     noises = {
         "spatial_dropout": SpatialDropout2d(P),
         "dropout2d": Dropout2d(P),
         "dropout": Dropout(P),
     }
-    accuracies = probe_accuracies(noises, SEEDS)
-    left = {name: Left(*kept_shares(noise), accuracies[name]) for name, noise in noises.items()}
-    words = [
+    accuracies = measure_probe_accuracies(noises, SEEDS)
+    kept = {
+        name: KeptFeatures(*measure_kept_shares(noise), accuracies[name])
+        for name, noise in noises.items()
+    }
+    texts = [
         f"{name}: {each.neighbourhoods:.1%}, {each.positions:.1%}, "
         f"{sum(each.accuracies) / len(SEEDS):.3f}"
-        for name, each in left.items()
+        for name, each in kept.items()
     ]
-    spatial, channels = left["spatial_dropout"], left["dropout2d"]
+    spatial, channels = kept["spatial_dropout"], kept["dropout2d"]
     difference = paired_difference(spatial.accuracies, channels.accuracies)
     return Finding(
         14,
         f"3×3 neighbourhoods of a channel left whole, positions left with all their channels, "
-        f"accuracy of a linear probe: {'; '.join(words)}",
+        f"accuracy of a linear probe: {'; '.join(texts)}",
         judge_local_features(spatial, channels, difference),
         f"p = {P}; ridge probe fitted on the clean conv2 maps of a small CNN trained for {EPOCHS} "
         f"epochs on digits, tested on noisy maps of test images, {len(SEEDS)} seeds (clean: "
         f"{sum(accuracies['none']) / len(SEEDS):.3f}); spatial_dropout − dropout2d "
-        f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]. Holds if more "
+        f"{format_difference(difference)}. Holds if more "
         f"is left than by dropout2d in all three respects, does not if less in all.",
     )
 
 
-def kept_shares(noise: nn.Module) -> tuple[float, float]:
+def measure_kept_shares(noise: nn.Module) -> tuple[float, float]:
     """Return the shares of 3×3 neighbourhoods and of positions that noise leaves intact."""
     kept = (noise.train()(torch.ones(64, 64, 18, 18)) != 0).float()
     whole = -F.max_pool2d(-kept, 3, stride=1)  # the smallest of nine
     return whole.mean().item(), kept.amin(1).mean().item()
 
 
-def probe_accuracies(
+def measure_probe_accuracies(
     noises: Mapping[str, nn.Module], seeds: Sequence[int]
 ) -> dict[str, list[float]]:
     """Return the probe's accuracy for each seed, by noise and for "none"."""
-    found: dict[str, list[float]] = {name: [] for name in ("none", *noises)}
+    accuracies: dict[str, list[float]] = {name: [] for name in ("none", *noises)}
     for seed in seeds:
-        splits = digits.splits_of(seed)
-        model = digits.small_cnn(splits, seed, "none", 0, WIDTH)
+        splits = digits.load_splits(seed)
+        model = digits.build_small_cnn(splits, seed, "none", 0, WIDTH)
         digits.train(model, splits, seed, EPOCHS)
 
         train, test = (
-            digits.second_maps(model, splits.normalise(split.images), training=False)
+            digits.compute_second_maps(model, splits.normalise(split.images), training=False)
             for split in (splits.train, splits.test)
         )
-        probe = _ridge(F.relu(train).flatten(1), F.one_hot(splits.train.labels).float())
+        probe = _fit_ridge(F.relu(train).flatten(1), F.one_hot(splits.train.labels).float())
         for name, noise in (("none", nn.Identity()), *noises.items()):
             with global_stream(seed, "masks"):
                 noisy = F.relu(noise.train()(test)).flatten(1)
-            right = _predicted(probe, noisy) == splits.test.labels
-            found[name].append(right.float().mean().item())
-    return found
+            right = _predict(probe, noisy) == splits.test.labels
+            accuracies[name].append(right.float().mean().item())
+    return accuracies
 
 
-def _ridge(features: Tensor, targets: Tensor) -> Tensor:
+def _fit_ridge(features: Tensor, targets: Tensor) -> Tensor:
     """Return the weights (F + 1, classes) of a ridge regression in dual form, bias last."""
-    x = _with_bias(features)
+    x = _add_bias(features)
     gram = x @ x.mT + _RIDGE * torch.eye(len(x))
     return x.mT @ torch.linalg.solve(gram, targets)
 
 
-def _predicted(probe: Tensor, features: Tensor) -> Tensor:
-    return (_with_bias(features) @ probe).argmax(1)
+def _predict(probe: Tensor, features: Tensor) -> Tensor:
+    return (_add_bias(features) @ probe).argmax(1)
 
 
-def _with_bias(features: Tensor) -> Tensor:
+def _add_bias(features: Tensor) -> Tensor:
     return F.pad(features, (0, 1), value=1.0)
 
 
-def judge_local_features(spatial: Left, channels: Left, accuracy: Estimate) -> Verdict:
+def judge_local_features(
+    spatial: KeptFeatures, channels: KeptFeatures, accuracy: Estimate
+) -> ClaimVerdict:
     """Apply claim 14's rule; accuracy is spatial dropout's − channel dropout's."""
     more = (
         spatial.neighbourhoods > channels.neighbourhoods,
@@ -169,15 +174,15 @@ def judge_local_features(spatial: Left, channels: Left, accuracy: Estimate) -> V
         spatial.positions < channels.positions,
         accuracy.high < 0,
     )
-    return either_way(all(more), all(less))
+    return decide_either_way(all(more), all(less))
 
 
 # --- 15: parameters -----------------------------------------------------------------------------
 
 
-def parameters_added() -> dict[str, int]:
+def count_added_parameters() -> dict[str, int]:
     """Return how many learnable parameters each regulariser adds to the small CNN."""
-    plain = parameters_of("none")
+    plain = count_parameters("none")
     dropping = ("spatial_dropout", "dropout2d", "dropout", "dropconnect")
     names = [name for name in dropping if name in regularisers.REGISTRY]
-    return {name: parameters_of(name) - plain for name in names}
+    return {name: count_parameters(name) - plain for name in names}

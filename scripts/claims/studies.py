@@ -12,15 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from claims.finding import Finding, Verdict, either_way
-from claims.spatial import parameters_added
+from claims.finding import ClaimVerdict, Finding, decide_either_way, format_difference
+from claims.spatial import count_added_parameters
 from dropexp.compare import FoundRun, Question, compare, find_runs
 from dropexp.compare.results import Row
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.metrics import METRIC_REGISTRY
-from dropexp.statistics import Estimate, paired_difference
-from dropexp.statistics import Verdict as Compared
+from dropexp.statistics import Estimate, Verdict, paired_difference
 from dropexp.sweep.grammar import compose_sweep
 
 STUDIES: Mapping[str, Mapping[str, str]] = {
@@ -55,7 +54,7 @@ STUDIES: Mapping[str, Mapping[str, str]] = {
     },
 }
 DIGITS, FASHION, DEEP = STUDIES
-IN_WORDS = {
+SETUPS = {
     DIGITS: "400 digits, a fifth of the labels wrong; small CNN of width 32",
     FASHION: "2,000 images of Fashion-MNIST; small CNN of width 16",
     DEEP: "700 digits, a fifth of the labels wrong; ResNet-20",
@@ -69,39 +68,44 @@ _HOW = (
 # --- training and reading -----------------------------------------------------------------------
 
 
-def words_of(study: str) -> list[str]:
+def list_overrides(study: str) -> list[str]:
     """Return the overrides of a study's sweep."""
     return [f"study={study}", *(f"{key}={value}" for key, value in STUDIES[study].items())]
 
 
-def command(study: str) -> str:
+def format_command(study: str) -> str:
     """Return the study's sweep as a shell command."""
-    quoted = (f"'{word}'" if "(" in word else word for word in words_of(study))
+    quoted = (f"'{each}'" if "(" in each else each for each in list_overrides(study))
     return f"dropexp sweep {' '.join(quoted)}"
 
 
 def train(study: str, runs_dir: Path, data_root: Path | None) -> None:
     """Run the study's sweep. Finished runs are not trained again; Ctrl-C interrupts it."""
-    words = [*words_of(study), f"runs_dir={runs_dir}"]
+    overrides = [*list_overrides(study), f"runs_dir={runs_dir}"]
     if data_root is not None and STUDIES[study]["data"] != "digits":
-        words.append(f"data.root={data_root}")
-    subprocess.run([sys.executable, "-m", "dropexp", "sweep", *words], check=False)
+        overrides.append(f"data.root={data_root}")
+    subprocess.run([sys.executable, "-m", "dropexp", "sweep", *overrides], check=False)
 
 
 @dataclass(frozen=True)
-class Done:
-    """The finished runs of a study, and how many it has."""
+class StudyRuns:
+    """The finished runs of a study.
 
-    found: Sequence[FoundRun]
+    Attributes:
+        runs: the finished runs that can be compared.
+        planned: how many runs the study has in all.
+    """
+
+    runs: Sequence[FoundRun]
     planned: int
 
     @property
     def is_complete(self) -> bool:
         """Whether all runs are finished and comparable."""
-        return len(self.found) == self.planned
+        return len(self.runs) == self.planned
 
 
-def read(runs_dir: Path) -> dict[str, Done]:
+def read_studies(runs_dir: Path) -> dict[str, StudyRuns]:
     """Return the finished runs of each study in a folder, matched by run id and not by study name.
 
     A folder that does not exist, or holds none of them, gives none.
@@ -112,15 +116,17 @@ def read(runs_dir: Path) -> dict[str, Done]:
         found = []
     done = {}
     for study in STUDIES:
-        planned = {config.run_id for config in compose_sweep(words_of(study)).configs}
-        done[study] = Done([run for run in found if run.listed.run_id in planned], len(planned))
+        planned = {config.run_id for config in compose_sweep(list_overrides(study)).configs}
+        done[study] = StudyRuns(
+            [run for run in found if run.listed.run_id in planned], len(planned)
+        )
     return done
 
 
 # --- comparing ----------------------------------------------------------------------------------
 
 
-def chosen_p(found: Iterable[FoundRun], regulariser: str) -> float:
+def choose_p(found: Iterable[FoundRun], regulariser: str) -> float:
     """Return the p with the lowest mean validation loss at each run's best epoch."""
     runs = [run for run in found if run.compared.summary.regulariser == regulariser]
     rows = compare(runs).rows
@@ -128,15 +134,15 @@ def chosen_p(found: Iterable[FoundRun], regulariser: str) -> float:
     return best.setting.p
 
 
-def duel(
+def compare_two(
     found: Sequence[FoundRun],
     regulariser: str,
     against: str,
     metric: Metric = METRIC_REGISTRY["test_loss"],
     at: EpochChoice = EpochChoice.BEST,
 ) -> Row:
-    """Compare two regularisers, each at its chosen p; return the row of the comparison."""
-    strengths = {name: chosen_p(found, name) for name in (regulariser, against)}
+    """Return the row that compares one regulariser with another, each at its chosen p."""
+    strengths = {name: choose_p(found, name) for name in (regulariser, against)}
     chosen = [
         run
         for run in found
@@ -147,86 +153,83 @@ def duel(
     return next(row for row in rows if row.setting.regulariser == regulariser)
 
 
-def _result(row: Row) -> str:
+def _format_result(row: Row) -> str:
     """Format a difference: ``−0.12 [−0.20, −0.04], better in 7 of 8 pairs``."""
-    shown = "no number" if row.difference is None else _interval(row.difference)
+    shown = "no number" if row.difference is None else format_difference(row.difference)
     return f"{shown}, better in {row.pairs_better} of {len(row.pairs)} pairs"
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
 
 
 # --- the claims ---------------------------------------------------------------------------------
 
 
-def parameter_efficiency(digits: Sequence[FoundRun]) -> Finding:
+def measure_parameter_efficiency(digits: Sequence[FoundRun]) -> Finding:
     """Measure claim 15."""
-    row = duel(digits, "spatial_dropout", "dropout2d")
-    plain = duel(digits, "spatial_dropout", "none")
-    added = parameters_added()
+    row = compare_two(digits, "spatial_dropout", "dropout2d")
+    plain = compare_two(digits, "spatial_dropout", "none")
+    added = count_added_parameters()
     return Finding(
         15,
-        f"{_parameters(added)}; at equal parameters, test loss of spatial_dropout "
-        f"(p={row.setting.p:g}) − dropout2d: {_result(row)}; − none: {_result(plain)}",
+        f"{_format_parameters(added)}; at equal parameters, test loss of spatial_dropout "
+        f"(p={row.setting.p:g}) − dropout2d: {_format_result(row)}; − none: "
+        f"{_format_result(plain)}",
         judge_parameter_efficiency(added, row.verdict),
-        f"Study {DIGITS} ({IN_WORDS[DIGITS]}). {_HOW} Holds if parameters are added, or if the "
+        f"Study {DIGITS} ({SETUPS[DIGITS]}). {_HOW} Holds if parameters are added, or if the "
         f"result at equal parameters is worse than dropout2d's; does not if it is better.",
     )
 
 
-def _parameters(added: Mapping[str, int]) -> str:
+def _format_parameters(added: Mapping[str, int]) -> str:
     return f"parameters added: {', '.join(f'{name} {count}' for name, count in added.items())}"
 
 
-def judge_parameter_efficiency(added: Mapping[str, int], compared: Compared | None) -> Verdict:
+def judge_parameter_efficiency(added: Mapping[str, int], compared: Verdict | None) -> ClaimVerdict:
     """Apply claim 15's rule."""
     if added["spatial_dropout"] > 0:
-        return Verdict.HOLDS
-    return either_way(compared is Compared.WORSE, compared is Compared.BETTER)
+        return ClaimVerdict.HOLDS
+    return decide_either_way(compared is Verdict.WORSE, compared is Verdict.BETTER)
 
 
-def beats_dropout(deep: Sequence[FoundRun]) -> Finding:
+def measure_against_dropout(deep: Sequence[FoundRun]) -> Finding:
     """Measure claim 16."""
-    row = duel(deep, "stochastic_depth", "dropout")
-    accuracy = duel(deep, "stochastic_depth", "dropout", METRIC_REGISTRY["test_acc"])
-    plain = duel(deep, "stochastic_depth", "none")
+    row = compare_two(deep, "stochastic_depth", "dropout")
+    accuracy = compare_two(deep, "stochastic_depth", "dropout", METRIC_REGISTRY["test_acc"])
+    plain = compare_two(deep, "stochastic_depth", "none")
     return Finding(
         16,
         f"test loss of stochastic_depth (p={row.setting.p:g}) − dropout "
-        f"(p={chosen_p(deep, 'dropout'):g}): {_result(row)}; test accuracy: "
-        f"{_result(accuracy)}; loss − none: {_result(plain)}",
-        judge_beats_dropout(row.verdict),
-        f"Study {DEEP} ({IN_WORDS[DEEP]}). {_HOW} Holds if clearly better; else it depends, as no "
+        f"(p={choose_p(deep, 'dropout'):g}): {_format_result(row)}; test accuracy: "
+        f"{_format_result(accuracy)}; loss − none: {_format_result(plain)}",
+        judge_against_dropout(row.verdict),
+        f"Study {DEEP} ({SETUPS[DEEP]}). {_HOW} Holds if clearly better; else it depends, as no "
         f"single study can show that something cannot be.",
     )
 
 
-def judge_beats_dropout(compared: Compared | None) -> Verdict:
+def judge_against_dropout(compared: Verdict | None) -> ClaimVerdict:
     """Apply claim 16's rule."""
-    return Verdict.HOLDS if compared is Compared.BETTER else Verdict.DEPENDS
+    return ClaimVerdict.HOLDS if compared is Verdict.BETTER else ClaimVerdict.DEPENDS
 
 
-def tuning(deep: Sequence[FoundRun]) -> Finding:
+def measure_tuning(deep: Sequence[FoundRun]) -> Finding:
     """Measure claim 17."""
-    ranges = {name: ranges_over_p(deep, name) for name in ("stochastic_depth", "dropout")}
+    ranges = {name: measure_ranges(deep, name) for name in ("stochastic_depth", "dropout")}
     difference = paired_difference(ranges["stochastic_depth"], ranges["dropout"])
     means = {name: sum(values) / len(values) for name, values in ranges.items()}
-    curves = "; ".join(f"{name} {_curve(deep, name)}" for name in ranges)
+    curves = "; ".join(f"{name} {_format_curve(deep, name)}" for name in ranges)
     return Finding(
         17,
         f"range of the test loss over p = {STUDIES[DEEP]['p'].replace(',', ', ')}: "
         f"stochastic_depth {means['stochastic_depth']:.3f} nats, dropout "
         f"{means['dropout']:.3f}; difference "
-        f"{_interval(difference)}",
+        f"{format_difference(difference)}",
         judge_tuning(difference),
-        f"Study {DEEP} ({IN_WORDS[DEEP]}). Largest − smallest over p, seed by seed, with a 95 % t "
+        f"Study {DEEP} ({SETUPS[DEEP]}). Largest − smallest over p, seed by seed, with a 95 % t "
         f"interval for the difference. Stochastic depth's p is that of the last branch. Mean test "
         f"losses: {curves}. Holds if the difference is clearly above 0, does not if clearly below.",
     )
 
 
-def ranges_over_p(found: Iterable[FoundRun], regulariser: str) -> list[float]:
+def measure_ranges(found: Iterable[FoundRun], regulariser: str) -> list[float]:
     """Return the largest − the smallest test loss over p for each seed, at the best epoch, in nats.
 
     NaN for a seed with a run that diverged before it had a best epoch.
@@ -243,72 +246,74 @@ def ranges_over_p(found: Iterable[FoundRun], regulariser: str) -> list[float]:
     ]
 
 
-def _curve(found: Iterable[FoundRun], regulariser: str) -> str:
+def _format_curve(found: Iterable[FoundRun], regulariser: str) -> str:
     runs = [run for run in found if run.compared.summary.regulariser == regulariser]
     rows = sorted(compare(runs).rows, key=lambda row: row.setting.p)
     return ", ".join(f"{row.estimates['test_loss'].value:.3f}" for row in rows)
 
 
-def judge_tuning(difference: Estimate) -> Verdict:
+def judge_tuning(difference: Estimate) -> ClaimVerdict:
     """Apply claim 17's rule, on stochastic depth's range − dropout's."""
-    return either_way(difference.low > 0, difference.high < 0)
+    return decide_either_way(difference.low > 0, difference.high < 0)
 
 
-def generalisation(digits: Sequence[FoundRun], fashion: Sequence[FoundRun]) -> Finding:
+def measure_generalisation(digits: Sequence[FoundRun], fashion: Sequence[FoundRun]) -> Finding:
     """Measure claim 18."""
-    compared, words = [], []
+    verdicts, sentences = [], []
     for name, found in (("digits", digits), ("Fashion-MNIST", fashion)):
-        gap = duel(found, "dropout2d", "none", METRIC_REGISTRY["loss_gap"], EpochChoice.LAST)
-        end = duel(found, "dropout2d", "none", METRIC_REGISTRY["test_loss"], EpochChoice.LAST)
-        best = duel(found, "dropout2d", "none")
-        accuracy = duel(found, "dropout2d", "none", METRIC_REGISTRY["test_acc"])
-        compared += [gap.verdict, end.verdict, best.verdict]
-        words.append(
-            f"{name} (p={best.setting.p:g}): at the last epoch loss gap {_result(gap)}, test loss "
-            f"{_result(end)}; at the best epoch test loss {_result(best)}, test accuracy "
-            f"{_result(accuracy)}"
+        gap = compare_two(found, "dropout2d", "none", METRIC_REGISTRY["loss_gap"], EpochChoice.LAST)
+        end = compare_two(
+            found, "dropout2d", "none", METRIC_REGISTRY["test_loss"], EpochChoice.LAST
+        )
+        best = compare_two(found, "dropout2d", "none")
+        accuracy = compare_two(found, "dropout2d", "none", METRIC_REGISTRY["test_acc"])
+        verdicts += [gap.verdict, end.verdict, best.verdict]
+        sentences.append(
+            f"{name} (p={best.setting.p:g}): at the last epoch loss gap {_format_result(gap)}, "
+            f"test loss {_format_result(end)}; at the best epoch test loss {_format_result(best)}, "
+            f"test accuracy {_format_result(accuracy)}"
         )
     return Finding(
         18,
-        f"dropout2d − none. {'. '.join(words)}",
-        judge_generalisation(compared),
-        f"Studies {DIGITS} ({IN_WORDS[DIGITS]}) and {FASHION} ({IN_WORDS[FASHION]}). {_HOW} Holds "
+        f"dropout2d − none. {'. '.join(sentences)}",
+        judge_generalisation(verdicts),
+        f"Studies {DIGITS} ({SETUPS[DIGITS]}) and {FASHION} ({SETUPS[FASHION]}). {_HOW} Holds "
         f"if the gap and both test losses are clearly better on both data sets, does not if none "
         f"is; the best epoch is that of the lowest validation loss, as if training had stopped "
         f"there.",
     )
 
 
-def judge_generalisation(compared: Sequence[Compared | None]) -> Verdict:
+def judge_generalisation(compared: Sequence[Verdict | None]) -> ClaimVerdict:
     """Apply claim 18's rule, on the gaps' and the test losses' verdicts."""
-    better = [verdict is Compared.BETTER for verdict in compared]
-    return either_way(all(better), not any(better))
+    better = [verdict is Verdict.BETTER for verdict in compared]
+    return decide_either_way(all(better), not any(better))
 
 
-def findings(runs_dir: Path) -> list[Finding]:
+def measure_findings(runs_dir: Path) -> list[Finding]:
     """Measure claims 15 to 18 from the finished runs in a folder."""
-    done = read(runs_dir)
+    done = read_studies(runs_dir)
     claims = {
-        15: (parameter_efficiency, (DIGITS,)),
-        16: (beats_dropout, (DEEP,)),
-        17: (tuning, (DEEP,)),
-        18: (generalisation, (DIGITS, FASHION)),
+        15: (measure_parameter_efficiency, (DIGITS,)),
+        16: (measure_against_dropout, (DEEP,)),
+        17: (measure_tuning, (DEEP,)),
+        18: (measure_generalisation, (DIGITS, FASHION)),
     }
-    found = []
+    findings = []
     for number, (measure, studies) in claims.items():
         if all(done[study].is_complete for study in studies):
-            found.append(measure(*(done[study].found for study in studies)))
+            findings.append(measure(*(done[study].runs for study in studies)))
         else:
-            found.append(_unfinished(number, {study: done[study] for study in studies}))
-    return found
+            findings.append(_describe_unfinished(number, {study: done[study] for study in studies}))
+    return findings
 
 
-def _unfinished(claim: int, done: Mapping[str, Done]) -> Finding:
-    counts = [f"{study}: {len(d.found)} of {d.planned} runs" for study, d in done.items()]
-    counted = f"{_parameters(parameters_added())}; " if claim == 15 else ""
+def _describe_unfinished(claim: int, done: Mapping[str, StudyRuns]) -> Finding:
+    counts = [f"{study}: {len(d.runs)} of {d.planned} runs" for study, d in done.items()]
+    counted = f"{_format_parameters(count_added_parameters())}; " if claim == 15 else ""
     return Finding(
         claim,
         f"{counted}needs {', '.join(counts)} are finished",
-        Verdict.NEEDS_STUDIES,
-        " and ".join(f"`{command(study)}`" for study in done),
+        ClaimVerdict.NEEDS_STUDIES,
+        " and ".join(f"`{format_command(study)}`" for study in done),
     )

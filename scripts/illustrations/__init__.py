@@ -1,4 +1,4 @@
 """The pictures of README and docs, drawn from real commands and real masks.
 
-The commands of dropexp come in; PNG files go out. scripts/pictures is the command.
+Commands and runs of dropexp come in; PNG files go out. scripts/pictures is the command.
 """

@@ -17,6 +17,6 @@ def draw_curves(runs_dir: Path, picture: Path) -> None:
         runs_dir: the folder of run folders.
         picture: the PNG to write.
     """
-    found, _ = find_runs([], runs_dir)
-    figures = build_curve_figures(compare(found, Question()))
+    found_runs, _ = find_runs([], runs_dir)
+    figures = build_curve_figures(compare(found_runs, Question()))
     write_png(render_picture(figures, ".svg").decode(), picture, _SCALE)

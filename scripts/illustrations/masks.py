@@ -1,8 +1,8 @@
 """A picture of every regulariser: what it does to real feature maps, weights or images.
 
-The masks are drawn by dropexp's own modules, asked for at the seam as a model asks for them, so a
-new regulariser gets a picture without a change here. Each picture has three blocks for two
-examples: the values, the factor that each value is multiplied by, and the result.
+The masks come from dropexp's own modules, which are requested as a model requests them, so a new
+regulariser gets a picture without a change here. Each picture has three blocks for two examples:
+the values, the factor that each value is multiplied by, and the result.
 
 Shapes: N examples, M maps of an example, H × W cells of a map.
 """
@@ -46,7 +46,7 @@ _INK = "#7d858d"
 _MAP_PIXELS, _GAP, _BLOCK_GAP, _LEFT, _TOP, _BOTTOM = 44, 5, 30, 72, 26, 30
 _SCALE = 2.0
 _ZERO = 1e-6
-"""Factors below it are zero but for rounding."""
+"""A factor below it counts as zero."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Illustration:
     """What a picture shows.
 
     Attributes:
-        headings: of the three blocks.
+        headings: the headings of the three blocks.
         values: (N, M, H, W) before the noise.
         factors: (N, M, H, W), what each value is multiplied by.
         results: (N, M, H, W) after the noise.
@@ -74,13 +74,13 @@ class Illustration:
     note: str = ""
 
 
-def draw_all(run_folder: Path, folder: Path) -> list[Path]:
+def draw_masks(run_folder: Path, folder: Path) -> list[Path]:
     """Draw a picture of every regulariser.
 
     Args:
-        run_folder: of a finished run of the small CNN on the digits, whose first convolution
-            computes the feature maps.
-        folder: where the pictures go, ``<regulariser>.png`` each.
+        run_folder: the folder of a finished run of the small CNN on the digits, whose first
+            convolution computes the feature maps.
+        folder: the folder of the pictures, ``<regulariser>.png``.
 
     Returns:
         The pictures' paths.
@@ -99,17 +99,17 @@ def draw_all(run_folder: Path, folder: Path) -> list[Path]:
 
 
 def illustrate(name: str, convolution: nn.Conv2d, splits: Splits) -> Illustration:
-    """Ask a regulariser for its modules, as a model does, and run them on real values.
+    """Run the modules that a regulariser gives a model on real values.
 
     Args:
-        name: of the regulariser.
-        convolution: with trained weights; has the shape (64, 1, 3, 3).
+        name: the name of the regulariser.
+        convolution: a trained convolution of one input channel, with a kernel of 3 × 3.
         splits: the digits.
     """
     options = {"p": _P, **_OPTIONS.get(name, {})}
     illustration = _illustrate(regularisers.build(name, **options), convolution, splits)
-    told = ", ".join(f"{key} = {value:g}" for key, value in options.items())
-    return illustration if name == "none" else replace(illustration, note=told)
+    note = ", ".join(f"{key} = {value:g}" for key, value in options.items())
+    return illustration if name == "none" else replace(illustration, note=note)
 
 
 def _illustrate(regulariser: Regulariser, convolution: nn.Conv2d, splits: Splits) -> Illustration:
@@ -139,14 +139,14 @@ def _illustrate(regulariser: Regulariser, convolution: nn.Conv2d, splits: Splits
 def _illustrate_factors(
     heading: str, values: Tensor, apply: Callable[[Tensor], Tensor]
 ) -> Illustration:
-    """Illustrate noise that multiplies values; with a fixed seed it is an affine function."""
+    """Illustrate noise that multiplies values: with a fixed seed, an affine function of them."""
     ones = torch.ones_like(values)
-    factors = _with_seed(lambda: apply(2 * ones)) - _with_seed(lambda: apply(ones))
+    factors = _call_with_seed(lambda: apply(2 * ones)) - _call_with_seed(lambda: apply(ones))
     return Illustration(
         (heading, "× factors in training", "= what the next layer sees"),
         values,
         factors,
-        _with_seed(lambda: apply(values)),
+        _call_with_seed(lambda: apply(values)),
         _FACTOR_RAMP,
         _label_factors(factors),
     )
@@ -168,7 +168,7 @@ def _illustrate_branches(regulariser: Regulariser, maps: Tensor) -> Illustration
 
 
 def _illustrate_weights(layer: nn.Conv2d) -> Illustration:
-    """Illustrate noisy weights, which an image with a single bright pixel makes visible."""
+    """Illustrate noisy weights, read off the response to a single bright pixel."""
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
 
@@ -179,7 +179,7 @@ def _illustrate_weights(layer: nn.Conv2d) -> Illustration:
 
     plain = layer.eval() and kernels()
     layer.train()
-    noisy = _with_seed(kernels)
+    noisy = _call_with_seed(kernels)
     factors = noisy / plain
     return Illustration(
         (f"weights of {_MAPS} kernels", "× factors in training", "= weights of each example"),
@@ -192,15 +192,15 @@ def _illustrate_weights(layer: nn.Conv2d) -> Illustration:
 
 
 def _illustrate_input(noise: nn.Module, splits: Splits) -> Illustration:
-    """Illustrate noise on images: how much of each pixel is its own, and the changed images."""
+    """Illustrate noise on images: the share of each pixel that is kept, and the new images."""
     count = _EXAMPLES * _MAPS
     images = splits.normalise(splits.test.images[:count])
     labels = splits.test.labels[:count]
     ones = torch.ones_like(images)
-    changed = _with_seed(partial(_change, noise, images, labels))
+    changed = _call_with_seed(partial(_change, noise, images, labels))
     # An image of ones among images of zeros shows how much of each pixel it keeps.
     probes = [ones * F.one_hot(torch.tensor(i), count).view(-1, 1, 1, 1) for i in range(count)]
-    kept = [_with_seed(partial(_change, noise, probe, labels)) for probe in probes]
+    kept = [_call_with_seed(partial(_change, noise, probe, labels)) for probe in probes]
     own = torch.stack([images[index] for index, images in enumerate(kept)])
     shape = (_EXAMPLES, _MAPS, *images.shape[2:])
     return Illustration(
@@ -238,7 +238,7 @@ def _copy_first_kernels(convolution: nn.Conv2d) -> nn.Conv2d:
     return copy.requires_grad_(requires_grad=False)
 
 
-def _with_seed(call: Callable[[], Tensor]) -> Tensor:
+def _call_with_seed(call: Callable[[], Tensor]) -> Tensor:
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(_SEED)
         return call()

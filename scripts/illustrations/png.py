@@ -1,4 +1,4 @@
-"""SVG as a small PNG."""
+"""Write an SVG as a small PNG."""
 
 from io import BytesIO
 from pathlib import Path
@@ -8,12 +8,12 @@ from PIL import Image
 
 
 def write_png(svg: str, picture: Path, scale: float) -> None:
-    """Write an SVG as a PNG of at most 256 colours, a tenth of the size of one with all.
+    """Write an SVG as a PNG of at most 256 colours, a tenth of the size with all colours.
 
     Args:
         svg: the drawing.
         picture: the file to write.
-        scale: pixels of the PNG for each of the SVG.
+        scale: the pixels of the PNG for each pixel of the SVG.
     """
     with Image.open(BytesIO(vl_convert.svg_to_png(svg, scale=scale))) as image:
         is_opaque = image.convert("RGBA").getextrema()[3] == (255, 255)

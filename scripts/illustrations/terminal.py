@@ -1,4 +1,4 @@
-"""A picture of commands in a terminal: what they print to a real one, drawn by rich."""
+"""Draw commands and what they print to a terminal as a picture, by rich."""
 
 import os
 import pty
@@ -23,8 +23,8 @@ def draw_terminal(commands: Sequence[str], folder: Path, picture: Path) -> None:
     """Run commands in a terminal, one after the other, and draw what they print.
 
     Args:
-        commands: for a shell.
-        folder: their working folder.
+        commands: shell commands.
+        folder: the working folder of the commands.
         picture: the PNG to write.
     """
     console = Console(record=True, width=_COLUMNS, file=StringIO())
@@ -38,10 +38,10 @@ def draw_terminal(commands: Sequence[str], folder: Path, picture: Path) -> None:
 def run_in_terminal(command: str, folder: Path) -> str:
     """Run a shell command in a pseudo-terminal and return everything that it prints."""
     ours, theirs = pty.openpty()
-    # On a busy machine, threads that sleep while they wait train several times faster.
-    calm = {"OMP_WAIT_POLICY": "PASSIVE"}
+    # Waiting threads sleep: on a busy machine that trains several times faster.
+    passive_waiting = {"OMP_WAIT_POLICY": "PASSIVE"}
     terminal = {"COLUMNS": str(_COLUMNS), "LINES": "50", "TERM": "xterm-256color"}
-    environment = {**os.environ, **calm, **terminal}
+    environment = {**os.environ, **passive_waiting, **terminal}
     environment.pop("NO_COLOR", None)
     with subprocess.Popen(
         command, shell=True, cwd=folder, env=environment, stdout=theirs, stderr=theirs, stdin=theirs
@@ -60,9 +60,9 @@ def run_in_terminal(command: str, folder: Path) -> str:
 
 
 def replay(printed: str) -> list[str]:
-    """Return the lines that a terminal shows in the end, with their colours.
+    """Return the lines that a terminal shows at the end, with their colours.
 
-    Understands the cursor movements of rich's live display: up, and erasing a line.
+    Understands the cursor movements of rich's live display: up, and erase a line.
     """
     lines = [""]
     row = 0

@@ -1,4 +1,4 @@
-"""What the pages of docs/ get from the code: reference tables, the map, the outputs of commands.
+"""What the pages of docs/ take from the code: reference tables, the map, outputs of commands.
 
 blocks         the fenced blocks of a page, the commands in them, and marked regions
 commands       docs/reference/commands.md, from the command line itself

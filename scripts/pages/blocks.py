@@ -15,14 +15,14 @@ _NEEDS = "# Needs "
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block.
+    """A fenced block of a Markdown page.
 
     Attributes:
-        page: the file it stands in.
-        line: of its first line of text, counted from 1.
-        language: ``bash``, ``console``, ``python``, …; empty where none is named.
-        title: of ``title="…"`` behind the language; empty where there is none.
-        text: what is between the fences.
+        page: the file of the page.
+        line: the number of its first line of text, counted from 1.
+        language: ``bash``, ``console``, ``python``, …; empty without one.
+        title: the value of ``title="…"`` after the language; empty without one.
+        text: the text between the fences.
     """
 
     page: Path
@@ -33,12 +33,12 @@ class Block:
 
     @property
     def name(self) -> str:
-        """Where it stands, as ``docs/index.md:12``."""
+        """The place of the block: ``docs/index.md:12``."""
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
 
 def find_blocks(page: Path) -> list[Block]:
-    """Return the fenced blocks of a page in their order."""
+    """Return the fenced blocks of a page in order."""
     text = page.read_text(encoding="utf-8")
     return [
         Block(
@@ -60,18 +60,19 @@ def _title(options: str) -> str:
 def find_commands(block: Block) -> Iterator[list[str]]:
     """Yield the arguments of every shell command in a ``bash`` or ``console`` block.
 
-    In a ``console`` block, commands follow ``$ `` and all else is output. Commands behind a
-    comment that begins with ``# Needs`` (such as ``# Needs a Ray cluster.``) are left out: they
-    only work on other machines.
+    In a ``console`` block, commands follow ``$ `` and everything else is output. Commands after a
+    comment that begins with ``# Needs`` (such as ``# Needs a Ray cluster.``) are left out, because
+    they need what a test has not.
     """
     for line in _shell_lines(block):
         if line.startswith(_NEEDS):
             return
-        words = shlex.split(line, comments=True)
-        while words:
-            end = next((i for i, word in enumerate(words) if word in ("&&", "|", ">")), len(words))
-            yield words[:end]
-            words = words[end + 2 :] if words[end : end + 1] == [">"] else words[end + 1 :]
+        rest = shlex.split(line, comments=True)
+        while rest:
+            end = next((i for i, part in enumerate(rest) if part in ("&&", "|", ">")), len(rest))
+            yield rest[:end]
+            is_file_next = rest[end : end + 1] == [">"]
+            rest = rest[end + 1 + is_file_next :]
 
 
 def _shell_lines(block: Block) -> list[str]:
@@ -83,14 +84,14 @@ def _shell_lines(block: Block) -> list[str]:
 
 
 def replace_region(text: str, name: str, content: str) -> str:
-    """Return a page's text with the region between ``<!-- name -->`` marks filled anew.
+    """Return a page's text with new content in the region between the marks of a name.
 
     Raises:
         ValueError: the page has no such region.
     """
     begin, end = f"<!-- {name}: written by scripts/docs -->\n", f"<!-- end of {name} -->"
-    before, found, rest = text.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
+    before, opening, rest = text.partition(begin)
+    _, closing, after = rest.partition(end)
+    if not (opening and closing):
         raise ValueError(f"the page has no region {begin.strip()} … {end}")
     return f"{before}{begin}\n{content.strip()}\n\n{end}{after}"

@@ -23,29 +23,29 @@ _INTRODUCTION = """# Commands
 
 
 def write_page() -> str:
-    """Return the page's text."""
+    """Return the text of the page."""
     return "\n".join([_INTRODUCTION, *_sections(typer.main.get_command(app))])
 
 
 def _sections(command: Any, parents: str = "dropexp") -> Iterator[str]:
-    for name, sub in command.commands.items():
-        called = f"{parents} {name}"
-        yield from _section(called, sub)
-        if hasattr(sub, "commands"):
-            yield from _sections(sub, called)
+    for name, subcommand in command.commands.items():
+        full_name = f"{parents} {name}"
+        yield from _section(full_name, subcommand)
+        if hasattr(subcommand, "commands"):
+            yield from _sections(subcommand, full_name)
 
 
-def _section(called: str, command: Any) -> Iterator[str]:
-    yield f"## {called}\n"
+def _section(full_name: str, command: Any) -> Iterator[str]:
+    yield f"## {full_name}\n"
     yield f"{_plain(command.help)}\n"
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = [each for each in command.params if each.param_type_name == "option"]
-    usage = " ".join([called, *(_metavar(each) for each in arguments)])
+    usage = " ".join([full_name, *(_metavar(each) for each in arguments)])
     yield f"```text\n{usage}{' [OPTIONS]' if options else ''}\n```\n"
-    told = [each for each in arguments if each.help]
-    if told:
+    explained = [each for each in arguments if each.help]
+    if explained:
         yield "| argument | what |\n|---|---|"
-        yield "\n".join(f"| `{_metavar(each)}` | {_cell(each.help)} |" for each in told) + "\n"
+        yield "\n".join(f"| `{_metavar(each)}` | {_cell(each.help)} |" for each in explained) + "\n"
     if options:
         yield "| option | value | default | what |\n|---|---|---|---|"
         types = get_type_hints(inspect.unwrap(command.callback))
@@ -60,7 +60,7 @@ def _option(option: Any, kind: Any) -> str:
 
 
 def _value(kind: Any) -> str:
-    """What an option takes, from the type of the command's argument."""
+    """Return what an option takes, from the type of the command's parameter."""
     inner = next((each for each in get_args(kind) if each is not type(None)), kind)
     if get_origin(inner) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(inner))
@@ -85,7 +85,7 @@ def _cell(text: str) -> str:
 
 
 def _plain(text: str | None) -> str:
-    """Help text without Rich's markup: what is bold there is a command, so code here."""
+    """Return a help text as Markdown: what Rich shows in bold, commands, becomes code."""
     paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text or ""))
     joined = "\n\n".join(map(_join_lines, paragraphs))
     return re.sub(r"\[bold\](.*?)\[/bold\]", r"`\1`", joined)

@@ -29,7 +29,7 @@ _HEAD = "| key | what it does | type and range | default | identity |\n|---|---|
 
 
 def write_page() -> str:
-    """Return the page's text."""
+    """Return the text of the page."""
     fields = describe_fields()
     lines = [_INTRODUCTION, "## Keys outside of groups\n", *_table(fields, group="", choices=())]
     for group in describe_groups():
@@ -41,12 +41,12 @@ def write_page() -> str:
 
 
 def find_keys(group: str) -> dict[str, list[str]]:
-    """Return the keys of each choice of a group without the group's name, by the choice."""
-    found: dict[str, list[str]] = {}
+    """Return choice of a group → its keys, without the group's name."""
+    keys: dict[str, list[str]] = {}
     for field in describe_fields():
         if field.group == group:
-            found.setdefault(field.choice, []).append(field.key.rpartition(".")[2])
-    return found
+            keys.setdefault(field.choice, []).append(field.key.rpartition(".")[2])
+    return keys
 
 
 def _group(group: GroupDescription) -> Iterable[str]:
@@ -58,34 +58,34 @@ def _group(group: GroupDescription) -> Iterable[str]:
 
 
 def _table(fields: Sequence[FieldDescription], group: str, choices: Sequence[str]) -> Iterable[str]:
-    """One row per key; a key that several choices have alike has one row, with its defaults."""
+    """Yield one row for each key; choices that have the same key share a row."""
     alike: dict[tuple[str, ...], list[FieldDescription]] = {}
     for field in fields:
         if field.group == group:
             same = (field.key, field.type, field.allowed, field.description)
             alike.setdefault(same, []).append(field)
     yield _HEAD
-    for several in alike.values():
-        first = several[0]
-        of = _list_choices([field.choice for field in several], choices)
+    for same_fields in alike.values():
+        first = same_fields[0]
+        suffix = _list_choices([field.choice for field in same_fields], choices)
         cells = [
-            f"`{first.key}`{of}",
+            f"`{first.key}`{suffix}",
             _escape(first.description),
             _describe_type(first),
-            _describe_default(several),
+            _describe_default(same_fields),
             "yes" if first.in_identity else "no",
         ]
         yield f"| {' | '.join(cells)} |"
 
 
-def _list_choices(those: Sequence[str], choices: Sequence[str]) -> str:
-    """Which choices have a key; empty where all have it."""
-    others = [choice for choice in choices if choice not in those]
-    if not others:
+def _list_choices(with_key: Sequence[str], choices: Sequence[str]) -> str:
+    """Return which of the choices have a key; empty where all have it."""
+    without_key = [choice for choice in choices if choice not in with_key]
+    if not without_key:
         return ""
-    if len(others) < len(those):
-        return f" of all but {_code(others)}"
-    return f" of {_code(those)}"
+    if len(without_key) < len(with_key):
+        return f" of all but {_code(without_key)}"
+    return f" of {_code(with_key)}"
 
 
 def _describe_type(field: FieldDescription) -> str:
@@ -99,12 +99,12 @@ def _describe_type(field: FieldDescription) -> str:
 
 
 def _describe_default(fields: Sequence[FieldDescription]) -> str:
-    """The default, and beside the most common one those of the choices that have another."""
+    """Return the most common default, and the choices that have another one."""
     by_value: dict[str, list[str]] = {}
     for field in fields:
         by_value.setdefault(_format_default(field.default), []).append(field.choice)
     common = max(by_value, key=lambda value: len(by_value[value]))
-    others = [f"{_code(of)}: {value}" for value, of in by_value.items() if value != common]
+    others = [f"{_code(names)}: {value}" for value, names in by_value.items() if value != common]
     return "; ".join([common, *others])
 
 

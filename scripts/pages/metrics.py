@@ -10,7 +10,7 @@ _BETTER = {Direction.LOWER: "lower", Direction.HIGHER: "higher", Direction.NEITH
 
 
 def write_metrics() -> str:
-    """Return the table of what is measured: those that ``--metric`` accepts, then all others."""
+    """Return the tables of metrics: those that ``--metric`` accepts, then all others."""
     deciding = [metric for metric in METRIC_REGISTRY.values() if metric.can_decide]
     others = [metric for metric in METRIC_REGISTRY.values() if not metric.can_decide]
     head = "| key | what | unit | better is | known at |\n|---|---|---|---|---|"
@@ -34,7 +34,7 @@ def _row(metric: Metric) -> str:
 
 
 def write_columns() -> str:
-    """Return the table of columns that do not show a metric, in the order of the table."""
+    """Return the table of the columns that do not show a metric, in their order."""
     metric = METRIC_REGISTRY["test_loss"]
     empty = Comparison((), metric, EpochChoice.BEST, alpha=0.05, confidence=0.95, sentences=())
     headings = {each.heading for each in METRIC_REGISTRY.values()}

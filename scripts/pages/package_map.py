@@ -21,7 +21,7 @@ def write_map(package: Path = PACKAGE) -> str:
 
 
 def _modules(folder: Path) -> Iterator[Path]:
-    """The modules of a package, those of the packages in it behind them."""
+    """Yield the modules of a package, then those of the packages in it."""
     yield from sorted(file for file in folder.glob("*.py") if file.name != "__init__.py")
     for inner in sorted(path for path in folder.iterdir() if (path / "__init__.py").is_file()):
         yield inner / "__init__.py"
@@ -30,9 +30,10 @@ def _modules(folder: Path) -> Iterator[Path]:
 
 def _row(file: Path, above: Path) -> str:
     name = file.relative_to(above).as_posix()
-    called = f"{file.parent.name}/" if file.name == "__init__.py" and file.parent != above else name
+    if file.name == "__init__.py" and file.parent != above:
+        name = f"{file.parent.name}/"
     first = _docstring(file).partition("\n\n")[0]
-    return f"| `{called}` | {' '.join(first.split())} |".replace(" | |", " |")
+    return f"| `{name}` | {' '.join(first.split())} |".replace(" | |", " |")
 
 
 def _docstring(file: Path) -> str:

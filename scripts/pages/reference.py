@@ -13,7 +13,7 @@ _REGIONS = {
 
 
 def find_stale() -> dict[Path, str]:
-    """Return the pages that are not as the code has them now, each with the text it should have."""
+    """Return the pages that are out of date, each with the text that it should have."""
     current = {
         DOCS / commands.PAGE: commands.write_page(),
         DOCS / configuration.PAGE: configuration.write_page(),
@@ -31,7 +31,7 @@ def find_stale() -> dict[Path, str]:
 
 
 def write(pages: dict[Path, str]) -> None:
-    """Write pages, and say which."""
+    """Write pages with their texts, and print which."""
     for page, text in pages.items():
         page.write_text(text, encoding="utf-8")
         print(f"written: {page.relative_to(ROOT)}")

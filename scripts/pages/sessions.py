@@ -1,7 +1,7 @@
 """Commands that a page shows with their output, run again in a terminal of 80 columns.
 
-A ``console`` block holds commands behind ``$ ``, each followed by what it prints. All blocks of a
-page are one session: they run in order, in one folder that is empty at first.
+A ``console`` block holds commands after ``$ ``, each followed by what it prints. All blocks of a
+page are one session: they run in order, in one folder that is empty at the start.
 """
 
 import os
@@ -44,10 +44,10 @@ def find_steps(block: Block) -> list[Step]:
 
 
 def refresh(folder: Path | None = None) -> None:
-    """Run the sessions of all pages and put the new outputs and pictures in.
+    """Run the sessions of all pages, and write the new outputs and pictures into docs/.
 
     Args:
-        folder: where to run, kept afterwards; None: a temporary one.
+        folder: the folder to run in, which is kept; None: a temporary one.
     """
     for page in PAGES:
         with tempfile.TemporaryDirectory() as temporary:
@@ -60,9 +60,9 @@ def refresh(folder: Path | None = None) -> None:
 
 
 def draw_summary(runs_dir: Path, picture: Path) -> None:
-    """Draw a study's answer, for the README: its gaps over epochs and its paired differences."""
-    found, _ = find_runs([], runs_dir)
-    comparison = compare(found, Question(at=EpochChoice.LAST))
+    """Draw the loss gap over epochs and the paired differences of a study, for the README."""
+    found_runs, _ = find_runs([], runs_dir)
+    comparison = compare(found_runs, Question(at=EpochChoice.LAST))
     names = {"loss_gap", "differences"}
     figures = [
         figure
@@ -73,13 +73,13 @@ def draw_summary(runs_dir: Path, picture: Path) -> None:
 
 
 def shrink(picture: Path, smaller: Path) -> None:
-    """Write a picture with 64 colours, which a chart does with, in a tenth of the bytes."""
+    """Write a picture with 64 colours, enough for a chart, in a tenth of the bytes."""
     with Image.open(picture) as image:
         image.convert("RGB").quantize(64).save(smaller, optimize=True)
 
 
 def run_session(page: Path, folder: Path) -> str:
-    """Return a page's text with the outputs that its commands have now.
+    """Run the commands of a page and return its text with their new outputs.
 
     Args:
         page: read, not written.
@@ -99,7 +99,7 @@ def run_session(page: Path, folder: Path) -> str:
 def run_in_terminal(command: str, folder: Path) -> str:
     """Return what a shell command prints to a terminal of 80 columns without colours.
 
-    A terminal that calls itself dumb gets no progress bars that are drawn over one another.
+    TERM=dumb, so that no progress bar is drawn over another.
     """
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "dumb", "PYTHONPATH": str(ROOT)}

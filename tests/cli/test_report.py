@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from baselines.run_folders import make
+from baselines.run_folders import make_runs
 from dropexp.runs.studies import Study, StudyMember, save_study
 from tests.conftest import Dropexp
 
@@ -14,7 +14,7 @@ from tests.conftest import Dropexp
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     """Return a folder of made-up runs: none, and dropout2d at three p, with three seeds."""
-    make(tmp_path / "runs", runs=12, seeds=3)
+    make_runs(tmp_path / "runs", runs=12, seeds=3)
     return tmp_path / "runs"
 
 

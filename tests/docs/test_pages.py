@@ -116,7 +116,7 @@ def test_examples_in_python_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     if 'Path("runs")' in block.text:
-        run_folders.make(tmp_path / "runs", runs=12, seeds=3)
+        run_folders.make_runs(tmp_path / "runs", runs=12, seeds=3)
     if "torchvision" in block.text:
         import_torchvision()  # which fails by itself beside a torch for CPUs only
     exec(compile(block.text, block.name, "exec"), {"__name__": block.name})

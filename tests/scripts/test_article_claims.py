@@ -13,17 +13,16 @@ from rich.console import Console
 
 import article_claims
 from claims import dropconnect, dropout2d, memory, spatial, studies, writing
-from claims.finding import CLAIMS, Finding, Verdict
+from claims.finding import CLAIMS, ClaimVerdict, Finding
 from dropexp.config.compose import to_yaml
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.files import CONFIG
 from dropexp.runs.write import RunFolder
-from dropexp.statistics import Estimate
-from dropexp.statistics import Verdict as Compared
+from dropexp.statistics import Estimate, Verdict
 from dropexp.sweep.grammar import compose_sweep
 from tests.run_folders import make_record, make_summary
 
-HOLDS, DOES_NOT, DEPENDS = Verdict.HOLDS, Verdict.DOES_NOT_HOLD, Verdict.DEPENDS
+HOLDS, DOES_NOT, DEPENDS = ClaimVerdict.HOLDS, ClaimVerdict.DOES_NOT_HOLD, ClaimVerdict.DEPENDS
 PAGE = Path(__file__).parents[2] / "docs" / "findings" / "article-claims.md"
 
 
@@ -36,13 +35,13 @@ def quick() -> list[Finding]:
             patch.setattr(subject, "WIDTH", 4)
         patch.setattr(dropconnect, "ROUNDS", 1)
         patch.setattr(memory, "IMAGES", (4, 3, 16, 16))
-        return list(article_claims.quick_findings())
+        return list(article_claims.measure_quick_findings())
 
 
 @pytest.fixture(scope="module")
 def findings(quick: list[Finding], tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
     """All claims, without a study."""
-    return [*quick, *studies.findings(tmp_path_factory.mktemp("empty"))]
+    return [*quick, *studies.measure_findings(tmp_path_factory.mktemp("empty"))]
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -54,7 +53,7 @@ def test_every_claim_has_its_row_in_order(findings: list[Finding]) -> None:
 
 
 def test_only_claims_that_need_a_study_are_open_without_one(findings: list[Finding]) -> None:
-    needing = [f.claim for f in findings if f.verdict is Verdict.NEEDS_STUDIES]
+    needing = [f.claim for f in findings if f.verdict is ClaimVerdict.NEEDS_STUDIES]
     assert needing == [15, 16, 17, 18]
 
 
@@ -66,14 +65,14 @@ def test_what_torch_documents_is_what_is_found(quick: list[Finding]) -> None:
 
 def test_numbers_come_from_random_numbers_of_their_own(quick: list[Finding]) -> None:
     torch.manual_seed(99)
-    again = article_claims.quick_findings()
+    again = article_claims.measure_quick_findings()
     assert next(again) == quick[0]
     torch.manual_seed(98)
     assert next(again) == quick[1]
 
 
 def test_markdown_is_a_table_of_one_row_a_claim(findings: list[Finding]) -> None:
-    head, rule, *rows = writing.table(findings).splitlines()
+    head, rule, *rows = writing.format_table(findings).splitlines()
     assert len(rows) == len(CLAIMS)
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in (head, rule, *rows)} == {6}
     assert all(finding.verdict in row for finding, row in zip(findings, rows, strict=True))
@@ -81,7 +80,7 @@ def test_markdown_is_a_table_of_one_row_a_claim(findings: list[Finding]) -> None
 
 def test_markdown_escapes_names_but_not_code() -> None:
     finding = Finding(14, "spatial_dropout a|b", HOLDS, "`regulariser=spatial_dropout`")
-    row = writing.table([finding]).splitlines()[-1]
+    row = writing.format_table([finding]).splitlines()[-1]
     assert r"spatial\_dropout a\|b" in row
     assert "`regulariser=spatial_dropout`" in row
 
@@ -90,18 +89,18 @@ def test_markdown_escapes_names_but_not_code() -> None:
 def test_rows_fit_the_terminal(findings: list[Finding], width: int) -> None:
     console = Console(file=StringIO(), width=width)
     for finding in findings:
-        writing.show(console, finding)
+        writing.print_finding(console, finding)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert max(map(len, shown.splitlines())) <= width
     assert "…" not in shown  # nothing is cut
-    assert all(finding.says.split()[0] in shown for finding in findings)
+    assert all(finding.text.split()[0] in shown for finding in findings)
 
 
 def test_the_script_prints_and_writes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "claims.md"
-    monkeypatch.setattr(article_claims, "QUICK", (dropout2d.channels,))
+    monkeypatch.setattr(article_claims, "QUICK", (dropout2d.measure_channels,))
     monkeypatch.setattr(sys, "argv", ["article_claims.py", "-r", str(tmp_path), "-o", str(file)])
     threads = torch.get_num_threads()
     article_claims.main()
@@ -121,8 +120,8 @@ def interval(low: float, high: float) -> Estimate:
 BELOW, ACROSS, ABOVE = interval(-2, -1), interval(-1, 1), interval(1, 2)
 
 
-def left(neighbourhoods: float, positions: float) -> spatial.Left:
-    return spatial.Left(neighbourhoods, positions, [])
+def left(neighbourhoods: float, positions: float) -> spatial.KeptFeatures:
+    return spatial.KeptFeatures(neighbourhoods, positions, [])
 
 
 @pytest.mark.parametrize(
@@ -150,44 +149,46 @@ def left(neighbourhoods: float, positions: float) -> spatial.Left:
         (memory.judge_module(0, 0), DOES_NOT),
         (dropout2d.judge_shapes(5, 5), HOLDS),
         (dropout2d.judge_shapes(4, 5), DOES_NOT),
-        (dropconnect.judge_what_is_scaled(1.0, 10), HOLDS),
-        (dropconnect.judge_what_is_scaled(1.0, 0), DEPENDS),
-        (dropconnect.judge_what_is_scaled(0.0, 0), DOES_NOT),
+        (dropconnect.judge_scaling(1.0, 10), HOLDS),
+        (dropconnect.judge_scaling(1.0, 0), DEPENDS),
+        (dropconnect.judge_scaling(0.0, 0), DOES_NOT),
         (dropconnect.judge_smoothness([BELOW, BELOW]), HOLDS),
         (dropconnect.judge_smoothness([BELOW, ACROSS]), DEPENDS),
         (dropconnect.judge_smoothness([ABOVE, ABOVE]), DOES_NOT),
         (dropconnect.judge_cost([2.0, 1.2]), HOLDS),
         (dropconnect.judge_cost([2.0, 1.0]), DEPENDS),
         (dropconnect.judge_cost([1.0, 1.0]), DOES_NOT),
-        (spatial.judge_what_is_dropped([(0.0, 0.5)]), HOLDS),
-        (spatial.judge_what_is_dropped([(0.0, 0.5), (0.5, 0.0)]), DEPENDS),
-        (spatial.judge_what_is_dropped([(0.5, 0.0)]), DOES_NOT),
+        (spatial.judge_dropping([(0.0, 0.5)]), HOLDS),
+        (spatial.judge_dropping([(0.0, 0.5), (0.5, 0.0)]), DEPENDS),
+        (spatial.judge_dropping([(0.5, 0.0)]), DOES_NOT),
         (spatial.judge_local_features(left(0.5, 0.5), left(0.1, 0.1), ABOVE), HOLDS),
         (spatial.judge_local_features(left(0.1, 0.5), left(0.5, 0.1), ABOVE), DEPENDS),
         (spatial.judge_local_features(left(0.1, 0.1), left(0.5, 0.5), BELOW), DOES_NOT),
-        (studies.judge_parameter_efficiency({"spatial_dropout": 5}, Compared.BETTER), HOLDS),
-        (studies.judge_parameter_efficiency({"spatial_dropout": 0}, Compared.WORSE), HOLDS),
-        (studies.judge_parameter_efficiency({"spatial_dropout": 0}, Compared.BETTER), DOES_NOT),
-        (studies.judge_beats_dropout(Compared.BETTER), HOLDS),
-        (studies.judge_beats_dropout(Compared.NO_CLEAR_DIFFERENCE), DEPENDS),
-        (studies.judge_beats_dropout(Compared.WORSE), DEPENDS),
+        (studies.judge_parameter_efficiency({"spatial_dropout": 5}, Verdict.BETTER), HOLDS),
+        (studies.judge_parameter_efficiency({"spatial_dropout": 0}, Verdict.WORSE), HOLDS),
+        (studies.judge_parameter_efficiency({"spatial_dropout": 0}, Verdict.BETTER), DOES_NOT),
+        (studies.judge_against_dropout(Verdict.BETTER), HOLDS),
+        (studies.judge_against_dropout(Verdict.NO_CLEAR_DIFFERENCE), DEPENDS),
+        (studies.judge_against_dropout(Verdict.WORSE), DEPENDS),
         (studies.judge_tuning(ABOVE), HOLDS),
         (studies.judge_tuning(ACROSS), DEPENDS),
         (studies.judge_tuning(BELOW), DOES_NOT),
-        (studies.judge_generalisation([Compared.BETTER] * 6), HOLDS),
-        (studies.judge_generalisation([Compared.BETTER, Compared.WORSE]), DEPENDS),
-        (studies.judge_generalisation([Compared.WORSE] * 6), DOES_NOT),
+        (studies.judge_generalisation([Verdict.BETTER] * 6), HOLDS),
+        (studies.judge_generalisation([Verdict.BETTER, Verdict.WORSE]), DEPENDS),
+        (studies.judge_generalisation([Verdict.WORSE] * 6), DOES_NOT),
     ],
 )
-def test_verdicts_follow_from_numbers(verdict: Verdict, expected: Verdict) -> None:
+def test_verdicts_follow_from_numbers(verdict: ClaimVerdict, expected: ClaimVerdict) -> None:
     assert verdict is expected
 
 
 def test_a_checkerboard_is_rougher_than_a_slope() -> None:
     rows, columns = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
     checkerboard, slope = ((rows + columns) % 2)[None, None], rows[None, None]
-    assert dropconnect.roughness_of(checkerboard) > 3 * dropconnect.roughness_of(slope)
-    assert dropconnect.roughness_of(3 * slope) == pytest.approx(dropconnect.roughness_of(slope))
+    assert dropconnect.compute_roughness(checkerboard) > 3 * dropconnect.compute_roughness(slope)
+    assert dropconnect.compute_roughness(3 * slope) == pytest.approx(
+        dropconnect.compute_roughness(slope)
+    )
 
 
 def test_peak_memory_is_the_most_at_one_time() -> None:
@@ -195,14 +196,14 @@ def test_peak_memory_is_the_most_at_one_time() -> None:
         for _ in range(3):  # one after the other: 4 MB at a time
             torch.empty(1_000_000)
 
-    assert memory.peak_of(action) == 4_000_000
+    assert memory.measure_peak_bytes(action) == 4_000_000
 
 
 def test_tensors_that_a_backward_pass_needs_count_once() -> None:
     x = torch.randn(1000, requires_grad=True)
     squared = x * 1.0  # a result that both factors below need
-    assert memory.held_by(lambda: (squared * squared).sum(), without=[]) == 4000
-    assert memory.held_by(lambda: (squared * squared).sum(), without=[squared]) == 0
+    assert memory.measure_held_bytes(lambda: (squared * squared).sum(), without=[]) == 4000
+    assert memory.measure_held_bytes(lambda: (squared * squared).sum(), without=[squared]) == 0
 
 
 # --- studies --------------------------------------------------------------------------------------
@@ -210,12 +211,12 @@ def test_tensors_that_a_backward_pass_needs_count_once() -> None:
 Losses = Callable[[RunConfig], tuple[float, float]]  # of validation and test, nats
 
 
-def make(runs: Path, losses: Losses, *names: str) -> None:
-    """All runs of the studies named, or of all, finished with losses as given."""
+def write_studies(runs_dir: Path, losses: Losses, *names: str) -> None:
+    """Write the finished runs of the named studies, or of all, with the given losses."""
     for study in names or studies.STUDIES:
-        for config in compose_sweep(studies.words_of(study)).configs:
+        for config in compose_sweep(studies.list_overrides(study)).configs:
             val, test = losses(config)
-            folder = RunFolder(runs, config.run_id)
+            folder = RunFolder(runs_dir, config.run_id)
             folder.path.mkdir(parents=True)
             folder.write(CONFIG, to_yaml(config))
             epoch = make_record(1, val)
@@ -230,18 +231,18 @@ def make(runs: Path, losses: Losses, *names: str) -> None:
             folder.finish(made, keep_checkpoint=False)
 
 
-def small(words: Mapping[str, str]) -> dict[str, str]:
-    return {**words, "p": "0.1,0.5", "seed": "range(6)"}
+def shrink_study(overrides: Mapping[str, str]) -> dict[str, str]:
+    return {**overrides, "p": "0.1,0.5", "seed": "range(6)"}
 
 
 @pytest.fixture
 def _two_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {name: small(words) for name, words in studies.STUDIES.items()}
+    few = {name: shrink_study(each) for name, each in studies.STUDIES.items()}
     monkeypatch.setattr(studies, "STUDIES", few)
 
 
 def losses_with(effects: Mapping[str, float], slopes: Mapping[str, float]) -> Losses:
-    """1 nat, plus the regulariser's effect, its slope times p, and what the seed adds."""
+    """Return losses of 1 nat, plus the regulariser's effect, its slope × p, and 0.1 × seed."""
 
     def losses(config: RunConfig) -> tuple[float, float]:
         name = config.regulariser.name
@@ -272,10 +273,10 @@ def test_studies_are_read_from_run_folders(
     tmp_path: Path,
     effects: dict[str, float],
     slopes: dict[str, float],
-    expected: list[Verdict],
+    expected: list[ClaimVerdict],
 ) -> None:
-    make(tmp_path, losses_with(effects, slopes))
-    assert [finding.verdict for finding in studies.findings(tmp_path)] == expected
+    write_studies(tmp_path, losses_with(effects, slopes))
+    assert [finding.verdict for finding in studies.measure_findings(tmp_path)] == expected
 
 
 @pytest.mark.usefixtures("_two_strengths")
@@ -284,26 +285,26 @@ def test_the_strength_is_chosen_on_validation_images(tmp_path: Path) -> None:
         p = config.regulariser.p
         return 1 + p, 1 - p  # the test images would choose the other
 
-    make(tmp_path, losses, studies.DEEP)
-    deep = studies.read(tmp_path)[studies.DEEP].found
-    assert studies.chosen_p(deep, "stochastic_depth") == 0.1
-    assert studies.duel(deep, "stochastic_depth", "dropout").setting.p == 0.1
+    write_studies(tmp_path, losses, studies.DEEP)
+    deep = studies.read_studies(tmp_path)[studies.DEEP].runs
+    assert studies.choose_p(deep, "stochastic_depth") == 0.1
+    assert studies.compare_two(deep, "stochastic_depth", "dropout").setting.p == 0.1
 
 
 @pytest.mark.usefixtures("_two_strengths")
 def test_an_unfinished_study_says_how_far_it_is(tmp_path: Path) -> None:
-    make(tmp_path, losses_with({}, {}), studies.DEEP)
-    runs = [run.listed.folder for run in studies.read(tmp_path)[studies.DEEP].found]
+    write_studies(tmp_path, losses_with({}, {}), studies.DEEP)
+    runs = [run.listed.folder for run in studies.read_studies(tmp_path)[studies.DEEP].runs]
     (runs[0].path / "summary.json").unlink()
-    of_16 = next(f for f in studies.findings(tmp_path) if f.claim == 16)
-    assert of_16.verdict is Verdict.NEEDS_STUDIES
+    of_16 = next(f for f in studies.measure_findings(tmp_path) if f.claim == 16)
+    assert of_16.verdict is ClaimVerdict.NEEDS_STUDIES
     assert f"{len(runs) - 1} of {len(runs)} runs" in of_16.measured
-    assert studies.command(studies.DEEP) in of_16.evidence
+    assert studies.format_command(studies.DEEP) in of_16.evidence
 
 
 def test_studies_have_enough_seeds_for_a_verdict() -> None:
     for study in studies.STUDIES:
-        configs = compose_sweep(studies.words_of(study)).configs
+        configs = compose_sweep(studies.list_overrides(study)).configs
         assert len({config.seed for config in configs}) >= 6
 
 
@@ -316,10 +317,10 @@ def test_studies_are_trained_by_the_real_command(
     }  # fmt: skip
     monkeypatch.setattr(studies, "STUDIES", {"tiny": tiny})
     studies.train("tiny", tmp_path, data_root=None)
-    assert studies.read(tmp_path)["tiny"].is_complete
+    assert studies.read_studies(tmp_path)["tiny"].is_complete
 
 
 def test_the_page_in_docs_names_the_studies_that_the_script_has() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for study in studies.STUDIES:
-        assert studies.command(study) in page
+        assert studies.format_command(study) in page

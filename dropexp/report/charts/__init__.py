@@ -1,6 +1,6 @@
-"""A comparison in; its charts out, each defined once for pages and for pictures.
+"""A comparison comes in; its charts go out, each defined once for pages and for pictures.
 
-Imports Altair, so only the commands that draw import this package.
+This package imports Altair, so only the commands that draw import it.
 """
 
 from dropexp.report.charts.figures import build_figures, build_sections

@@ -45,7 +45,7 @@ def build_axis_figures(comparison: Comparison) -> list[Figure]:
 
 
 def _select_regularised(comparison: Comparison) -> list[Row]:
-    """Select the rows that have a p; the others are levels in the chart against p."""
+    """Return the rows that have a p; the chart against p shows the others as levels."""
     return [
         row
         for row in select_rows_in_context(comparison)
@@ -97,10 +97,10 @@ def _build_axis_panel(comparison: Comparison, key: str, metric: Metric, classic:
     """Build the panel of one axis.
 
     Args:
-        comparison: what to draw.
+        comparison: the comparison to draw.
         key: the config field on the x axis.
-        metric: on the y axis.
-        classic: the classic whose strength the field is; lines are named without it.
+        metric: the metric on the y axis.
+        classic: the classic whose strength the field is, if any; labels leave it out.
     """
     rows = [
         replace(row, setting=row.setting.without_classics([classic]))
@@ -146,7 +146,7 @@ def _title(metric: Metric) -> str:
 
 
 def _describe(comparison: Comparison, metric: Metric, without: str = "") -> str:
-    """Describe the points, and the axes at which the chart holds a single value."""
+    """Return what the points are, and the values of the axes that the chart holds fixed."""
     if metric is _MEMORISED:
         when = "; on training images with a wrong label"
     else:

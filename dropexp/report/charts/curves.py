@@ -39,17 +39,17 @@ from dropexp.runs.metric_types import Metric
 from dropexp.runs.metrics import METRIC_REGISTRY
 
 _MOST_EPOCHS, _MOST_POINTS = 100, 4000
-"""The most points of a curve and of a panel: more are not visible and make pages heavy."""
+"""The most points of a curve and of a panel: more are not visible and make a page large."""
 
 _HALF_WIDTH = 350
 
 
 def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = None) -> list[Figure]:
-    """Build the curves of training, validation and gap: of accuracy if the metric is one.
+    """Build the curves of training, validation and their gap, in loss or in accuracy.
 
     Args:
-        comparison: what to draw.
-        rows: the rows to draw; None draws the featured ones.
+        comparison: the comparison to draw; its deciding metric chooses loss or accuracy.
+        rows: the rows to draw; None draws the featured ones (see select_featured_rows).
     """
     labelled = select_featured_rows(comparison)
     rows = [row for row in (rows or labelled) if row.setting.completed]
@@ -61,7 +61,7 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
     looks = assign_looks([row.setting for row in comparison.rows])
     looks = {row.setting.name: looks[row.setting.name] for row in rows}
     names = {row.setting.name for row in labelled}
-    # Half of the width leaves no room for curves beside long labels.
+    # Two panels side by side only where labels leave room for the curves.
     is_narrow = measure_labels(looks, names) < _HALF_WIDTH / 2
     subtitle = _describe(comparison, rows)
 
@@ -81,7 +81,7 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
 
 
 def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values:
-    """Return the mean curve of each row as data rows, thinned to a number a page can hold."""
+    """Return the mean curve of each row as data rows, thinned so that a page stays small."""
     most = max(min(_MOST_EPOCHS, _MOST_POINTS // len(rows)), 10)
     return [
         {"setting": row.setting.name, "epoch": epoch, **encode_estimate(estimate)}
@@ -195,7 +195,7 @@ def _write_tooltip(metric: Metric) -> str:
 def _find_ends(
     values: Values, labelled: Collection[str], last: int
 ) -> dict[str, dict[str, object]]:
-    """Find the end of each labelled curve.
+    """Return setting → the data row at the end of its curve, for each labelled curve.
 
     All labels stand at the last epoch: beside a curve that early stopping ended, a label would
     hide other curves.

@@ -1,4 +1,4 @@
-"""Paired differences: one dot a seed, their mean and its interval, beside a line at 0."""
+"""Paired differences: one dot for each seed, their mean and its interval, and a line at 0."""
 
 import altair as alt
 
@@ -35,7 +35,7 @@ def build_difference_figures(comparison: Comparison) -> list[Figure]:
     panel = Panel(
         _NAME,
         f"Paired differences in {describe_metric(metric)} against {baseline}",
-        f"one dot a seed; mean with {comparison.confidence:.0%} interval; "
+        f"one dot for each seed; mean with {comparison.confidence:.0%} interval; "
         f"{side} of 0 is {metric.improvement}",
         data.values,
         _draw(comparison, rows, data),

@@ -13,7 +13,7 @@ from dropexp.statistics import Estimate
 
 
 def round_digits(value: float, digits: int = 4) -> float | None:
-    """Round a number to significant digits; None, JSON's null, if it is not finite."""
+    """Return a number rounded to significant digits; None, JSON's null, if it is not finite."""
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
@@ -86,11 +86,11 @@ def _make_interval_tooltips(title: str, form: str, count: str) -> list[alt.Toolt
 
 
 def pad_domain(values: Sequence[float | None], *, zero: bool = False) -> tuple[float, float]:
-    """Return the ends of an axis that holds the values, with 4 % of room at both ends.
+    """Return the ends of an axis that shows the values, with 4 % of room at both ends.
 
     Args:
-        values: what the axis holds; None is skipped.
-        zero: whether the axis must also hold 0.
+        values: the values to show; None is skipped.
+        zero: whether the axis must also show 0.
     """
     known = [value for value in values if value is not None] + ([0.0] if zero else [])
     if not known:

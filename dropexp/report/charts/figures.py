@@ -13,10 +13,10 @@ from dropexp.report.charts.panels import Figure
 def build_sections(
     comparison: Comparison, curves_of: Sequence[Row] | None = None
 ) -> dict[str, list[Figure]]:
-    """Build every figure that the comparison has data for, by section of the page.
+    """Return section of the page → its figures, those that the comparison has data for.
 
     Args:
-        comparison: what to draw.
+        comparison: the comparison to draw.
         curves_of: the rows whose curves are drawn; None draws the featured ones.
     """
     return {
@@ -27,5 +27,5 @@ def build_sections(
 
 
 def build_figures(comparison: Comparison) -> list[Figure]:
-    """Build the figures of all sections."""
+    """Return the figures of all sections, in the order of the page."""
     return [figure for figures in build_sections(comparison).values() for figure in figures]

@@ -1,4 +1,4 @@
-"""A map of paired differences: regulariser × axis, blue where better than the baseline."""
+"""A heat map of paired differences: regulariser × axis, blue where better than the baseline."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -20,7 +20,7 @@ from dropexp.report.charts.panels import (
     Panel,
     Values,
     make_width_parameter,
-    width_parameter,
+    name_width_parameter,
 )
 from dropexp.report.wording import describe_field, describe_fields, describe_metric
 from dropexp.runs.metric_types import Unit
@@ -109,7 +109,7 @@ def _draw(
             alt.Tooltip("verdict:N"),
         ],
     )
-    has_room = f"{width_parameter(name)} > {_NUMBER_PIXELS * (len(places) + 2)}"
+    has_room = f"{name_width_parameter(name)} > {_NUMBER_PIXELS * (len(places) + 2)}"
     numbers = base.mark_text(
         fontSize=12, color="black", opacity=alt.expr(f"{has_room} ? 1 : 0")
     ).encode(text="text:N")

@@ -1,4 +1,4 @@
-"""Labels at the right end of lines: how much room they need, and how they avoid each other."""
+"""Labels at the right end of lines: the room that they need, and how they avoid each other."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import altair as alt
 
 from dropexp.report.charts.encodings import encode_text_colour, round_digits
 from dropexp.report.charts.palette import Look
-from dropexp.report.charts.panels import HEIGHT, Datasets, width_parameter
+from dropexp.report.charts.panels import HEIGHT, Datasets, name_width_parameter
 
 _LETTER_PIXELS, _GAP_PIXELS, _LABEL_PIXELS = 6.6, 8, 15
 
@@ -22,7 +22,7 @@ def make_end_labels(
     """Make a layer with the name of each line to the right of the line's end.
 
     Args:
-        datasets: the panel's; the labels are added to them.
+        datasets: the data sets of the panel; those of the labels are added.
         ends: setting → the data row of its line's end.
         looks: setting → look, with the label's text and colour.
         limits: the ends of the y axis.
@@ -53,13 +53,13 @@ def make_end_labels(
 def space_labels(
     places: Sequence[float], distance: float, limits: tuple[float, float]
 ) -> list[float]:
-    """Move labels apart until neighbours keep a distance, each as little as possible.
+    """Return label positions at a minimum distance, each moved as little as possible.
 
     Args:
         places: the wanted positions, in any order.
         distance: the smallest distance between neighbours, in the unit of places.
-        limits: the smallest and the largest position at which the chart's edge cuts no label.
-            Labels that need more room than there is go beyond the smallest.
+        limits: the smallest and the largest position that the chart's edge does not cut. If there
+            is too little room, labels go below the smallest.
 
     Returns:
         The new positions, in the order of places.
@@ -102,7 +102,7 @@ def leave_label_room(panel: str, looks: Mapping[str, Look], labelled: Collection
 
     The labels stand inside the chart because Vega removes text outside of it on every update.
     """
-    return [0, {"expr": f"{width_parameter(panel)} - {measure_labels(looks, labelled)}"}]
+    return [0, {"expr": f"{name_width_parameter(panel)} - {measure_labels(looks, labelled)}"}]
 
 
 def measure_labels(looks: Mapping[str, Look], labelled: Collection[str]) -> int:

@@ -1,4 +1,4 @@
-"""A panel that shows a metric as lines over an axis of numbers, one line a regulariser."""
+"""A panel that shows a metric as lines over an axis of numbers, a line for each regulariser."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,11 +65,13 @@ def build_line_panel(
         name: the panel's name.
         title: the panel's title.
         subtitle: what the points are, and what is held fixed.
-        metric: on the y axis.
+        metric: the metric on the y axis.
         axis: the x axis.
         looks: line → look.
-        points: rows with the line as ``setting``, the setting's ``name``, ``x``, and an estimate.
-        levels: estimates that have no x, drawn over the whole axis; the first has a band.
+        points: data rows with the line as ``setting``, the setting's ``name``, ``x``, and the
+            fields of encode_estimate.
+        levels: data rows without an ``x``, drawn as lines over the whole axis; the interval of
+            the first one is drawn as a band.
     """
     data = Datasets(name)
     levels = levels or []
@@ -121,7 +123,7 @@ def _encode_x(name: str, axis: NumericAxis, looks: Mapping[str, Look]) -> alt.X:
 
 
 def _shift_points(points: Values, axis: NumericAxis, lines: Sequence[str]) -> Values:
-    """Move the points of each line aside, so that no interval hides another."""
+    """Return the points, those of each line shifted so that no interval hides another."""
     if axis.is_logarithmic:
         return points
     step = _OFFSET * (axis.places[-1] - axis.places[0])
@@ -148,7 +150,7 @@ def _layer_levels(
 
 
 def _find_ends(points: Values, levels: Values, axis: NumericAxis) -> dict[str, dict[str, Any]]:
-    """Find the row at the right end of each line; levels end where the axis does."""
+    """Return line → the data row at its right end; a level ends at the end of the axis."""
     rows = [*points, *({**level, "x": axis.limits[1]} for level in levels)]
     known = [row for row in rows if row["mean"] is not None]
     return {row["setting"]: row for row in sorted(known, key=lambda row: row["x"])}

@@ -1,7 +1,7 @@
 """The look of every setting, the same in all charts: colour by regulariser, dash by strength.
 
 The first regularisers have the colours of Okabe and Ito, which stay distinct under the common
-kinds of colour blindness. The other colours keep the largest distance to those and each other.
+kinds of colour blindness. The others were chosen for the largest distance to all colours.
 """
 
 from collections.abc import Sequence
@@ -33,10 +33,10 @@ COLOURS = {
 }
 """Regulariser or classic → colour, the same in every report; ``none`` is grey."""
 
-_OTHERS = ("#56b4e9", "#7a4fb5", "#8c6d31")  # of regularisers that are not in COLOURS
+_OTHERS = ("#56b4e9", "#7a4fb5", "#8c6d31")  # for regularisers that are not in COLOURS
 _DASHES = ([1, 0], [7, 3], [3, 2], [8, 3, 2, 3], [1, 3])
-_LIGHTEST = 0.4  # share of white
-_LABEL_SHADE = 0.3  # share of black: text is thinner than a line and needs more contrast
+_LIGHTEST = 0.4  # share of white in the colour of the weakest setting
+_LABEL_SHADE = 0.3  # share of black in a label: thin text needs more contrast than a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def choose_colour(method: str) -> str:
 
 
 def assign_looks(settings: Sequence[Setting]) -> dict[str, Look]:
-    """Return setting's name → its look.
+    """Return the name of each setting → its look.
 
     The settings of one regulariser, or of one classic alone, share its colour. The strongest
     setting has the pure colour and a solid line; weaker ones are lighter, with other dashes.
@@ -86,6 +86,6 @@ def _rank_by_strength(setting: Setting) -> tuple[float, list[float], str]:
 
 
 def _mix(colour: str, grey: int, share: float) -> str:
-    """Mix a colour with a share of black (grey=0) or white (grey=255)."""
+    """Return a colour mixed with a share of black (grey=0) or white (grey=255)."""
     parts = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return "#" + "".join(f"{round(part + (grey - part) * share):02x}" for part in parts)

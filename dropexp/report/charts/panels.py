@@ -1,4 +1,4 @@
-"""What every chart is made of: figures, panels and their data sets, and their look in pictures."""
+"""What every chart consists of: figures, panels, data sets, and the style of pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any
 import altair as alt
 
 WIDTH, HEIGHT = 760, 250
-"""The size in pixels of a panel alone in its row. Two panels in a row share the width."""
+"""The size in pixels of a panel that is alone in its row. Two panels share the width."""
 
 RULE = "#80868d"
 """The grey of axes and of lines at 0, which is visible on white and on black."""
 
 HIDDEN = "hidden"
-"""The Vega parameter that holds the names of the settings that a reader has hidden."""
+"""The Vega parameter with the names of the settings that the reader has hidden."""
 
 _WIDTH_SUFFIX = "_across"
 
@@ -77,7 +77,7 @@ class Datasets:
         return alt.NamedData(name=full_name)
 
 
-def width_parameter(panel: str) -> str:
+def name_width_parameter(panel: str) -> str:
     """Return the name of the Vega parameter that holds a panel's width in pixels.
 
     Vega's own ``width`` is wrong for a chart that is a part of a larger picture.
@@ -86,18 +86,18 @@ def width_parameter(panel: str) -> str:
 
 
 def make_width_parameter(panel: str, width: int = WIDTH) -> alt.Parameter:
-    """Make the parameter of a panel's width; a page replaces the value by the width there is."""
-    return alt.param(name=width_parameter(panel), value=width)
+    """Make the parameter of a panel's width; a page replaces its value by the real width."""
+    return alt.param(name=name_width_parameter(panel), value=width)
 
 
 def hide_settings(chart: alt.Chart) -> alt.Chart:
-    """Filter out the settings that a reader has hidden."""
+    """Return the chart without the settings that the reader has hidden."""
     shown: alt.Chart = chart.transform_filter(f"indexof({HIDDEN}, datum.setting) < 0")
     return shown
 
 
 def make_zoomable(chart: alt.Chart, name: str) -> alt.Chart:
-    """Add zooming and panning while Ctrl is held; without Ctrl the page scrolls."""
+    """Return the chart with zooming and panning while Ctrl is held; else the page scrolls."""
     is_held = "event.ctrlKey || event.metaKey"
     zoomable: alt.Chart = chart.add_params(
         alt.selection_interval(

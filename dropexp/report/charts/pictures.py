@@ -8,16 +8,19 @@ import vl_convert
 from dropexp.report.charts.panels import CONFIG, Figure, Panel
 
 SUFFIXES = (".png", ".svg")
-_LINE_LETTERS = 70  # of a subtitle
+_LINE_LETTERS = 70  # the longest line of a subtitle
 _SCALE = 2.0  # pixels of a PNG per pixel of the chart
 
 
 def render_picture(figures: Sequence[Figure], suffix: str) -> bytes:
-    """Render figures below each other.
+    """Return one picture with the figures below each other.
 
     Args:
-        figures: at least one.
-        suffix: one of SUFFIXES.
+        figures: the figures to draw; at least one.
+        suffix: the format, one of SUFFIXES.
+
+    Returns:
+        The content of a PNG or SVG file.
     """
     rows = [alt.hconcat(*map(_add_title, figure.panels), spacing=60) for figure in figures]
     chart = (
@@ -40,7 +43,7 @@ def _add_title(panel: Panel) -> alt.LayerChart:
 
 
 def _wrap_subtitle(text: str) -> list[str]:
-    """Break a subtitle into lines at its semicolons."""
+    """Return a subtitle as lines, broken at its semicolons."""
     lines: list[str] = []
     for part in text.split("; "):
         if lines and len(lines[-1]) + len(part) < _LINE_LETTERS:
