@@ -35,7 +35,7 @@ class ActivationNoise(nn.Module, Noise):
 
 
 class MaskedActivations(ActivationNoise):
-    """Activations that are in training either zero or 1 / (1 − p) times the input."""
+    """Noise that sets each activation to zero or to x / (1 − p) in training."""
 
     def draws(self, x: Tensor) -> Draws:
         """See Noise. The probe is a batch of ones.
@@ -79,10 +79,10 @@ class Dropout2d(MaskedActivations):
         self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x with noise in training: (N, C, H, W), floating point, to the same.
+        """Return x, (N, C, H, W) and floating point, with noise in training.
 
         Raises:
-            ValueError: x has another number of dimensions.
+            ValueError: x does not have four dimensions.
         """
         check_is_map(x, type(self).__name__)
         if not self.training or self.p == 0:
@@ -114,10 +114,10 @@ class SpatialDropout2d(MaskedActivations):
     kind: ClassVar[str] = "spatial_dropout"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x with noise in training: (N, C, H, W), floating point, to the same.
+        """Return x, (N, C, H, W) and floating point, with noise in training.
 
         Raises:
-            ValueError: x has another number of dimensions.
+            ValueError: x does not have four dimensions.
         """
         check_is_map(x, type(self).__name__)
         if not self.training or self.p == 0:
@@ -152,7 +152,7 @@ class Dropout(MaskedActivations):
         self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x with noise in training; any shape, floating point, to the same."""
+        """Return x, of any shape and floating point, with noise in training."""
         if not self.training or self.p == 0:
             return x
         if torch.compiler.is_compiling():
@@ -237,4 +237,4 @@ def check_is_map(x: Tensor, module: str) -> None:
         ValueError: names the module and the input's shape.
     """
     if x.dim() != 4:
-        raise ValueError(f"{module} needs an input (N, C, H, W), but got {tuple(x.shape)}")
+        raise ValueError(f"{module} got an input of shape {tuple(x.shape)}; allowed: (N, C, H, W)")

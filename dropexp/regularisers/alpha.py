@@ -1,4 +1,4 @@
-"""Alpha dropout: for self-normalising networks, whose activations saturate below zero."""
+"""Alpha dropout, for self-normalising networks: sets activations to SELU's saturation."""
 
 from typing import ClassVar
 
@@ -22,7 +22,7 @@ class AlphaDropout(ActivationNoise):
 
     ``a (x · m + α′ (1 − m)) + b`` with m = 1 where kept, and a, b such that activations of mean 0
     and variance 1 keep both: Klambauer et al. 2017, "Self-normalizing neural networks", section 3
-    ("New dropout technique"). It belongs after a SELU: for an input whose mean is not 0, training
+    ("New dropout technique"). It belongs after a SELU: if the mean of the input is not 0, training
     and evaluation differ in expectation. The training output is that of
     ``torch.nn.functional.alpha_dropout`` or ``feature_alpha_dropout``, bit for bit under the same
     seed.
@@ -42,7 +42,7 @@ class AlphaDropout(ActivationNoise):
         self.featurewise = featurewise
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x with noise in training; any shape, floating point, to the same."""
+        """Return x, of any shape and floating point, with noise in training."""
         if not self.training or self.p == 0:
             return x
         if torch.compiler.is_compiling():
@@ -76,7 +76,7 @@ class AlphaDropout(ActivationNoise):
         kept, dropped = scale + shift, scale * SATURATION + shift
         is_dropped = (units - dropped).abs() < (units - kept).abs()
         if not torch.allclose(units, torch.where(is_dropped, dropped, kept), atol=1e-4):
-            raise AuditError("for an input of one an output is neither a + b nor aα′ + b")
+            raise AuditError("for an input of 1, an output is neither a + b nor aα′ + b")
         mean = scale * (1 - self.p)
         return Draws(is_dropped.float(), units / mean, low=dropped / mean, high=kept / mean)
 

@@ -1,4 +1,4 @@
-"""Concrete dropout: dropout whose p is learned.
+"""Concrete dropout: dropout with a learned p.
 
 Shapes: N examples, C channels, H × W positions, F features.
 """
@@ -21,10 +21,10 @@ from dropexp.regularisers.draws import Draws, take_one_per_unit
 from dropexp.regularisers.modes import preserve_modes, run_in_both_modes
 
 _TEMPERATURE = 0.1
-"""t of the relaxation, as in the authors' code."""
+"""The temperature t of the relaxation, as in the authors' code."""
 
 _QUANTILES = 20_000
-"""Points of the numerical integral of the relaxed mask's mean."""
+"""Points of the numerical integral for the mean of the relaxed mask."""
 
 
 class ConcreteDropout(LearnsParameters, ActivationNoise):
@@ -37,8 +37,8 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
 
     The penalty is −K · H(p) of their equation 3, in nats, for K units: it pulls p towards 1/2 and
     is added to the loss of the whole training set. Their other term, l² (1 − p) / 2 · ‖M‖² for the
-    layer's weights M, is left out: an activation site does not know the layer that follows.
-    Ordinary weight decay, in which p plays no part, takes its place.
+    layer's weights M, is left out, since an activation site does not know the layer that follows.
+    Ordinary weight decay, which does not depend on p, takes its place.
 
     Args:
         p: start of the learned p, in [0, 1). At 0 the module is off and learns nothing.
@@ -70,7 +70,7 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
                 self.logit.fill_(math.log(p) - math.log1p(-p))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x with noise in training: (N, C, H, W) or (N, F), floating point, to the same."""
+        """Return x, (N, C, H, W) or (N, F) and floating point, with noise in training."""
         if not self.training or not self._on:
             return x
         self._units = x.shape[1]
@@ -121,9 +121,9 @@ class ConcreteDropout(LearnsParameters, ActivationNoise):
 
 
 def relaxed_keep_mean(p: float) -> float:
-    """Return E[1 − z], which the relaxation moves away from 1 − p.
+    """Return E[1 − z], the mean of the relaxed mask, which differs from 1 − p.
 
-    By the midpoint rule over the quantiles of u.
+    It is computed by the midpoint rule over the quantiles of u.
 
     Args:
         p: in [0, 1).
@@ -140,7 +140,7 @@ class ConcreteDropoutRegulariser(Regulariser):
     """ConcreteDropout after every layer, each with its own learned p.
 
     Args:
-        p: where every p starts, in [0, 1).
+        p: the initial p of every site, in [0, 1).
 
     Raises:
         ValueError: p is outside [0, 1).

@@ -53,7 +53,7 @@ class DropBlock2d(ActivationNoise):
     _solutions: dict[tuple[int, int, torch.device], tuple[float, Tensor]]
 
     def __init__(self, p: float = 0.1, block_size: int = 7, mask: BlockMask = "channel") -> None:
-        # By size of map and device, so that compiled code reads γ and need not solve for it.
+        # Cached by map size and device, so that compiled code looks γ up and need not solve for it.
         self.__dict__["_solutions"] = {}
         super().__init__(p)
         check_choice("mask", mask, get_args(BlockMask))
@@ -63,10 +63,10 @@ class DropBlock2d(ActivationNoise):
         self.mask: BlockMask = mask
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x with noise in training: (N, C, H, W), floating point, to the same.
+        """Return x, (N, C, H, W) and floating point, with noise in training.
 
         Raises:
-            ValueError: x has another number of dimensions.
+            ValueError: x does not have four dimensions.
         """
         check_is_map(x, type(self).__name__)
         if not self.training or self.p == 0:
@@ -82,7 +82,7 @@ class DropBlock2d(ActivationNoise):
 
     @staticmethod
     def _paint_blocks(corners: Tensor, side: int) -> Tensor:
-        """Return ones where blocks with these upper left corners lie, of the map's size."""
+        """Return a map of ones inside the blocks with these upper left corners, zeros outside."""
         return F.max_pool2d(F.pad(corners, (side - 1,) * 4), side, stride=1)
 
     def _on_p_changed(self) -> None:
@@ -129,7 +129,7 @@ class DropBlock2d(ActivationNoise):
 
 
 def count_coverings(height: int, width: int, block_size: int) -> Tensor:
-    """Count the blocks wholly inside a map that cover each position.
+    """Return how many blocks that lie wholly inside a map cover each position.
 
     Args:
         height: H.
@@ -151,14 +151,14 @@ def count_coverings(height: int, width: int, block_size: int) -> Tensor:
 
 
 def solve_block_probability(p: float, coverings: Tensor) -> float:
-    """Return the probability γ of a block for which the expected share of dropped positions is p.
+    """Return the block probability γ at which the expected share of dropped positions is p.
 
     Args:
         p: in [0, 1).
         coverings: (H, W), see count_coverings.
 
     Returns:
-        In [0, 1], by bisection.
+        γ in [0, 1], found by bisection.
     """
     low, high = 0.0, 1.0
     for _ in range(_BISECTIONS):

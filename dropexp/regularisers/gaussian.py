@@ -1,4 +1,4 @@
-"""Multiplicative Gaussian noise: on activations, and on whole units whose scale is learned.
+"""Multiplicative Gaussian noise: on activations, or on whole units with a learned scale.
 
 Shapes: N examples, U units (channels of a convolution, features of a linear layer).
 """
@@ -24,7 +24,7 @@ class GaussianDropout(ActivationNoise):
     section 10.
 
     Args:
-        p: in [0, 1): the drop probability of the dropout that has this variance.
+        p: the drop probability, in [0, 1), of the dropout that has this variance.
 
     Raises:
         ValueError: p is outside [0, 1).
@@ -33,7 +33,7 @@ class GaussianDropout(ActivationNoise):
     kind: ClassVar[str] = "gaussian_dropout"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x with noise in training; any shape, floating point, to the same."""
+        """Return x, of any shape and floating point, with noise in training."""
         if not self.training or self.p == 0:
             return x
         return x * (1 + factor_std(self.p) * torch.randn_like(x))
@@ -56,12 +56,12 @@ class UnitScaling(LearnsParameters, Noise):
     on dropout2d describes under the name of DropConnect; the published DropConnect drops single
     weights and learns no coefficients (see the package dropconnect).
 
-    Made with p = 0 it is off, coefficients included. A p that is set to 0 later removes the noise
-    only, so that evaluation does not depend on p.
+    Constructed with p = 0, the module is off, including its coefficients. Setting p to 0 later only
+    removes the noise, so evaluation does not depend on p.
 
     Args:
         units: U.
-        p: strength, in [0, 1): the drop probability of the dropout that has this variance.
+        p: the drop probability, in [0, 1), of the dropout that has this variance.
         dim: the dimension of the input that holds the units: 1 after a convolution, −1 after a
             linear layer.
 
@@ -82,7 +82,7 @@ class UnitScaling(LearnsParameters, Noise):
         self._is_on = self._is_on or self.p > 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x scaled: (N, U, …), or (N, …, U) with dim = −1, floating point, to the same."""
+        """Return x, (N, U, …) or with dim = −1 (N, …, U), scaled and with noise in training."""
         if not self._is_on:
             return x
         scale = self.coefficient.to(x.dtype)
@@ -155,9 +155,9 @@ class UnitScalingRegulariser(DepthScheduled):
 
 
 def _add_output_noise(layer: Layer, noise: nn.Module) -> Layer:
-    """Return a layer with the same parameters whose output passes through ``noise``, its child.
+    """Return a copy of a layer that shares its parameters and passes its output through noise.
 
-    The layer itself is not changed.
+    The layer itself is not changed; the noise is a child of the copy.
     """
     noisy = copy.copy(layer)
     # A shallow copy shares the dictionaries of parameters, children and hooks: copy those too.

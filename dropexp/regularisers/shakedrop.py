@@ -33,7 +33,8 @@ class ShakeDrop(RandomGate):
         p: the probability that a branch is shaken, in [0, 1).
         mode: "row": each example has its own draw; "batch": one draw for all. The paper has both.
         scaling: "train": the factors are divided by 1 − p, the expectation of the forward one, in
-            training, and the branch is plain in eval; "eval", as published: times 1 − p in eval.
+            training, and the branch is plain in eval mode; "eval", as published: the branch is
+            multiplied by 1 − p in eval mode.
 
     Raises:
         ValueError: p is outside [0, 1), or an option has an unknown value.
@@ -66,7 +67,7 @@ class ShakeDrop(RandomGate):
         scale = 1 / (1 - self.p) if self.scaling == "train" else 1.0
         forward = (torch.where(keep, 1.0, 2 * alpha - 1) * scale).to(out.dtype)
         backward = (torch.where(keep, 1.0, beta) * scale).to(out.dtype)
-        # Its value is out · forward, its gradient that of out · backward.
+        # The value is that of out · forward, the gradient that of out · backward.
         return out * backward + (out * (forward - backward)).detach()
 
     def draws(self, x: Tensor) -> Draws:
@@ -90,8 +91,12 @@ class ShakeDrop(RandomGate):
         highest = 1 / (1 - self.p) if self.scaling == "train" else 1.0
         shaken = (out - highest).abs() > 1e-6 * highest
         is_in_range = bool((gradient >= 0).all() and (gradient <= highest + 1e-6).all())
-        follows = bool(shaken.any() and torch.equal(gradient[shaken], out.detach()[shaken]))
-        if not is_in_range or follows or not torch.equal(gradient[~shaken], out.detach()[~shaken]):
+        uses_alpha = bool(shaken.any() and torch.equal(gradient[shaken], out.detach()[shaken]))
+        if (
+            not is_in_range
+            or uses_alpha
+            or not torch.equal(gradient[~shaken], out.detach()[~shaken])
+        ):
             raise AuditError("the gradient of a branch is not scaled by its own β")
 
 

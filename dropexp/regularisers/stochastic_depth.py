@@ -26,7 +26,10 @@ Mode = Literal["row", "batch"]
 Scaling = Literal["train", "eval"]
 
 _BATCH_GATE_PASSES = 256
+"""Passes in which the audit probes a gate that draws once per batch."""
+
 ROW_GATE_BATCHES = 64
+"""Batches in the single pass in which the audit probes a gate that draws for each row."""
 
 
 class RandomGate(Gate, Noise):
@@ -68,9 +71,9 @@ class StochasticDepth(RandomGate):
     """A gate that skips its residual branch at random: ``x + gate(f, x)``.
 
     Huang et al. 2016, "Deep networks with stochastic depth", equations 2 (training) and 5
-    (evaluation). A dropped branch is not computed: neither f nor its gradient. Where no row is
-    kept, the branch's parameters get no gradient and its batch statistics no update; in
-    mode "row", batch statistics are those of the kept rows.
+    (evaluation). For dropped rows neither f nor its gradient is computed. If no row is kept, the
+    branch's parameters get no gradient and its batch statistics no update. In mode "row", batch
+    statistics are those of the kept rows.
 
     Under the same seed the kept rows are those of ``torchvision.ops.StochasticDepth``.
 
@@ -90,13 +93,13 @@ class StochasticDepth(RandomGate):
         """Return what is added to the shortcut.
 
         Args:
-            branch: maps (n, …) to (n, …); in mode "row" n is the number of kept rows, and rows
-                must depend on one another through batch statistics only.
+            branch: maps (n, …) to (n, …); in mode "row" n is the number of kept rows, so rows may
+                affect one another through batch statistics only.
             x: (N, …), floating point.
 
         Returns:
-            A tensor of the branch's shape for N rows; a single zero, which broadcasts, where no
-            row is kept.
+            A tensor of the branch's shape for N rows; a single zero, which broadcasts, if no row
+            is kept.
         """
         if self.p == 0:
             return branch(x)
@@ -196,8 +199,8 @@ class StochasticDepthRegulariser(RandomGateRegulariser):
     gate: ClassVar[type[RandomGate]] = StochasticDepth
 
 
-# index_select and index_copy of distinct rows. The derivative of torch's index_select sums over
-# repeated rows; here no row is repeated, and copying is faster.
+# Selection and insertion of distinct rows. torch's index_select adds up the gradients of repeated
+# rows; here no row is repeated, and copying is faster.
 
 
 class _Gather(Function):
@@ -235,12 +238,12 @@ class _Scatter(Function):
 
 
 def _gather(x: Tensor, kept: Tensor) -> Tensor:
-    """Return n distinct rows of x, given by their indices: (N, …) to (n, …)."""
+    """Return the rows of x at n distinct indices: (N, …) to (n, …)."""
     out: Tensor = _Gather.apply(x, kept)  # type: ignore[no-untyped-call]
     return out
 
 
 def _scatter(x: Tensor, kept: Tensor, rows: int, scale: float) -> Tensor:
-    """Return N rows: those of x times ``scale`` at n distinct indices, zeros elsewhere."""
+    """Return N rows: the rows of x times ``scale`` at n distinct indices, zeros elsewhere."""
     out: Tensor = _Scatter.apply(x, kept, rows, scale)  # type: ignore[no-untyped-call]
     return out

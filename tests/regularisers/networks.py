@@ -1,4 +1,4 @@
-"""A network with every kind of site, and the forms of every regulariser to put into it."""
+"""A network with every kind of site, and all variants of the regularisers."""
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ VARIANTS: list[tuple[str, dict[str, object]]] = [
     ("alpha_dropout", {"featurewise": True}),
     ("cutout", {"size": 0.3}),
 ]
-"""Every regulariser with its defaults, and forms that differ in more than a number."""
+"""Every regulariser with its defaults, and with options that change what it does."""
 
 NOISY = [variant for variant in VARIANTS if variant[0] != "none"]
 ON_INPUTS = [name for name, each in REGISTRY.items() if each(0.1).input(4) is not None]
@@ -60,19 +60,20 @@ class Network(nn.Module):
 
 
 def network(name: str, p: float, **options: object) -> Network:
-    """The network with a regulariser; its initial weights are always the same."""
+    """Return the network with a regulariser; its initial weights are always the same."""
     torch.manual_seed(0)
     return Network(build(name, p, **options))
 
 
 def under_seed(seed: int, model: nn.Module, x: Tensor) -> Tensor:
+    """Return the output of a model with torch's generator at a seed."""
     torch.manual_seed(seed)
     out: Tensor = model(x)
     return out
 
 
 def probe(noise: Noise) -> Tensor:
-    """A batch of 64 zeros of a shape that a noise module of the network takes."""
+    """Return a batch of 64 zeros of a shape that the noise module takes."""
     if isinstance(noise, DropConnectLinear):
         return torch.zeros(64, noise.in_features)
     if isinstance(noise, DropConnectConv2d):

@@ -1,3 +1,5 @@
+"""Dropout and dropout2d equal torch's; spatial dropout drops positions."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,12 +9,7 @@ from torch import Tensor, nn
 
 from dropexp.errors import AuditError
 from dropexp.regularisers import Dropout, Dropout2d, SpatialDropout2d
-
-
-def under_seed(seed: int, module: nn.Module, x: Tensor) -> Tensor:
-    torch.manual_seed(seed)
-    out: Tensor = module(x)
-    return out
+from tests.regularisers.networks import under_seed
 
 
 @settings(deadline=None, max_examples=30)
@@ -65,12 +62,12 @@ def test_spatial_dropout_is_channel_dropout_of_the_transposed_layout() -> None:
 
 @pytest.mark.parametrize("noise", [Dropout2d(0.4), SpatialDropout2d(0.4)])
 @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 5), (1, 2, 3, 4, 5)])
-def test_a_map_is_needed(noise: nn.Module, shape: tuple[int, ...]) -> None:
+def test_an_input_that_is_not_a_map_is_refused(noise: nn.Module, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"\(N, C, H, W\)"):
         noise(torch.ones(shape))
 
 
-def test_the_gradient_passes_where_the_activation_does() -> None:
+def test_only_kept_activations_have_a_gradient() -> None:
     for noise in (Dropout2d(0.5), SpatialDropout2d(0.5), Dropout(0.5)):
         x = torch.ones(4, 4, 4, 4, requires_grad=True)
         out = noise(x)

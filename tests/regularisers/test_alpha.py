@@ -1,3 +1,5 @@
+"""Alpha dropout keeps the mean and the variance of a self-normalising network."""
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -8,7 +10,7 @@ from dropexp.regularisers.alpha import SATURATION, affine_coefficients
 
 
 @pytest.mark.parametrize("p", [0.05, 0.5, 0.9])
-def test_it_is_torchs_bit_for_bit(p: float) -> None:
+def test_alpha_dropout_equals_torchs_bit_for_bit(p: float) -> None:
     x = torch.randn(8, 6, 5, 4)
     for featurewise, torchs in ((False, F.alpha_dropout), (True, F.feature_alpha_dropout)):
         torch.manual_seed(3)
@@ -17,7 +19,7 @@ def test_it_is_torchs_bit_for_bit(p: float) -> None:
         assert torch.equal(AlphaDropout(p, featurewise)(x), expected)
 
 
-def test_mean_0_and_variance_1_stay() -> None:
+def test_mean_0_and_variance_1_are_kept() -> None:
     torch.manual_seed(0)
     x = torch.randn(1000, 1000)
     for p in (0.1, 0.5):
@@ -52,7 +54,7 @@ def test_a_network_with_selu_has_the_noise_after_it(name: str) -> None:
         assert 0.4 < float(activations.var()) < 1.4
 
 
-def test_with_a_shortcut_too() -> None:
+def test_with_a_shortcut_the_noise_comes_after_the_selu_too() -> None:
     torch.manual_seed(1)
     model = models.build(
         "small_cnn", (1, 8, 8), 10, build("alpha_dropout", 0.5), nonlinearity="selu", shortcut=True

@@ -1,3 +1,5 @@
+"""Concrete dropout learns its p from the loss and the penalty."""
+
 import copy
 import math
 
@@ -26,7 +28,7 @@ def test_the_relaxed_mask_is_nearly_a_bernoulli_one_of_probability_p() -> None:
         assert relaxed_keep_mean(p) == pytest.approx(1 - p, abs=0.01)
 
 
-def test_channels_are_dropped_as_one() -> None:
+def test_channels_are_dropped_whole() -> None:
     out = ConcreteDropout(0.5)(torch.ones(3, 4, 5, 6))
     assert torch.equal(out, out[..., :1, :1].expand_as(out))
 
@@ -46,7 +48,7 @@ def test_the_penalty_is_the_entropy_of_all_units() -> None:
 
 
 @pytest.mark.parametrize("logit", [-110.0, -20.0, 18.0, 60.0])
-def test_the_penalty_is_finite_wherever_p_has_gone(logit: float) -> None:
+def test_the_penalty_is_finite_for_any_learned_p(logit: float) -> None:
     noise = ConcreteDropout(0.3)
     with torch.no_grad():
         noise.logit.fill_(logit)
@@ -94,7 +96,7 @@ def test_the_learned_p_is_resumed_exactly() -> None:
         assert torch.equal(again.model.state_dict()[key], weight)
 
 
-def test_the_loss_reaches_p() -> None:
+def test_p_gets_a_gradient_from_the_loss() -> None:
     torch.manual_seed(1)
     noise = ConcreteDropout(0.3)
     noise(torch.randn(64, 8)).square().sum().backward()
@@ -102,7 +104,7 @@ def test_the_loss_reaches_p() -> None:
     assert float(noise.logit.grad) != 0
 
 
-def test_set_to_0_it_is_off_and_can_be_switched_on_again() -> None:
+def test_at_p_0_it_is_off_and_can_be_turned_on_again() -> None:
     noise = ConcreteDropout(0.0)
     x = torch.randn(4, 4)
     assert noise(x) is x

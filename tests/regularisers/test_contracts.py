@@ -1,4 +1,4 @@
-"""What every regulariser must keep, whatever it does."""
+"""Properties that every regulariser must have."""
 
 import copy
 from inspect import signature
@@ -68,7 +68,9 @@ def test_at_p_0_it_is_the_plain_model_bit_for_bit(
 
 
 @every_variant
-def test_building_draws_what_the_plain_model_draws(name: str, options: dict[str, object]) -> None:
+def test_building_draws_the_same_initial_weights_as_the_plain_model(
+    name: str, options: dict[str, object]
+) -> None:
     model = network(name, 0.5, **options)
     state = torch.get_rng_state()
     plain = network("none", 0)
@@ -84,7 +86,9 @@ def test_building_draws_what_the_plain_model_draws(name: str, options: dict[str,
 
 
 @every_noisy_variant
-def test_the_stream_decides_the_masks(name: str, options: dict[str, object], x: Tensor) -> None:
+def test_the_seed_alone_determines_the_masks(
+    name: str, options: dict[str, object], x: Tensor
+) -> None:
     model = network(name, 0.5, **options)
     first, again, other = (under_seed(seed, model, x) for seed in (1, 1, 4))
     assert torch.equal(first, again)
@@ -106,7 +110,7 @@ def test_training_is_noisy_and_evaluation_draws_nothing(
 
 
 def collect_draws(noise: Noise, units: int) -> list[Draws]:
-    """The draws of as many probes as it takes to have that many units."""
+    """Return the draws of probes that together have at least so many units."""
     found = [noise.draws(probe(noise))]
     found += [noise.draws(probe(noise)) for _ in range(-(-units // found[0].units) - 1)]
     return found
@@ -177,7 +181,7 @@ def test_what_is_dropped_has_no_gradient(name: str) -> None:
 @pytest.mark.parametrize(
     "name", [name for name in REGISTRY if "depth_schedule" in signature(REGISTRY[name]).parameters]
 )
-def test_p_may_grow_with_depth_up_to_the_last_site(name: str) -> None:
+def test_a_linear_depth_schedule_reaches_p_at_the_last_site(name: str) -> None:
     def site_p(depth_schedule: str) -> list[float]:
         regulariser = build(name, 0.4, depth_schedule=depth_schedule)
         model = models.build("small_cnn", (1, 8, 8), 10, regulariser, width=4, shortcut=True)
@@ -228,7 +232,7 @@ def test_trains_in_deterministic_mode(name: str, options: dict[str, object], x: 
 
 
 @every_noisy_variant
-def test_a_copy_and_a_saved_state_behave_alike(
+def test_a_copy_and_a_loaded_state_draw_the_same_masks(
     name: str, options: dict[str, object], x: Tensor
 ) -> None:
     model = network(name, 0.4, **options)
@@ -255,7 +259,7 @@ def test_p_outside_its_range_is_refused(p: float) -> None:
             assert "p=0.5" in repr(noise)
 
 
-def test_none_is_none_at_any_p() -> None:
+def test_none_fills_no_site_at_any_p() -> None:
     assert build("none", 0.7).p == 0
     assert not find_noise_modules(network("none", 0.7))
 
@@ -272,7 +276,7 @@ def test_unknown_names_and_options_are_refused_with_a_hint() -> None:
 
 
 @every_variant
-def test_a_regulariser_fills_the_sites_that_it_says_it_needs_and_no_other(
+def test_a_regulariser_fills_exactly_the_sites_that_it_needs(
     name: str, options: dict[str, object]
 ) -> None:
     sites = {

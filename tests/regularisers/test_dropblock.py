@@ -1,3 +1,5 @@
+"""DropBlock drops whole blocks, and in expectation a share p of the positions."""
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -57,7 +59,7 @@ def test_every_position_agrees_with_evaluation_in_expectation() -> None:
     assert torch.allclose(mean, torch.ones(5, 6), atol=0.03)
 
 
-def test_masks_are_of_a_channel_or_shared() -> None:
+def test_masks_are_per_channel_or_shared() -> None:
     torch.manual_seed(3)
     x = torch.ones(8, 6, 8, 8)
     shared, own = DropBlock2d(0.3, 3, "shared")(x), DropBlock2d(0.3, 3)(x)
@@ -77,7 +79,7 @@ def test_a_block_of_one_position_is_dropout_and_a_block_as_large_as_the_map_is_d
 
 
 @pytest.mark.parametrize("size", [0, -1])
-def test_a_block_needs_positions(size: int) -> None:
+def test_a_block_size_below_1_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match=f"block_size={size}"):
         DropBlock2d(0.1, size)
 

@@ -1,3 +1,5 @@
+"""DropConnect has a mask for each example or batch, and exact moments."""
+
 import itertools
 import math
 from typing import Any
@@ -39,7 +41,7 @@ def masks_under_seed(layer: DropConnectConv2d, n: int, seed: int) -> tuple[Tenso
     return keep, bias
 
 
-def one_by_one(layer: DropConnectConv2d, x: Tensor, seed: int) -> Tensor:
+def convolve_one_by_one(layer: DropConnectConv2d, x: Tensor, seed: int) -> Tensor:
     """The definition: a plain convolution with its own weights for each example in turn."""
     keep, keep_bias = masks_under_seed(layer, len(x), seed)
     scale = 1 / (1 - layer.p)
@@ -64,7 +66,7 @@ def test_examples_are_convolved_each_with_its_own_weights(
     layer = conv(**geometry)
     x = torch.randn(5, 4, 8, 7, dtype=torch.float64, requires_grad=True)
     wanted = [x, *layer.parameters()]
-    expected = one_by_one(layer, x, seed=7)
+    expected = convolve_one_by_one(layer, x, seed=7)
     torch.manual_seed(7)
     ours = layer(x)
     torch.testing.assert_close(ours, expected)
@@ -156,7 +158,7 @@ def test_masks_drop_at_their_rate_independently(p: float) -> None:
         assert abs(correlation) < 6e-3
 
 
-def enumerated(layer: DropConnectLinear, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def enumerate_masks(layer: DropConnectLinear, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and variance of u, and mean of relu(u), over all masks of a one-output layer."""
     assert layer.bias is not None
     parts = torch.cat([layer.weight[0] * x, layer.bias]) / (1 - layer.p)
@@ -183,7 +185,7 @@ def test_gaussian_inference_against_all_masks(p: float) -> None:
         ).eval()
         x = torch.randn(11, dtype=torch.float64)
         with torch.no_grad():
-            mean, variance, rectified = enumerated(layer, x)
+            mean, variance, rectified = enumerate_masks(layer, x)
             ours_mean, ours_variance = layer.moments(x[None])
             ours = layer(x[None])
         torch.testing.assert_close(ours_mean.squeeze(), mean)
@@ -248,7 +250,7 @@ def test_the_noisy_layer_shares_the_plain_ones_parameters(mask: Mask) -> None:
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_the_output_lies_in_memory_like_the_plain_layers(channels_last: bool) -> None:
+def test_the_output_has_the_memory_format_of_the_plain_layers(channels_last: bool) -> None:
     layout = torch.channels_last if channels_last else torch.contiguous_format
     x = torch.randn(4, 4, 6, 6, dtype=torch.float64).to(memory_format=layout).requires_grad_()
     out = conv(kernel_size=3)(x)

@@ -1,3 +1,5 @@
+"""Gaussian dropout and unit scaling have the mean and the variance of dropout."""
+
 import pytest
 import torch
 from torch import nn
@@ -28,7 +30,7 @@ def test_unit_scaling_draws_once_for_each_example_and_unit() -> None:
     assert noise(torch.ones(5, 6)).shape == (5, 6)
 
 
-def test_its_coefficient_is_learned_and_in_force_in_evaluation_whatever_p_is() -> None:
+def test_the_coefficient_is_learned_and_applied_in_evaluation_at_any_p() -> None:
     torch.manual_seed(2)
     layer = nn.Linear(3, 2)
     plain = layer(torch.ones(4, 3)).detach()
@@ -50,6 +52,6 @@ def test_its_coefficient_is_learned_and_in_force_in_evaluation_whatever_p_is() -
     assert torch.equal(noisy.train()(torch.ones(4, 3)), scaled)
 
 
-def test_made_with_p_0_it_is_off_coefficients_included() -> None:
+def test_constructed_with_p_0_it_is_off_with_its_coefficients() -> None:
     noise, x = UnitScaling(2, 0.0), torch.randn(4, 2)
     assert noise(x) is x

@@ -1,3 +1,5 @@
+"""Cutout, mixup and CutMix change training batches and nothing else."""
+
 import pytest
 import torch
 

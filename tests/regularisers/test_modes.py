@@ -25,7 +25,7 @@ def modes(model: nn.Module) -> list[bool]:
     return [module.training for module in model.modules()]
 
 
-def test_every_module_has_its_own_mode_again(mixed: nn.Module) -> None:
+def test_every_module_gets_its_own_mode_back(mixed: nn.Module) -> None:
     before = modes(mixed)
     for training in (True, False):
         with preserve_modes(mixed):

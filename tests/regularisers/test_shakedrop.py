@@ -1,3 +1,5 @@
+"""ShakeDrop scales the output and the gradient of a branch by its own factors."""
+
 import pytest
 import torch
 
@@ -29,7 +31,7 @@ def test_evaluation_is_plain_or_the_published_expectation() -> None:
     assert torch.equal(ShakeDrop(0.4, scaling="eval").eval()(torch.clone, x), x * 0.6)
 
 
-def test_a_batch_is_shaken_as_one() -> None:
+def test_in_batch_mode_all_rows_share_one_draw() -> None:
     torch.manual_seed(2)
     gate = ShakeDrop(0.9, mode="batch")
     outs = [gate(torch.clone, torch.ones(6, 2)) for _ in range(5)]

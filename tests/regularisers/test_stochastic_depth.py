@@ -1,3 +1,5 @@
+"""Stochastic depth skips branches, for rows or batches, and agrees with torchvision."""
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -28,7 +30,7 @@ def images(n: int = 16) -> Tensor:
 
 @pytest.mark.parametrize("mode", ["row", "batch"])
 @pytest.mark.parametrize("p", [0.0, 0.2, 0.9])
-def test_agrees_with_torchvision(mode: Mode, p: float) -> None:
+def test_it_agrees_with_torchvision(mode: Mode, p: float) -> None:
     import_torchvision()
     from torchvision.ops import StochasticDepth as Published
 
@@ -52,7 +54,7 @@ def test_only_kept_rows_are_computed() -> None:
 
 
 @pytest.mark.parametrize("mode", ["row", "batch"])
-def test_a_branch_of_which_nothing_is_kept_is_not_called(mode: Mode) -> None:
+def test_a_branch_without_kept_rows_is_not_called(mode: Mode) -> None:
     branch, x = CountingBranch(), images(2)
     gate = StochasticDepth(0.999999, mode)
     out = torch.ones(2, 5, 6, 6) + gate(branch, x)
@@ -108,7 +110,9 @@ def test_runs_in_deterministic_mode_and_keeps_channels_last() -> None:
 
 
 @pytest.mark.parametrize(("schedule", "expected"), [("linear", 0.1), ("uniform", 0.4)])
-def test_depth_schedule(schedule: DepthSchedule, expected: float) -> None:
+def test_the_depth_schedule_sets_the_p_of_a_branch(
+    schedule: DepthSchedule, expected: float
+) -> None:
     gate = StochasticDepthRegulariser(0.4, depth_schedule=schedule).branch(0.25)
     assert isinstance(gate, StochasticDepth)
     assert gate.p == pytest.approx(expected)

@@ -23,11 +23,11 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
     Args:
         in_channels: C.
         out_channels: O.
-        kernel_size: one number or (height, width), as are the next three.
-        stride: of the kernel.
-        padding: or "same" or "valid".
-        dilation: of the kernel.
-        groups: with more than one, mask="example" costs several times as much as the plain layer.
+        kernel_size: a number or (height, width), as are stride and dilation.
+        stride: the stride of the kernel.
+        padding: a number, (height, width), "same" or "valid".
+        dilation: the dilation of the kernel.
+        groups: more than one make mask="example" several times as slow as the plain layer.
         bias: whether the layer has a bias.
         padding_mode: as in nn.Conv2d.
         p: drop probability in [0, 1).

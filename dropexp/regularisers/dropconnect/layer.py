@@ -19,13 +19,13 @@ Mask = Literal["example", "batch"]
 Inference = Literal["mean", "gaussian"]
 
 _NEGLIGIBLE = 1e-3
-"""Weights smaller than this share of the largest are not probed: rounding may hide their mask."""
+"""Outputs below this share of the largest are not probed: rounding could hide their mask."""
 
 
 class DropConnectLayer(Noise):
     """Base of DropConnectLinear and DropConnectConv2d, listed before nn.Linear or nn.Conv2d.
 
-    Its methods get a batch; the layers add the batch dimension where an input has none.
+    Its methods get a batch: the layers add the batch dimension to an input that has none.
     """
 
     kind: ClassVar[str] = "dropconnect"
@@ -46,7 +46,7 @@ class DropConnectLayer(Noise):
         self.nonlinearity: FollowingNonlinearity | None = nonlinearity
 
     def _share_parameters(self, layer: nn.Linear | nn.Conv2d) -> Self:
-        """Use a layer's parameters, not copies of them, and its mode."""
+        """Take over a layer's parameters (not copies) and its mode, and return self."""
         self.weight, self.bias = layer.weight, layer.bias
         self.training = layer.training
         return self
@@ -108,8 +108,9 @@ class DropConnectLayer(Noise):
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the exact mean and variance of the noisy output over all masks.
 
-        Wx + b and p / (1 − p) · (W² x² + b²), element by element: section 3.2 of the paper, for
-        kept weights divided by 1 − p. Only that the output is *normal* is an approximation.
+        They are Wx + b and p / (1 − p) · (W² x² + b²), element by element: section 3.2 of the
+        paper, for kept weights divided by 1 − p. Both are exact; that the output is *normal* is an
+        approximation.
 
         Args:
             x: as for forward, with a batch dimension.
@@ -127,29 +128,29 @@ class DropConnectLayer(Noise):
 
     @abstractmethod
     def _weight_probe(self, x: Tensor) -> Tensor:
-        """Return one-hot examples, for which every output element is one weight or zero."""
+        """Return one-hot examples, whose output elements are single weights or zero."""
 
     def draws(self, x: Tensor) -> Draws:
         """See Noise. A unit is a weight or a bias.
 
-        One-hot examples show the weights, without the biases, which would be added to them;
-        a batch of zeros shows the biases. Training is compared with the plain layer even if
-        evaluation differs from it (inference="gaussian" before a ReLU).
+        One-hot examples show the weights; they run without biases, which would be added. A batch
+        of zeros shows the biases. Training is compared with the plain layer, also where evaluation
+        differs from it (inference="gaussian" before a ReLU).
 
         Raises:
             AuditError: elements of the output that share a bias differ.
         """
         no_bias = {} if self.bias is None else {"bias": torch.zeros_like(self.bias)}
-        ratios = [self._ratios(self._weight_probe(x), no_bias).flatten()]
+        ratios = [self._compare_modes(self._weight_probe(x), no_bias).flatten()]
         if self.bias is not None:
             rows = 1 if self.mask == "batch" else len(x)
-            biases = self._ratios(torch.zeros_like(x[:rows]), {})
+            biases = self._compare_modes(torch.zeros_like(x[:rows]), {})
             ratios.append(take_one_per_unit(self._group_by_bias(biases)))
         all_ratios = torch.cat(ratios)
         return Draws.from_bernoulli(all_ratios[all_ratios.isfinite()], self.p)
 
-    def _ratios(self, probe: Tensor, parameters: dict[str, Tensor]) -> Tensor:
-        """Return training ÷ evaluation; infinite where the weight is negligible."""
+    def _compare_modes(self, probe: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        """Return outputs in training ÷ in eval mode; infinite where the output is negligible."""
         assert isinstance(self, nn.Module)
         inference, self.inference = self.inference, "mean"
         try:
@@ -173,7 +174,7 @@ def _mean_of_relu(mean: Tensor, variance: Tensor) -> Tensor:
     """Return E[max(u, 0)] for u ~ N(mean, variance): μ Φ(μ/σ) + σ φ(μ/σ), at least float32."""
     wide = torch.promote_types(mean.dtype, torch.float32)
     mu = mean.to(wide)
-    # Avoids a division by zero; for a variance of zero the result is max(μ, 0).
+    # The minimum avoids a division by zero; for a variance of zero the result is max(μ, 0).
     sigma = variance.to(wide).clamp_min(torch.finfo(wide).tiny).sqrt()
     z = mu / sigma
     density = torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
@@ -196,7 +197,8 @@ def hot_inputs(probes: int, inputs: int, *, repeat: bool) -> Tensor:
     Args:
         probes: number of probes.
         inputs: number of input features or channels.
-        repeat: start over after the last input; else there are no more probes than inputs.
+        repeat: whether to start over after the last input; if not, the result has at most as
+            many probes as there are inputs.
     """
     count = probes if repeat else min(probes, inputs)
     return torch.arange(count) % inputs

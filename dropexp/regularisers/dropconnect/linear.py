@@ -18,7 +18,7 @@ class DropConnectLinear(DropConnectLayer, nn.Linear):  # type: ignore[misc]  # t
 
     Wan et al. 2013, "Regularization of neural networks using DropConnect", section 3:
     ((M ⊙ W) x + m ⊙ b) / (1 − p), where every element of M and m is 1 with probability 1 − p.
-    At p = 0 it is the plain layer, and in eval mode too with inference="mean".
+    At p = 0 it is the plain layer, and with inference="mean" also in eval mode.
 
     Args:
         in_features: F.
@@ -27,12 +27,12 @@ class DropConnectLinear(DropConnectLayer, nn.Linear):  # type: ignore[misc]  # t
         p: drop probability in [0, 1).
         mask: "example": each example has its own M and m, as published; "batch": one M and m
             for all examples of a batch, which costs little more than the plain layer.
-        inference: evaluation by "mean": the plain layer; or by "gaussian", as published (section
-            3.2, algorithm 2): the output is taken to be normal with its exact mean and variance,
-            and the layer returns the expectation of the ReLU over it, which the ReLU itself leaves
-            as it is. The paper samples; this is the closed form of its limit. Without a
-            non-linearity the expectation is the plain layer's output.
-        nonlinearity: what is applied directly to the output: "relu", or None for anything else.
+        inference: the evaluation. "mean": the plain layer. "gaussian", as published (section 3.2,
+            algorithm 2): the output is assumed to be normal with its exact mean and variance, and
+            the layer returns the expectation of the ReLU of it, which the following ReLU does not
+            change. The paper samples; this is the closed form of the limit. Without a non-linearity
+            the expectation is the plain layer's output.
+        nonlinearity: "relu" if a ReLU is applied directly to the output, else None.
         device: of the parameters.
         dtype: of the parameters.
 

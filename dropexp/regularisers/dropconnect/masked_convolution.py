@@ -1,9 +1,9 @@
 """A convolution in which every example has its own mask on the weights.
 
-This is the core of per-example DropConnect, for linear layers too, which are 1 × 1 convolutions.
-It dominates the cost of the regulariser and is written for speed: examples are processed a few at a
-time, in buffers that stay in the processor's cache; the backward pass keeps the masks as bytes and
-recomputes the columns (im2col).
+This is the core of per-example DropConnect, also for linear layers, which are 1 × 1 convolutions.
+It dominates the cost of the regulariser and is written for speed. Examples are processed a few at a
+time, in buffers that stay in the processor's cache. The masks are kept as bytes for the backward
+pass, which recomputes the columns (im2col).
 
 Shapes: N examples (n of them at a time), H × W input positions, R × S output positions,
 L = R · S, C channels in and O out, K = kernel height · kernel width · C.
@@ -22,13 +22,13 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 _CPU_BUFFER_ELEMENTS = 150_000
-"""Elements of a working buffer on a CPU, per thread: several fit into its second-level cache."""
+"""Elements of a buffer on a CPU, per thread; several buffers fit into the second-level cache."""
 
 _DEVICE_BUFFER_ELEMENTS = 2**24
 
 _MOST_CACHED_BUFFERS = 8
 _MOST_CACHED_ELEMENTS = 2**22
-"""How many buffers a thread keeps, one for each shape of layer and chunk, and up to which size."""
+"""The most buffers that a thread keeps, and the most elements that a kept buffer has."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class _Shapes:
 
 
 class _Buffers:
-    """Working memory for n examples, with the views into it, which take time to make."""
+    """Working memory for n examples, with views into it, which are costly to make."""
 
     def __init__(self, n: int, layer: _Shapes) -> None:
         windows, (height, width, channels) = layer.windows, layer.image
@@ -141,13 +141,13 @@ class _Buffers:
         self._image = windows.inner(self._padded)
         self._shifts = windows.shifts(self._padded, self._patches)
 
-    def columns_of(self, patches: Tensor) -> Tensor:
+    def copy_patches(self, patches: Tensor) -> Tensor:
         """Copy patches into ``columns``: (n, R, S, kernel h, w, C) to (n, L, K)."""
         self._patches.copy_(patches)
         return self.columns
 
-    def image_of_columns(self) -> Tensor:
-        """Add up ``columns`` at the positions they came from: (n, L, K) to (n, H, W, C)."""
+    def add_columns(self) -> Tensor:
+        """Return the sum of ``columns`` at their input positions: (n, L, K) to (n, H, W, C)."""
         self._padded.zero_()
         for in_image, in_patches in self._shifts:
             in_image.add_(in_patches)
@@ -165,9 +165,9 @@ _cache = _BufferCache()
 
 
 def _get_buffers(n: int, layer: _Shapes) -> _Buffers:
-    """Return buffers, and keep them: allocating at each step would add a quarter to the time.
+    """Return cached buffers; allocating them at each step would take 25 % more time.
 
-    No caller holds them while another uses them, as none calls other code in between. Devices
+    Callers run no other code while they use the buffers, so no two callers share them. Devices
     other than the CPU have allocators that cache memory themselves.
     """
     buffers = _cache.buffers.pop((n, layer), None)
@@ -205,7 +205,7 @@ class _MaskedConvolution(Function):
             layer, windows.extract_patches(x), keep, out.flatten(2)
         ):
             buffers.weight.copy_(kept).mul_(scaled)
-            torch.bmm(buffers.weight, buffers.columns_of(patches).mT, out=result)
+            torch.bmm(buffers.weight, buffers.copy_patches(patches).mT, out=result)
         return out
 
     @staticmethod
@@ -215,10 +215,10 @@ class _MaskedConvolution(Function):
         wants_x, wants_weight = ctx.needs_input_grad[:2]
         layer: _Shapes = ctx.layer
         scaled = weight * ctx.scale
-        # With the strides of x, as mixed layouts would slow down the layers before.
+        # empty_like keeps the strides of x; mixed layouts would slow down the preceding layers.
         grad_x = torch.empty_like(x)
-        # Like the plain layer, sum over examples in float32 at least. One sum for each place in a
-        # chunk saves a call for each example.
+        # Sum over examples in at least float32, as the plain layer does. A separate sum for each
+        # place in a chunk saves a call for each example.
         dtype = torch.promote_types(weight.dtype, torch.float32)
         totals = weight.new_zeros(min(layer.chunk, len(x)), *weight.shape, dtype=dtype)
         for buffers, patches, kept, grad, grad_image in _iterate_chunks(
@@ -226,11 +226,11 @@ class _MaskedConvolution(Function):
         ):
             buffers.mask.copy_(kept)
             if wants_weight:
-                torch.bmm(grad, buffers.columns_of(patches), out=buffers.weight)
+                torch.bmm(grad, buffers.copy_patches(patches), out=buffers.weight)
                 totals[: len(grad)].addcmul_(buffers.weight.to(dtype), buffers.mask.to(dtype))
             if wants_x:
                 torch.bmm(grad.mT, buffers.mask.mul_(scaled), out=buffers.columns)
-                grad_image.copy_(buffers.image_of_columns())
+                grad_image.copy_(buffers.add_columns())
         grad_weight = totals.sum(0).mul_(ctx.scale).to(weight.dtype)
         return grad_x if wants_x else None, grad_weight if wants_weight else None, None, None, None
 
@@ -240,14 +240,15 @@ def masked_convolution(
 ) -> Tensor:
     """Convolve example n with ``weight`` · ``keep[n]`` · ``scale``.
 
-    Differentiable once in ``x`` and ``weight``. Memory beside the masks is that of a few examples.
+    Differentiable once in ``x`` and ``weight``. Beside the masks, it needs memory for a few
+    examples only.
 
     Args:
         x: (N, H, W, C), any strides, floating point.
         weight: (O, K), of x's dtype; K runs over (kernel height, kernel width, C).
         keep: (N, O, K), int8, zeros and ones.
-        scale: factor of all weights.
-        windows: the geometry.
+        scale: the factor of all weights.
+        windows: the geometry of the convolution.
 
     Returns:
         (N, O, R, S), contiguous, of x's dtype.

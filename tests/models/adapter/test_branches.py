@@ -1,4 +1,4 @@
-"""Residual branches: found where they are, skipped for good, and right on average."""
+"""Residual branches are found, really skipped, and rescaled."""
 
 import copy
 
@@ -28,7 +28,7 @@ from tests.models.adapter.networks import Residual, images, network
         (networks.AddsWhatItTakesFromElsewhere, 0),
     ],
 )
-def test_branches_are_what_is_computed_from_the_shortcut_alone(
+def test_a_branch_is_computed_from_the_source_of_its_shortcut_alone(
     block: type[nn.Module], branches: int
 ) -> None:
     torch.manual_seed(0)
@@ -44,10 +44,12 @@ def test_branches_are_what_is_computed_from_the_shortcut_alone(
         assert torch.equal(model.train(training)(images()), reference.train(training)(images()))
 
 
-def test_each_row_has_its_branch_or_has_it_not() -> None:
+def test_each_row_is_either_kept_and_rescaled_or_skipped() -> None:
     torch.manual_seed(0)
     model = Residual()
-    model.add_module("norm", nn.Identity())  # else a row's branch depends on the other kept rows
+    model.add_module(
+        "norm", nn.Identity()
+    )  # otherwise a row's branch depends on the other kept rows
     x = images(256)
     branch = model.branch(x)
     regularise(model, "stochastic_depth", 0.25, depth_schedule="uniform")
@@ -76,7 +78,7 @@ def test_a_dropped_branch_is_not_computed(mode: str) -> None:
         assert 40 <= sum(rows) <= 120
 
 
-def test_the_batch_statistics_of_a_branch_are_those_of_its_kept_rows() -> None:
+def test_a_dropped_branch_does_not_update_its_batch_statistics() -> None:
     torch.manual_seed(0)
     model = Residual()
     regularise(model, "stochastic_depth", 0.9, mode="batch")
@@ -85,7 +87,7 @@ def test_the_batch_statistics_of_a_branch_are_those_of_its_kept_rows() -> None:
     assert 0 < int(model.norm.num_batches_tracked) < 15  # type: ignore[arg-type]
 
 
-def test_a_single_kept_row_uses_running_statistics_as_it_has_none() -> None:
+def test_a_single_kept_row_is_normalised_by_running_statistics() -> None:
     torch.manual_seed(0)
     model = Residual()
     regularise(model, "stochastic_depth", 0.75)
@@ -98,7 +100,7 @@ def test_a_single_kept_row_uses_running_statistics_as_it_has_none() -> None:
     assert all(module.training for module in model.modules())
 
 
-def test_the_gate_asks_the_branch_at_the_source_and_adds_the_projection() -> None:
+def test_where_the_branch_is_dropped_the_projection_remains() -> None:
     torch.manual_seed(0)
     model = network("resnet18").train()
     block = model.get_submodule("layer2.0")

@@ -1,4 +1,4 @@
-"""What holds for every network of torchvision with every regulariser that finds a site in it."""
+"""Properties of every network of torchvision with every regulariser that finds a site in it."""
 
 import copy
 import pickle
@@ -49,15 +49,15 @@ def plain_network(arch: str) -> tuple[nn.Module, Tensor]:
     return network(arch, shape), images(4, shape)
 
 
-def regularised(model: nn.Module, name: str, p: float = 0.4) -> int:
+def regularise_or_skip(model: nn.Module, name: str, p: float = 0.4) -> int:
     try:
         return regularise(model, name, p)
     except SitesError:
         pytest.skip(f"{name} finds no site")
 
 
-def forms(model: nn.Module) -> list[tuple[str, type, int, bool]]:
-    """All that regularising changes in a network beside its noise."""
+def list_forms(model: nn.Module) -> list[tuple[str, type, int, bool]]:
+    """Return all that regularising changes in a network beside its noise modules."""
     return [
         (name, type(module), len(module._forward_hooks), "forward" in vars(module))
         for name, module in model.named_modules()
@@ -68,7 +68,7 @@ def forms(model: nn.Module) -> list[tuple[str, type, int, bool]]:
 def test_in_evaluation_and_at_p_0_it_is_the_plain_network(arch: str, name: str) -> None:
     reference, x = plain_network(arch)
     model = copy.deepcopy(reference)
-    filled = regularised(model, name)
+    filled = regularise_or_skip(model, name)
     noises = find_noise_modules(model)
     assert len(noises) == filled > 0
     weights = reference.state_dict()
@@ -83,25 +83,25 @@ def test_in_evaluation_and_at_p_0_it_is_the_plain_network(arch: str, name: str) 
 
 
 @every_network_and_regulariser
-def test_training_is_noisy_and_plain_takes_all_of_it_away(arch: str, name: str) -> None:
+def test_training_is_noisy_and_plain_removes_all_noise(arch: str, name: str) -> None:
     reference, x = plain_network(arch)
     model = copy.deepcopy(reference)
     parameters = dict(model.named_parameters())
-    regularised(model, name)
+    regularise_or_skip(model, name)
     torch.manual_seed(0)
     model.train()
     outs = [model(x) for _ in range(6)]
     assert not all(torch.equal(out, outs[0]) for out in outs)
     torch.stack(outs).square().sum().backward()
     plain(model)
-    assert forms(model) == forms(reference)
+    assert list_forms(model) == list_forms(reference)
     assert not find_noise_modules(model)
     for key, parameter in model.named_parameters():
         assert parameter is parameters[key]
     model.load_state_dict(reference.state_dict())
     assert torch.equal(model.eval()(x), reference.eval()(x))
     plain(model)
-    assert forms(model) == forms(reference)
+    assert list_forms(model) == list_forms(reference)
 
 
 @every_regulariser
@@ -110,12 +110,12 @@ def test_weights_load_before_and_after(name: str) -> None:
     weights = Small().state_dict()
     before.load_state_dict(weights)
     for model in (before, after):
-        regularised(model, name)
+        regularise_or_skip(model, name)
     after.load_state_dict(weights)
     assert torch.equal(before.eval()(images()), after.eval()(images()))
 
 
-def test_plain_keeps_parameters_that_were_put_in_meanwhile() -> None:
+def test_plain_keeps_parameters_that_were_assigned_meanwhile() -> None:
     model, weights = Small(), Small().state_dict()
     regularise(model, "dropconnect", 0.4)
     model.load_state_dict(weights, assign=True)
@@ -130,7 +130,7 @@ def test_plain_keeps_parameters_that_were_put_in_meanwhile() -> None:
 def test_copies_and_pickles_are_regularised_and_can_be_made_plain(name: str) -> None:
     model = Small()
     reference = copy.deepcopy(model)
-    regularised(model, name)
+    regularise_or_skip(model, name)
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         outs = []
         for each in (model, twin):
@@ -141,14 +141,14 @@ def test_copies_and_pickles_are_regularised_and_can_be_made_plain(name: str) -> 
         theirs = {id(parameter) for parameter in model.parameters()}
         assert not theirs & {id(parameter) for parameter in twin.parameters()}
         plain(twin)
-        assert forms(twin) == forms(reference)
+        assert list_forms(twin) == list_forms(reference)
         assert find_noise_modules(model)
         twin.load_state_dict(reference.state_dict())
         assert torch.equal(twin.eval()(images()), reference.eval()(images()))
 
 
 @pytest.mark.parametrize("arch", ["resnet18", LIGHT])
-def test_p_may_grow_with_depth_up_to_the_last_site_that_is_served(arch: str) -> None:
+def test_a_linear_depth_schedule_reaches_p_at_the_last_filled_site(arch: str) -> None:
     for name in ("dropout2d", "dropconnect", "stochastic_depth"):
         model, _ = plain_network(arch)
         filled = regularise(model, name, 0.4, depth_schedule="linear")

@@ -35,7 +35,7 @@ def test_a_convolution_that_makes_the_logits_is_the_head() -> None:
     assert "classifier.1" not in modules_of(model, "weight") + modules_of(model, "activation")
 
 
-def test_squeezing_and_exciting_has_weights_and_no_activation() -> None:
+def test_squeeze_and_excitation_offers_weights_and_no_activation() -> None:
     model = network("mobilenet_v3_small")
     assert not [name for name in modules_of(model, "activation") if "fc" in name]
     assert "features.1.block.1.fc1" in modules_of(model, "weight")
@@ -62,7 +62,9 @@ def test_layers_that_are_not_called_or_see_no_images_are_no_sites() -> None:
 
 @pytest.mark.parametrize("follower", [F.relu, torch.relu, nn.GELU(), nn.Hardswish(True), F.elu])
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d(4), nn.GroupNorm(2, 4), None])
-def test_every_form_of_a_nonlinearity_is_seen(follower: object, norm: nn.Module | None) -> None:
+def test_every_form_of_a_nonlinearity_is_recognised(
+    follower: object, norm: nn.Module | None
+) -> None:
     class Network(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -150,7 +152,7 @@ def test_a_layer_that_is_used_twice_is_one_site_in_both_places() -> None:
     assert model.first is model.second is layer
 
 
-def test_finding_leaves_a_network_as_it_is() -> None:
+def test_finding_sites_does_not_change_a_network() -> None:
     model = AsksValues().eval()
     model.norm1.train()
     state = torch.get_rng_state()
@@ -223,7 +225,7 @@ def test_alpha_dropout_is_not_put_before_a_non_linearity() -> None:
             regularise(network("resnet18"), name)
 
 
-def test_a_single_pattern_is_one_pattern() -> None:
+def test_a_single_pattern_may_be_a_string() -> None:
     assert regularise(network("resnet18"), "dropout2d", sites="layer4.*") == 2
 
 
@@ -257,6 +259,6 @@ def test_functional_pooling_and_dropout_may_lie_between_too() -> None:
     assert modules_of(Functional(), "activation") == ["conv1", "conv2"]
 
 
-def test_noise_on_the_input_is_no_part_of_a_network() -> None:
+def test_a_regulariser_of_the_input_is_refused() -> None:
     with pytest.raises(SitesError, match="mixup changes training batches"):
         regularise(network("resnet18"), "mixup", p=1.0)
