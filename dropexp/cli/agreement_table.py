@@ -17,9 +17,9 @@ from dropexp.training.agreement import (
 )
 
 
-def format_rerun(done: RerunResult) -> list[Text]:
+def format_rerun(result: RerunResult) -> list[Text]:
     """Return the verdict of a rerun, and the largest differences where numbers differ."""
-    agreement = done.agreement
+    agreement = result.agreement
     lines = [_format_verdict(agreement)]
     recorded, now = agreement.epochs
     if recorded != now:
@@ -30,7 +30,7 @@ def format_rerun(done: RerunResult) -> list[Text]:
     if agreement.differences and agreement.verdict is AgreementVerdict.DIFFERS:
         lines += [Text(), *_format_differences(agreement.differences)]
     if agreement.verdict is not AgreementVerdict.IDENTICAL:
-        lines += [Text(), *_format_environment(done.environment)]
+        lines += [Text(), *_format_environment(result.environment)]
     return lines
 
 

@@ -56,7 +56,7 @@ def audit(
         from dropexp.cli.console import CommandConsole
 
         console = CommandConsole()
-        about = [
+        description = [
             f"{config.regulariser.name} p={config.regulariser.p:g}, seed {config.seed}",
             *describe_data_and_model(config, splits, model),
             f"sites  {describe_sites(config, splits)}; {len(report.sites)} filled",
@@ -64,6 +64,6 @@ def audit(
         classes = {name: type(model.get_submodule(name)).__name__ for name in report.sites}
         sites = format_sites(report, classes)
         checks = format_audit(report.to_json()["checks"], console.width)
-        console.print_lines([*map(Text, about), Text(), *sites, Text(), *checks])
+        console.print_lines([*map(Text, description), Text(), *sites, Text(), *checks])
     if not report.passed:
         raise typer.Exit(ExitCode.FAILED)

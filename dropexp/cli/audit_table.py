@@ -55,7 +55,7 @@ def format_value(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
 
 
-def _bound(check: Check) -> str:
+def _format_bound(check: Check) -> str:
     return f"{check.get('relation', '')} {format_value(check['bound'])}".strip()
 
 
@@ -67,7 +67,7 @@ _COLUMNS: tuple[Column[Check], ...] = (
     Column("", lambda c: "ok" if c["passed"] else "FAILED", align="left", is_required=True),
     Column("check", lambda c: str(c["name"]), align="left", is_required=True),
     Column("value", lambda c: format_value(c["value"])),
-    Column("bound", _bound),
+    Column("bound", _format_bound),
     Column(
         "what was measured", lambda c: str(c["meaning"]), align="left", wrap_to=_NARROWEST_MEANING
     ),

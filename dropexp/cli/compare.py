@@ -18,7 +18,7 @@ from dropexp.runs.metrics import deciding_metrics, parse_metric
 if TYPE_CHECKING:
     from dropexp.compare.results import Comparison
 
-Named = TypeVar("Named", bound=StrEnum)
+Format = TypeVar("Format", bound=StrEnum)
 STANDARD_OUTPUT = Path("-")
 
 RunArguments = Annotated[
@@ -159,12 +159,12 @@ def read_and_compare(
     from dropexp.compare import Question, compare, find_runs
 
     question = Question(metric=metric, at=at, baseline=baseline, allow_mixed=allow_mixed)
-    found, left_out = find_runs(arguments or [], runs_dir, allow_mixed=allow_mixed)
-    comparison = compare(found, question, left_out)
-    return comparison, [run.listed.folder.path for run in found]
+    runs, left_out = find_runs(arguments or [], runs_dir, allow_mixed=allow_mixed)
+    comparison = compare(runs, question, left_out)
+    return comparison, [run.listed.folder.path for run in runs]
 
 
-def parse_suffix(output: Path | None, formats: Mapping[str, Named]) -> Named | None:
+def parse_suffix(output: Path | None, formats: Mapping[str, Format]) -> Format | None:
     """Return the format of a file's suffix; None where no file is named.
 
     Raises:

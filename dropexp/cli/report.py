@@ -116,8 +116,8 @@ def board(
     from dropexp.compare.grouping import group_runs
     from dropexp.report.board import write_board
 
-    found, left_out = find_runs([f"study={study}"], runs_dir)
-    settings = [setting for setting, _ in group_runs(found)]
+    runs, left_out = find_runs([f"study={study}"], runs_dir)
+    settings = [setting for setting, _ in group_runs(runs)]
     folder = write_board(runs_dir, study, settings)
     for sentence in left_out:
         typer.echo(sentence)

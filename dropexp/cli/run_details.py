@@ -23,18 +23,18 @@ def format_changed_fields(changed: Sequence[ChangedField]) -> list[Text]:
         return [Text("configuration: all defaults")]
     columns: tuple[Column[ChangedField], ...] = (
         Column("", lambda field: field.key, align="left"),
-        Column("", lambda field: _value_as_text(field.value), align="left"),
-        Column("", _default, align="left", style=lambda _: "dim"),
+        Column("", lambda field: _format_value(field.value), align="left"),
+        Column("", _format_default, align="left", style=lambda _: "dim"),
     )
     heading = Text("configuration, where it is not the default", style="bold")
     return [heading, *format_table(columns, changed, indent=2)]
 
 
-def _default(field: ChangedField) -> str:
-    return "" if field.default is None else f"default {_value_as_text(field.default)}"
+def _format_default(field: ChangedField) -> str:
+    return "" if field.default is None else f"default {_format_value(field.default)}"
 
 
-def _value_as_text(value: Any) -> str:
+def _format_value(value: Any) -> str:
     """Return a value as it is written on the command line."""
     match value:
         case None | bool():
@@ -42,7 +42,7 @@ def _value_as_text(value: Any) -> str:
         case float():
             return f"{value:g}" if float(f"{value:g}") == value else repr(value)
         case list() | tuple():
-            return f"[{','.join(_value_as_text(item) for item in value)}]"
+            return f"[{','.join(_format_value(item) for item in value)}]"
         case _:
             return str(value)
 

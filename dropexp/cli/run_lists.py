@@ -54,7 +54,7 @@ def _status_style(run: ListedRun) -> str:
     return STATUS_STYLES[run.status]
 
 
-def _best(key: str, sign: str = "") -> Callable[[ListedRun], str]:
+def _format_best(key: str, sign: str = "") -> Callable[[ListedRun], str]:
     def cell(run: ListedRun) -> str:
         value = run.values[f"best.{key}"]
         return "" if value is None else format_number(value, sign)
@@ -62,14 +62,14 @@ def _best(key: str, sign: str = "") -> Callable[[ListedRun], str]:
     return cell
 
 
-def _epochs(run: ListedRun) -> str:
+def _format_epochs(run: ListedRun) -> str:
     if run.status is ListedStatus.DAMAGED:
         return ""
     requested = run.config.get("train.epochs")
     return str(run.epochs or "") if requested is None else f"{run.epochs}/{requested}"
 
 
-def _seconds(run: ListedRun) -> str:
+def _format_seconds(run: ListedRun) -> str:
     seconds = run.values["seconds"]
     return "" if seconds is None else f"{seconds:.{2 if seconds < 1 else 1}f}"
 
@@ -77,11 +77,11 @@ def _seconds(run: ListedRun) -> str:
 _LIST_COLUMNS: tuple[Column[ListedRun], ...] = (
     Column("run", lambda run: run.run_id, align="left", is_required=True),
     Column("status", lambda run: run.status.value, align="left", is_required=True),
-    Column("epochs", _epochs),
-    Column("val\nloss", _best("val_loss")),
-    Column("test\nloss", _best("test_loss")),
-    Column("test\nacc", _best("test_acc")),
-    Column("loss\ngap", _best("loss_gap", "+")),
-    Column("seconds", _seconds),
+    Column("epochs", _format_epochs),
+    Column("val\nloss", _format_best("val_loss")),
+    Column("test\nloss", _format_best("test_loss")),
+    Column("test\nacc", _format_best("test_acc")),
+    Column("loss\ngap", _format_best("loss_gap", "+")),
+    Column("seconds", _format_seconds),
     Column("changed", lambda run: format_time(run.changed), align="left"),
 )

@@ -108,9 +108,9 @@ def watch(
     known = list_study_names(runs_dir)
     if study is None and not known:
         raise ConfigError(f"{runs_dir} has no study; dropexp sweep makes one.")
-    found = read_study(runs_dir, study or known[0])
-    watcher = Watcher(runs_dir, found.runs)
-    with SweepConsole(found.name) as console:
+    watched = read_study(runs_dir, study or known[0])
+    watcher = Watcher(runs_dir, watched.runs)
+    with SweepConsole(watched.name) as console:
         progress = watcher.look()
         console.begin(progress)
         follows = console.interactive and not once
@@ -151,7 +151,7 @@ def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_
     with SweepConsole(study.name) as console:
         console.show_plan(plan, request.duplicates, retry_failed=retry_failed)
         if dry_run:
-            _list_runs(console, request, plan, runs_dir, retry_failed)
+            _print_dry_run(console, request, plan, runs_dir, retry_failed)
             return
         signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -171,7 +171,7 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _list_runs(
+def _print_dry_run(
     console: "SweepConsole",
     request: "SweepRequest",
     plan: "Plan",
@@ -198,6 +198,6 @@ def _next_commands(request: "SweepRequest", study: str) -> Sequence[tuple[str, s
     here = runs_dir == "runs"
     option = "" if here else f" -r {quote(runs_dir)}"
     return [
-        (f"dropexp compare{'' if here else ' ' + quote(runs_dir)}", "which setting is better"),
-        (f"dropexp extend {quote(study)} --seeds +4{option}", "the same settings, four more seeds"),
+        (f"dropexp compare{'' if here else ' ' + quote(runs_dir)}", "compare the settings"),
+        (f"dropexp extend {quote(study)} --seeds +4{option}", "add four seeds"),
     ]

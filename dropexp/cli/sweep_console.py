@@ -20,15 +20,15 @@ from dropexp.terminal.numbers import format_clock, format_count, format_duration
 from dropexp.terminal.tables import Column, format_table
 
 _WIDEST = 100
-"""Columns beyond which the progress does not grow: the eye loses the line."""
+"""The progress is at most this wide, in characters: the eye loses a longer line."""
 
-_PLAN_WORDS = {
+_PLAN_LABELS = {
     PlanStatus.NEW: "new",
     PlanStatus.FINISHED: "finished",
     PlanStatus.INTERRUPTED: "interrupted",
     PlanStatus.FAILED: "failed",
-    PlanStatus.ELSEWHERE: "in training elsewhere",
-    PlanStatus.UNMEASURED: "finished but to be measured",
+    PlanStatus.ELSEWHERE: "being trained by another process",
+    PlanStatus.UNMEASURED: "finished but lacking mc_dropout",
 }
 _ALWAYS_COUNTED = set(PlanStatus) - {PlanStatus.ELSEWHERE, PlanStatus.UNMEASURED}
 
@@ -52,9 +52,9 @@ class SweepConsole(CommandConsole):
 
     def show_plan(self, plan: Plan, duplicates: int, *, retry_failed: bool) -> None:
         """Say what there is to do, before anything starts."""
-        counts = [(len(plan.select(status)), status) for status in _PLAN_WORDS]
+        counts = [(len(plan.select(status)), status) for status in _PLAN_LABELS]
         listed = ", ".join(
-            f"{count} {_PLAN_WORDS[status]}"
+            f"{count} {_PLAN_LABELS[status]}"
             for count, status in counts
             if count or status in _ALWAYS_COUNTED
         )
@@ -68,8 +68,8 @@ class SweepConsole(CommandConsole):
                 )
             )
         if plan.select(PlanStatus.FAILED):
-            word = "tried again" if retry_failed else "left alone; --retry-failed tries them again"
-            self.print_line(Text(f"  failed runs are {word}"))
+            told = "trained again" if retry_failed else "skipped; --retry-failed trains them again"
+            self.print_line(Text(f"  failed runs are {told}"))
 
     def list_runs(self, rows: Sequence[ListedRow], at_a_time: int | None) -> None:
         """List the runs that a sweep would launch, and say how long it would take.
@@ -83,7 +83,7 @@ class SweepConsole(CommandConsole):
         known = [seconds for seconds in to_train if seconds is not None]
         if len(known) < len(to_train):
             unknown = format_count(len(to_train) - len(known), "run")
-            self.print_line(Text(f"no finished run is like them: no estimate for {unknown}"))
+            self.print_line(Text(f"no estimate for {unknown}: no finished run is like them"))
         if known:
             slots = min(at_a_time or 1, len(known))
             wall = format_duration(max(sum(known) / slots, max(known)))
@@ -98,7 +98,7 @@ class SweepConsole(CommandConsole):
         self.print_line(Text(message))
 
     def begin(self, progress: Progress) -> None:
-        """Take the runs that have ended before, so that they get no line each."""
+        """Note the runs that ended before the sweep, which are not reported."""
         self._reported |= {one.run.run_id for one in progress.ended}
 
     def report_progress(self, progress: Progress) -> None:
@@ -128,7 +128,7 @@ class SweepConsole(CommandConsole):
         if progress.running:
             parts.append(_running_table(progress.running, width))
         if len(progress.best) > 1:
-            parts.extend(_best_table(progress.best, width))
+            parts.append(_best_table(progress.best, width))
         return Group(*parts)
 
     def _bar(self, progress: Progress, width: int) -> Table:
@@ -137,8 +137,8 @@ class SweepConsole(CommandConsole):
         grid.add_column(no_wrap=True, overflow="ellipsis", max_width=width // 3)
         grid.add_column(ratio=1)
         grid.add_column(no_wrap=True)
-        counts = Text(f"{progress.successful}/{progress.total} done")
-        for count, word in ((progress.failed, "failed"), (progress.diverged, "diverged")):
+        counts = Text(f"{progress.num_successful}/{progress.total} done")
+        for count, word in ((progress.num_failed, "failed"), (progress.num_diverged, "diverged")):
             if count:
                 counts.append(f"  {count} {word}", style="red")
         if not progress.running and len(progress.ended) < progress.total:
@@ -159,7 +159,7 @@ class SweepConsole(CommandConsole):
         progress = result.progress
         left = progress.total - len(progress.ended)
         header = "stopped" if left else "finished"
-        counts = f"{progress.successful} of {format_count(progress.total, 'run')} done"
+        counts = f"{progress.num_successful} of {format_count(progress.total, 'run')} done"
         trained = f"{result.trained} trained" if result.trained else "none trained"
         measured = f", {result.measured} measured" if result.measured else ""
         took = f"{trained}{measured} in {format_clock(result.seconds)}"
@@ -177,7 +177,7 @@ class SweepConsole(CommandConsole):
         """Print the state of a set of runs, in lines that stay."""
         self.close()
         left = progress.total - len(progress.ended)
-        counts = f"{progress.successful} of {format_count(progress.total, 'run')} done"
+        counts = f"{progress.num_successful} of {format_count(progress.total, 'run')} done"
         waiting = f", {len(progress.running)} running, {left - len(progress.running)} waiting"
         self.print_line(Text.assemble((self._name, "bold"), f"  {counts}{waiting if left else ''}"))
         self._print_problems(progress.unsuccessful)
@@ -207,31 +207,27 @@ def _running_table(running: Sequence[RunningRun], width: int) -> Table:
     for heading in ("seed", "epoch", "val loss", "left"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in running[:_MOST_RUNNING]:
-        epoch, val_loss = (
-            ("0", "")
-            if one.last is None
-            else (
-                str(one.last.epoch),
-                format_number(one.last.val_loss),
-            )
-        )
-        left = "" if one.seconds_left is None else format_clock(one.seconds_left)
+        epoch = one.last.epoch if one.last else 0
         table.add_row(
-            one.run.setting, str(one.run.seed), f"{epoch}/{one.run.epochs}", val_loss, left
+            one.run.setting,
+            str(one.run.seed),
+            f"{epoch}/{one.run.epochs}",
+            format_number(one.last.val_loss) if one.last else "",
+            "" if one.seconds_left is None else format_clock(one.seconds_left),
         )
     if len(running) > _MOST_RUNNING:
         table.add_row(f"and {len(running) - _MOST_RUNNING} more", "", "", "", "")
     return table
 
 
-def _best_table(best: Sequence[SettingMean], width: int) -> list[RenderableType]:
+def _best_table(best: Sequence[SettingMean], width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="dim")
     table.add_column(f"best so far, of {format_count(len(best), 'setting')}", ratio=1, no_wrap=True)
     table.add_column("seeds", justify="right", no_wrap=True)
     table.add_column("mean val loss", justify="right", no_wrap=True)
     for one in best[:_MOST_SETTINGS]:
         table.add_row(one.setting, str(one.seeds), format_number(one.val_loss))
-    return [table]
+    return table
 
 
 def _best_lines(best: Sequence[SettingMean]) -> list[Text]:

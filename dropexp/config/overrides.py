@@ -106,7 +106,8 @@ def parse_override(text: str) -> Override:
     """
     typed_key, separator, value = text.partition("=")
     if text.startswith("-"):
-        raise ConfigError(f"{text} is not an option of this command; --help lists its options.")
+        hint = f"write {text.lstrip('-')}" if separator else "--help lists its options"
+        raise ConfigError(f"{text} is not an option of this command; {hint}.")
     key = typed_key.lstrip("+")
     if not separator or not key or text.startswith("~"):
         raise ConfigError(f"{text!r} is not an override; write key=value.")

@@ -76,7 +76,7 @@ class ListedRun:
             "run_id": self.run_id,
             "status": self.status.value,
             "epochs": self.epochs,
-            **_results(self.summary),
+            **_flatten_summary(self.summary),
             "changed": changed.isoformat(timespec="milliseconds"),
             "folder": str(self.folder.path),
             "problem": self.problem or None,
@@ -98,21 +98,21 @@ def read_run(folder: RunFolder) -> ListedRun | None:
     """Return a run folder as a row; None if nothing has been written to it yet."""
     summary, config, problem = None, dict[str, Any](), ""
     try:
-        holds = folder.status
-        held = holds is not FolderStatus.FINISHED and folder.is_held
-        if holds is FolderStatus.NEW and not held and _is_empty(folder):
+        state = folder.status
+        is_held = state is not FolderStatus.FINISHED and folder.is_held
+        if state is FolderStatus.NEW and not is_held and _is_empty(folder):
             return None
-        if holds is not FolderStatus.NEW or not held:
+        if state is not FolderStatus.NEW or not is_held:
             config = folder.read_flat_config()
-        if holds is FolderStatus.FINISHED:
+        if state is FolderStatus.FINISHED:
             summary = folder.read_summary()
-        status = _status(holds, summary, held=held)
-        epochs = summary.last.epoch if summary is not None else _epochs(folder)
+        status = _derive_status(state, summary, is_held=is_held)
+        epochs = summary.last.epoch if summary is not None else _count_epochs(folder)
     except (StoreError, OSError) as error:
         if not folder.path.is_dir():
             return None  # removed while it was read
         status, epochs, problem = ListedStatus.DAMAGED, 0, str(error)
-    return ListedRun(folder, status, _changed(folder), config, summary, epochs, problem)
+    return ListedRun(folder, status, _find_change_time(folder), config, summary, epochs, problem)
 
 
 def find_run(runs_dir: Path, text: str) -> RunFolder:
@@ -172,11 +172,13 @@ def _hint_at_ids(text: str, ids: list[str]) -> str:
     return suggest_close(text, ids) or f"dropexp runs lists all {len(ids)} runs."
 
 
-def _status(status: FolderStatus, summary: RunSummary | None, *, held: bool) -> ListedStatus:
+def _derive_status(
+    status: FolderStatus, summary: RunSummary | None, *, is_held: bool
+) -> ListedStatus:
     if summary is not None:
         is_diverged = summary.status is RunStatus.DIVERGED
         return ListedStatus.DIVERGED if is_diverged else ListedStatus.FINISHED
-    if held:
+    if is_held:
         return ListedStatus.RUNNING
     return ListedStatus.FAILED if status is FolderStatus.FAILED else ListedStatus.INTERRUPTED
 
@@ -185,7 +187,7 @@ def _is_empty(folder: RunFolder) -> bool:
     return all(entry.name.startswith(".") for entry in folder.path.iterdir())
 
 
-def _epochs(folder: RunFolder) -> int:
+def _count_epochs(folder: RunFolder) -> int:
     """Count the lines after the heading; an incomplete last line does not count."""
     try:
         return max(0, (folder.path / METRICS).read_bytes().count(b"\n") - 1)
@@ -193,7 +195,7 @@ def _epochs(folder: RunFolder) -> int:
         return 0
 
 
-def _changed(folder: RunFolder) -> float:
+def _find_change_time(folder: RunFolder) -> float:
     try:
         finished_at = folder.changed_at(SUMMARY)
         if finished_at:
@@ -211,24 +213,26 @@ _SELECTED = tuple(SelectedEpoch.__dataclass_fields__)
 _SAMPLED = tuple(SampledTest.__dataclass_fields__)
 
 
-def _results(summary: RunSummary | None) -> dict[str, Any]:
+def _flatten_summary(summary: RunSummary | None) -> dict[str, Any]:
     """Return the values of a summary that neither the config nor the folder's name holds."""
     best, last = (None, None) if summary is None else (summary.best, summary.last)
     sampled = None if summary is None else summary.mc_dropout
     return {
-        "parameters": _number(summary, "parameters"),
-        "seconds": _number(summary, "seconds"),
-        "peak_memory_mb": _number(summary, "peak_memory_mb"),
+        "parameters": _read_number(summary, "parameters"),
+        "seconds": _read_number(summary, "seconds"),
+        "peak_memory_mb": _read_number(summary, "peak_memory_mb"),
         "audit_outcome": None if summary is None else summary.audit.value,
-        **{f"best.{key}": _number(best, key) for key in _SELECTED},
-        **{f"last.{key}": _number(last, key) for key in _SELECTED},
-        **{f"best.mc_{key}": _number(sampled, key) for key in _SAMPLED},
+        **{f"best.{key}": _read_number(best, key) for key in _SELECTED},
+        **{f"last.{key}": _read_number(last, key) for key in _SELECTED},
+        **{f"best.mc_{key}": _read_number(sampled, key) for key in _SAMPLED},
         "config_hash": None if summary is None else summary.config_hash,
-        "results_version": _number(summary, "results_version"),
+        "results_version": _read_number(summary, "results_version"),
     }
 
 
-def _number(block: RunSummary | SelectedEpoch | SampledTest | None, key: str) -> int | float | None:
+def _read_number(
+    block: RunSummary | SelectedEpoch | SampledTest | None, key: str
+) -> int | float | None:
     """Return a finite number of a block; None where there is none."""
     value: int | float | None = getattr(block, key, None)
     return None if value is None or not isfinite(value) else value

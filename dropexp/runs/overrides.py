@@ -47,7 +47,7 @@ def find_changed_fields(config: Mapping[str, Any]) -> list[ChangedField]:
     Args:
         config: flat, as ``ListedRun.config``.
     """
-    defaults = _defaults()
+    defaults = _compose_defaults()
     name = str(config.get("regulariser.name"))
     if set(name.split("+")) <= set(list_groups()["regulariser"]):
         own = flatten(compose_run([f"regulariser={name}"]).to_mapping())
@@ -85,22 +85,22 @@ def find_overrides(config: RunConfig) -> list[str]:
         UserError: they cannot be composed, as where the config's images are not on this machine.
     """
     wanted = flatten(config.to_mapping())
-    overrides = [*_group_choices(wanted), *_interpolated_fields(wanted)]
-    reached = flatten(compose_run(overrides).to_mapping())
+    overrides = [*_find_group_choices(wanted), *_list_interpolated_fields(wanted)]
+    composed = flatten(compose_run(overrides).to_mapping())
     return overrides + [
-        _override(key, value, is_new=key not in reached)
+        _make_override(key, value, is_new=key not in composed)
         for key, value in wanted.items()
-        if (key not in reached or reached[key] != value) and key not in _DERIVED
+        if (key not in composed or composed[key] != value) and key not in _DERIVED
     ]
 
 
 @cache
-def _defaults() -> dict[str, Any]:
+def _compose_defaults() -> dict[str, Any]:
     return flatten(compose_run([]).to_mapping())
 
 
-def _group_choices(wanted: Mapping[str, Any]) -> list[str]:
-    defaults = _defaults()
+def _find_group_choices(wanted: Mapping[str, Any]) -> list[str]:
+    defaults = _compose_defaults()
     overrides = []
     for group, names in list_groups().items():
         key = f"{group.replace('/', '.')}.name"
@@ -111,21 +111,21 @@ def _group_choices(wanted: Mapping[str, Any]) -> list[str]:
     return overrides
 
 
-def _interpolated_fields(wanted: Mapping[str, Any]) -> Iterable[str]:
+def _list_interpolated_fields(wanted: Mapping[str, Any]) -> Iterable[str]:
     """Yield the fields that others are computed from, and data.root where composing needs it."""
     if wanted["regulariser.name"] != "none":
         yield f"p={wanted['p']!r}"
     if wanted["seed"] != 0:
         yield f"seed={wanted['seed']}"
     if wanted["data.name"] == "image_folder":
-        yield _override("data.root", wanted["data.root"], is_new=False)
+        yield _make_override("data.root", wanted["data.root"], is_new=False)
 
 
-def _override(key: str, value: Any, *, is_new: bool) -> str:
-    return f"{'+' if is_new else ''}{key}={_for_hydra(value)}"
+def _make_override(key: str, value: Any, *, is_new: bool) -> str:
+    return f"{'+' if is_new else ''}{key}={_quote_for_hydra(value)}"
 
 
-def _for_hydra(value: Any) -> str:
+def _quote_for_hydra(value: Any) -> str:
     """Return a value in Hydra's grammar, with every digit."""
     if not isinstance(value, str):
         return json.dumps(value, separators=(",", ":"))

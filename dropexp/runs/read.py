@@ -80,7 +80,7 @@ class StoredRun:
         Raises:
             StoreError: config.yaml is missing or damaged.
         """
-        plain = self._parsed_config(parse_yaml)
+        plain = self._parse_config(parse_yaml)
         if not isinstance(plain.get("regulariser"), dict):
             raise StoreError(f"{self.path / CONFIG} is not the configuration of a run.")
         return plain
@@ -91,7 +91,7 @@ class StoredRun:
         Raises:
             StoreError: config.yaml is missing or damaged.
         """
-        plain = self._parsed_config(parse_flat_yaml)
+        plain = self._parse_config(parse_flat_yaml)
         if "regulariser.name" not in plain:
             raise StoreError(f"{self.path / CONFIG} is not the configuration of a run.")
         return plain
@@ -102,9 +102,9 @@ class StoredRun:
         Raises:
             StoreError: summary.json is missing, damaged or of an unknown format.
         """
-        path = self._file(SUMMARY)
+        path = self._path_of(SUMMARY)
         try:
-            return RunSummary.from_json(json.loads(_text(path)))
+            return RunSummary.from_json(json.loads(_read_text(path)))
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -118,9 +118,9 @@ class StoredRun:
         Raises:
             StoreError: metrics.csv is missing, or not text.
         """
-        path = self._file(METRICS)
+        path = self._path_of(METRICS)
         try:
-            text = _text(path)
+            text = _read_text(path)
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror}; {_REMEDY}.") from None
         except ValueError as error:
@@ -137,7 +137,7 @@ class StoredRun:
         try:
             return [EpochRecord.from_row(row) for row in csv.DictReader(lines)]
         except (KeyError, TypeError, ValueError) as error:
-            path = self._file(METRICS)
+            path = self._path_of(METRICS)
             raise StoreError(f"{path} is damaged ({error!r}); {_REMEDY}.") from None
 
     def read_checkpoint(self) -> bytes | None:
@@ -180,14 +180,14 @@ class StoredRun:
     def changed_at(self, name: str) -> float:
         """Return when a file was last written, in seconds since 1970; 0 where it is missing."""
         try:
-            return os.stat(self._file(name)).st_mtime  # noqa: PTH116 (see _file)
+            return os.stat(self._path_of(name)).st_mtime  # noqa: PTH116 (see _path_of)
         except OSError:
             return 0.0
 
     def size_of(self, name: str) -> int:
         """Return a file's size in bytes; 0 where it is missing."""
         try:
-            return os.stat(self._file(name)).st_size  # noqa: PTH116 (see _file)
+            return os.stat(self._path_of(name)).st_size  # noqa: PTH116 (see _path_of)
         except OSError:
             return 0
 
@@ -198,24 +198,24 @@ class StoredRun:
         paths = [path for path in self.path.iterdir() if path.is_file() and path.name != LOCK]
         return {path.name: path.read_bytes() for path in paths}
 
-    def _file(self, name: str) -> str:
+    def _path_of(self, name: str) -> str:
         # Joining Path objects takes as long as reading a small file.
         return f"{self.path}{os.sep}{name}"
 
     def _has(self, name: str) -> bool:
-        return os.path.exists(self._file(name))  # noqa: PTH110
+        return os.path.exists(self._path_of(name))  # noqa: PTH110
 
-    def _parsed_config(self, parser: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
-        path = self._file(CONFIG)
+    def _parse_config(self, parser: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+        path = self._path_of(CONFIG)
         try:
-            return parser(_text(path))
+            return parser(_read_text(path))
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
         except (yaml.YAMLError, ValueError):
             raise StoreError(f"{path} is damaged: it is not YAML.") from None
 
 
-def _text(path: str) -> str:
+def _read_text(path: str) -> str:
     """Return a file's text; for a small file faster than ``Path.read_text``."""
     descriptor = os.open(path, os.O_RDONLY | _BINARY)
     try:

@@ -23,7 +23,7 @@ def explain_refusal(folder: RunFolder, runs_dir: Path) -> str:
         folder.read_config()
     except StoreError as error:
         return f"{error} {path} may not be a run and is not removed; remove it by hand."
-    return _held(folder) if folder.is_held else ""
+    return _explain_held(folder) if folder.is_held else ""
 
 
 def remove_run(folder: RunFolder) -> str:
@@ -33,7 +33,7 @@ def remove_run(folder: RunFolder) -> str:
         Why it is still there, in a sentence; empty if it is gone.
     """
     try:
-        return "" if folder.remove() else _held(folder)
+        return "" if folder.remove() else _explain_held(folder)
     except StoreError as error:
         return str(error)
 
@@ -43,5 +43,5 @@ def compute_folder_size(path: Path) -> int:
     return sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
 
 
-def _held(folder: RunFolder) -> str:
+def _explain_held(folder: RunFolder) -> str:
     return f"{folder.run_id} is being trained by another process; it is not removed."

@@ -118,7 +118,7 @@ class Filter:
 
 
 def is_filter(text: str) -> bool:
-    """Return whether a word of the command line is a filter; else it is an id or a folder."""
+    """Return whether an argument is a filter; if not, it is an id or a folder."""
     return _FILTER.fullmatch(text) is not None
 
 
@@ -157,7 +157,7 @@ def sort_runs(runs: Sequence[ListedRun], key: str, *, reverse: bool = False) -> 
         FilterError: no run has such a field.
     """
     reverse ^= key.startswith("-")
-    name = _full_key(key.removeprefix("-"), _all_keys(runs))
+    name = _resolve_key(key.removeprefix("-"), _all_keys(runs))
     present = [run for run in runs if run.values.get(name) is not None]
     absent = [run for run in runs if run.values.get(name) is None]
     return sorted(present, key=lambda run: sort_key(run.values[name]), reverse=reverse) + absent
@@ -179,7 +179,7 @@ def _parse_filter(text: str, known: set[str]) -> Filter:
         raise FilterError(
             f"{text!r} is not a filter; write key=value. Quote < and > in a shell: 'p>=0.3'."
         )
-    key = _full_key(match["key"], known)
+    key = _resolve_key(match["key"], known)
     relation = Relation("=" if match["relation"] == "==" else match["relation"])
     values = tuple(value.strip() for value in _COMMA.split(match["values"]))
     if relation in _ORDERS and len(values) > 1:
@@ -195,7 +195,7 @@ def _check_status(text: str, values: Iterable[str]) -> None:
             raise FilterError(f"{text}: {value} is not a status. {suggest(value, ListedStatus)}")
 
 
-def _full_key(key: str, known: set[str]) -> str:
+def _resolve_key(key: str, known: set[str]) -> str:
     """Return the full name of a field: ``model`` is model.name, ``test_loss`` best.test_loss."""
     groups = list_groups()
     dotted = key.replace("/", ".")

@@ -208,8 +208,8 @@ class RunFolder(StoredRun):
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             reason = "the disk is full" if full else error.strerror
             raise StoreError(
-                f"{self.path / name} could not be written: {reason}. What was written before is "
-                f"sound; the same command resumes from there."
+                f"{self.path / name} could not be written: {reason}. Files written before are "
+                f"intact; the same command resumes from them."
             ) from None
 
 

@@ -29,18 +29,18 @@ class SweepView(Protocol):
     """Shows a sweep to its user."""
 
     def begin(self, progress: Progress) -> None:
-        """Take the state of all runs before any is launched."""
+        """Receive the state of all runs before any is launched."""
 
     def report_progress(self, progress: Progress) -> None:
-        """Take the state of all runs, twice a second."""
+        """Receive the state of all runs, twice a second."""
 
     def note(self, message: str) -> None:
-        """Take a message that is good to know."""
+        """Receive a message for the user."""
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The result of a sweep."""
+    """How a sweep ended."""
 
     progress: Progress  # also of runs whose failure could not be written into their folders
     trained: int  # runs that ended in this sweep
@@ -70,7 +70,7 @@ def sweep(
 
     Raises:
         UserError: the launcher is not installed, or the folder cannot be written.
-        RunError: the launcher breaks down again and again.
+        RunError: the launcher has failed several times in a row before any run ended.
         KeyboardInterrupt: at a second Ctrl-C; runs lose what they have trained since their last
             checkpoint.
     """
@@ -129,7 +129,7 @@ def _watch(rounds: Rounds, watcher: Watcher, view: SweepView, *, fail_fast: bool
                 raise
             is_interrupted = True
             rounds.stop()
-            view.note("stopping: nearly finished runs end, others save their state (Ctrl-C: now)")
+            view.note("stopping: runs save their state or finish; Ctrl-C again stops at once")
     return is_interrupted
 
 
@@ -147,7 +147,7 @@ def _add_failures(
 
 @contextmanager
 def _open_sweep_dir(runs_dir: Path) -> Iterator[Path]:
-    """Make the folder of this sweep's signs and files, and remove it, and abandoned ones."""
+    """Make the folder of this sweep, and remove it at the end; remove abandoned ones first."""
     sweeps = runs_dir / _SWEEPS
     for abandoned in sweeps.iterdir() if sweeps.is_dir() else ():
         with suppress(Timeout, OSError), FileLock(abandoned / _ALIVE, timeout=0):

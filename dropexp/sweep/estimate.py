@@ -26,19 +26,19 @@ def estimate_seconds(configs: Sequence[RunConfig], runs_dir: Path) -> list[float
     """
     exact: dict[Any, list[float]] = {}
     near: dict[Any, list[float]] = {}
-    for fields, seconds_per_epoch in _finished(runs_dir):
+    for fields, seconds_per_epoch in _read_finished_runs(runs_dir):
         exact.setdefault(_key(fields), []).append(seconds_per_epoch)
         near.setdefault(_key(fields, "regulariser."), []).append(seconds_per_epoch)
-    found: list[float | None] = []
+    estimates: list[float | None] = []
     for config in configs:
         fields = extract_setting(config.to_mapping())
         rates = exact.get(_key(fields)) or near.get(_key(fields, "regulariser."))
-        left = config.train.epochs - _epochs_done(RunFolder(runs_dir, config.run_id), config)
-        found.append(median(rates) * left if rates else None)
-    return found
+        left = config.train.epochs - _count_epochs_done(RunFolder(runs_dir, config.run_id), config)
+        estimates.append(median(rates) * left if rates else None)
+    return estimates
 
 
-def _epochs_done(folder: RunFolder, config: RunConfig) -> int:
+def _count_epochs_done(folder: RunFolder, config: RunConfig) -> int:
     if config.force or folder.status is not FolderStatus.INTERRUPTED:
         return 0
     try:
@@ -47,8 +47,8 @@ def _epochs_done(folder: RunFolder, config: RunConfig) -> int:
         return 0
 
 
-def _finished(runs_dir: Path) -> Iterator[tuple[Fields, float]]:
-    """Fields and seconds per epoch of the finished runs of a folder."""
+def _read_finished_runs(runs_dir: Path) -> Iterator[tuple[Fields, float]]:
+    """Yield the fields and the seconds per epoch of each finished run, the newest first."""
     paths = sorted(runs_dir.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in paths[:_MOST_READ]:
         folder = RunFolder(runs_dir, path.name)
@@ -62,7 +62,7 @@ def _finished(runs_dir: Path) -> Iterator[tuple[Fields, float]]:
 
 
 def _key(fields: Fields, without: str | None = None) -> frozenset[tuple[str, str]]:
-    """What must be the same for an epoch to cost the same; a section may be left out."""
+    """Return the fields that decide the cost of an epoch; a section may be left out."""
     return frozenset(
         (key, repr(value))
         for key, value in fields.items()

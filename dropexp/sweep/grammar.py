@@ -23,7 +23,7 @@ _SCHEDULE, _SWITCH = "regulariser.time_schedule", "regulariser.switch_after"
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What a sweep was asked for.
+    """The sweep that the user asks for.
 
     ``configs`` are all different runs, seed by seed, so that the runs of the first seeds are a
     complete comparison while the others wait.
@@ -57,7 +57,7 @@ def compose_parsed_sweep(overrides: Sequence[Override]) -> SweepRequest:
     launcher = [override for override in overrides if override.is_about_the_launcher]
     others = [override for override in overrides if not override.is_about_the_launcher]
     effective = _keep_last_of_each_key([*list_study_overrides(study), *others])
-    _refuse_sweep_of_what_makes_no_other_run(effective)
+    _refuse_values_that_make_no_other_run(effective)
     composed = list(_compose_combinations(effective, study))
     by_id = {config.run_id: config for config in composed}
     return SweepRequest(
@@ -75,7 +75,7 @@ def replace_seeds(overrides: Sequence[Override], seeds: Sequence[int]) -> list[O
     return [*others, parse_override("seed=" + ",".join(str(seed) for seed in seeds))]
 
 
-def _refuse_sweep_of_what_makes_no_other_run(overrides: Sequence[Override]) -> None:
+def _refuse_values_that_make_no_other_run(overrides: Sequence[Override]) -> None:
     for override in overrides:
         if len(override.values) > 1 and not override.is_about_the_run:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""What a sweep and the processes that train its runs tell each other."""
+"""What a sweep sends to the processes of its runs, and what they send back."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -30,7 +30,7 @@ class Job:
     Attributes:
         config: of the run.
         runs_dir: the folder of run folders; absolute.
-        sweep_dir: the folder in which the sweep leaves its signs; absolute.
+        sweep_dir: the folder of the sweep's stop and token files; absolute.
         token: the content of the sweep's TOKEN_FILE.
         began_at: when the sweep began, by the file system's clock, in seconds since 1970.
     """

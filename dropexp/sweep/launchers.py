@@ -5,7 +5,7 @@
 
 import importlib.util
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,18 +38,18 @@ _SUBMITIT_SETTINGS = (
 
 
 class Launcher(Protocol):
-    """Has jobs done, each in a process of its own."""
+    """Trains the runs of jobs, each in a process of its own."""
 
     @property
     def name(self) -> str:
-        """By which the user chose it."""
+        """The choice of hydra/launcher."""
 
     @property
     def runs_at_a_time(self) -> int | None:
         """How many runs it trains at the same time; None where another system decides."""
 
     def launch(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Have all jobs done, the first ones first, and yield each outcome once it is known.
+        """Train the runs, the first ones first, and yield each outcome once it is known.
 
         A job that is stopped before it starts does not start.
 
@@ -58,7 +58,7 @@ class Launcher(Protocol):
         """
 
     def close(self) -> None:
-        """End what is being done, without saving anything."""
+        """End the runs at once; each loses what it has trained since its last checkpoint."""
 
 
 def choose_launcher(overrides: Sequence[Override]) -> str:
@@ -139,7 +139,7 @@ class LocalLauncher:
     """Trains runs on this machine, each in a process of its own.
 
     Args:
-        name: by which the user chose it.
+        name: the choice of hydra/launcher.
         runs_at_a_time: at least 1.
         devices: to spread the runs over; empty leaves the choice to their configs.
     """
@@ -203,25 +203,22 @@ class RayLauncher:
             self._init.pop("object_store_memory", None)
 
     def launch(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Have Ray train the runs."""
+        """Send the runs to the cluster, and wait for them."""
         import ray
 
         if not ray.is_initialized():
             ray.init(**self._init)
         task = ray.remote(**self._remote)(execute) if self._remote else ray.remote(execute)
-        left = [task.remote(job) for job in jobs]
-        lost: Exception | None = None
-        while left:
-            done, left = ray.wait(left)
-            for result in done:
-                try:
-                    outcome = ray.get(result)
-                except Exception as error:  # Ray lost a worker, or could not start one
-                    lost = error
-                else:
-                    yield outcome
-        if lost is not None:
-            raise lost
+        submitted = [task.remote(job) for job in jobs]
+
+        def wait_for_each() -> Iterator[Any]:
+            left = submitted
+            while left:
+                done, left = ray.wait(left)
+                yield from done
+
+        # Fails where Ray has lost a worker, or could not start one.
+        yield from _collect(wait_for_each(), ray.get)
 
     def close(self) -> None:
         """End Ray's workers, or leave the cluster, which ends what they do for this sweep."""
@@ -261,19 +258,10 @@ class SlurmLauncher:
             }
         )
         self._submitted = executor.map_array(SlurmTask(), jobs)
-        lost: Exception | None = None
-        for submitted in self._submitted:
-            try:
-                outcome = submitted.results()[0]
-            except Exception as error:  # submitit's types differ by how the task was lost
-                lost = error
-            else:
-                yield outcome
-        if lost is not None:
-            raise lost
+        yield from _collect(self._submitted, lambda submitted: submitted.results()[0])
 
     def close(self) -> None:
-        """Cancel what has not ended."""
+        """Cancel the tasks that have not ended."""
         for submitted in self._submitted:
             if not submitted.done():
                 with suppress(OSError):
@@ -281,7 +269,7 @@ class SlurmLauncher:
 
 
 class SlurmTask:
-    """What a task of the array job does."""
+    """A task of the array job: it trains one run."""
 
     def __call__(self, job: Job) -> Outcome:
         """Train the run."""
@@ -292,3 +280,17 @@ class SlurmTask:
         import submitit
 
         return submitit.helpers.DelayedSubmission(self, job)
+
+
+def _collect(submitted: Iterable[Any], get: Callable[[Any], Outcome]) -> Iterator[Outcome]:
+    """Yield the outcomes of submitted jobs; at the end, raise the last error of those lost."""
+    lost: Exception | None = None
+    for each in submitted:
+        try:
+            outcome = get(each)
+        except Exception as error:  # the type depends on how the job was lost
+            lost = error
+        else:
+            yield outcome
+    if lost is not None:
+        raise lost

@@ -1,4 +1,4 @@
-"""What a sweep has to do: its runs by the state of their folders, and the study they form."""
+"""Plan a sweep: what is to be done with each of its runs, and the study that they form."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def open_sweep_runs_dir(configs: Sequence[RunConfig]) -> Path:
 
 
 def make_plan(configs: Sequence[RunConfig], runs_dir: Path) -> Plan:
-    """Sort runs by the state of their folders; with ``force=true`` all are new.
+    """Return what is to be done with each run, by its folder; with ``force=true`` all are new.
 
     A run whose summary is damaged or of another version counts as failed.
 

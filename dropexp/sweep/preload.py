@@ -30,7 +30,7 @@ def _end_with_the_sweep() -> None:
 _watcher = threading.Thread(target=_end_with_the_sweep, daemon=True)
 _watcher.start()
 try:
-    # An import makes no garbage: not to look for it saves 0.27 s of 1.78 s.
+    # Importing creates no garbage; without the collector it takes 1.51 s, not 1.78 s.
     gc.disable()
     import dropexp.sweep.training_job
     import dropexp.training.recorder  # noqa: F401
@@ -38,5 +38,5 @@ finally:
     gc.enable()
     _is_imported.set()
     _watcher.join()  # no thread may live when the first run is forked
-# Otherwise each run would look for garbage in all of it once, which takes 0.2 s.
+# Without this, the collector of each run would traverse these objects once (0.2 s).
 gc.freeze()

@@ -60,7 +60,7 @@ class Progress:
     best: tuple[SettingMean, ...]  # lowest validation loss first
 
     @property
-    def successful(self) -> int:
+    def num_successful(self) -> int:
         """How many runs have neither failed nor diverged."""
         return sum(ended.is_successful for ended in self.ended)
 
@@ -70,14 +70,14 @@ class Progress:
         return tuple(ended for ended in self.ended if not ended.is_successful)
 
     @property
-    def failed(self) -> int:
+    def num_failed(self) -> int:
         """How many runs have failed."""
         return sum(ended.summary is None for ended in self.ended)
 
     @property
-    def diverged(self) -> int:
+    def num_diverged(self) -> int:
         """How many runs have diverged."""
-        return len(self.unsuccessful) - self.failed
+        return len(self.unsuccessful) - self.num_failed
 
 
 class Watcher:

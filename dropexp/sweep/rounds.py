@@ -40,7 +40,7 @@ class Rounds:
         launcher: takes the jobs.
         configs: of the runs to launch, the first ones first.
         runs_dir: the folder of run folders; absolute.
-        sweep_dir: the folder in which the sweep leaves its signs; absolute.
+        sweep_dir: the folder of the sweep's stop and token files; absolute.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Rounds:
             jobs = [self._build_job(config) for config in self._left.values()]
             try:
                 for outcome in self._launcher.launch(jobs):
-                    self._take(self._left[outcome.run_id], outcome)
+                    self._record_outcome(self._left[outcome.run_id], outcome)
             except Exception as error:
                 # Launchers differ in what they raise when a process of theirs is lost.
                 self._forget_ended()
@@ -142,7 +142,7 @@ class Rounds:
             began_at=self.began_at,
         )
 
-    def _take(self, config: RunConfig, outcome: Outcome) -> None:
+    def _record_outcome(self, config: RunConfig, outcome: Outcome) -> None:
         reason = outcome.message
         if outcome.ending is Ending.KILLED:
             self._attempts[outcome.run_id] += 1
@@ -153,12 +153,12 @@ class Rounds:
         elif outcome.ending not in (Ending.FINISHED, Ending.FAILED):
             return
         elif outcome.files:
-            reason = self._receive(config, outcome.files) or reason
+            reason = self._store_files(config, outcome.files) or reason
         del self._left[outcome.run_id]
         if reason and outcome.ending is not Ending.FINISHED:
             self.failures[outcome.run_id] = reason
 
-    def _receive(self, config: RunConfig, files: Mapping[str, bytes]) -> str:
+    def _store_files(self, config: RunConfig, files: Mapping[str, bytes]) -> str:
         """Write the folder of a run that was trained elsewhere; return why it cannot be, or ""."""
         folder = self._folder(config)
         try:

@@ -35,7 +35,7 @@ def _get_context() -> ForkServerContext:
 
 
 def start_fork_server() -> None:
-    """Start to import what runs need, in a process of its own, and return at once."""
+    """Start the process that imports what runs need and forks them; return at once."""
     _get_context()
     resource_tracker.ensure_running()  # first, because it unblocks Ctrl-C
     # A terminal sends Ctrl-C to every process of a sweep; the sweep alone decides what ends. The
@@ -126,7 +126,7 @@ def _shares_the_store(job: Job) -> bool:
 
 
 def _train(job: Job, device: str | None, printed: Path, outcome: Connection) -> None:
-    """Be the run's process."""
+    """Train the run: the target of its process."""
     threading.Thread(target=_end_with_parents, daemon=True).start()
     with printed.open("wb") as file:
         os.dup2(file.fileno(), 1)

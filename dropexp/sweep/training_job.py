@@ -1,4 +1,4 @@
-"""A job, as the process of its run does it. Imports torch."""
+"""Train the run of a job; called in the process of the run. Imports torch."""
 
 from collections.abc import Sequence
 from contextlib import suppress

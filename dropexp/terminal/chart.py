@@ -46,7 +46,7 @@ class _Canvas:
         self._bits = [[0] * columns for _ in range(rows)]
         self._styles = [[""] * columns for _ in range(rows)]
 
-    def dot(self, x: int, y: int, style: str) -> None:
+    def set_dot(self, x: int, y: int, style: str) -> None:
         """Set the dot at column x (0 … 2·columns−1) and row y (0 is the top)."""
         self._bits[y // 4][x // 2] |= _DOTS[y % 4][x % 2]
         self._styles[y // 4][x // 2] = style
@@ -91,7 +91,7 @@ def draw_line_chart(
     names = max(len(name) for name in series)
     canvas = _Canvas(columns=width - margin - 2 - names - 1, rows=height - 3)
     for index, line in enumerate(series.values()):
-        _draw(canvas, line, last_x, axis, spacing=index + 1, style=_style(index))
+        _draw_line(canvas, line, last_x, axis, spacing=index + 1, style=_line_style(index))
     chart = Text(f"{y_label}\n", no_wrap=True)
     _append_plot(chart, canvas, axis, margin, _end_labels(series, axis, canvas.rows))
     chart.append(" " * (margin + 1) + "└" + "─" * canvas.columns + "\n", style="dim")
@@ -100,7 +100,7 @@ def draw_line_chart(
     return chart
 
 
-def _style(index: int) -> str:
+def _line_style(index: int) -> str:
     return _STYLES[index % len(_STYLES)]
 
 
@@ -123,7 +123,7 @@ def _is_drawable(value: float) -> bool:
     return math.isfinite(value) and abs(value) < 1e300
 
 
-def _draw(
+def _draw_line(
     canvas: _Canvas, line: Sequence[float], last_x: int, axis: _Axis, *, spacing: int, style: str
 ) -> None:
     """Draw a line between finite neighbours; set every ``spacing``-th dot."""
@@ -135,14 +135,14 @@ def _draw(
             previous = None
             continue
         point = (round(index * scale), axis.dot_row(value, canvas.rows))
-        for dot in [point] if previous is None else _between(previous, point):
+        for dot in [point] if previous is None else _list_dots_between(previous, point):
             if drawn % spacing == 0:
-                canvas.dot(*dot, style)
+                canvas.set_dot(*dot, style)
             drawn += 1
         previous = point
 
 
-def _between(start: tuple[int, int], end: tuple[int, int]) -> Iterator[tuple[int, int]]:
+def _list_dots_between(start: tuple[int, int], end: tuple[int, int]) -> Iterator[tuple[int, int]]:
     """Yield the dots after start on the straight line to end."""
     (x0, y0), (x1, y1) = start, end
     steps = max(abs(x1 - x0), abs(y1 - y0))
@@ -158,7 +158,7 @@ def _end_labels(
     for index, (name, line) in enumerate(series.items()):
         finite = [value for value in line if _is_drawable(value)]
         if finite:
-            wanted.append((axis.dot_row(finite[-1], rows), name, _style(index)))
+            wanted.append((axis.dot_row(finite[-1], rows), name, _line_style(index)))
     wanted.sort(key=lambda label: label[0])
     labels: dict[int, tuple[str, str]] = {}
     lowest_free = 0
@@ -193,7 +193,9 @@ def _x_axis_labels(last_x: int, columns: int, x_label: str, marks: Mapping[int, 
         column = round((x - 1) / (last_x - 1) * (columns - 1))
         _place(line, text, min(max(column - len(text) // 2, 2), columns - len(text)))
     places = [round(columns * share) - len(x_label) // 2 for share in (0.5, 0.25, 0.75)]
-    any(_place(line, x_label, place) for place in places)
+    for place in places:
+        if _place(line, x_label, place):
+            break
     return "".join(line).rstrip()
 
 

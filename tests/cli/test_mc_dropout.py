@@ -55,7 +55,7 @@ def test_a_sweep_measures_finished_runs_and_compare_pairs_them_with_none(
     assert listed.count("unmeasured") == 2
     done = dropexp_process(*SWEEP, "mc_dropout=4", ONE_AT_A_TIME)
     assert done.returncode == 0, done.stdout
-    assert "2 finished, 0 interrupted, 0 failed, 2 finished but to be measured" in done.stdout
+    assert "2 finished, 0 interrupted, 0 failed, 2 finished but lacking mc_dropout" in done.stdout
     assert "none trained, 2 measured" in done.stdout
     assert "4 finished, 0 interrupted, 0 failed\n" in dropexp(*SWEEP, "mc_dropout=4").stdout
 

@@ -52,7 +52,7 @@ def test_runs_are_told_apart_by_what_their_folders_hold(tmp_path: Path) -> None:
     )
     with FileLock(held.path / ".lock"):
         progress = Watcher(tmp_path, RUNS).look()
-    assert (progress.total, progress.successful) == (4, 1)
+    assert (progress.total, progress.num_successful) == (4, 1)
     assert [(one.run, one.error) for one in progress.unsuccessful] == [(failed, "ValueError: why")]
     assert [one.run for one in progress.running] == [running]
     assert progress.running[0].last is not None
