@@ -83,7 +83,7 @@ def freeze(
     study: str | None,
     fingerprint: Callable[[Path], str] = fingerprint_pictures,
 ) -> RunConfig:
-    """Resolve and check a composed config, and fill in the fingerprints of files.
+    """Return the checked RunConfig of a composed config, with the fingerprints of files.
 
     Args:
         composed: the result of compose_dict.

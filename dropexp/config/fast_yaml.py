@@ -29,7 +29,7 @@ def parse_yaml(text: str) -> dict[str, Any]:
 
 
 def parse_flat_yaml(text: str) -> dict[str, Any]:
-    """Return the mapping as one of dotted keys: ``{"model.width": 64, …}``; see setting.flatten.
+    """Return the mapping with dotted keys: ``{"model.width": 64, …}``; see setting.flatten.
 
     Raises:
         yaml.YAMLError: the text is not YAML.

@@ -18,7 +18,7 @@ _INSTALL_FOLDERS = ("site-packages", "dist-packages")
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """Split ``package.module:Class`` into module and class.
+    """Return the module and the class of ``package.module:Class``.
 
     Raises:
         ValueError: the target has another form.

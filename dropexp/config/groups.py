@@ -20,7 +20,7 @@ def find_conf_dir() -> Path:
 
 
 def list_groups() -> dict[str, list[str]]:
-    """Return the groups that make up a run, with their choices: ``{"data": ["cifar10", …], …}``."""
+    """Return the groups that make up a run, with their choices: ``{"data": ["cifar10", …]}``."""
     groups = _list_all_groups()
     return {name: choices for name, choices in groups.items() if name not in _GROUPS_OF_SWEEPS}
 
@@ -31,7 +31,7 @@ def list_studies() -> list[str]:
 
 
 def split_combination(choice: str) -> list[str]:
-    """Split ``b+a`` into the names of its regularisers, sorted: ``["a", "b"]``.
+    """Return the sorted names of the regularisers in a choice: ``["a", "b"]`` for ``b+a``.
 
     Args:
         choice: the value of ``regulariser=``. A single name is not checked.

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from dropexp.config.regulariser_section import COMBINED_TAG, SINGLE_TAG
+from dropexp.config.combined_section import COMBINED_TAG, SINGLE_TAG
 from dropexp.errors import suggest
 
 _IS_A_SECTION = "it has keys of its own; set those, or choose a file of its group"

@@ -93,12 +93,12 @@ class Override:
 
 
 def parse_overrides(texts: Sequence[str]) -> list[Override]:
-    """Parse the overrides of a command line; see parse_override."""
+    """Return the parsed overrides of a command line; see parse_override."""
     return [parse_override(text) for text in texts]
 
 
 def parse_override(text: str) -> Override:
-    """Parse one override.
+    """Return the parsed form of one override.
 
     Raises:
         ConfigError: the text is not an override, its group has no such choice, it has no value or

@@ -106,7 +106,7 @@ def describe_groups() -> list[GroupDescription]:
 
 
 def find_section_class(group: str, choice: str) -> type[BaseModel] | None:
-    """Return the class of a choice's section; None for classic, which sets other sections' keys."""
+    """Return the class of a choice's section; None for classic, which has no section."""
     if group == "train":
         return TrainConfig
     if group == "train/early_stopping":

@@ -13,16 +13,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveInt, ValidationError
 
+from dropexp.config.combined_section import CombinedConfig, RegulariserConfig
 from dropexp.config.data_section import DataConfig
 from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY, hash_identity
 from dropexp.config.messages import describe_validation_error
 from dropexp.config.model_section import ModelConfig
-from dropexp.config.regulariser_section import (
-    CombinedConfig,
-    ConcreteDropoutConfig,
-    RegulariserConfig,
-    SingleRegulariser,
-)
+from dropexp.config.regulariser_section import ConcreteDropoutConfig, SingleRegulariser
 from dropexp.config.section_base import Count, Probability, Section, Seed
 from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.config.time_schedules import TimeSchedule, p_factor
@@ -185,11 +181,6 @@ class RunConfig(Section):
         """``<regulariser>-p<p>-s<seed>-<8 hex>``; equal for configs that train the same run."""
         name, p = self.regulariser.name, self.regulariser.p
         return f"{name}-p{p:g}-s{self.seed}-{self.config_hash[:8]}"
-
-
-def keyword_arguments(section: Section, *, without: tuple[str, ...] = ("name",)) -> dict[str, Any]:
-    """Return a section's fields as keyword arguments for the class that it configures."""
-    return {name: value for name, value in section if name not in without}
 
 
 def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ conf/. A field that has a default in its class too has the value that means "off
 (run_config.py says what that does to a run's identity).
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -19,8 +19,19 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def make_keyword_arguments(
+    section: Section, *, without: tuple[str, ...] = ("name",)
+) -> dict[str, Any]:
+    """Return a section's fields as keyword arguments for the class that it configures."""
+    return {name: value for name, value in section if name not in without}
+
+
 def refuse_bool(value: object) -> object:
-    """Refuse true and false where a number is needed; Python counts True as 1."""
+    """Return a value that is not a boolean, for numbers; Python counts True as 1.
+
+    Raises:
+        ValueError: the value is true or false.
+    """
     if isinstance(value, bool):
         raise ValueError("it must be a number, not true or false")
     return value

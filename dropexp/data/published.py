@@ -149,7 +149,7 @@ def _read_with_torchvision(name: PublishedName, root: Path, download: bool) -> S
 
 
 def _open(dataset: Any, root: Path, download: bool = False) -> tuple[Any, Any]:
-    """Open the training and the test part; CIFAR's are told apart by a bool, SVHN's by name."""
+    """Return the training and the test set, which CIFAR selects by a bool and SVHN by name."""
     training, testing = ("train", "test") if dataset.__name__ == "SVHN" else (True, False)
     return dataset(root, training, download=download), dataset(root, testing, download=download)
 
@@ -159,7 +159,10 @@ def _find_torchvision_class(name: str) -> Any:
 
 
 def _to_split(dataset: Any) -> Split:
-    """Convert arrays to tensors: CIFAR has (N, H, W, C) and ``targets``, SVHN (N, C, H, W)."""
+    """Return a data set of torchvision's as tensors.
+
+    CIFAR has images (N, H, W, C) and ``targets``, SVHN images (N, C, H, W) and ``labels``.
+    """
     if hasattr(dataset, "targets"):
         return Split(_move_channels_first(dataset.data), _to_labels(dataset.targets))
     return Split(torch.from_numpy(np.ascontiguousarray(dataset.data)), _to_labels(dataset.labels))

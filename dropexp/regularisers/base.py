@@ -115,7 +115,7 @@ class Noise(ABC):
         self._on_p_changed()
 
     def _on_p_changed(self) -> None:  # noqa: B027  # most modules derive nothing from p
-        """Recompute what is derived from p."""
+        """Update what is derived from p."""
 
     @property
     def draws_once_per_batch(self) -> bool:

@@ -82,7 +82,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> E
 
 
 def probability_of_improvement(differences: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """Return the probability that A has the lower value with a new seed, from differences A − B.
+    """Return the probability that A is lower than B with a new seed, from differences A − B.
 
     The estimate is the share of pairs in which A is lower, with ties counted half: the probability
     of improvement of Agarwal et al. 2021 (section 4.3), taken within pairs. It is unbiased for

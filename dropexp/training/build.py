@@ -4,7 +4,8 @@ from torch import nn
 
 from dropexp import models, regularisers
 from dropexp.config.model_section import CustomConfig, SmallCNNConfig, TorchvisionConfig
-from dropexp.config.run_config import RunConfig, keyword_arguments
+from dropexp.config.run_config import RunConfig
+from dropexp.config.section_base import make_keyword_arguments
 from dropexp.data import Splits
 from dropexp.errors import ConfigError, SitesError
 from dropexp.randomness import global_stream
@@ -28,7 +29,7 @@ _OPTIONS_OF_THE_LOOP = ("time_schedule", "switch_after")
 def build_regulariser(config: RunConfig) -> Regulariser:
     """Build the config's regulariser, or the combination of several."""
     parts = [
-        regularisers.build(**keyword_arguments(part, without=_OPTIONS_OF_THE_LOOP))
+        regularisers.build(**make_keyword_arguments(part, without=_OPTIONS_OF_THE_LOOP))
         for part in config.parts
     ]
     return parts[0] if len(parts) == 1 else regularisers.Combined(parts)
@@ -123,7 +124,7 @@ def _build_network(config: RunConfig, splits: Splits, regulariser: Regulariser) 
         splits.image_shape,
         splits.num_classes,
         regulariser,
-        **keyword_arguments(config.model, without=without),
+        **make_keyword_arguments(config.model, without=without),
     )
 
 

@@ -139,7 +139,7 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
         return out.contiguous(memory_format=memory_format_of(x))
 
     def _forward_grouped(self, x: Tensor, weight: Tensor, keep: Tensor, windows: Windows) -> Tensor:
-        """Convolve a single example that has the groups of all examples."""
+        """Return the output, computed as one example that has the groups of all examples."""
         (above, below), (left, right) = windows.padding
         padded = nn.functional.pad(x, (left, right, above, below))
         out = nn.functional.conv2d(

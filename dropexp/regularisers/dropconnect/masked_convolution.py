@@ -238,7 +238,7 @@ class _MaskedConvolution(Function):
 def masked_convolution(
     x: Tensor, weight: Tensor, keep: Tensor, scale: float, windows: Windows
 ) -> Tensor:
-    """Convolve example n with ``weight`` · ``keep[n]`` · ``scale``.
+    """Return each example n convolved with ``weight`` · ``keep[n]`` · ``scale``.
 
     Differentiable once in ``x`` and ``weight``. Beside the masks, it needs memory for a few
     examples only.
