@@ -1,4 +1,4 @@
-"""A real Chromium without a window, driven over its debugging pipe; needs nothing installed."""
+"""Drives a headless Chromium over its debugging pipe; no Python package is needed."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ _PATIENCE = 60.0  # seconds for one answer; the machine may be busy
 
 
 class Browser:
-    """One page of a headless Chromium. Commands are those of the DevTools protocol."""
+    """One page of a headless Chromium. Commands are from the DevTools protocol."""
 
     def __init__(self, profile: Path) -> None:
         assert CHROMIUM is not None
@@ -64,7 +64,7 @@ class Browser:
     # --- what a test does ------------------------------------------------------------------
 
     def size(self, width: int, height: int, *, phone: bool = False) -> None:
-        """The window's size in CSS pixels."""
+        """Set the size of the window, in CSS pixels."""
         self.command(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -74,7 +74,7 @@ class Browser:
         )
 
     def colours(self, scheme: str) -> None:
-        """What the system prefers: ``light`` or ``dark``."""
+        """Set the colour scheme that the system prefers: ``light`` or ``dark``."""
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.command("Emulation.setEmulatedMedia", features=[feature])
 
@@ -87,54 +87,42 @@ class Browser:
         """Wait until an expression in the page is true."""
         end = time.monotonic() + _PATIENCE
         while not self.value(f"Boolean({condition})"):
-            assert time.monotonic() < end, f"the page never came to: {condition}"
+            assert time.monotonic() < end, f"this never became true in the page: {condition}"
             time.sleep(0.05)
 
     def value(self, expression: str) -> Any:
-        """What a JavaScript expression comes to in the page; promises are awaited."""
+        """Return the value of a JavaScript expression in the page; promises are awaited."""
         answer = self.command(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def screenshot(self, file: Path, *, whole: bool = True) -> None:
-        """A picture of the window, or of the whole page."""
-        options: dict[str, Any] = {"format": "png"}
-        if whole:
-            options |= {"captureBeyondViewport": True}
-            area = self.command("Page.getLayoutMetrics")["cssContentSize"]
-            options["clip"] = {"x": 0, "y": 0, "scale": 1} | {
-                side: area[side] for side in ("width", "height")
-            }
-        picture = self.command("Page.captureScreenshot", **options)
-        file.write_bytes(base64.b64decode(picture["data"]))
-
     def pdf(self, file: Path) -> None:
-        """The page as it is printed on A4."""
+        """Write the page as it is printed on A4."""
         printed = self.command("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)
         file.write_bytes(base64.b64decode(printed["data"]))
 
     @property
     def complaints(self) -> list[str]:
-        """Errors and warnings of the console, and exceptions."""
-        found = []
+        """The errors and warnings of the console, and the exceptions."""
+        complaints = []
         for event in self.events:
             parameters = event["params"]
             match event["method"]:
                 case "Runtime.exceptionThrown":
-                    found.append(str(parameters["exceptionDetails"]))
+                    complaints.append(str(parameters["exceptionDetails"]))
                 case "Runtime.consoleAPICalled" if parameters["type"] in ("error", "warning"):
-                    found.append(str(parameters["args"]))
+                    complaints.append(str(parameters["args"]))
                 case "Log.entryAdded" if parameters["entry"]["level"] in ("error", "warning"):
-                    found.append(str(parameters["entry"]))
-        return found
+                    complaints.append(str(parameters["entry"]))
+        return complaints
 
     @property
     def requests(self) -> list[str]:
-        """The addresses that were asked for, whatever became of it."""
-        asked = [event for event in self.events if event["method"] == "Network.requestWillBeSent"]
-        return [event["params"]["request"]["url"] for event in asked]
+        """The addresses that the page requested, answered or not."""
+        sent = [event for event in self.events if event["method"] == "Network.requestWillBeSent"]
+        return [event["params"]["request"]["url"] for event in sent]
 
     # --- the protocol ----------------------------------------------------------------------
 
@@ -168,7 +156,7 @@ class Browser:
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """A fresh Chromium with a profile of its own."""
+    """Start a Chromium with a profile of its own; yield its page."""
     with (
         TemporaryDirectory(prefix="dropexp-chromium-", ignore_cleanup_errors=True) as profile,
         Browser(Path(profile)) as page,

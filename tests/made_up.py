@@ -46,12 +46,12 @@ def make_records(
     noise = float(data.get("data.label_noise", 0.2))
     size = float(data.get("data.train_size", 400))
     rise = (0.02 + 0.1 * noise) * (1 - effect) * math.sqrt(400 / size)
-    found = []
+    records = []
     for epoch in range(1, epochs + 1):
         train = (2.2 - noise) * math.exp(-epoch / (6 + 4 * effect)) + 0.3 * effect + 0.02
         val = 0.5 + luck + 1.8 * math.exp(-epoch / 5) + rise * epoch - 0.15 * effect
         val += chance.normal(0, 0.01)
-        found.append(
+        records.append(
             EpochRecord(
                 epoch=epoch,
                 lr=0.001,
@@ -64,7 +64,7 @@ def make_records(
                 seconds=0.1 * (1 + 0.05 * effect),
             )
         )
-    return found
+    return records
 
 
 def make_run(
@@ -133,12 +133,12 @@ def make_comparison(
             for p in (0.0,) if regulariser == "none" else strengths:
                 made = {**of_setting, "regulariser.name": regulariser, "regulariser.p": p}
                 settings.setdefault(repr(made), made)
-    found = [
+    runs = [
         make_run(made, seed, epochs, diverged=(made["regulariser.name"], seed) in diverged)
         for made in settings.values()
         for seed in range(seeds)
     ]
-    return compare(found, Question(metric=metric, baseline=baseline))
+    return compare(runs, Question(metric=metric, baseline=baseline))
 
 
 STUDIES: dict[str, Callable[[], Comparison]] = {

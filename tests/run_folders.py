@@ -110,8 +110,8 @@ def compare_folder(runs: Path, *arguments: str, **question: object) -> Compariso
         question: fields of Question.
     """
     allow_mixed = bool(question.get("allow_mixed", False))
-    found, left_out = find_runs(arguments, runs, allow_mixed=allow_mixed)
-    return compare(found, Question(**question), left_out)  # type: ignore[arg-type]
+    found_runs, left_out = find_runs(arguments, runs, allow_mixed=allow_mixed)
+    return compare(found_runs, Question(**question), left_out)  # type: ignore[arg-type]
 
 
 @cache

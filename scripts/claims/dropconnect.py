@@ -58,7 +58,8 @@ def measure_factors() -> Tensor:
     """Return the factor on each weight, (128, 64), in one training step of a linear layer."""
     layer = DropConnectLinear(64, 128, bias=False, p=P, mask="batch").train()
     with torch.no_grad():
-        return layer(torch.eye(64)).mT / layer.weight
+        outputs: Tensor = layer(torch.eye(64))
+        return outputs.mT / layer.weight
 
 
 def count_uniform_units(ratios: Tensor) -> int:

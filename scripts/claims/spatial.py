@@ -149,7 +149,8 @@ def _fit_ridge(features: Tensor, targets: Tensor) -> Tensor:
     """Return the weights (F + 1, classes) of a ridge regression in dual form, bias last."""
     x = _add_bias(features)
     gram = x @ x.mT + _RIDGE * torch.eye(len(x))
-    return x.mT @ torch.linalg.solve(gram, targets)
+    dual: Tensor = torch.linalg.solve(gram, targets)
+    return x.mT @ dual
 
 
 def _predict(probe: Tensor, features: Tensor) -> Tensor:

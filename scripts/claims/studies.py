@@ -8,7 +8,7 @@ test images, which took no part in that choice.
 import math
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -293,7 +293,7 @@ def judge_generalisation(compared: Sequence[Verdict | None]) -> ClaimVerdict:
 def measure_findings(runs_dir: Path) -> list[Finding]:
     """Measure claims 15 to 18 from the finished runs in a folder."""
     done = read_studies(runs_dir)
-    claims = {
+    claims: dict[int, tuple[Callable[..., Finding], tuple[str, ...]]] = {
         15: (measure_parameter_efficiency, (DIGITS,)),
         16: (measure_against_dropout, (DEEP,)),
         17: (measure_tuning, (DEEP,)),

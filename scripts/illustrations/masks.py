@@ -175,9 +175,11 @@ def _illustrate_weights(layer: nn.Conv2d) -> Illustration:
     def kernels() -> Tensor:
         probe = torch.zeros(_EXAMPLES, 1, 3, 3)
         probe[:, :, 1, 1] = 1
-        return layer(probe).flip(-1, -2)
+        response: Tensor = layer(probe)
+        return response.flip(-1, -2)
 
-    plain = layer.eval() and kernels()
+    layer.eval()
+    plain = kernels()
     layer.train()
     noisy = _call_with_seed(kernels)
     factors = noisy / plain

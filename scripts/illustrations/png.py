@@ -16,7 +16,7 @@ def write_png(svg: str, picture: Path, scale: float) -> None:
         scale: the pixels of the PNG for each pixel of the SVG.
     """
     with Image.open(BytesIO(vl_convert.svg_to_png(svg, scale=scale))) as image:
-        is_opaque = image.convert("RGBA").getextrema()[3] == (255, 255)
+        is_opaque = image.convert("RGBA").getchannel("A").getextrema() == (255, 255)
         if is_opaque:
             reduced = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT)
         else:  # the only method that keeps transparency, and a coarse one

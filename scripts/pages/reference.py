@@ -1,12 +1,13 @@
 """The pages, and parts of pages, that are written from the code."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pages import commands, configuration, metrics, package_map
 from pages.blocks import ROOT, replace_region
 
 DOCS = ROOT / "docs"
-_REGIONS = {
+_REGIONS: dict[Path, dict[str, Callable[[], str]]] = {
     DOCS / "architecture.md": {"map": package_map.write_map},
     DOCS / metrics.PAGE: {"metrics": metrics.write_metrics, "columns": metrics.write_columns},
 }

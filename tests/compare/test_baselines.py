@@ -54,10 +54,10 @@ def test_filters_choose_a_baseline_with_everything_else_equal(tmp_path: Path) ->
     assert table.row("none data.train_size=200").baseline == "dropout2d p=0.3 data.train_size=200"
 
 
-@pytest.mark.parametrize("asked", ["dropout3d", "regulariser=dropout2d", "p=0.9"])
+@pytest.mark.parametrize("choice", ["dropout3d", "regulariser=dropout2d", "p=0.9"])
 def test_a_baseline_that_matches_no_setting_or_several_is_refused(
-    tmp_path: Path, asked: str
+    tmp_path: Path, choice: str
 ) -> None:
     write_study(tmp_path, {NONE: [1.0], DROPOUT: [1.0], "regulariser=dropout2d p=0.5": [1.0]})
     with pytest.raises(UserError, match="--baseline"):
-        compare_folder(tmp_path, baseline=asked)
+        compare_folder(tmp_path, baseline=choice)

@@ -45,10 +45,10 @@ def test_a_classic_is_paired_with_plain_none_seed_by_seed(tmp_path: Path) -> Non
 
 
 def test_a_regulariser_beside_a_classic_is_compared_with_the_classic(tmp_path: Path) -> None:
-    words = [NONE, DROPOUT, DECAY, f"{DROPOUT} {DECAY}", f"{DECAY} train.label_smoothing=0.1"]
-    write_study(tmp_path, {each: [1.0] for each in words})
-    found = compare_folder(tmp_path)
-    assert list(baselines(found).items()) == [
+    overrides = [NONE, DROPOUT, DECAY, f"{DROPOUT} {DECAY}", f"{DECAY} train.label_smoothing=0.1"]
+    write_study(tmp_path, {each: [1.0] for each in overrides})
+    table = compare_folder(tmp_path)
+    assert list(baselines(table).items()) == [
         ("none", None),
         ("dropout2d p=0.3", "none"),
         ("weight_decay=0.0005", "none"),
@@ -56,16 +56,16 @@ def test_a_regulariser_beside_a_classic_is_compared_with_the_classic(tmp_path: P
         ("weight_decay=0.0005 label_smoothing=0.1", "none"),
     ]
     sentence = "where only weight_decay or label_smoothing is on, none without it"
-    assert sentence in " ".join(found.sentences)
+    assert sentence in " ".join(table.sentences)
 
 
 def test_a_regulariser_beside_a_classic_has_no_other_baseline(tmp_path: Path) -> None:
     """Against plain none, what the two do together would stand as what the regulariser does."""
     write_study(tmp_path, {NONE: [1.0], f"{DROPOUT} {DECAY}": [0.5]})
-    found = compare_folder(tmp_path)
-    row = found.row("dropout2d p=0.3 weight_decay=0.0005")
+    table = compare_folder(tmp_path)
+    row = table.row("dropout2d p=0.3 weight_decay=0.0005")
     assert (row.baseline, row.verdict) == (None, None)
-    advice = problems(found)[-1]
+    advice = problems(table)[-1]
     assert "regulariser=none optimiser.weight_decay=0.0005, all else equal" in advice
     asked = compare_folder(tmp_path, baseline="none")
     assert asked.row(row.setting.name).baseline == "none"
@@ -74,7 +74,7 @@ def test_a_regulariser_beside_a_classic_has_no_other_baseline(tmp_path: Path) ->
 def test_a_classic_that_all_settings_have_on_is_not_named(tmp_path: Path) -> None:
     losses = {NONE: [1.0, 1.1], DROPOUT: [0.9, 0.8]}
     write_study(tmp_path / "plain", losses)
-    write_study(tmp_path / "decayed", {f"{words} {DECAY}": each for words, each in losses.items()})
+    write_study(tmp_path / "decayed", {f"{key} {DECAY}": each for key, each in losses.items()})
     plain, decayed = (compare_folder(tmp_path / name) for name in ("plain", "decayed"))
     lines = [[line.plain for line in format_comparison(each, 120)] for each in (plain, decayed)]
     assert lines[0] == lines[1]
@@ -84,8 +84,8 @@ def test_a_classic_that_is_on_in_all_comparable_settings_stays_on_in_their_basel
     tmp_path: Path,
 ) -> None:
     larger = "data.train_size=500"
-    words = [NONE, f"{larger} {DECAY}", f"{larger} {DECAY} train.label_smoothing=0.1"]
-    write_study(tmp_path, {each: [1.0] for each in words})
+    overrides = [NONE, f"{larger} {DECAY}", f"{larger} {DECAY} train.label_smoothing=0.1"]
+    write_study(tmp_path, {each: [1.0] for each in overrides})
     assert baselines(compare_folder(tmp_path)) == {
         "none data.train_size=400": None,
         "weight_decay=0.0005 data.train_size=500": None,
@@ -97,15 +97,15 @@ def test_a_classic_that_is_on_in_all_comparable_settings_stays_on_in_their_basel
 
 def test_a_note_says_how_to_train_the_missing_baseline_of_a_classic(tmp_path: Path) -> None:
     write_study(tmp_path, {DECAY: [1.0], SMOOTH: [1.0], "classic=early_stopping": [1.0]})
-    found = compare_folder(tmp_path)
-    assert set(baselines(found).values()) == {None}
-    notes = problems(found)
+    table = compare_folder(tmp_path)
+    assert set(baselines(table).values()) == {None}
+    notes = problems(table)
     off = ["optimiser.weight_decay=0", "train.label_smoothing=0", "train/early_stopping=null"]
     assert [word for note in notes for word in off if word in note] == off
     both = f"{DROPOUT} classic=early_stopping"
     write_study(tmp_path, {both: [1.0]})
-    found = compare_folder(tmp_path, "regulariser=dropout2d")
-    assert "regulariser=none, all else equal" in problems(found)[0]
+    table = compare_folder(tmp_path, "regulariser=dropout2d")
+    assert "regulariser=none, all else equal" in problems(table)[0]
 
 
 # --- early stopping -----------------------------------------------------------------------
@@ -119,11 +119,11 @@ def stopped(runs: Path) -> None:
         return replace(made, last=replace(made.last, test_loss=0.8 + 0.1 * made.last.epoch))
 
     for seed in range(6):
-        for words, epochs in ((NONE, 4), ("classic=early_stopping", 3)):
+        for overrides, epochs in ((NONE, 4), ("classic=early_stopping", 3)):
             write_finished_run(
                 runs,
                 1.0,
-                *words.split(),
+                *overrides.split(),
                 f"seed={seed}",
                 val_losses=losses[:epochs],
                 train_losses=(0.5,) * epochs,
@@ -146,16 +146,16 @@ def test_early_stopping_is_shown_with_the_epochs_it_saves_and_the_loss_it_preven
     assert at_last.sentences[0].startswith("Each run at its last epoch, 3 to 4: early stopping")
     assert row.verdict is Verdict.BETTER
     assert "3 epochs instead of 4" in answer(at_last)[0]
-    for found in (at_best, at_last):
-        text = "\n".join(line.plain for line in format_comparison(found, 120))
+    for table in (at_best, at_last):
+        text = "\n".join(line.plain for line in format_comparison(table, 120))
         assert re.search(r" epochs .*\n.* trained .*\nnone .* 4\.0.*\nearly_.* 3\.0 ", text)
 
 
 def test_without_early_stopping_there_is_no_column_of_epochs(tmp_path: Path) -> None:
     write_study(tmp_path, {NONE: [1.0], DECAY: [1.0]})
-    found = compare_folder(tmp_path, at=EpochChoice.LAST)
-    assert found.sentences[0].startswith("Each run at its last epoch. ")
-    assert not any("trained" in line.plain for line in format_comparison(found, None))
+    table = compare_folder(tmp_path, at=EpochChoice.LAST)
+    assert table.sentences[0].startswith("Each run at its last epoch. ")
+    assert not any("trained" in line.plain for line in format_comparison(table, None))
 
 
 # --- what is shown first ------------------------------------------------------------------
@@ -163,11 +163,11 @@ def test_without_early_stopping_there_is_no_column_of_epochs(tmp_path: Path) -> 
 
 def test_the_headline_can_be_a_classic_and_says_so(tmp_path: Path) -> None:
     write_study(tmp_path, {NONE: [1.0] * 7, DECAY: CLEAR, DROPOUT: [1.1] * 7})
-    found = compare_folder(tmp_path)
-    row = find_headline(found)
+    table = compare_folder(tmp_path)
+    row = find_headline(table)
     assert row is not None
     assert row.setting.label == "weight_decay=0.0005"
-    sentence = answer(found)[0]
+    sentence = answer(table)[0]
     assert ", weight_decay=0.0005 lowers the test loss by " in sentence
     assert "against none, better in 7 of 7 seeds" in sentence
     assert "optimiser" not in sentence
@@ -185,8 +185,8 @@ def test_the_headline_names_both_the_regulariser_and_the_classic(tmp_path: Path)
 
 
 def test_a_classic_has_a_colour_and_a_label_of_its_own() -> None:
-    found = make_comparison(("none", "dropout2d"), data_augment=("none", "crop"))
-    look = assign_looks([row.setting for row in found.rows])
+    table = make_comparison(("none", "dropout2d"), data_augment=("none", "crop"))
+    look = assign_looks([row.setting for row in table.rows])
     assert look["none"].colour == COLOURS["none"]
     assert look["augmentation=crop"].colour == COLOURS["augmentation"]
     assert look["augmentation=crop"].label == "augmentation=crop"
@@ -197,9 +197,9 @@ def test_a_classic_has_a_colour_and_a_label_of_its_own() -> None:
 
 
 def test_all_classics_stand_in_the_same_charts() -> None:
-    found = make_comparison(("none", "dropout2d"), (0.1, 0.3), data_augment=("none", "crop"))
-    assert select_featured_rows(found) == list(found.rows)
-    panels = {panel.name: panel for figure in build_figures(found) for panel in figure.panels}
+    table = make_comparison(("none", "dropout2d"), (0.1, 0.3), data_augment=("none", "crop"))
+    assert select_featured_rows(table) == list(table.rows)
+    panels = {panel.name: panel for figure in build_figures(table) for panel in figure.panels}
     assert panels.keys() == {
         *("train_loss", "val_loss", "loss_gap", "differences", "p", "map_regulariser_p")
     }
@@ -212,13 +212,13 @@ def test_all_classics_stand_in_the_same_charts() -> None:
 
 
 def test_strengths_of_a_classic_are_an_axis() -> None:
-    found = make_comparison(("none", "dropout2d"), optimiser_weight_decay=(0.0, 0.001, 0.01))
-    panels = {panel.name: panel for figure in build_figures(found) for panel in figure.panels}
+    table = make_comparison(("none", "dropout2d"), optimiser_weight_decay=(0.0, 0.001, 0.01))
+    panels = {panel.name: panel for figure in build_figures(table) for panel in figure.panels}
     values = panels["optimiser_weight_decay_test_loss"].data[
         "optimiser_weight_decay_test_loss_lines"
     ]
     assert {value["setting"] for value in values} == {"none", "dropout2d p=0.3"}
     assert len(values) == 6
-    look = assign_looks([row.setting for row in found.rows])
+    look = assign_looks([row.setting for row in table.rows])
     strongest = look["weight_decay=0.01"]
     assert (strongest.colour, strongest.dash) == (COLOURS["weight_decay"], (1, 0))

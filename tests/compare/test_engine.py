@@ -77,8 +77,8 @@ def test_a_diverged_run_loses_its_pair(tmp_path: Path) -> None:
 
 
 def test_a_pair_in_which_both_runs_diverged_is_a_tie(tmp_path: Path) -> None:
-    for words in ([], DROPOUT.split()):
-        write_finished_run(tmp_path, 1.0, *words, change=mark_diverged)
+    for overrides in ([], DROPOUT.split()):
+        write_finished_run(tmp_path, 1.0, *overrides, change=mark_diverged)
     row = compare_folder(tmp_path).row("dropout2d p=0.3")
     assert row.better is not None
     assert (row.better.value, row.p_value) == (0.5, 1.0)
@@ -126,16 +126,16 @@ def test_a_smaller_gap_with_a_worse_result_is_underfitting(tmp_path: Path) -> No
     for seed in range(6):
         write_finished_run(tmp_path, 1.0, f"seed={seed}", train_losses=(0.1,))
         for name, train_loss in (("dropout2d", 0.9), ("dropout", 0.05)):
-            words = [f"regulariser={name}", "p=0.3", f"seed={seed}"]
+            overrides = [f"regulariser={name}", "p=0.3", f"seed={seed}"]
             write_finished_run(
-                tmp_path / name, 1.5 + seed / 100, *words, train_losses=(train_loss,)
+                tmp_path / name, 1.5 + seed / 100, *overrides, train_losses=(train_loss,)
             )
     for metric, verdict in ((None, Verdict.WORSE), (METRIC_REGISTRY["loss_gap"], Verdict.BETTER)):
-        words = [str(tmp_path), str(tmp_path / "dropout2d")]
-        row = compare_folder(tmp_path, *words, metric=metric).row("dropout2d p=0.3")
+        folders = [str(tmp_path), str(tmp_path / "dropout2d")]
+        row = compare_folder(tmp_path, *folders, metric=metric).row("dropout2d p=0.3")
         assert (row.verdict, row.underfits) == (verdict, True)
-    words = [str(tmp_path), str(tmp_path / "dropout")]
-    row = compare_folder(tmp_path, *words).row("dropout p=0.3")
+    folders = [str(tmp_path), str(tmp_path / "dropout")]
+    row = compare_folder(tmp_path, *folders).row("dropout p=0.3")
     assert (row.verdict, row.underfits) == (Verdict.WORSE, False)
 
 
@@ -149,14 +149,14 @@ def test_a_training_metric_can_decide(tmp_path: Path, metric: Metric) -> None:
 
         return change
 
-    for words, losses, accuracies in (
+    for overrides, losses, accuracies in (
         ("", (0.5, 1.0), (0.8, 0.7)),
         (DROPOUT, (0.4, 1.2), (0.9, 0.6)),  # fits better and tests worse
         (DROPOUT.replace("0.3", "0.5"), (0.6, 0.8), (0.75, 0.74)),  # fits worse and tests better
         (DROPOUT.replace("0.3", "0.7"), (1.3, 1.5), (0.5, 0.49)),  # learns less
     ):
         for seed in range(7):
-            made, (train, test) = [*words.split(), f"seed={seed}"], losses
+            made, (train, test) = [*overrides.split(), f"seed={seed}"], losses
             write_finished_run(
                 tmp_path, test, *made, train_losses=(train,), change=accurate(*accuracies)
             )
@@ -198,7 +198,9 @@ def test_matched_runs_are_compared_at_one_training_loss(tmp_path: Path) -> None:
         compare_folder(tmp_path, at=EpochChoice.MATCHED, metric=METRIC_REGISTRY["test_acc"])
 
 
-def test_rise_and_area_are_those_of_the_curves_even_of_an_older_version(tmp_path: Path) -> None:
+def test_rise_and_area_of_an_older_summary_are_computed_from_the_curves(
+    tmp_path: Path,
+) -> None:
     train, val = (0.9, 0.5, 0.2), (1.0, 0.8, 1.3)
     write_finished_run(tmp_path, 1.0, train_losses=train, val_losses=val)
     row = compare_folder(tmp_path).row("none")

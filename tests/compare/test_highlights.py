@@ -17,8 +17,8 @@ def test_few_settings_are_all_drawn_and_of_many_the_best_of_each_regulariser() -
     assert best in select_featured_rows(many)
 
 
-def test_a_diverged_run_counts_in_who_is_the_headline() -> None:
-    """Where nothing is clear, and dropout2d gains most in the one seed that came to its end."""
+def test_diverged_runs_count_when_the_headline_is_chosen() -> None:
+    """No row is clearly better, and dropout2d gains most in the one seed that completed."""
     lost = [("dropout2d", seed) for seed in range(3)]
     study = make_comparison(("none", "dropout2d", "spatial_dropout"), seeds=4, diverged=lost)
     gains = {r.setting.regulariser: r.difference.value for r in study.rows if r.difference}

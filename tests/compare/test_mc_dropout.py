@@ -16,18 +16,22 @@ from dropexp.runs.records import SampledTest
 from tests.made_up import AROUND, make_run
 
 
-def made(regulariser: str, seed: int, passes: int | None) -> FoundRun:
+def make_measured(regulariser: str, seed: int, passes: int | None) -> FoundRun:
     strength = 0.0 if regulariser == "none" else 0.3
     fields = {**AROUND, "regulariser.name": regulariser, "regulariser.p": strength}
-    found = make_run(fields, seed, 20)
+    run = make_run(fields, seed, 20)
     by_passes = None if passes is None else SampledTest(passes, 0.4 + seed / 10, 0.9, 0.03, 0.5)
-    summary = replace(found.compared.summary, mc_dropout=by_passes)
-    return replace(found, compared=replace(found.compared, summary=summary))
+    summary = replace(run.compared.summary, mc_dropout=by_passes)
+    return replace(run, compared=replace(run.compared, summary=summary))
 
 
-def test_what_was_not_measured_makes_no_pair_and_is_said() -> None:
-    runs = [made("none", seed, None) for seed in range(3)]
-    runs += [made("dropout2d", 0, 8), made("dropout2d", 1, 16), made("dropout2d", 2, None)]
+def test_a_seed_without_results_makes_no_pair_and_is_reported() -> None:
+    runs = [make_measured("none", seed, None) for seed in range(3)]
+    runs += [
+        make_measured("dropout2d", 0, 8),
+        make_measured("dropout2d", 1, 16),
+        make_measured("dropout2d", 2, None),
+    ]
     table = compare(runs, Question(metric=METRIC_REGISTRY["mc_test_loss"]))
     row = table.row("dropout2d p=0.3")
     assert [(pair.seed, pair.value) for pair in row.pairs] == [(0, 0.4), (1, 0.5)]
@@ -36,12 +40,12 @@ def test_what_was_not_measured_makes_no_pair_and_is_said() -> None:
     lacking, numbers = table.left_out
     assert lacking.startswith("dropout2d p=0.3: 1 of 3 runs have no results of mc_dropout")
     assert "(8, 16)" in numbers
-    # Of another question these are no concern.
+    # Another question needs no results of MC dropout.
     assert compare(runs, Question()).left_out == ()
 
 
-def test_passes_that_nobody_made_are_no_column_of_none() -> None:
-    runs = [made(name, seed, None) for name in ("none", "dropout2d") for seed in range(2)]
+def test_without_any_results_of_mc_dropout_there_is_no_column_of_them() -> None:
+    runs = [make_measured(name, seed, None) for name in ("none", "dropout2d") for seed in range(2)]
     assert "mc_test_loss" not in compare(runs).row("none").estimates
     with pytest.raises(UserError, match="no run has results of mc_dropout"):
         compare(runs, Question(metric=METRIC_REGISTRY["mc_test_entropy"]))
@@ -51,7 +55,7 @@ def test_passes_that_nobody_made_are_no_column_of_none() -> None:
     "metric", [each for each in deciding_metrics() if each.source is Source.MC_DROPOUT]
 )
 def test_every_metric_of_the_passes_can_be_reported(metric: Metric, tmp_path: Path) -> None:
-    runs = [made(name, seed, 8) for name in ("none", "dropout2d") for seed in range(6)]
+    runs = [make_measured(name, seed, 8) for name in ("none", "dropout2d") for seed in range(6)]
     table = compare(runs, Question(metric=metric))
     text = "\n".join(line.plain for line in format_comparison(table, None))
     assert metric.name in text

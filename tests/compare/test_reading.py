@@ -86,10 +86,10 @@ def test_curves_are_read_from_the_file_when_they_are_first_used(tmp_path: Path) 
         change=lambda made: replace(made, rise=0.0, area=1.0),
         **curves,
     )
-    found, _ = find_runs([], tmp_path)
+    found_runs, _ = find_runs([], tmp_path)
     with (folder.path / METRICS).open("a") as file:
         file.write("3,cut off")
-    run = found[0].compared
+    run = found_runs[0].compared
     assert len(run.curves) == 2
     assert run.curves["val_loss"].tolist() == [1.0, 0.8]
     rows = [list(record.to_row().values()) for record in folder.read_records()]

@@ -45,14 +45,14 @@ def run(name: str, p: float, seed: int, test_loss: float) -> FoundRun:
 def simulated(generator: np.random.Generator, effects: tuple[float, ...], seeds: int) -> Comparison:
     """none and one regulariser for each effect; seeds shift all alike, ten times the noise."""
     shifts = generator.normal(1.0, 0.3, seeds)
-    found = [run("none", 0.0, seed, shift) for seed, shift in enumerate(shifts)]
+    runs = [run("none", 0.0, seed, shift) for seed, shift in enumerate(shifts)]
     for index, effect in enumerate(effects):
         noise = generator.normal(effect, 0.03, seeds)
         p = 0.1 * (index + 1)
-        found += [
+        runs += [
             run("dropout2d", p, seed, shift + noise[seed]) for seed, shift in enumerate(shifts)
         ]
-    return compare(found, Question())
+    return compare(runs, Question())
 
 
 def test_tables_without_a_true_difference_rarely_claim_one() -> None:

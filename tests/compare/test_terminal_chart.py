@@ -12,8 +12,8 @@ from tests.run_folders import (
 def test_the_chart_shows_the_baseline_and_the_settings_that_gain_most(tmp_path: Path) -> None:
     losses = {"none": [0.9], "dropout2d p=0.1": [0.8], "dropout2d p=0.2": [0.1]}
     losses |= {"dropout2d p=0.3": [0.5], "dropout2d p=0.4": [0.6]}
-    for words, (loss,) in losses.items():
-        curve, overrides = (loss + 0.5, loss), f"regulariser={words}".split()
+    for setting, (loss,) in losses.items():
+        curve, overrides = (loss + 0.5, loss), f"regulariser={setting}".split()
         write_finished_run(tmp_path, loss, *overrides, train_losses=curve, val_losses=curve)
     comparison = compare_folder(tmp_path)
     shown = draw_curves(comparison, 100).plain

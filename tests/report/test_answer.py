@@ -72,7 +72,7 @@ def test_runs_that_diverged_count_against_the_setting_at_the_top() -> None:
     assert "dropconnect at p = 0.3 lowers the test loss" in answer(study)[0]
     alone = answer(make_comparison(("none", "dropout2d"), seeds=8, diverged=lost))[0]
     assert "better in 3 of 8 seeds (it diverged in 5 of 8 seeds)" in alone
-    assert "lowers the test loss" in alone, "where it came to its end"
+    assert "lowers the test loss" in alone, "in the seeds that completed"
     assert "no setting is clearly better than none" in alone
 
 
@@ -85,7 +85,7 @@ def test_a_setting_that_only_diverged_is_worse_and_has_no_number() -> None:
     assert "–" not in first
 
 
-def test_a_baseline_that_diverged_is_said() -> None:
+def test_the_answer_says_that_the_baseline_diverged() -> None:
     lost = [("none", seed) for seed in range(2)]
     first = answer(make_comparison(("none", "dropout2d"), seeds=8, diverged=lost))[0]
     assert "better in 8 of 8 seeds (the baseline diverged in 2)" in first
@@ -102,11 +102,11 @@ def test_the_answer_names_every_field_that_the_settings_differ_in() -> None:
 
 def test_a_baseline_that_differs_in_more_is_named_in_full() -> None:
     for width in (32, 64):
-        asked = f"none model.width={width}"
-        study = make_comparison(("none", "dropout2d"), baseline=asked, model_width=(32, 64))
-        assert study.baselines == {asked}
+        name = f"none model.width={width}"
+        study = make_comparison(("none", "dropout2d"), baseline=name, model_width=(32, 64))
+        assert study.baselines == {name}
         row = study.row(f"dropout2d p=0.3 model.width={96 - width}")
-        assert describe_baseline(study, row) == asked
+        assert describe_baseline(study, row) == name
         assert describe_baseline(study, study.row(f"dropout2d p=0.3 model.width={width}")) == "none"
 
 

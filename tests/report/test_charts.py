@@ -12,13 +12,13 @@ from tests.report.panels import build_panels
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_chart_is_valid_vega_lite(name: str) -> None:
-    found = build_panels(STUDIES[name]())
-    assert found
-    for panel in found.values():
+    panels = build_panels(STUDIES[name]())
+    assert panels
+    for panel in panels.values():
         for chart in filter(None, (panel.chart, panel.live)):
             spec = chart.to_dict(validate=True)
-            called = set(re.findall(r"'data': \{'name': '(\w+)'\}", str(spec)))
-            assert called == panel.data.keys(), "a chart calls rows that are not there"
+            named = set(re.findall(r"'data': \{'name': '(\w+)'\}", str(spec)))
+            assert named == panel.data.keys(), "a chart names a data set that does not exist"
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_a_chart_of_one_axis_says_where_the_others_are_held() -> None:
     for name, panel in build_panels(study).items():
         if name != "differences":  # which has all settings, by their full names
             held = {"training images": "train_size", "noisy labels": "label_noise"}
-            for words, key in held.items():
-                assert (words in panel.subtitle) != (key in name), (name, panel.subtitle)
+            for text, key in held.items():
+                assert (text in panel.subtitle) != (key in name), (name, panel.subtitle)
 
 
 @pytest.mark.parametrize(

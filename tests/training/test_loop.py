@@ -29,7 +29,7 @@ REGULARISERS = [
 
 
 class SeenBatches:
-    """What the loop feeds a model: a hash of every batch in training mode."""
+    """A hash of every batch that a model gets in training mode."""
 
     def __init__(self, model: nn.Module) -> None:
         self.hashes: list[str] = []
@@ -41,7 +41,7 @@ class SeenBatches:
 
 
 def test_all_regularisers_share_split_noise_weights_and_order_in_every_epoch() -> None:
-    """A seed is a block: whatever differs between two regularisers is the masks."""
+    """Two regularisers with the same seed differ in nothing but the masks."""
     seen: dict[str, tuple[str, ...]] = {}
     for name in REGULARISERS:
         overrides = [f"regulariser={name}", "model.shortcut=true", "data.augment=crop_flip"]
@@ -111,8 +111,8 @@ def test_a_schedule_of_p_is_in_force_recorded_and_resumed_exactly(schedule: str)
 
 
 def test_where_a_schedule_is_off_an_epoch_is_that_of_none() -> None:
-    words = ("regulariser=dropout2d", "p=0.5", "train.epochs=2", "regulariser.switch_after=1")
-    *_, late, plan = build_parts(*words, "regulariser.time_schedule=late")
+    overrides = ("regulariser=dropout2d", "p=0.5", "train.epochs=2", "regulariser.switch_after=1")
+    *_, late, plan = build_parts(*overrides, "regulariser.time_schedule=late")
     *_, none, plain = build_parts("train.epochs=2")
     first, second = train(late, plan)
     expected, other = train(none, plain)

@@ -206,9 +206,9 @@ def test_p_is_that_of_the_epoch() -> None:
 
 
 def test_a_run_gets_the_same_numbers_at_its_end_and_later(tmp_path: Path) -> None:
-    words = ["regulariser=dropout2d", "p=0.4", "train.epochs=4", "optimiser.lr=0.03"]
-    here = compose_tiny(*words, "mc_dropout=4", f"runs_dir={tmp_path / 'a'}")
-    later = compose_tiny(*words, f"runs_dir={tmp_path / 'b'}")
+    overrides = ["regulariser=dropout2d", "p=0.4", "train.epochs=4", "optimiser.lr=0.03"]
+    here = compose_tiny(*overrides, "mc_dropout=4", f"runs_dir={tmp_path / 'a'}")
+    later = compose_tiny(*overrides, f"runs_dir={tmp_path / 'b'}")
     assert here.run_id == later.run_id
     at_its_end = run(here, RecordingView())
     first = run(later, RecordingView())

@@ -1,4 +1,4 @@
-"""A model is in the mode that was asked for, or refused."""
+"""A model switches to a mode, or is refused."""
 
 import pytest
 from torch import nn
@@ -7,7 +7,7 @@ from dropexp.errors import AuditError
 from dropexp.training.modes import in_mode
 
 
-def test_a_module_that_does_not_take_the_mode_is_refused() -> None:
+def test_a_module_that_does_not_switch_to_the_mode_is_refused() -> None:
     class Stubborn(nn.Dropout2d):
         def train(self, mode: bool = True) -> "Stubborn":
             return self

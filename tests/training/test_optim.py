@@ -19,11 +19,11 @@ def schedule(*overrides: str) -> list[float]:
     return [learning_rate(step) for step in range(TOTAL)]
 
 
-def test_constant() -> None:
+def test_a_constant_schedule_keeps_the_learning_rate() -> None:
     assert set(schedule()) == {0.1}
 
 
-def test_step() -> None:
+def test_a_step_schedule_falls_by_gamma_every_step_epochs() -> None:
     rates = schedule("optimiser/schedule=step", "optimiser.schedule.step_epochs=4")
     by_epoch = [rates[epoch * STEPS_PER_EPOCH] for epoch in range(EPOCHS)]
     assert by_epoch == pytest.approx([0.1] * 4 + [0.01] * 4 + [0.001] * 2)
@@ -37,7 +37,7 @@ def test_cosine_falls_from_the_peak_to_nearly_nothing() -> None:
     assert 0 < rates[-1] < 1e-3 * 0.1
 
 
-def test_cosine_is_torchs() -> None:
+def test_the_cosine_schedule_equals_torchs() -> None:
     parameter = nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.SGD([parameter], lr=0.1)
     reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=TOTAL)
@@ -49,7 +49,7 @@ def test_cosine_is_torchs() -> None:
     assert schedule("optimiser/schedule=cosine") == pytest.approx(expected)
 
 
-def test_one_cycle_is_torchs() -> None:
+def test_the_one_cycle_schedule_equals_torchs() -> None:
     parameter = nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.SGD([parameter], lr=0.1)
     reference = torch.optim.lr_scheduler.OneCycleLR(

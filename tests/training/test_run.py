@@ -123,7 +123,9 @@ def assert_same_run(finished: FinishedRun, expected: FinishedRun) -> None:
     assert len(list(finished.folder.glob("events.out.tfevents.*"))) == 1
 
 
-def test_it_is_resumed_where_it_was(interrupted: RunConfig, undisturbed: FinishedRun) -> None:
+def test_an_interrupted_run_resumes_after_its_last_epoch(
+    interrupted: RunConfig, undisturbed: FinishedRun
+) -> None:
     view = RecordingView()
     finished = run(interrupted, view)
     assert "resuming after epoch 3" in view.text
@@ -175,7 +177,7 @@ def limit_file_size(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_a_sentence_and_loses_nothing(
+def test_a_full_disk_is_an_error_of_one_sentence_and_loses_nothing(
     interrupted: RunConfig, undisturbed: FinishedRun
 ) -> None:
     with (
@@ -202,7 +204,7 @@ def test_a_summary_of_a_later_version_is_not_overwritten(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_a_sentence(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_an_error_of_one_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(RunsDirError, match=r"runs_dir=.* cannot be written"):
         run(compose_tiny(f"runs_dir={tmp_path}"), RecordingView())

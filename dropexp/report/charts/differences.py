@@ -15,6 +15,7 @@ from dropexp.report.charts.encodings import (
 from dropexp.report.charts.palette import assign_looks
 from dropexp.report.charts.panels import RULE, WIDTH, Datasets, Figure, Panel, Values
 from dropexp.report.wording import describe_metric
+from dropexp.runs.metric_types import Metric
 
 _NAME = "differences"
 _ROW_PIXELS = 42
@@ -68,7 +69,6 @@ def _list_seeds(rows: list[Row]) -> Values:
 
 
 def _draw(comparison: Comparison, rows: list[Row], data: Datasets) -> alt.LayerChart:
-    metric = comparison.metric
     means = _list_means(rows)
     names = [value["setting"] for value in means]
     looks = assign_looks([row.setting for row in comparison.rows])
@@ -79,33 +79,12 @@ def _draw(comparison: Comparison, rows: list[Row], data: Datasets) -> alt.LayerC
         title=None,
         axis=alt.Axis(labels=False, domain=False, ticks=False, grid=True),
     )
-    x = alt.X(
-        "mean:Q",
-        title=f"difference in {describe_metric(metric)}",
-        scale=alt.Scale(zero=True),
-        axis=make_metric_axis(metric, is_difference=True, grid=False),
-    )
-    number = number_format(metric, is_difference=True)
     zero = (
         alt.Chart(data.add("zero", [{"zero": 0}]))
         .mark_rule(color=RULE, strokeDash=[4, 3])
         .encode(x="zero:Q")
     )
-    seeds = (
-        alt.Chart(data.add("seeds", _list_seeds(rows)))
-        .mark_circle(size=46, opacity=0.45)
-        .encode(
-            y=y,
-            x=alt.X("difference:Q"),
-            color=colour,
-            yOffset=alt.value(_ROW_PIXELS * 0.8),
-            tooltip=[
-                alt.Tooltip("setting:N"),
-                alt.Tooltip("seed:Q"),
-                alt.Tooltip("difference:Q", format=number),
-            ],
-        )
-    )
+    seeds = alt.Chart(data.add("seeds", _list_seeds(rows))).encode(y=y, color=colour)
     texts = [{**each, "text": looks[each["setting"]].text} for each in means]
     labels = (
         alt.Chart(data.add("names", texts))
@@ -114,15 +93,48 @@ def _draw(comparison: Comparison, rows: list[Row], data: Datasets) -> alt.LayerC
     )
     mean = alt.Chart(data.add("means", means)).encode(y=y, color=colour)
     interval = mean.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q"), x2="high:Q")
+    layers = [
+        zero,
+        _draw_seeds(seeds, comparison.metric),
+        labels,
+        interval,
+        _draw_means(mean, comparison.metric),
+    ]
+    chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(
+        width=WIDTH, height=_ROW_PIXELS * len(names)
+    )
+    return chart
+
+
+def _draw_seeds(base: alt.Chart, metric: Metric) -> alt.Chart:
+    """Draw a dot for each seed, below the name of its setting."""
+    number = number_format(metric, is_difference=True)
+    dots: alt.Chart = base.mark_circle(size=46, opacity=0.45).encode(
+        x=alt.X("difference:Q"),
+        yOffset=alt.value(_ROW_PIXELS * 0.8),
+        tooltip=[
+            alt.Tooltip("setting:N"),
+            alt.Tooltip("seed:Q"),
+            alt.Tooltip("difference:Q", format=number),
+        ],
+    )
+    return dots
+
+
+def _draw_means(base: alt.Chart, metric: Metric) -> alt.Chart:
+    """Draw a diamond at each mean difference, with the axis of differences."""
+    x = alt.X(
+        "mean:Q",
+        title=f"difference in {describe_metric(metric)}",
+        scale=alt.Scale(zero=True),
+        axis=make_metric_axis(metric, is_difference=True, grid=False),
+    )
     tooltip = [
         alt.Tooltip("setting:N"),
         *make_difference_tooltips(metric),
         alt.Tooltip("verdict:N"),
     ]
-    diamond = mean.mark_point(filled=True, size=95, shape="diamond", opacity=1).encode(
+    diamonds: alt.Chart = base.mark_point(filled=True, size=95, shape="diamond", opacity=1).encode(
         x=x, tooltip=tooltip
     )
-    chart: alt.LayerChart = alt.LayerChart(
-        layer=[zero, seeds, labels, interval, diamond]
-    ).properties(width=WIDTH, height=_ROW_PIXELS * len(names))
-    return chart
+    return diamonds

@@ -77,7 +77,7 @@ def _build_panel(comparison: Comparison, key: str, cells: Values) -> Panel:
         f"Difference in {describe_metric(comparison.metric)} against the baseline: "
         f"regulariser × {describe_field(key)}",
         f"mean paired difference{fixed and f'; {fixed}'}; blue is {comparison.metric.improvement}; "
-        f"* is clear after correction",
+        f"* is better or worse after correction",
         data.values,
         chart,
     )
