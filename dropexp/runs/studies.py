@@ -128,7 +128,7 @@ def read_study(runs_dir: Path, name: str) -> Study:
     except FileNotFoundError:
         known = list_study_names(runs_dir)
         hint = suggest(name, known) if known else "There is none; dropexp sweep makes one."
-        raise ConfigError(f"{runs_dir} has no study {name!r}. {hint}") from None
+        raise ConfigError(f"No study in {runs_dir} has the name {name!r}. {hint}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} cannot be read ({error}).") from None
 

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from dropexp.runs import studies
 from dropexp.runs.studies import StudyRun
 from dropexp.sweep.grammar import SweepRequest
-from dropexp.sweep.launchers import DEFAULT, build_launcher, choose_launcher
+from dropexp.sweep.launchers import LauncherName, build_launcher, choose_launcher
 from dropexp.sweep.plan import Plan, PlanStatus, make_study, open_sweep_runs_dir
 from dropexp.sweep.progress import EndedRun, Progress, Watcher
 from dropexp.sweep.rounds import Rounds
@@ -77,7 +77,7 @@ def sweep(
     started = time.monotonic()
     runs_dir = open_sweep_runs_dir(request.configs)
     todo = plan.select_to_launch(retry_failed=retry_failed)
-    if choose_launcher(request.launcher) == DEFAULT:
+    if choose_launcher(request.launcher) is LauncherName.JOBLIB:
         refuse_missing_devices(todo)
     with _open_sweep_dir(runs_dir) as sweep_dir:
         launcher = build_launcher(request.launcher, sweep_dir, todo)
@@ -101,14 +101,14 @@ def sweep(
         rounds.raise_error()
         progress = _add_failures(watcher.look(), rounds.failures, study.runs)
     view.report_progress(progress)
-    known = {one.run.run_id for one in before.ended}
-    fresh = [one for one in progress.ended if one.run.run_id not in known]
-    finished_before = {config.run_id for config in plan.select(PlanStatus.UNMEASURED)}
-    trained = sum(one.run.run_id not in finished_before for one in fresh)
-    measured = sum(one.run.run_id in finished_before and one.summary is not None for one in fresh)
-    is_interrupted = is_interrupted and len(progress.ended) < progress.total
-    seconds = time.monotonic() - started
-    return SweepResult(progress, trained, measured, seconds, is_interrupted)
+    trained, measured = _count_trained_and_measured(plan, before, progress)
+    return SweepResult(
+        progress=progress,
+        trained=trained,
+        measured=measured,
+        seconds=time.monotonic() - started,
+        is_interrupted=is_interrupted and len(progress.ended) < progress.total,
+    )
 
 
 def _watch(rounds: Rounds, watcher: Watcher, view: SweepView, *, fail_fast: bool) -> bool:
@@ -143,6 +143,18 @@ def _add_failures(
     ]
     fresh = tuple(one for one in unwritten if one.run.run_id not in known)
     return replace(progress, ended=(*progress.ended, *fresh))
+
+
+def _count_trained_and_measured(
+    plan: Plan, before: Progress, progress: Progress
+) -> tuple[int, int]:
+    """Return how many runs have ended since, and how many finished runs were measured again."""
+    known = {ended.run.run_id for ended in before.ended}
+    fresh = [ended for ended in progress.ended if ended.run.run_id not in known]
+    unmeasured = {config.run_id for config in plan.select(PlanStatus.UNMEASURED)}
+    trained = sum(ended.run.run_id not in unmeasured for ended in fresh)
+    measured = sum(ended.run.run_id in unmeasured and ended.summary is not None for ended in fresh)
+    return trained, measured
 
 
 @contextmanager

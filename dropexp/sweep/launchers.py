@@ -7,6 +7,7 @@ import importlib.util
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,18 +24,27 @@ from dropexp.sweep.run_process import RunProcess, execute
 from dropexp.sweep.slots import count_cores, count_slots, list_cuda_devices
 
 GROUP = "hydra/launcher"
-DEFAULT = "joblib"
 _CHOICE = "dropexp"
 """A folder of the group: Hydra's own plugins, if installed, hold other settings by these names."""
 
 _FOLDER = f"{GROUP}/{_CHOICE}"
-_PACKAGES = {"ray": "ray", "slurm": "submitit"}
-_LAUNCHERS = (DEFAULT, "basic", *_PACKAGES)
 _SUBMITIT_SETTINGS = (
     "name", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "mem_gb", "timeout_min",
     "stderr_to_stdout",
 )  # fmt: skip
 """Settings that submitit has for every cluster; the others are Slurm's own."""
+
+
+class LauncherName(StrEnum):
+    """The choices of hydra/launcher."""
+
+    JOBLIB = "joblib"  # this machine, several runs at a time; the default
+    BASIC = "basic"  # this machine, one run at a time
+    RAY = "ray"
+    SLURM = "slurm"
+
+
+_PACKAGES = {LauncherName.RAY: "ray", LauncherName.SLURM: "submitit"}
 
 
 class Launcher(Protocol):
@@ -61,16 +71,17 @@ class Launcher(Protocol):
         """End the runs at once; each loses what it has trained since its last checkpoint."""
 
 
-def choose_launcher(overrides: Sequence[Override]) -> str:
-    """Return the name of the launcher that the overrides choose.
+def choose_launcher(overrides: Sequence[Override]) -> LauncherName:
+    """Return the launcher that the overrides choose; joblib if they choose none.
 
     Raises:
         ConfigError: it is not known, or its package is not installed.
     """
     chosen = [str(override.values[-1]) for override in overrides if override.key == GROUP]
-    name = chosen[-1] if chosen else DEFAULT
-    if name not in _LAUNCHERS:
-        raise ConfigError(f"{GROUP}={name} is not known. {suggest(name, _LAUNCHERS)}")
+    choice = chosen[-1] if chosen else LauncherName.JOBLIB
+    if choice not in set(LauncherName):
+        raise ConfigError(f"{GROUP}={choice} is not known. {suggest(choice, LauncherName)}")
+    name = LauncherName(choice)
     package = _PACKAGES.get(name)
     if package is not None and importlib.util.find_spec(package) is None:
         raise ConfigError(
@@ -94,15 +105,16 @@ def build_launcher(
     """
     name = choose_launcher(overrides)
     settings = _read_settings(name, overrides)
-    if name == "ray":
+    if name is LauncherName.RAY:
         return RayLauncher(**settings["ray"])
-    if name == "slurm":
+    if name is LauncherName.SLURM:
         return SlurmLauncher(settings, sweep_dir)
-    at_a_time = 1 if name == "basic" else _count_runs_at_a_time(settings["n_jobs"], configs)
+    is_basic = name is LauncherName.BASIC
+    at_a_time = 1 if is_basic else _count_runs_at_a_time(settings["n_jobs"], configs)
     return LocalLauncher(name, at_a_time, list_cuda_devices(configs))
 
 
-def _read_settings(name: str, overrides: Sequence[Override]) -> dict[str, Any]:
+def _read_settings(name: LauncherName, overrides: Sequence[Override]) -> dict[str, Any]:
     """Compose the launcher's file with the overrides; an unknown or repeated setting is refused."""
     file = find_conf_dir() / _FOLDER / f"{name}.yaml"
     known = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
@@ -192,7 +204,7 @@ class RayLauncher:
         remote: arguments of ``ray.remote()``.
     """
 
-    name = "ray"
+    name = LauncherName.RAY
     runs_at_a_time = None
 
     def __init__(self, init: Mapping[str, Any], remote: Mapping[str, Any]) -> None:
@@ -235,7 +247,7 @@ class SlurmLauncher:
         sweep_dir: absolute; scripts and logs go in there, unless a setting says otherwise.
     """
 
-    name = "slurm"
+    name = LauncherName.SLURM
     runs_at_a_time = None
 
     def __init__(self, settings: Mapping[str, Any], sweep_dir: Path) -> None:

@@ -1,6 +1,7 @@
 """The commands as a whole: what they import, their help, how they end."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,12 @@ def test_help_names_the_commands_and_the_choices_of_every_group(dropexp: Dropexp
     for choice in ("dropout2d", "stochastic_depth", "fashion_mnist", "small_cnn"):
         assert choice in train
     assert "regularisers" in dropexp("sweep", "--help").stdout
+
+
+def test_help_shows_what_an_option_takes_and_no_types_of_python(dropexp: Dropexp) -> None:
+    for command in ([], ["train"], ["compare"], ["extend"], ["runs"], ["runs", "rm"]):
+        help_text = dropexp(*command, "--help").stdout
+        assert not re.search(r"<(bool|str|path|list)", help_text), command
 
 
 @pytest.mark.parametrize(("arguments", "code"), [((), 2), (("--version",), 0), (("nonsense",), 2)])

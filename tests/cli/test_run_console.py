@@ -339,6 +339,18 @@ def test_error_goes_to_stderr_in_one_line(capsys: pytest.CaptureFixture[str]) ->
     assert captured.err == f"error: {message}\n"
 
 
+def test_error_wraps_between_words_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "40"}.items():
+        monkeypatch.setenv(name, value)
+    message = f"it is not known; {'write another one ' * 5}"
+    print_error(message)
+    lines = without_escapes(capsys.readouterr().err).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert " ".join(lines).split() == ["error:", *message.split()]
+
+
 def test_error_is_red_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
