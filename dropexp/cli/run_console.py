@@ -110,43 +110,27 @@ class RunConsole(CommandConsole):
 
     # --- after the run ------------------------------------------------------------------------
 
-    def show_finished(
+    def show_run(
         self,
         summary: RunSummary,
         records: Sequence[EpochRecord],
         folder: Path,
         next_commands: Sequence[tuple[str, str]],
+        *,
+        is_reused: bool,
     ) -> None:
-        """Print the results of a run that has just finished.
+        """Print the results of a run that has ended.
 
         Args:
             summary: of the run.
             records: of all its epochs.
             folder: of the run.
             next_commands: (command, what it does in a few words), the most useful first.
+            is_reused: whether the run was finished before, so that nothing was trained.
         """
         header = "diverged" if summary.status is RunStatus.DIVERGED else "finished"
-        self._show_run(header, summary, records, folder, next_commands)
-
-    def show_reused(
-        self,
-        summary: RunSummary,
-        records: Sequence[EpochRecord],
-        folder: Path,
-        next_commands: Sequence[tuple[str, str]],
-    ) -> None:
-        """Print the results of a run that was finished before; nothing was trained."""
-        header = "is finished and was not trained again; force=true trains it again"
-        self._show_run(header, summary, records, folder, next_commands)
-
-    def _show_run(
-        self,
-        header: str,
-        summary: RunSummary,
-        records: Sequence[EpochRecord],
-        folder: Path,
-        next_commands: Sequence[tuple[str, str]],
-    ) -> None:
+        if is_reused:
+            header = "is finished and was not trained again; force=true trains it again"
         if self._live is not None:
             # The table below repeats what the progress shows.
             self._live.transient = True

@@ -73,8 +73,13 @@ def _train(config: "RunConfig", *, is_p_given: bool) -> None:
         from dropexp.training.run import run
 
         result = run(config, console)
-        show = console.show_reused if result.is_reused else console.show_finished
-        show(result.summary, result.records, result.folder, _next_commands(config))
+        console.show_run(
+            result.summary,
+            result.records,
+            result.folder,
+            _next_commands(config),
+            is_reused=result.is_reused,
+        )
     if result.summary.status is RunStatus.DIVERGED:
         raise typer.Exit(ExitCode.FAILED)
 

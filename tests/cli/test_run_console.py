@@ -91,7 +91,7 @@ def run_through(console: RunConsole, records: list[EpochRecord]) -> None:
         console.report_audit("audit passed")
         for record in records:
             console.report_epoch(record, 30)
-        console.show_finished(summary_of(records), records, FOLDER, COMMANDS)
+        console.show_run(summary_of(records), records, FOLDER, COMMANDS, is_reused=False)
 
 
 # --- no terminal ---------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_c_locale_does_not_crash() -> None:
 @pytest.mark.parametrize("interactive", [True, False])
 def test_numbers_are_never_cut_off(width: int, interactive: bool) -> None:
     console, out = terminal(width) if interactive else plain_console(width)
-    console.show_finished(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
+    console.show_run(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS, is_reused=False)
     text = without_escapes(out.getvalue())
     rows = [line for line in text.splitlines() if line.startswith(("best  ", "last  "))]
     assert [re.sub(" +", " ", row) for row in rows] == [
@@ -178,7 +178,7 @@ def test_numbers_are_never_cut_off(width: int, interactive: bool) -> None:
 
 def test_the_table_fits_80_columns_and_its_headings_stand_over_the_numbers() -> None:
     console, out = plain_console()
-    console.show_finished(summary_of(RECORDS), RECORDS, Path("runs"), [])
+    console.show_run(summary_of(RECORDS), RECORDS, Path("runs"), [], is_reused=False)
     lines = out.getvalue().splitlines()
     first = next(i for i, line in enumerate(lines) if line.endswith("loss      acc"))
     assert max(map(len, lines)) <= 80
@@ -190,13 +190,13 @@ def test_the_table_fits_80_columns_and_its_headings_stand_over_the_numbers() -> 
 def test_huge_losses_stay_readable() -> None:
     records = [record_of(1), record_of(2, val_loss=123456789.0)]
     console, out = plain_console()
-    console.show_finished(summary_of(records), records, FOLDER, [])
+    console.show_run(summary_of(records), records, FOLDER, [], is_reused=False)
     assert " 1.23e+08 " in out.getvalue()
 
 
 def test_what_the_numbers_mean_and_what_the_run_cost_are_said() -> None:
     console, out = plain_console()
-    console.show_finished(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
+    console.show_run(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS, is_reused=False)
     assert "best = lowest validation loss; losses in nats; train measured in eval mode" in (
         out.getvalue()
     )
@@ -208,7 +208,7 @@ def test_what_the_numbers_mean_and_what_the_run_cost_are_said() -> None:
 @pytest.mark.parametrize("interactive", [True, False])
 def test_paths_and_commands_are_whole_lines(interactive: bool) -> None:
     console, out = terminal() if interactive else plain_console()
-    console.show_finished(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
+    console.show_run(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS, is_reused=False)
     lines = without_escapes(out.getvalue()).splitlines()
     assert f"folder  {FOLDER}" in lines
     for command, words in COMMANDS:
@@ -217,7 +217,7 @@ def test_paths_and_commands_are_whole_lines(interactive: bool) -> None:
 
 def test_reused_run_says_how_to_start_over() -> None:
     console, out = plain_console()
-    console.show_reused(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
+    console.show_run(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS, is_reused=True)
     header = out.getvalue().splitlines()[1]
     assert header.startswith(f"{RUN_ID} is finished and was not trained again")
     assert "force=true" in header
@@ -226,7 +226,7 @@ def test_reused_run_says_how_to_start_over() -> None:
 
 def test_diverged_run_says_at_which_epoch_and_where_to_look() -> None:
     console, out = plain_console()
-    console.show_finished(summary_of(DIVERGING), DIVERGING, FOLDER, COMMANDS)
+    console.show_run(summary_of(DIVERGING), DIVERGING, FOLDER, COMMANDS, is_reused=False)
     assert "Diverged at epoch 9: a loss is no longer a finite number" in out.getvalue()
     assert str(FOLDER / "metrics.csv") in out.getvalue()
     assert re.search(r"^best +8 ", out.getvalue(), flags=re.MULTILINE)
@@ -236,7 +236,7 @@ def test_diverged_run_says_at_which_epoch_and_where_to_look() -> None:
 def test_run_that_diverged_at_once_has_no_best_epoch() -> None:
     records = [record_of(1, val_loss=math.nan)]
     for console, out in (plain_console(), terminal()):
-        console.show_finished(summary_of(records), records, FOLDER, COMMANDS)
+        console.show_run(summary_of(records), records, FOLDER, COMMANDS, is_reused=False)
         assert "Diverged at epoch 1" in out.getvalue()
         assert re.search(r"^best +\d", out.getvalue(), flags=re.MULTILINE) is None
         assert "\nlast " in out.getvalue()
@@ -269,7 +269,7 @@ def test_terminal_lines_fit() -> None:
 
 def test_narrow_or_dumb_terminal_gets_no_chart() -> None:
     for console, out in (terminal(width=50), terminal(TERM="dumb"), plain_console()):
-        console.show_finished(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS)
+        console.show_run(summary_of(RECORDS), RECORDS, FOLDER, COMMANDS, is_reused=False)
         assert "loss in nats\n" not in out.getvalue()
 
 
@@ -315,7 +315,7 @@ def test_no_color_is_respected() -> None:
 
 def test_divergence_is_red() -> None:
     console, out = terminal()
-    console.show_finished(summary_of(DIVERGING), DIVERGING, FOLDER, [])
+    console.show_run(summary_of(DIVERGING), DIVERGING, FOLDER, [], is_reused=False)
     assert "\x1b[31mDiverged at epoch 9" in out.getvalue()
 
 
