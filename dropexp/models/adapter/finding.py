@@ -1,7 +1,7 @@
 """Finds the sites of a network by the types of its modules and by how it uses them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeGuard
 
 import torch
@@ -154,7 +154,8 @@ def _merge_calls(calls: Sequence[_CalledLayer]) -> _CalledLayer:
     """Return the call with the fewest sites, as a layer has the sites of all its calls only."""
     heads = [call for call in calls if call.is_head]
     without_activation = [call for call in calls if call.noise_after is None]
-    return [*heads, *without_activation, *calls][0]
+    merged = [*heads, *without_activation, *calls][0]
+    return replace(merged, rectified=all(call.rectified for call in calls))
 
 
 class _LayerReader:

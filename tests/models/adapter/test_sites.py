@@ -1,6 +1,7 @@
 """Where sites are found, and where they are not."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -201,6 +202,23 @@ def test_missing_sites_are_an_error_that_lists_the_sites_there_are() -> None:
 def test_unknown_names_have_a_hint() -> None:
     with pytest.raises(ConfigError, match="Did you mean dropout2d"):
         regularise(Small(), "droput2d")
+
+
+@pytest.mark.parametrize("second", [F.relu, F.gelu])
+def test_a_layer_that_is_used_twice_is_rectified_if_a_relu_follows_every_use(
+    second: Callable[[Tensor], Tensor],
+) -> None:
+    class UsesTwice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(6, 6)
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(second(self.layer(F.relu(self.layer(x)))))  # type: ignore[no-any-return]
+
+    (site,) = [site for site in find_sites(UsesTwice()).sites if site.kind == "weight"]
+    assert site.rectified is (second is F.relu)
 
 
 def test_several_regularisers_at_once_each_find_their_sites() -> None:
