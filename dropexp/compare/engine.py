@@ -12,7 +12,7 @@ from dropexp.compare.pairing import PairedComparison, compare_pairs
 from dropexp.compare.question import Question
 from dropexp.compare.reading import FoundRun
 from dropexp.compare.results import ComparedRun, Comparison, Row, Setting
-from dropexp.runs.metric_types import EpochChoice, Metric, Source
+from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.statistics import Verdict, is_underfit
 
 
@@ -44,7 +44,7 @@ def compare(
     target = find_target(completed) if question.at is EpochChoice.MATCHED else None
     values = read_values(completed, question.at, target)
     rows = _make_rows(settings, baselines, values, question)
-    if metric.source is Source.MC_DROPOUT:
+    if metric.source is MetricSource.MC_DROPOUT:
         left_out = (*left_out, *mc_dropout.describe_unmeasured(settings))
     return Comparison(
         rows=tuple(rows),

@@ -8,7 +8,7 @@ import numpy as np
 from dropexp.compare.mc_dropout import has_results
 from dropexp.compare.results import ComparedRun
 from dropexp.errors import UserError
-from dropexp.runs.metric_types import EpochChoice, Metric, Source
+from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate, common_target, matched_epoch, mean_interval
 
@@ -32,7 +32,7 @@ def read_values(
     """
     metrics = [metric for metric in METRIC_REGISTRY.values() if at in metric.epochs]
     if not has_results(runs):
-        metrics = [metric for metric in metrics if metric.source is not Source.MC_DROPOUT]
+        metrics = [metric for metric in metrics if metric.source is not MetricSource.MC_DROPOUT]
     return {run: _values_of(run, metrics, at, target) for run in runs}
 
 
@@ -79,11 +79,11 @@ def _values_of(
     values: dict[str, float | None] = {}
     for metric in metrics:
         match metric.source:
-            case Source.RUN:
+            case MetricSource.RUN:
                 value = getattr(run, metric.key)
-            case Source.MC_DROPOUT:
+            case MetricSource.MC_DROPOUT:
                 value = getattr(sampled, metric.stored_as, None)
-            case Source.EPOCH if at is EpochChoice.MATCHED:
+            case MetricSource.EPOCH if at is EpochChoice.MATCHED:
                 value = None if epoch is None else float(run.curves[metric.key][epoch - 1])
             case _:
                 value = getattr(selected, metric.key, None)

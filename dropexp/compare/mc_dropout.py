@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from dropexp.compare.results import ComparedRun, Setting
 from dropexp.errors import UserError
-from dropexp.runs.metric_types import Metric, Source
+from dropexp.runs.metric_types import Metric, MetricSource
 
 _HOW_TO_MEASURE = (
     "Add mc_dropout=50 to the command that trained them: it measures finished runs and trains "
@@ -23,7 +23,7 @@ def refuse_unmeasured(metric: Metric, runs: Iterable[ComparedRun]) -> None:
     Raises:
         UserError: names the metric, and says how to measure it.
     """
-    if metric.source is Source.MC_DROPOUT and not has_results(runs):
+    if metric.source is MetricSource.MC_DROPOUT and not has_results(runs):
         raise UserError(
             f"--metric {metric.key} was not measured: no run has results of mc_dropout. "
             f"{_HOW_TO_MEASURE}"

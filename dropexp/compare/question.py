@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dropexp.compare.estimates import MATCHED_BY
 from dropexp.errors import UserError
-from dropexp.runs.metric_types import EpochChoice, Metric, Source, Unit
+from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics
 
 
@@ -46,7 +46,7 @@ class Question:
             reason = "all training losses are equal there"
         elif self.at in metric.epochs:
             return
-        elif metric.source is Source.MC_DROPOUT:
+        elif metric.source is MetricSource.MC_DROPOUT:
             reason = "mc_dropout is measured at the best epoch only"
         else:
             reason = "the test set is evaluated at the best and the last epoch only"

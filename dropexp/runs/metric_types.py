@@ -32,7 +32,7 @@ class Direction(Enum):
     NEITHER = 0
 
 
-class Source(Enum):
+class MetricSource(Enum):
     """Where the value of a metric is found."""
 
     EPOCH = auto()  # a column of metrics.csv: known after every epoch
@@ -75,7 +75,7 @@ class Metric:
     meaning: str
     unit: Unit
     direction: Direction
-    source: Source
+    source: MetricSource
     digits: int = 3
     is_signed: bool = False
     can_decide: bool = False
@@ -96,7 +96,7 @@ class Metric:
     @property
     def stored_as(self) -> str:
         """The field that holds it in the block of summary.json that its source names."""
-        return self.key.removeprefix("mc_") if self.source is Source.MC_DROPOUT else self.key
+        return self.key.removeprefix("mc_") if self.source is MetricSource.MC_DROPOUT else self.key
 
     def format(
         self,
@@ -137,9 +137,9 @@ class Metric:
         return f"{self.heading} (%)" if self.unit is Unit.FRACTION else self.heading
 
 
-_KNOWN_AT: dict[Source, tuple[EpochChoice, ...]] = {
-    Source.EPOCH: tuple(EpochChoice),
-    Source.SELECTED_EPOCH: (EpochChoice.BEST, EpochChoice.LAST),
-    Source.MC_DROPOUT: (EpochChoice.BEST,),
-    Source.RUN: tuple(EpochChoice),
+_KNOWN_AT: dict[MetricSource, tuple[EpochChoice, ...]] = {
+    MetricSource.EPOCH: tuple(EpochChoice),
+    MetricSource.SELECTED_EPOCH: (EpochChoice.BEST, EpochChoice.LAST),
+    MetricSource.MC_DROPOUT: (EpochChoice.BEST,),
+    MetricSource.RUN: tuple(EpochChoice),
 }

@@ -5,7 +5,7 @@ entry says where the metric's value is found; measuring it is the work of traini
 """
 
 from dropexp.errors import UserError, suggest
-from dropexp.runs.metric_types import Direction, Metric, Source, Unit
+from dropexp.runs.metric_types import Direction, Metric, MetricSource, Unit
 
 _ON_UNSEEN_LOSS = ("test_loss", "val_loss")
 _ON_UNSEEN_ACC = ("test_acc", "val_acc")
@@ -22,7 +22,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "cross-entropy on the training images, in eval mode",
             Unit.NATS,
             Direction.LOWER,
-            Source.EPOCH,
+            MetricSource.EPOCH,
             can_decide=True,
             caveat=_FIT_CAVEAT,
             results=_ON_UNSEEN_LOSS,
@@ -34,7 +34,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "accuracy on the training images, in eval mode, against the labels trained on",
             Unit.FRACTION,
             Direction.HIGHER,
-            Source.EPOCH,
+            MetricSource.EPOCH,
             can_decide=True,
             caveat=_FIT_CAVEAT,
             results=_ON_UNSEEN_ACC,
@@ -46,7 +46,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "cross-entropy on the validation images",
             Unit.NATS,
             Direction.LOWER,
-            Source.EPOCH,
+            MetricSource.EPOCH,
             can_decide=True,
         ),
         Metric(
@@ -56,7 +56,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "accuracy on the validation images",
             Unit.FRACTION,
             Direction.HIGHER,
-            Source.EPOCH,
+            MetricSource.EPOCH,
             can_decide=True,
         ),
         Metric(
@@ -66,7 +66,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "cross-entropy (negative log-likelihood) on the test images",
             Unit.NATS,
             Direction.LOWER,
-            Source.SELECTED_EPOCH,
+            MetricSource.SELECTED_EPOCH,
             can_decide=True,
         ),
         Metric(
@@ -76,7 +76,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "accuracy on the test images",
             Unit.FRACTION,
             Direction.HIGHER,
-            Source.SELECTED_EPOCH,
+            MetricSource.SELECTED_EPOCH,
             can_decide=True,
         ),
         Metric(
@@ -86,7 +86,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "validation − training loss",
             Unit.NATS,
             Direction.LOWER,
-            Source.EPOCH,
+            MetricSource.EPOCH,
             is_signed=True,
             can_decide=True,
             improvement="smaller",
@@ -100,7 +100,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "training − validation accuracy",
             Unit.FRACTION,
             Direction.LOWER,
-            Source.EPOCH,
+            MetricSource.EPOCH,
             is_signed=True,
             can_decide=True,
             improvement="smaller",
@@ -114,7 +114,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "the epoch at which runs are compared",
             Unit.EPOCHS,
             Direction.NEITHER,
-            Source.EPOCH,
+            MetricSource.EPOCH,
             digits=1,
         ),
         Metric(
@@ -124,7 +124,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "epochs until training ended",
             Unit.EPOCHS,
             Direction.NEITHER,
-            Source.RUN,
+            MetricSource.RUN,
             digits=1,
         ),
         Metric(
@@ -134,7 +134,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "the epoch of the lowest validation loss",
             Unit.EPOCHS,
             Direction.NEITHER,
-            Source.RUN,
+            MetricSource.RUN,
             digits=1,
         ),
         Metric(
@@ -144,7 +144,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "last − lowest validation loss",
             Unit.NATS,
             Direction.LOWER,
-            Source.RUN,
+            MetricSource.RUN,
             is_signed=True,
         ),
         Metric(
@@ -154,7 +154,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "the loss gap added up over all epochs",
             Unit.NAT_EPOCHS,
             Direction.LOWER,
-            Source.RUN,
+            MetricSource.RUN,
             digits=2,
         ),
         Metric(
@@ -164,7 +164,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "expected calibration error on the test images",
             Unit.FRACTION,
             Direction.LOWER,
-            Source.SELECTED_EPOCH,
+            MetricSource.SELECTED_EPOCH,
         ),
         Metric(
             "test_entropy",
@@ -173,7 +173,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "mean entropy of the predicted probabilities on the test images",
             Unit.NATS,
             Direction.LOWER,
-            Source.SELECTED_EPOCH,
+            MetricSource.SELECTED_EPOCH,
         ),
         Metric(
             "mc_test_loss",
@@ -182,7 +182,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "cross-entropy of the mean probabilities over the passes of mc_dropout",
             Unit.NATS,
             Direction.LOWER,
-            Source.MC_DROPOUT,
+            MetricSource.MC_DROPOUT,
             can_decide=True,
         ),
         Metric(
@@ -192,7 +192,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "accuracy of the mean probabilities over the passes of mc_dropout",
             Unit.FRACTION,
             Direction.HIGHER,
-            Source.MC_DROPOUT,
+            MetricSource.MC_DROPOUT,
             can_decide=True,
         ),
         Metric(
@@ -202,7 +202,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "expected calibration error of the mean probabilities over the passes of mc_dropout",
             Unit.FRACTION,
             Direction.LOWER,
-            Source.MC_DROPOUT,
+            MetricSource.MC_DROPOUT,
             can_decide=True,
             results=("mc_test_loss",),
         ),
@@ -213,7 +213,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "entropy of the mean probabilities over the passes of mc_dropout",
             Unit.NATS,
             Direction.LOWER,
-            Source.MC_DROPOUT,
+            MetricSource.MC_DROPOUT,
             can_decide=True,
             improvement="more certain, right or wrong",
             caveat="A lower entropy is certainty, right or wrong: see the test loss.",
@@ -226,7 +226,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "fraction of the wrong training labels that the network has memorised",
             Unit.FRACTION,
             Direction.LOWER,
-            Source.SELECTED_EPOCH,
+            MetricSource.SELECTED_EPOCH,
         ),
         Metric(
             "seconds_per_epoch",
@@ -235,7 +235,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "time of training and evaluation, divided by the epochs",
             Unit.SECONDS,
             Direction.LOWER,
-            Source.RUN,
+            MetricSource.RUN,
         ),
         Metric(
             "seconds",
@@ -244,7 +244,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             "time of training and evaluation, all epochs together",
             Unit.SECONDS,
             Direction.LOWER,
-            Source.RUN,
+            MetricSource.RUN,
             digits=1,
         ),
     )

@@ -18,7 +18,7 @@ from dropexp.config.groups import list_groups
 from dropexp.config.setting import sort_key
 from dropexp.errors import FilterError, suggest, suggest_close
 from dropexp.runs.listing import ListedRun, ListedStatus
-from dropexp.runs.metric_types import Source, Unit
+from dropexp.runs.metric_types import MetricSource, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.studies import list_study_names, read_study
 
@@ -47,7 +47,7 @@ _ABBREVIATIONS = {
     **{
         metric.key: f"best.{metric.key}"
         for metric in METRIC_REGISTRY.values()
-        if metric.source is not Source.RUN and metric.unit is not Unit.EPOCHS
+        if metric.source is not MetricSource.RUN and metric.unit is not Unit.EPOCHS
     },
 }
 """A short name → the field it stands for: results are those of the best epoch."""

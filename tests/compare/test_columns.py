@@ -14,7 +14,7 @@ from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison
 from dropexp.compare.table import format_comparison
 from dropexp.report import render_markdown, render_page
-from dropexp.runs.metric_types import Direction, Metric, Notation, Source, Unit
+from dropexp.runs.metric_types import Direction, Metric, Notation, MetricSource, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
 from tests.made_up import make_comparison
 
@@ -25,7 +25,7 @@ MADE_UP = Metric(
     "the drop probability, which is no metric",
     Unit.FRACTION,
     Direction.HIGHER,
-    Source.RUN,
+    MetricSource.RUN,
     can_decide=True,
 )
 """ComparedRun has an attribute p; nothing else in dropexp knows of a metric of this name."""
@@ -74,7 +74,9 @@ def test_a_new_metric_needs_no_more_than_its_entry_to_decide(made_up: Metric) ->
 def test_every_metric_that_was_measured_is_in_the_files(key: str) -> None:
     table = study()
     estimates = json.loads(format_json(table))["rows"][0]["estimates"]
-    was_measured = METRIC_REGISTRY[key].source is not Source.MC_DROPOUT and key != "test_entropy"
+    was_measured = (
+        METRIC_REGISTRY[key].source is not MetricSource.MC_DROPOUT and key != "test_entropy"
+    )
     assert (key in estimates) == was_measured
     assert {key, f"{key}_low", f"{key}_high"} <= set(format_csv(table).splitlines()[0].split(","))
 

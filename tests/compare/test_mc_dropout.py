@@ -10,7 +10,7 @@ from dropexp.compare.table import format_comparison
 from dropexp.errors import UserError
 from dropexp.report import plot
 from dropexp.report.answer import answer
-from dropexp.runs.metric_types import Metric, Source
+from dropexp.runs.metric_types import Metric, MetricSource
 from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics
 from dropexp.runs.records import SampledTest
 from tests.made_up import AROUND, make_run
@@ -52,7 +52,7 @@ def test_without_any_results_of_mc_dropout_there_is_no_column_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "metric", [each for each in deciding_metrics() if each.source is Source.MC_DROPOUT]
+    "metric", [each for each in deciding_metrics() if each.source is MetricSource.MC_DROPOUT]
 )
 def test_every_metric_of_the_passes_can_be_reported(metric: Metric, tmp_path: Path) -> None:
     runs = [make_measured(name, seed, 8) for name in ("none", "dropout2d") for seed in range(6)]

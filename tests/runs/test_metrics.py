@@ -4,7 +4,7 @@ import pytest
 
 from dropexp.compare.results import ComparedRun
 from dropexp.errors import UserError
-from dropexp.runs.metric_types import Direction, EpochChoice, Metric, Notation, Source, Unit
+from dropexp.runs.metric_types import Direction, EpochChoice, Metric, Notation, MetricSource, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics, parse_metric
 from dropexp.runs.records import METRICS_COLUMNS, SampledTest, SelectedEpoch
 
@@ -16,14 +16,17 @@ ACC, LOSS = METRIC_REGISTRY["test_acc"], METRIC_REGISTRY["test_loss"]
 def test_an_entry_has_words_and_its_value_a_place(metric: Metric) -> None:
     assert METRIC_REGISTRY[metric.key] is metric
     assert all((metric.heading, metric.name, metric.meaning, metric.improvement, metric.epochs))
-    holders: dict[Source, tuple[object, ...]] = {
-        Source.EPOCH: (SelectedEpoch,),
-        Source.SELECTED_EPOCH: (SelectedEpoch,),
-        Source.MC_DROPOUT: (SampledTest, SelectedEpoch),  # without noise, the best epoch is read
-        Source.RUN: (ComparedRun,),
+    holders: dict[MetricSource, tuple[object, ...]] = {
+        MetricSource.EPOCH: (SelectedEpoch,),
+        MetricSource.SELECTED_EPOCH: (SelectedEpoch,),
+        MetricSource.MC_DROPOUT: (
+            SampledTest,
+            SelectedEpoch,
+        ),  # without noise, the best epoch is read
+        MetricSource.RUN: (ComparedRun,),
     }
     assert all(hasattr(holder, metric.stored_as) for holder in holders[metric.source])
-    assert metric.source is not Source.EPOCH or metric.key in METRICS_COLUMNS
+    assert metric.source is not MetricSource.EPOCH or metric.key in METRICS_COLUMNS
 
 
 def test_headings_and_names_are_unique() -> None:

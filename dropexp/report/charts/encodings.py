@@ -56,6 +56,8 @@ def make_metric_axis(metric: Metric, *, is_difference: bool = False, **options: 
         tick_format = "+.1%" if is_difference else ".2~%"
     else:
         tick_format = "+" if is_difference else ""
+    if is_difference:
+        options["labelExpr"] = "datum.value === 0 ? '0' : datum.label"  # d3 writes "+0"
     return alt.Axis(format=tick_format, tickCount=6, **options)
 
 
