@@ -14,7 +14,7 @@ from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison
 from dropexp.compare.table import format_comparison
 from dropexp.report import render_markdown, render_page
-from dropexp.runs.metric_types import Direction, Metric, Notation, MetricSource, Unit
+from dropexp.runs.metric_types import Direction, Metric, MetricSource, Notation, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
 from tests.made_up import make_comparison
 
