@@ -127,9 +127,9 @@ class RunConfig(Section):
         values = dict(plain)
         _refuse_alpha_without_selu(values)
         try:
-            shorthand = values.pop("p", None)
+            # First, so that an error names the key that the user typed.
+            TopLevelP.model_validate({"p": values.pop("p", None)})
             config = cls.model_validate(values)
-            TopLevelP.model_validate({"p": shorthand})
         except ValidationError as error:
             raise ConfigError(describe_validation_error(error, cls)) from None
         _check_schedules(config)
