@@ -16,6 +16,7 @@ from dropexp.statistics import (
     sign_flip_p_value,
     smallest_adjusted_p,
 )
+from dropexp.terminal.numbers import format_count
 
 CORRECTION = "Holm"
 """The correction for the number of rows, as tables name it."""
@@ -72,9 +73,9 @@ def describe_test(pairs: Sequence[int], alpha: float) -> str:
     tests = sum(map(bool, pairs))
     exact = "exact " if max(pairs) <= EXACT_UP_TO else ""
     return (
-        f"Test: {exact}two-sided sign-flip test of the paired differences, with {CORRECTION}'s "
-        f"correction over {tests} row{'' if tests == 1 else 's'}; better or worse at "
-        f"p <= {alpha:g}. Intervals are not corrected; the verdict is."
+        f"The test is the {exact}two-sided sign-flip test of the paired differences, with "
+        f"{CORRECTION}'s correction over {format_count(tests, 'row')}; better or worse means "
+        f"p <= {alpha:g}. The verdict is corrected, the intervals are not."
     )
 
 

@@ -25,8 +25,8 @@ def describe_method(
         target: the training loss at which runs are matched, nats; None without matching.
     """
     selection = (
-        f"{_describe_epoch(question.at, rows, target)} Means over seeds with "
-        f"{question.confidence:.0%} t intervals, each for its own row."
+        f"{_describe_epoch(question.at, rows, target)} Values are means over seeds; each row has "
+        f"its own {question.confidence:.0%} t interval."
     )
     tested = [row for row in rows if row.baseline is not None]
     if not tested and all(row.setting.is_plain for row in rows):
@@ -38,8 +38,8 @@ def describe_method(
     side = "below" if metric.sign > 0 else "above"
     sentences = [
         selection,
-        f"vs baseline: {metric.name} minus that of the baseline ({baseline}) with the same seed; "
-        f"{side} 0 is {metric.improvement}.",
+        f"vs baseline is the difference in {metric.name} to the baseline ({baseline}), paired by "
+        f"seed; {side} 0 is {metric.improvement}.",
         describe_test([len(row.pairs) for row in tested], question.alpha),
     ]
     if question.at is EpochChoice.BEST and any(
@@ -61,13 +61,14 @@ def describe_method(
 def _describe_epoch(at: EpochChoice, rows: Sequence[Row], target: float | None) -> str:
     match at:
         case EpochChoice.BEST:
-            return "Each run at the epoch of its lowest validation loss."
+            return "Runs are compared at the epoch of their lowest validation loss."
         case EpochChoice.LAST:
-            return f"Each run at its last epoch{_describe_last_epochs(rows)}."
+            return f"Runs are compared at their last epoch{_describe_last_epochs(rows)}."
         case EpochChoice.MATCHED:
             assert target is not None
             return (
-                f"Each run at its first epoch with a clean training loss of at most {target:.4g}, "
+                f"Runs are compared at their first epoch with a clean training loss of at most "
+                f"{target:.4g}, "
                 f"the lowest that every run reaches; {_find_least_fitted(rows)} sets it. The test "
                 f"set is not evaluated there."
             )

@@ -143,7 +143,9 @@ def test_early_stopping_is_shown_with_the_epochs_it_saves_and_the_loss_it_preven
     assert "Early stopping changes nothing before it ends a run" in " ".join(at_best.sentences)
     row = at_last.row(name)
     assert (row.estimates["epoch"].value, row.estimates["epochs"].value) == (3, 3)
-    assert at_last.sentences[0].startswith("Each run at its last epoch, 3 to 4: early stopping")
+    assert at_last.sentences[0].startswith(
+        "Runs are compared at their last epoch, 3 to 4: early stopping"
+    )
     assert row.verdict is Verdict.BETTER
     assert "3 epochs instead of 4" in answer(at_last)[0]
     for table in (at_best, at_last):
@@ -154,7 +156,7 @@ def test_early_stopping_is_shown_with_the_epochs_it_saves_and_the_loss_it_preven
 def test_without_early_stopping_there_is_no_column_of_epochs(tmp_path: Path) -> None:
     write_study(tmp_path, {NONE: [1.0], DECAY: [1.0]})
     table = compare_folder(tmp_path, at=EpochChoice.LAST)
-    assert table.sentences[0].startswith("Each run at its last epoch. ")
+    assert table.sentences[0].startswith("Runs are compared at their last epoch. ")
     assert not any("trained" in line.plain for line in format_comparison(table, None))
 
 
