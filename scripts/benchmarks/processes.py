@@ -36,7 +36,7 @@ def _compare(runs: int) -> Pair:
 
 
 ROWS = (
-    BenchRow("help", "dropexp --help ÷ import torch", _help_to_import_torch, 0.15),
+    BenchRow("startup", "dropexp --help ÷ import torch", _help_to_import_torch, 0.15),
     BenchRow("process", "dropexp train ÷ hand-written script", _train_to_handwritten, 1.05),
     BenchRow(
         "usual",

@@ -83,6 +83,11 @@ def _shell_lines(block: Block) -> list[str]:
     return []
 
 
+def escape_tags(text: str) -> str:
+    """Return Markdown in which ``<`` outside code spans shows as itself and begins no HTML tag."""
+    return re.sub(r"(`[^`]*`)|<", lambda match: match[1] or "&lt;", text)
+
+
 def replace_region(text: str, name: str, content: str) -> str:
     """Return a page's text with new content in the region between the marks of a name.
 

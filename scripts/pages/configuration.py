@@ -9,6 +9,7 @@ from dropexp.config.reference import (
     describe_fields,
     describe_groups,
 )
+from pages.blocks import escape_tags
 
 PAGE = "reference/configuration.md"
 _INTRODUCTION = """# Configuration
@@ -123,4 +124,4 @@ def _code(names: Iterable[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    return re.sub(r"([|<*])", r"\\\1", text)
+    return escape_tags(re.sub(r"([|*])", r"\\\1", text))

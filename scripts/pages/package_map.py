@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from pages.blocks import ROOT
+from pages.blocks import ROOT, escape_tags
 
 PACKAGE = ROOT / "dropexp"
 
@@ -38,4 +38,4 @@ def _row(file: Path, above: Path) -> str:
 
 def _docstring(file: Path) -> str:
     text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-    return text.replace("|", "\\|").replace("``", "`")
+    return escape_tags(text.replace("|", "\\|").replace("``", "`"))

@@ -1,6 +1,9 @@
 """The pages say what the code does: reference, map, cards, examples in Python, links."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -9,7 +12,6 @@ import pytest
 
 from baselines import run_folders
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.data.torchvision_import import import_torchvision
 from dropexp.regularisers import REGISTRY
 from dropexp.runs import files
 from dropexp.runs.metric_types import EpochChoice
@@ -111,15 +113,24 @@ def test_every_epoch_that_can_be_compared_at_is_explained() -> None:
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.name)
-def test_examples_in_python_run(
-    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_examples_in_python_run(block: Block, tmp_path: Path) -> None:
+    """A process of its own has imported nothing that an example forgets."""
     if 'Path("runs")' in block.text:
         run_folders.make_runs(tmp_path / "runs", runs=12, seeds=3)
-    if "torchvision" in block.text:
-        import_torchvision()  # which fails by itself beside a torch for CPUs only
-    exec(compile(block.text, block.name, "exec"), {"__name__": block.name})
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", block.text], cwd=tmp_path, env=environment, check=True)
+
+
+def test_pages_have_no_html_tags_outside_code() -> None:
+    """A browser swallows what looks like a tag, such as the name of a placeholder."""
+    tags = {}
+    for path in PAGES:
+        text = re.sub(
+            r"^```.*?^ *```$|<!--.*?-->", "", path.read_text(encoding="utf-8"), flags=re.M | re.S
+        )
+        text = re.sub(r"`[^`]*`", "", text)
+        tags[path.name] = re.findall(r"<(?!https?:)/?[A-Za-z][^>\n]*>", text)
+    assert {name: found for name, found in tags.items() if found} == {}
 
 
 def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
