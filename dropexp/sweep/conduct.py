@@ -19,6 +19,7 @@ from dropexp.sweep.plan import Plan, PlanStatus, make_study, open_sweep_runs_dir
 from dropexp.sweep.progress import EndedRun, Progress, Watcher
 from dropexp.sweep.rounds import Rounds
 from dropexp.sweep.slots import refuse_missing_devices
+from dropexp.terminal.numbers import format_count
 
 _SWEEPS = ".sweeps"
 _ALIVE = "alive.lock"  # held while the sweep lives
@@ -97,7 +98,7 @@ def sweep(
         try:
             is_interrupted = _watch(rounds, watcher, view, fail_fast=fail_fast)
         finally:
-            launcher.close()
+            rounds.close()
         rounds.raise_error()
         progress = _add_failures(watcher.look(), rounds.failures, study.runs)
     view.report_progress(progress)
@@ -129,8 +130,13 @@ def _watch(rounds: Rounds, watcher: Watcher, view: SweepView, *, fail_fast: bool
                 raise
             is_interrupted = True
             rounds.stop()
-            view.note("stopping: runs save their state or finish; Ctrl-C again stops at once")
+            view.note(_describe_stop(len(watcher.look().running)))
     return is_interrupted
+
+
+def _describe_stop(running: int) -> str:
+    what = f" after the current epoch of {format_count(running, 'run')}" if running else ""
+    return f"stopping{what}; press Ctrl-C again to stop at once"
 
 
 def _add_failures(

@@ -29,6 +29,9 @@ _SECONDS_BETWEEN_ROUNDS = 0.2
 _PATIENCE = 5.0
 """Seconds to wait for the lock of a run's folder."""
 
+_MOST_SECONDS_TO_CLOSE = 10.0
+"""A cluster may take longer to answer that it has cancelled its jobs."""
+
 
 class Rounds:
     """Hands runs to a launcher until none is left, in a thread of its own.
@@ -84,6 +87,13 @@ class Rounds:
         """Wait for the end, at most some seconds, and return whether it has come."""
         # Not by Thread.join(): one that Ctrl-C interrupts marks the thread as ended.
         return self._ended.wait(seconds)
+
+    def close(self) -> None:
+        """End the runs that still train, and the thread that waits for them."""
+        self._stop_requested.set()  # what is lost now is not launched again
+        self._launcher.close()
+        # A thread that outlives the sweep collects processes while Python's exit joins them.
+        self._ended.wait(_MOST_SECONDS_TO_CLOSE)
 
     def raise_error(self) -> None:
         """Raise the error that has ended the thread, if there is one."""

@@ -67,8 +67,7 @@ class RunProcess:
 
     def kill(self) -> None:
         """End the process without saving anything; once it has ended, do nothing."""
-        with suppress(ValueError):  # another thread has seen its end
-            self._process.kill()
+        self._process.kill()
 
     def wait(self) -> Outcome:
         """Wait for the end of the run, and return how it ended."""
@@ -79,7 +78,6 @@ class RunProcess:
         except (EOFError, OSError):
             outcome = Outcome(self._job.run_id, Ending.KILLED, _describe_exit(self._process))
         self._outcome.close()
-        self._process.close()
         return outcome
 
     def _keep_what_was_printed(self) -> None:

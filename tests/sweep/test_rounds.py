@@ -1,6 +1,7 @@
 """Runs that are lost are launched again, but not for ever, whatever a launcher does."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -192,3 +193,22 @@ def test_a_forced_run_is_forced_once(tmp_path: Path) -> None:
     rounds = rounds_of(tmp_path, MadeUpLauncher(do), [config])
     to_the_end(rounds)
     assert forced == [True, False]
+
+
+def test_close_waits_for_the_thread_that_collects_the_runs(tmp_path: Path) -> None:
+    begun, closed = threading.Event(), threading.Event()
+
+    def do(job: Job, before: int) -> Outcome:
+        begun.set()
+        assert closed.wait(10)
+        time.sleep(0.2)  # a process takes a moment to end and to be collected
+        return Outcome(job.run_id, Ending.KILLED)
+
+    launcher = MadeUpLauncher(do)
+    launcher.close = closed.set  # type: ignore[method-assign]
+    rounds = rounds_of(tmp_path, launcher)
+    rounds.start()
+    assert begun.wait(10)
+    rounds.close()
+    assert rounds.wait(0)
+    assert launcher.launched.count(CONFIGS[0].run_id) == 1
