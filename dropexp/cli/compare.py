@@ -117,7 +117,8 @@ def compare(
             "--output",
             "-o",
             metavar="FILE",
-            help='Write all columns to FILE ("-" for standard output).',
+            help='Write to FILE ("-" for standard output): csv and json hold all columns, md and '
+            "tex the main ones.",
         ),
     ] = None,
     plot: Annotated[

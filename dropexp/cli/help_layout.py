@@ -1,7 +1,8 @@
-"""Commands whose help shows what an option takes, where Typer's shows types of Python."""
+"""Commands whose help and errors say what an option takes, without types of Python."""
 
 from typing import Any
 
+from typer import BadParameter
 from typer.core import TyperCommand, TyperGroup
 
 
@@ -11,6 +12,18 @@ class PlainHelpCommand(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters of the command, with ``--help``."""
         return _hide_types(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments of the command.
+
+        Raises:
+            BadParameter: says what is allowed, without pydantic's prefix of a ValueError.
+        """
+        try:
+            return super().parse_args(ctx, args)
+        except BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
 
 
 class PlainHelpGroup(TyperGroup):

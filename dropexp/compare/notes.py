@@ -45,7 +45,7 @@ def describe_verdict(comparison: Comparison, row: Row) -> str:
 
 
 def describe_notes(comparison: Comparison) -> list[Note]:
-    """Return the notes below a table: the meaning of (+k), and all problems."""
+    """Return the notes below a table without times: the meaning of (+k), and all problems."""
     notes = []
     if any("(+" in describe_verdict(comparison, row) for row in comparison.rows):
         notes.append(Note("(+k): k more seeds would settle a difference of this size."))
@@ -59,6 +59,23 @@ def describe_problems(comparison: Comparison) -> list[Note]:
         *(Note(text, Tone.WARNING) for text in _describe_missing(comparison)),
         *(Note(text, Tone.WARNING) for text in comparison.left_out),
     ]
+
+
+def describe_times(comparison: Comparison) -> list[Note]:
+    """Return the note below a table with times where they are not comparable; else none."""
+    runs = [run for row in comparison.rows for run in row.setting.runs]
+    differing = [
+        name
+        for name, values in (
+            ("numbers of threads", {run.threads for run in runs}),
+            ("devices", {run.device for run in runs}),
+        )
+        if len(values) > 1
+    ]
+    if not differing:
+        return []
+    text = f"Times are not comparable: the runs used different {' and '.join(differing)}."
+    return [Note(text)]
 
 
 def _describe_failures(comparison: Comparison) -> list[str]:

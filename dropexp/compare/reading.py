@@ -16,7 +16,7 @@ from dropexp.errors import StoreError, UserError
 from dropexp.runs.files import CONFIG, METRICS
 from dropexp.runs.listing import ListedRun, ListedStatus, find_run, is_run_id, list_runs, read_run
 from dropexp.runs.records import METRICS_COLUMNS, AuditOutcome, RunSummary
-from dropexp.runs.selection import is_filter, select_runs
+from dropexp.runs.selection import explain_no_match, is_filter, select_runs
 from dropexp.runs.write import RunFolder
 from dropexp.statistics import area_between, rise_after_best
 
@@ -66,7 +66,9 @@ def find_runs(
     left_out += [*reasons, *unreadable]
     if not found_runs:
         place = " ".join(map(str, folders or [runs_dir]))
-        raise UserError(_explain_nothing(place, chosen, runs, reasons))
+        if runs and not chosen:
+            raise UserError(explain_no_match(runs, filters, place))
+        raise UserError(_explain_nothing(place, reasons))
     return found_runs, left_out
 
 
@@ -89,11 +91,7 @@ def _drop_copies(runs: Sequence[ListedRun]) -> tuple[list[ListedRun], list[str]]
     return list(kept.values()), _describe_left_out(copies, "copies of runs in another folder")
 
 
-def _explain_nothing(
-    place: str, chosen: Sequence[ListedRun], runs: Sequence[ListedRun], reasons: Sequence[str]
-) -> str:
-    if runs and not chosen:
-        return f"none of the {len(runs)} runs in {place} passes the filters."
+def _explain_nothing(place: str, reasons: Sequence[str]) -> str:
     if reasons:
         return f"no run can be compared. {' '.join(reasons)}"
     return f"{place} holds no finished run. Train one with dropexp train."
@@ -155,7 +153,7 @@ def _read_all(runs: Sequence[ListedRun]) -> tuple[list[FoundRun], list[str]]:
     versions = {_summary(run).results_version for run in runs}
     for run in runs:
         try:
-            compared = _read_run(run.folder, _summary(run))
+            compared = _read_run(run)
         except StoreError as error:
             unreadable.append(f"{run.run_id} left out: {error}")
             continue
@@ -166,7 +164,8 @@ def _read_all(runs: Sequence[ListedRun]) -> tuple[list[FoundRun], list[str]]:
     return found_runs, unreadable
 
 
-def _read_run(folder: RunFolder, summary: RunSummary) -> ComparedRun:
+def _read_run(run: ListedRun) -> ComparedRun:
+    folder, summary = run.folder, _summary(run)
     if folder.size_of(METRICS) <= len(_HEADER):
         raise StoreError(f"{folder.path / METRICS} is missing, or holds no epoch.")
     curves = CurvesOnDisk(folder)
@@ -174,7 +173,16 @@ def _read_run(folder: RunFolder, summary: RunSummary) -> ComparedRun:
     if rise is None or area is None:  # an older summary, or no finite epoch
         rise = rise_after_best(curves["val_loss"]).last
         area = area_between(curves["train_loss"], curves["val_loss"])
-    return ComparedRun(folder.run_id, summary.seed, summary, curves, rise, area)
+    return ComparedRun(
+        run_id=folder.run_id,
+        seed=summary.seed,
+        summary=summary,
+        curves=curves,
+        rise=rise,
+        area=area,
+        threads=run.config.get("threads"),
+        device=run.config.get("device"),
+    )
 
 
 class CurvesOnDisk(Curves):

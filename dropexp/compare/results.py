@@ -50,6 +50,9 @@ class ComparedRun:
             loss.
         area: the area between the validation and the training loss curve, nats × epochs; NaN
             without a finite loss.
+        threads: the CPU threads of its config; None for torch's own choice. Times of runs are
+            comparable only if threads and device are equal.
+        device: the device of its config.
     """
 
     run_id: str
@@ -58,6 +61,8 @@ class ComparedRun:
     curves: Curves
     rise: float
     area: float
+    threads: int | None = None
+    device: str | None = None
 
     @property
     def p(self) -> float:

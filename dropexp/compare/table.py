@@ -3,12 +3,13 @@
 from rich.text import Text
 
 from dropexp.compare.columns import ComparisonColumn, list_columns
-from dropexp.compare.notes import Tone, describe_notes
+from dropexp.compare.notes import Tone, describe_notes, describe_times
 from dropexp.compare.results import Comparison, Row
 from dropexp.statistics import Verdict
 from dropexp.terminal.tables import Column, format_table, wrap_text
 
 _NARROWEST_NAME = 20  # characters
+_DROPPED_HINT = "-o table.csv has all"
 _VERDICT_STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.TOO_FEW_SEEDS: "yellow"}
 _NOTE_STYLES = {Tone.PLAIN: "dim", Tone.WARNING: "yellow", Tone.PROBLEM: "red"}
 
@@ -21,15 +22,17 @@ def format_comparison(comparison: Comparison, width: int | None) -> list[Text]:
         width: of the terminal in characters; None shows every column.
     """
     columns = [_terminal_column(column) for column in list_columns(comparison)]
+    shows_times = width is None
+    noted = describe_notes(comparison) + (describe_times(comparison) if shows_times else [])
     notes = [
         Text(line, _NOTE_STYLES[note.tone])
-        for note in describe_notes(comparison)
+        for note in noted
         for line in wrap_text(note.text, width)
     ]
     return [
         *(Text(line, "dim") for text in comparison.sentences for line in wrap_text(text, width)),
         Text(),
-        *format_table(columns, comparison.rows, width=width),
+        *format_table(columns, comparison.rows, width=width, dropped_hint=_DROPPED_HINT),
         *([Text(), *notes] if notes else []),
     ]
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from dropexp.compare.highlights import find_best, find_context_axes, find_headline
@@ -83,10 +84,26 @@ def _describe_result(comparison: Comparison, row: Row) -> str:
             f"{data}no setting is better than {baseline}. The nearest is {setting}, which "
             f"{change}: worse."
         )
-    verdict = row.verdict.value if row.verdict else "not tested"
+    unclear = _describe_unclear(comparison, row)
+    return f"{data}no setting is clearly better than {baseline}. {unclear}"
+
+
+def _describe_unclear(comparison: Comparison, row: Row) -> str:
+    """Return the sentence on the row that gains most, where no row is clearly better."""
+    setting, difference = describe_setting(row.setting), row.difference
+    if row.verdict is Verdict.NO_CLEAR_DIFFERENCE:
+        verdict = "which is no clear difference"
+    else:
+        verdict = "but these are too few seeds" if row.verdict else "which was not tested"
+    if difference is None or math.isnan(difference.value):
+        return f"{setting} {_describe_change(comparison, row)}, {verdict}."
+    rises, metric = difference.value > 0, comparison.metric
+    size = difference if rises else _negate(difference)
     return (
-        f"{data}no setting is clearly better than {baseline}. The nearest is {setting}, which "
-        f"{change}: {verdict}."
+        f"The best mean difference is that of {setting}: its {metric.name} is "
+        f"{metric.describe_size(size.value)} {'higher' if rises else 'lower'}"
+        f"{_interval(size, metric)}, better in {row.pairs_better} of {len(row.pairs)} seeds"
+        f"{_describe_lost_pairs(row)}, {verdict}."
     )
 
 
@@ -145,12 +162,27 @@ def _describe_cost(comparison: Comparison, row: Row) -> str:
     if comparison.metric is not accuracy and (accuracies := means(accuracy.key)):
         first, second = (accuracy.format(each, Notation.DOCUMENT) for each in accuracies)
         text += f" ({accuracy.name} {first} → {second} %)"
-    if (seconds := means("seconds_per_epoch")) and seconds[0] > 0:
-        more = 100 * (seconds[1] / seconds[0] - 1)
-        text += f"; cost: {round(more):+d} % time per epoch".replace("-", "−")  # never −0
+    text += _describe_time(baseline.setting, row.setting)
     if (epochs := means("epochs")) and round(epochs[0]) != round(epochs[1]):
         text += f", {epochs[1]:.0f} epochs instead of {epochs[0]:.0f}"
     return text
+
+
+def _describe_time(baseline: Setting, setting: Setting) -> str:
+    """Return ``; cost: +2 % time per epoch``, the median over pairs of runs on equal hardware."""
+    by_seed = {run.seed: run for run in baseline.completed}
+    pairs = [(by_seed[run.seed], run) for run in setting.completed if run.seed in by_seed]
+    ratios = [
+        after.seconds_per_epoch / before.seconds_per_epoch
+        for before, after in pairs
+        if (before.threads, before.device) == (after.threads, after.device) and before.seconds > 0
+    ]
+    if ratios:
+        more = round(100 * (median(ratios) - 1))
+        return f"; cost: {more:+d} % time per epoch".replace("-", "−")  # never −0
+    if all(before.device != after.device for before, after in pairs):
+        return "; cost not comparable: the runs used different devices" if pairs else ""
+    return "; cost not comparable: the runs used different numbers of threads"
 
 
 def _describe_planning(comparison: Comparison, row: Row) -> list[str]:
@@ -216,9 +248,16 @@ def _answer_without_baseline(comparison: Comparison) -> list[str]:
     estimate = row.estimates[metric.key]
     order = "lowest" if metric.sign > 0 else "highest"
     data = describe_data(row.setting.fields, find_context_axes(comparison))
+    setting = describe_setting(row.setting)
+    value = f"{metric.describe_value(estimate.value)}{_interval(estimate, metric)}"
+    if len(comparison.rows) == 1:
+        return [
+            f"On {data}, the {metric.name} of {setting} is {value}, "
+            f"{describe_epoch(comparison.at)}.",
+            "There is no other setting to compare it with.",
+        ]
     return [
-        f"On {data}, {describe_setting(row.setting)} has the {order} {metric.name}, "
-        f"{metric.describe_value(estimate.value)}{_interval(estimate, metric)}, "
+        f"On {data}, {setting} has the {order} {metric.name}, {value}, "
         f"{describe_epoch(comparison.at)}.",
         "No setting was compared with a baseline on the same seeds, so which setting is better is "
         "not known.",

@@ -136,6 +136,33 @@ def select_runs(runs: Sequence[ListedRun], filters: Iterable[str]) -> list[Liste
     return [run for run in runs if all(each.accepts(run) for each in parsed)]
 
 
+def explain_no_match(runs: Sequence[ListedRun], filters: Iterable[str], place: str) -> str:
+    """Return a sentence that says which filters no run passes, for filters that all runs fail.
+
+    Args:
+        runs: all runs of the folder.
+        filters: as for select_runs.
+        place: the folder, as the user named it.
+    """
+    parsed = _parse_filters(filters, runs)
+    unmatched = [each for each in parsed if not any(each.accepts(run) for run in runs)]
+    if not unmatched:
+        return (
+            f"no run in the folder {place} passes all of {' '.join(each.text for each in parsed)}."
+        )
+    text = f"no run in the folder {place} has {' or '.join(each.text for each in unmatched)}."
+    for each in unmatched:
+        if each.key == "study" and (names := _list_studies(runs)):
+            text += f" {suggest(each.values[0], names)}"
+    return text
+
+
+def _list_studies(runs: Iterable[ListedRun]) -> set[str]:
+    folders = {run.folder.path.parent for run in runs}
+    swept = {name for folder in folders for name in list_study_names(folder)}
+    return swept | {str(study) for run in runs if (study := run.values.get("study"))}
+
+
 def list_filter_keys(filters: Iterable[str], runs: Sequence[ListedRun]) -> set[str]:
     """Return the full names of the fields that filters name.
 

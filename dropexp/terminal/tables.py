@@ -47,6 +47,7 @@ def format_table(
     row_style: Callable[[Row], str] | None = None,
     indent: int = 0,
     gap: int = 2,
+    dropped_hint: str = "",
 ) -> list[Text]:
     """Return the lines of a table: headings, rows, and which columns had no room.
 
@@ -59,6 +60,7 @@ def format_table(
         row_style: returns the rich style of a row.
         indent: spaces before each line.
         gap: spaces between two columns.
+        dropped_hint: says where the columns are that had no room.
     """
     cells = [[column.cell(row) for row in rows] for column in columns]
     has_text = [
@@ -79,7 +81,7 @@ def format_table(
     for index, row in enumerate(rows):
         style = row_style(row) if row_style else ""
         lines += layout.row(row, [texts[index] for texts in cells[: len(widths)]], style)
-    return lines + _dropped_lines(columns[len(widths) :], width)
+    return lines + _dropped_lines(columns[len(widths) :], width, dropped_hint)
 
 
 def wrap_text(text: str, width: int | None) -> list[str]:
@@ -159,8 +161,9 @@ def _heading_lines(headings: Sequence[Sequence[str]]) -> list[list[str]]:
     return [list(line) for line in zip(*padded, strict=True) if any(line)]
 
 
-def _dropped_lines(columns: Sequence[Column[Row]], width: int | None) -> list[Text]:
+def _dropped_lines(columns: Sequence[Column[Row]], width: int | None, hint: str) -> list[Text]:
     if not columns:
         return []
     names = ", ".join(column.heading.replace("\n", " ") for column in columns)
-    return [Text(line, style="dim") for line in wrap_text(f"no room for: {names}", width)]
+    text = f"no room for: {names}{'; ' if hint else ''}{hint}"
+    return [Text(line, style="dim") for line in wrap_text(text, width)]

@@ -53,3 +53,9 @@ def test_a_wrong_option_is_refused_with_one_sentence(dropexp: Dropexp, tmp_path:
         assert done.returncode == 2, done.stdout
         assert word in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_epoch_is_refused_without_types_of_python(dropexp: Dropexp) -> None:
+    done = dropexp("compare", "--at", "foo")
+    assert done.returncode == 2
+    assert "Invalid value for '--at': 'foo' is not one of 'best'" in done.stderr

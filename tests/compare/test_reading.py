@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dropexp.compare import find_runs
+from dropexp.compare.table import format_comparison
 from dropexp.errors import FilterError, RunIdError, StoreError, UserError
 from dropexp.runs.files import METRICS, SUMMARY
 from dropexp.runs.metric_types import EpochChoice
@@ -66,8 +67,33 @@ def test_runs_are_chosen_by_id_folder_and_filter(tmp_path: Path) -> None:
         compare_folder(tmp_path / "a", "dropout2d-p0.3-s0-12345678")
     with pytest.raises(FilterError):
         compare_folder(tmp_path / "a", "data.nam=digits")
-    with pytest.raises(UserError, match="none of the 1 runs"):
+    with pytest.raises(UserError, match=r"no run in the folder .* has seed=7"):
         compare_folder(tmp_path / "a", "seed=7")
+
+
+def test_the_filters_that_no_run_passes_are_named(tmp_path: Path) -> None:
+    write_finished_run(tmp_path, 1.0, "study=first")
+    write_finished_run(tmp_path, 1.0, "seed=1", "study=second")
+    for filters, message in {
+        "study=frst seed=1": "has study=frst. Did you mean first?",
+        "seed=1 p=0.9": "has p=0.9.",
+        "seed=1 study=first": "passes all of seed=1 study=first.",
+    }.items():
+        with pytest.raises(UserError) as raised:
+            compare_folder(tmp_path, *filters.split())
+        assert str(raised.value) == f"no run in the folder {tmp_path} {message}"
+
+
+def test_runs_know_their_threads_and_device(tmp_path: Path) -> None:
+    write_finished_run(tmp_path, 1.0, "threads=1", "device=cpu")
+    write_finished_run(tmp_path, 1.0, "seed=1", "device=cpu")
+    table = compare_folder(tmp_path)
+    assert [(run.threads, run.device) for run in table.rows[0].setting.runs] == [
+        (1, "cpu"),
+        (None, "cpu"),
+    ]
+    note = "Times are not comparable: the runs used different numbers of threads."
+    assert format_comparison(table, None)[-1].plain == note
 
 
 def test_a_copied_run_is_no_second_seed(tmp_path: Path) -> None:

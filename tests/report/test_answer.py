@@ -1,5 +1,7 @@
 import re
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -41,7 +43,7 @@ def test_an_accuracy_rises_in_points() -> None:
 def test_three_seeds_claim_nothing_and_say_how_many_would() -> None:
     first, second, third, *_ = answer(make_comparison(("none", "dropout2d"), seeds=3))
     assert "no setting is clearly better than none" in first
-    assert first.endswith("better in 3 of 3 seeds: too few seeds.")
+    assert first.endswith("better in 3 of 3 seeds, but these are too few seeds.")
     assert second.startswith(
         "With 3 seeds and 1 setting to test, no result can have a p-value below"
     )
@@ -53,7 +55,11 @@ def test_equal_settings_are_no_clear_difference(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules["tests.made_up"].STRENGTH, "dropout2d", 0.02)
     first = answer(make_comparison(("none", "dropout2d"), seeds=10))[0]
     assert "no setting is clearly better than none" in first
-    assert first.endswith("no clear difference.")
+    assert re.search(
+        r"The best mean difference is that of dropout2d at p = 0\.3: its test loss is \d\.\d+ nats "
+        r"(lower|higher) \[.*\], better in \d of 10 seeds, which is no clear difference\.$",
+        first,
+    )
 
 
 def test_a_setting_that_is_worse_is_called_worse(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +78,7 @@ def test_runs_that_diverged_count_against_the_setting_at_the_top() -> None:
     assert "dropconnect at p = 0.3 lowers the test loss" in answer(study)[0]
     alone = answer(make_comparison(("none", "dropout2d"), seeds=8, diverged=lost))[0]
     assert "better in 3 of 8 seeds (it diverged in 5 of 8 seeds)" in alone
-    assert "lowers the test loss" in alone, "in the seeds that completed"
+    assert re.search(r"its test loss is \S+ nats lower", alone), "in the seeds that completed"
     assert "no setting is clearly better than none" in alone
 
 
@@ -114,6 +120,53 @@ def test_without_a_baseline_nothing_is_claimed() -> None:
     first, second = answer(make_comparison(("dropout2d", "dropconnect")))
     assert "dropout2d at p = 0.3 has the lowest test loss" in first
     assert "which setting is better is not known" in second
+
+
+def test_one_setting_is_not_called_the_best() -> None:
+    first, second = answer(make_comparison(("none",)))
+    assert "the test loss of none is" in first
+    assert "has the lowest" not in first
+    assert second == "There is no other setting to compare it with."
+
+
+def use_threads(study: Comparison, threads: dict[str, Sequence[int | None]]) -> Comparison:
+    """Return the comparison as if runs had been trained with these threads, one for each seed."""
+    rows = []
+    for row in study.rows:
+        completed = tuple(
+            replace(run, threads=number)
+            for run, number in zip(
+                row.setting.completed, threads[row.setting.regulariser], strict=True
+            )
+        )
+        rows.append(replace(row, setting=replace(row.setting, completed=completed)))
+    return replace(study, rows=tuple(rows))
+
+
+def test_the_cost_is_that_of_pairs_with_equal_threads() -> None:
+    study = make_comparison(("none", "dropout2d"), seeds=8)
+    slow = [*([None] * 7), 1]
+    setting = study.row("dropout2d p=0.3").setting
+    slowed = tuple(
+        replace(
+            run, summary=replace(run.summary, seconds=run.seconds * (1 if run.seed == 7 else 9))
+        )
+        for run in setting.completed
+    )
+    rows = [
+        replace(row, setting=replace(row.setting, completed=slowed)) if row.baseline else row
+        for row in study.rows
+    ]
+    mixed = use_threads(replace(study, rows=tuple(rows)), {"none": [1] * 8, "dropout2d": slow})
+    cost = re.search(r"cost: \+(\d+) % time per epoch", answer(mixed)[0])
+    assert cost, "seed 7 was trained with equal threads"
+    assert int(cost[1]) < 20, "seeds 0 to 6 do not count"
+
+
+def test_no_cost_is_claimed_without_a_pair_of_equal_threads() -> None:
+    study = make_comparison(("none", "dropout2d"), seeds=8)
+    first = answer(use_threads(study, {"none": [None] * 8, "dropout2d": [1] * 8}))[0]
+    assert first.endswith("; cost not comparable: the runs used different numbers of threads.")
 
 
 def test_a_gap_is_not_taken_for_a_result() -> None:

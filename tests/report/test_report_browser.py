@@ -141,6 +141,7 @@ def test_a_phone_needs_no_sideways_scrolling(page: Browser, file: Path) -> None:
     page.size(390, 844, phone=True)
     page.open(file)
     assert page.value("document.documentElement.scrollWidth") <= 390
+    assert page.value("document.querySelector('#table thead').offsetHeight") == 0
     for table in ("#table .scroll", "#table details .scroll"):
         page.value("document.querySelector('details').open = true")
         cells = f"[...document.querySelectorAll('{table} tbody tr > *')]"

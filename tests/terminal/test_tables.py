@@ -55,6 +55,13 @@ def test_columns_that_have_no_room_are_named() -> None:
     assert plain(columns(), ROWS, width=1)[:2] == ["setting", "none"]
 
 
+def test_a_hint_says_where_columns_without_room_are() -> None:
+    lines = plain(columns(), ROWS, width=40, dropped_hint="-o FILE has all")
+    assert not any("has all" in line for line in lines), "all columns fit"
+    lines = plain(columns(), ROWS, width=25, dropped_hint="-o FILE has all")
+    assert " ".join(" ".join(lines[5:]).split()) == "no room for: notes; -o FILE has all"
+
+
 def test_a_cell_is_wrapped_before_a_required_column_is_too_wide() -> None:
     assert plain(columns(wrap_to=10), ROWS[:2], width=12) == [
         "setting",
