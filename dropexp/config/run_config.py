@@ -60,7 +60,8 @@ class TopLevelP(Section):
 
     p: Probability | None = Field(
         description="Drop probability in [0, 1); regulariser.p follows it. For cutout, mixup and "
-        "cutmix the probability that an image or batch is changed, in [0, 1]."
+        "cutmix the probability that an image or batch is changed, in [0, 1]. A run without a "
+        "regulariser, the default, has p = 0 whatever is given."
     )
 
 

@@ -42,7 +42,7 @@ def test_the_runs_are_those_of_its_sweep() -> None:
 
 def test_the_configuration_does_not_change_what_the_first_run_is() -> None:
     [first, *_] = STEPS
-    assert first.command == "dropexp train"
+    assert first.command == "dropexp train threads=1"
     [config] = compose_sweep(["regulariser=none"]).configs
     assert first.output.startswith(config.run_id)
 
