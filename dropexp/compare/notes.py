@@ -1,13 +1,16 @@
 """The text of verdicts, and the notes below a table: what diverged, is missing or left out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from shlex import quote
 
-from dropexp.compare.highlights import find_context_axes
 from dropexp.compare.results import Comparison, Row
-from dropexp.config.classics import CLASSICS
+from dropexp.config.classics import CLASSICS, turn_off_classics
+from dropexp.config.setting import P_KEY, setting_key
+from dropexp.errors import UserError
 from dropexp.statistics import Verdict
+
+_MOST_COMMANDS = 5  # each takes Hydra 0.1 s
 
 
 class Tone(Enum):
@@ -94,6 +97,7 @@ def _describe_failures(comparison: Comparison) -> list[str]:
 def _describe_missing(comparison: Comparison) -> list[str]:
     """Return sentences on settings that lack seeds that others have, or a baseline."""
     sentences = []
+    composed: dict[str, list[str] | None] = {}
     for row in comparison.rows:
         setting = row.setting
         if setting.missing_seeds:
@@ -107,21 +111,40 @@ def _describe_missing(comparison: Comparison) -> list[str]:
                 f"compares it with another setting."
             )
         else:
-            overrides = " ".join(_baseline_overrides(comparison, row))
-            sentences.append(
-                f"{setting.name}: its baseline is missing; train it with {overrides}, all else "
-                f"equal."
-            )
+            advice = _advise_baseline(row, composed)
+            sentences.append(f"{setting.name}: its baseline is missing. {advice}")
     return sentences
 
 
-def _baseline_overrides(comparison: Comparison, row: Row) -> Sequence[str]:
-    """Return the overrides that train the baseline: without the regulariser, or the classics."""
-    fields, on = row.setting.fields, row.setting.classics
-    kept = [CLASSICS[name] for name in on] if row.setting.has_regulariser else []
-    removed = [] if kept else [CLASSICS[name].off_override for name in on]
-    overrides = removed or ["regulariser=none"]
-    overrides += [classic.on_override for classic in kept if classic.on_override]
-    keys = [key for classic in kept for key in classic.active_fields(fields)]
-    keys += [key for key in find_context_axes(comparison) if key in fields]
-    return [*overrides, *(f"{key}={fields[key]}" for key in keys)]
+def _advise_baseline(row: Row, composed: dict[str, list[str] | None]) -> str:
+    """Return ``Train it: …`` with the command that trains the baseline with the row's seeds.
+
+    Where no command is known, or too many would have to be composed, only the override that
+    makes a baseline is named.
+
+    Args:
+        row: a row without a baseline.
+        composed: the overrides of baselines that were composed before; None where they cannot be.
+    """
+    from dropexp.runs.overrides import find_setting_overrides  # Hydra takes time to import
+
+    setting = row.setting
+    if setting.has_regulariser:
+        first = ["regulariser=none"]
+        others = {k: v for k, v in setting.fields.items() if not k.startswith("regulariser.")}
+        fields = others | {"regulariser.name": "none", P_KEY: 0.0}
+    else:
+        first = [CLASSICS[name].off_override for name in setting.classics]
+        fields = turn_off_classics(setting.fields, setting.classics)
+    key = setting_key(fields)
+    if key not in composed and len(composed) < _MOST_COMMANDS:
+        try:
+            composed[key] = find_setting_overrides(fields)
+        except UserError:
+            composed[key] = None
+    overrides = composed.get(key)
+    if overrides is None:
+        return f"Train it with {' '.join(first)}, all else equal."
+    seeds = ",".join(str(seed) for seed in sorted(run.seed for run in setting.runs))
+    command = ["dropexp sweep", *map(quote, [*first, *overrides]), f"seed={seeds}"]
+    return f"Train it: {' '.join(command)}"  # no full stop, which would be copied too

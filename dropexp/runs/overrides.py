@@ -14,12 +14,15 @@ from typing import Any
 from dropexp.config.compose import compose_run
 from dropexp.config.groups import list_groups
 from dropexp.config.run_config import RunConfig
-from dropexp.config.setting import flatten
-from dropexp.errors import StoreError, UserError
+from dropexp.config.setting import Fields, flatten
+from dropexp.errors import DataError, StoreError, UserError
 from dropexp.runs.write import RunFolder
 
 _DERIVED = ("force", "p", "regulariser.p", "data.fingerprint")
 """Fields that a command does not name: they follow from others, or would train again."""
+
+_NOT_TYPED = ("model.fingerprint", "results_version")
+"""Fields of settings that dropexp computes."""
 
 _NEEDS_NO_QUOTES = re.compile(r"(?!(null|true|false|inf|nan)$)[A-Za-z_/.~][\w/.~-]*", re.IGNORECASE)
 
@@ -84,7 +87,28 @@ def find_overrides(config: RunConfig) -> list[str]:
     Raises:
         UserError: they cannot be composed, as where the config's images are not on this machine.
     """
-    wanted = flatten(config.to_mapping())
+    return _find_overrides(flatten(config.to_mapping()))
+
+
+def find_setting_overrides(fields: Fields) -> list[str]:
+    """Return the overrides that make a setting, whatever the seed: choices of groups first.
+
+    Args:
+        fields: those of the setting, flat; data.seed only where it does not follow the seed.
+
+    Raises:
+        UserError: they cannot be composed on this machine, or pictures are used, whose folder is
+            no field of a setting.
+    """
+    if fields["data.name"] == "image_folder":
+        raise DataError("data.root is not a field of a setting.")
+    wanted = {key: value for key, value in fields.items() if key not in _NOT_TYPED}
+    overrides = _find_overrides({"seed": 0, "p": fields["regulariser.p"], **wanted})
+    fixed = f"data.seed={fields.get('data.seed')}"
+    return [*overrides, fixed] if "data.seed" in fields and fixed not in overrides else overrides
+
+
+def _find_overrides(wanted: Mapping[str, Any]) -> list[str]:
     overrides = [*_find_group_choices(wanted), *_list_interpolated_fields(wanted)]
     composed = flatten(compose_run(overrides).to_mapping())
     return overrides + [
@@ -112,13 +136,15 @@ def _find_group_choices(wanted: Mapping[str, Any]) -> list[str]:
 
 
 def _list_interpolated_fields(wanted: Mapping[str, Any]) -> Iterable[str]:
-    """Yield the fields that others are computed from, and data.root where composing needs it."""
+    """Yield the fields that others are computed from, and those without a default."""
     if wanted["regulariser.name"] != "none":
         yield f"p={wanted['p']!r}"
     if wanted["seed"] != 0:
         yield f"seed={wanted['seed']}"
     if wanted["data.name"] == "image_folder":
         yield _make_override("data.root", wanted["data.root"], is_new=False)
+    if wanted["model.name"] == "custom":
+        yield _make_override("model.target", wanted["model.target"], is_new=False)
 
 
 def _make_override(key: str, value: Any, *, is_new: bool) -> str:

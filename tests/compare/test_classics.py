@@ -1,6 +1,7 @@
 """Classics are compared on the footing of regularisers: with the plain network, seed by seed."""
 
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from dropexp.compare.highlights import find_headline, select_featured_rows
 from dropexp.compare.notes import describe_problems
 from dropexp.compare.results import Comparison
 from dropexp.compare.table import format_comparison
+from dropexp.config.compose import compose_run
 from dropexp.report.answer import answer
 from dropexp.report.charts import assign_looks, build_figures
 from dropexp.report.charts.palette import COLOURS
@@ -66,7 +68,7 @@ def test_a_regulariser_beside_a_classic_has_no_other_baseline(tmp_path: Path) ->
     row = table.row("dropout2d p=0.3 weight_decay=0.0005")
     assert (row.baseline, row.verdict) == (None, None)
     advice = problems(table)[-1]
-    assert "regulariser=none optimiser.weight_decay=0.0005, all else equal" in advice
+    assert "dropexp sweep regulariser=none optimiser.weight_decay=0.0005 seed=0" in advice
     asked = compare_folder(tmp_path, baseline="none")
     assert asked.row(row.setting.name).baseline == "none"
 
@@ -105,7 +107,35 @@ def test_a_note_says_how_to_train_the_missing_baseline_of_a_classic(tmp_path: Pa
     both = f"{DROPOUT} classic=early_stopping"
     write_study(tmp_path, {both: [1.0]})
     table = compare_folder(tmp_path, "regulariser=dropout2d")
-    assert "regulariser=none, all else equal" in problems(table)[0]
+    assert (
+        "dropexp sweep regulariser=none train/early_stopping=patience seed=0" in problems(table)[0]
+    )
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["train.epochs=3", "optimiser=sgd", "classic=early_stopping"],
+        ["model=mlp", "model.hidden=[8,16]", "data.seed=0"],
+        ["model=custom", "model.target=torch.nn.modules.linear:Linear", "+model.options.bias=true"],
+    ],
+    ids=" ".join,
+)
+def test_the_command_for_a_missing_baseline_makes_the_baseline(
+    tmp_path: Path, overrides: list[str]
+) -> None:
+    for seed in (0, 3):
+        write_finished_run(
+            tmp_path, 1.0, "regulariser=dropout", "p=0.3", f"seed={seed}", *overrides
+        )
+    (note,) = problems(compare_folder(tmp_path))
+    command = note.partition("Train it: ")[2]
+    program, verb, *printed, seeds = shlex.split(command)
+    assert (program, verb, seeds) == ("dropexp", "sweep", "seed=0,3")
+    for each in ("seed=0", "seed=3"):
+        config = compose_run([*printed, each])
+        assert config.config_hash == compose_run([*overrides, each]).config_hash
+    assert "fingerprint" not in command
 
 
 # --- early stopping -----------------------------------------------------------------------

@@ -31,6 +31,7 @@ REQUESTS: list[list[str]] = [
     ["model=mlp", "model.hidden=[8,16]", "regulariser=dropout", "runs_dir=my runs", "study='1'"],
     ["optimiser=sgd", "optimiser/schedule=one_cycle", "train/early_stopping=patience"],
     ["data=cifar10", r"data.root='it\'s here'", "model=resnet", "train.clip=1", "audit=warn"],
+    ["model=custom", "model.target=torch.nn.modules.linear:Linear", "+model.options.bias=true"],
     ["model.shortcut=true", "+train.early_stopping={patience: 3}", "device=cpu"],
 ]
 
