@@ -78,6 +78,13 @@ class CommandConsole:
             self._live.start()
         self._live.update(block, refresh=True)
 
+    @property
+    def block_width(self) -> int:
+        """The most characters that a line of the block may have."""
+        # The terminal prints ^C behind the block. On a full line it would begin a new one, and a
+        # copy of the block would stay on the screen.
+        return max(1, self._console.width - len("^C^C"))
+
     def _make_encodable(self, text: Text) -> Text:
         """Return the text with escapes for the characters that the output's encoding lacks."""
         console = self._console
@@ -90,6 +97,11 @@ class CommandConsole:
 def print_error(message: str) -> None:
     """Print a message as an error on stderr."""
     _on_stderr().print_sentence(Text(f"error: {message}", "red"))
+
+
+def print_notice(message: str) -> None:
+    """Print a message that is no error on stderr, such as what to do after Ctrl-C."""
+    _on_stderr().print_sentence(Text(message))
 
 
 def print_warning(message: str) -> None:

@@ -23,7 +23,7 @@ from dropexp.cli.compare import (
 )
 from dropexp.cli.options import RunsDir
 from dropexp.runs.metric_types import EpochChoice
-from dropexp.terminal.numbers import format_size
+from dropexp.terminal.numbers import format_count, format_size
 
 if TYPE_CHECKING:
     from dropexp.compare.results import Comparison
@@ -85,10 +85,15 @@ def report(
     comparison, folders = read_and_compare(arguments, metric, at, baseline, allow_mixed, runs_dir)
     text = _render(comparison, format_, folders)
     if write_output(output, text):
+        from rich.text import Text
+
+        from dropexp.cli.console import CommandConsole
         from dropexp.report.answer import answer
 
-        typer.echo(" ".join(answer(comparison)))
-        typer.echo(f"written to {output} ({format_size(len(text.encode()))})")
+        console = CommandConsole()
+        console.print_sentence(Text(" ".join(answer(comparison))))
+        size = format_size(len(text.encode()))
+        console.print_line(Text(f"written to {output} ({size})"))
 
 
 def _render(comparison: "Comparison", format_: ReportFormat, folders: list[Path]) -> str:
@@ -112,6 +117,9 @@ def board(
 ) -> None:
     import subprocess
 
+    from rich.text import Text
+
+    from dropexp.cli.console import CommandConsole
     from dropexp.compare import find_runs
     from dropexp.compare.grouping import group_runs
     from dropexp.report.board import write_board
@@ -119,9 +127,11 @@ def board(
     runs, left_out = find_runs([f"study={study}"], runs_dir)
     settings = [setting for setting, _ in group_runs(runs)]
     folder = write_board(runs_dir, study, settings)
+    console = CommandConsole()
     for sentence in left_out:
-        typer.echo(sentence)
-    typer.echo(f"{len(settings)} settings, mean and 95 % interval each: {folder}")
-    typer.echo(f"tensorboard --logdir {quote(str(folder))}")
+        console.print_sentence(Text(sentence))
+    num_settings = format_count(len(settings), "setting")
+    console.print_line(Text(f"{num_settings}, mean and 95 % interval each: {folder}"))
+    console.print_line(Text(f"tensorboard --logdir {quote(str(folder))}"))
     if start:
         subprocess.run([sys.executable, "-m", "tensorboard.main", "--logdir", folder], check=True)

@@ -43,9 +43,9 @@ def rerun(
             with TemporaryDirectory(prefix="dropexp-rerun-") as temporary:
                 agrees = _rerun(folder, overrides or [], Path(temporary), is_kept=False)
     except KeyboardInterrupt:
-        from dropexp.cli.console import print_error
+        from dropexp.cli.console import print_notice
 
-        print_error("interrupted; nothing was compared")
+        print_notice("interrupted; nothing was compared")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     if not agrees:
         raise typer.Exit(ExitCode.FAILED)

@@ -89,7 +89,7 @@ class RunConsole(CommandConsole):
     def _progress(self, record: EpochRecord, epochs: int) -> Group:
         mean_seconds = sum(self._seconds) / len(self._seconds)
         left = format_clock(mean_seconds * (epochs - record.epoch))
-        width = min(self._console.width, _WIDEST)
+        width = min(self.block_width, _WIDEST)
         first = Table.grid(padding=(0, 2), expand=True)
         first.width = width
         first.add_column(no_wrap=True)
@@ -100,7 +100,7 @@ class RunConsole(CommandConsole):
             ProgressBar(total=epochs, completed=record.epoch, complete_style="cyan"),
             Text(f"{left} left"),
         )
-        return Group(first, format_live_epoch(record, self._console.width))
+        return Group(first, format_live_epoch(record, self.block_width))
 
     def _deserves_a_line(self, record: EpochRecord, epochs: int) -> bool:
         every = -(-epochs // _PLAIN_LINES)

@@ -15,6 +15,7 @@ from dropexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from dropexp.cli.sweep_console import SweepConsole
+    from dropexp.runs.studies import Study
     from dropexp.sweep.grammar import SweepRequest
     from dropexp.sweep.plan import Plan
 
@@ -148,6 +149,7 @@ def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_
     runs_dir = open_sweep_runs_dir(request.configs)
     plan = make_plan(request.configs, runs_dir)
     study = make_study(request)
+    _warn_of_mistyped_study(request, runs_dir)
     with SweepConsole(study.name) as console:
         console.show_plan(plan, request.duplicates, retry_failed=retry_failed)
         if dry_run:
@@ -157,13 +159,30 @@ def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_
         try:
             result = sweep(request, plan, console, retry_failed=retry_failed, fail_fast=fail_fast)
         except KeyboardInterrupt:
+            console.close()
             console.note("stopped at once; the same command resumes the sweep")
             raise
-        console.show_result(result, _next_commands(request, study.name))
+        console.show_result(result, _next_commands(request, study))
     if result.is_interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if result.progress.unsuccessful or len(result.progress.ended) < result.progress.total:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _warn_of_mistyped_study(request: "SweepRequest", runs_dir: Path) -> None:
+    """Warn where the name of a ready study is probably mistyped: one run is planned, not many."""
+    from dropexp.cli.console import print_warning
+    from dropexp.config.groups import list_studies
+    from dropexp.errors import suggest_close
+    from dropexp.runs.studies import list_study_names
+
+    name = request.study
+    if name is None or len(request.configs) + request.duplicates > 1:
+        return
+    question = suggest_close(name, list_studies())
+    if question and name not in {*list_studies(), *list_study_names(runs_dir)}:
+        hint = question[:1].lower() + question[1:]
+        print_warning(f"study={name} is no ready study ({hint}): it only labels this run")
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -193,11 +212,9 @@ def _print_dry_run(
     console.list_runs(rows, launcher.runs_at_a_time)
 
 
-def _next_commands(request: "SweepRequest", study: str) -> Sequence[tuple[str, str]]:
+def _next_commands(request: "SweepRequest", study: "Study") -> Sequence[tuple[str, str]]:
     runs_dir = str(Path(request.configs[0].runs_dir).expanduser())
-    here = runs_dir == "runs"
-    option = "" if here else f" -r {quote(runs_dir)}"
-    return [
-        (f"dropexp compare{'' if here else ' ' + quote(runs_dir)}", "compare the settings"),
-        (f"dropexp extend {quote(study)} --seeds +4{option}", "add four seeds"),
-    ]
+    folder = "" if runs_dir == "runs" else f" {quote(runs_dir)}"
+    purpose = "which setting is better" if len(study.settings) > 1 else "means over seeds"
+    # Not dropexp extend: to add seeds after a look at the result raises false alarms.
+    return [(f"dropexp compare{folder} {quote(f'study={study.name}')}", purpose)]

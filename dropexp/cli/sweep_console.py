@@ -59,17 +59,16 @@ class SweepConsole(CommandConsole):
             if count or status in _ALWAYS_COUNTED
         )
         total = format_count(len(plan.configs), "run")
-        self.print_line(Text.assemble((self._name, "bold"), f"  {total}: {listed}"))
+        self.print_sentence(Text.assemble((self._name, "bold"), f"  {total}: {listed}"))
         if duplicates:
-            self.print_line(
-                Text(
-                    f"  {format_count(duplicates, 'duplicate')} left out: combinations that make "
-                    f"the same run, such as none at several p"
-                )
+            count = format_count(duplicates, "duplicate")
+            sentence = (
+                f"{count} left out: combinations that make the same run, such as none at several p"
             )
+            self.print_sentence(Text(sentence), indent=2)
         if plan.select(PlanStatus.FAILED):
             told = "trained again" if retry_failed else "skipped; --retry-failed trains them again"
-            self.print_line(Text(f"  failed runs are {told}"))
+            self.print_sentence(Text(f"failed runs are {told}"), indent=2)
 
     def list_runs(self, rows: Sequence[ListedRow], at_a_time: int | None) -> None:
         """List the runs that a sweep would launch, and say how long it would take.
@@ -83,19 +82,21 @@ class SweepConsole(CommandConsole):
         known = [seconds for seconds in to_train if seconds is not None]
         if len(known) < len(to_train):
             unknown = format_count(len(to_train) - len(known), "run")
-            self.print_line(Text(f"no estimate for {unknown}: no finished run is like them"))
+            self.print_sentence(Text(f"no estimate for {unknown}: no finished run is like them"))
         if known:
             slots = min(at_a_time or 1, len(known))
             wall = format_duration(max(sum(known) / slots, max(known)))
             how = "one after another" if slots == 1 else f"{slots} at a time"
             runs = format_count(len(known), "run")
-            self.print_line(Text(f"about {wall} for {runs}, {how}, estimated from finished runs"))
+            self.print_sentence(
+                Text(f"about {wall} for {runs}, {how}, estimated from finished runs")
+            )
 
     # --- meanwhile ------------------------------------------------------------------------------
 
     def note(self, message: str) -> None:
         """Print a message."""
-        self.print_line(Text(message))
+        self.print_sentence(Text(message))
 
     def begin(self, progress: Progress) -> None:
         """Note the runs that ended before the sweep, which are not reported."""
@@ -123,7 +124,7 @@ class SweepConsole(CommandConsole):
         )
 
     def _block(self, progress: Progress) -> Group:
-        width = min(self._console.width, _WIDEST)
+        width = min(self.block_width, _WIDEST)
         parts: list[RenderableType] = [self._bar(progress, width)]
         if progress.running:
             parts.append(_running_table(progress.running, width))
@@ -162,16 +163,16 @@ class SweepConsole(CommandConsole):
         counts = f"{progress.num_successful} of {format_count(progress.total, 'run')} done"
         trained = f"{result.trained} trained" if result.trained else "none trained"
         measured = f", {result.measured} measured" if result.measured else ""
-        took = f"{trained}{measured} in {format_clock(result.seconds)}"
-        self.print_line(Text.assemble((self._name, "bold"), f" {header}: {counts}, {took}"))
+        took = f"{trained}{measured} in {format_duration(result.seconds)}"
+        self.print_sentence(Text.assemble((self._name, "bold"), f" {header}: {counts}, {took}"))
         self._print_problems(progress.unsuccessful)
-        if left:
-            self.print_line(
-                Text(f"{format_count(left, 'run')} left; the same command resumes the sweep")
-            )
         if progress.best:
             self.print_lines(_best_lines(progress.best))
-        self.print_lines(format_next_commands(next_commands))
+        if left:
+            are_left = "run that is left" if left == 1 else f"{left:,} runs that are left"
+            self.print_sentence(Text(f"the same command resumes the {are_left}"))
+        elif progress.num_successful:
+            self.print_lines(format_next_commands(next_commands))
 
     def show_state(self, progress: Progress) -> None:
         """Print the state of a set of runs, in lines that stay."""
@@ -179,7 +180,8 @@ class SweepConsole(CommandConsole):
         left = progress.total - len(progress.ended)
         counts = f"{progress.num_successful} of {format_count(progress.total, 'run')} done"
         waiting = f", {len(progress.running)} running, {left - len(progress.running)} waiting"
-        self.print_line(Text.assemble((self._name, "bold"), f"  {counts}{waiting if left else ''}"))
+        text = Text.assemble((self._name, "bold"), f"  {counts}{waiting if left else ''}")
+        self.print_sentence(text)
         self._print_problems(progress.unsuccessful)
         for one in progress.running:
             epoch = one.last.epoch if one.last else 0
@@ -189,7 +191,7 @@ class SweepConsole(CommandConsole):
 
     def _print_problems(self, unsuccessful: Sequence[EndedRun]) -> None:
         for one in unsuccessful[:_MOST_PROBLEMS]:
-            self.print_line(Text(f"  {describe_problem(one)}", style="red"))
+            self.print_sentence(Text(describe_problem(one), style="red"), indent=2)
         if len(unsuccessful) > _MOST_PROBLEMS:
             self.print_line(Text(f"  and {len(unsuccessful) - _MOST_PROBLEMS} more", style="red"))
 

@@ -55,9 +55,9 @@ def train(
     try:
         _train(config, is_p_given=any(override.key == "p" for override in parsed))
     except KeyboardInterrupt:
-        from dropexp.cli.console import print_error
+        from dropexp.cli.console import print_notice
 
-        print_error("interrupted; the same command resumes after the last finished epoch")
+        print_notice("interrupted; the same command resumes after the last finished epoch")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
