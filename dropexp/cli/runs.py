@@ -179,14 +179,19 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
+    from rich.text import Text
+
     from dropexp.cli.console import CommandConsole
     from dropexp.cli.run_lists import format_removals
+    from dropexp.runs.listing import list_runs
     from dropexp.runs.removal import compute_folder_size, explain_refusal, remove_run
+    from dropexp.runs.selection import explain_no_match
     from dropexp.terminal.numbers import format_count, format_size
 
     selected = _select_by_ids_or_filters(ids_or_filters, runs_dir)
     if not selected:
-        typer.echo(f"no run in {runs_dir} matches {' '.join(ids_or_filters)}; none was removed")
+        reason = explain_no_match(list_runs(runs_dir), ids_or_filters, str(runs_dir))
+        CommandConsole().print_sentence(Text(f"{reason} Nothing was removed."))
     refusals = {run.run_id: explain_refusal(run.folder, runs_dir) for run in selected}
     kept = _print_errors(refusals.values())
     removable = [run for run in selected if not refusals[run.run_id]]

@@ -5,6 +5,7 @@ with several values ``key=a,b``, ``key=range(start,stop,step)``, ``key=choice(a,
 ``group=glob(pattern)``.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
@@ -21,6 +22,12 @@ from dropexp.errors import ConfigError, suggest
 
 _OPTIONAL_GROUPS = ("train/early_stopping",)
 """Groups that may be switched off: ``train/early_stopping=null``."""
+
+_TORCHVISION_ARCHITECTURE = re.compile(
+    r"alexnet|googlenet|(convnext|densenet|efficientnet|inception|maxvit|mnasnet|mobilenet|regnet"
+    r"|resnet|resnext|shufflenet|squeezenet|swin|vgg|vit|wide_resnet)[0-9_]\w*"
+)
+"""How torchvision names its architectures; to import it for their list takes a second."""
 
 Sign = Literal["", "+", "++"]
 
@@ -133,6 +140,12 @@ def _parse_with_hydra(text: str) -> HydraOverride:
         return OverridesParser.create(start_hydra()).parse_overrides([text])[0]
     except HydraException:
         key, _, value = text.partition("=")
+        if re.search(r"\s[\w.+/]+=", value):
+            parts = re.split(r"\s+(?=[\w.+/]+=)", text)
+            number = {2: "two", 3: "three"}.get(len(parts), str(len(parts)))
+            raise ConfigError(
+                f"{text} cannot be read; write {number} arguments: {' '.join(parts)}."
+            ) from None
         quoted = value.replace("'", "\\'")
         raise ConfigError(
             f"{text} cannot be read; quote the value: \"{key}='{quoted}'\"."
@@ -181,7 +194,10 @@ def _check_choices(override: Override) -> None:
             split_combination(choice)
             continue
         name = choice if isinstance(choice, str) else text
-        raise ConfigError(f"{override.key}={name} is not known. {suggest(name, known)}")
+        hint = suggest(name, known)
+        if override.key == "model" and _TORCHVISION_ARCHITECTURE.fullmatch(name):
+            hint = f"For torchvision's, write model=torchvision model.arch={name}."
+        raise ConfigError(f"{override.key}={name} is not known. {hint}")
     if override.is_addition:
         raise ConfigError(
             f"{override.text} is not allowed: every run has a {override.key} already; write "

@@ -84,7 +84,7 @@ def _read_idx_set(name: Literal["mnist", "fashion_mnist"], root: Path, download:
     actual_name = _FIRST_LABELS.get(tuple(train.labels[:10].tolist()), name)
     if actual_name != name:
         raise DataError(
-            f"{train_labels} belongs to {actual_name}, though data.name={name}; keep each set in "
+            f"{train_labels} belongs to {actual_name}, though data={name}; keep each set in "
             f"its own folder, such as data.root/{_list_subfolders(name)[0]}."
         )
     return Source(
@@ -131,7 +131,7 @@ def _read_idx_pair(images_file: Path, labels_file: Path) -> Split:
 
 def _read_with_torchvision(name: PublishedName, root: Path, download: bool) -> Source:
     if name == "svhn" and find_spec("scipy") is None:
-        raise DataError("data.name=svhn needs scipy to read its files; pip install scipy.")
+        raise DataError("data=svhn needs scipy to read its files; pip install scipy.")
     dataset = _find_torchvision_class(name)
     try:
         with silence_torchvision():
@@ -197,8 +197,12 @@ def _make_missing_error(
         missing += f", and the download failed ({reason})"
     remedy = (
         "set data.root=… or the environment variable DROPEXP_DATA to the folder that holds the "
-        "files, or download them once with data.download=true where there is a network"
+        "files, or "
     )
+    if failure is None:
+        remedy += "download them once with data.download=true where there is a network"
+    else:
+        remedy += "connect to a network and give the same command again"
     if name == "fashion_mnist":
         remedy += ", or install Debian's package dataset-fashion-mnist"
-    return DataError(f"data.name={name}: {missing}. To provide the files, {remedy}.")
+    return DataError(f"data={name}: {missing}. To provide the files, {remedy}.")

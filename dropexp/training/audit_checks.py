@@ -201,7 +201,7 @@ def check_drop_rate(subject: AuditSubject, draws: Mapping[str, Draws]) -> Check:
         "drop_rate",
         smallest,
         _FALSE_ALARM / max(1, len(subject.site_p)),
-        f"probability of the least likely site ({where})",
+        f"p-value of the least likely drop rate of a site, if p is right ({where})",
         relation=">=",
     )
 
@@ -219,7 +219,9 @@ def check_expectation(subject: AuditSubject, draws: Mapping[str, Draws]) -> Chec
         if deviation / bound >= largest:
             largest = deviation / bound
             where = f"{name}: off by {deviation:.2g}, bound {bound:.2g}"
-    meaning = f"mean output in training ÷ in evaluation, which must be near 1 ({where})"
+    meaning = (
+        f"deviation of the mean training output from evaluation, as a share of its bound ({where})"
+    )
     return Check("expectation", largest, 1.0, meaning)
 
 

@@ -174,3 +174,9 @@ def test_rm_says_what_it_may_not_remove_and_removes_the_others(
     assert "is a link" in done.stderr
     assert "2 of 3 runs removed" in done.stdout
     assert {path.name[:10] for path in runs.iterdir()} == {"none-p0-s1", "none-p0-s9"}
+
+
+def test_rm_names_the_filter_that_no_run_passes(dropexp: Dropexp, runs: Path) -> None:
+    done = dropexp("runs", "rm", "--yes", "seed=99")
+    assert done.returncode == 0
+    assert done.stdout == "no run in the folder runs has seed=99. Nothing was removed.\n"

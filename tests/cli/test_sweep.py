@@ -176,7 +176,7 @@ def test_a_run_whose_summary_is_damaged_has_failed_and_can_be_tried_again(
         (["extend", "nowhere", "--seeds", "+2"], ["nowhere"]),
         (["extend", "mine", "--seeds", "+0"], ["--seeds +0"]),
         (["extend", "mine", "--seeds", "+1", "p=0.4"], ["p=0.4", "another study"]),
-        (["sweep", "p=0.1,1.5", "regulariser=dropout2d"], ["p=1.5", "below 1"]),
+        (["sweep", "p=0.1,1.5", "regulariser=dropout2d"], ["p=1.5", "at most 1"]),
         (["sweep", "regulariser=none,dropuot2d"], ["dropuot2d", "dropout2d"]),
         (["sweep", "train.epoch=1,2"], ["train.epoch", "train.epochs"]),
         (["sweep", "p=interval(0,1)"], ["continuous"]),

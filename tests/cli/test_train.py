@@ -171,7 +171,7 @@ MISTAKES = [
     (["model=smallcnn"], ["smallcnn", "small_cnn"]),
     (["data=fashion"], ["fashion", "fashion_mnist"]),
     (["train.epoch=3"], ["train.epoch", "train.epochs"]),
-    (["regulariser=dropout2d", "p=1.5"], ["p=1.5", "below 1"]),
+    (["regulariser=dropout2d", "p=1.5"], ["p=1.5", "at most 1"]),
     (["regulariser=dropout2d", "p=-0.1"], ["p=-0.1", "at least 0"]),
     (["regulariser=dropout2d", "p=abc"], ["p=abc", "number"]),
     (["regulariser=dropout2d", "p=1"], ["p=1", "below 1"]),

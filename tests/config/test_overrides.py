@@ -84,6 +84,8 @@ def test_an_override_concerns_a_group_the_run_or_the_launcher(
         ("~data", "'~data' is not an override; write key=value."),
         ("--verbose", "--verbose is not an option of this command; --help lists its options."),
         ("data.root=~/a", "cannot be read; quote the value: \"data.root='~/a'\"."),
+        ("regulariser=dropout2d p=0.3", "write two arguments: regulariser=dropout2d p=0.3."),
+        ("model=resnet18", "write model=torchvision model.arch=resnet18."),
         ("p=interval(0,1)", "p=interval(0,1) is a continuous range; list its values, or write"),
         ("seed=range(0)", "seed=range(0) has no values; give at least one."),
         ("hydra.run.dir=x", "hydra.run.dir is Hydra's own"),

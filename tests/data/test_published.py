@@ -106,7 +106,7 @@ print([round(float(value) / 255, 3) for value in (splits.mean, splits.std)])
 
 @needs_debian_package
 def test_files_of_fashion_mnist_are_not_read_as_mnist() -> None:
-    with pytest.raises(DataError, match=r"belongs to fashion_mnist, though data\.name=mnist"):
+    with pytest.raises(DataError, match=r"belongs to fashion_mnist, though data=mnist"):
         load(published_config("mnist", published.DEBIAN_FOLDER))
 
 
@@ -156,12 +156,14 @@ def test_missing_data_is_named_with_the_ways_to_provide_it(
     with pytest.raises(DataError) as caught:
         load(published_config(name, root, download=download))
     message = str(caught.value)
-    for part in (f"data.name={name}", sought, str(root), "data.root=…", "DROPEXP_DATA"):
+    for part in (f"data={name}: ", sought, str(root), "data.root=…", "DROPEXP_DATA"):
         assert part in message
     assert "\n" not in message
     assert ("the download failed" in message) == download
     assert ("dataset-fashion-mnist" in message) == (name == "fashion_mnist")
-    assert root.exists() == download, "root is made for a download only"
+    assert ("connect to a network" in message) == download
+    assert ("data.download=true" in message) != download, "it was tried just now"
+    assert not root.exists()
     assert capfd.readouterr() == ("", "")
 
 
