@@ -24,6 +24,8 @@ P_KEY = "regulariser.p"
 
 _SWITCH_AFTER = "regulariser.switch_after"
 
+_FINGERPRINTS = ("data.fingerprint", "model.fingerprint")
+
 Fields = Mapping[str, Any]
 """The fields of a setting: ``{"model.width": 64, …}``."""
 
@@ -108,7 +110,8 @@ def name_settings(settings: Sequence[Fields]) -> list[str]:
     """Return a name for each setting: the regulariser, its p, and every field that differs.
 
     An option of a regulariser is part of the name if settings of that regulariser differ in it. A
-    classic that is on in some settings only is part of the name where it is on.
+    classic that is on in some settings only is part of the name where it is on. Fingerprints, and
+    fields that are null here and absent in other settings, are left out if the names stay unique.
     """
     varied = list_varied_classics(settings)
     others = [_select_fields(fields, of_regulariser=False) for fields in settings]
@@ -122,10 +125,26 @@ def name_settings(settings: Sequence[Fields]) -> list[str]:
         own = _select_fields(fields, of_regulariser=True)
         by_regulariser.setdefault(fields["regulariser.name"], []).append(own)
     options = {name: _find_differing_keys(same) for name, same in by_regulariser.items()}
-    return [
-        _name_setting(fields, differing | options[fields["regulariser.name"]], varied)
-        for fields in settings
+
+    def name_all(hidden: Sequence[Collection[str]]) -> list[str]:
+        return [
+            _name_setting(
+                fields, (differing | options[fields["regulariser.name"]]) - set(keys), varied
+            )
+            for fields, keys in zip(settings, hidden, strict=True)
+        ]
+
+    in_all = set.intersection(*map(set, others)) if others else set()
+    hidden = [
+        [
+            key
+            for key in fields
+            if key in _FINGERPRINTS or (fields[key] is None and key not in in_all)
+        ]
+        for fields in others
     ]
+    short = name_all(hidden)
+    return short if len(set(short)) == len(short) else name_all([()] * len(settings))
 
 
 def describe_regulariser(fields: Fields) -> str:
