@@ -190,8 +190,9 @@ def _describe_planning(comparison: Comparison, row: Row) -> list[str]:
     if row.verdict is Verdict.TOO_FEW_SEEDS:
         tests = sum(bool(each.pairs) for each in comparison.rows)
         sentences.append(
-            f"With {_count(len(row.pairs), 'seed')} and {_count(tests, 'setting')} to test, no result can "
-            f"have a p-value below {row.smallest_p:.2g}; a verdict needs {comparison.alpha:g}."
+            f"With {_count(len(row.pairs), 'seed')} and {_count(tests, 'setting')} to test, no "
+            f"result can have a p-value below {row.smallest_p:.2g}; a verdict needs "
+            f"{comparison.alpha:g}."
         )
     if row.more_seeds:
         sentences.append(
