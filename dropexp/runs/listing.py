@@ -138,7 +138,9 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
     if len(matches) == 1:
         return RunFolder(runs_dir, matches[0])
     if not matches:
-        raise RunIdError(f"No run in {runs_dir} has the id {text}. {_hint_at_ids(text, ids)}")
+        raise RunIdError(
+            f"No run in the folder {runs_dir} has the id {text}. {_hint_at_ids(text, ids)}"
+        )
     shown = sorted(matches)[:_MOST_CANDIDATES]
     more = f" and {len(matches) - len(shown)} more" if len(matches) > len(shown) else ""
     raise RunIdError(f"{text} matches {', '.join(shown)}{more}; give more of the id.")

@@ -79,7 +79,10 @@ def test_no_runs_are_a_sentence(dropexp: Dropexp, tmp_path: Path, runs: Path) ->
         (["runs", "show", "dropuot2d-p0.3"], "dropout2d-p0.3-s0"),
         (["runs", "show", "drop"], "give more of the id"),
         (["runs", "rm", "none", "p=0.3", "--yes"], "both ids and filters"),
-        (["runs", "rm", "none", "spatial", "--yes"], "No run in runs has the id spatial"),
+        (
+            ["runs", "rm", "none", "spatial", "--yes"],
+            "No run in the folder runs has the id spatial",
+        ),
         (["runs", "rm", "none"], "--yes"),
         (["rerun", "dropout2d-p0.1"], "not a finished run"),
         (["rerun", "none", "train.epochs=3"], "is not allowed"),

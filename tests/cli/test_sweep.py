@@ -73,6 +73,9 @@ def test_every_combination_is_trained_and_duplicates_once(first_sweep: Swept) ->
     assert done.returncode == 0, done.stdout + done.stderr
     assert "6 runs: 6 new, 0 finished, 0 interrupted, 0 failed" in done.stdout
     assert "2 duplicates left out" in done.stdout
+    assert done.stdout.splitlines()[-1] == (
+        "next    dropexp compare study=mine  # which setting is better"
+    )
     assert "6 of 6 runs done, 6 trained" in done.stdout
     assert settings(folder) == ALL
     assert not list((folder / "runs" / ".sweeps").iterdir())
@@ -199,6 +202,19 @@ def test_a_mistake_gets_a_sentence_and_nothing_is_started(
     for word in words:
         assert word in done.stderr
     assert list(tmp_path.glob("runs/*-s*")) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "is_warned"),
+    [(["study=quik"], True), (["study=mine"], False), (["study=quik", "seed=0,1"], False)],
+)
+def test_a_mistyped_name_of_a_ready_study_gets_a_warning(
+    tmp_path: Path, overrides: list[str], is_warned: bool
+) -> None:
+    done = run_dropexp(tmp_path, "sweep", *overrides, "--dry-run")
+    assert done.returncode == 0
+    warning = "warning: study=quik is no ready study (did you mean quick?): it only labels this run"
+    assert done.stderr == (f"{warning}\n" if is_warned else "")
 
 
 def test_a_dry_run_lists_runs_with_an_estimate_and_starts_nothing(

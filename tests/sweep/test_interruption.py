@@ -194,21 +194,22 @@ def test_ctrl_c_leaves_every_run_resumable(tmp_path: Path, undisturbed: Numbers,
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "Traceback" not in output
-    assert "the same command resumes the sweep" in output
+    assert "the same command resumes the" in output
+    assert "next" not in output
     assert not processes_of(process.pid)
     runs_again_to_the_end(tmp_path)
     assert numbers(tmp_path) == undisturbed
 
 
 def test_a_second_ctrl_c_ends_a_sweep_at_once_without_a_traceback(tmp_path: Path) -> None:
-    process = start(tmp_path, "model.width=256")  # an epoch takes longer than this test
+    process = start(tmp_path, "model.width=512")  # an epoch takes longer than this test
     wait_until(lambda: len(list(tmp_path.glob("runs/*/run.log"))) >= 2)
     os.killpg(process.pid, signal.SIGINT)
     assert process.stdout is not None
     first = next(line for line in process.stdout if line.startswith("stopping"))
-    assert (
-        first == "stopping after the current epoch of 2 runs; press Ctrl-C again to stop at once\n"
-    )
+    assert "after the current epoch of" in first
+    assert "press Ctrl-C again to stop at once" in first
+    time.sleep(0.3)  # nobody presses it again while the line is being printed
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
