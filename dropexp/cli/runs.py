@@ -97,13 +97,16 @@ def list_(
     ] = ListFormat.TABLE,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    from dropexp.runs.selection import select_runs, sort_runs
+    from dropexp.runs.selection import explain_no_match, select_runs, sort_runs
 
     _refuse_late_command(filters or [])
     all_runs = _list_runs(runs_dir)
     selected = []
     if all_runs:
         selected = select_runs(sort_runs(all_runs, sort, reverse=reverse), filters or [])
+    if not selected and all_runs and format_ is ListFormat.TABLE:
+        typer.echo(explain_no_match(all_runs, filters or [], str(runs_dir)))
+        return
     _print_list(selected, all_runs, format_, runs_dir)
 
 
@@ -245,8 +248,6 @@ def _print_list(
     elif selected:
         console = CommandConsole()
         console.print_lines(format_run_list(selected, console.width))
-    elif all_runs:
-        typer.echo(f"none of the {len(all_runs)} runs in {runs_dir} passes the filters")
     else:
         typer.echo(f"{runs_dir} holds no runs; dropexp train makes one.")
 

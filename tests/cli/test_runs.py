@@ -66,7 +66,7 @@ def test_no_runs_are_a_sentence(dropexp: Dropexp, tmp_path: Path, runs: Path) ->
     empty = dropexp("runs", "-r", "empty")
     assert (empty.returncode, empty.stdout.count("holds no runs")) == (0, 1)
     none = dropexp("runs", "p=0.7")
-    assert (none.returncode, none.stdout) == (0, "none of the 3 runs in runs passes the filters\n")
+    assert (none.returncode, none.stdout) == (0, "no run in the folder runs has p=0.7.\n")
 
 
 @pytest.mark.parametrize(
