@@ -105,7 +105,7 @@ class RunConfig(Section):
     audit: Literal["strict", "warn", "off"] = Field(
         default="strict",
         description="What a failed audit of the regulariser does: strict stops the run, warn "
-        "goes on, off makes no audit.",
+        "trains all the same, off makes no audit.",
     )
     force: bool = Field(default=False, description="Train again, even if the run is finished.")
     keep_checkpoint: bool = Field(
