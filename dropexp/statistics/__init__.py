@@ -4,6 +4,14 @@ Pure functions without scipy and torch, so that a table opens at once; tests com
 forms with scipy and statsmodels.
 """
 
+from dropexp.statistics.anytime import (
+    anytime_half_width,
+    anytime_interval,
+    anytime_p_value,
+    anytime_share,
+    smallest_anytime_p,
+    symmetry_e_process,
+)
 from dropexp.statistics.bounds import bernstein_bound, binomial_tail_bound, normal_variance_bound
 from dropexp.statistics.calibration import expected_calibration_error, negative_log_likelihood
 from dropexp.statistics.corrections import holm, smallest_adjusted_p
@@ -20,6 +28,7 @@ from dropexp.statistics.intervals import (
     paired_difference,
     probability_of_improvement,
 )
+from dropexp.statistics.max_t import smallest_flip_p, step_down_max_t
 from dropexp.statistics.planning import pairs_needed, t_test_power
 from dropexp.statistics.sign_flip import EXACT_UP_TO, sign_flip_p_value, smallest_sign_flip_p
 from dropexp.statistics.student_t import central_probability, t_quantile
@@ -30,6 +39,10 @@ __all__ = [
     "Estimate",
     "Rise",
     "Verdict",
+    "anytime_half_width",
+    "anytime_interval",
+    "anytime_p_value",
+    "anytime_share",
     "area_between",
     "bernstein_bound",
     "binomial_tail_bound",
@@ -49,7 +62,11 @@ __all__ = [
     "rise_after_best",
     "sign_flip_p_value",
     "smallest_adjusted_p",
+    "smallest_anytime_p",
+    "smallest_flip_p",
     "smallest_sign_flip_p",
+    "step_down_max_t",
+    "symmetry_e_process",
     "t_quantile",
     "t_test_power",
 ]
