@@ -30,6 +30,7 @@ from dropexp.statistics.intervals import (
 )
 from dropexp.statistics.max_t import smallest_flip_p, step_down_max_t
 from dropexp.statistics.planning import pairs_needed, t_test_power
+from dropexp.statistics.power import anytime_power, planned_power
 from dropexp.statistics.sign_flip import EXACT_UP_TO, sign_flip_p_value, smallest_sign_flip_p
 from dropexp.statistics.student_t import central_probability, t_quantile
 from dropexp.statistics.verdicts import Verdict, decide_verdict, is_underfit
@@ -42,6 +43,7 @@ __all__ = [
     "anytime_half_width",
     "anytime_interval",
     "anytime_p_value",
+    "anytime_power",
     "anytime_share",
     "area_between",
     "bernstein_bound",
@@ -58,6 +60,7 @@ __all__ = [
     "normal_variance_bound",
     "paired_difference",
     "pairs_needed",
+    "planned_power",
     "probability_of_improvement",
     "rise_after_best",
     "sign_flip_p_value",
