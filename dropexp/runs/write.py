@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from dropexp.errors import BusyError, RunsDirError, StoreError
 from dropexp.runs.files import CHECKPOINT, CONFIG, ERROR, LOCK, LOG, METRICS, SUMMARY
+from dropexp.runs.ledger import record_end
 from dropexp.runs.read import StoredRun
 from dropexp.runs.records import METRICS_COLUMNS, EpochRecord, RunSummary
 
@@ -173,6 +174,7 @@ class RunFolder(StoredRun):
 
     def finish(self, summary: RunSummary, *, keep_checkpoint: bool) -> None:
         """Write the summary, which marks the run as finished, then remove the checkpoint."""
+        record_end(self.path.parent, self.run_id)
         self.write_json(SUMMARY, summary.to_json())
         self.remove_leftovers(keep_checkpoint=keep_checkpoint)
 
@@ -191,6 +193,7 @@ class RunFolder(StoredRun):
     def replace_files(self, files: Mapping[str, bytes]) -> None:
         """Replace all files by those of another folder; the summary is written last."""
         self.clear()
+        record_end(self.path.parent, self.run_id)
         for name in sorted(files, key=lambda name: name == SUMMARY):
             self.write(name, files[name], durable=name == SUMMARY)
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from dropexp.runs import studies
+from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.studies import StudyRun
 from dropexp.sweep.grammar import SweepRequest
 from dropexp.sweep.launchers import LauncherName, build_launcher, choose_launcher
@@ -57,6 +58,7 @@ def sweep(
     *,
     retry_failed: bool = False,
     fail_fast: bool = False,
+    purpose: Purpose = Purpose.SWEEP,
 ) -> SweepResult:
     """Launch the runs that are left, and wait for them.
 
@@ -68,6 +70,7 @@ def sweep(
         view: is shown the progress.
         retry_failed: launch failed runs too.
         fail_fast: stop at the first run that fails or diverges.
+        purpose: why the runs are asked for, as the ledger records it.
 
     Raises:
         UserError: the launcher is not installed, or the folder cannot be written.
@@ -84,6 +87,7 @@ def sweep(
         launcher = build_launcher(request.launcher, sweep_dir, todo)
         study = make_study(request)
         studies.save_study(runs_dir, study)
+        record_request(runs_dir, study.name, [run.run_id for run in study.runs], purpose)
         rounds = Rounds(launcher, todo, runs_dir, sweep_dir)
         watcher = Watcher(
             runs_dir,

@@ -19,6 +19,7 @@ from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import AuditError, ConfigError, RunError, StoreError, UserError
 from dropexp.runs.files import AUDIT, CHECKPOINT, CONFIG, ENVIRONMENT, ERROR, SUMMARY
+from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import AuditOutcome, EpochRecord, RunSummary
 from dropexp.runs.write import RunFolder, open_runs_dir
@@ -147,6 +148,7 @@ def _train(config: RunConfig, folder: RunFolder, view: RunView, device_name: str
     splits, device = _prepare(config, device_name)
     state = build_state(config, splits)
     # Every mistake of the user has been reported by now, so an earlier attempt may be replaced.
+    record_request(folder.path.parent, config.study, [config.run_id], Purpose.SWEEP)
     if config.force:
         folder.clear()
     folder.remove_error()

@@ -1,0 +1,189 @@
+"""The ledger of a runs folder: in which order runs were asked for and ended. Imports no torch.
+
+A test that is planned needs every compared run to have been asked for before the first of them had
+ended; see dropexp.compare.decisions. The order of lines in ``<runs_dir>/.ledger.jsonl`` is the
+clock, so that no clock of a machine decides.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from dropexp.errors import StoreError
+
+LEDGER = ".ledger.jsonl"
+_LOCK = ".ledger.lock"
+
+
+class Purpose(StrEnum):
+    """Why a run was asked for."""
+
+    SWEEP = "sweep"  # by train, sweep or extend
+    REGISTERED = "registered"  # by a study that was written down before its runs existed
+    SEQUENTIAL = "sequential"  # because the results of earlier seeds were open
+    SEARCH = "search"  # because results of other settings made a search propose it
+    CONFIRMATION = "confirmation"  # on a fresh seed of the setting that a search has chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The first request for a run.
+
+    Attributes:
+        number: its place in the ledger.
+        study: the study that it was asked for in; None outside studies.
+        purpose: why.
+    """
+
+    number: int
+    study: str | None
+    purpose: Purpose
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a runs folder knows of the order of its runs.
+
+    Attributes:
+        requests: run id → the first request for it.
+        ends: run id → the place in the ledger at which it first ended.
+    """
+
+    requests: Mapping[str, Request]
+    ends: Mapping[str, int]
+
+    def asked(self, run_id: str) -> Request | None:
+        """Return the first request for a run; None where none was recorded."""
+        return self.requests.get(run_id)
+
+    def ended(self, run_id: str) -> int | None:
+        """Return the place in the ledger at which a run first ended; None if unknown."""
+        return self.ends.get(run_id)
+
+    def runs_of(self, study: str | None) -> list[str]:
+        """Return the runs that were first asked for in a study, or outside studies."""
+        return self._by_study.get(study, [])
+
+    @cached_property
+    def _by_study(self) -> dict[str | None, list[str]]:
+        runs: dict[str | None, list[str]] = {}
+        for run_id, request in self.requests.items():
+            runs.setdefault(request.study, []).append(run_id)
+        return runs
+
+
+def record_request(
+    runs_dir: Path, study: str | None, run_ids: Sequence[str], purpose: Purpose
+) -> None:
+    """Record that runs were asked for; runs that were asked for before keep their first request.
+
+    Args:
+        runs_dir: the folder of run folders; must exist.
+        study: the study that they are asked for in; None outside studies.
+        run_ids: of the runs.
+        purpose: why they are asked for.
+
+    Raises:
+        StoreError: the ledger cannot be written.
+    """
+    with _lock(runs_dir):
+        known = _find_asked(runs_dir, run_ids)
+        new = [run_id for run_id in run_ids if run_id not in known]
+        if new:
+            _append(runs_dir, {"asked": {"study": study, "purpose": purpose, "runs": new}})
+
+
+def record_end(runs_dir: Path, run_id: str) -> None:
+    """Record that a run has ended, before anybody can see its results.
+
+    Args:
+        runs_dir: the folder of run folders; must exist.
+        run_id: of the run.
+
+    Raises:
+        StoreError: the ledger cannot be written.
+    """
+    with _lock(runs_dir):
+        _append(runs_dir, {"ended": run_id})
+
+
+def read_ledger(runs_dir: Path) -> Ledger:
+    """Return the ledger of a runs folder; it is empty where nothing was recorded.
+
+    A line that cannot be read, such as one that a power cut has cut short, is left out: then
+    nothing is known of its runs, and no test that includes them is planned.
+    """
+    requests: dict[str, Request] = {}
+    ends: dict[str, int] = {}
+    for number, line in enumerate(_read(runs_dir).splitlines()):
+        with suppress(ValueError, KeyError, TypeError):
+            entry = json.loads(line)
+            if "ended" in entry:
+                ends.setdefault(str(entry["ended"]), number)
+                continue
+            asked = entry["asked"]
+            request = Request(number, asked["study"], Purpose(asked["purpose"]))
+            for run_id in asked["runs"]:
+                requests.setdefault(str(run_id), request)
+    return Ledger(requests, ends)
+
+
+def _find_asked(runs_dir: Path, run_ids: Iterable[str]) -> Collection[str]:
+    """Return those of the runs that were asked for before."""
+    text = _read(runs_dir)
+    if not any(f'"{run_id}"' in text for run_id in run_ids):
+        return ()  # parsing takes longer than the run's own entry
+    return read_ledger(runs_dir).requests.keys()
+
+
+def _read(runs_dir: Path) -> str:
+    try:
+        return (runs_dir / LEDGER).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise StoreError(f"{runs_dir / LEDGER} cannot be read: {error.strerror}.") from None
+
+
+def _append(runs_dir: Path, entry: Mapping[str, Any]) -> None:
+    path = runs_dir / LEDGER
+    try:
+        with path.open("a+b") as file:
+            if file.tell() and not _ends_with_newline(path):
+                file.write(b"\n")  # the rest of a line that a crash has cut short
+            file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+    except OSError as error:
+        raise StoreError(_explain(path, error)) from None
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+@contextmanager
+def _lock(runs_dir: Path) -> Iterator[None]:
+    lock = FileLock(runs_dir / _LOCK)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise StoreError(_explain(runs_dir / _LOCK, error)) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _explain(path: Path, error: OSError) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return f"{path} could not be written: {'the disk is full' if full else error.strerror}."
