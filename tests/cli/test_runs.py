@@ -176,7 +176,7 @@ def test_rm_says_what_it_may_not_remove_and_removes_the_others(
     assert done.returncode == 1
     assert "is a link" in done.stderr
     assert "2 of 3 runs removed" in done.stdout
-    assert {path.name[:10] for path in runs.iterdir()} == {"none-p0-s1", "none-p0-s9"}
+    assert {path.name[:10] for path in runs.glob("[!.]*")} == {"none-p0-s1", "none-p0-s9"}
 
 
 def test_rm_names_the_filter_that_no_run_passes(dropexp: Dropexp, runs: Path) -> None:
