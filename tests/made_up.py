@@ -10,6 +10,7 @@ import numpy as np
 
 from dropexp.compare import FoundRun, Question, compare
 from dropexp.compare.results import ComparedRun, Comparison, Curves
+from dropexp.config.identity import RESULTS_VERSION
 from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.metric_types import Metric
 from dropexp.runs.metrics import METRIC_REGISTRY
@@ -51,6 +52,7 @@ def make_records(
         train = (2.2 - noise) * math.exp(-epoch / (6 + 4 * effect)) + 0.3 * effect + 0.02
         val = 0.5 + luck + 1.8 * math.exp(-epoch / 5) + rise * epoch - 0.15 * effect
         val += chance.normal(0, 0.01)
+        memorised = noise * (1 - train / 2.5)  # the share of wrong labels that it has learned
         records.append(
             EpochRecord(
                 epoch=epoch,
@@ -62,6 +64,10 @@ def make_records(
                 val_loss=val,
                 val_acc=math.exp(-val / 3),
                 seconds=0.1 * (1 + 0.05 * effect),
+                clean_label_train_loss=train + 2 * memorised,
+                clean_label_train_acc=math.exp(-train / 2) * (1 - memorised),
+                noisy_label_val_loss=val + 3 * noise,
+                noisy_label_val_acc=math.exp(-val / 3) * (1 - noise),
             )
         )
     return records
@@ -93,12 +99,12 @@ def make_run(
         ),
         last=SelectedEpoch.from_record(done[-1], done[-1].val_loss, done[-1].val_acc, 0.05, noisy),
         config_hash="0" * 64,
-        results_version=1,
+        results_version=RESULTS_VERSION,
     )
     table = np.array([[row.to_row()[name] for name in METRICS_COLUMNS] for row in done])
     curves = Curves(table)
     rise = rise_after_best(curves["val_loss"]).last
-    area = area_between(curves["train_loss"], curves["val_loss"])
+    area = area_between(curves["train_loss"], curves["noisy_label_val_loss"])
     compared = ComparedRun(run_id, seed, summary, curves, rise, area)
     folder = RunFolder(Path("runs"), run_id)
     listed = ListedRun(

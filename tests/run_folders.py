@@ -8,6 +8,7 @@ from pathlib import Path
 from dropexp.compare import Question, compare, find_runs
 from dropexp.compare.results import Comparison
 from dropexp.config.compose import compose_run, to_yaml
+from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.files import CONFIG, SUMMARY
 from dropexp.runs.listing import ListedStatus, list_runs
@@ -21,8 +22,8 @@ NONE = "regulariser=none"
 
 
 def make_record(epoch: int, val_loss: float) -> EpochRecord:
-    """Return one epoch's record; only what the arguments say varies."""
-    return EpochRecord(epoch, 1e-3, 0.5, 1.0, 0.5, 0.9, val_loss, 0.8, 0.1)
+    """Return one epoch's record, without label noise; only what the arguments say varies."""
+    return EpochRecord(epoch, 1e-3, 0.5, 1.0, 0.5, 0.9, val_loss, 0.8, 0.1, 0.5, 0.9, val_loss, 0.8)
 
 
 def make_summary(best: EpochRecord | None, last: EpochRecord, test_loss: float = 0.7) -> RunSummary:
@@ -40,7 +41,7 @@ def make_summary(best: EpochRecord | None, last: EpochRecord, test_loss: float =
         best=None if best is None else SelectedEpoch.from_record(best, test_loss, 0.8),
         last=SelectedEpoch.from_record(last, test_loss, 0.8),
         config_hash="0" * 64,
-        results_version=1,
+        results_version=RESULTS_VERSION,
     )
 
 
@@ -72,7 +73,7 @@ def write_finished_run(
     folder.path.mkdir(parents=True)
     folder.write(CONFIG, to_yaml(config))
     records = [
-        replace(make_record(epoch, val), train_loss=train)
+        replace(make_record(epoch, val), train_loss=train, clean_label_train_loss=train)
         for epoch, (train, val) in enumerate(zip(train_losses, val_losses, strict=True), start=1)
     ]
     folder.write_metrics(records)

@@ -37,7 +37,7 @@ MetricOption = Annotated[
         parser=parse_metric,
         autocompletion=lambda: [metric.key for metric in deciding_metrics()],
         help=f"Metric to test: {', '.join(metric.key for metric in deciding_metrics())}. "
-        "Default: test_loss, or val_loss with --at matched.",
+        "Default: test_loss, or noisy_label_val_loss with --at matched.",
     ),
 ]
 AtOption = Annotated[

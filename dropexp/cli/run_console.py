@@ -17,6 +17,7 @@ from dropexp.cli.console import CommandConsole
 from dropexp.cli.run_tables import (
     describe_cost,
     describe_divergence,
+    describe_gaps,
     format_epoch,
     format_live_epoch,
     format_mc_dropout,
@@ -36,10 +37,7 @@ _WIDEST = 100
 _CHART_HEIGHT = 13
 _CHART_NEEDS_COLUMNS = 60
 
-_CAPTION = (
-    "best = lowest validation loss; losses in nats; train measured in eval mode",
-    "loss gap = val - train; acc gap = train - val",
-)
+_CAPTION = "best = lowest validation loss; losses in nats; train measured in eval mode"
 
 
 class RunConsole(CommandConsole):
@@ -159,7 +157,7 @@ class RunConsole(CommandConsole):
         for row in format_summary(summary):
             self.print_line(row)
         self.print_blank_line()
-        for line in (*_CAPTION, *format_mc_dropout(summary)):
+        for line in (_CAPTION, describe_gaps(summary), *format_mc_dropout(summary)):
             self.print_line(Text(line, style="dim"))
         self.print_blank_line()
 

@@ -88,6 +88,15 @@ def format_mc_dropout(summary: RunSummary) -> list[str]:
     ]
 
 
+def describe_gaps(summary: RunSummary) -> str:
+    """Return what the gaps of the summary are, in a line."""
+    gaps = "loss gap = val - train; acc gap = train - val"
+    noisy = summary.last.noisy_label_val_loss
+    if noisy is None or noisy == summary.last.val_loss:
+        return gaps
+    return f"{gaps}, as if val had the label noise of train"
+
+
 def format_epoch(record: EpochRecord, epochs: int) -> str:
     """Return an epoch as a line for a pipe or a file.
 

@@ -13,6 +13,7 @@ from dropexp.compare.notes import describe_verdict
 from dropexp.compare.results import Comparison, Row
 from dropexp.runs.metric_types import EpochChoice, Metric, Notation
 from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.runs.records import OPTIONAL_COLUMNS
 from dropexp.statistics import Estimate, Verdict
 
 
@@ -200,7 +201,14 @@ def _other_metrics(comparison: Comparison) -> list[Metric]:
         hidden.add("epoch")
     if len(trained) < 2:
         hidden.add("epochs")
+    hidden |= {key for key in OPTIONAL_COLUMNS if _equals_counterpart(comparison, key)}
     return [metric for metric in METRIC_REGISTRY.values() if metric.key not in hidden]
+
+
+def _equals_counterpart(comparison: Comparison, key: str) -> bool:
+    """Return whether a metric of noisy or clean labels repeats another, as without label noise."""
+    other = key.removeprefix("clean_label_").removeprefix("noisy_label_")
+    return all(row.estimates.get(key) == row.estimates.get(other) for row in comparison.rows)
 
 
 def _metric_column(

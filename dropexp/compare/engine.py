@@ -6,7 +6,13 @@ from dataclasses import replace
 from dropexp.compare import grouping, mc_dropout
 from dropexp.compare.baselines import Baselines, find_baselines
 from dropexp.compare.decisions import Decision, decide
-from dropexp.compare.estimates import Values, estimate_means, find_target, read_values
+from dropexp.compare.estimates import (
+    Values,
+    estimate_means,
+    find_target,
+    read_values,
+    refuse_old_runs,
+)
 from dropexp.compare.method import describe_method
 from dropexp.compare.pairing import PairedComparison, compare_pairs
 from dropexp.compare.question import Question
@@ -41,6 +47,7 @@ def compare(
     grouping.refuse_pairs_on_other_images(baselines.by_setting, settings)
     completed = [run for setting in settings for run in setting.completed]
     mc_dropout.refuse_unmeasured(metric, completed)
+    refuse_old_runs(metric, completed)
     target = find_target(completed) if question.at is EpochChoice.MATCHED else None
     values = read_values(completed, question.at, target)
     rows = _make_rows(settings, baselines, values, question)
@@ -76,16 +83,19 @@ def _make_rows(
         return pairs, decide(pairs, question.alpha)
 
     pairs, decisions = compare_all(question.deciding_metric)
-    results, result_decisions = pairs, decisions
+    result_decisions = decisions
     if question.result_metric is not question.deciding_metric:
-        results, result_decisions = compare_all(question.result_metric)
+        _, result_decisions = compare_all(question.result_metric)
+    fits: Mapping[str, Decision] = {}
+    if any(decision.verdict is Verdict.WORSE for decision in result_decisions.values()):
+        _, fits = compare_all(question.fit_metric)
     rows = []
     for setting in settings:
         name = setting.name
         row = _measure(setting, values, question.confidence)
         if name in pairs:
-            underfits = result_decisions[name].verdict is Verdict.WORSE and is_underfit(
-                compare_row(setting, question.gap_metric).mean_score, results[name].mean_score
+            underfits = name in fits and is_underfit(
+                result_decisions[name].verdict, fits[name].verdict
             )
             baseline = baselines.by_setting[name].name
             row = _add_decision(row, baseline, pairs[name], decisions[name], underfits)

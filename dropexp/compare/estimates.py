@@ -10,6 +10,7 @@ from dropexp.compare.results import ComparedRun
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.runs.records import OPTIONAL_COLUMNS
 from dropexp.statistics import Estimate, common_target, matched_epoch, mean_interval
 
 MATCHED_BY = "train_loss"
@@ -55,6 +56,23 @@ def find_target(runs: Iterable[ComparedRun]) -> float:
     )
 
 
+def refuse_old_runs(metric: Metric, runs: Sequence[ComparedRun]) -> None:
+    """Raise UserError if no run has a metric that runs of results version 1 lack.
+
+    Raises:
+        UserError: names the metric, and says what to type instead.
+    """
+    if metric.key not in OPTIONAL_COLUMNS or not runs:
+        return
+    if all(getattr(run.summary.last, metric.key) is None for run in runs):
+        instead = metric.key.removeprefix("clean_label_").removeprefix("noisy_label_")
+        raise UserError(
+            f"--metric {metric.key} was not measured in these runs, which an older dropexp "
+            f"trained. Add --metric {instead}, or repeat the command that trained them, which "
+            f"trains them again."
+        )
+
+
 def estimate_means(values: Sequence[Values], confidence: float) -> dict[str, Estimate]:
     """Return the mean of each metric over runs with its t interval; see mean_interval."""
     estimates = {}
@@ -84,8 +102,15 @@ def _values_of(
             case MetricSource.MC_DROPOUT:
                 value = getattr(sampled, metric.stored_as, None)
             case MetricSource.EPOCH if at is EpochChoice.MATCHED:
-                value = None if epoch is None else float(run.curves[metric.key][epoch - 1])
+                value = None if epoch is None else _read_curve(run, metric.key, epoch)
             case _:
                 value = getattr(selected, metric.key, None)
         values[metric.key] = value
     return values
+
+
+def _read_curve(run: ComparedRun, column: str, epoch: int) -> float | None:
+    """Return a column's value at an epoch; None where it was not measured."""
+    if column in OPTIONAL_COLUMNS and getattr(run.summary.last, column) is None:
+        return None
+    return float(run.curves[column][epoch - 1])

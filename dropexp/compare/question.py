@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dropexp.compare.estimates import MATCHED_BY
 from dropexp.errors import UserError
-from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource, Unit
+from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics
 
 
@@ -13,8 +13,9 @@ class Question:
     """The question that a comparison answers.
 
     Attributes:
-        metric: the deciding metric. None chooses the test loss, or the validation loss where runs
-            are matched, because the test set is evaluated at the best and the last epoch only.
+        metric: the deciding metric. None chooses the test loss. Where runs are matched, it chooses
+            the validation loss under the training labels' law, because the test set is evaluated
+            at the best and the last epoch only.
         at: the epoch at which runs are compared.
         baseline: the request for a baseline; see find_baselines.
         alpha: the level of the test, after correction, in (0, 1).
@@ -64,7 +65,8 @@ class Question:
     def deciding_metric(self) -> Metric:
         """The metric that decides, with the default applied."""
         if self.metric is None:
-            return METRIC_REGISTRY["val_loss" if self.at is EpochChoice.MATCHED else "test_loss"]
+            is_matched = self.at is EpochChoice.MATCHED
+            return METRIC_REGISTRY["noisy_label_val_loss" if is_matched else "test_loss"]
         return self.metric
 
     @property
@@ -74,8 +76,10 @@ class Question:
         return next((each for each in results if self.at in each.epochs), self.deciding_metric)
 
     @property
-    def gap_metric(self) -> Metric:
-        """The gap that belongs to the result metric."""
-        return METRIC_REGISTRY[
-            "acc_gap" if self.result_metric.unit is Unit.FRACTION else "loss_gap"
-        ]
+    def fit_metric(self) -> Metric:
+        """The metric on training images, with their true labels, by which a setting may underfit.
+
+        It is a loss for accuracies too: a network that fits less still reaches an accuracy of 1
+        on few training images.
+        """
+        return METRIC_REGISTRY["clean_label_train_loss"]

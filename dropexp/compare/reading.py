@@ -19,6 +19,7 @@ from dropexp.runs.records import METRICS_COLUMNS, AuditOutcome, RunSummary
 from dropexp.runs.selection import explain_no_match, is_filter, select_runs
 from dropexp.runs.write import RunFolder
 from dropexp.statistics import area_between, rise_after_best
+from dropexp.terminal.numbers import format_count
 
 _HEADER = ",".join(METRICS_COLUMNS) + "\n"
 _MOST_NAMED = 3
@@ -110,7 +111,7 @@ _UNFINISHED = {
 def _split_comparable(
     runs: Sequence[ListedRun], *, allow_mixed: bool
 ) -> tuple[list[ListedRun], list[str]]:
-    """Return the finished runs whose numbers are comparable, and why others are left out."""
+    """Return the finished runs whose numbers are comparable, and what to know of the choice."""
     finished = [run for run in runs if run.summary is not None]
     reasons = [
         sentence
@@ -119,15 +120,34 @@ def _split_comparable(
     ]
     if allow_mixed:
         return finished, reasons
-    current = [run for run in finished if _summary(run).results_version == RESULTS_VERSION]
-    other = [run for run in finished if _summary(run).results_version != RESULTS_VERSION]
+    version = _choose_version(finished)
+    current = [run for run in finished if _summary(run).results_version == version]
+    other = [run for run in finished if _summary(run).results_version != version]
     proven = [run for run in current if _summary(run).audit is AuditOutcome.PASSED]
     unproven = [run for run in current if _summary(run).audit is not AuditOutcome.PASSED]
     reasons += _describe_left_out(other, "trained by a version of dropexp with other numbers")
     reasons += _describe_left_out(unproven, "without a passed audit")
     if other or unproven:
         reasons[-1] = reasons[-1].removesuffix(".") + "; --allow-mixed includes them."
+    if proven and version < RESULTS_VERSION:
+        reasons.append(_describe_old(len(proven), version))
     return proven, reasons
+
+
+def _choose_version(finished: Sequence[ListedRun]) -> int:
+    """Return the results version to compare: this dropexp's, else the newest older one."""
+    versions = {_summary(run).results_version for run in finished}
+    older = [version for version in versions if version <= RESULTS_VERSION]
+    return max(older, default=RESULTS_VERSION)
+
+
+def _describe_old(runs: int, version: int) -> str:
+    """Return a sentence on runs that are compared although a newer version trains them anew."""
+    return (
+        f"An older dropexp (results version {version}) trained {format_count(runs, 'run')}; they "
+        f"are compared among themselves. Where training labels are noisy, their gaps are against "
+        f"clean validation labels. The command that trained them trains them again."
+    )
 
 
 def _describe_left_out(runs: Sequence[ListedRun], reason: str) -> list[str]:
@@ -172,7 +192,7 @@ def _read_run(run: ListedRun) -> ComparedRun:
     rise, area = summary.rise, summary.area
     if rise is None or area is None:  # an older summary, or no finite epoch
         rise = rise_after_best(curves["val_loss"]).last
-        area = area_between(curves["train_loss"], curves["val_loss"])
+        area = area_between(curves["train_loss"], _comparable_val_loss(curves))
     return ComparedRun(
         run_id=folder.run_id,
         seed=summary.seed,
@@ -183,6 +203,12 @@ def _read_run(run: ListedRun) -> ComparedRun:
         threads=run.config.get("threads"),
         device=run.config.get("device"),
     )
+
+
+def _comparable_val_loss(curves: Curves) -> NDArray[np.float64]:
+    """Return the validation loss that the training loss may be subtracted from; see EpochRecord."""
+    noisy = curves["noisy_label_val_loss"]
+    return curves["val_loss"] if np.isnan(noisy).all() else noisy
 
 
 class CurvesOnDisk(Curves):

@@ -48,8 +48,7 @@ class ComparedRun:
         curves: the content of metrics.csv.
         rise: the rise of the validation loss after its best epoch, nats; NaN without a finite
             loss.
-        area: the area between the validation and the training loss curve, nats × epochs; NaN
-            without a finite loss.
+        area: the loss gap summed over epochs, nats × epochs; NaN without a finite loss.
         threads: the CPU threads of its config; None for torch's own choice. Times of runs are
             comparable only if threads and device are equal.
         device: the device of its config.
@@ -270,7 +269,7 @@ class Comparison:
         alpha: the level of the test, after correction.
         confidence: the coverage of each interval.
         sentences: how epochs were selected, what was tested and how it was corrected.
-        left_out: sentences on which runs were left out, and why.
+        left_out: sentences on which runs were left out, and why, and on runs that are old.
         shared: the fields that have one value in all settings.
         axes: the fields that have several values, each with its values in order: regulariser.p,
             and the fields of no regulariser.

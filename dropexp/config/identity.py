@@ -8,8 +8,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-RESULTS_VERSION = 1
-"""Part of every run id. Raise it when a change of the code changes the numbers of runs."""
+RESULTS_VERSION = 2
+"""Part of every run id. Raise it when a change of the code changes the numbers of runs.
+
+Version 1 took loss_gap, acc_gap and area between noisy training labels and clean validation labels,
+and did not measure clean_label_train_* and noisy_label_val_*.
+"""
 
 IDENTITY_KEYS = ("data", "model", "regulariser", "optimiser", "train", "precision", "seed")
 """The top-level keys of a config that determine the numbers of a run."""

@@ -78,6 +78,9 @@ class Splits:
         train, val, test: each of at least one image.
         class_names: one for each label.
         noisy: bool (N_train,), true where the training label was set to a wrong class.
+        true_labels: int64 (N_train,), the training labels before label noise; the same tensor as
+            ``train.labels`` without noise.
+        wrong_share: the mean of ``noisy``, in [0, 1]; evaluation needs it after every epoch.
         mean, std: float32 (C,), of the values 0–255 of the training images; a std of 0 is set to 1.
     """
 
@@ -86,6 +89,8 @@ class Splits:
     test: Split
     class_names: tuple[str, ...]
     noisy: Tensor
+    true_labels: Tensor
+    wrong_share: float
     mean: Tensor
     std: Tensor
     _mean: Tensor = field(init=False, repr=False)
@@ -126,12 +131,15 @@ class Splits:
 
     def to(self, device: torch.device | str) -> Self:
         """Return the splits on another device."""
+        train = self.train.to(device)
+        has_noise = self.true_labels is not self.train.labels
         return replace(
             self,
-            train=self.train.to(device),
+            train=train,
             val=self.val.to(device),
             test=self.test.to(device),
             noisy=self.noisy.to(device),
+            true_labels=self.true_labels.to(device) if has_noise else train.labels,
             mean=self.mean.to(device),
             std=self.std.to(device),
         )
@@ -156,7 +164,15 @@ def make_splits(source: Source, config: DataConfig) -> Splits:
     )
     mean, std = compute_channel_statistics(train.images)
     return Splits(
-        Split(train.images, labels), val, test, source.class_names, noisy, mean=mean, std=std
+        train=Split(train.images, labels),
+        val=val,
+        test=test,
+        class_names=source.class_names,
+        noisy=noisy,
+        true_labels=train.labels,
+        wrong_share=int(noisy.sum()) / len(noisy),
+        mean=mean,
+        std=std,
     )
 
 

@@ -16,6 +16,8 @@ SCALAR_TAGS = {
     "loss/noisy_train": "noisy_train_loss",
     "loss/train": "train_loss",
     "loss/val": "val_loss",
+    "loss/clean_label_train": "clean_label_train_loss",
+    "loss/noisy_label_val": "noisy_label_val_loss",
     "loss/gap": "loss_gap",
     "accuracy/train": "train_acc",
     "accuracy/val": "val_acc",
@@ -24,7 +26,7 @@ SCALAR_TAGS = {
     "p": "p",
     "seconds": "seconds",
 }
-"""TensorBoard tag → column of metrics.csv, one value for every epoch."""
+"""TensorBoard tag → column of metrics.csv, one value for every epoch in which it was measured."""
 
 
 class EventFile:

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
-SUMMARY_FORMAT = 3
-"""Version of the layout of summary.json. Format 2 lacks test_entropy and mc_dropout; format 1 lacks
-test_ece, noisy_label_acc, rise and area as well."""
+SUMMARY_FORMAT = 4
+"""Version of the layout of summary.json. Format 3 lacks clean_label_train_* and noisy_label_val_*;
+format 2 lacks test_entropy and mc_dropout as well; format 1 lacks test_ece, noisy_label_acc, rise
+and area as well."""
 
-_READABLE_FORMATS = (1, 2, 3)
+_READABLE_FORMATS = (1, 2, 3, 4)
 
 
 class RunStatus(StrEnum):
@@ -37,7 +38,14 @@ class EpochRecord:
 
     ``noisy_train_loss`` is the mean loss of the training steps, with the regulariser,
     augmentation and label smoothing on. ``train_*`` and ``val_*`` are measured after the epoch,
-    in eval mode, on un-augmented data; ``train_*`` against the labels that were trained on.
+    in eval mode, on un-augmented data; ``train_*`` against the labels that were trained on,
+    ``val_*`` against the true labels.
+
+    Where training labels are noisy, the two are not comparable, and each has a counterpart:
+    ``clean_label_train_*`` are the training images against their true labels, and
+    ``noisy_label_val_*`` the validation images under the training labels' law. Without label
+    noise they equal ``train_*`` and ``val_*``. They are None in runs of results version 1, which
+    did not measure them; see ``loss_gap``.
     """
 
     epoch: int  # counted from 1
@@ -49,16 +57,32 @@ class EpochRecord:
     val_loss: float
     val_acc: float
     seconds: float
+    clean_label_train_loss: float | None = None
+    clean_label_train_acc: float | None = None
+    noisy_label_val_loss: float | None = None
+    noisy_label_val_acc: float | None = None
 
     @property
     def loss_gap(self) -> float:
-        """Validation loss − training loss, in nats."""
-        return self.val_loss - self.train_loss
+        """Validation loss under the training labels' law − training loss, in nats.
+
+        Where that was not measured (results version 1): validation loss − training loss.
+        """
+        return self.comparable_val_loss - self.train_loss
 
     @property
     def acc_gap(self) -> float:
-        """Training accuracy − validation accuracy."""
-        return self.train_acc - self.val_acc
+        """Training accuracy − validation accuracy under the training labels' law.
+
+        Where that was not measured (results version 1): training − validation accuracy.
+        """
+        val_acc = self.val_acc if self.noisy_label_val_acc is None else self.noisy_label_val_acc
+        return self.train_acc - val_acc
+
+    @property
+    def comparable_val_loss(self) -> float:
+        """The validation loss that the training loss may be subtracted from, in nats."""
+        return self.val_loss if self.noisy_label_val_loss is None else self.noisy_label_val_loss
 
     @property
     def is_finite(self) -> bool:
@@ -66,7 +90,7 @@ class EpochRecord:
         losses = (self.noisy_train_loss, self.train_loss, self.val_loss)
         return all(math.isfinite(loss) for loss in losses)
 
-    def to_row(self) -> dict[str, int | float]:
+    def to_row(self) -> dict[str, int | float | None]:
         """Return the record as a row of metrics.csv, with the gaps."""
         return {column: getattr(self, column) for column in METRICS_COLUMNS}
 
@@ -74,12 +98,22 @@ class EpochRecord:
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Return the record of a row, whose values are numbers or their text.
 
-        The columns of the gaps are not read.
+        The columns of the gaps are not read. The columns that results version 1 lacks may be
+        missing or empty.
 
         Raises:
-            KeyError, ValueError: a column is missing or is not a number.
+            KeyError, ValueError: another column is missing, or is not a number.
         """
-        return cls(**{field.name: field.type(row[field.name]) for field in fields(cls)})  # type: ignore[operator]
+        values = {
+            field.name: field.type(row[field.name])  # type: ignore[operator]
+            for field in fields(cls)
+            if field.name not in OPTIONAL_COLUMNS
+        }
+        optional = {name: row.get(name) for name in OPTIONAL_COLUMNS}
+        values |= {
+            name: float(value) for name, value in optional.items() if value not in ("", None)
+        }
+        return cls(**values)
 
 
 METRICS_COLUMNS = (
@@ -89,12 +123,24 @@ METRICS_COLUMNS = (
     "noisy_train_loss",
     "train_loss",
     "train_acc",
+    "clean_label_train_loss",
+    "clean_label_train_acc",
     "val_loss",
     "val_acc",
+    "noisy_label_val_loss",
+    "noisy_label_val_acc",
     "loss_gap",
     "acc_gap",
     "seconds",
 )
+
+OPTIONAL_COLUMNS = (
+    "clean_label_train_loss",
+    "clean_label_train_acc",
+    "noisy_label_val_loss",
+    "noisy_label_val_acc",
+)
+"""The columns of metrics.csv that runs of results version 1 lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +154,17 @@ class SelectedEpoch:
     val_acc: float
     test_loss: float
     test_acc: float
-    loss_gap: float  # val_loss − train_loss
-    acc_gap: float  # train_acc − val_acc
+    loss_gap: float  # see EpochRecord
+    acc_gap: float
     test_ece: float | None = None  # expected calibration error; None where it was not measured
     noisy_label_acc: float | None = None
     """Fraction of the wrong training labels that the network predicts; None without label noise."""
     test_entropy: float | None = None
     """Entropy of the predicted probabilities in nats, mean over test images."""
+    clean_label_train_loss: float | None = None  # these four: see EpochRecord
+    clean_label_train_acc: float | None = None
+    noisy_label_val_loss: float | None = None
+    noisy_label_val_acc: float | None = None
 
     @classmethod
     def from_record(
@@ -140,6 +190,10 @@ class SelectedEpoch:
             test_ece=test_ece,
             noisy_label_acc=noisy_label_acc,
             test_entropy=test_entropy,
+            clean_label_train_loss=record.clean_label_train_loss,
+            clean_label_train_acc=record.clean_label_train_acc,
+            noisy_label_val_loss=record.noisy_label_val_loss,
+            noisy_label_val_acc=record.noisy_label_val_acc,
         )
 
 
@@ -180,7 +234,7 @@ class RunSummary:
     config_hash: str  # SHA-256 of the scientific part of the config
     results_version: int
     rise: float | None = None  # of the validation loss after its best epoch, nats; None if unknown
-    area: float | None = None  # between the validation and the training curve, nat·epochs
+    area: float | None = None  # the loss gap summed over epochs, nat·epochs
     mc_dropout: SampledTest | None = None  # None where not requested, or without noise
     format: int = SUMMARY_FORMAT
 
@@ -220,7 +274,7 @@ class RunSummary:
         return cls(**values)
 
 
-_MAY_BE_ABSENT = ("test_ece", "noisy_label_acc", "test_entropy")
+_MAY_BE_ABSENT = ("test_ece", "noisy_label_acc", "test_entropy", *OPTIONAL_COLUMNS)
 
 
 def find_best_epoch(records: Iterable[EpochRecord]) -> EpochRecord | None:

@@ -42,16 +42,15 @@ def decide_verdict(
     return Verdict.NO_CLEAR_DIFFERENCE
 
 
-def is_underfit(gap_difference: float, result_difference: float) -> bool:
-    """Return whether a smaller gap comes with a worse result, as underfitting causes it.
-
-    Only the signs of the means are compared; the verdict tells whether the result is clearly worse.
+def is_underfit(result: Verdict, fit: Verdict) -> bool:
+    """Return whether a worse result comes with a worse fit, as underfitting causes it.
 
     Args:
-        gap_difference: the mean paired difference of the generalisation gap, in its unit.
-        result_difference: the mean paired difference of the result; below 0 is better.
+        result: the verdict on the result on unseen images.
+        fit: the verdict on the loss on the training images against their true labels. Against
+            noisy labels a worse fit may be a better one: it has memorised fewer wrong labels.
 
     Returns:
-        True for a negative gap difference and a positive result difference; False with a NaN.
+        True where both are clearly worse.
     """
-    return gap_difference < 0 < result_difference
+    return result is Verdict.WORSE and fit is Verdict.WORSE

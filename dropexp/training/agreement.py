@@ -7,7 +7,13 @@ from enum import StrEnum
 from typing import Any
 
 from dropexp.config.setting import flatten
-from dropexp.runs.records import EpochRecord, RunSummary, SampledTest, SelectedEpoch
+from dropexp.runs.records import (
+    OPTIONAL_COLUMNS,
+    EpochRecord,
+    RunSummary,
+    SampledTest,
+    SelectedEpoch,
+)
 
 RELATIVE_TOLERANCE = 1e-4
 """The relative difference that is allowed in losses, learning rates and p.
@@ -30,6 +36,7 @@ _EPOCH_METRICS = (
     "train_acc",
     "val_loss",
     "val_acc",
+    *OPTIONAL_COLUMNS,
 )
 _SELECTED_METRICS = (
     "train_loss",
@@ -38,6 +45,7 @@ _SELECTED_METRICS = (
     "val_acc",
     "test_loss",
     "test_acc",
+    *OPTIONAL_COLUMNS,
 )
 _SAMPLED_METRICS = ("test_loss", "test_acc")
 _NOT_COMPARED = ("command", "folder")
@@ -199,6 +207,8 @@ def _compare_metrics(
 ) -> Iterable[MetricDifference]:
     for metric in metrics:
         old, new = getattr(before, metric), getattr(after, metric)
+        if old is None or new is None:
+            continue  # not measured
         if old != new and not (math.isnan(old) and math.isnan(new)):
             yield MetricDifference(metric, where, old, new)
 

@@ -28,6 +28,22 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class CleanAndNoisy:
+    """Results on one split against its true labels, and against noisy labels.
+
+    Without label noise both are the same object.
+
+    Attributes:
+        clean: against the true labels.
+        noisy: of the training set, against the labels trained on; of another split, the
+            expectation over labels that are drawn as the training labels were.
+    """
+
+    clean: Measurement
+    noisy: Measurement
+
+
+@dataclass(frozen=True, slots=True)
 class FinalMeasurement:
     """Results that are measured only after training: on the test set, and on wrong labels.
 
@@ -67,6 +83,67 @@ def evaluate(
     with in_mode(model, training=False):
         sums = map_chunks(model, splits, split, precision, _sum_loss_and_hits)
     return _measurement(sums, len(split))
+
+
+def evaluate_train(model: nn.Module, splits: Splits, precision: str = "float32") -> CleanAndNoisy:
+    """Measure a model on the training set, against the true labels and those trained on.
+
+    Args:
+        model: see evaluate.
+        splits: on the model's device.
+        precision: see evaluate.
+    """
+    if not splits.wrong_share:
+        measured = evaluate(model, splits, splits.train, precision)
+        return CleanAndNoisy(clean=measured, noisy=measured)
+
+    def measure(logits: Tensor, labels: Tensor, true_labels: Tensor) -> Tensor:
+        return torch.cat(
+            (_sum_loss_and_hits(logits, labels), _sum_loss_and_hits(logits, true_labels))
+        )
+
+    with in_mode(model, training=False):
+        sums = map_chunks(model, splits, splits.train, precision, measure, splits.true_labels)
+    noisy_loss, noisy_hits, clean_loss, clean_hits = _total(sums)
+    count = len(splits.train)
+    return CleanAndNoisy(
+        clean=Measurement(clean_loss / count, clean_hits / count),
+        noisy=Measurement(noisy_loss / count, noisy_hits / count),
+    )
+
+
+def evaluate_val(model: nn.Module, splits: Splits, precision: str = "float32") -> CleanAndNoisy:
+    """Measure a model on the validation set, also under the law of the training labels.
+
+    A fraction ε of the training labels is wrong, each by one of the K − 1 other classes with
+    equal probability. The expectation over validation labels of that law is exact: for one image
+    (1 − ε) · l + ε · (s − l) / (K − 1), with l the loss of the true class and s the sum of the
+    losses of all classes; the expected accuracy likewise.
+
+    Args:
+        model: see evaluate.
+        splits: on the model's device.
+        precision: see evaluate.
+    """
+    share, others = splits.wrong_share, splits.num_classes - 1
+    if not share:
+        measured = evaluate(model, splits, splits.val, precision)
+        return CleanAndNoisy(clean=measured, noisy=measured)
+
+    def measure(logits: Tensor, labels: Tensor) -> Tensor:
+        of_all_classes = -logits.float().log_softmax(dim=1).sum()
+        return torch.cat((_sum_loss_and_hits(logits, labels), of_all_classes[None]))
+
+    with in_mode(model, training=False):
+        sums = map_chunks(model, splits, splits.val, precision, measure)
+    loss, acc, of_all_classes = (total / len(splits.val) for total in _total(sums))
+    return CleanAndNoisy(
+        clean=Measurement(loss, acc),
+        noisy=Measurement(
+            loss=(1 - share) * loss + share * (of_all_classes - loss) / others,
+            acc=(1 - share) * acc + share * (1 - acc) / others,
+        ),
+    )
 
 
 def evaluate_final(
@@ -128,26 +205,44 @@ def map_chunks(
     splits: Splits,
     split: Split,
     precision: str,
-    measure: Callable[[Tensor, Tensor], Value],
+    measure: Callable[..., Value],
+    *more_labels: Tensor,
 ) -> list[Value]:
     """Return what ``measure`` returns for each chunk's logits (n, K) and labels (n,), in order.
 
     The mode of the model is not changed.
+
+    Args:
+        model: see evaluate.
+        splits: see evaluate.
+        split: see evaluate.
+        precision: see evaluate.
+        measure: takes the logits, the labels, and the chunk of each of ``more_labels``.
+        more_labels: other labels of the same images, each (N,).
     """
     device = split.images.device
     chunk = _CPU_CHUNK if device.type == "cpu" else _ACCELERATOR_CHUNK
     with torch.inference_mode(), autocast(device, precision):
         return [
-            measure(model(splits.normalise(images)), labels)
-            for images, labels in zip(
-                split.images.split(chunk), split.labels.split(chunk), strict=True
+            measure(model(splits.normalise(images)), *labels)
+            for images, *labels in zip(
+                split.images.split(chunk),
+                split.labels.split(chunk),
+                *(labels.split(chunk) for labels in more_labels),
+                strict=True,
             )
         ]
 
 
 def _measurement(sums: list[Tensor], count: int) -> Measurement:
-    loss, hits = torch.stack(sums).cpu().double().sum(dim=0).tolist()
+    loss, hits = _total(sums)
     return Measurement(loss=loss / count, acc=hits / count)
+
+
+def _total(sums: list[Tensor]) -> list[float]:
+    """Return the sum over chunks of each number, of tensors (numbers,); waits for the device."""
+    totals: list[float] = torch.stack(sums).cpu().double().sum(dim=0).tolist()
+    return totals
 
 
 def _sum_loss_and_hits(logits: Tensor, labels: Tensor) -> Tensor:

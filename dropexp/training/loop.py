@@ -18,7 +18,7 @@ from dropexp.data import Splits, augment
 from dropexp.randomness import global_stream, stream
 from dropexp.regularisers import Noise, apply_input_noise, find_noise_modules, scale_p
 from dropexp.runs.records import EpochRecord, find_best_epoch
-from dropexp.training.evaluation import autocast, evaluate
+from dropexp.training.evaluation import autocast, evaluate_train, evaluate_val
 from dropexp.training.modes import in_mode
 from dropexp.training.optim import LearningRate, build_schedule, set_learning_rate
 from dropexp.training.startup import take_step
@@ -122,17 +122,21 @@ def _train_epoch(state: TrainingState, plan: TrainingPlan, epoch: int) -> EpochR
         global_stream(config.seed, "masks", epoch, splits.device),
     ):
         noisy_train_loss, lr = _take_steps(state, plan, epoch)
-    train_split = evaluate(state.model, splits, splits.train, config.precision)
-    val_split = evaluate(state.model, splits, splits.val, config.precision)
+    on_train = evaluate_train(state.model, splits, config.precision)
+    on_val = evaluate_val(state.model, splits, config.precision)
     return EpochRecord(
         epoch=epoch,
         lr=lr,
         p=_p_at_epoch(config.p_by_regulariser, factors, noises),
         noisy_train_loss=noisy_train_loss,
-        train_loss=train_split.loss,
-        train_acc=train_split.acc,
-        val_loss=val_split.loss,
-        val_acc=val_split.acc,
+        train_loss=on_train.noisy.loss,
+        train_acc=on_train.noisy.acc,
+        clean_label_train_loss=on_train.clean.loss,
+        clean_label_train_acc=on_train.clean.acc,
+        val_loss=on_val.clean.loss,
+        val_acc=on_val.clean.acc,
+        noisy_label_val_loss=on_val.noisy.loss,
+        noisy_label_val_acc=on_val.noisy.acc,
         seconds=time.perf_counter() - start,
     )
 

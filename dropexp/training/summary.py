@@ -37,6 +37,7 @@ def summarise(
         at_best = evaluate_final(state.model, splits, config.precision)
     train_losses = [record.train_loss for record in records]
     val_losses = [record.val_loss for record in records]
+    comparable = [record.comparable_val_loss for record in records]
     return RunSummary(
         run_id=config.run_id,
         status=RunStatus.COMPLETED if last.is_finite else RunStatus.DIVERGED,
@@ -52,7 +53,7 @@ def summarise(
         config_hash=config.config_hash,
         results_version=RESULTS_VERSION,
         rise=rise_after_best(val_losses).last,
-        area=area_between(train_losses, val_losses),
+        area=area_between(train_losses, comparable),
     )
 
 

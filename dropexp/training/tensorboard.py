@@ -131,4 +131,5 @@ class EventLog:
 
 
 def _make_epoch_scalars(record: EpochRecord) -> list[Summary.Value]:
-    return make_scalars({tag: getattr(record, name) for tag, name in SCALAR_TAGS.items()})
+    values = {tag: getattr(record, name) for tag, name in SCALAR_TAGS.items()}
+    return make_scalars({tag: value for tag, value in values.items() if value is not None})

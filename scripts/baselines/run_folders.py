@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 
 from dropexp.config.compose import compose_run
+from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.records import (
     METRICS_COLUMNS,
@@ -121,10 +122,11 @@ def _write(runs_dir: Path, config: RunConfig) -> None:
         best=selected[0],
         last=selected[1],
         config_hash=config.config_hash,
-        results_version=1,
+        results_version=RESULTS_VERSION,
         rise=rise_after_best([record.val_loss for record in records]).last,
         area=area_between(
-            [record.train_loss for record in records], [record.val_loss for record in records]
+            [record.train_loss for record in records],
+            [record.comparable_val_loss for record in records],
         ),
     )
     text = json.dumps(summary.to_json(), indent=2) + "\n"
@@ -159,6 +161,10 @@ def _make_records(
             val_loss=float(val[i]),
             val_acc=float(np.exp(-0.4 * val[i])),
             seconds=float(seconds[i]),
+            clean_label_train_loss=float(train[i] + noise * (2 - train[i])),
+            clean_label_train_acc=float(np.exp(-train[i]) * (1 - noise)),
+            noisy_label_val_loss=float(val[i] + 3 * noise),
+            noisy_label_val_acc=float(np.exp(-0.4 * val[i]) * (1 - noise)),
         )
         for i, epoch in enumerate(epochs)
     ]

@@ -122,7 +122,7 @@ def test_a_higher_accuracy_is_better(tmp_path: Path) -> None:
     assert (row.verdict, row.pairs_better) == (Verdict.BETTER, 6)
 
 
-def test_a_smaller_gap_with_a_worse_result_is_underfitting(tmp_path: Path) -> None:
+def test_a_worse_result_with_a_worse_fit_is_underfitting(tmp_path: Path) -> None:
     for seed in range(6):
         write_finished_run(tmp_path, 1.0, f"seed={seed}", train_losses=(0.1,))
         for name, train_loss in (("dropout2d", 0.9), ("dropout", 0.05)):
@@ -186,7 +186,7 @@ def test_matched_runs_are_compared_at_one_training_loss(tmp_path: Path) -> None:
     slow = {"train_losses": (0.9, 0.7, 0.5), "val_losses": (1.2, 1.1, 0.8)}
     write_finished_run(tmp_path, 1.0, *DROPOUT.split(), **slow)  # type: ignore[arg-type]
     table = compare_folder(tmp_path, at=EpochChoice.MATCHED)
-    assert (table.target, table.metric) == (0.5, METRIC_REGISTRY["val_loss"])
+    assert (table.target, table.metric) == (0.5, METRIC_REGISTRY["noisy_label_val_loss"])
     none, dropout = table.rows
     assert none.estimates["epoch"].value == 2
     assert none.estimates["val_loss"].value == 0.9

@@ -58,7 +58,16 @@ def test_where_a_metric_is_known_follows_from_its_source() -> None:
     assert LOSS.epochs == (EpochChoice.BEST, EpochChoice.LAST)
     assert METRIC_REGISTRY["mc_test_loss"].epochs == (EpochChoice.BEST,)
     known_early = [m.key for m in deciding_metrics() if EpochChoice.MATCHED in m.epochs]
-    assert known_early == ["train_loss", "train_acc", "val_loss", "val_acc", "loss_gap", "acc_gap"]
+    assert known_early == [
+        "train_loss",
+        "train_acc",
+        "clean_label_train_loss",
+        "val_loss",
+        "val_acc",
+        "noisy_label_val_loss",
+        "loss_gap",
+        "acc_gap",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -96,4 +105,5 @@ def test_accuracies_are_better_when_higher_and_all_else_that_decides_when_lower(
 def test_accuracies_gaps_of_them_and_calibration_errors_are_fractions() -> None:
     fractions = {m.key for m in METRIC_REGISTRY.values() if m.unit is Unit.FRACTION}
     accuracies = {"train_acc", "val_acc", "test_acc", "mc_test_acc", "acc_gap", "noisy_label_acc"}
+    accuracies |= {"clean_label_train_acc", "noisy_label_val_acc"}
     assert fractions == accuracies | {"test_ece", "mc_test_ece"}

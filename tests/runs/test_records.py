@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dropexp.runs.records import (
     METRICS_COLUMNS,
+    OPTIONAL_COLUMNS,
     EpochRecord,
     RunSummary,
     SampledTest,
@@ -30,6 +31,10 @@ records = st.builds(
     val_loss=st.floats(-1e9, 1e9),
     val_acc=st.floats(0, 1),
     seconds=st.floats(0, 1e6),
+    clean_label_train_loss=st.floats(-1e9, 1e9),
+    clean_label_train_acc=st.floats(0, 1),
+    noisy_label_val_loss=st.floats(-1e9, 1e9),
+    noisy_label_val_acc=st.floats(0, 1),
 )
 
 
@@ -40,11 +45,21 @@ def test_a_row_gives_the_record_back_exactly(original: EpochRecord) -> None:
 
 
 @given(records)
-def test_gaps_are_positive_where_training_looks_better(original: EpochRecord) -> None:
+def test_gaps_compare_training_with_validation_under_the_same_labels(original: EpochRecord) -> None:
     row = original.to_row()
     assert tuple(row) == METRICS_COLUMNS
-    assert row["loss_gap"] == original.val_loss - original.train_loss
-    assert row["acc_gap"] == original.train_acc - original.val_acc
+    assert row["loss_gap"] == row["noisy_label_val_loss"] - original.train_loss  # type: ignore[operator]
+    assert row["acc_gap"] == original.train_acc - row["noisy_label_val_acc"]  # type: ignore[operator]
+
+
+@given(records)
+def test_a_row_of_results_version_1_has_gaps_against_clean_labels(original: EpochRecord) -> None:
+    row = {key: value for key, value in original.to_row().items() if key not in OPTIONAL_COLUMNS}
+    old = EpochRecord.from_row(row)
+    assert old == replace(original, **dict.fromkeys(OPTIONAL_COLUMNS))  # type: ignore[arg-type]
+    assert old.loss_gap == original.val_loss - original.train_loss
+    assert old.acc_gap == original.train_acc - original.val_acc
+    assert EpochRecord.from_row({**row, **dict.fromkeys(OPTIONAL_COLUMNS, "")}) == old
 
 
 def test_the_best_epoch_is_the_first_of_the_lowest_validation_loss() -> None:
@@ -82,6 +97,11 @@ def test_a_summary_of_another_format_is_refused() -> None:
 
 def test_summaries_of_older_formats_lack_what_was_not_measured_and_are_read() -> None:
     plain = make_summary(make_record(1, 1.0), make_record(2, 2.0)).to_json()
+    for key in OPTIONAL_COLUMNS:
+        del plain["best"][key], plain["last"][key]
+    third = RunSummary.from_json({**plain, "format": 3})
+    assert third.best is not None
+    assert [getattr(third.best, key) for key in OPTIONAL_COLUMNS] == [None] * 4
     del plain["mc_dropout"]
     for block in (plain["best"], plain["last"]):
         del block["test_entropy"]

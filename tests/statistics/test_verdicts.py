@@ -50,10 +50,9 @@ def test_a_verdict_is_text_and_its_level_is_checked() -> None:
         decide_verdict(0.01, -0.1, 0.01, alpha=0.0)
 
 
-def test_underfitting_is_a_smaller_gap_with_a_worse_test_result() -> None:
-    assert is_underfit(gap_difference=-0.2, result_difference=0.1)
-    assert not is_underfit(-0.2, -0.1)
-    assert not is_underfit(0.2, 0.1)
-    assert not is_underfit(-0.2, 0.0)
-    assert not is_underfit(math.nan, 0.1)
-    assert not is_underfit(-0.2, math.nan)
+@pytest.mark.parametrize("fit", Verdict)
+@pytest.mark.parametrize("result", Verdict)
+def test_underfitting_is_a_clearly_worse_result_with_a_clearly_worse_fit(
+    result: Verdict, fit: Verdict
+) -> None:
+    assert is_underfit(result, fit) is (result == fit == Verdict.WORSE)

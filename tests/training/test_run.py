@@ -16,6 +16,7 @@ from dropexp import data
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import RunsDirError, StoreError
 from dropexp.runs.files import CHECKPOINT, METRICS, SUMMARY, WEIGHTS
+from dropexp.runs.records import SUMMARY_FORMAT
 from dropexp.statistics import expected_calibration_error
 from dropexp.training import recorder
 from dropexp.training.build import build_state
@@ -196,7 +197,7 @@ def test_a_full_disk_is_an_error_of_one_sentence_and_loses_nothing(
 def test_a_summary_of_a_later_version_is_not_overwritten(tmp_path: Path) -> None:
     config = compose_tiny("train.epochs=1", f"runs_dir={tmp_path}")
     summary = run(config, RecordingView()).folder / SUMMARY
-    later = summary.read_text().replace('"format": 3', '"format": 99')
+    later = summary.read_text().replace(f'"format": {SUMMARY_FORMAT}', '"format": 99')
     summary.write_text(later)
     with pytest.raises(StoreError, match=r"format.*force=true"):
         run(config, RecordingView())

@@ -50,6 +50,10 @@ def make_record(epoch: int, val_loss: float = 0.5, p: float = 0.3) -> EpochRecor
         val_loss=val_loss + abs(epoch - 3) / 7,
         val_acc=0.9 - 0.2 / epoch,
         seconds=0.08,
+        clean_label_train_loss=1.2 / epoch,
+        clean_label_train_acc=1 - 0.35 / epoch,
+        noisy_label_val_loss=val_loss + abs(epoch - 3) / 7 + 0.3,
+        noisy_label_val_acc=0.8 - 0.2 / epoch,
     )
 
 
@@ -116,7 +120,7 @@ def test_an_epoch_is_one_event_with_all_scalars(tmp_path: Path) -> None:
     assert values == {
         tag: round_to_float32(getattr(record, name)) for tag, name in SCALAR_TAGS.items()
     }
-    assert values["loss/gap"] == round_to_float32(record.val_loss - record.train_loss)
+    assert values["loss/gap"] == round_to_float32(record.loss_gap)
 
 
 def test_after_a_resume_every_tag_has_one_value_per_step(tmp_path: Path) -> None:
