@@ -51,7 +51,7 @@ def dropexp(
     """Which regulariser, at which strength, makes this network generalise better?
 
     [bold]dropexp train regulariser=dropout2d p=0.3[/bold]
-    [bold]dropexp sweep regulariser=none,dropout2d p=0.1,0.3 'seed=range(6)'[/bold]
+    [bold]dropexp sweep regulariser=none,dropout2d p=0.1,0.3 'seed=range(8)'[/bold]
     [bold]dropexp compare[/bold]
 
     [bold]dropexp COMMAND --help[/bold] describes a command.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _SWEEP_HELP = (
     "Train every combination of several values.\n\n"
-    "[bold]dropexp sweep regulariser=none,dropout2d p=0.1,0.3 'seed=range(6)'[/bold]\n\n"
+    "[bold]dropexp sweep regulariser=none,dropout2d p=0.1,0.3 'seed=range(8)'[/bold]\n\n"
     "Overrides are those of [bold]dropexp train[/bold] with several values: a,b or "
     "range(start,stop,step). [bold]study=NAME[/bold] selects a ready sweep ({studies}), whose "
     "overrides you may override; any other name is a label to find these runs by.\n\n"
@@ -152,6 +152,8 @@ def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_
     _warn_of_mistyped_study(request, runs_dir)
     with SweepConsole(study.name) as console:
         console.show_plan(plan, request.duplicates, retry_failed=retry_failed)
+        if plan.select_to_launch(retry_failed=retry_failed):
+            _describe_design(console, request, runs_dir, dry_run)
         if dry_run:
             _print_dry_run(console, request, plan, runs_dir, retry_failed)
             return
@@ -183,6 +185,20 @@ def _warn_of_mistyped_study(request: "SweepRequest", runs_dir: Path) -> None:
     if question and name not in {*list_studies(), *list_study_names(runs_dir)}:
         hint = question[:1].lower() + question[1:]
         print_warning(f"study={name} is no ready study ({hint}): it only labels this run")
+
+
+def _describe_design(
+    console: "SweepConsole", request: "SweepRequest", runs_dir: Path, dry_run: bool
+) -> None:
+    """Say what the study can find, on a dry run, and warn where it can find nothing."""
+    from dropexp.cli.console import print_warning
+    from dropexp.sweep.design import describe_design, find_design, find_design_problem
+
+    design = find_design(request, runs_dir)
+    if dry_run and (sentence := describe_design(design)):
+        console.note(sentence)
+    if problem := find_design_problem(design):
+        print_warning(problem)
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -45,7 +45,7 @@ def compose_parsed_sweep(overrides: Sequence[Override]) -> SweepRequest:
     """Compose one config for every combination of values.
 
     Args:
-        overrides: of one value or several (``p=0.1,0.3``, ``seed=range(6)``); ``study=NAME``
+        overrides: of one value or several (``p=0.1,0.3``, ``seed=range(8)``); ``study=NAME``
             stands for the overrides of conf/study/NAME.yaml, and later ones replace those.
 
     Raises:
