@@ -67,7 +67,7 @@ def _describe_epoch(at: EpochChoice, rows: Sequence[Row], target: float | None) 
         case EpochChoice.MATCHED:
             assert target is not None
             return (
-                f"Runs are compared at their first epoch with a clean training loss of at most "
+                f"Runs are compared at their first epoch with a training loss of at most "
                 f"{target:.4g}, "
                 f"the lowest that every run reaches; {_find_least_fitted(rows)} sets it. The test "
                 f"set is not evaluated there."

@@ -11,6 +11,7 @@ from dropexp.errors import UserError
 from dropexp.statistics import Verdict
 
 _MOST_COMMANDS = 5  # each takes Hydra 0.1 s
+_MOST_NAMED = 3
 
 
 class Tone(Enum):
@@ -56,9 +57,10 @@ def describe_notes(comparison: Comparison) -> list[Note]:
 
 
 def describe_problems(comparison: Comparison) -> list[Note]:
-    """Return the notes on runs that diverged, are missing or were left out."""
+    """Return the notes on runs that diverged, still improved, are missing or were left out."""
     return [
         *(Note(text, Tone.PROBLEM) for text in _describe_failures(comparison)),
+        *(Note(text) for text in _describe_still_improving(comparison)),
         *(Note(text, Tone.WARNING) for text in _describe_missing(comparison)),
         *(Note(text, Tone.WARNING) for text in comparison.left_out),
     ]
@@ -92,6 +94,30 @@ def _describe_failures(comparison: Comparison) -> list[str]:
                 count = f"{len(seeds)} of {len(setting.runs)} runs"
                 sentences.append(f"{setting.name}: {count} {what}.")
     return sentences
+
+
+def _describe_still_improving(comparison: Comparison) -> list[str]:
+    """Return sentences on settings most of whose runs were at their best when training ended.
+
+    A run that early stopping ended does not count, nor does one of a single epoch.
+    """
+    by_epochs: dict[int, list[str]] = {}
+    for setting in (row.setting for row in comparison.rows):
+        epochs = setting.fields.get("train.epochs")
+        improving = [run for run in setting.completed if run.best_epoch == run.epochs == epochs]
+        if epochs and epochs > 1 and 2 * len(improving) > len(setting.completed):
+            count = f"{setting.name} ({len(improving)} of {len(setting.completed)} runs)"
+            by_epochs.setdefault(epochs, []).append(count)
+    return [
+        f"Still improving at their last epoch: {_list_few(names)}. Longer training may change "
+        f"the table; repeat the command with train.epochs={2 * epochs}."
+        for epochs, names in by_epochs.items()
+    ]
+
+
+def _list_few(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more settings" if more > 0 else "")
 
 
 def _describe_missing(comparison: Comparison) -> list[str]:

@@ -15,13 +15,16 @@ from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
 from dropexp.runs.files import CONFIG, METRICS
 from dropexp.runs.listing import ListedRun, ListedStatus, find_run, is_run_id, list_runs, read_run
-from dropexp.runs.records import METRICS_COLUMNS, AuditOutcome, RunSummary
+from dropexp.runs.records import METRICS_COLUMNS, OPTIONAL_COLUMNS, AuditOutcome, RunSummary
 from dropexp.runs.selection import explain_no_match, is_filter, select_runs
 from dropexp.runs.write import RunFolder
 from dropexp.statistics import area_between, rise_after_best
 from dropexp.terminal.numbers import format_count
 
 _HEADER = ",".join(METRICS_COLUMNS) + "\n"
+_OLD_HEADER = (
+    ",".join(column for column in METRICS_COLUMNS if column not in OPTIONAL_COLUMNS) + "\n"
+)
 _MOST_NAMED = 3
 
 
@@ -186,7 +189,8 @@ def _read_all(runs: Sequence[ListedRun]) -> tuple[list[FoundRun], list[str]]:
 
 def _read_run(run: ListedRun) -> ComparedRun:
     folder, summary = run.folder, _summary(run)
-    if folder.size_of(METRICS) <= len(_HEADER):
+    header = _OLD_HEADER if summary.last.noisy_label_val_loss is None else _HEADER
+    if folder.size_of(METRICS) <= len(header):
         raise StoreError(f"{folder.path / METRICS} is missing, or holds no epoch.")
     curves = CurvesOnDisk(folder)
     rise, area = summary.rise, summary.area

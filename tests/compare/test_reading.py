@@ -1,5 +1,6 @@
 """Which runs a comparison takes, which it leaves out, and how it reads their curves."""
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,10 @@ from dropexp.compare.table import format_comparison
 from dropexp.errors import FilterError, RunIdError, StoreError, UserError
 from dropexp.runs.files import METRICS, SUMMARY
 from dropexp.runs.metric_types import EpochChoice
-from dropexp.runs.records import AuditOutcome, RunSummary
+from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.runs.records import METRICS_COLUMNS, OPTIONAL_COLUMNS, AuditOutcome, RunSummary
+from dropexp.runs.write import RunFolder
+from dropexp.statistics import Verdict
 from tests.run_folders import (
     DROPOUT,
     SummaryChange,
@@ -53,6 +57,52 @@ def test_unaudited_runs_and_other_versions_are_left_out_without_allow_mixed(
     assert len(table.rows) == 1
     assert [odd.run_id in line and word in line for line in table.left_out] == [True]
     assert len(compare_folder(tmp_path, allow_mixed=True).rows) == 2
+
+
+def write_old_run(runs: Path, test_loss: float, *overrides: str) -> RunFolder:
+    """Write a run as results version 1 wrote it."""
+    folder = write_finished_run(runs, test_loss, *overrides, val_losses=(1.5,))
+    plain = json.loads((folder.path / SUMMARY).read_text())
+    for block in (plain["best"], plain["last"]):
+        for key in OPTIONAL_COLUMNS:
+            del block[key]
+    plain |= {"results_version": 1, "format": 3}
+    (folder.path / SUMMARY).write_text(json.dumps(plain))
+    rows = list(csv.DictReader(folder.read_metrics().splitlines()))
+    with (folder.path / METRICS).open("w", newline="") as file:
+        columns = [column for column in METRICS_COLUMNS if column not in OPTIONAL_COLUMNS]
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+def test_runs_of_an_older_results_version_are_compared_among_themselves(tmp_path: Path) -> None:
+    for seed in range(6):
+        write_old_run(tmp_path, 1.0, f"seed={seed}")
+        write_old_run(tmp_path, 1.5, *DROPOUT.split(), f"seed={seed}")
+    table = compare_folder(tmp_path)
+    row = table.row("dropout2d p=0.3")
+    assert (row.n, row.verdict, row.underfits) == (6, Verdict.WORSE, False)
+    assert row.estimates["loss_gap"].value == 1.0  # against clean labels: 1.5 - 0.5
+    assert row.setting.runs[0].area == 0.0
+    (sentence,) = table.left_out
+    for word in ("results version 1", "12 runs", "among themselves", "clean validation labels"):
+        assert word in sentence
+    for at in (EpochChoice.BEST, EpochChoice.LAST):
+        assert "noisy_label_val_loss" not in compare_folder(tmp_path, at=at).rows[0].estimates
+    with pytest.raises(UserError, match=r"Add --metric val_loss"):
+        compare_folder(tmp_path, at=EpochChoice.MATCHED)
+    matched = compare_folder(tmp_path, at=EpochChoice.MATCHED, metric=METRIC_REGISTRY["val_loss"])
+    assert matched.rows[0].estimates["val_loss"].value == 1.5
+    assert "noisy_label_val_loss" not in matched.rows[0].estimates
+
+    write_finished_run(tmp_path, 1.0, "seed=7")
+    table = compare_folder(tmp_path)
+    assert [row.n for row in table.rows] == [1]
+    (sentence,) = table.left_out
+    assert "12 runs left out" in sentence
+    assert "version" in sentence
 
 
 def test_runs_are_chosen_by_id_folder_and_filter(tmp_path: Path) -> None:

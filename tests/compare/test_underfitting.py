@@ -1,0 +1,53 @@
+"""What a table says of networks that learn too little, and of networks that still learn."""
+
+from pathlib import Path
+
+from dropexp.compare.notes import describe_notes, describe_verdict
+from dropexp.runs.metric_types import EpochChoice
+from dropexp.training.run import run
+from tests.builders import RecordingView, compose_tiny
+from tests.run_folders import compare_folder, write_finished_run
+
+FALLING, RISING = (1.0, 0.9, 0.8), (0.8, 0.9, 1.0)
+
+
+def test_a_heavy_dropout_on_noisy_digits_underfits_and_its_gap_is_about_0(tmp_path: Path) -> None:
+    data = ["data.train_size=200", "data.label_noise=0.2", "model.width=8", "train.epochs=12"]
+    for seed in range(6):
+        for regulariser in (["regulariser=none"], ["regulariser=dropout2d", "p=0.95"]):
+            config = compose_tiny(*data, *regulariser, f"seed={seed}", f"runs_dir={tmp_path}")
+            run(config, RecordingView())
+    table = compare_folder(tmp_path, at=EpochChoice.LAST)
+    none, heavy = table.row("none"), table.row("dropout2d p=0.95")
+    assert describe_verdict(table, heavy) == "worse: underfits"
+    # Against clean labels it is the baseline whose gap is about 0.
+    assert none.estimates["loss_gap"].low > 0.1
+    assert abs(heavy.estimates["loss_gap"].value) < 0.05
+    against_clean = none.estimates["val_loss"].value - none.estimates["train_loss"].value
+    assert against_clean < none.estimates["loss_gap"].value - 0.1
+
+
+def test_settings_that_are_best_at_their_last_epoch_still_improve(tmp_path: Path) -> None:
+    for seed in range(3):
+        for overrides, losses in (
+            ("regulariser=none", RISING),
+            ("regulariser=dropout2d p=0.3", FALLING if seed else RISING),
+            ("regulariser=dropout p=0.3", RISING if seed else FALLING),
+        ):
+            words = [*overrides.split(), f"seed={seed}", "train.epochs=3"]
+            write_finished_run(
+                tmp_path, 0.5, *words, train_losses=(1.0, 0.9, 0.8), val_losses=losses
+            )
+    table = compare_folder(tmp_path)
+    assert [note.text for note in describe_notes(table) if "improving" in note.text] == [
+        "Still improving at their last epoch: dropout2d p=0.3 (2 of 3 runs). Longer training may "
+        "change the table; repeat the command with train.epochs=6."
+    ]
+
+
+def test_a_run_that_early_stopping_ended_does_not_still_improve(tmp_path: Path) -> None:
+    stopped = ["train.epochs=30", "train/early_stopping=patience"]
+    write_finished_run(tmp_path, 0.5, *stopped, train_losses=FALLING, val_losses=FALLING)
+    assert not [
+        note for note in describe_notes(compare_folder(tmp_path)) if "improving" in note.text
+    ]
