@@ -1,25 +1,86 @@
-"""The verdict of every row of a table: the only module that tests and corrects."""
+"""The verdict of every row of a table: the only module that tests and corrects.
+
+Two tests exist, because no one test is both sharp and true however often one looks. The planned
+test is exact where all runs were asked for before any result existed. The anytime test holds after
+any number of looks; it speaks where seeds were added later. dropexp.compare.looks chooses.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 
 from dropexp.compare.pairing import PairedComparison
 from dropexp.statistics import (
     EXACT_UP_TO,
+    Estimate,
+    SeedForecast,
     Verdict,
+    anytime_interval,
+    anytime_p_value,
+    anytime_share,
     decide_verdict,
+    forecast_seeds,
     holm,
-    pairs_needed,
+    mean_interval,
+    probability_of_improvement,
     sign_flip_p_value,
     smallest_adjusted_p,
+    smallest_anytime_p,
+    smallest_flip_p,
+    step_down_max_t,
+    symmetry_e_process,
 )
-from dropexp.terminal.numbers import format_count
 
-CORRECTION = "Holm"
-"""The correction for the number of rows, as tables name it."""
+_MOST_FORECASTS = 60
+"""The most open rows for which seeds are forecast; each takes 5 ms."""
+
+_SMALL = 0.05
+"""An effect is small if its interval excludes all above this share of the baseline's mean."""
+
+
+class TestKind(StrEnum):
+    """Which test speaks."""
+
+    __test__ = False  # pytest would take it for a test
+
+    PLANNED = "planned"
+    ANYTIME = "anytime"
+
+
+class Correction(StrEnum):
+    """How the planned test is corrected for the number of rows."""
+
+    MAX_T = "max-t"
+    HOLM = "holm"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How rows are decided.
+
+    Attributes:
+        kind: the test.
+        correction: of the planned test; the anytime test has Holm's.
+        alpha: the level after correction, in (0, 1).
+        confidence: the coverage of each interval, in (0, 1).
+        margin: differences within ± this many units of the metric are practically equal; None for
+            no margin.
+    """
+
+    kind: TestKind
+    correction: Correction = Correction.MAX_T
+    alpha: float = 0.05
+    confidence: float = 0.95
+    margin: float | None = None
+
+    @property
+    def correction_name(self) -> str:
+        """The correction for the number of rows, as tables name it."""
+        is_holm = self.kind is TestKind.ANYTIME or self.correction is Correction.HOLM
+        return "Holm" if is_holm else "max-t"
 
 
 @dataclass(frozen=True)
@@ -27,75 +88,170 @@ class Decision:
     """The result of the test for one row of a table.
 
     Attributes:
+        difference: the mean of setting − baseline with the interval of the test that spoke, in
+            the metric's unit and direction.
+        better: the probability that the setting is better with a new seed, with its interval.
         p_value: the p-value of this row alone; NaN without pairs.
         adjusted_p: the p-value after the correction over the table; NaN without pairs.
         smallest_p: the smallest adjusted p-value that the row can have, whatever the data; NaN
             without pairs.
         verdict: what may be claimed.
-        pairs_needed: how many pairs in total would settle a difference of this size; None where
-            the test is settled already or the number is unknown.
+        evidence: the largest evidence so far against no difference; None for the planned test.
+        evidence_needed: the evidence that a verdict needs at most; None likewise.
+        forecast: how many more seeds would decide an open row; None where that is unknown, where
+            any effect is small, and where nothing more is needed.
     """
 
+    difference: Estimate
+    better: Estimate
     p_value: float
     adjusted_p: float
     smallest_p: float
     verdict: Verdict
-    pairs_needed: int | None
+    evidence: float | None = None
+    evidence_needed: float | None = None
+    forecast: SeedForecast | None = None
 
 
-def decide(comparisons: Mapping[str, PairedComparison], alpha: float) -> dict[str, Decision]:
+def decide(
+    comparisons: Mapping[str, PairedComparison], rule: Rule, *, with_forecasts: bool = False
+) -> dict[str, Decision]:
     """Return the decision on every paired comparison of a table, corrected for their number.
 
     Args:
         comparisons: row name → its comparison with its baseline.
-        alpha: the level after correction, in (0, 1).
+        rule: how rows are decided.
+        with_forecasts: whether to forecast how many more seeds open rows need.
     """
     rows = list(comparisons.values())
-    p_values = [_p_value(row.scores) for row in rows]
-    adjusted = holm(p_values).tolist()
-    smallest = smallest_adjusted_p(len(row.pairs) for row in rows).tolist()
-    tests = sum(not math.isnan(p) for p in adjusted)
-    return {
-        name: _decide_row(row, p, adjusted_p, smallest_p, alpha, tests)
-        for (name, row), p, adjusted_p, smallest_p in zip(
-            comparisons.items(), p_values, adjusted, smallest, strict=True
-        )
-    }
+    if rule.kind is TestKind.PLANNED:
+        p_values, adjusted, smallest = _test_planned(rows, rule)
+    else:
+        p_values, adjusted, smallest = _test_anytime(rows)
+    tests = max(sum(not math.isnan(p) for p in adjusted), 1)
+    decided = [
+        _decide_row(row, rule, tests, *of_row)
+        for row, *of_row in zip(rows, p_values, adjusted, smallest, strict=True)
+    ]
+    if with_forecasts:
+        decided = _add_forecasts(rows, decided, rule, tests)
+    return dict(zip(comparisons, decided, strict=True))
 
 
-def describe_test(pairs: Sequence[int], alpha: float) -> str:
-    """Return the sentences on what was tested and how it was corrected.
-
-    Args:
-        pairs: the number of pairs of each row that has a baseline; at least one row.
-        alpha: the level after correction.
-    """
-    tests = sum(map(bool, pairs))
-    exact = "exact " if max(pairs) <= EXACT_UP_TO else ""
-    return (
-        f"The test is the {exact}two-sided sign-flip test of the paired differences, with "
-        f"{CORRECTION}'s correction over {format_count(tests, 'row')}; better or worse means "
-        f"p <= {alpha:g}. The verdict is corrected, the intervals are not."
-    )
+def find_bound(difference: Estimate) -> float:
+    """Return the largest size that the interval leaves to an effect; infinite without one."""
+    ends = (abs(difference.low), abs(difference.high))
+    return math.inf if any(math.isnan(end) for end in ends) else max(ends)
 
 
-def _decide_row(
-    row: PairedComparison,
-    p_value: float,
-    adjusted_p: float,
-    smallest_p: float,
-    alpha: float,
-    tests: int,
-) -> Decision:
-    outcome = decide_verdict(adjusted_p, row.mean_score, smallest_p, alpha)
-    needed = None
-    if outcome in (Verdict.TOO_FEW_SEEDS, Verdict.NO_CLEAR_DIFFERENCE):
-        needed = pairs_needed(row.scores, alpha, comparisons=max(tests, 1))
-    return Decision(p_value, adjusted_p, smallest_p, outcome, needed)
+Tested = tuple[list[float], list[float], list[float]]
+"""The p-value of each row alone, its adjusted p-value, and the smallest that it can have."""
 
 
-def _p_value(scores: Sequence[float]) -> float:
+def _test_planned(rows: Sequence[PairedComparison], rule: Rule) -> Tested:
+    p_values = [_sign_flip_p(row.scores) for row in rows]
+    counts = [len(row.pairs) for row in rows]
+    if rule.correction is Correction.HOLM:
+        return p_values, holm(p_values).tolist(), smallest_adjusted_p(counts).tolist()
+    seeds = sorted({pair.seed for row in rows for pair in row.pairs})
+    places = {seed: place for place, seed in enumerate(seeds)}
+    table = np.full((len(rows), len(seeds)), math.nan)
+    for of_row, row in zip(table, rows, strict=True):
+        of_row[[places[pair.seed] for pair in row.pairs]] = row.scores
+    adjusted = step_down_max_t(table, np.random.default_rng(0)).tolist()
+    # A row with one pair has no T; its flip has p = 1.
+    adjusted = [1.0 if count == 1 else p for count, p in zip(counts, adjusted, strict=True)]
+    return p_values, adjusted, [smallest_flip_p(count) for count in counts]
+
+
+def _test_anytime(rows: Sequence[PairedComparison]) -> Tested:
+    p_values = [anytime_p_value(row.scores_in_order) for row in rows]
+    smallest = holm(smallest_anytime_p(len(row.pairs)) for row in rows)
+    return p_values, holm(p_values).tolist(), smallest.tolist()
+
+
+def _sign_flip_p(scores: Sequence[float]) -> float:
     if len(scores) <= EXACT_UP_TO:
         return sign_flip_p_value(scores)
     # The seed is fixed, so that the same runs give the same table.
     return sign_flip_p_value(scores, np.random.default_rng(0))
+
+
+def _decide_row(
+    row: PairedComparison,
+    rule: Rule,
+    tests: int,
+    p_value: float,
+    adjusted_p: float,
+    smallest_p: float,
+) -> Decision:
+    is_anytime = rule.kind is TestKind.ANYTIME
+    verdict = decide_verdict(adjusted_p, row.mean_score, smallest_p, rule.alpha)
+    if _is_practically_equal(row, rule, tests):
+        verdict = Verdict.PRACTICALLY_EQUAL
+    evidence = None
+    if is_anytime and row.pairs:
+        evidence = float(symmetry_e_process(row.scores_in_order).max())
+    return Decision(
+        difference=_estimate(row.differences, rule.kind, rule.confidence),
+        better=_estimate_share(row, rule),
+        p_value=p_value,
+        adjusted_p=adjusted_p,
+        smallest_p=smallest_p,
+        verdict=verdict,
+        evidence=evidence,
+        evidence_needed=tests / rule.alpha if is_anytime else None,
+    )
+
+
+def _is_practically_equal(row: PairedComparison, rule: Rule, tests: int) -> bool:
+    """Return whether the interval of level 1 − 2α/m lies within the margin.
+
+    It is two one-sided tests of level α/m (Schuirmann 1987). A pair that was lost by divergence
+    has no difference, so a row with one is never practically equal.
+    """
+    if rule.margin is None or row.lost or not row.pairs:
+        return False
+    estimate = _estimate(row.differences, rule.kind, 1 - 2 * rule.alpha / tests)
+    return -rule.margin <= estimate.low and estimate.high <= rule.margin
+
+
+def _estimate(differences: Sequence[float], kind: TestKind, confidence: float) -> Estimate:
+    if kind is TestKind.ANYTIME:
+        return anytime_interval(differences, confidence)
+    return mean_interval(differences, confidence)
+
+
+def _estimate_share(row: PairedComparison, rule: Rule) -> Estimate:
+    share = probability_of_improvement(row.scores, rule.confidence)
+    if rule.kind is TestKind.PLANNED or not row.pairs:
+        return share
+    low, high = anytime_share(share.value * share.n, share.n, rule.confidence)
+    return Estimate(share.value, low, high, share.n)
+
+
+def _add_forecasts(
+    rows: Sequence[PairedComparison], decided: Sequence[Decision], rule: Rule, tests: int
+) -> list[Decision]:
+    """Return the decisions with forecasts for open rows, unless they are too many to be read.
+
+    Whatever test spoke, seeds that are added now are added after a look: the anytime test decides
+    them.
+    """
+    is_open = [
+        not one.verdict.is_decided and bool(row.differences) and not _is_small(row, one)
+        for row, one in zip(rows, decided, strict=True)
+    ]
+    if sum(is_open) > _MOST_FORECASTS:
+        return list(decided)
+    return [
+        replace(one, forecast=forecast_seeds(row.scores_in_order, tests, rule.alpha))
+        if may_ask
+        else one
+        for row, one, may_ask in zip(rows, decided, is_open, strict=True)
+    ]
+
+
+def _is_small(row: PairedComparison, decision: Decision) -> bool:
+    values = [abs(pair.baseline) for pair in row.pairs if pair.baseline is not None]
+    return find_bound(decision.difference) < _SMALL * sum(values) / len(values)

@@ -1,21 +1,18 @@
 """A setting against its baseline, seed by seed.
 
-A run that diverged loses its pair. In the test and in the planning of seeds, such a pair counts as
-the largest difference of its row, with the sign of a loss. Under the hypothesis of no difference
-both runs are equally likely to diverge, so the test keeps its level. Mean differences are over the
-pairs in which both runs completed. A pair in which both runs diverged is a tie.
+A run that diverged loses its pair. Under the hypothesis of no difference both runs are equally
+likely to diverge, so a test that counts a lost pair as a large difference with the sign of a loss
+keeps its level. Mean differences are over the pairs in which both runs completed. A pair in which
+both runs diverged is a tie.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from dropexp.compare.estimates import Values
 from dropexp.compare.results import ComparedRun, Pair, Setting
 from dropexp.runs.metric_types import Metric
-from dropexp.statistics import Estimate, paired_difference, probability_of_improvement
 
 
 @dataclass(frozen=True)
@@ -23,16 +20,41 @@ class PairedComparison:
     """A setting against its baseline in one metric, before any test.
 
     Attributes:
-        pairs: one for each common seed, in the order of seeds.
-        difference: the mean of setting − baseline, in the metric's unit and direction.
-        scores: one finite number for each pair, in the metric's unit; below 0 is better.
-        better: the probability that the setting is better with a new seed.
+        pairs: one for each common seed, in the order in which the seeds were asked for.
+        sign: 1 where a lower value of the metric is better, -1 where a higher one is.
     """
 
     pairs: tuple[Pair, ...]
-    difference: Estimate
-    scores: tuple[float, ...]
-    better: Estimate
+    sign: int
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        """Setting − baseline of the pairs in which both have a value, in the metric's unit."""
+        return tuple(pair.difference for pair in self.pairs if not math.isnan(pair.difference))
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """One finite number for each pair; below 0 is better. A lost pair is the largest one."""
+        largest = max(map(abs, self.differences), default=0.0) or 1.0  # without any, any size does
+        return tuple(self._score(pair, largest) for pair in self.pairs)
+
+    @property
+    def scores_in_order(self) -> tuple[float, ...]:
+        """The scores, where a lost pair is as large as the largest difference before it.
+
+        A score that depended on later seeds would change evidence that was looked at before. A
+        lost pair before the first difference is a tie, as nothing says how large a loss is.
+        """
+        scores, largest = [], 0.0
+        for pair in self.pairs:
+            scores.append(self._score(pair, largest))
+            largest = max(largest, abs(scores[-1]))
+        return tuple(scores)
+
+    @property
+    def lost(self) -> int:
+        """In how many pairs a run diverged."""
+        return len(self.pairs) - len(self.differences)
 
     @property
     def pairs_better(self) -> int:
@@ -42,7 +64,13 @@ class PairedComparison:
     @property
     def mean_score(self) -> float:
         """The mean of the scores; below 0 is better, NaN without pairs."""
-        return sum(self.scores) / len(self.scores) if self.scores else math.nan
+        scores = self.scores
+        return sum(scores) / len(scores) if scores else math.nan
+
+    def _score(self, pair: Pair, lost: float) -> float:
+        if pair.value is None or pair.baseline is None:
+            return lost * ((pair.value is None) - (pair.baseline is None))
+        return self.sign * pair.difference
 
 
 def compare_pairs(
@@ -50,7 +78,7 @@ def compare_pairs(
     baseline: Setting,
     values: Mapping[ComparedRun, Values],
     metric: Metric,
-    confidence: float,
+    seeds: Sequence[int],
 ) -> PairedComparison:
     """Compare a setting with its baseline over the seeds that both have.
 
@@ -59,21 +87,16 @@ def compare_pairs(
         baseline: its baseline.
         values: the values of every completed run.
         metric: the metric to compare.
-        confidence: the coverage of the intervals, in (0, 1).
+        seeds: the seeds that count, in the order in which they were asked for.
     """
     of_baseline = _values_by_seed(baseline, values, metric)
     of_setting = _values_by_seed(setting, values, metric)
-    seeds = sorted(of_baseline.keys() & of_setting.keys())
-    pairs = tuple(Pair(seed, of_baseline[seed], of_setting[seed]) for seed in seeds)
-    both = [(p.value, p.baseline) for p in pairs if p.value is not None and p.baseline is not None]
-    a, b = np.array(both, dtype=float).reshape(-1, 2).T
-    scores = _score_pairs(pairs, metric.sign)
-    return PairedComparison(
-        pairs=pairs,
-        difference=paired_difference(a, b, confidence),
-        scores=scores,
-        better=probability_of_improvement(scores, confidence),
+    pairs = tuple(
+        Pair(seed, of_baseline[seed], of_setting[seed])
+        for seed in seeds
+        if seed in of_baseline and seed in of_setting
     )
+    return PairedComparison(pairs, metric.sign)
 
 
 def _values_by_seed(
@@ -89,15 +112,3 @@ def _values_by_seed(
         if value is not None:
             by_seed[run.seed] = value if math.isfinite(value) else None
     return by_seed
-
-
-def _score_pairs(pairs: Sequence[Pair], sign: int) -> tuple[float, ...]:
-    sizes = [abs(pair.difference) for pair in pairs if not math.isnan(pair.difference)]
-    loss = max(sizes, default=0.0) or 1.0  # without a difference any size does
-    return tuple(_score(pair, sign, loss) for pair in pairs)
-
-
-def _score(pair: Pair, sign: int, loss: float) -> float:
-    if pair.value is None or pair.baseline is None:
-        return loss * ((pair.value is None) - (pair.baseline is None))
-    return sign * pair.difference

@@ -22,6 +22,7 @@ from dropexp.statistics.curves import (
     matched_epoch,
     rise_after_best,
 )
+from dropexp.statistics.forecast import MOST_MORE_SEEDS, SeedForecast, forecast_seeds
 from dropexp.statistics.intervals import (
     Estimate,
     mean_interval,
@@ -37,8 +38,10 @@ from dropexp.statistics.verdicts import Verdict, decide_verdict, is_underfit
 
 __all__ = [
     "EXACT_UP_TO",
+    "MOST_MORE_SEEDS",
     "Estimate",
     "Rise",
+    "SeedForecast",
     "Verdict",
     "anytime_half_width",
     "anytime_interval",
@@ -52,6 +55,7 @@ __all__ = [
     "common_target",
     "decide_verdict",
     "expected_calibration_error",
+    "forecast_seeds",
     "holm",
     "is_underfit",
     "matched_epoch",

@@ -10,8 +10,15 @@ class Verdict(StrEnum):
 
     BETTER = "better"
     WORSE = "worse"
+    PRACTICALLY_EQUAL = "practically equal"  # any difference is within the margin
     NO_CLEAR_DIFFERENCE = "no clear difference"
     TOO_FEW_SEEDS = "too few seeds"
+    EXPLORATION = "exploration"  # tried by a search because of earlier results; not tested
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether it answers the question, so that further seeds are not needed."""
+        return self in (Verdict.BETTER, Verdict.WORSE, Verdict.PRACTICALLY_EQUAL)
 
 
 def decide_verdict(
