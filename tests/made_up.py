@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dropexp.compare import FoundRun, Question, compare
+from dropexp.compare import FoundRun, FoundRuns, Question, compare
 from dropexp.compare.results import ComparedRun, Comparison, Curves
 from dropexp.config.identity import RESULTS_VERSION
+from dropexp.runs.ledger import Purpose, Request
 from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.metric_types import Metric
 from dropexp.runs.metrics import METRIC_REGISTRY
@@ -33,6 +34,9 @@ AROUND = {
     "data.seed": 0,
     "model.name": "small_cnn",
 }
+PLANNED = Request(0, "made-up", Purpose.SWEEP)
+"""Every made-up run is asked for in one request, before the first of them ends."""
+
 STRENGTH = {"none": 0.0, "dropout2d": 1.0, "spatial_dropout": 0.5, "dropconnect": 0.35}
 """How much of the overfitting a regulariser removes at its best p."""
 
@@ -110,7 +114,7 @@ def make_run(
     listed = ListedRun(
         folder, ListedStatus.FINISHED, 0.0, {**fields, "seed": seed}, summary, epochs
     )
-    return FoundRun(listed, compared, fields)
+    return FoundRun(listed, compared, fields, PLANNED, ended=1)
 
 
 def make_comparison(
@@ -144,7 +148,7 @@ def make_comparison(
         for made in settings.values()
         for seed in range(seeds)
     ]
-    return compare(runs, Question(metric=metric, baseline=baseline))
+    return compare(FoundRuns(tuple(runs)), Question(metric=metric, baseline=baseline))
 
 
 STUDIES: dict[str, Callable[[], Comparison]] = {

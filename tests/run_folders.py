@@ -11,6 +11,7 @@ from dropexp.config.compose import compose_run, to_yaml
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.files import CONFIG, SUMMARY
+from dropexp.runs.ledger import LEDGER, Purpose, read_ledger, record_end, record_request
 from dropexp.runs.listing import ListedStatus, list_runs
 from dropexp.runs.records import AuditOutcome, EpochRecord, RunStatus, RunSummary, SelectedEpoch
 from dropexp.runs.write import RunFolder
@@ -85,7 +86,17 @@ def write_finished_run(
         seed=config.seed,
     )
     folder.finish(change(summary) if change else summary, keep_checkpoint=False)
+    _plan_all(runs)
     return folder
+
+
+def _plan_all(runs: Path) -> None:
+    """Rewrite the ledger as if all runs had been asked for before the first of them ended."""
+    ended = list(read_ledger(runs).ends)
+    (runs / LEDGER).unlink()
+    record_request(runs, None, ended, Purpose.SWEEP)
+    for run_id in ended:
+        record_end(runs, run_id)
 
 
 def write_unfinished_run(runs: Path, *overrides: str) -> RunFolder:
@@ -111,8 +122,8 @@ def compare_folder(runs: Path, *arguments: str, **question: object) -> Compariso
         question: fields of Question.
     """
     allow_mixed = bool(question.get("allow_mixed", False))
-    found_runs, left_out = find_runs(arguments, runs, allow_mixed=allow_mixed)
-    return compare(found_runs, Question(**question), left_out)  # type: ignore[arg-type]
+    found = find_runs(arguments, runs, allow_mixed=allow_mixed)
+    return compare(found, Question(**question))  # type: ignore[arg-type]
 
 
 @cache

@@ -14,8 +14,10 @@ from dropexp.cli.options import RunsDir
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.metrics import deciding_metrics, parse_metric
+from dropexp.runs.question_types import Correction, TestChoice
 
 if TYPE_CHECKING:
+    from dropexp.compare.question import Question
     from dropexp.compare.results import Comparison
 
 Format = TypeVar("Format", bound=StrEnum)
@@ -56,6 +58,31 @@ BaselineOption = Annotated[
         metavar="SETTING",
         help="Baseline: the name of a setting in the table, or filters such as "
         "'regulariser=dropout2d p=0.3', all else equal. Default: none.",
+    ),
+]
+TestOption = Annotated[
+    TestChoice,
+    typer.Option(
+        "--test",
+        metavar="TEST",
+        help="auto, planned (all runs were asked for before any result) or anytime (results were "
+        "looked at meanwhile).",
+    ),
+]
+CorrectionOption = Annotated[
+    Correction,
+    typer.Option(
+        "--correction",
+        metavar="NAME",
+        help="Correction of the planned test for the number of rows: max-t or holm.",
+    ),
+]
+MarginOption = Annotated[
+    float | None,
+    typer.Option(
+        "--margin",
+        metavar="SIZE",
+        help="Call differences within ±SIZE practically equal; in the metric's unit, such as 0.01.",
     ),
 ]
 AllowMixedOption = Annotated[
@@ -102,6 +129,9 @@ def compare(
     metric: MetricOption = None,
     at: AtOption = EpochChoice.BEST,
     baseline: BaselineOption = None,
+    test: TestOption = TestChoice.AUTO,
+    correction: CorrectionOption = Correction.MAX_T,
+    margin: MarginOption = None,
     format_: Annotated[
         ComparisonFormat | None,
         typer.Option(
@@ -134,7 +164,8 @@ def compare(
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ComparisonFormat.TABLE
-    comparison, _ = read_and_compare(arguments, metric, at, baseline, allow_mixed, runs_dir)
+    question = ask(metric, at, baseline, test, correction, margin, allow_mixed)
+    comparison, _ = read_and_compare(arguments, question, runs_dir)
     if plot is not None:
         from dropexp.report import plot as draw_charts
 
@@ -148,21 +179,41 @@ def compare(
         typer.echo(_format(comparison, format_), nl=False)
 
 
-def read_and_compare(
-    arguments: list[str] | None,
+def ask(
     metric: Metric | None,
     at: EpochChoice,
     baseline: str | None,
+    test: TestChoice,
+    correction: Correction,
+    margin: float | None,
     allow_mixed: bool,
-    runs_dir: Path,
-) -> "tuple[Comparison, list[Path]]":
-    """Return the comparison that the options ask for, and the folders of its runs."""
-    from dropexp.compare import Question, compare, find_runs
+) -> "Question":
+    """Return the question of the options that compare and report share.
 
-    question = Question(metric=metric, at=at, baseline=baseline, allow_mixed=allow_mixed)
-    runs, left_out = find_runs(arguments or [], runs_dir, allow_mixed=allow_mixed)
-    comparison = compare(runs, question, left_out)
-    return comparison, [run.listed.folder.path for run in runs]
+    Raises:
+        UserError: an option is not allowed, or not with another.
+    """
+    from dropexp.compare.question import Question
+
+    return Question(
+        metric=metric,
+        at=at,
+        baseline=baseline,
+        test=test,
+        correction=correction,
+        margin=margin,
+        allow_mixed=allow_mixed,
+    )
+
+
+def read_and_compare(
+    arguments: list[str] | None, question: "Question", runs_dir: Path
+) -> "tuple[Comparison, list[Path]]":
+    """Return the comparison that answers a question, and the folders of its runs."""
+    from dropexp.compare import compare, find_runs
+
+    found = find_runs(arguments or [], runs_dir, allow_mixed=question.allow_mixed)
+    return compare(found, question), [run.listed.folder.path for run in found.in_view]
 
 
 def parse_suffix(output: Path | None, formats: Mapping[str, Format]) -> Format | None:

@@ -15,14 +15,19 @@ from dropexp.cli.compare import (
     AllowMixedOption,
     AtOption,
     BaselineOption,
+    CorrectionOption,
+    MarginOption,
     MetricOption,
     RunArguments,
+    TestOption,
+    ask,
     parse_suffix,
     read_and_compare,
     write_output,
 )
 from dropexp.cli.options import RunsDir
 from dropexp.runs.metric_types import EpochChoice
+from dropexp.runs.question_types import Correction, TestChoice
 from dropexp.terminal.numbers import format_count, format_size
 
 if TYPE_CHECKING:
@@ -76,13 +81,17 @@ def report(
     metric: MetricOption = None,
     at: AtOption = EpochChoice.BEST,
     baseline: BaselineOption = None,
+    test: TestOption = TestChoice.AUTO,
+    correction: CorrectionOption = Correction.MAX_T,
+    margin: MarginOption = None,
     allow_mixed: AllowMixedOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ReportFormat.HTML
     if format_ is ReportFormat.MD and output == _DEFAULT_OUTPUT:
         output = _DEFAULT_OUTPUT.with_suffix(".md")
-    comparison, folders = read_and_compare(arguments, metric, at, baseline, allow_mixed, runs_dir)
+    question = ask(metric, at, baseline, test, correction, margin, allow_mixed)
+    comparison, folders = read_and_compare(arguments, question, runs_dir)
     text = _render(comparison, format_, folders)
     if write_output(output, text):
         from rich.text import Text
@@ -124,11 +133,11 @@ def board(
     from dropexp.compare.grouping import group_runs
     from dropexp.report.board import write_board
 
-    runs, left_out = find_runs([f"study={study}"], runs_dir)
-    settings = [setting for setting, _ in group_runs(runs)]
+    found = find_runs([f"study={study}"], runs_dir)
+    settings = [setting for setting, _ in group_runs(found.in_view)]
     folder = write_board(runs_dir, study, settings)
     console = CommandConsole()
-    for sentence in left_out:
+    for sentence in found.left_out:
         console.print_sentence(Text(sentence))
     num_settings = format_count(len(settings), "setting")
     console.print_line(Text(f"{num_settings}, mean and 95 % interval each: {folder}"))

@@ -5,7 +5,8 @@ Markdown and LaTeX. It imports neither torch nor scipy, so that a table opens at
 """
 
 from dropexp.compare.engine import compare
+from dropexp.compare.found_runs import FoundRun, FoundRuns
 from dropexp.compare.question import Question
-from dropexp.compare.reading import FoundRun, find_runs
+from dropexp.compare.reading import find_runs
 
-__all__ = ["FoundRun", "Question", "compare", "find_runs"]
+__all__ = ["FoundRun", "FoundRuns", "Question", "compare", "find_runs"]

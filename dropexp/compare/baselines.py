@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from shlex import split
 
+from dropexp.compare.found_runs import FoundRun
 from dropexp.compare.grouping import context_key
-from dropexp.compare.reading import FoundRun
 from dropexp.compare.results import Setting
 from dropexp.config.classics import CLASSICS, list_varied_classics
 from dropexp.config.setting import Fields, setting_key

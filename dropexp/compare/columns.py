@@ -8,8 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from dropexp.compare.decisions import CORRECTION
-from dropexp.compare.notes import describe_verdict
+from dropexp.compare.notes import describe_forecast, describe_verdict
 from dropexp.compare.results import Comparison, Row
 from dropexp.runs.metric_types import EpochChoice, Metric, Notation
 from dropexp.runs.metrics import METRIC_REGISTRY
@@ -115,7 +114,7 @@ def list_columns(
         ComparisonColumn(
             "verdict",
             "verdict",
-            "what may be claimed; (+k): k more seeds would settle a difference of this size",
+            "what may be claimed; (+k): about k more seeds would decide the row",
             lambda row: _verdict_cell(comparison, row),
             is_text=True,
             is_required=True,
@@ -129,8 +128,8 @@ def list_columns(
         ),
         ComparisonColumn(
             "adjusted_p",
-            f"p ({CORRECTION})",
-            "of the sign-flip test, corrected over the table",
+            f"p ({comparison.rule.correction_name})",
+            f"of the {comparison.test.kind} test, corrected over {comparison.tests} rows",
             _p_value_cell,
         ),
         ComparisonColumn(
@@ -143,8 +142,15 @@ def list_columns(
         ComparisonColumn(
             "more_seeds",
             "more seeds",
-            "seeds that would settle a difference of this size",
+            "further seeds that would decide the row, for a large and a small plausible effect",
             _more_seeds_cell,
+            is_main=False,
+        ),
+        ComparisonColumn(
+            "evidence",
+            "evidence",
+            "largest evidence so far of the anytime test, and what a verdict needs at most",
+            _evidence_cell,
             is_main=False,
         ),
         *take(*_MAIN),
@@ -249,7 +255,7 @@ def _estimate_cell(
         return metric.format(value, notation, is_signed=is_signed)
 
     cell = Cell(text(estimate.value), sort_value=estimate.value)
-    if not shows_interval or math.isnan(estimate.low):
+    if not shows_interval or not math.isfinite(estimate.low):
         return cell
     half = metric.format(estimate.high - estimate.value, notation, is_signed=False)
     interval = f"[{text(estimate.low)}, {text(estimate.high)}]"
@@ -293,8 +299,17 @@ def _probability_cell(row: Row) -> Cell:
 
 
 def _more_seeds_cell(row: Row) -> Cell:
-    more = row.more_seeds
-    return Cell() if more is None else Cell(f"{more:,}", sort_value=more)
+    forecast = row.forecast
+    return (
+        Cell() if forecast is None else Cell(describe_forecast(forecast), sort_value=forecast.low)
+    )
+
+
+def _evidence_cell(row: Row) -> Cell:
+    if row.evidence is None or row.evidence_needed is None:
+        return Cell()
+    text = f"{row.evidence:,.1f} of {row.evidence_needed:,.0f}"
+    return Cell(text, sort_value=row.evidence)
 
 
 def _parameters_cell(row: Row) -> Cell:

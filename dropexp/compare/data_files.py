@@ -33,7 +33,12 @@ def format_json(comparison: Comparison) -> str:
     plain = {
         "metric": comparison.metric.key,
         "at": comparison.at,
+        "test": comparison.test.kind,
+        "test_reason": comparison.test.reason,
+        "correction": comparison.rule.correction_name,
+        "tests": comparison.tests,
         "alpha": comparison.alpha,
+        "margin": comparison.rule.margin,
         "confidence": comparison.confidence,
         "matched_train_loss": comparison.target,
         "sentences": comparison.sentences,
@@ -74,11 +79,21 @@ def _csv_row(row: Row, fields: Sequence[str]) -> dict[str, Any]:
     cells |= _estimate_cells("difference", row.difference)
     cells |= {"pairs_better": row.pairs_better if row.pairs else None}
     cells |= _estimate_cells("better", row.better)
+    half = row.other_half
     return cells | {
         "p_value": row.p_value,
         "adjusted_p": row.adjusted_p,
         "verdict": row.verdict,
-        "pairs_needed": row.pairs_needed,
+        "evidence": row.evidence,
+        "evidence_needed": row.evidence_needed,
+        "more_seeds_low": row.forecast and row.forecast.low,
+        "more_seeds_high": row.forecast and row.forecast.high,
+        "still_open": row.forecast and row.forecast.still_open,
+        "uncounted_pairs": row.uncounted if row.pairs else None,
+        "selection_score": row.selection_score,
+        "other_at": half and half.at,
+        **_estimate_cells("other_difference", half.difference if half else None),
+        "other_verdict": half and half.verdict,
         "underfits": None if row.baseline is None else str(row.underfits),
     }
 
@@ -115,7 +130,12 @@ def _json_row(row: Row) -> dict[str, Any]:
         "p_value": row.p_value,
         "adjusted_p": row.adjusted_p,
         "verdict": row.verdict,
-        "pairs_needed": row.pairs_needed,
+        "evidence": row.evidence,
+        "evidence_needed": row.evidence_needed,
+        "more_seeds": row.forecast and asdict(row.forecast),
+        "uncounted_pairs": row.uncounted,
+        "selection_score": row.selection_score,
+        "other_half": row.other_half and asdict(row.other_half),
         "underfits": row.underfits,
     }
 

@@ -8,11 +8,12 @@ any number of looks; it speaks where seeds were added later. dropexp.compare.loo
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 
 from dropexp.compare.pairing import PairedComparison
+from dropexp.compare.rules import Rule, TestKind
+from dropexp.runs.question_types import Correction
 from dropexp.statistics import (
     EXACT_UP_TO,
     Estimate,
@@ -41,48 +42,6 @@ _SMALL = 0.05
 """An effect is small if its interval excludes all above this share of the baseline's mean."""
 
 
-class TestKind(StrEnum):
-    """Which test speaks."""
-
-    __test__ = False  # pytest would take it for a test
-
-    PLANNED = "planned"
-    ANYTIME = "anytime"
-
-
-class Correction(StrEnum):
-    """How the planned test is corrected for the number of rows."""
-
-    MAX_T = "max-t"
-    HOLM = "holm"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How rows are decided.
-
-    Attributes:
-        kind: the test.
-        correction: of the planned test; the anytime test has Holm's.
-        alpha: the level after correction, in (0, 1).
-        confidence: the coverage of each interval, in (0, 1).
-        margin: differences within ± this many units of the metric are practically equal; None for
-            no margin.
-    """
-
-    kind: TestKind
-    correction: Correction = Correction.MAX_T
-    alpha: float = 0.05
-    confidence: float = 0.95
-    margin: float | None = None
-
-    @property
-    def correction_name(self) -> str:
-        """The correction for the number of rows, as tables name it."""
-        is_holm = self.kind is TestKind.ANYTIME or self.correction is Correction.HOLM
-        return "Holm" if is_holm else "max-t"
-
-
 @dataclass(frozen=True)
 class Decision:
     """The result of the test for one row of a table.
@@ -100,6 +59,7 @@ class Decision:
         evidence_needed: the evidence that a verdict needs at most; None likewise.
         forecast: how many more seeds would decide an open row; None where that is unknown, where
             any effect is small, and where nothing more is needed.
+        is_small: whether the row is open and its interval excludes all but small effects.
     """
 
     difference: Estimate
@@ -111,6 +71,7 @@ class Decision:
     evidence: float | None = None
     evidence_needed: float | None = None
     forecast: SeedForecast | None = None
+    is_small: bool = False
 
 
 def decide(
@@ -192,8 +153,9 @@ def _decide_row(
     evidence = None
     if is_anytime and row.pairs:
         evidence = float(symmetry_e_process(row.scores_in_order).max())
+    difference = _estimate(row.differences, rule.kind, rule.confidence)
     return Decision(
-        difference=_estimate(row.differences, rule.kind, rule.confidence),
+        difference=difference,
         better=_estimate_share(row, rule),
         p_value=p_value,
         adjusted_p=adjusted_p,
@@ -201,6 +163,7 @@ def _decide_row(
         verdict=verdict,
         evidence=evidence,
         evidence_needed=tests / rule.alpha if is_anytime else None,
+        is_small=not verdict.is_decided and _is_small(row, difference),
     )
 
 
@@ -239,7 +202,7 @@ def _add_forecasts(
     them.
     """
     is_open = [
-        not one.verdict.is_decided and bool(row.differences) and not _is_small(row, one)
+        not one.is_small and not one.verdict.is_decided and bool(row.differences)
         for row, one in zip(rows, decided, strict=True)
     ]
     if sum(is_open) > _MOST_FORECASTS:
@@ -252,6 +215,6 @@ def _add_forecasts(
     ]
 
 
-def _is_small(row: PairedComparison, decision: Decision) -> bool:
+def _is_small(row: PairedComparison, difference: Estimate) -> bool:
     values = [abs(pair.baseline) for pair in row.pairs if pair.baseline is not None]
-    return find_bound(decision.difference) < _SMALL * sum(values) / len(values)
+    return bool(values) and find_bound(difference) < _SMALL * sum(values) / len(values)

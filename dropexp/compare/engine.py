@@ -1,10 +1,10 @@
 """From runs to a comparison: settings, means, differences from baselines, and verdicts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from dropexp.compare import grouping, mc_dropout
-from dropexp.compare.baselines import Baselines, find_baselines
+from dropexp.compare.baselines import find_baselines
 from dropexp.compare.decisions import Decision, decide
 from dropexp.compare.estimates import (
     Values,
@@ -13,33 +13,33 @@ from dropexp.compare.estimates import (
     read_values,
     refuse_old_runs,
 )
+from dropexp.compare.found_runs import FoundRuns
+from dropexp.compare.looks import choose_test
 from dropexp.compare.method import describe_method
-from dropexp.compare.pairing import PairedComparison, compare_pairs
+from dropexp.compare.pairing import PairedComparison
 from dropexp.compare.question import Question
-from dropexp.compare.reading import FoundRun
-from dropexp.compare.results import ComparedRun, Comparison, Row, Setting
+from dropexp.compare.results import ComparedRun, Comparison, Half, Row, Setting
+from dropexp.compare.rows import Family, TestedRow, collect_family
+from dropexp.compare.rules import Rule
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.statistics import Verdict, is_underfit
 
+_OTHER_HALF = {EpochChoice.BEST: EpochChoice.LAST, EpochChoice.LAST: EpochChoice.BEST}
 
-def compare(
-    found_runs: Sequence[FoundRun],
-    question: Question | None = None,
-    left_out: Sequence[str] = (),
-) -> Comparison:
+
+def compare(found: FoundRuns, question: Question | None = None) -> Comparison:
     """Compare settings with their baselines, seed by seed.
 
     Args:
-        found_runs: the runs to compare; at least one.
+        found: the runs to compare; at least one in view.
         question: the question to answer; None: the default one.
-        left_out: sentences on runs that were left out.
 
     Raises:
         UserError: the runs cannot be compared, or they cannot answer the question.
     """
     question = question or Question()
     metric = question.deciding_metric
-    grouped = grouping.group_runs(found_runs)
+    grouped = grouping.group_runs(found.in_view)
     settings = [setting for setting, _ in grouped]
     if not question.allow_mixed:
         grouping.refuse_mixed_images(settings)
@@ -49,83 +49,130 @@ def compare(
     mc_dropout.refuse_unmeasured(metric, completed)
     refuse_old_runs(metric, completed)
     target = find_target(completed) if question.at is EpochChoice.MATCHED else None
-    values = read_values(completed, question.at, target)
-    rows = _make_rows(settings, baselines, values, question)
+    family = collect_family(found, grouped, baselines)
+    test = choose_test(
+        question.test, [row.runs for row in family.rows.values()], family.unstarted, found.folders
+    )
+    rule = Rule(
+        test.kind, question.correction, question.alpha, question.confidence, question.margin
+    )
+    judge = _Judge(family, question, rule, target)
+    rows = [judge.make_row(setting) for setting in settings]
+    left_out = found.left_out
     if metric.source is MetricSource.MC_DROPOUT:
         left_out = (*left_out, *mc_dropout.describe_unmeasured(settings))
-    return Comparison(
+    comparison = Comparison(
         rows=tuple(rows),
         metric=metric,
         at=question.at,
-        alpha=question.alpha,
-        confidence=question.confidence,
-        sentences=tuple(describe_method(rows, baselines.description, question, target)),
+        test=test,
+        rule=rule,
+        tests=judge.tests,
+        studies=_list_studies(found),
+        sentences=(),
         left_out=tuple(left_out),
         shared=grouping.find_shared_fields(settings),
         axes=grouping.find_axes(settings),
         target=target,
     )
+    is_chosen = question.baseline is not None
+    sentences = describe_method(comparison, baselines.description, is_chosen=is_chosen)
+    return replace(comparison, sentences=tuple(sentences))
 
 
-def _make_rows(
-    settings: Sequence[Setting],
-    baselines: Baselines,
-    values: Mapping[ComparedRun, Values],
-    question: Question,
-) -> list[Row]:
-    def compare_row(setting: Setting, metric: Metric) -> PairedComparison:
-        baseline = baselines.by_setting[setting.name]
-        return compare_pairs(setting, baseline, values, metric, question.confidence)
-
-    def compare_all(metric: Metric) -> tuple[dict[str, PairedComparison], dict[str, Decision]]:
-        tested = [setting for setting in settings if setting.name in baselines.by_setting]
-        pairs = {setting.name: compare_row(setting, metric) for setting in tested}
-        return pairs, decide(pairs, question.alpha)
-
-    pairs, decisions = compare_all(question.deciding_metric)
-    result_decisions = decisions
-    if question.result_metric is not question.deciding_metric:
-        _, result_decisions = compare_all(question.result_metric)
-    fits: Mapping[str, Decision] = {}
-    if any(decision.verdict is Verdict.WORSE for decision in result_decisions.values()):
-        _, fits = compare_all(question.fit_metric)
-    rows = []
-    for setting in settings:
-        name = setting.name
-        row = _measure(setting, values, question.confidence)
-        if name in pairs:
-            underfits = name in fits and is_underfit(
-                result_decisions[name].verdict, fits[name].verdict
-            )
-            baseline = baselines.by_setting[name].name
-            row = _add_decision(row, baseline, pairs[name], decisions[name], underfits)
-        rows.append(row)
-    return rows
+def _list_studies(found: FoundRuns) -> tuple[str, ...]:
+    requests = [run.request for run in found.in_view if run.request is not None]
+    return tuple(dict.fromkeys(each.study for each in requests if each.study is not None))
 
 
-def _measure(setting: Setting, values: Mapping[ComparedRun, Values], confidence: float) -> Row:
-    return Row(
-        setting=setting,
-        estimates=estimate_means([values[run] for run in setting.completed], confidence),
-        parameters=setting.runs[0].summary.parameters,
-    )
+class _Judge:
+    """Decides all rows of a family together, and makes the rows of the table.
 
+    Args:
+        family: the rows of the table and of its studies.
+        question: the question that the table answers.
+        rule: how rows are decided.
+        target: the training loss at which runs are matched, nats; None without matching.
+    """
 
-def _add_decision(
-    row: Row, baseline: str, comparison: PairedComparison, decision: Decision, underfits: bool
-) -> Row:
-    return replace(
-        row,
-        baseline=baseline,
-        pairs=comparison.pairs,
-        difference=comparison.difference,
-        better=comparison.better,
-        pairs_better=comparison.pairs_better,
-        mean_score=comparison.mean_score,
-        p_value=decision.p_value,
-        adjusted_p=decision.adjusted_p,
-        smallest_p=decision.smallest_p,
-        verdict=decision.verdict,
-        pairs_needed=decision.pairs_needed,
-        underfits=underfits,
-    )
+    def __init__(
+        self, family: Family, question: Question, rule: Rule, target: float | None
+    ) -> None:
+        self._family = family
+        self._question = question
+        self._rule = rule
+        self._values = read_values(family.completed, question.at, target)
+        metric = question.deciding_metric
+        self._pairs = self._compare(metric, self._values)
+        self._decisions = decide(self._pairs, rule, with_forecasts=True)
+        self.tests = sum(bool(each.pairs) for each in self._pairs.values())
+        self._choosing = self._compare(question.selection_metric, self._values)
+        self._results = self._decide_other(question.result_metric)
+        self._fits: Mapping[str, Decision] = {}
+        if any(each.verdict is Verdict.WORSE for each in self._results.values()):
+            self._fits = self._decide_other(question.fit_metric)
+        self._halves = self._decide_other_half(metric)
+
+    def make_row(self, setting: Setting) -> Row:
+        """Return the row of a setting of the table."""
+        row = Row(
+            setting=setting,
+            estimates=estimate_means(
+                [self._values[run] for run in setting.completed], self._rule.confidence
+            ),
+            parameters=setting.runs[0].summary.parameters,
+        )
+        tested = self._family.rows.get(setting.name)
+        return row if tested is None else self._add_decision(row, tested)
+
+    def _add_decision(self, row: Row, tested: TestedRow) -> Row:
+        name = row.setting.name
+        pairs, decision = self._pairs[name], self._decisions[name]
+        if not pairs.pairs and tested.runs.is_explored:
+            return replace(row, baseline=tested.baseline_name, verdict=Verdict.EXPLORATION)
+        return replace(
+            row,
+            baseline=tested.baseline_name,
+            pairs=pairs.pairs,
+            difference=decision.difference,
+            better=decision.better,
+            pairs_better=pairs.pairs_better,
+            mean_score=pairs.mean_score,
+            selection_score=self._choosing[name].mean_score,
+            p_value=decision.p_value,
+            adjusted_p=decision.adjusted_p,
+            smallest_p=decision.smallest_p,
+            verdict=decision.verdict,
+            evidence=decision.evidence,
+            evidence_needed=decision.evidence_needed,
+            forecast=decision.forecast,
+            is_small=decision.is_small,
+            other_half=self._halves.get(name),
+            uncounted=len(tested.runs.visible) - len(tested.choose_seeds(self._rule.kind)),
+            underfits=name in self._fits
+            and is_underfit(self._results[name].verdict, self._fits[name].verdict),
+        )
+
+    def _compare(
+        self, metric: Metric, values: Mapping[ComparedRun, Values]
+    ) -> dict[str, PairedComparison]:
+        return {
+            name: row.compare(values, metric, self._rule.kind)
+            for name, row in self._family.rows.items()
+        }
+
+    def _decide_other(self, metric: Metric) -> Mapping[str, Decision]:
+        """Return the decisions in another metric; the margin is in the unit of the deciding one."""
+        if metric is self._question.deciding_metric:
+            return self._decisions
+        return decide(self._compare(metric, self._values), replace(self._rule, margin=None))
+
+    def _decide_other_half(self, metric: Metric) -> dict[str, Half]:
+        other = _OTHER_HALF.get(self._question.at)
+        if other is None or other not in metric.epochs or metric.source is MetricSource.RUN:
+            return {}
+        pairs = self._compare(metric, read_values(self._family.completed, other, None))
+        return {
+            name: Half(other, decision.difference, decision.verdict)
+            for name, decision in decide(pairs, self._rule).items()
+        }

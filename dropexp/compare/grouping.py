@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from dropexp.compare.reading import FoundRun
+from dropexp.compare.found_runs import FoundRun
 from dropexp.compare.results import Setting
 from dropexp.config.classics import (
     CLASSICS,

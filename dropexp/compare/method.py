@@ -3,30 +3,27 @@
 import math
 from collections.abc import Sequence
 
-from dropexp.compare.decisions import describe_test
 from dropexp.compare.estimates import find_target
-from dropexp.compare.question import Question
-from dropexp.compare.results import Row
+from dropexp.compare.method_of_test import describe_test
+from dropexp.compare.results import Comparison, Row
 from dropexp.config.classics import list_active_classics
 from dropexp.runs.metric_types import EpochChoice
 
 _EARLY_STOPPING = "early_stopping"
 
 
-def describe_method(
-    rows: Sequence[Row], baseline: str, question: Question, target: float | None
-) -> list[str]:
+def describe_method(comparison: Comparison, baseline: str, *, is_chosen: bool) -> list[str]:
     """Return sentences on how epochs were selected, what was tested and how it was corrected.
 
     Args:
-        rows: the rows of the table.
+        comparison: the comparison, without its sentences.
         baseline: the description of what a row is compared with; see Baselines.
-        question: the question that the table answers.
-        target: the training loss at which runs are matched, nats; None without matching.
+        is_chosen: whether ``--baseline`` chose it.
     """
+    rows, at = comparison.rows, comparison.at
     selection = (
-        f"{_describe_epoch(question.at, rows, target)} Values are means over seeds; each row has "
-        f"its own {question.confidence:.0%} t interval."
+        f"{_describe_epoch(at, rows, comparison.target)} Values are means over seeds; each row has "
+        f"its own {comparison.confidence:.0%} t interval."
     )
     tested = [row for row in rows if row.baseline is not None]
     if not tested and all(row.setting.is_plain for row in rows):
@@ -34,17 +31,20 @@ def describe_method(
         return [selection, nothing]
     if not tested:
         return [selection, f"Nothing is tested: no setting has a baseline ({baseline})."]
-    metric = question.deciding_metric
+    metric = comparison.metric
     side = "below" if metric.sign > 0 else "above"
     sentences = [
         selection,
         f"vs baseline is the difference in {metric.name} to the baseline ({baseline}), paired by "
         f"seed; {side} 0 is {metric.improvement}.",
-        describe_test([len(row.pairs) for row in tested], question.alpha),
+        " ".join(describe_test(comparison)),
     ]
-    if question.at is EpochChoice.BEST and any(
-        _EARLY_STOPPING in row.setting.classics for row in rows
-    ):
+    if is_chosen:
+        sentences.append(
+            "--baseline chose what rows are compared with: the error rate holds if that was chosen "
+            "before any result was seen."
+        )
+    if at is EpochChoice.BEST and any(_EARLY_STOPPING in row.setting.classics for row in rows):
         sentences.append(
             "Early stopping changes nothing before it ends a run: at the best epoch a stopped run "
             "differs only where the full run improves later. It saves epochs; --at last shows "

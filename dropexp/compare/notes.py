@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from enum import Enum
 from shlex import quote
 
+from dropexp.compare.decisions import find_bound
 from dropexp.compare.results import Comparison, Row
 from dropexp.config.classics import CLASSICS, turn_off_classics
 from dropexp.config.setting import P_KEY, setting_key
 from dropexp.errors import UserError
-from dropexp.statistics import Verdict
+from dropexp.statistics import SeedForecast, Verdict
 
 _MOST_COMMANDS = 5  # each takes Hydra 0.1 s
 _MOST_NAMED = 3
@@ -31,7 +32,7 @@ class Note:
 
 
 def describe_verdict(comparison: Comparison, row: Row) -> str:
-    """Return the text of a row's verdict, such as ``too few seeds (+7)`` for 7 more seeds.
+    """Return the text of a row's verdict, such as ``no clear difference (+8–40)``.
 
     The text of a row without a verdict is ``baseline``, ``no baseline``, or ``not compared`` for
     a plain ``none`` that no setting is compared with.
@@ -43,17 +44,54 @@ def describe_verdict(comparison: Comparison, row: Row) -> str:
     if row.underfits:
         is_worse = row.verdict is Verdict.WORSE
         return "worse: underfits" if is_worse else f"{row.verdict}, underfits"
-    if row.verdict is Verdict.TOO_FEW_SEEDS and row.more_seeds:
-        return f"{row.verdict} (+{row.more_seeds:,})"
-    return str(row.verdict)
+    return f"{row.verdict} (+{describe_forecast(row.forecast)})" if row.forecast else row.verdict
+
+
+def describe_forecast(forecast: SeedForecast) -> str:
+    """Return a forecast as a range of more seeds: ``8–40``, ``8`` or ``8 or more``."""
+    if forecast.high is None:
+        return f"{forecast.low} or more"
+    if forecast.low == forecast.high:
+        return str(forecast.low)
+    return f"{forecast.low}–{forecast.high}"
 
 
 def describe_notes(comparison: Comparison) -> list[Note]:
     """Return the notes below a table without times: the meaning of (+k), and all problems."""
-    notes = []
-    if any("(+" in describe_verdict(comparison, row) for row in comparison.rows):
-        notes.append(Note("(+k): k more seeds would settle a difference of this size."))
-    return notes + describe_problems(comparison)
+    return [
+        *(Note(text) for text in _describe_forecasts(comparison)),
+        *(Note(text) for text in _describe_small_effects(comparison)),
+        *describe_problems(comparison),
+    ]
+
+
+def describe_extension(comparison: Comparison) -> str:
+    """Return the command that adds seeds to the compared runs until rows are decided."""
+    study = comparison.studies[0] if len(comparison.studies) == 1 else "STUDY"
+    return f"dropexp extend {quote(study)} --until-decided"
+
+
+def _describe_forecasts(comparison: Comparison) -> list[str]:
+    forecasts = [row.forecast for row in comparison.rows if row.forecast]
+    if not forecasts:
+        return []
+    return [
+        f"(+k): seeds that would decide the row with {forecasts[0].power:.0%} probability; the "
+        f"range is from a large to a small effect, of those that the data leave plausible. Add "
+        f"them with {describe_extension(comparison)}, whose test allows for looking at results "
+        f"meanwhile."
+    ]
+
+
+def _describe_small_effects(comparison: Comparison) -> list[str]:
+    """Return sentences on open rows without a forecast, because any effect is small."""
+    metric = comparison.metric
+    return [
+        f"{row.setting.name}: any effect is below "
+        f"{metric.describe_size(find_bound(row.difference))}."
+        for row in comparison.rows
+        if row.is_small and row.difference is not None
+    ]
 
 
 def describe_problems(comparison: Comparison) -> list[Note]:

@@ -1,11 +1,13 @@
 """The question that a comparison answers: deciding metric, epoch, baseline and level."""
 
+import math
 from dataclasses import dataclass
 
 from dropexp.compare.estimates import MATCHED_BY
 from dropexp.errors import UserError
-from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
+from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics
+from dropexp.runs.question_types import Correction, TestChoice
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,15 @@ class Question:
         baseline: the request for a baseline; see find_baselines.
         alpha: the level of the test, after correction, in (0, 1).
         confidence: the coverage of each interval, in (0, 1).
+        test: the test; auto chooses by what may have been looked at before.
+        correction: of the planned test for the number of rows; the anytime test has Holm's.
+        margin: differences within ± this many units of the metric are practically equal; None for
+            no margin.
         allow_mixed: whether one table may hold settings that were tested on different images;
             each is still compared with a baseline on its own images.
 
     Raises:
-        UserError: the metric cannot decide at this epoch.
+        UserError: the metric cannot decide at this epoch, or the margin is not above 0.
     """
 
     metric: Metric | None = None
@@ -32,14 +38,22 @@ class Question:
     baseline: str | None = None
     alpha: float = 0.05
     confidence: float = 0.95
+    test: TestChoice = TestChoice.AUTO
+    correction: Correction = Correction.MAX_T
+    margin: float | None = None
     allow_mixed: bool = False
 
     def __post_init__(self) -> None:
-        """Raise UserError if the metric cannot decide at this epoch.
+        """Raise UserError if the metric cannot decide at this epoch, or for a wrong margin.
 
         Raises:
-            UserError: says why, and lists the metrics that can.
+            UserError: says why, and what is allowed.
         """
+        if self.margin is not None and not 0 < self.margin < math.inf:
+            raise UserError(
+                f"--margin {self.margin:g} is not allowed: it is the largest difference that makes "
+                f"no difference to you, in the metric's unit, above 0. Example: --margin 0.01"
+            )
         metric, is_matched = self.metric, self.at is EpochChoice.MATCHED
         if metric is None:
             return
@@ -68,6 +82,15 @@ class Question:
             is_matched = self.at is EpochChoice.MATCHED
             return METRIC_REGISTRY["noisy_label_val_loss" if is_matched else "test_loss"]
         return self.metric
+
+    @property
+    def selection_metric(self) -> Metric:
+        """The validation metric by which the setting of a headline is chosen.
+
+        The setting with the best of many test results looks better than it is.
+        """
+        is_accuracy = self.deciding_metric.unit is Unit.FRACTION
+        return METRIC_REGISTRY["val_acc" if is_accuracy else "val_loss"]
 
     @property
     def result_metric(self) -> Metric:

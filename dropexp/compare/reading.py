@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dropexp.compare.family import find_missing_runs, list_hidden_runs, read_ledgers
+from dropexp.compare.found_runs import FoundRun, FoundRuns
 from dropexp.compare.results import ComparedRun, Curves
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
 from dropexp.runs.files import CONFIG, METRICS
+from dropexp.runs.ledger import Ledger
 from dropexp.runs.listing import ListedRun, ListedStatus, find_run, is_run_id, list_runs, read_run
 from dropexp.runs.records import METRICS_COLUMNS, OPTIONAL_COLUMNS, AuditOutcome, RunSummary
 from dropexp.runs.selection import explain_no_match, is_filter, select_runs
@@ -28,24 +30,7 @@ _OLD_HEADER = (
 _MOST_NAMED = 3
 
 
-@dataclass(frozen=True)
-class FoundRun:
-    """A run that can be compared.
-
-    Attributes:
-        listed: the run as filters see it.
-        compared: the results of the run.
-        fields: the fields of its setting, by their dotted keys.
-    """
-
-    listed: ListedRun
-    compared: ComparedRun
-    fields: Mapping[str, Any]
-
-
-def find_runs(
-    arguments: Sequence[str], runs_dir: Path, *, allow_mixed: bool = False
-) -> tuple[list[FoundRun], list[str]]:
+def find_runs(arguments: Sequence[str], runs_dir: Path, *, allow_mixed: bool = False) -> FoundRuns:
     """Return the runs that can be compared, and a sentence for each reason to leave runs out.
 
     Args:
@@ -56,24 +41,41 @@ def find_runs(
 
     Raises:
         UserError: an id, a folder or a field is unknown, or no finished run is left.
+        StoreError: the ledger of a folder cannot be read.
     """
     filters = [text for text in arguments if is_filter(text)]
     places = [text for text in arguments if not is_filter(text)]
     folders = [Path(text) for text in places if _holds_runs(Path(text))]
     ids = [text for text in places if not _holds_runs(Path(text))]
-    all_runs = _list_all(folders or ([] if ids else [runs_dir]))
-    all_runs += [run for text in ids if (run := read_run(find_run(runs_dir, text))) is not None]
-    runs, left_out = _drop_copies(all_runs)
+    named = [run for text in ids if (run := read_run(find_run(runs_dir, text))) is not None]
+    folders = folders or ([] if ids else [runs_dir])
+    runs, copies = _drop_copies([*_list_all(folders), *named])
     chosen = select_runs(runs, filters) if runs else runs
     comparable, reasons = _split_comparable(chosen, allow_mixed=allow_mixed)
-    found_runs, unreadable = _read_all(comparable)
-    left_out += [*reasons, *unreadable]
+    if ids:  # of their folders only these runs have been read
+        runs, _ = _drop_copies([*runs, *_list_all({run.folder.path.parent for run in named})])
+    ledgers = read_ledgers(runs)
+    found_runs, unreadable = _read_all(comparable, ledgers)
     if not found_runs:
         place = " ".join(map(str, folders or [runs_dir]))
         if runs and not chosen:
             raise UserError(explain_no_match(runs, filters, place))
         raise UserError(_explain_nothing(place, reasons))
-    return found_runs, left_out
+    versions = {run.compared.summary.results_version for run in found_runs}
+    hidden = [
+        run
+        for run in list_hidden_runs(runs, chosen, ledgers)
+        if _summary(run).results_version in versions
+    ]
+    countable, _ = _split_comparable(hidden, allow_mixed=allow_mixed)
+    others, _ = _read_all(countable, ledgers)
+    found_runs += [replace(run, is_in_view=False) for run in others]
+    return FoundRuns(
+        runs=tuple(found_runs),
+        left_out=(*copies, *reasons, *unreadable),
+        missing=tuple(find_missing_runs(found_runs, runs, ledgers)),
+        folders=len({run.listed.folder.path.parent for run in found_runs}),
+    )
 
 
 def _holds_runs(path: Path) -> bool:
@@ -171,7 +173,9 @@ def _summary(run: ListedRun) -> RunSummary:
 # --- reading ------------------------------------------------------------------------------
 
 
-def _read_all(runs: Sequence[ListedRun]) -> tuple[list[FoundRun], list[str]]:
+def _read_all(
+    runs: Sequence[ListedRun], ledgers: Mapping[Path, Ledger]
+) -> tuple[list[FoundRun], list[str]]:
     found_runs, unreadable = [], []
     versions = {_summary(run).results_version for run in runs}
     for run in runs:
@@ -183,7 +187,9 @@ def _read_all(runs: Sequence[ListedRun]) -> tuple[list[FoundRun], list[str]]:
         fields = extract_setting_from_flat(run.config)
         if len(versions) > 1:
             fields["results_version"] = compared.summary.results_version
-        found_runs.append(FoundRun(run, compared, fields))
+        ledger = ledgers[run.folder.path.parent]
+        request, ended = ledger.asked(run.run_id), ledger.ended(run.run_id)
+        found_runs.append(FoundRun(run, compared, fields, request, ended))
     return found_runs, unreadable
 
 

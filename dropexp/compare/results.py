@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dropexp.compare.rules import Rule, TestInForce
 from dropexp.config.classics import describe_classic
 from dropexp.config.setting import P_KEY, describe_regulariser, is_p_key
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.records import METRICS_COLUMNS, RunStatus, RunSummary
-from dropexp.statistics import Estimate, Verdict
+from dropexp.statistics import Estimate, SeedForecast, Verdict
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -204,6 +205,21 @@ class Pair:
         return self.value - self.baseline
 
 
+@dataclass(frozen=True, slots=True)
+class Half:
+    """The difference to the baseline at another epoch than the compared one, tested likewise.
+
+    Attributes:
+        at: the epoch: the last one where runs are compared at their best one, and the reverse.
+        difference: the mean of setting − baseline, in the metric's unit and direction.
+        verdict: what may be claimed.
+    """
+
+    at: EpochChoice
+    difference: Estimate
+    verdict: Verdict
+
+
 @dataclass(frozen=True)
 class Row:
     """One setting: its means over seeds, and its paired comparison with its baseline.
@@ -217,16 +233,24 @@ class Row:
             below keep their defaults.
         pairs: the values of the deciding metric, in the order of seeds.
         difference: the mean of setting − baseline over the pairs in which both have a value, in
-            the metric's unit and direction.
+            the metric's unit and direction, with the interval of the test that spoke.
         better: the probability that the setting is better with a new seed.
         pairs_better: in how many pairs it is better; a diverged run loses its pair.
         mean_score: the mean difference that the test uses, diverged runs included; below 0 is
             better.
+        selection_score: the same in the validation metric that chooses the headline's setting.
         p_value: the p-value of the test of this row alone.
         adjusted_p: the p-value after the correction over the table.
         smallest_p: the smallest adjusted p-value that the row can have, whatever the data.
         verdict: what may be claimed.
-        pairs_needed: how many pairs in total would settle a difference of this size.
+        evidence: the largest evidence so far against no difference; None for the planned test.
+        evidence_needed: the evidence that is enough for a verdict; None likewise.
+        forecast: how many more seeds would decide an open row; None where that is unknown, where
+            any effect is small, and where nothing more is needed.
+        is_small: whether the row is open and its interval excludes all but small effects.
+        other_half: the difference at the last epoch where the best one is compared, and the
+            reverse; None where the metric is known at one of them only.
+        uncounted: in how many pairs the anytime test does not trust the order; see RowRuns.
         underfits: whether a clearly worse result comes with a smaller gap.
     """
 
@@ -239,23 +263,23 @@ class Row:
     better: Estimate | None = None
     pairs_better: int = 0
     mean_score: float = math.nan
+    selection_score: float = math.nan
     p_value: float | None = None
     adjusted_p: float | None = None
     smallest_p: float | None = None
     verdict: Verdict | None = None
-    pairs_needed: int | None = None
+    evidence: float | None = None
+    evidence_needed: float | None = None
+    forecast: SeedForecast | None = None
+    is_small: bool = False
+    other_half: Half | None = None
+    uncounted: int = 0
     underfits: bool = False
 
     @property
     def n(self) -> int:
         """How many completed runs the estimates rest on."""
         return len(self.setting.completed)
-
-    @property
-    def more_seeds(self) -> int | None:
-        """How many more seeds would settle a difference of this size; None where unknown."""
-        more = 0 if self.pairs_needed is None else self.pairs_needed - len(self.pairs)
-        return more if more > 0 else None
 
 
 @dataclass(frozen=True)
@@ -266,8 +290,11 @@ class Comparison:
         rows: one for each setting, in the table's order.
         metric: the deciding metric, which is tested.
         at: the epoch at which runs are compared.
-        alpha: the level of the test, after correction.
-        confidence: the coverage of each interval.
+        test: the test that spoke, and why.
+        rule: how rows were decided: the test, its correction, level and margin.
+        tests: how many rows the correction counts: those of the table and, where a filter shows a
+            part of a study only, those of the whole study.
+        studies: the names of the studies that first asked for the runs in the table.
         sentences: how epochs were selected, what was tested and how it was corrected.
         left_out: sentences on which runs were left out, and why, and on runs that are old.
         shared: the fields that have one value in all settings.
@@ -279,13 +306,25 @@ class Comparison:
     rows: tuple[Row, ...]
     metric: Metric
     at: EpochChoice
-    alpha: float
-    confidence: float
+    test: TestInForce
+    rule: Rule
+    tests: int
+    studies: tuple[str, ...]
     sentences: tuple[str, ...]
     left_out: tuple[str, ...] = ()
     shared: Mapping[str, Any] = field(default_factory=dict)
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     target: float | None = None
+
+    @property
+    def alpha(self) -> float:
+        """The level of the test, after correction."""
+        return self.rule.alpha
+
+    @property
+    def confidence(self) -> float:
+        """The coverage of each interval."""
+        return self.rule.confidence
 
     @property
     def classics(self) -> tuple[str, ...]:

@@ -6,12 +6,13 @@ from statistics import median
 from typing import Any
 
 from dropexp.compare.highlights import find_best, find_context_axes, find_headline
+from dropexp.compare.notes import describe_extension, describe_forecast
 from dropexp.compare.results import Comparison, Row, Setting
 from dropexp.config.classics import CLASSICS, describe_classic
 from dropexp.report.wording import describe_epoch
 from dropexp.runs.metric_types import Metric, Notation
 from dropexp.runs.metrics import METRIC_REGISTRY
-from dropexp.statistics import Estimate, Verdict
+from dropexp.statistics import MOST_MORE_SEEDS, Estimate, SeedForecast, Verdict
 
 _MOST_NAMED = 4  # settings that a sentence lists by name
 
@@ -194,12 +195,19 @@ def _describe_planning(comparison: Comparison, row: Row) -> list[str]:
             f"result can have a p-value below {row.smallest_p:.2g}; a verdict needs "
             f"{comparison.alpha:g}."
         )
-    if row.more_seeds:
-        sentences.append(
-            f"{row.pairs_needed:,} seeds in total, {row.more_seeds:,} more, would settle a "
-            f"difference of this size."
-        )
+    if row.forecast:
+        sentences.append(_describe_forecast(comparison, row.forecast))
     return sentences
+
+
+def _describe_forecast(comparison: Comparison, forecast: SeedForecast) -> str:
+    last = forecast.high or MOST_MORE_SEEDS
+    return (
+        f"About {describe_forecast(forecast)} more seeds would decide it with "
+        f"{forecast.power:.0%} probability, from a large to a small plausible effect; after {last} "
+        f"more the chance that it is still open is {forecast.still_open:.0%}. Add them with "
+        f"{describe_extension(comparison)}."
+    )
 
 
 # --- the other rows -----------------------------------------------------------------------

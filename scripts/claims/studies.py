@@ -14,7 +14,7 @@ from pathlib import Path
 
 from claims.finding import ClaimVerdict, Finding, decide_either_way, format_difference
 from claims.spatial import count_added_parameters
-from dropexp.compare import FoundRun, Question, compare, find_runs
+from dropexp.compare import FoundRun, FoundRuns, Question, compare, find_runs
 from dropexp.compare.results import Row
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric
@@ -111,9 +111,9 @@ def read_studies(runs_dir: Path) -> dict[str, StudyRuns]:
     A folder that does not exist, or holds none of them, gives none.
     """
     try:
-        found, _ = find_runs([], runs_dir)
+        found = find_runs([], runs_dir).in_view
     except UserError:
-        found = []
+        found = ()
     done = {}
     for study in STUDIES:
         planned = {config.run_id for config in compose_sweep(list_overrides(study)).configs}
@@ -129,7 +129,7 @@ def read_studies(runs_dir: Path) -> dict[str, StudyRuns]:
 def choose_p(found: Iterable[FoundRun], regulariser: str) -> float:
     """Return the p with the lowest mean validation loss at each run's best epoch."""
     runs = [run for run in found if run.compared.summary.regulariser == regulariser]
-    rows = compare(runs).rows
+    rows = compare(FoundRuns(tuple(runs))).rows
     best = min(rows, key=lambda row: row.estimates["val_loss"].value)
     return best.setting.p
 
@@ -149,7 +149,7 @@ def compare_two(
         if strengths.get(run.compared.summary.regulariser) == run.compared.summary.p
     ]
     baseline = f"regulariser={against}" if against != "none" else None
-    rows = compare(chosen, Question(metric, at, baseline)).rows
+    rows = compare(FoundRuns(tuple(chosen)), Question(metric, at, baseline)).rows
     return next(row for row in rows if row.setting.regulariser == regulariser)
 
 
@@ -248,7 +248,7 @@ def measure_ranges(found: Iterable[FoundRun], regulariser: str) -> list[float]:
 
 def _format_curve(found: Iterable[FoundRun], regulariser: str) -> str:
     runs = [run for run in found if run.compared.summary.regulariser == regulariser]
-    rows = sorted(compare(runs).rows, key=lambda row: row.setting.p)
+    rows = sorted(compare(FoundRuns(tuple(runs))).rows, key=lambda row: row.setting.p)
     return ", ".join(f"{row.estimates['test_loss'].value:.3f}" for row in rows)
 
 

@@ -17,6 +17,5 @@ def draw_curves(runs_dir: Path, picture: Path) -> None:
         runs_dir: the folder of run folders.
         picture: the PNG to write.
     """
-    found_runs, _ = find_runs([], runs_dir)
-    figures = build_curve_figures(compare(found_runs, Question()))
+    figures = build_curve_figures(compare(find_runs([], runs_dir), Question()))
     write_png(render_picture(figures, ".svg").decode(), picture, _SCALE)

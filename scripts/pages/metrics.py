@@ -2,6 +2,7 @@
 
 from dropexp.compare.columns import list_columns
 from dropexp.compare.results import Comparison
+from dropexp.compare.rules import Rule, TestInForce, TestKind
 from dropexp.runs.metric_types import Direction, EpochChoice, Metric
 from dropexp.runs.metrics import METRIC_REGISTRY
 
@@ -36,7 +37,8 @@ def _row(metric: Metric) -> str:
 def write_columns() -> str:
     """Return the table of the columns that do not show a metric, in their order."""
     metric = METRIC_REGISTRY["test_loss"]
-    empty = Comparison((), metric, EpochChoice.BEST, alpha=0.05, confidence=0.95, sentences=())
+    test = TestInForce(TestKind.ANYTIME, "")
+    empty = Comparison((), metric, EpochChoice.BEST, test, Rule(test.kind), 0, (), ())
     headings = {each.heading for each in METRIC_REGISTRY.values()}
     columns = [each for each in list_columns(empty) if each.heading not in headings]
     rows = [

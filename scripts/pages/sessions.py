@@ -61,8 +61,7 @@ def refresh(folder: Path | None = None) -> None:
 
 def draw_summary(runs_dir: Path, picture: Path) -> None:
     """Draw the loss gap over epochs and the paired differences of a study, for the README."""
-    found_runs, _ = find_runs([], runs_dir)
-    comparison = compare(found_runs, Question(at=EpochChoice.LAST))
+    comparison = compare(find_runs([], runs_dir), Question(at=EpochChoice.LAST))
     names = {"loss_gap", "differences"}
     figures = [
         figure

@@ -130,7 +130,7 @@ def test_the_table_is_no_wider_than_the_terminal(comparison: Comparison, width: 
     lines = [line.plain for line in format_comparison(comparison, width)]
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
-    for word in ("setting", "verdict", "better", "Holm", "lowest validation loss", "1 of 1 runs"):
+    for word in ("setting", "verdict", "better", "max-t", "lowest validation loss", "1 of 1 runs"):
         assert word in text
     assert "0/1" in text
 

@@ -162,7 +162,7 @@ def test_curves_are_read_from_the_file_when_they_are_first_used(tmp_path: Path) 
         change=lambda made: replace(made, rise=0.0, area=1.0),
         **curves,
     )
-    found_runs, _ = find_runs([], tmp_path)
+    found_runs = find_runs([], tmp_path).runs
     with (folder.path / METRICS).open("a") as file:
         file.write("3,cut off")
     run = found_runs[0].compared

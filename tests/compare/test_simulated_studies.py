@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dropexp.compare import FoundRun, Question, compare
+from dropexp.compare import FoundRun, FoundRuns, Question, compare
 from dropexp.compare.results import ComparedRun, Comparison, Curves
 from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.records import AuditOutcome, RunStatus, RunSummary, SelectedEpoch
 from dropexp.runs.write import RunFolder
 from dropexp.statistics import Verdict
+from tests.made_up import PLANNED
 
 STUDIES = 300
 FIELDS = {"data.name": "digits", "data.seed": 0, "model.width": 64}
@@ -39,7 +40,7 @@ def run(name: str, p: float, seed: int, test_loss: float) -> FoundRun:
         RunFolder(Path("runs"), summary.run_id), ListedStatus.FINISHED, 0.0, fields, summary, 1
     )
     member = ComparedRun(summary.run_id, seed, summary, Curves(np.ones((1, 11))), 0.0, 0.0)
-    return FoundRun(listed, member, fields)
+    return FoundRun(listed, member, fields, PLANNED, ended=1)
 
 
 def simulated(generator: np.random.Generator, effects: tuple[float, ...], seeds: int) -> Comparison:
@@ -52,7 +53,7 @@ def simulated(generator: np.random.Generator, effects: tuple[float, ...], seeds:
         runs += [
             run("dropout2d", p, seed, shift + noise[seed]) for seed, shift in enumerate(shifts)
         ]
-    return compare(runs, Question())
+    return compare(FoundRuns(tuple(runs)), Question())
 
 
 def test_tables_without_a_true_difference_rarely_claim_one() -> None:

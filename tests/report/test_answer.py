@@ -48,7 +48,8 @@ def test_three_seeds_claim_nothing_and_say_how_many_would() -> None:
         "With 3 seeds and 1 setting to test, no result can have a p-value below"
     )
     assert "0.25; a verdict needs 0.05" in second
-    assert re.search(r"\d+ seeds in total, \d+ more, would settle", third)
+    assert re.match(r"About \d+ more seeds would decide it with 80% probability", third)
+    assert "dropexp extend made-up --until-decided" in third
 
 
 def test_equal_settings_are_no_clear_difference(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,182 @@
+"""Which test speaks, and which seeds it counts: what may have been looked at before.
+
+The planned test is exact if the seeds were fixed before any result was seen. The ledger of the
+runs folder tells: all runs were asked for before the first of them had ended, and none is missing
+or filtered away. Otherwise somebody may have added seeds, or left some out, because of what they
+saw, and the anytime test speaks. It counts seeds in the order in which they were asked for, up to
+the first one that is missing, so that leaving a seed out cannot help.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass
+
+from dropexp.compare.found_runs import FoundRun, MissingRun
+from dropexp.compare.rules import TestInForce, TestKind
+from dropexp.runs.ledger import Purpose
+from dropexp.runs.question_types import TestChoice
+from dropexp.terminal.numbers import format_count
+
+Order = tuple[int, int]
+"""When a seed was asked for: the number of the request, and the seed."""
+
+_UNRECORDED = -1
+
+
+@dataclass(frozen=True)
+class RowRuns:
+    """The runs of a row by seed, and what lacks.
+
+    Attributes:
+        setting: seed → the run of the setting.
+        baseline: seed → the run of its baseline.
+        filtered: the seeds that a filter leaves out in the setting or in the baseline.
+        missing: the runs of both that were asked for and lack results, and would make a pair.
+        is_explored: whether a search proposed the setting; such seeds are left out.
+    """
+
+    setting: Mapping[int, FoundRun]
+    baseline: Mapping[int, FoundRun]
+    filtered: frozenset[int]
+    missing: tuple[MissingRun, ...]
+    is_explored: bool
+
+    @property
+    def common(self) -> list[int]:
+        """The seeds that both have, in the order in which they were asked for."""
+        return sorted(self.setting.keys() & self.baseline.keys(), key=self._order)
+
+    @property
+    def visible(self) -> list[int]:
+        """The seeds that both have and that no filter leaves out, in the same order."""
+        return [seed for seed in self.common if seed not in self.filtered]
+
+    @property
+    def before_first_hole(self) -> list[int]:
+        """The visible seeds that were asked for before the first one that is missing."""
+        holes = [self._order(seed) for seed in self.common if seed in self.filtered]
+        holes += [
+            self._order_of_missing(run)
+            for run in self.missing
+            if not run.is_refused and run.seed is not None
+        ]
+        first = min(holes, default=None)
+        return [seed for seed in self.visible if first is None or self._order(seed) < first]
+
+    @property
+    def runs(self) -> list[FoundRun]:
+        """The runs of the visible pairs."""
+        return [run[seed] for seed in self.visible for run in (self.setting, self.baseline)]
+
+    def _order(self, seed: int) -> Order:
+        asked = (_number(self.setting.get(seed)), _number(self.baseline.get(seed)))
+        return max(asked), seed
+
+    def _order_of_missing(self, run: MissingRun) -> Order:
+        assert run.seed is not None
+        return max(run.request.number, self._order(run.seed)[0]), run.seed
+
+
+def _number(run: FoundRun | None) -> int:
+    return _UNRECORDED if run is None or run.request is None else run.request.number
+
+
+def collect_row_runs(
+    setting: Sequence[FoundRun],
+    baseline: Sequence[FoundRun],
+    missing: Sequence[MissingRun],
+    missing_of_baseline: Sequence[MissingRun],
+) -> RowRuns:
+    """Return the runs of a row, without those that a search asked for.
+
+    Args:
+        setting: all runs of the setting.
+        baseline: all runs of its baseline.
+        missing: runs of the setting that lack results.
+        missing_of_baseline: runs of the baseline that lack results.
+    """
+    own = {run.compared.seed: run for run in setting if not _is_search(run)}
+    others = {run.compared.seed: run for run in baseline}
+    asked = own.keys() | {run.seed for run in missing}
+    lacking = [run for run in missing if run.request.purpose is not Purpose.SEARCH]
+    lacking += [run for run in missing_of_baseline if run.seed in asked]
+    return RowRuns(
+        own,
+        others,
+        frozenset(_find_filtered(own) | _find_filtered(others)),
+        tuple(lacking),
+        is_explored=len(own) < len(setting),
+    )
+
+
+def _find_filtered(runs: Mapping[int, FoundRun]) -> set[int]:
+    """Return the seeds that are not in view although other seeds of the setting are."""
+    if not any(run.is_in_view for run in runs.values()):
+        return set()
+    return {seed for seed, run in runs.items() if not run.is_in_view}
+
+
+def _is_search(run: FoundRun) -> bool:
+    return run.request is not None and run.request.purpose is Purpose.SEARCH
+
+
+def choose_test(
+    choice: TestChoice,
+    rows: Iterable[RowRuns],
+    unstarted: Sequence[MissingRun],
+    folders: int = 1,
+) -> TestInForce:
+    """Return the test that speaks about a family of rows.
+
+    Args:
+        choice: the value of ``--test``.
+        rows: the runs of every row of the family.
+        unstarted: runs that were asked for, of settings without any result.
+        folders: in how many folders of run folders the runs are.
+    """
+    objection = _object_to_planned(list(rows), unstarted, folders)
+    if choice is TestChoice.AUTO:
+        if objection:
+            return TestInForce(TestKind.ANYTIME, f"because {objection}")
+        return TestInForce(
+            TestKind.PLANNED, "because every run was asked for before the first of them had ended"
+        )
+    kind = TestKind(choice.value)
+    reason = f"as --test {choice} asks"
+    if objection and kind is TestKind.PLANNED:
+        reason += f", although {objection}: its error rate does not hold"
+    return TestInForce(kind, reason)
+
+
+def _object_to_planned(
+    rows: Sequence[RowRuns], unstarted: Sequence[MissingRun], folders: int
+) -> str:
+    """Return why the planned test does not hold; empty if it does."""
+    runs = {run.listed.run_id: run for row in rows for run in row.runs}.values()
+    purposes = {run.request.purpose for run in runs if run.request is not None}
+    if Purpose.SEQUENTIAL in purposes:
+        return "seeds were added until rows were decided"
+    if Purpose.CONFIRMATION in purposes:
+        return "seeds were added one after the other to confirm what a search chose"
+    filtered = sum(len(row.filtered & set(row.common)) for row in rows)
+    if filtered:
+        return f"a filter leaves out {format_count(filtered, 'seed')} of these settings"
+    missing = {run.run_id for row in rows for run in row.missing}
+    missing |= {run.run_id for run in unstarted}
+    if missing:
+        return f"{_count(missing)} asked for and {'lacks' if len(missing) == 1 else 'lack'} results"
+    if folders > 1:
+        return "the runs are in several folders, which have no common order"
+    return _object_to_order(list(runs))
+
+
+def _object_to_order(runs: Sequence[FoundRun]) -> str:
+    unrecorded = [run for run in runs if run.request is None or run.ended is None]
+    if unrecorded:
+        return f"nothing records when {_count(unrecorded)} asked for"
+    first_end = min((run.ended for run in runs if run.ended is not None), default=0)
+    late = [run for run in runs if _number(run) > first_end]
+    return f"{_count(late)} asked for after others had ended" if late else ""
+
+
+def _count(runs: Sized) -> str:
+    return f"{format_count(len(runs), 'run')} {'was' if len(runs) == 1 else 'were'}"

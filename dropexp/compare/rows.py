@@ -1,0 +1,106 @@
+"""The rows that a test decides together: those of a table, and those of the same studies."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dropexp.compare.baselines import Baselines, find_baselines
+from dropexp.compare.estimates import Values
+from dropexp.compare.found_runs import FoundRun, FoundRuns, MissingRun
+from dropexp.compare.grouping import group_runs
+from dropexp.compare.looks import RowRuns, collect_row_runs
+from dropexp.compare.pairing import PairedComparison, compare_pairs
+from dropexp.compare.results import ComparedRun, Setting
+from dropexp.compare.rules import TestKind
+from dropexp.runs.metric_types import Metric
+
+Grouped = Sequence[tuple[Setting, list[FoundRun]]]
+
+
+@dataclass(frozen=True)
+class TestedRow:
+    """A setting with its baseline, and the runs of both.
+
+    Attributes:
+        setting: the setting, with all its runs.
+        baseline: its baseline, with all its runs.
+        runs: by seed, with what lacks.
+        baseline_name: the name of the baseline in the table.
+    """
+
+    __test__ = False  # pytest would take it for a test
+
+    setting: Setting
+    baseline: Setting
+    runs: RowRuns
+    baseline_name: str
+
+    def choose_seeds(self, kind: TestKind) -> list[int]:
+        """Return the seeds that a test counts, in its order."""
+        if kind is TestKind.PLANNED:
+            return sorted(self.runs.visible)
+        return self.runs.before_first_hole
+
+    def compare(
+        self, values: Mapping[ComparedRun, Values], metric: Metric, kind: TestKind
+    ) -> PairedComparison:
+        """Return the pairs that a test counts, in its order."""
+        seeds = self.choose_seeds(kind)
+        return compare_pairs(self.setting, self.baseline, values, metric, seeds)
+
+
+@dataclass(frozen=True)
+class Family:
+    """The rows that a test decides together.
+
+    Attributes:
+        rows: name → row. A setting of the table has its name there; others have a name that no
+            setting of the table has.
+        unstarted: runs that were asked for, of settings without any result.
+        completed: the completed runs of all settings.
+    """
+
+    rows: Mapping[str, TestedRow]
+    unstarted: tuple[MissingRun, ...]
+    completed: tuple[ComparedRun, ...]
+
+
+def collect_family(found: FoundRuns, in_view: Grouped, baselines: Baselines) -> Family:
+    """Return the rows of a table together with those of the studies that their runs belong to.
+
+    Args:
+        found: all runs.
+        in_view: the settings of the table with their runs in view.
+        baselines: of the settings of the table.
+    """
+    grouped = in_view if len(found.runs) == len(found.in_view) else group_runs(found.runs)
+    by_run = {run.listed.run_id: setting.name for setting, runs in grouped for run in runs}
+    by_name = {setting.name: (setting, runs) for setting, runs in grouped}
+    shown = {by_run[runs[0].listed.run_id]: setting.name for setting, runs in in_view}
+    pairs = _find_pairs(grouped, in_view, baselines, by_run)
+    missing: dict[str, list[MissingRun]] = {}
+    for run in found.missing:
+        missing.setdefault(by_run[run.sibling] if run.sibling else "", []).append(run)
+    rows = {}
+    for name, baseline in pairs.items():
+        key = shown.get(name, f"{name}, not in the table")
+        (setting, own), (other, others) = by_name[name], by_name[baseline]
+        of_row = collect_row_runs(own, others, missing.get(name, ()), missing.get(baseline, ()))
+        rows[key] = TestedRow(setting, other, of_row, shown.get(baseline, baseline))
+    completed = tuple(run for setting, _ in grouped for run in setting.completed)
+    return Family(rows, tuple(missing.get("", ())), completed)
+
+
+def _find_pairs(
+    grouped: Grouped, in_view: Grouped, baselines: Baselines, by_run: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the name of each row's setting → that of its baseline, in the grouping of all runs.
+
+    Rows of the table have the baselines that were asked for, other rows the default ones.
+    """
+    names = {setting.name: by_run[runs[0].listed.run_id] for setting, runs in in_view}
+    pairs = {names[row]: names[each.name] for row, each in baselines.by_setting.items()}
+    if grouped is in_view:
+        return pairs
+    default = find_baselines(grouped).by_setting
+    others = {row: each.name for row, each in default.items() if row not in names.values()}
+    return pairs | others
