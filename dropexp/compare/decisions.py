@@ -75,21 +75,26 @@ class Decision:
 
 
 def decide(
-    comparisons: Mapping[str, PairedComparison], rule: Rule, *, with_forecasts: bool = False
+    comparisons: Mapping[str, PairedComparison],
+    rule: Rule,
+    *,
+    further_tests: int = 0,
+    with_forecasts: bool = False,
 ) -> dict[str, Decision]:
     """Return the decision on every paired comparison of a table, corrected for their number.
 
     Args:
         comparisons: row name → its comparison with its baseline.
         rule: how rows are decided.
+        further_tests: how many rows without pairs the correction of the anytime test counts too.
         with_forecasts: whether to forecast how many more seeds open rows need.
     """
     rows = list(comparisons.values())
     if rule.kind is TestKind.PLANNED:
         p_values, adjusted, smallest = _test_planned(rows, rule)
     else:
-        p_values, adjusted, smallest = _test_anytime(rows)
-    tests = max(sum(not math.isnan(p) for p in adjusted), 1)
+        p_values, adjusted, smallest = _test_anytime(rows, further_tests)
+    tests = max(sum(not math.isnan(p) for p in adjusted) + further_tests, 1)
     decided = [
         _decide_row(row, rule, tests, *of_row)
         for row, *of_row in zip(rows, p_values, adjusted, smallest, strict=True)
@@ -125,10 +130,14 @@ def _test_planned(rows: Sequence[PairedComparison], rule: Rule) -> Tested:
     return p_values, adjusted, [smallest_flip_p(count) for count in counts]
 
 
-def _test_anytime(rows: Sequence[PairedComparison]) -> Tested:
+def _test_anytime(rows: Sequence[PairedComparison], further_tests: int) -> Tested:
+    def correct(p_values: Sequence[float]) -> list[float]:
+        adjusted: list[float] = holm([*p_values, *[1.0] * further_tests]).tolist()
+        return adjusted[: len(p_values)]
+
     p_values = [anytime_p_value(row.scores_in_order) for row in rows]
-    smallest = holm(smallest_anytime_p(len(row.pairs)) for row in rows)
-    return p_values, holm(p_values).tolist(), smallest.tolist()
+    smallest = [smallest_anytime_p(len(row.pairs)) for row in rows]
+    return p_values, correct(p_values), correct(smallest)
 
 
 def _sign_flip_p(scores: Sequence[float]) -> float:

@@ -104,8 +104,9 @@ class _Judge:
         self._values = read_values(family.completed, question.at, target)
         metric = question.deciding_metric
         self._pairs = self._compare(metric, self._values)
-        self._decisions = decide(self._pairs, rule, with_forecasts=True)
-        self.tests = sum(bool(each.pairs) for each in self._pairs.values())
+        further = family.further_tests
+        self._decisions = decide(self._pairs, rule, further_tests=further, with_forecasts=True)
+        self.tests = sum(bool(each.pairs) for each in self._pairs.values()) + further
         self._choosing = self._compare(question.selection_metric, self._values)
         self._results = self._decide_other(question.result_metric)
         self._fits: Mapping[str, Decision] = {}
@@ -165,7 +166,9 @@ class _Judge:
         """Return the decisions in another metric; the margin is in the unit of the deciding one."""
         if metric is self._question.deciding_metric:
             return self._decisions
-        return decide(self._compare(metric, self._values), replace(self._rule, margin=None))
+        rule = replace(self._rule, margin=None)
+        pairs = self._compare(metric, self._values)
+        return decide(pairs, rule, further_tests=self._family.further_tests)
 
     def _decide_other_half(self, metric: Metric) -> dict[str, Half]:
         other = _OTHER_HALF.get(self._question.at)
@@ -174,5 +177,7 @@ class _Judge:
         pairs = self._compare(metric, read_values(self._family.completed, other, None))
         return {
             name: Half(other, decision.difference, decision.verdict)
-            for name, decision in decide(pairs, self._rule).items()
+            for name, decision in decide(
+                pairs, self._rule, further_tests=self._family.further_tests
+            ).items()
         }

@@ -80,11 +80,12 @@ def find_missing_runs(
             run = listed.get(run_id)
             if run is not None and run.config:
                 sibling, seed = by_key.get(_key(run)), run.config.get("seed")
+                setting = None if sibling else siblings.find(run_id, request.study)[2]
             else:
-                sibling, seed = siblings.find(run_id, request.study)
+                sibling, seed, setting = siblings.find(run_id, request.study)
             if run_id in wanted or sibling is not None:
                 is_refused = run is not None and run.status not in _WITHOUT_RESULT
-                missing.append(MissingRun(run_id, seed, request, sibling, is_refused))
+                missing.append(MissingRun(run_id, seed, request, sibling, setting, is_refused))
     return missing
 
 
@@ -97,16 +98,19 @@ class _Siblings:
         self._members: dict[str, Mapping[str, StudyMember]] = {}
         self._by_setting: dict[tuple[str, int], str] = {}
 
-    def find(self, run_id: str, study: str | None) -> tuple[str | None, int | None]:
-        """Return a found run of the same setting and the run's seed; None where unknown."""
+    def find(self, run_id: str, study: str | None) -> tuple[str | None, int | None, int | None]:
+        """Return a found run of the same setting, the run's seed, and the place of its setting.
+
+        Each is None where it is unknown.
+        """
         if study is None:
-            return None, None
+            return None, None, None
         if study not in self._members:
             self._read(study)
         member = self._members[study].get(run_id)
         if member is None:
-            return None, None
-        return self._by_setting.get((study, member.setting)), member.seed
+            return None, None, None
+        return self._by_setting.get((study, member.setting)), member.seed, member.setting
 
     def _read(self, name: str) -> None:
         study: Study | None = None

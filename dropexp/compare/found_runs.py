@@ -40,6 +40,7 @@ class MissingRun:
         seed: its run seed; None if unknown.
         request: the first request for it.
         sibling: the id of a found run of the same setting; None where none is known.
+        setting: the place of its setting in its study; None where that is unknown.
         is_refused: whether it failed, is damaged or has no passed audit. Such runs are left out
             for what they are, not for their results.
     """
@@ -48,6 +49,7 @@ class MissingRun:
     seed: int | None
     request: Request
     sibling: str | None
+    setting: int | None
     is_refused: bool
 
 

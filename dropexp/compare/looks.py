@@ -160,8 +160,8 @@ def _object_to_planned(
     filtered = sum(len(row.filtered & set(row.common)) for row in rows)
     if filtered:
         return f"a filter leaves out {format_count(filtered, 'seed')} of these settings"
-    missing = {run.run_id for row in rows for run in row.missing}
-    missing |= {run.run_id for run in unstarted}
+    lacking = [*unstarted, *(run for row in rows for run in row.missing)]
+    missing = {run.run_id for run in lacking if not run.is_refused}
     if missing:
         return f"{_count(missing)} asked for and {'lacks' if len(missing) == 1 else 'lack'} results"
     if folders > 1:

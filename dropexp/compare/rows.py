@@ -63,6 +63,17 @@ class Family:
     unstarted: tuple[MissingRun, ...]
     completed: tuple[ComparedRun, ...]
 
+    @property
+    def further_tests(self) -> int:
+        """How many rows were asked for and have no result, or lost all of them to a removal.
+
+        The correction of the anytime test counts every row that was ever asked for, so that a row
+        cannot be dropped for its results.
+        """
+        return len(
+            {(run.request.study, run.setting) for run in self.unstarted if not run.is_refused}
+        )
+
 
 def collect_family(found: FoundRuns, in_view: Grouped, baselines: Baselines) -> Family:
     """Return the rows of a table together with those of the studies that their runs belong to.
