@@ -174,7 +174,7 @@ class _Judge:
         other = _OTHER_HALF.get(self._question.at)
         if other is None or other not in metric.epochs or metric.source is MetricSource.RUN:
             return {}
-        pairs = self._compare(metric, read_values(self._family.completed, other, None))
+        pairs = self._compare(metric, read_values(self._family.completed, other, None, metric))
         return {
             name: Half(other, decision.difference, decision.verdict)
             for name, decision in decide(

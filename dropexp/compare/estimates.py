@@ -21,7 +21,10 @@ Values = Mapping[str, float | None]
 
 
 def read_values(
-    runs: Sequence[ComparedRun], at: EpochChoice, target: float | None
+    runs: Sequence[ComparedRun],
+    at: EpochChoice,
+    target: float | None,
+    only: Metric | None = None,
 ) -> dict[ComparedRun, Values]:
     """Return the values of every run at the epoch at which it is compared.
 
@@ -30,7 +33,10 @@ def read_values(
         at: the epoch of each run.
         target: the training loss at which runs are matched, in nats; see find_target. None
             without matching.
+        only: the metric to read; None reads all.
     """
+    if only is not None:
+        return {run: _values_of(run, [only], at, target) for run in runs}
     metrics = [metric for metric in METRIC_REGISTRY.values() if at in metric.epochs]
     if not has_results(runs):
         metrics = [metric for metric in metrics if metric.source is not MetricSource.MC_DROPOUT]

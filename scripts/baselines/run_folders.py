@@ -19,6 +19,7 @@ import yaml
 from dropexp.config.compose import compose_run
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
+from dropexp.runs.ledger import LEDGER, Purpose, record_request
 from dropexp.runs.records import (
     METRICS_COLUMNS,
     AuditOutcome,
@@ -54,8 +55,13 @@ def make_runs(runs_dir: Path, runs: int, seeds: int = SEEDS) -> None:
         seeds: how many seeds of each setting.
     """
     runs_dir.mkdir(parents=True, exist_ok=True)
-    for config in islice(_make_configs(few=runs <= 25 * seeds, seeds=seeds), runs):
+    configs = list(islice(_make_configs(few=runs <= 25 * seeds, seeds=seeds), runs))
+    ids = [config.run_id for config in configs]
+    record_request(runs_dir, None, ids, Purpose.SWEEP)
+    for config in configs:
         _write(runs_dir, config)
+    with (runs_dir / LEDGER).open("a", encoding="utf-8") as ledger:  # each end would take a lock
+        ledger.writelines(f"{json.dumps({'ended': run_id})}\n" for run_id in ids)
 
 
 def _make_configs(*, few: bool, seeds: int) -> Iterator[RunConfig]:

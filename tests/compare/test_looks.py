@@ -17,6 +17,8 @@ from dropexp.runs.write import RunFolder
 from dropexp.statistics import Verdict
 from dropexp.sweep.grammar import compose_sweep
 from dropexp.sweep.plan import make_study
+from dropexp.training.run import run
+from tests.builders import RecordingView
 from tests.run_folders import compare_folder, write_finished_run, write_unfinished_run
 
 Asking = Callable[..., list[str]]
@@ -69,7 +71,7 @@ def _write(runs: Path, run_id: str, loss: float, overrides: list[str]) -> None:
     record_end(runs, run_id)
 
 
-def row(comparison: Comparison, name: str = ROW) -> tuple[TestKind, Verdict | None, int]:
+def get_row(comparison: Comparison, name: str = ROW) -> tuple[TestKind, Verdict | None, int]:
     """Return the test, the verdict of a row and its number of pairs."""
     found = comparison.row(name)
     return comparison.test.kind, found.verdict, len(found.pairs)
@@ -83,7 +85,7 @@ def test_a_sweep_that_was_asked_for_at_once_is_planned(ask: Asking, tmp_path: Pa
 
     comparison = compare_folder(tmp_path)
 
-    assert row(comparison) == (TestKind.PLANNED, Verdict.BETTER, 8)
+    assert get_row(comparison) == (TestKind.PLANNED, Verdict.BETTER, 8)
     assert comparison.row(ROW).adjusted_p == 2 / 2**8
     assert "every run was asked for before the first of them had ended" in comparison.test.reason
 
@@ -94,7 +96,7 @@ def test_seeds_that_are_added_later_make_it_anytime(ask: Asking, tmp_path: Path)
 
     comparison = compare_folder(tmp_path)
 
-    assert row(comparison) == (TestKind.ANYTIME, Verdict.BETTER, 10)
+    assert get_row(comparison) == (TestKind.ANYTIME, Verdict.BETTER, 10)
     assert "4 runs were asked for after others had ended" in comparison.test.reason
     assert comparison.row(ROW).evidence_needed == 20
 
@@ -104,12 +106,12 @@ def test_a_part_of_what_was_asked_for_is_anytime_until_all_have_ended(
 ) -> None:
     ids = ask(*SWEEP, "seed=range(8)", ends=False)
     ask(*SWEEP, "seed=range(8)", leave=ids[-2:])
-    assert row(compare_folder(tmp_path)) == (TestKind.ANYTIME, Verdict.BETTER, 7)
+    assert get_row(compare_folder(tmp_path)) == (TestKind.ANYTIME, Verdict.BETTER, 7)
     assert "2 runs were asked for and lack results" in compare_folder(tmp_path).test.reason
 
     ask(*SWEEP, "seed=range(8)")
 
-    assert row(compare_folder(tmp_path)) == (TestKind.PLANNED, Verdict.BETTER, 8)
+    assert get_row(compare_folder(tmp_path)) == (TestKind.PLANNED, Verdict.BETTER, 8)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_a_registered_study_is_planned(ask: Asking, tmp_path: Path) -> None:
     ask(*SWEEP, "seed=range(8)", purpose=Purpose.REGISTERED, ends=False)
     ask(*SWEEP, "seed=range(8)")
 
-    assert row(compare_folder(tmp_path))[0] is TestKind.PLANNED
+    assert get_row(compare_folder(tmp_path))[0] is TestKind.PLANNED
 
 
 def test_a_folder_without_a_ledger_is_anytime(ask: Asking, tmp_path: Path) -> None:
@@ -148,8 +150,8 @@ def test_runs_of_two_folders_are_anytime(ask: Asking, tmp_path: Path) -> None:
     ask(*SWEEP, "seed=range(8)")
     other = tmp_path / "other"
     other.mkdir()
-    for run in compare_folder(tmp_path).row(ROW).setting.runs[6:]:
-        (tmp_path / run.run_id).rename(other / run.run_id)
+    for moved in compare_folder(tmp_path).row(ROW).setting.runs[6:]:
+        (tmp_path / moved.run_id).rename(other / moved.run_id)
     for line in (tmp_path / LEDGER).read_text().splitlines(keepends=True):
         with (other / LEDGER).open("a") as file:
             file.write(line)
@@ -165,9 +167,9 @@ def test_a_filter_on_seeds_counts_the_first_ones_only(ask: Asking, tmp_path: Pat
     first = compare_folder(tmp_path, "seed<7")
     later = compare_folder(tmp_path, "seed>=4")
 
-    assert row(first) == (TestKind.ANYTIME, Verdict.BETTER, 7)
+    assert get_row(first) == (TestKind.ANYTIME, Verdict.BETTER, 7)
     assert "a filter leaves out 5 seeds" in first.test.reason
-    assert row(later) == (TestKind.ANYTIME, Verdict.TOO_FEW_SEEDS, 0)
+    assert get_row(later) == (TestKind.ANYTIME, Verdict.TOO_FEW_SEEDS, 0)
     assert later.row(ROW).uncounted == 8
 
 
@@ -178,7 +180,7 @@ def test_a_filter_on_results_counts_nothing_after_the_first_seed_it_leaves_out(
 
     comparison = compare_folder(tmp_path, "test_loss!=0.7")  # the best seed of the row
 
-    assert row(comparison) == (TestKind.ANYTIME, Verdict.TOO_FEW_SEEDS, 0)
+    assert get_row(comparison) == (TestKind.ANYTIME, Verdict.TOO_FEW_SEEDS, 0)
 
 
 def test_a_removed_seed_ends_what_the_test_counts(ask: Asking, tmp_path: Path) -> None:
@@ -188,14 +190,14 @@ def test_a_removed_seed_ends_what_the_test_counts(ask: Asking, tmp_path: Path) -
 
     comparison = compare_folder(tmp_path)
 
-    assert row(comparison) == (TestKind.ANYTIME, Verdict.BETTER, 6)
+    assert get_row(comparison) == (TestKind.ANYTIME, Verdict.BETTER, 6)
     assert comparison.row(ROW).uncounted == 1
 
 
 def test_a_removed_row_still_counts_in_the_correction(ask: Asking, tmp_path: Path) -> None:
     ask("regulariser=none,dropout2d", "p=0.3,0.5", "seed=range(8)")
-    for run in compare_folder(tmp_path).row("dropout2d p=0.5").setting.completed:
-        assert remove_run(RunFolder(tmp_path, run.run_id)) == ""
+    for removed in compare_folder(tmp_path).row("dropout2d p=0.5").setting.completed:
+        assert remove_run(RunFolder(tmp_path, removed.run_id)) == ""
 
     comparison = compare_folder(tmp_path)
 
@@ -211,7 +213,7 @@ def test_a_failed_run_is_skipped(ask: Asking, tmp_path: Path) -> None:
     folder.path.rename(tmp_path / failed)
     RunFolder(tmp_path, failed).write("error.txt", "out of memory\n")
 
-    assert row(compare_folder(tmp_path)) == (TestKind.PLANNED, Verdict.BETTER, 8)
+    assert get_row(compare_folder(tmp_path)) == (TestKind.PLANNED, Verdict.BETTER, 8)
 
 
 def test_the_family_is_the_whole_study_whatever_a_filter_shows(ask: Asking, tmp_path: Path) -> None:
@@ -254,7 +256,7 @@ def test_other_seeds_of_a_shared_baseline_do_not_matter(ask: Asking, tmp_path: P
     ask(*SWEEP, "seed=range(8)")
     ask("regulariser=none", "seed=range(20)", study="more")
 
-    assert row(compare_folder(tmp_path, "study=first")) == (TestKind.PLANNED, Verdict.BETTER, 8)
+    assert get_row(compare_folder(tmp_path, "study=first")) == (TestKind.PLANNED, Verdict.BETTER, 8)
 
 
 def test_what_a_search_tried_is_not_tested(ask: Asking, tmp_path: Path) -> None:
@@ -268,7 +270,7 @@ def test_what_a_search_tried_is_not_tested(ask: Asking, tmp_path: Path) -> None:
 
     comparison = compare_folder(tmp_path)
 
-    assert row(comparison) == (TestKind.ANYTIME, Verdict.BETTER, 8)
+    assert get_row(comparison) == (TestKind.ANYTIME, Verdict.BETTER, 8)
     assert [pair.seed for pair in comparison.row(ROW).pairs] == list(range(100, 108))
     assert comparison.tests == 1
     assert comparison.row("dropout2d p=0.5").verdict is Verdict.EXPLORATION
@@ -299,16 +301,13 @@ def test_seeds_count_in_the_order_in_which_they_were_asked_for(ask: Asking, tmp_
 def test_a_margin_makes_small_differences_practically_equal(ask: Asking, tmp_path: Path) -> None:
     ask(*SWEEP, "seed=range(8)")
 
-    assert row(compare_folder(tmp_path, margin=1.0))[1] is Verdict.PRACTICALLY_EQUAL
-    assert row(compare_folder(tmp_path, margin=0.1))[1] is Verdict.BETTER
+    assert get_row(compare_folder(tmp_path, margin=1.0))[1] is Verdict.PRACTICALLY_EQUAL
+    assert get_row(compare_folder(tmp_path, margin=0.1))[1] is Verdict.BETTER
     with pytest.raises(UserError, match="--margin -1"):
         compare_folder(tmp_path, margin=-1.0)
 
 
 def test_the_real_ledger_of_a_trained_run_has_its_request_and_its_end(tmp_path: Path) -> None:
-    from dropexp.training.run import run
-    from tests.builders import RecordingView
-
     config = compose_run(["data.train_size=50", "train.epochs=1", f"runs_dir={tmp_path}"])
     run(config, RecordingView())
 
