@@ -2,15 +2,17 @@
 
 The grammar is Hydra's, and so is the parser: ``key=value``, ``+key=value``, ``group=choice``, and
 with several values ``key=a,b``, ``key=range(start,stop,step)``, ``key=choice(a,b)``,
-``group=glob(pattern)``.
+``group=glob(pattern)``. ``dropexp tune`` takes ``key=interval(low,high)`` as well.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any, Literal, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep
 from hydra.core.override_parser.types import Override as HydraOverride
 from hydra.errors import HydraException
 
@@ -33,6 +35,23 @@ Sign = Literal["", "+", "++"]
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """A continuous range of values: ``interval(0.05,0.8)``.
+
+    Attributes:
+        low: the lowest value.
+        high: the highest value, above low.
+        is_log: whether its values are drawn evenly on a logarithmic scale: ``tag(log,…)``.
+        is_integer: whether its values are whole numbers: ``int(interval(…))``.
+    """
+
+    low: float
+    high: float
+    is_log: bool = False
+    is_integer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
     """One override.
 
@@ -41,7 +60,7 @@ class Override:
         sign: "+" adds a key that the configuration lacks, "++" adds or changes it, "" changes it.
         key: a dotted key (``train.epochs``) or a config group (``optimiser/schedule``).
         values: its values as Python objects, at least one; for a group the names of the chosen
-            files, or None where the group is switched off.
+            files, or None where the group is switched off. An interval is one value.
         is_sweep: whether it is written as several values, such as ``p=0.1,0.3``.
         is_group_choice: whether the key is a config group that makes up a run.
     """
@@ -75,6 +94,11 @@ class Override:
         return self.key == "hydra/launcher" or self.path[:2] == ("hydra", "launcher")
 
     @property
+    def is_interval(self) -> bool:
+        """Whether its value is an interval, such as ``p=interval(0.05,0.8)``."""
+        return any(isinstance(value, Interval) for value in self.values)
+
+    @property
     def value(self) -> Any:
         """The value of an override that has exactly one."""
         (value,) = self.values
@@ -99,17 +123,21 @@ class Override:
         return replace(self, text=f"{key}={text}", sign="", key=key, is_group_choice=False)
 
 
-def parse_overrides(texts: Sequence[str]) -> list[Override]:
+def parse_overrides(texts: Sequence[str], *, with_intervals: bool = False) -> list[Override]:
     """Return the parsed overrides of a command line; see parse_override."""
-    return [parse_override(text) for text in texts]
+    return [parse_override(text, with_intervals=with_intervals) for text in texts]
 
 
-def parse_override(text: str) -> Override:
+def parse_override(text: str, *, with_intervals: bool = False) -> Override:
     """Return the parsed form of one override.
+
+    Args:
+        text: as typed.
+        with_intervals: whether an interval is allowed.
 
     Raises:
         ConfigError: the text is not an override, its group has no such choice, it has no value or
-            a continuous range of values, or its key is one of Hydra's own.
+            an interval that is not allowed, or its key is one of Hydra's own.
     """
     typed_key, separator, value = text.partition("=")
     if text.startswith("-"):
@@ -119,6 +147,12 @@ def parse_override(text: str) -> Override:
     if not separator or not key or text.startswith("~"):
         raise ConfigError(f"{text!r} is not an override; write key=value.")
     parsed = _parse_with_hydra(text)
+    is_interval = isinstance(parsed.value(), IntervalSweep)
+    if is_interval and not with_intervals:
+        raise ConfigError(
+            f"{text} is an interval, from which dropexp tune chooses; list values here, or write "
+            f"range(start,stop,step)."
+        )
     override = Override(
         text=text,
         sign=cast(Sign, typed_key[: len(typed_key) - len(key)]),
@@ -126,7 +160,7 @@ def parse_override(text: str) -> Override:
         values=(),
         is_sweep=parsed.is_sweep_override(),
         is_group_choice=key in list_groups(),
-        _value_texts=_list_value_texts(parsed),
+        _value_texts=(value,) if is_interval else _list_value_texts(parsed),
     )
     _refuse_key(override, value)
     override = replace(override, values=_list_values(parsed, override))
@@ -156,11 +190,6 @@ def _list_value_texts(parsed: HydraOverride) -> tuple[str, ...]:
     """Return the text of each value, as it stands after ``key=``."""
     if not parsed.is_sweep_override():
         return (parsed.get_value_element_as_str(),)
-    if not parsed.is_discrete_sweep():
-        raise ConfigError(
-            f"{parsed.input_line} is a continuous range; list its values, or write "
-            f"range(start,stop,step)."
-        )
     texts = tuple(parsed.sweep_string_iterator())
     if not texts:
         raise ConfigError(f"{parsed.input_line} has no values; give at least one.")
@@ -171,7 +200,25 @@ def _list_values(parsed: HydraOverride, override: Override) -> tuple[Any, ...]:
     """Return the values as Python objects: strings without quotes, lists as lists."""
     if not parsed.is_sweep_override():
         return (parsed.value(),)
+    if isinstance(sweep := parsed.value(), IntervalSweep):
+        return (_convert_interval(sweep, override),)
     return tuple(_parse_with_hydra(f"key={text}").value() for text in override._value_texts)
+
+
+def _convert_interval(sweep: IntervalSweep, override: Override) -> Interval:
+    low, high = sweep.start, sweep.end
+    is_log = sweep.tags == {"log"}
+    if override.is_group_choice:
+        raise ConfigError(f"{override.text} is not allowed: a group has choices; list them: a,b.")
+    if sweep.tags and not is_log:
+        raise ConfigError(f"{override.text} has an unknown tag; the only one is tag(log,…).")
+    if low is None or high is None or not (isfinite(low) and isfinite(high) and low < high):
+        raise ConfigError(
+            f"{override.text} is not an interval: its two ends must be numbers, the lower one first."
+        )
+    if is_log and low <= 0:
+        raise ConfigError(f"{override.text} is not allowed: tag(log,…) needs ends above 0.")
+    return Interval(float(low), float(high), is_log, isinstance(low, int))
 
 
 def _refuse_key(override: Override, value: str) -> None:

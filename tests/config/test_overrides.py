@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dropexp.config.overrides import parse_override
+from dropexp.config.overrides import Interval, parse_override
 from dropexp.errors import ConfigError
 
 
@@ -86,7 +86,7 @@ def test_an_override_concerns_a_group_the_run_or_the_launcher(
         ("data.root=~/a", "cannot be read; quote the value: \"data.root='~/a'\"."),
         ("regulariser=dropout2d p=0.3", "write two arguments: regulariser=dropout2d p=0.3."),
         ("model=resnet18", "write model=torchvision model.arch=resnet18."),
-        ("p=interval(0,1)", "p=interval(0,1) is a continuous range; list its values, or write"),
+        ("p=interval(0,1)", "is an interval, from which dropexp tune chooses; list values here"),
         ("seed=range(0)", "seed=range(0) has no values; give at least one."),
         ("hydra.run.dir=x", "hydra.run.dir is Hydra's own"),
         ("regulariser.name=dropout", "does not choose a configuration; write regulariser=dropout."),
@@ -105,3 +105,35 @@ def test_an_invalid_override_is_refused_with_the_correction(text: str, message: 
         parse_override(text)
     assert message in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "interval"),
+    [
+        ("p=interval(0.05,0.8)", Interval(0.05, 0.8)),
+        ("optimiser.lr=tag(log,interval(1e-5,1e-2))", Interval(1e-5, 1e-2, is_log=True)),
+        ("model.width=int(interval(8,64))", Interval(8, 64, is_integer=True)),
+    ],
+)
+def test_an_interval_is_one_typed_value_where_it_is_allowed(text: str, interval: Interval) -> None:
+    override = parse_override(text, with_intervals=True)
+    assert override.value == interval
+    assert override.is_interval
+    assert override.text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("p=interval(0.8,0.1)", "must be numbers, the lower one first"),
+        ("p=interval(0.1,0.1)", "must be numbers, the lower one first"),
+        ("p=interval(0.1,inf)", "must be numbers, the lower one first"),
+        ("p=tag(log,interval(0,1))", "tag(log,…) needs ends above 0"),
+        ("p=tag(steep,interval(0.1,1))", "has an unknown tag"),
+        ("regulariser=interval(0,1)", "a group has choices"),
+    ],
+)
+def test_an_invalid_interval_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_override(text, with_intervals=True)
+    assert message in str(error.value)
