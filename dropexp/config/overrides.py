@@ -214,7 +214,7 @@ def _convert_interval(sweep: IntervalSweep, override: Override) -> Interval:
         raise ConfigError(f"{override.text} has an unknown tag; the only one is tag(log,…).")
     if low is None or high is None or not (isfinite(low) and isfinite(high) and low < high):
         raise ConfigError(
-            f"{override.text} is not an interval: its two ends must be numbers, the lower one first."
+            f"{override.text} is not an interval: its ends must be numbers, the lower one first."
         )
     if is_log and low <= 0:
         raise ConfigError(f"{override.text} is not allowed: tag(log,…) needs ends above 0.")

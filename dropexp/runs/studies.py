@@ -17,6 +17,8 @@ from dropexp.config.setting import Fields, name_settings
 from dropexp.errors import ConfigError, RunsDirError, StoreError, suggest
 
 FOLDER = ".studies"
+TUNE_SUFFIX = ".tune.json"
+"""Ends the names of the files of searches, which are in the same folder; see searches.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ def list_study_names(runs_dir: Path) -> list[str]:
         files = [
             (entry.stat().st_mtime, entry.name.removesuffix(".json"))
             for entry in entries
-            if entry.name.endswith(".json")
+            if entry.name.endswith(".json") and not entry.name.endswith(TUNE_SUFFIX)
         ]
     return [name for _, name in sorted(files, reverse=True)]
 

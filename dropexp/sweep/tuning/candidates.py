@@ -8,6 +8,7 @@ from math import ceil, floor, log10, prod
 from dropexp.config.groups import REGULARISER
 from dropexp.config.overrides import Interval
 
+
 @dataclass(frozen=True, slots=True)
 class Choices:
     """A dimension with a few values, each as the text that stands after ``key=``."""
@@ -78,7 +79,10 @@ class Candidate:
     @property
     def overrides(self) -> tuple[str, ...]:
         """The overrides that choose it: ``("regulariser=dropout2d", "p=0.3")``."""
-        return (f"{REGULARISER}={self.regulariser}", *(f"{key}={text}" for key, text in self.values))
+        return (
+            f"{REGULARISER}={self.regulariser}",
+            *(f"{key}={text}" for key, text in self.values),
+        )
 
     @property
     def name(self) -> str:
@@ -111,7 +115,10 @@ class Space:
         return Candidate(
             regulariser,
             tuple(
-                (each.key, value if isinstance(value := values[each.key], str) else each.format(value))
+                (
+                    each.key,
+                    value if isinstance(value := values[each.key], str) else each.format(value),
+                )
                 for each in self.branches[regulariser]
             ),
         )

@@ -10,6 +10,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,14 @@ _MOST_REPEATS = 30
 """Proposals in a row that may repeat an earlier setting."""
 
 
+class TrialState(StrEnum):
+    """How far a trial is."""
+
+    OPEN = "open"  # it gets further seeds, or the budget has ended before
+    COMPLETE = "complete"  # it was tried on all seeds of the search
+    DROPPED = "dropped"  # it was worse than the best complete one on the seeds so far
+
+
 @dataclass(frozen=True)
 class Trial:
     """A setting that a search has tried, on some seeds.
@@ -37,12 +46,17 @@ class Trial:
         candidate: the setting.
         differences: seed → validation loss − that of none on the same seed, in nats; a run that
             diverged or failed has the value of WORST.
-        is_complete: whether it was tried on all seeds of the search, and not dropped.
+        state: how far it is.
     """
 
     candidate: Candidate
     differences: Mapping[int, float]
-    is_complete: bool
+    state: TrialState
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was tried on all seeds of the search."""
+        return self.state is TrialState.COMPLETE
 
     @property
     def mean(self) -> float:
@@ -131,9 +145,7 @@ def _derive_seed(seed: int, place: int) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def _make_study(
-    space: Space, trials: Sequence[Trial], seed: int, first: int
-) -> "optuna.Study":
+def _make_study(space: Space, trials: Sequence[Trial], seed: int, first: int) -> "optuna.Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -155,7 +167,9 @@ def _make_study(
         parameters: dict[str, Any] = {REGULARISER: name} | {
             _parameter(name, each): _parse(each, values[each.key]) for each in space.branches[name]
         }
-        study.add_trial(_freeze(trial, parameters, {REGULARISER: regulariser} | distributions[name]))
+        study.add_trial(
+            _freeze(trial, parameters, {REGULARISER: regulariser} | distributions[name])
+        )
     return study
 
 

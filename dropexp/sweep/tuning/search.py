@@ -7,10 +7,10 @@ speak against regularisers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dropexp.sweep.tuning.candidates import Candidate, Space
-from dropexp.sweep.tuning.proposals import Trial, is_worse, propose
+from dropexp.sweep.tuning.proposals import Trial, TrialState, is_worse, propose
 
 SEEDS = 8
 """Seeds on which a setting is tried that is not dropped."""
@@ -27,8 +27,9 @@ _LATER = 4
 Attempt = tuple[Candidate, int]
 """A setting on a seed."""
 
-Evaluate = Callable[[Sequence[Attempt]], Mapping[Attempt, float] | None]
-"""Trains runs, and returns their differences from none in nats; None where the budget has ended."""
+Evaluate = Callable[[Sequence[Attempt]], Mapping[Attempt, float]]
+"""Trains runs, and returns their differences from none in nats: for the first ones of the list, as
+far as the budget goes."""
 
 
 @dataclass
@@ -67,6 +68,15 @@ def _by_seeds_and_mean(trial: Trial) -> tuple[int, float]:
     return -len(trial.differences), trial.mean
 
 
+def count_first_runs(space: Space) -> int:
+    """Return how many runs the first generation takes at least, with those of none."""
+    return _FIRST_SEEDS * (len(propose(space, 0, [], 0, _count_first(space))) + 1)
+
+
+def _count_first(space: Space) -> int:
+    return _FIRST_EACH * len(space.branches)
+
+
 def run_search(
     space: Space,
     seed: int,
@@ -82,7 +92,7 @@ def run_search(
         report: is shown the search after each batch of runs.
     """
     search = Search()
-    first = _FIRST_EACH * len(space.branches)
+    first = _count_first(space)
     while not search.is_budget_spent:
         proposed = propose(space, seed, search.trials, _LATER, first)
         if not proposed:
@@ -101,38 +111,46 @@ def _try_all(
 ) -> None:
     """Try the settings of a generation seed by seed, and drop those worse than the best one."""
     place = len(search.trials)
+    search.trials += [Trial(each, {}, TrialState.OPEN) for each in proposed]
     batch = [(each, seed) for each in proposed for seed in seeds[:_FIRST_SEEDS]]
-    results = evaluate(batch)
-    if results is None:
-        search.is_budget_spent = True
-        return
-    search.trials += [
-        Trial(each, {seed: results[each, seed] for seed in seeds[:_FIRST_SEEDS]}, False)
-        for each in proposed
-    ]
+    _try_batch(search, batch, seeds, evaluate)
+    search.trials = [trial for trial in search.trials if trial.differences]
     report(search)
-    going_on = list(range(place, len(search.trials)))
-    while going_on:
+    while not search.is_budget_spent:
+        if search.best is not None:
+            _drop_worse(search, search.best, place)
+        open_trials = sorted(
+            (t for t in search.trials[place:] if t.state is TrialState.OPEN),
+            key=lambda trial: trial.mean,
+        )
+        if not open_trials:
+            break
         if search.best is None:
-            leader = min(going_on, key=lambda number: search.trials[number].mean)
-            chosen = [leader]
-            left = {leader: seeds[_FIRST_SEEDS:]}
+            # Others are dropped by comparison with a complete trial.
+            leader = open_trials[0]
+            left = [(leader.candidate, s) for s in seeds if s not in leader.differences]
         else:
-            going_on = [n for n in going_on if not is_worse(search.trials[n], search.best)]
-            left = {n: [seeds[len(search.trials[n].differences)]] for n in going_on}
-            chosen = list(going_on)
-        batch = [(search.trials[n].candidate, seed) for n in chosen for seed in left[n]]
-        results = evaluate(batch) if batch else {}
-        if results is None:
-            search.is_budget_spent = True
-            return
-        for number in chosen:
-            search.trials[number] = _add(search.trials[number], results, len(seeds))
+            left = [(t.candidate, seeds[len(t.differences)]) for t in open_trials]
+        _try_batch(search, left, seeds, evaluate)
         report(search)
-        going_on = [n for n in going_on if not search.trials[n].is_complete]
 
 
-def _add(trial: Trial, results: Mapping[Attempt, float], seeds: int) -> Trial:
-    fresh = {seed: value for (candidate, seed), value in results.items() if candidate == trial.candidate}
-    differences = {**trial.differences, **fresh}
-    return Trial(trial.candidate, differences, len(differences) == seeds)
+def _try_batch(
+    search: Search, batch: Sequence[Attempt], seeds: Sequence[int], evaluate: Evaluate
+) -> None:
+    """Train a batch, and add its results to the trials."""
+    results = evaluate(batch)
+    search.is_budget_spent = len(results) < len(batch)
+    for number, trial in enumerate(search.trials):
+        fresh = {seed: value for (each, seed), value in results.items() if each == trial.candidate}
+        if fresh:
+            differences = {**trial.differences, **fresh}
+            is_complete = len(differences) == len(seeds)
+            state = TrialState.COMPLETE if is_complete else TrialState.OPEN
+            search.trials[number] = replace(trial, differences=differences, state=state)
+
+
+def _drop_worse(search: Search, best: Trial, place: int) -> None:
+    for number, trial in enumerate(search.trials):
+        if number >= place and trial.state is TrialState.OPEN and is_worse(trial, best):
+            search.trials[number] = replace(trial, state=TrialState.DROPPED)

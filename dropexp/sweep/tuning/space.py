@@ -1,6 +1,6 @@
 """From overrides with intervals and choices to the space of a search, checked before any run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from omegaconf import DictConfig, OmegaConf
@@ -41,6 +41,17 @@ class TuneRequest:
     launcher: tuple[Override, ...]
     fixed: tuple[Override, ...]
     options: Mapping[str, tuple[Override, ...]]
+
+    @property
+    def runs_dir(self) -> str:
+        """The folder of runs, as typed."""
+        given = [each.value for each in self.fixed if each.key == "runs_dir"]
+        return str(given[0]) if given else "runs"
+
+    def list_overrides(self, candidate: Candidate) -> list[str]:
+        """Return the overrides that train a candidate."""
+        options = self.options[candidate.regulariser]
+        return [*candidate.overrides, *(each.text for each in (*options, *self.fixed))]
 
     def compose(self, candidate: Candidate, seeds: Sequence[int]) -> list[RunConfig]:
         """Return the configs of a candidate, one for each seed."""
@@ -100,8 +111,13 @@ def _take_seed(override: Override | None) -> int:
     return override.value
 
 
-def _refuse_unusable(overrides: Sequence[Override]) -> None:
+def _refuse_unusable(overrides: Iterable[Override]) -> None:
     for each in overrides:
+        if each.key == "force":
+            raise ConfigError(
+                f"{each.text} is not allowed: a search resumes from its finished runs; remove "
+                f"those with dropexp runs remove, or give another runs_dir."
+            )
         if not each.is_sweep:
             continue
         if each.path[0].partition("/")[0] in _NOT_CHOSEN:
@@ -177,9 +193,7 @@ def _divide(names: Sequence[str], overrides: Sequence[Override], study: str | No
         options[name] = tuple(each for each in own if not each.is_sweep)
     texts = [f"{REGULARISER}={','.join(names)}", *(each.text for each in overrides)]
     about = [text for text, each in zip(texts[1:], overrides, strict=True) if each.is_about_the_run]
-    return TuneRequest(
-        Space(branches), 0, (texts[0], *about), study, (), tuple(fixed), options
-    )
+    return TuneRequest(Space(branches), 0, (texts[0], *about), study, (), tuple(fixed), options)
 
 
 def _has(config: DictConfig, key: str) -> bool:
@@ -224,4 +238,3 @@ def _check_values(request: TuneRequest) -> None:
         for corner in corners:
             candidate = request.space.make_candidate(regulariser, corner)
             request.compose(candidate, seeds)
-            request.compose_baseline(candidate, seeds)

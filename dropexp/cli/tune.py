@@ -1,0 +1,109 @@
+"""The command that chooses a regulariser and its strength within a budget: tune."""
+
+import signal
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from dropexp.cli.exit_codes import ExitCode
+from dropexp.cli.options import Overrides
+from dropexp.errors import ConfigError, suggest
+
+if TYPE_CHECKING:
+    from dropexp.cli.tune_console import TuneConsole
+    from dropexp.sweep.tuning.conduct import Confirm, TuneResult
+    from dropexp.sweep.tuning.space import TuneRequest
+
+TUNE_HELP = (
+    "Choose the best regulariser and strength within a budget.\n\n"
+    "[bold]dropexp tune regulariser=dropout2d,dropconnect 'p=interval(0.05,0.7)'[/bold]\n\n"
+    "Overrides are those of [bold]dropexp sweep[/bold], and intervals in Hydra's grammar: "
+    "interval(low,high), tag(log,interval(low,high)). Defaults: the regularisers of the design "
+    "card, p=interval(0.05,0.7). [bold]seed=N[/bold] is the seed of the search.\n\n"
+    "At most two thirds of the budget are spent on choosing, by validation results. The chosen "
+    "setting is then compared with none on fresh seeds, by test results, until it is decided or "
+    "the budget ends. The same command resumes a search that was stopped.\n\n"
+    "Needs Optuna: [bold]pip install 'dropexp\\[tune]'[/bold]"
+)
+
+
+def tune(
+    overrides: Overrides = None,
+    budget: Annotated[
+        str,
+        typer.Option("--budget", metavar="BUDGET", help="Limit: 200runs, 30min or 2h."),
+    ] = "150runs",
+    confirm: Annotated[
+        str,
+        typer.Option(
+            "--confirm", metavar="WHICH", help="Settings to confirm: best, or each regulariser's."
+        ),
+    ] = "best",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Train failed runs again.")
+    ] = False,
+) -> None:
+    from dropexp.sweep.budget import parse_budget
+    from dropexp.sweep.tuning.proposals import require_optuna
+    from dropexp.sweep.tuning.space import parse_request
+
+    limit = parse_budget(budget)
+    which = _parse_confirm(confirm)
+    require_optuna()
+    request = parse_request(overrides or [])
+    if not request.launcher:
+        from dropexp.sweep.run_process import start_fork_server
+
+        start_fork_server()
+    from dropexp.cli.tune_console import TuneConsole
+    from dropexp.sweep.tuning.conduct import name_study
+    from dropexp.sweep.tuning.conduct import tune as run_tune
+    from dropexp.sweep.tuning.trainer import SearchStoppedError
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    with TuneConsole(name_study(request), limit) as console:
+        console.show_plan(request)
+        try:
+            result = run_tune(request, limit, which, console, retry_failed=retry_failed)
+        except SearchStoppedError:
+            _say_stopped(console)
+        except KeyboardInterrupt:
+            _say_stopped(console)
+        console.show_result(result, _next_commands(request, result))
+    if result.failed:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _parse_confirm(text: str) -> "Confirm":
+    from dropexp.sweep.tuning.conduct import Confirm
+
+    if text not in set(Confirm):
+        raise ConfigError(f"--confirm {text} is not known. {suggest(text, Confirm)}")
+    return Confirm(text)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """Act as at Ctrl-C, so that runs save their state when a batch system ends the search."""
+    raise KeyboardInterrupt
+
+
+def _say_stopped(console: "TuneConsole") -> NoReturn:
+    console.close()
+    console.note("stopped; the same command resumes the search")
+    raise typer.Exit(ExitCode.INTERRUPTED)
+
+
+def _next_commands(request: "TuneRequest", result: "TuneResult") -> list[tuple[str, str]]:
+    winner = next((row for row in result.confirmed), None)
+    commands = []
+    if winner is not None:
+        words = request.list_overrides(winner.candidate)
+        commands.append(
+            (f"dropexp train {' '.join(map(quote, words))}", "train the chosen setting")
+        )
+    place = "" if request.runs_dir == "runs" else f" {quote(request.runs_dir)}"
+    name = quote(f"study={result.study}")
+    commands.append((f"dropexp compare{place} {name}", "the fresh seeds, in full"))
+    commands.append((f"dropexp report{place} {name} -o report.html", "the search as charts"))
+    return commands

@@ -1,0 +1,187 @@
+"""`dropexp tune` as its user meets it: the real command in an empty folder."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from dropexp.runs.ledger import Purpose, read_ledger
+from tests.conftest import PLAIN_OUTPUT, Dropexp, heeding_ctrl_c
+
+TINY = ("data.train_size=100", "train.epochs=2", "model.width=4")
+TUNE = ("tune", "regulariser=dropout2d", *TINY, "study=mine", "--budget", "12runs")
+SMALL = ("tune", "regulariser=dropout2d,cutout", "p=0.1,0.2,0.3", *TINY, "--budget", "27runs")
+
+
+def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command in a process of its own, as it starts others."""
+    return subprocess.run(
+        [sys.executable, "-m", "dropexp", *arguments],
+        cwd=folder,
+        env=os.environ | PLAIN_OUTPUT,
+        capture_output=True,
+        text=True,
+    )
+
+
+def list_runs(folder: Path) -> dict[str, int]:
+    """Every finished run with the time at which it ended."""
+    return {
+        path.parent.name: path.stat().st_mtime_ns
+        for path in (folder / "runs").glob("*/summary.json")
+    }
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> "tuple[str, Path]":
+    """TUNE in a folder of its own: its output and the folder."""
+    folder = tmp_path_factory.mktemp("tuned")
+    done = run(folder, *TUNE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout, folder
+
+
+def test_a_search_ends_with_an_answer_what_was_tried_its_cost_and_the_next_command(
+    tuned: "tuple[str, Path]",
+) -> None:
+    output, folder = tuned
+    assert "dropout2d; p from 0.05 to 0.7" in output
+    assert "tried (exploration, no test)" in output
+    assert re.search(r"dropout2d p=0\.16 +2 +[+-]0\.\d{3}", output)
+    assert re.search(r"cost: \d+ runs?, 8 for choosing and \d+ for confirming", output)
+    assert "dropexp compare study=mine" in output
+    assert len(list_runs(folder)) <= 12
+
+
+def test_the_runs_are_ordinary_and_the_ledger_says_why_they_were_asked_for(
+    tuned: "tuple[str, Path]",
+) -> None:
+    folder = tuned[1] / "runs"
+    ledger = read_ledger(folder)
+    asked = {run_id: ledger.asked(run_id) for run_id in list_runs(tuned[1])}
+    assert {request.study for request in asked.values() if request} == {"mine"}
+    seeds = {
+        purpose: {
+            int(run_id.split("-s")[1].split("-")[0])
+            for run_id, request in asked.items()
+            if request and request.purpose is purpose
+        }
+        for purpose in Purpose
+    }
+    assert seeds[Purpose.SEARCH] == {0, 1}
+    assert min(seeds[Purpose.CONFIRMATION], default=1000) == 1000
+    study = json.loads((folder / ".studies" / "mine.json").read_text())
+    assert {member["run_id"] for member in study["members"]} == set(asked)
+
+
+def test_the_same_command_trains_nothing_again_and_says_the_same(
+    tuned: "tuple[str, Path]",
+) -> None:
+    output, folder = tuned
+    before = list_runs(folder)
+    done = run(folder, *TUNE)
+    assert list_runs(folder) == before
+    assert "(none trained now)" in done.stdout
+    answers = [text.split("cost:")[0] for text in (output, done.stdout)]
+    assert answers[0] == answers[1]
+
+
+def start(folder: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "dropexp", *SMALL],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=heeding_ctrl_c,
+    )
+
+
+def wait_for_runs(folder: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while len(list_runs(folder)) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_a_search_that_is_killed_resumes_to_the_same_end_and_trains_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+    assert run(whole, *SMALL).returncode == 0
+    for count in (3, 13):
+        process = start(killed)
+        wait_for_runs(killed, count)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    before = list_runs(killed)
+    done = run(killed, *SMALL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = list_runs(killed)
+    assert after.keys() == list_runs(whole).keys()
+    assert {run: after[run] for run in before} == before
+    tried = [
+        json.loads(next((each / "runs" / ".studies").glob("*.tune.json")).read_text())["tried"]
+        for each in (whole, killed)
+    ]
+    assert tried[0] == tried[1]
+
+
+def test_ctrl_c_stops_a_search_and_says_how_to_resume(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dropexp", *SMALL],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heeding_ctrl_c,
+    )
+    wait_for_runs(tmp_path, 2)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert output.splitlines()[-1] == "stopped; the same command resumes the search"
+
+
+def test_another_space_of_the_same_name_is_refused(
+    tuned: "tuple[str, Path]",
+) -> None:
+    done = run(tuned[1], *TUNE, "p=interval(0.1,0.2)")
+    assert done.returncode == 2
+    assert "study=mine" in done.stderr
+    assert "is a search of another space" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("tune", "--budget", "lots"), "--budget lots is not a budget"),
+        (("tune", "--budget", "5runs"), "--budget 5runs is too small for this space"),
+        (("tune", "--confirm", "all"), "--confirm all is not known"),
+        (("tune", "regulariser=cutout", "p=0.3"), "nothing to choose"),
+        (("tune", "--seeds=3"), "--seeds=3 is not an option of this command"),
+        (("train", "p=interval(0,1)"), "is an interval, from which dropexp tune chooses"),
+        (("sweep", "p=interval(0,1)"), "is an interval, from which dropexp tune chooses"),
+    ],
+)
+def test_wrong_input_is_one_sentence(
+    dropexp: Dropexp, arguments: tuple[str, ...], message: str
+) -> None:
+    done = dropexp(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_without_optuna_it_says_how_to_install_it(dropexp: Dropexp) -> None:
+    with mock.patch("importlib.util.find_spec", return_value=None):
+        done = dropexp("tune")
+    assert done.returncode == 2
+    assert "pip install 'dropexp[tune]'" in done.stderr
