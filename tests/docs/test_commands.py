@@ -19,7 +19,9 @@ from dropexp.config.compose import compose_run
 from dropexp.config.setting import flatten
 from dropexp.runs.records import SelectedEpoch
 from dropexp.runs.selection import is_filter, list_filter_keys
+from dropexp.sweep.budget import parse_budget
 from dropexp.sweep.grammar import compose_sweep
+from dropexp.sweep.tuning.space import parse_request
 from pages.blocks import PAGES, ROOT, Block, find_blocks, find_commands
 
 COMMANDS = {
@@ -82,6 +84,9 @@ def check_dropexp(arguments: list[str]) -> None:
             compose_run(values["overrides"] or [])
         case "train" | "sweep":
             compose_for_one_seed(values["overrides"] or [])
+        case "tune":
+            parse_request(values["overrides"] or [])
+            parse_budget(values["budget"])
         case _:
             check_filters([word for word in lists(values) if is_filter(word)])
             baseline = values.get("baseline")

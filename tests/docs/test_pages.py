@@ -172,5 +172,9 @@ def test_files_that_pages_name_are_there() -> None:
     assert len(named) > 20
     # The map names files from their package.
     package = ROOT / "dropexp"
-    roots = [ROOT, package, *(package / name for name in ("models", "regularisers", "report"))]
+    roots = [
+        ROOT,
+        package,
+        *(package / name for name in ("models", "regularisers", "report", "sweep")),
+    ]
     assert [name for name in named if not any((root / name).exists() for root in roots)] == []
