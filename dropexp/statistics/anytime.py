@@ -43,7 +43,9 @@ def symmetry_e_process(differences: ArrayLike) -> NDArray[np.float64]:
     # hypot, as squares could overflow or vanish
     scale = np.hypot.accumulate(np.abs(numbers)) / np.sqrt(np.arange(1, len(numbers) + 1))
     steps = np.divide(numbers, scale, out=np.zeros_like(numbers), where=scale > 0)
-    bets = np.cumsum(np.log1p(np.tanh(np.outer(_BETS, steps))), axis=1)
+    # tanh rounds to −1 beyond 19; the true factor is above 0.
+    factors = np.maximum(np.tanh(np.outer(_BETS, steps)), -1 + np.finfo(float).eps)
+    bets = np.cumsum(np.log1p(factors), axis=1)
     evidence: NDArray[np.float64] = np.exp(bets).mean(axis=0)
     return evidence
 

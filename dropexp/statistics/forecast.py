@@ -67,8 +67,9 @@ def forecast_seeds(
     n = len(numbers)
     if n < 3 or not np.isfinite(numbers).all():
         return None
-    largest = float(np.abs(numbers).max())
-    numbers = numbers / (largest or 1.0)
+    # The forecast has no unit and no direction.
+    largest = float(np.abs(numbers).max()) or 1.0
+    numbers = numbers / (largest if numbers.mean() >= 0 else -largest)
     spread = float(numbers.std(ddof=1))
     if spread == 0:
         return None

@@ -73,6 +73,13 @@ def test_no_difference_is_no_evidence() -> None:
     assert math.isnan(anytime_p_value([]))
 
 
+def test_one_huge_difference_among_small_ones_is_no_error() -> None:
+    evidence = symmetry_e_process([*[1e-6] * 80, 5.0, -1e-6])
+
+    assert np.isfinite(evidence).all()
+    assert evidence.min() > 0
+
+
 def test_half_widths_are_the_reference_values() -> None:
     expected = {
         4: 6.03,
