@@ -30,7 +30,6 @@ from dropexp.statistics.intervals import (
     probability_of_improvement,
 )
 from dropexp.statistics.max_t import smallest_flip_p, step_down_max_t
-from dropexp.statistics.planning import pairs_needed, t_test_power
 from dropexp.statistics.power import anytime_power, planned_power
 from dropexp.statistics.sign_flip import EXACT_UP_TO, sign_flip_p_value, smallest_sign_flip_p
 from dropexp.statistics.student_t import central_probability, t_quantile
@@ -63,7 +62,6 @@ __all__ = [
     "negative_log_likelihood",
     "normal_variance_bound",
     "paired_difference",
-    "pairs_needed",
     "planned_power",
     "probability_of_improvement",
     "rise_after_best",
@@ -75,5 +73,4 @@ __all__ = [
     "step_down_max_t",
     "symmetry_e_process",
     "t_quantile",
-    "t_test_power",
 ]
