@@ -56,5 +56,6 @@ def test_the_chance_of_staying_open_is_that_of_true_effects_that_the_data_leave_
         open_ones.append(anytime_p_value(values[: 8 + forecast.high]) > 0.05)
 
     assert len(promised) > 60
-    error = (np.mean(promised) * (1 - np.mean(promised)) / len(promised)) ** 0.5
-    assert np.mean(open_ones) == pytest.approx(np.mean(promised), abs=3 * error)
+    mean = float(np.mean(promised))
+    error = (mean * (1 - mean) / len(promised)) ** 0.5
+    assert np.mean(open_ones) == pytest.approx(mean, abs=3 * error)
