@@ -228,7 +228,8 @@ def _describe_other_rows(comparison: Comparison, headline: Row) -> list[str]:
     underfit = [row for row in comparison.rows if row.underfits]
     if underfit:
         sentences.append(
-            f"Underfitting (a smaller gap with a worse result): {_list_names(underfit)}."
+            f"Underfitting (worse on training images with their true labels too): "
+            f"{_list_names(underfit)}."
         )
     return sentences
 
