@@ -18,6 +18,7 @@ from dropexp.cli.options import TAKES_OVERRIDES
 from dropexp.cli.report import BOARD_HELP, REPORT_HELP, board, report
 from dropexp.cli.rerun import RERUN_HELP, rerun
 from dropexp.cli.runs import runs
+from dropexp.cli.study import study
 from dropexp.cli.sweep import extend, make_sweep_help, sweep, watch
 from dropexp.cli.train import make_train_help, train
 from dropexp.cli.tune import TUNE_HELP, tune
@@ -75,6 +76,7 @@ _add(help=BOARD_HELP, rich_help_panel=_COMPARE)(board)
 
 _CHECK = "Manage and check runs"
 app.add_typer(runs, rich_help_panel=_CHECK)
+app.add_typer(study, rich_help_panel=_CHECK)
 _add(help=RERUN_HELP, rich_help_panel=_CHECK)(rerun)
 _add(help=AUDIT_HELP, rich_help_panel=_CHECK, context_settings=TAKES_OVERRIDES)(audit)
 

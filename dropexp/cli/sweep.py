@@ -150,6 +150,7 @@ def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_
     plan = make_plan(request.configs, runs_dir)
     study = make_study(request)
     _warn_of_mistyped_study(request, runs_dir)
+    _keep_registration(request, runs_dir, dry_run)
     with SweepConsole(study.name) as console:
         console.show_plan(plan, request.duplicates, retry_failed=retry_failed)
         if plan.select_to_launch(retry_failed=retry_failed):
@@ -185,6 +186,14 @@ def _warn_of_mistyped_study(request: "SweepRequest", runs_dir: Path) -> None:
     if question and name not in {*list_studies(), *list_study_names(runs_dir)}:
         hint = question[:1].lower() + question[1:]
         print_warning(f"study={name} is no ready study ({hint}): it only labels this run")
+
+
+def _keep_registration(request: "SweepRequest", runs_dir: Path, dry_run: bool) -> None:
+    from dropexp.cli.console import print_warning
+    from dropexp.sweep.registering import adopt_registration
+
+    for warning in adopt_registration(request, runs_dir, dry_run=dry_run):
+        print_warning(warning)
 
 
 def _describe_design(

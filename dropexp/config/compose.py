@@ -16,11 +16,12 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from dropexp.config.combinations import compose_combination, find_combination
 from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
-from dropexp.config.groups import find_conf_dir, list_groups, list_studies
+from dropexp.config.groups import list_groups
 from dropexp.config.hydra_session import start_hydra
 from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import flatten
+from dropexp.config.study_files import StudyFile, is_study_path
 from dropexp.errors import ConfigError, propose, suggest, suggest_close
 
 
@@ -38,6 +39,11 @@ def compose_parsed(overrides: Sequence[Override]) -> RunConfig:
         DataError: the image folder of data.root does not exist.
     """
     overrides, study = split_study(overrides)
+    if study is not None and is_study_path(study):
+        raise ConfigError(
+            f"study={study} is a file with the runs of a sweep; train them with dropexp sweep "
+            f"study={study}, or give this run a name without .yaml."
+        )
     for override in overrides:
         if override.is_about_the_launcher:
             raise ConfigError(
@@ -69,13 +75,29 @@ def split_study(overrides: Sequence[Override]) -> tuple[list[Override], str | No
     return others, None if name is None else str(name)
 
 
-def list_study_overrides(study: str | None) -> list[Override]:
-    """Return the overrides of a ready study of conf/; none for any other name."""
-    if study not in list_studies():
-        return []
-    text = (find_conf_dir() / "study" / f"{study}.yaml").read_text(encoding="utf-8")
-    params = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
-    return parse_overrides([f"{key}={value}" for key, value in params.items()])
+def parse_study_params(file: StudyFile) -> list[Override]:
+    """Return the overrides of the sweep of a study file.
+
+    Raises:
+        ConfigError: one is not an override, or says where or how runs are trained.
+    """
+    try:
+        overrides = parse_overrides([f"{key}={value}" for key, value in file.params.items()])
+    except ConfigError as error:
+        raise ConfigError(f"{file.path}: {error}") from None
+    for override in overrides:
+        if not override.is_about_the_run:
+            raise ConfigError(
+                f"{file.path}: {override.key} does not say what a run computes; leave it out, and "
+                f"give it to dropexp sweep: {override.text}."
+            )
+    return overrides
+
+
+def find_runs_dir(overrides: Sequence[Override]) -> Path:
+    """Return the folder of run folders that overrides name, or the default one."""
+    named = [override.value for override in overrides if override.key == "runs_dir"]
+    return Path(str(named[-1]) if named else "runs").expanduser()
 
 
 def freeze(

@@ -21,18 +21,10 @@ from dropexp.config.model_section import ModelConfig
 from dropexp.config.regulariser_section import ConcreteDropoutConfig, SingleRegulariser
 from dropexp.config.section_base import Count, Probability, Section, Seed
 from dropexp.config.setting import COMBINATION_SEPARATOR
+from dropexp.config.study_files import check_study_name
 from dropexp.config.time_schedules import TimeSchedule, p_factor
 from dropexp.config.training_sections import OptimiserConfig, TrainConfig
 from dropexp.errors import ConfigError
-
-
-def _check_file_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ValueError(
-            "it names a file, so it must be letters, digits, '_', '-' and '.', and start with a "
-            "letter or digit"
-        )
-    return name
 
 
 def _check_device(name: str) -> str:
@@ -41,7 +33,7 @@ def _check_device(name: str) -> str:
     return name
 
 
-StudyName = Annotated[str, AfterValidator(_check_file_name)]
+StudyName = Annotated[str, AfterValidator(check_study_name)]
 DeviceName = Annotated[str, AfterValidator(_check_device)]
 
 

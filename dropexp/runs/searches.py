@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dropexp.config.study_files import FOLDER
 from dropexp.errors import RunsDirError, StoreError
-from dropexp.runs.studies import FOLDER, TUNE_SUFFIX
+from dropexp.runs.studies import TUNE_SUFFIX
 
 
 @dataclass(frozen=True, slots=True)

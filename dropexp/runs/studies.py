@@ -10,13 +10,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
 from dropexp.config.setting import Fields, name_settings
+from dropexp.config.study_files import FOLDER
 from dropexp.errors import ConfigError, RunsDirError, StoreError, suggest
+from dropexp.runs.study_question import NO_QUESTION, StudyQuestion, parse_question
 
-FOLDER = ".studies"
 TUNE_SUFFIX = ".tune.json"
 """Ends the names of the files of searches, which are in the same folder; see searches.py."""
 
@@ -57,12 +59,14 @@ class Study:
         sweeps: for each sweep of this name, the overrides that say what its runs are.
         settings: the configs of the runs without their seeds.
         members: the runs.
+        question: what its file says that it is compared by.
     """
 
     name: str
     sweeps: tuple[tuple[str, ...], ...]
     settings: tuple[Fields, ...]
     members: tuple[StudyMember, ...]
+    question: StudyQuestion = NO_QUESTION
 
     @property
     def runs(self) -> tuple[StudyRun, ...]:
@@ -74,7 +78,10 @@ class Study:
         )
 
     def merge(self, later: "Study") -> "Study":
-        """Return this study with the sweeps and runs of a later sweep of the same name."""
+        """Return this study with the sweeps and runs of a later sweep of the same name.
+
+        The later question counts, unless it states nothing, as that of added seeds.
+        """
         settings = list(self.settings)
         settings += [fields for fields in later.settings if fields not in settings]
         places = [settings.index(fields) for fields in later.settings]
@@ -84,7 +91,8 @@ class Study:
             for member in later.members
         }
         sweeps = dict.fromkeys((*self.sweeps, *later.sweeps))
-        return Study(self.name, tuple(sweeps), tuple(settings), tuple(members.values()))
+        question = self.question if later.question == NO_QUESTION else later.question
+        return Study(self.name, tuple(sweeps), tuple(settings), tuple(members.values()), question)
 
 
 def make_study_name(settings: Sequence[Fields]) -> str:
@@ -107,7 +115,7 @@ def save_study(runs_dir: Path, study: Study) -> Study:
             if path.exists():
                 study = read_study(runs_dir, study.name).merge(study)
             temporary = path.with_suffix(".part")
-            temporary.write_text(json.dumps(asdict(study)), encoding="utf-8")
+            temporary.write_text(json.dumps(_to_mapping(study)), encoding="utf-8")
             temporary.replace(path)
     except OSError as error:
         raise RunsDirError(f"runs_dir={runs_dir} cannot be written: {error.strerror}.") from None
@@ -126,13 +134,19 @@ def read_study(runs_dir: Path, name: str) -> Study:
         plain = json.loads(path.read_text(encoding="utf-8"))
         members = tuple(StudyMember(**member) for member in plain["members"])
         sweeps = tuple(tuple(overrides) for overrides in plain["sweeps"])
-        return Study(plain["name"], sweeps, tuple(plain["settings"]), members)
+        # The files of older versions have no question.
+        question = parse_question(plain.get("question", {}), str(path))
+        return Study(plain["name"], sweeps, tuple(plain["settings"]), members, question)
     except FileNotFoundError:
         known = list_study_names(runs_dir)
         hint = suggest(name, known) if known else "There is none; dropexp sweep makes one."
         raise ConfigError(f"No study in {runs_dir} has the name {name!r}. {hint}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
         raise StoreError(f"{path} cannot be read ({error}).") from None
+
+
+def _to_mapping(study: Study) -> dict[str, Any]:
+    return {**asdict(study), "question": study.question.to_mapping()}
 
 
 def list_study_names(runs_dir: Path) -> list[str]:

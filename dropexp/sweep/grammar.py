@@ -9,14 +9,22 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from dropexp.config.classics import CLASSICS
-from dropexp.config.compose import compose_dict, freeze, list_study_overrides, split_study
+from dropexp.config.compose import (
+    compose_dict,
+    find_runs_dir,
+    freeze,
+    parse_study_params,
+    split_study,
+)
 from dropexp.config.fingerprints import fingerprint_pictures
 from dropexp.config.groups import REGULARISER
 from dropexp.config.identity import IDENTITY_KEYS
 from dropexp.config.overrides import Override, parse_override, parse_overrides
 from dropexp.config.run_config import RunConfig
+from dropexp.config.study_files import StudyFile, find_study_file
 from dropexp.config.time_schedules import SWITCHING_SCHEDULES
 from dropexp.errors import ConfigError
+from dropexp.runs.study_question import NO_QUESTION, StudyQuestion, parse_question
 
 _SCHEDULE, _SWITCH = "regulariser.time_schedule", "regulariser.switch_after"
 
@@ -34,6 +42,8 @@ class SweepRequest:
     run_overrides: tuple[str, ...]  # that say what the runs are, with those of a ready study
     study: str | None
     launcher: tuple[Override, ...]  # overrides that choose and set the launcher
+    question: StudyQuestion = NO_QUESTION  # that the study's file states
+    study_file: StudyFile | None = None
 
 
 def compose_sweep(overrides: Sequence[str]) -> SweepRequest:
@@ -46,7 +56,8 @@ def compose_parsed_sweep(overrides: Sequence[Override]) -> SweepRequest:
 
     Args:
         overrides: of one value or several (``p=0.1,0.3``, ``seed=range(8)``); ``study=NAME``
-            stands for the overrides of conf/study/NAME.yaml, and later ones replace those.
+            stands for the overrides of a registered or a ready study, and ``study=FILE.yaml`` for
+            those of a file; others replace those.
 
     Raises:
         ConfigError: an override names a key or value that is not allowed, or several values of
@@ -54,9 +65,13 @@ def compose_parsed_sweep(overrides: Sequence[Override]) -> SweepRequest:
         DataError: an image folder is not there.
     """
     overrides, study = split_study(overrides)
+    file = find_study_file(study, find_runs_dir(overrides))
+    params = parse_study_params(file) if file else []
+    question = parse_question(file.question, str(file.path)) if file else NO_QUESTION
+    study = file.name if file else study
     launcher = [override for override in overrides if override.is_about_the_launcher]
     others = [override for override in overrides if not override.is_about_the_launcher]
-    effective = _keep_last_of_each_key([*list_study_overrides(study), *others])
+    effective = _keep_last_of_each_key([*params, *others])
     _refuse_values_that_make_no_other_run(effective)
     composed = list(_compose_combinations(effective, study))
     by_id = {config.run_id: config for config in composed}
@@ -66,6 +81,8 @@ def compose_parsed_sweep(overrides: Sequence[Override]) -> SweepRequest:
         run_overrides=tuple(override.text for override in effective if override.is_about_the_run),
         study=study,
         launcher=tuple(launcher),
+        question=question,
+        study_file=file,
     )
 
 

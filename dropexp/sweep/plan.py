@@ -100,4 +100,4 @@ def make_study(request: SweepRequest) -> Study:
         for config, one in zip(request.configs, fields, strict=True)
     )
     name = request.study or studies.make_study_name(settings)
-    return Study(name, (request.run_overrides,), tuple(settings), members)
+    return Study(name, (request.run_overrides,), tuple(settings), members, request.question)

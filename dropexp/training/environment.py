@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from dropexp import __version__
 from dropexp.errors import DeviceError
+from dropexp.runs.source_commit import find_source_commit
 from dropexp.training.startup import refuse_nondeterminism
 
 _RECORDED_PACKAGES = ("torch", "torchvision", "numpy", "hydra-core", "tensorboard")
@@ -89,7 +89,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "device_name": _device_name(device),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "git_commit": _git_commit(),
+        "git_commit": find_source_commit(),
         "command": sys.argv,
         "folder": str(Path.cwd()),
     }
@@ -113,16 +113,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _git_commit() -> str | None:
-    """Return the commit of dropexp's own source, with ``-dirty`` if it has local changes."""
-    source = Path(__file__).parents[1]
-    if not (source.parent / ".git").exists():
-        return None
-    command = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -1,13 +1,17 @@
 """Named sets of runs."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dropexp.config.study_files import FOLDER
 from dropexp.errors import ConfigError, StoreError
 from dropexp.runs import studies
+from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.studies import Study, StudyMember
+from dropexp.runs.study_question import NO_QUESTION, StudyQuestion
 
 NONE = {"regulariser.name": "none", "regulariser.p": 0.0, "train.epochs": 5}
 LONGER = {**NONE, "train.epochs": 9}
@@ -40,7 +44,7 @@ def test_the_one_last_swept_comes_first(tmp_path: Path) -> None:
 
     for age, name in enumerate(["new", "old", "older"]):
         studies.save_study(tmp_path, Study(name, (), (), ()))
-        path = tmp_path / studies.FOLDER / f"{name}.json"
+        path = tmp_path / FOLDER / f"{name}.json"
         os.utime(path, (1000 - age, 1000 - age))
     assert studies.list_study_names(tmp_path) == ["new", "old", "older"]
     assert studies.list_study_names(tmp_path / "nowhere") == []
@@ -58,7 +62,7 @@ WITHOUT_MEMBERS = '{"name": "x", "sweeps": [], "settings": [], "members": [{}]}'
 @pytest.mark.parametrize("content", ["{", "[]", '{"name": "x"}', WITHOUT_MEMBERS])
 def test_a_damaged_study_is_a_sentence(tmp_path: Path, content: str) -> None:
     studies.save_study(tmp_path, Study("x", (), (), ()))
-    (tmp_path / studies.FOLDER / "x.json").write_text(content)
+    (tmp_path / FOLDER / "x.json").write_text(content)
     with pytest.raises(StoreError, match="cannot be read"):
         studies.read_study(tmp_path, "x")
 
@@ -66,3 +70,29 @@ def test_a_damaged_study_is_a_sentence(tmp_path: Path, content: str) -> None:
 def test_a_name_for_a_sweep_is_that_of_its_settings() -> None:
     assert studies.make_study_name([NONE, LONGER]) == studies.make_study_name([LONGER, NONE])
     assert studies.make_study_name([NONE]) != studies.make_study_name([LONGER])
+
+
+def test_a_study_keeps_the_question_of_its_last_sweep_that_states_one(tmp_path: Path) -> None:
+    asked = StudyQuestion(metric="test_acc", at=EpochChoice.LAST, margin=0.01)
+    studies.save_study(tmp_path, Study("mine", (), (NONE,), (ONE,), asked))
+    joined = studies.save_study(tmp_path, Study("mine", (), (NONE,), (TWO,)))
+    assert joined.question == studies.read_study(tmp_path, "mine").question == asked
+    other = StudyQuestion(metric="test_loss")
+    assert studies.save_study(tmp_path, Study("mine", (), (NONE,), (ONE,), other)).question == other
+
+
+def test_the_file_of_an_older_version_has_no_question(tmp_path: Path) -> None:
+    studies.save_study(tmp_path, Study("mine", (), (NONE,), (ONE,)))
+    path = tmp_path / FOLDER / "mine.json"
+    plain = json.loads(path.read_text())
+    del plain["question"]
+    path.write_text(json.dumps(plain))
+    assert studies.read_study(tmp_path, "mine").question == NO_QUESTION
+
+
+def test_a_question_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
+    studies.save_study(tmp_path, Study("mine", (), (NONE,), (ONE,)))
+    path = tmp_path / FOLDER / "mine.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "question": {"at": "end"}}))
+    with pytest.raises(StoreError, match="at is 'end'"):
+        studies.read_study(tmp_path, "mine")

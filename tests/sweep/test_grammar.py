@@ -1,6 +1,7 @@
 """A sweep's configs are those that train would compose, one for each combination of values."""
 
 from itertools import product
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ from dropexp.config.groups import find_conf_dir, list_studies
 from dropexp.config.overrides import parse_overrides
 from dropexp.config.setting import extract_setting, name_settings
 from dropexp.errors import ConfigError
+from dropexp.runs.study_question import StudyQuestion
 from dropexp.sweep.grammar import compose_parsed_sweep, compose_sweep, replace_seeds
 
 COMBINATIONS = {
@@ -151,7 +153,7 @@ def test_a_ready_study_says_what_it_asks_and_compares_with_none(name: str) -> No
     assert text.splitlines()[1].startswith("# ")
     plain = yaml.safe_load(text)
     # extend repeats a study by its words alone, so nothing else may make it what it is.
-    assert plain.keys() == {"hydra"}
+    assert plain.keys() <= {"hydra", "question"}
     assert all(isinstance(value, str) for value in plain["hydra"]["sweeper"]["params"].values())
     request = compose_sweep([f"study={name}"])
     assert {config.study for config in request.configs} == {name}
@@ -186,3 +188,24 @@ def test_launcher_overrides_make_no_difference_to_the_runs() -> None:
     assert launched.configs == plain.configs
     assert launched.run_overrides == plain.run_overrides
     assert [override.text for override in launched.launcher] == words
+
+
+def test_a_study_file_is_a_sweep_with_a_question(tmp_path: Path) -> None:
+    path = tmp_path / "my-study.yaml"
+    path.write_text(
+        "question: {metric: test_acc, margin: 0.01}\n"
+        "hydra: {sweeper: {params: {regulariser: 'none,dropout2d', p: 0.3, seed: range(3)}}}\n"
+    )
+    request = compose_sweep([f"study={path}", "seed=range(2)"])
+    assert request.study == "my-study"
+    assert {config.study for config in request.configs} == {"my-study"}
+    assert len(request.configs) == 4
+    assert request.question == StudyQuestion(metric="test_acc", margin=0.01)
+    assert request.run_overrides == ("regulariser=none,dropout2d", "p=0.3", "seed=range(2)")
+
+
+def test_a_study_file_with_a_wrong_question_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("question: {metric: acc}\nhydra: {sweeper: {params: {seed: '0,1'}}}\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: metric acc is unknown"):
+        compose_sweep([f"study={path}"])

@@ -1,0 +1,210 @@
+"""Register a study: its runs and its question, from overrides, before anything is trained."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dropexp import __version__
+from dropexp.compare.question import Question
+from dropexp.config.compose import split_study
+from dropexp.config.groups import list_studies
+from dropexp.config.overrides import Override, parse_override, parse_overrides
+from dropexp.config.study_files import is_study_path, refuse_study_name
+from dropexp.errors import ConfigError
+from dropexp.runs.ledger import read_ledger
+from dropexp.runs.metrics import parse_metric
+from dropexp.runs.registration import (
+    Registration,
+    find_damage,
+    parse_registration,
+    read_registration,
+    save_registration,
+    seal,
+)
+from dropexp.runs.source_commit import find_source_commit
+from dropexp.runs.study_question import CORRECTIONS, TESTS, StudyQuestion
+from dropexp.runs.write import RunFolder
+from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep
+from dropexp.terminal.numbers import format_count
+
+_USUAL_SEEDS = "range(8)"
+_NOT_ABOUT_RUNS = ("study", "runs_dir")
+_MOST_NAMED = 3
+
+
+def compose_study(name: str, overrides: Sequence[str], seeds: int | None) -> SweepRequest:
+    """Return the sweep of a study that is to be registered.
+
+    Args:
+        name: of the study; that of a ready study stands for its overrides.
+        overrides: as of ``dropexp sweep``; ``study=`` names the ready study or the file that they
+            change.
+        seeds: how many; None: those of the overrides, or 8.
+
+    Raises:
+        ConfigError: the name or an override is not allowed.
+        DataError: an image folder is not there.
+    """
+    refuse_study_name(name)
+    if is_study_path(name):
+        raise ConfigError(
+            f"{name} is a path; give the study a name, and the file as study={name}: dropexp study "
+            f"register NAME study={name}"
+        )
+    parsed = parse_overrides(overrides)
+    for override in parsed:
+        _refuse_what_is_not_about_runs(override)
+    others, base = split_study(parsed)
+    if base is None and name in list_studies():
+        base = name
+    if base is not None:
+        others.insert(0, parse_override(f"study='{base}'"))
+    if seeds is not None:
+        others.append(parse_override(f"seed=range({seeds})"))
+    request = compose_parsed_sweep(others)
+    if base is not None and request.study_file is None:
+        raise ConfigError(
+            f"study={base} is no ready study: {', '.join(list_studies())}; and no file. Leave it "
+            f"out: {name} is the study's name."
+        )
+    if not any(text.startswith("seed=") for text in request.run_overrides):
+        request = compose_parsed_sweep([*others, parse_override(f"seed={_USUAL_SEEDS}")])
+    configs = tuple(config.model_copy(update={"study": name}) for config in request.configs)
+    return replace(request, study=name, configs=configs)
+
+
+def register_study(request: SweepRequest, question: StudyQuestion, runs_dir: Path) -> Registration:
+    """Write a study down in a folder of runs, and ask for its runs.
+
+    Args:
+        request: from compose_study.
+        question: what its file leaves to the defaults is filled in.
+        runs_dir: the folder of run folders; must exist.
+
+    Raises:
+        UserError: the study is registered already, one of its runs has ended, or the metric cannot
+            decide at that epoch.
+    """
+    assert request.study is not None
+    run_ids = tuple(sorted(config.run_id for config in request.configs))
+    ended = find_ended(runs_dir, run_ids)
+    if ended:
+        raise ConfigError(
+            f"{len(ended)} of the {format_count(len(run_ids), 'run')} of {request.study} have "
+            f"ended in {runs_dir} already ({_name_some(ended)}), and a study can only be "
+            f"registered before. Choose other seeds, such as 'seed=range(100,108)', or another "
+            f"runs_dir."
+        )
+    registration = seal(
+        Registration(
+            name=request.study,
+            on=datetime.now(UTC).date().isoformat(),
+            commit=find_source_commit(),
+            version=__version__,
+            question=complete_question(question),
+            params=dict(text.split("=", 1) for text in request.run_overrides),
+            seeds=tuple(sorted({config.seed for config in request.configs})),
+            run_ids=run_ids,
+        )
+    )
+    save_registration(runs_dir, registration)
+    return registration
+
+
+def complete_question(stated: StudyQuestion) -> StudyQuestion:
+    """Return the question with the defaults of ``dropexp compare`` where it states nothing.
+
+    Raises:
+        UserError: the metric cannot decide at that epoch.
+    """
+    given = Question(
+        metric=None if stated.metric is None else parse_metric(stated.metric),
+        at=Question.at if stated.at is None else stated.at,
+    )
+    return StudyQuestion(
+        metric=given.deciding_metric.key,
+        at=given.at,
+        margin=stated.margin,
+        test=stated.test or TESTS[0],
+        correction=stated.correction or CORRECTIONS[0],
+    )
+
+
+def find_ended(runs_dir: Path, run_ids: Collection[str]) -> list[str]:
+    """Return the runs that have ended in a folder of runs, whether they are still there or not."""
+    ledger = read_ledger(runs_dir)
+    return [
+        run_id
+        for run_id in run_ids
+        if ledger.ended(run_id) is not None or RunFolder(runs_dir, run_id).ended_at is not None
+    ]
+
+
+def adopt_registration(request: SweepRequest, runs_dir: Path, *, dry_run: bool) -> list[str]:
+    """Keep the registration of a sweep's study file in the folder of runs.
+
+    So a registered study that was sent as a file is registered where it is trained.
+
+    Args:
+        request: the sweep; nothing happens without the file of a registered study.
+        runs_dir: the folder of run folders; must exist.
+        dry_run: only check.
+
+    Returns:
+        Sentences on what differs from the registered study.
+
+    Raises:
+        ConfigError: the file was changed after it was registered, or the folder has another
+            registered study of its name.
+    """
+    registration = parse_registration(request.study_file) if request.study_file else None
+    if registration is None:
+        return []
+    if damage := find_damage(registration):
+        raise ConfigError(f"{damage}. Ask for the original file, or register it anew.")
+    kept = read_registration(runs_dir, registration.name)
+    if kept is not None and kept.hash != registration.hash:
+        raise ConfigError(
+            f"{runs_dir} has another registered study {registration.name}, of {kept.on}; choose "
+            f"another runs_dir."
+        )
+    warnings = _compare_runs(registration, {config.run_id for config in request.configs})
+    if kept is None:
+        ended = find_ended(runs_dir, registration.run_ids)
+        if ended:
+            warnings.append(
+                f"{len(ended)} of the registered runs had ended in {runs_dir} before the file came "
+                f"({_name_some(ended)}), so {registration.name} is not registered there"
+            )
+        elif not dry_run:
+            save_registration(runs_dir, registration)
+    return warnings
+
+
+def _compare_runs(registration: Registration, run_ids: Collection[str]) -> list[str]:
+    missing = [run_id for run_id in registration.run_ids if run_id not in run_ids]
+    added = len(set(run_ids) - set(registration.run_ids))
+    if not missing and not added:
+        return []
+    parts = [f"{len(missing)} of its {len(registration.run_ids)} runs are missing"] * bool(missing)
+    parts += [f"{format_count(added, 'run')} added"] * bool(added)
+    return [
+        f"this sweep differs from {registration.name} as registered on {registration.on}: "
+        f"{', '.join(parts)}; compare and report will say so"
+    ]
+
+
+def _refuse_what_is_not_about_runs(override: Override) -> None:
+    if not override.is_about_the_run and override.key not in _NOT_ABOUT_RUNS:
+        raise ConfigError(
+            f"{override.text} says where or how runs are trained, which is not registered; leave "
+            f"it out, and give it to dropexp sweep."
+        )
+
+
+def _name_some(run_ids: Sequence[str]) -> str:
+    named = ", ".join(run_ids[:_MOST_NAMED])
+    return (
+        named if len(run_ids) <= _MOST_NAMED else f"{named} and {len(run_ids) - _MOST_NAMED} more"
+    )
