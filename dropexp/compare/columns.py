@@ -214,7 +214,8 @@ def _other_metrics(comparison: Comparison) -> list[Metric]:
 def _equals_counterpart(comparison: Comparison, key: str) -> bool:
     """Return whether a metric of noisy or clean labels repeats another, as without label noise."""
     other = key.removeprefix("clean_label_").removeprefix("noisy_label_")
-    return all(row.estimates.get(key) == row.estimates.get(other) for row in comparison.rows)
+    pairs = [(row.estimates.get(key), row.estimates.get(other)) for row in comparison.rows]
+    return all(a is None or b is None or a.value == b.value for a, b in pairs)
 
 
 def _metric_column(

@@ -41,7 +41,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
         ),
         Metric(
             "clean_label_train_loss",
-            "clean-label train loss",
+            "true-label train loss",
             "training loss on true labels",
             "cross-entropy on the training images against their true labels, in eval mode",
             Unit.NATS,
@@ -53,7 +53,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
         ),
         Metric(
             "clean_label_train_acc",
-            "clean-label train acc",
+            "true-label train acc",
             "training accuracy on true labels",
             "accuracy on the training images against their true labels, in eval mode",
             Unit.FRACTION,

@@ -16,6 +16,7 @@ from dropexp.compare.table import format_comparison
 from dropexp.report import render_markdown, render_page
 from dropexp.runs.metric_types import Direction, Metric, MetricSource, Notation, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.runs.records import OPTIONAL_COLUMNS
 from tests.made_up import make_comparison
 
 MADE_UP = Metric(
@@ -55,6 +56,17 @@ def test_a_new_metric_needs_no_more_than_its_entry_to_be_shown(made_up: Metric) 
     for text in (render_markdown(table, Provenance()), render_page(table, Provenance())):
         assert "made up (%)" in text
         assert "30.0" in text
+
+
+def test_metrics_of_the_other_labels_are_shown_with_label_noise_only() -> None:
+    for noise, is_shown in ((0.2, True), (0.0, False)):
+        for seeds in (1, 3):
+            table = make_comparison(("none", "dropout2d"), seeds=seeds, data_label_noise=(noise,))
+            keys = {column.key for column in list_columns(table)}
+            assert (keys >= {*OPTIONAL_COLUMNS}, bool(keys & {*OPTIONAL_COLUMNS})) == (
+                is_shown,
+                is_shown,
+            )
 
 
 def test_a_new_metric_needs_no_more_than_its_entry_to_decide(made_up: Metric) -> None:
