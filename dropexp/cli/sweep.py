@@ -11,6 +11,16 @@ import typer
 
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import Overrides, RunsDir
+from dropexp.cli.until_decided import (
+    BudgetOption,
+    DecidingEpochOption,
+    DecidingMetricOption,
+    EqualityMarginOption,
+    MostSeedsOption,
+    SequentialOptions,
+    UntilDecidedOption,
+    run_until_decided,
+)
 from dropexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,9 +60,29 @@ def sweep(
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
+    until_decided: UntilDecidedOption = False,
+    margin: EqualityMarginOption = None,
+    budget: BudgetOption = None,
+    most_seeds: MostSeedsOption = None,
+    metric: DecidingMetricOption = None,
+    at: DecidingEpochOption = None,
 ) -> None:
+    options = SequentialOptions(margin, budget, most_seeds, metric, at)
+    if not until_decided:
+        options.refuse_without_until_decided()
     if not dry_run:
         _start_fork_server(overrides or [])
+    if until_decided:
+        from dropexp.sweep.sequential.rows import compose_until_decided
+
+        run_until_decided(
+            lambda most: compose_until_decided(overrides or [], most),
+            options,
+            dry_run=dry_run,
+            retry_failed=retry_failed,
+            fail_fast=fail_fast,
+        )
+        return
     from dropexp.sweep.grammar import compose_sweep
 
     _run_sweep(compose_sweep(overrides or []), dry_run, retry_failed, fail_fast)
@@ -60,26 +90,50 @@ def sweep(
 
 def extend(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
-    seeds: Annotated[
-        str, typer.Option("--seeds", metavar="N", help="Number of seeds to add, such as +4.")
-    ],
     overrides: Overrides = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", metavar="N", help="Number of seeds to add, such as +4."),
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
+    until_decided: UntilDecidedOption = False,
+    margin: EqualityMarginOption = None,
+    budget: BudgetOption = None,
+    most_seeds: MostSeedsOption = None,
+    metric: DecidingMetricOption = None,
+    at: DecidingEpochOption = None,
 ) -> None:
-    """Add seeds to a study.
+    """Add seeds to a study: where its answer is open, or to all settings.
 
-    [bold]dropexp extend quick --seeds +4[/bold]
+    [bold]dropexp extend quick --until-decided --margin 0.01[/bold]
 
-    If an earlier sweep has left runs of the study, this trains those and adds no seed; the same
-    command then adds the seeds.
+    With [bold]--seeds +4[/bold] every setting gets as many. If an earlier sweep has left runs of
+    the study, that trains those and adds no seed; the same command then adds the seeds.
+
+    Either way dropexp compare uses the anytime test afterwards, as results were known before.
 
     Overrides may say where and how to train (device=…, hydra/launcher=…).
     """
+    options = SequentialOptions(margin, budget, most_seeds, metric, at)
+    _refuse_unclear_extension(study, seeds, until_decided=until_decided)
+    if not until_decided:
+        options.refuse_without_until_decided()
     if not dry_run:
         _start_fork_server(overrides or [])
+    if seeds is None:
+        from dropexp.sweep.sequential.rows import extend_until_decided
+
+        run_until_decided(
+            lambda most: extend_until_decided(runs_dir, study, overrides or [], most),
+            options,
+            dry_run=dry_run,
+            retry_failed=retry_failed,
+            fail_fast=fail_fast,
+        )
+        return
     from dropexp.runs.studies import read_study
     from dropexp.sweep.extend import extend_study
 
@@ -132,6 +186,19 @@ def _start_fork_server(overrides: Sequence[str]) -> None:
         from dropexp.sweep.run_process import start_fork_server
 
         start_fork_server()
+
+
+def _refuse_unclear_extension(study: str, seeds: str | None, *, until_decided: bool) -> None:
+    if until_decided and seeds is not None:
+        raise ConfigError(
+            "--until-decided chooses the seeds itself; leave out --seeds, or limit it with "
+            "--most-seeds or --budget."
+        )
+    if not until_decided and seeds is None:
+        raise ConfigError(
+            f"say how to extend {study}: --until-decided adds seeds where the answer is open, "
+            f"--seeds +4 adds four to every setting."
+        )
 
 
 def _parse_seed_count(seeds: str) -> int:

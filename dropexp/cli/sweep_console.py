@@ -108,26 +108,16 @@ class SweepConsole(CommandConsole):
             if one.run.run_id not in self._reported:
                 self._reported.add(one.run.run_id)
                 if not self.interactive or not one.is_successful:
-                    self.print_line(self._format_line(one, len(self._reported), progress.total))
+                    place = f"{len(self._reported):>{len(str(progress.total))}}/{progress.total}  "
+                    self.print_line(format_run_line(one, place))
         if self.interactive:
             self.show_block(self._block(progress), transient=True)
-
-    def _format_line(self, one: EndedRun, count: int, total: int) -> Text:
-        position = f"{count:>{len(str(total))}}/{total}"
-        if not one.is_successful:
-            return Text(f"{position}  {describe_problem(one)}", style="red")
-        assert one.summary is not None
-        best = one.summary.best or one.summary.last
-        return Text(
-            f"{position}  {one.run.run_id}  val_loss {format_number(best.val_loss)}  "
-            f"val_acc {format_number(best.val_acc)}  {one.summary.seconds:.1f} s"
-        )
 
     def _block(self, progress: Progress) -> Group:
         width = min(self.block_width, _WIDEST)
         parts: list[RenderableType] = [self._bar(progress, width)]
         if progress.running:
-            parts.append(_running_table(progress.running, width))
+            parts.append(make_running_table(progress.running, width))
         if len(progress.best) > 1:
             parts.append(_best_table(progress.best, width))
         return Group(*parts)
@@ -203,7 +193,20 @@ def describe_problem(one: EndedRun) -> str:
     return f"{one.run.run_id}  failed: {one.error or 'see its error.txt'}"
 
 
-def _running_table(running: Sequence[RunningRun], width: int) -> Table:
+def format_run_line(one: EndedRun, place: str) -> Text:
+    """Return a run that has ended as a line; place comes before it, such as ``3/40  ``."""
+    if not one.is_successful:
+        return Text(f"{place}{describe_problem(one)}", style="red")
+    assert one.summary is not None
+    best = one.summary.best or one.summary.last
+    return Text(
+        f"{place}{one.run.run_id}  val_loss {format_number(best.val_loss)}  "
+        f"val_acc {format_number(best.val_acc)}  {one.summary.seconds:.1f} s"
+    )
+
+
+def make_running_table(running: Sequence[RunningRun], width: int) -> Table:
+    """Return the running runs as a table of a width in characters."""
     table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="dim")
     table.add_column("running", ratio=1, no_wrap=True, overflow="ellipsis")
     for heading in ("seed", "epoch", "val loss", "left"):

@@ -78,6 +78,17 @@ def find_runs(arguments: Sequence[str], runs_dir: Path, *, allow_mixed: bool = F
     )
 
 
+def read_comparable_runs(folders: Iterable[RunFolder]) -> list[ComparedRun]:
+    """Return those of some runs that a comparison would take, without a look at any other run."""
+    listed = [run for folder in folders if (run := read_run(folder)) is not None]
+    comparable, _ = _split_comparable(listed, allow_mixed=False)
+    runs = []
+    for run in comparable:
+        with suppress(StoreError):
+            runs.append(_read_run(run))
+    return runs
+
+
 def _holds_runs(path: Path) -> bool:
     return path.is_dir() and not (path / CONFIG).exists() and not is_run_id(path.resolve().name)
 

@@ -96,7 +96,8 @@ def parse_study_params(file: StudyFile) -> list[Override]:
 
 def find_runs_dir(overrides: Sequence[Override]) -> Path:
     """Return the folder of run folders that overrides name, or the default one."""
-    named = [override.value for override in overrides if override.key == "runs_dir"]
+    # Several values are refused later, with what is allowed.
+    named = [override.values[-1] for override in overrides if override.key == "runs_dir"]
     return Path(str(named[-1]) if named else "runs").expanduser()
 
 

@@ -83,7 +83,7 @@ def sweep(
     todo = plan.select_to_launch(retry_failed=retry_failed)
     if choose_launcher(request.launcher) is LauncherName.JOBLIB:
         refuse_missing_devices(todo)
-    with _open_sweep_dir(runs_dir) as sweep_dir:
+    with open_sweep_dir(runs_dir) as sweep_dir:
         launcher = build_launcher(request.launcher, sweep_dir, todo)
         study = make_study(request)
         studies.save_study(runs_dir, study)
@@ -100,7 +100,7 @@ def sweep(
         view.begin(before)
         rounds.start()
         try:
-            is_interrupted = _watch(rounds, watcher, view, fail_fast=fail_fast)
+            is_interrupted = watch_rounds(rounds, watcher, view, fail_fast=fail_fast)
         finally:
             rounds.close()
         rounds.raise_error()
@@ -116,7 +116,7 @@ def sweep(
     )
 
 
-def _watch(rounds: Rounds, watcher: Watcher, view: SweepView, *, fail_fast: bool) -> bool:
+def watch_rounds(rounds: Rounds, watcher: Watcher, view: SweepView, *, fail_fast: bool) -> bool:
     """Show the progress until the end, and return whether Ctrl-C was pressed."""
     has_ended = is_interrupted = False
     known = len(watcher.look().unsuccessful)
@@ -168,7 +168,7 @@ def _count_trained_and_measured(
 
 
 @contextmanager
-def _open_sweep_dir(runs_dir: Path) -> Iterator[Path]:
+def open_sweep_dir(runs_dir: Path) -> Iterator[Path]:
     """Make the folder of this sweep, and remove it at the end; remove abandoned ones first."""
     sweeps = runs_dir / _SWEEPS
     for abandoned in sweeps.iterdir() if sweeps.is_dir() else ():

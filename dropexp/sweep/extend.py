@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dropexp.config.overrides import Override, parse_overrides
+from dropexp.config.overrides import parse_overrides
 from dropexp.errors import ConfigError
 from dropexp.runs.studies import Study, read_study
 from dropexp.runs.write import RunFolder
@@ -25,22 +25,34 @@ def extend_study(runs_dir: Path, name: str, more: int, overrides: Sequence[str])
     Raises:
         ConfigError: there is no such study, or an override says what to run.
     """
-    parsed = parse_overrides(overrides)
-    for override in parsed:
-        _refuse_what_makes_another_study(override)
+    refuse_another_study(overrides)
     study = read_study(runs_dir, name)
-    seeds = _choose_seeds(runs_dir, study, more)
+    return compose_extension(runs_dir, study, _choose_seeds(runs_dir, study, more), overrides)
+
+
+def compose_extension(
+    runs_dir: Path, study: Study, seeds: Sequence[int], overrides: Sequence[str]
+) -> SweepRequest:
+    """Return the request for a study's settings on some seeds.
+
+    Args:
+        runs_dir: the folder of run folders that holds the study.
+        study: whose settings they are.
+        seeds: at least one.
+        overrides: that say where and how to run; see refuse_another_study.
+    """
+    parsed = parse_overrides(overrides)
     sweeps = [replace_seeds([*parse_overrides(old), *parsed], seeds) for old in study.sweeps]
     # Earlier sweeps that differ in their seeds only are the same sweep with these seeds.
     different = {tuple(override.text for override in sweep): sweep for sweep in sweeps}
     requests = [compose_parsed_sweep(sweep) for sweep in different.values()]
     configs = {config.run_id: config for one in requests for config in one.configs}
-    place = {"study": name, "runs_dir": str(runs_dir)}
+    place = {"study": study.name, "runs_dir": str(runs_dir)}
     placed = [config.model_copy(update=place) for config in configs.values()]
     return replace(
         requests[0],
         configs=tuple(sorted(placed, key=lambda config: config.seed)),
-        study=name,
+        study=study.name,
     )
 
 
@@ -54,9 +66,16 @@ def _choose_seeds(runs_dir: Path, study: Study, more: int) -> list[int]:
     return sorted(left) or list(range(first, first + more))
 
 
-def _refuse_what_makes_another_study(override: Override) -> None:
-    if override.is_about_the_run or override.key in ("study", "runs_dir"):
-        raise ConfigError(
-            f"{override.text} would make another study; dropexp extend takes overrides that say "
-            f"where and how to run, such as device=cuda. Make another study with dropexp sweep."
-        )
+def refuse_another_study(overrides: Sequence[str]) -> None:
+    """Raise ConfigError if an override says what to run, as it would make another study.
+
+    Raises:
+        ConfigError: names the override.
+    """
+    for override in parse_overrides(overrides):
+        if override.is_about_the_run or override.key in ("study", "runs_dir"):
+            raise ConfigError(
+                f"{override.text} would make another study; dropexp extend takes overrides that "
+                f"say where and how to run, such as device=cuda. Make another study with dropexp "
+                f"sweep."
+            )

@@ -183,7 +183,7 @@ def test_a_run_whose_summary_is_damaged_has_failed_and_can_be_tried_again(
         (["sweep", "p=0.1,1.5", "regulariser=dropout2d"], ["p=1.5", "at most 1"]),
         (["sweep", "regulariser=none,dropuot2d"], ["dropuot2d", "dropout2d"]),
         (["sweep", "train.epoch=1,2"], ["train.epoch", "train.epochs"]),
-        (["sweep", "p=interval(0,1)"], ["continuous"]),
+        (["sweep", "p=interval(0,1)"], ["dropexp tune"]),
         (["sweep", "study=a,b"], ["study=a,b"]),
         (["sweep", "study=a/b"], ["study=a/b", "letters, digits"]),
         (["sweep", "runs_dir=a,b"], ["runs_dir=a,b"]),

@@ -1,0 +1,213 @@
+"""What sweep and extend do with --until-decided."""
+
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dropexp.cli.exit_codes import ExitCode
+from dropexp.errors import ConfigError
+from dropexp.runs.metric_types import EpochChoice, Metric
+from dropexp.runs.metrics import parse_metric
+
+if TYPE_CHECKING:
+    from dropexp.compare.question import Question
+    from dropexp.runs.study_question import StudyQuestion
+    from dropexp.sweep.budget import Budget
+    from dropexp.sweep.sequential.conduct import SequentialResult
+    from dropexp.sweep.sequential.prepare import SequentialPlan
+    from dropexp.sweep.sequential.rows import SequentialRequest
+
+_PANEL = "Options of --until-decided"
+_MOST_SEEDS = 64
+
+UntilDecidedOption = Annotated[
+    bool,
+    typer.Option(
+        "--until-decided",
+        help="Add seeds where the answer is open, until each setting is better or worse than its "
+        "baseline, or practically equal (--margin).",
+    ),
+]
+EqualityMarginOption = Annotated[
+    float | None,
+    typer.Option(
+        "--margin",
+        metavar="SIZE",
+        help="Call differences within ±SIZE practically equal; in the metric's unit, such as 0.01.",
+        rich_help_panel=_PANEL,
+    ),
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        metavar="BUDGET",
+        help="Stop after a time (30min, 2h) or a number of runs (200runs).",
+        rich_help_panel=_PANEL,
+    ),
+]
+MostSeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--most-seeds",
+        metavar="N",
+        help=f"Stop a setting at N seeds. Default: {_MOST_SEEDS}.",
+        rich_help_panel=_PANEL,
+    ),
+]
+DecidingMetricOption = Annotated[
+    Metric | None,
+    typer.Option(
+        "--metric",
+        metavar="METRIC",
+        parser=parse_metric,
+        help="Metric to test, as in dropexp compare. Default: test_loss.",
+        rich_help_panel=_PANEL,
+    ),
+]
+DecidingEpochOption = Annotated[
+    EpochChoice | None,
+    typer.Option(
+        "--at",
+        metavar="EPOCH",
+        help="Epoch of each run: best (the default) or last.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class SequentialOptions:
+    """The options that --until-decided takes, as typed; None where they were not."""
+
+    margin: float | None
+    budget: str | None
+    most_seeds: int | None
+    metric: Metric | None
+    at: EpochChoice | None
+
+    def refuse_without_until_decided(self) -> None:
+        """Raise ConfigError if one of them was given, as only --until-decided takes them.
+
+        Raises:
+            ConfigError: names the option.
+        """
+        for name, value in vars(self).items():
+            if value is not None:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')} is for --until-decided, which adds seeds until "
+                    f"the answer is clear; add --until-decided, or leave it out."
+                )
+
+    def ask(self, stated: "StudyQuestion") -> "Question":
+        """Return the question that the options ask, or else the study.
+
+        Args:
+            stated: in the study's file.
+
+        Raises:
+            UserError: the metric cannot decide at this epoch, or the margin is not above 0.
+        """
+        from dropexp.compare.question import Question
+
+        stated_metric = None if stated.metric is None else parse_metric(stated.metric)
+        return Question(
+            metric=stated_metric if self.metric is None else self.metric,
+            at=self.at or stated.at or EpochChoice.BEST,
+            margin=stated.margin if self.margin is None else self.margin,
+        )
+
+    def parse_budget(self) -> "Budget":
+        """Return the budget; it has no limit if none was given."""
+        from dropexp.sweep.budget import Budget, parse_budget
+
+        return Budget() if self.budget is None else parse_budget(self.budget)
+
+    def parse_most_seeds(self) -> int:
+        """Return the most seeds of a row.
+
+        Raises:
+            ConfigError: the number is below 1.
+        """
+        if self.most_seeds is not None and self.most_seeds < 1:
+            raise ConfigError(
+                f"--most-seeds {self.most_seeds} is not allowed; write a number of at least 1, "
+                f"such as {_MOST_SEEDS}."
+            )
+        return self.most_seeds or _MOST_SEEDS
+
+    def list_words(self) -> list[str]:
+        """Return what dropexp compare needs to ask the same question."""
+        words = [] if self.metric is None else ["--metric", self.metric.key]
+        words += [] if self.at is None else ["--at", self.at.value]
+        return words if self.margin is None else [*words, "--margin", f"{self.margin:g}"]
+
+
+def run_until_decided(
+    compose: "Callable[[int], SequentialRequest]",
+    options: SequentialOptions,
+    *,
+    dry_run: bool,
+    retry_failed: bool,
+    fail_fast: bool,
+) -> None:
+    """Train until every row is decided, and show how it goes.
+
+    Args:
+        compose: returns the request for a number of most seeds.
+        options: as typed.
+        dry_run: only list the runs of the first round.
+        retry_failed: train failed runs again.
+        fail_fast: stop at the first run that fails or diverges.
+
+    Raises:
+        UserError: the request, an option or the folder is not allowed.
+    """
+    from dropexp.cli.until_decided_console import UntilDecidedConsole
+    from dropexp.sweep.sequential.conduct import train_until_decided
+    from dropexp.sweep.sequential.prepare import make_sequential_plan
+
+    budget, most_seeds = options.parse_budget(), options.parse_most_seeds()
+    request = compose(most_seeds)
+    question = options.ask(request.question)
+    plan = make_sequential_plan(request, question, most_seeds, budget, retry_failed=retry_failed)
+    with UntilDecidedConsole(plan) as console:
+        state = plan.find_state()
+        console.show_plan(state)
+        if dry_run:
+            console.list_first_runs(state)
+            return
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            result = train_until_decided(plan, console, fail_fast=fail_fast)
+        except KeyboardInterrupt:
+            console.close()
+            console.note("stopped at once; the same command resumes the sweep")
+            raise
+        console.show_result(result, _next_commands(plan, options))
+    _exit(result)
+
+
+def _exit(result: "SequentialResult") -> None:
+    if result.is_interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if result.progress.unsuccessful or result.reason is None:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """Act as at Ctrl-C, so that runs save their state when a batch system ends the sweep."""
+    raise KeyboardInterrupt
+
+
+def _next_commands(plan: "SequentialPlan", options: SequentialOptions) -> Sequence[tuple[str, str]]:
+    request = plan.request
+    typed = str(Path(next(iter(request.configs.values())).runs_dir).expanduser())
+    folder = [] if typed == "runs" else [typed]
+    words = [*folder, f"study={request.study}", *options.list_words()]
+    return [(f"dropexp compare {' '.join(map(quote, words))}", "the whole table")]

@@ -1,0 +1,150 @@
+"""Prepare a sweep until decided: from what the user asks for to a design, or a refusal."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropexp.compare.question import Question
+from dropexp.compare.rules import Rule, TestKind
+from dropexp.errors import ConfigError
+from dropexp.runs.ledger import Ledger, Purpose, read_ledger
+from dropexp.runs.metric_types import EpochChoice
+from dropexp.runs.write import RunFolder
+from dropexp.sweep.budget import Budget
+from dropexp.sweep.launchers import build_launcher
+from dropexp.sweep.plan import PlanStatus, make_plan, open_sweep_runs_dir
+from dropexp.sweep.sequential.design import Cell, SequentialDesign, SequentialState
+from dropexp.sweep.sequential.replay import preview, replay
+from dropexp.sweep.sequential.results import ResultReader
+from dropexp.sweep.sequential.rows import SequentialRequest
+from dropexp.terminal.numbers import format_count
+
+_RUNS_OF_A_CLUSTER = 16
+"""The runs of a round where another system decides how many train at a time."""
+
+
+@dataclass(frozen=True)
+class SequentialPlan:
+    """A sweep until decided that can start.
+
+    Attributes:
+        request: what the user asks for.
+        question: the deciding metric and the epoch.
+        design: what decides which runs are needed.
+        budget: what the command may spend.
+        results: reads the values of runs.
+        runs_dir: the folder of run folders; absolute.
+        retried: ids of failed runs that are trained again.
+    """
+
+    request: SequentialRequest
+    question: Question
+    design: SequentialDesign
+    budget: Budget
+    results: ResultReader
+    runs_dir: Path
+    retried: frozenset[str]
+
+    def find_state(self) -> SequentialState:
+        """Return the state that the results on disk have brought the design to."""
+        while True:
+            state = replay(self.design, self.results.known)
+            # Only runs that a round needs are looked for: a folder may hold 100,000 others.
+            if state.round is None or not self.results.look(state.round.missing):
+                return state
+
+    def preview(self, state: SequentialState) -> SequentialState:
+        """Return the state with the runs of its round that have ended meanwhile."""
+        if state.round is not None:
+            self.results.look(state.round.missing)
+        return preview(self.design, state, self.results.known)
+
+
+def make_sequential_plan(
+    request: SequentialRequest,
+    question: Question,
+    most_seeds: int,
+    budget: Budget,
+    *,
+    retry_failed: bool = False,
+) -> SequentialPlan:
+    """Return the plan of a request.
+
+    Args:
+        request: what the user asks for.
+        question: the deciding metric, the epoch, the level and the margin.
+        most_seeds: how many seeds a row gets at most.
+        budget: what the command may spend.
+        retry_failed: train failed runs again.
+
+    Raises:
+        ConfigError: no row can be decided with so few seeds or runs, or the value of a run would
+            depend on the other runs.
+        UserError: the launcher is not installed, or the folder cannot be written.
+    """
+    if question.at is EpochChoice.MATCHED:
+        raise ConfigError(
+            "--at matched is not allowed with --until-decided: every further run changes the "
+            "training loss at which runs are matched, and so all values before. Use --at best or "
+            "--at last."
+        )
+    configs = list(request.configs.values())
+    runs_dir = open_sweep_runs_dir(configs)
+    ledger = read_ledger(runs_dir)
+    retried = _find_failed(request, runs_dir) if retry_failed else frozenset()
+    at_a_time = build_launcher(request.launcher, runs_dir, configs).runs_at_a_time
+    design = SequentialDesign(
+        rows=request.rows,
+        seeds=request.seeds,
+        most_seeds=most_seeds,
+        runs_at_a_time=at_a_time or _RUNS_OF_A_CLUSTER,
+        sign=question.deciding_metric.sign,
+        rule=Rule(TestKind.ANYTIME, alpha=question.alpha, margin=question.margin),
+        most_runs=budget.runs,
+        free=_find_free(request, ledger, runs_dir) if budget.runs else frozenset(),
+    )
+    _refuse_too_little(design)
+    results = ResultReader(runs_dir, request.configs, question, ledger, retried)
+    return SequentialPlan(request, question, design, budget, results, runs_dir, retried)
+
+
+def _find_failed(request: SequentialRequest, runs_dir: Path) -> frozenset[str]:
+    plan = make_plan(list(request.configs.values()), runs_dir)
+    return frozenset(config.run_id for config in plan.select(PlanStatus.FAILED))
+
+
+def _find_free(request: SequentialRequest, ledger: Ledger, runs_dir: Path) -> Collection[Cell]:
+    """Return the runs that this sweep does not pay for.
+
+    The runs that an earlier command until decided has asked for in this study do count: so the
+    same command again ends where one that was not stopped would have ended.
+    """
+    free = set()
+    for cell, config in request.configs.items():
+        asked = ledger.asked(config.run_id)
+        if asked is None:
+            is_free = RunFolder(runs_dir, config.run_id).ended_at is not None
+        else:
+            own = (request.study, Purpose.SEQUENTIAL)
+            is_free = (asked.study, asked.purpose) != own
+        if is_free:
+            free.add(cell)
+    return frozenset(free)
+
+
+def _refuse_too_little(design: SequentialDesign) -> None:
+    needed = max(design.fewest_seeds, len(design.seeds))
+    rows = format_count(len(design.rows), "row")
+    if design.most_seeds < needed:
+        raise ConfigError(
+            f"--most-seeds {design.most_seeds} is too few: with {rows} no verdict is possible "
+            f"below {needed} seeds. Write --most-seeds {max(64, needed)}, or sweep fewer settings."
+        )
+    cells = design.list_cells(design.rows, design.list_seeds()[:needed])
+    paid = sum(cell not in design.free for cell in cells)
+    if design.most_runs is not None and paid > design.most_runs:
+        raise ConfigError(
+            f"--budget {design.most_runs}runs is too small: with {rows} no verdict is possible "
+            f"below {needed} seeds, which are {format_count(paid, 'run')}. Write --budget "
+            f"{2 * paid}runs, or sweep fewer settings."
+        )

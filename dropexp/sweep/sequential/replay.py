@@ -1,0 +1,176 @@
+"""Replay the rounds of a sweep until decided from the results so far: a pure function.
+
+Every row's evidence is truncated to the seeds of each round in turn, so the same results lead to
+the same rounds and the same end, whoever trained the runs and whenever a command was killed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+
+from dropexp.compare.decisions import decide
+from dropexp.compare.pairing import PairedComparison
+from dropexp.compare.results import Pair
+from dropexp.sweep.sequential.design import (
+    Cell,
+    Fate,
+    Lost,
+    RowOfDesign,
+    RowState,
+    RunValue,
+    SeedRound,
+    SequentialDesign,
+    SequentialState,
+    StopReason,
+)
+
+
+def replay(design: SequentialDesign, values: Mapping[Cell, RunValue]) -> SequentialState:
+    """Return the state that results have brought a design to.
+
+    In a round the open rows and their baselines get the next seeds. Once all runs of the round
+    have ended, every row that is decided on the seeds so far gets no more.
+
+    Args:
+        design: what is to be decided.
+        values: the runs that have ended. Runs that no round so far needs are ignored.
+    """
+    nothing = PairedComparison((), design.sign)
+    past = _Past(design, {row.setting: RowState(row, nothing) for row in design.rows})
+    while (reason := past.find_reason()) is None:
+        batch = past.choose_seeds()
+        if not batch:
+            reason = StopReason.MOST_RUNS
+            break
+        cells = design.list_cells(past.open_rows, batch)
+        missing = tuple(cell for cell in cells if cell not in values)
+        past.add_cells(cells)
+        if missing:
+            ahead = SeedRound(past.number, tuple(batch), tuple(cells), missing)
+            return past.make_state(ahead, None)
+        past.end_round(batch, values)
+    return past.make_state(None, reason)
+
+
+def preview(
+    design: SequentialDesign, state: SequentialState, values: Mapping[Cell, RunValue]
+) -> SequentialState:
+    """Return the state with the pairs of its round that have ended so far; it decides nothing.
+
+    Args:
+        design: what is to be decided.
+        state: by replay.
+        values: the runs that have ended.
+    """
+    if state.round is None:
+        return state
+    seeds = state.round.seeds
+    rows = [_add_ended_pairs(row, seeds, values) for row in state.rows]
+    decisions = decide({row.row.setting: row.comparison for row in rows}, design.rule)
+    return replace(
+        state, rows=tuple(replace(row, decision=decisions[row.row.setting]) for row in rows)
+    )
+
+
+@dataclass
+class _Past:
+    """The rounds so far."""
+
+    design: SequentialDesign
+    rows: dict[str, RowState]
+    number: int = 0
+    seeds_taken: int = 0
+    cells: list[Cell] = field(default_factory=list)
+
+    @property
+    def open_rows(self) -> list[RowOfDesign]:
+        return [state.row for state in self.rows.values() if state.fate is Fate.OPEN]
+
+    @property
+    def asked(self) -> int:
+        return self._count_paid(self.cells)
+
+    def find_reason(self) -> StopReason | None:
+        fates = {state.fate for state in self.rows.values()}
+        if Fate.OPEN not in fates:
+            return StopReason.DECIDED if fates == {Fate.DECIDED} else StopReason.FAILED
+        if self.seeds_taken >= len(self.design.list_seeds()):
+            return StopReason.MOST_SEEDS
+        return None
+
+    def choose_seeds(self) -> Sequence[int]:
+        """Return the seeds of the next round; none if the budget does not pay for one seed."""
+        design, rows = self.design, self.open_rows
+        if self.number == 0:
+            # No row can be decided with fewer seeds, so a look in between would be in vain.
+            size = max(len(design.seeds), design.fewest_seeds)
+        else:
+            size = max(1, design.runs_at_a_time // len(design.list_cells(rows, [0])))
+        batch = design.list_seeds()[self.seeds_taken :][:size]
+        if design.most_runs is None:
+            return batch
+        left = design.most_runs - self.asked
+        while batch and self._count_paid(design.list_cells(rows, batch)) > left:
+            batch = batch[:-1]
+        return batch
+
+    def add_cells(self, cells: Sequence[Cell]) -> None:
+        self.number += 1
+        self.cells += cells
+
+    def end_round(self, batch: Sequence[int], values: Mapping[Cell, RunValue]) -> None:
+        design = self.design
+        self.seeds_taken += len(batch)
+        for name, state in self.rows.items():
+            if state.fate is Fate.OPEN:
+                self.rows[name] = _add_pairs(state, batch, values)
+        comparisons = {name: state.comparison for name, state in self.rows.items()}
+        decisions = decide(comparisons, design.rule)
+        for name, state in self.rows.items():
+            decided = replace(state, decision=decisions[name])
+            self.rows[name] = replace(decided, fate=_find_fate(decided))
+
+    def make_state(self, ahead: SeedRound | None, reason: StopReason | None) -> SequentialState:
+        rows = tuple(self.rows.values())
+        return SequentialState(rows, ahead, reason, tuple(self.cells), self.asked)
+
+    def _count_paid(self, cells: Sequence[Cell]) -> int:
+        return sum(cell not in self.design.free for cell in cells)
+
+
+def _add_ended_pairs(
+    state: RowState, seeds: Sequence[int], values: Mapping[Cell, RunValue]
+) -> RowState:
+    if state.fate is not Fate.OPEN:
+        return state
+    names = (state.row.setting, state.row.baseline)
+    ended = takewhile(lambda seed: all((name, seed) in values for name in names), seeds)
+    return _add_pairs(state, list(ended), values)
+
+
+def _add_pairs(state: RowState, batch: Sequence[int], values: Mapping[Cell, RunValue]) -> RowState:
+    fresh = []
+    for seed in batch:
+        value = values[state.row.setting, seed]
+        baseline = values[state.row.baseline, seed]
+        if Lost.LEFT_OUT not in (value, baseline):
+            fresh.append(Pair(seed, _get_value(baseline), _get_value(value)))
+    return replace(
+        state,
+        comparison=replace(state.comparison, pairs=(*state.comparison.pairs, *fresh)),
+        seeds=(*state.seeds, *batch),
+        failed=state.failed + len(batch) - len(fresh),
+    )
+
+
+def _get_value(outcome: RunValue) -> float | None:
+    return None if isinstance(outcome, Lost) else outcome
+
+
+def _find_fate(state: RowState) -> Fate:
+    if state.fate is not Fate.OPEN:
+        return state.fate
+    if state.decision is not None and state.decision.verdict.is_decided:
+        return Fate.DECIDED
+    has_value = bool(state.comparison.differences)
+    return Fate.OPEN if has_value and state.failed <= len(state.comparison.pairs) else Fate.FAILED

@@ -1,0 +1,1 @@
+"""Simulations of the tests on made-up runs."""
