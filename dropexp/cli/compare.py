@@ -17,7 +17,6 @@ from dropexp.runs.metrics import deciding_metrics, parse_metric
 from dropexp.runs.question_types import Correction, TestChoice
 
 if TYPE_CHECKING:
-    from dropexp.compare.question import Question
     from dropexp.compare.results import Comparison
 
 Format = TypeVar("Format", bound=StrEnum)
@@ -43,12 +42,12 @@ MetricOption = Annotated[
     ),
 ]
 AtOption = Annotated[
-    EpochChoice,
+    EpochChoice | None,
     typer.Option(
         "--at",
         metavar="EPOCH",
         help="Epoch of each run: best (lowest validation loss), last, or matched (the first with a "
-        "training loss that every run reaches).",
+        "training loss that every run reaches). Default: best.",
     ),
 ]
 BaselineOption = Annotated[
@@ -61,20 +60,20 @@ BaselineOption = Annotated[
     ),
 ]
 TestOption = Annotated[
-    TestChoice,
+    TestChoice | None,
     typer.Option(
         "--test",
         metavar="TEST",
         help="auto, planned (all runs were asked for before any result) or anytime (results were "
-        "looked at meanwhile).",
+        "looked at meanwhile). Default: auto.",
     ),
 ]
 CorrectionOption = Annotated[
-    Correction,
+    Correction | None,
     typer.Option(
         "--correction",
         metavar="NAME",
-        help="Correction of the planned test for the number of rows: max-t or holm.",
+        help="Correction of the planned test for the number of rows: max-t or holm. Default: max-t.",
     ),
 ]
 MarginOption = Annotated[
@@ -92,6 +91,18 @@ AllowMixedOption = Annotated[
         help="Include runs on other images, of another version, or without a passed audit.",
     ),
 ]
+
+
+Options = tuple[
+    Metric | None,
+    EpochChoice | None,
+    str | None,
+    TestChoice | None,
+    Correction | None,
+    float | None,
+    bool,
+]
+"""The options above, in their order."""
 
 
 class ComparisonFormat(StrEnum):
@@ -127,10 +138,10 @@ COMPARE_HELP = (
 def compare(
     arguments: RunArguments = None,
     metric: MetricOption = None,
-    at: AtOption = EpochChoice.BEST,
+    at: AtOption = None,
     baseline: BaselineOption = None,
-    test: TestOption = TestChoice.AUTO,
-    correction: CorrectionOption = Correction.MAX_T,
+    test: TestOption = None,
+    correction: CorrectionOption = None,
     margin: MarginOption = None,
     format_: Annotated[
         ComparisonFormat | None,
@@ -164,8 +175,8 @@ def compare(
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ComparisonFormat.TABLE
-    question = ask(metric, at, baseline, test, correction, margin, allow_mixed)
-    comparison, _ = read_and_compare(arguments, question, runs_dir)
+    options = (metric, at, baseline, test, correction, margin, allow_mixed)
+    comparison, _ = read_and_compare(arguments, options, runs_dir)
     if plot is not None:
         from dropexp.report import plot as draw_charts
 
@@ -179,39 +190,14 @@ def compare(
         typer.echo(_format(comparison, format_), nl=False)
 
 
-def ask(
-    metric: Metric | None,
-    at: EpochChoice,
-    baseline: str | None,
-    test: TestChoice,
-    correction: Correction,
-    margin: float | None,
-    allow_mixed: bool,
-) -> "Question":
-    """Return the question of the options that compare and report share.
-
-    Raises:
-        UserError: an option is not allowed, or not with another.
-    """
-    from dropexp.compare.question import Question
-
-    return Question(
-        metric=metric,
-        at=at,
-        baseline=baseline,
-        test=test,
-        correction=correction,
-        margin=margin,
-        allow_mixed=allow_mixed,
-    )
-
-
 def read_and_compare(
-    arguments: list[str] | None, question: "Question", runs_dir: Path
+    arguments: list[str] | None, options: Options, runs_dir: Path
 ) -> "tuple[Comparison, list[Path]]":
-    """Return the comparison that answers a question, and the folders of its runs."""
+    """Return the comparison that the options ask for, and the folders of its runs."""
     from dropexp.compare import compare, find_runs
+    from dropexp.compare.stated_question import QuestionOptions, ask
 
+    question = ask(arguments or [], runs_dir, QuestionOptions(*options))
     found = find_runs(arguments or [], runs_dir, allow_mixed=question.allow_mixed)
     return compare(found, question), [run.listed.folder.path for run in found.in_view]
 

@@ -20,14 +20,11 @@ from dropexp.cli.compare import (
     MetricOption,
     RunArguments,
     TestOption,
-    ask,
     parse_suffix,
     read_and_compare,
     write_output,
 )
 from dropexp.cli.options import RunsDir
-from dropexp.runs.metric_types import EpochChoice
-from dropexp.runs.question_types import Correction, TestChoice
 from dropexp.terminal.numbers import format_count, format_size
 
 if TYPE_CHECKING:
@@ -79,10 +76,10 @@ def report(
         ),
     ] = None,
     metric: MetricOption = None,
-    at: AtOption = EpochChoice.BEST,
+    at: AtOption = None,
     baseline: BaselineOption = None,
-    test: TestOption = TestChoice.AUTO,
-    correction: CorrectionOption = Correction.MAX_T,
+    test: TestOption = None,
+    correction: CorrectionOption = None,
     margin: MarginOption = None,
     allow_mixed: AllowMixedOption = False,
     runs_dir: RunsDir = Path("runs"),
@@ -90,8 +87,8 @@ def report(
     format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ReportFormat.HTML
     if format_ is ReportFormat.MD and output == _DEFAULT_OUTPUT:
         output = _DEFAULT_OUTPUT.with_suffix(".md")
-    question = ask(metric, at, baseline, test, correction, margin, allow_mixed)
-    comparison, folders = read_and_compare(arguments, question, runs_dir)
+    options = (metric, at, baseline, test, correction, margin, allow_mixed)
+    comparison, folders = read_and_compare(arguments, options, runs_dir)
     text = _render(comparison, format_, folders)
     if write_output(output, text):
         from rich.text import Text

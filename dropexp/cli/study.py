@@ -5,13 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropexp.cli.compare import MetricOption
+from dropexp.cli.compare import (
+    AtOption,
+    CorrectionOption,
+    MarginOption,
+    MetricOption,
+    TestOption,
+)
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
 from dropexp.cli.options import TAKES_OVERRIDES, Overrides, RunsDir
 from dropexp.errors import ConfigError
-from dropexp.runs.metric_types import EpochChoice
-from dropexp.runs.study_question import CORRECTIONS, TESTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,21 +71,10 @@ def register(
     name: StudyName,
     overrides: Overrides = None,
     metric: MetricOption = None,
-    at: Annotated[
-        EpochChoice | None,
-        typer.Option(metavar="EPOCH", help="Epoch of each run: best, last or matched."),
-    ] = None,
-    margin: Annotated[
-        float | None,
-        typer.Option(metavar="M", help="Largest difference that is practically none."),
-    ] = None,
-    test: Annotated[
-        str | None, typer.Option(metavar="TEST", help=f"Test: {', '.join(TESTS)}.")
-    ] = None,
-    correction: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help=f"Correction over rows: {', '.join(CORRECTIONS)}."),
-    ] = None,
+    at: AtOption = None,
+    margin: MarginOption = None,
+    test: TestOption = None,
+    correction: CorrectionOption = None,
     seeds: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Number of seeds: 0 to N-1. Default: 8."),

@@ -18,6 +18,7 @@ from dropexp.compare.looks import choose_test
 from dropexp.compare.method import describe_method
 from dropexp.compare.pairing import PairedComparison
 from dropexp.compare.question import Question
+from dropexp.compare.registered import describe_registrations
 from dropexp.compare.results import ComparedRun, Comparison, Half, Row, Setting
 from dropexp.compare.rows import Family, TestedRow, collect_family
 from dropexp.compare.rules import Rule
@@ -77,6 +78,9 @@ def compare(found: FoundRuns, question: Question | None = None) -> Comparison:
     )
     is_chosen = question.baseline is not None
     sentences = describe_method(comparison, baselines.description, is_chosen=is_chosen)
+    sentences += [question.stated] if question.stated else []
+    folders = [run.listed.folder.path.parent for run in found.in_view]
+    sentences += describe_registrations(folders, settings, question)
     return replace(comparison, sentences=tuple(sentences))
 
 

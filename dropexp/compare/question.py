@@ -28,6 +28,7 @@ class Question:
             no margin.
         allow_mixed: whether one table may hold settings that were tested on different images;
             each is still compared with a baseline on its own images.
+        stated: a sentence on what a study's file asks; empty where it asks nothing.
 
     Raises:
         UserError: the metric cannot decide at this epoch, or the margin is not above 0.
@@ -42,6 +43,7 @@ class Question:
     correction: Correction = Correction.MAX_T
     margin: float | None = None
     allow_mixed: bool = False
+    stated: str = ""
 
     def __post_init__(self) -> None:
         """Raise UserError if the metric cannot decide at this epoch, or for a wrong margin.

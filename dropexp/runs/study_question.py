@@ -1,19 +1,17 @@
 """The question that a study answers, as its file states it. Imports no torch."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from enum import Enum, StrEnum
+from typing import Any, TypeVar
 
 from dropexp.errors import ConfigError, UserError, suggest
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.metrics import parse_metric
+from dropexp.runs.question_types import Correction, TestChoice
 
-TESTS = ("auto", "planned", "anytime")
-"""Which test a question may ask for."""
-
-CORRECTIONS = ("max-t", "holm")
-"""Which correction for the number of rows a question may ask for."""
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +22,20 @@ class StudyQuestion:
         metric: the key of the deciding metric.
         at: the epoch at which runs are compared.
         margin: the largest difference that is practically none, in the metric's unit.
-        test: one of TESTS.
-        correction: one of CORRECTIONS.
+        test: which test speaks.
+        correction: of the planned test for the number of rows.
     """
 
     metric: str | None = None
     at: EpochChoice | None = None
     margin: float | None = None
-    test: str | None = None
-    correction: str | None = None
+    test: TestChoice | None = None
+    correction: Correction | None = None
 
     def to_mapping(self) -> dict[str, Any]:
         """Return what the question states, as plain values."""
         stated = {key: value for key, value in asdict(self).items() if value is not None}
-        if self.at is not None:
-            stated["at"] = self.at.value
-        return stated
+        return {k: value.value if isinstance(value, Enum) else value for k, value in stated.items()}
 
 
 NO_QUESTION = StudyQuestion()
@@ -61,13 +57,12 @@ def parse_question(plain: Mapping[str, Any], where: str) -> StudyQuestion:
         if key not in keys:
             raise ConfigError(f"{where}: question has no {key}. {suggest(str(key), keys)}")
     metric = plain.get("metric")
-    at = _choose(plain, "at", [each.value for each in EpochChoice], where)
     return StudyQuestion(
         metric=None if metric is None else _parse_metric_key(metric, where),
-        at=None if at is None else EpochChoice(at),
+        at=_choose(plain, "at", EpochChoice, where),
         margin=_parse_margin(plain.get("margin"), where),
-        test=_choose(plain, "test", TESTS, where),
-        correction=_choose(plain, "correction", CORRECTIONS, where),
+        test=_choose(plain, "test", TestChoice, where),
+        correction=_choose(plain, "correction", Correction, where),
     )
 
 
@@ -100,8 +95,12 @@ def _to_number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _choose(plain: Mapping[str, Any], key: str, allowed: Sequence[str], where: str) -> str | None:
+def _choose(plain: Mapping[str, Any], key: str, choices: type[Choice], where: str) -> Choice | None:
     value = plain.get(key)
-    if value is None or value in allowed:
-        return value
-    raise ConfigError(f"{where}: {key} is {value!r}; allowed: {', '.join(allowed)}.")
+    if value is None:
+        return None
+    try:
+        return choices(value)
+    except ValueError:
+        allowed = ", ".join(choices)
+        raise ConfigError(f"{where}: {key} is {value!r}; allowed: {allowed}.") from None

@@ -23,7 +23,7 @@ from dropexp.runs.registration import (
     seal,
 )
 from dropexp.runs.source_commit import find_source_commit
-from dropexp.runs.study_question import CORRECTIONS, TESTS, StudyQuestion
+from dropexp.runs.study_question import StudyQuestion
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep
 from dropexp.terminal.numbers import format_count
@@ -121,13 +121,14 @@ def complete_question(stated: StudyQuestion) -> StudyQuestion:
     given = Question(
         metric=None if stated.metric is None else parse_metric(stated.metric),
         at=Question.at if stated.at is None else stated.at,
+        margin=stated.margin,
     )
     return StudyQuestion(
         metric=given.deciding_metric.key,
         at=given.at,
-        margin=stated.margin,
-        test=stated.test or TESTS[0],
-        correction=stated.correction or CORRECTIONS[0],
+        margin=given.margin,
+        test=stated.test or given.test,
+        correction=stated.correction or given.correction,
     )
 
 

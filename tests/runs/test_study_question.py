@@ -6,6 +6,7 @@ import pytest
 
 from dropexp.errors import ConfigError
 from dropexp.runs.metric_types import EpochChoice
+from dropexp.runs.question_types import Correction, TestChoice
 from dropexp.runs.study_question import NO_QUESTION, StudyQuestion, parse_question
 
 FULL = {
@@ -19,7 +20,9 @@ FULL = {
 
 def test_a_question_states_what_its_file_states() -> None:
     question = parse_question(FULL, "f")
-    assert question == StudyQuestion("test_acc", EpochChoice.LAST, 0.01, "anytime", "holm")
+    assert question == StudyQuestion(
+        "test_acc", EpochChoice.LAST, 0.01, TestChoice.ANYTIME, Correction.HOLM
+    )
     assert question.to_mapping() == FULL
     assert parse_question({}, "f") == NO_QUESTION
     assert NO_QUESTION.to_mapping() == {}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dropexp.config.groups import list_studies
-from dropexp.runs.ledger import Purpose, record_request
+from dropexp.runs.ledger import LEDGER, Purpose, record_end, record_request
 from dropexp.runs.studies import save_study
 from dropexp.sweep.design import Design, describe_design, find_design, find_design_problem
 from dropexp.sweep.grammar import SweepRequest, compose_sweep
@@ -83,7 +83,7 @@ def test_seeds_that_join_finished_runs_are_for_the_anytime_test(tmp_path: Path) 
     ask_for(tmp_path, first)
     more = compose_sweep(["study=mine", *PAIR, "seed=range(8)"])
     assert not find_design(more, tmp_path).is_anytime  # nobody can have looked yet
-    write_finished_run(tmp_path, 0.5, "regulariser=none", "seed=0")
+    record_end(tmp_path, first.configs[0].run_id)
     assert not find_design(first, tmp_path).is_anytime  # it only goes on
     design = find_design(more, tmp_path)
     assert (design.is_anytime, design.pairs) == (True, (8,))
@@ -95,9 +95,18 @@ def test_seeds_that_join_finished_runs_are_for_the_anytime_test(tmp_path: Path) 
 
 
 def test_a_baseline_that_has_ended_before_is_for_the_anytime_test(tmp_path: Path) -> None:
-    write_finished_run(tmp_path, 0.5, "regulariser=none", "seed=3")
-    design = find_design(compose_sweep([*PAIR, "seed=range(8)"]), tmp_path)
-    assert design.is_anytime
+    request = compose_sweep([*PAIR, "seed=range(8)"])
+    record_request(tmp_path, None, [request.configs[0].run_id], Purpose.SWEEP)
+    record_end(tmp_path, request.configs[0].run_id)
+    assert find_design(request, tmp_path).is_anytime
+
+
+def test_a_run_of_which_no_request_is_known_is_for_the_anytime_test(tmp_path: Path) -> None:
+    folder = write_finished_run(tmp_path, 0.5, "regulariser=none", "seed=3")
+    (tmp_path / LEDGER).unlink()
+    request = compose_sweep([*PAIR, "seed=range(8)"])
+    assert folder.run_id in {config.run_id for config in request.configs}
+    assert find_design(request, tmp_path).is_anytime
 
 
 def test_what_was_asked_for_because_of_results_is_for_the_anytime_test(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""The question of a comparison: what the options say, then what the study's file states."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropexp.compare.question import Question
+from dropexp.runs.metric_types import EpochChoice, Metric
+from dropexp.runs.metrics import parse_metric
+from dropexp.runs.question_types import Correction, TestChoice
+from dropexp.runs.registration import read_question
+from dropexp.runs.selection import is_filter
+from dropexp.runs.study_question import NO_QUESTION, StudyQuestion
+
+
+@dataclass(frozen=True)
+class QuestionOptions:
+    """The options of a command that make a question; None where one is not given.
+
+    Attributes:
+        metric: the deciding metric.
+        at: the epoch at which runs are compared.
+        baseline: the request for a baseline; see find_baselines.
+        test: which test speaks.
+        correction: of the planned test for the number of rows.
+        margin: see Question.
+        allow_mixed: see Question.
+    """
+
+    metric: Metric | None = None
+    at: EpochChoice | None = None
+    baseline: str | None = None
+    test: TestChoice | None = None
+    correction: Correction | None = None
+    margin: float | None = None
+    allow_mixed: bool = False
+
+
+def ask(arguments: Sequence[str], runs_dir: Path, options: QuestionOptions) -> Question:
+    """Return the question of a comparison.
+
+    Where ``study=NAME`` is among the arguments, what the study's file states counts where no option
+    is given.
+
+    Args:
+        arguments: folders of run folders, ids and filters, as find_runs takes them.
+        runs_dir: the folder of run folders if the arguments name no other.
+        options: those that are given.
+
+    Raises:
+        UserError: an option is not allowed, or not with another.
+        StoreError: the file of the study is damaged.
+    """
+    study = _find_study(arguments)
+    folder = _find_folder(arguments, runs_dir)
+    stated = NO_QUESTION
+    if study is not None and folder is not None:
+        stated = _drop_what_options_exclude(read_question(folder, study), options)
+    metric = None if stated.metric is None else parse_metric(stated.metric)
+    return Question(
+        metric=options.metric or metric,
+        at=options.at or stated.at or Question.at,
+        baseline=options.baseline,
+        test=options.test or stated.test or Question.test,
+        correction=options.correction or stated.correction or Question.correction,
+        margin=stated.margin if options.margin is None else options.margin,
+        allow_mixed=options.allow_mixed,
+        stated=_describe(study, stated, options),
+    )
+
+
+def _find_study(arguments: Sequence[str]) -> str | None:
+    """Return the one study that a filter ``study=NAME`` chooses; None without one."""
+    found = [text.split("=")[-1] for text in arguments if text.split("=")[0].strip() == "study"]
+    names = [name.strip() for name in found]
+    return names[0] if len(names) == 1 and names[0] and "," not in names[0] else None
+
+
+def _find_folder(arguments: Sequence[str], runs_dir: Path) -> Path | None:
+    """Return the folder of run folders; None where the arguments name several, or other runs."""
+    places = [text for text in arguments if not is_filter(text)]
+    if not places:
+        return runs_dir
+    return Path(places[0]) if len(places) == 1 and Path(places[0]).is_dir() else None
+
+
+def _drop_what_options_exclude(stated: StudyQuestion, options: QuestionOptions) -> StudyQuestion:
+    """Return the stated question without what does not go with the options.
+
+    A margin is in the unit of its metric, and not every metric is known at every epoch.
+    """
+    metric, at, margin = stated.metric, stated.at, stated.margin
+    if options.metric is not None and options.metric.key != (metric or "test_loss"):
+        margin = None
+        at = None if at not in options.metric.epochs else at
+    if options.at is not None and metric is not None:
+        is_known = options.at in parse_metric(metric).epochs
+        metric = metric if is_known else None
+        margin = margin if is_known else None
+    return StudyQuestion(metric, at, margin, stated.test, stated.correction)
+
+
+def _describe(study: str | None, stated: StudyQuestion, options: QuestionOptions) -> str:
+    used = {
+        key: value for key, value in stated.to_mapping().items() if getattr(options, key) is None
+    }
+    listed = ", ".join(f"{key} {value}" for key, value in used.items())
+    return f"The file of the study {study} asks: {listed}; options replace that." if used else ""
