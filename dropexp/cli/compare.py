@@ -73,7 +73,7 @@ CorrectionOption = Annotated[
     typer.Option(
         "--correction",
         metavar="NAME",
-        help="Correction of the planned test for the number of rows: max-t or holm. Default: max-t.",
+        help="Correction of the planned test over rows: max-t or holm. Default: max-t.",
     ),
 ]
 MarginOption = Annotated[

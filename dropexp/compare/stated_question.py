@@ -101,8 +101,14 @@ def _drop_what_options_exclude(stated: StudyQuestion, options: QuestionOptions) 
 
 
 def _describe(study: str | None, stated: StudyQuestion, options: QuestionOptions) -> str:
-    used = {
-        key: value for key, value in stated.to_mapping().items() if getattr(options, key) is None
-    }
-    listed = ", ".join(f"{key} {value}" for key, value in used.items())
-    return f"The file of the study {study} asks: {listed}; options replace that." if used else ""
+    """Return the sentence on what the study's file states, unless it is the default anyway."""
+    default = {"metric": "test_loss", "at": Question.at, "test": Question.test}
+    default |= {"correction": Question.correction}
+    used = [
+        f"{key} {value}"
+        for key, value in stated.to_mapping().items()
+        if getattr(options, key) is None and value != default.get(key)
+    ]
+    if not used:
+        return ""
+    return f"The study {study} asks for {', '.join(used)}; options such as --at replace that."

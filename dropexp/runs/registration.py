@@ -25,6 +25,7 @@ from dropexp.errors import ConfigError, RunsDirError
 from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.studies import list_study_names, read_study
 from dropexp.runs.study_question import StudyQuestion, parse_question
+from dropexp.terminal.numbers import format_count
 
 _HEADER = """\
 # A registered study: its question and its runs were written down before the runs existed.
@@ -183,9 +184,9 @@ def refuse_used_name(runs_dir: Path, name: str) -> None:
     if get_registered_path(runs_dir, name).exists():
         raise ConfigError(_explain_registered(runs_dir, name))
     if name in list_study_names(runs_dir):
-        count = len(read_study(runs_dir, name).members)
+        count = format_count(len(read_study(runs_dir, name).members), "run")
         raise ConfigError(
-            f"the study {name} has {count} runs in {runs_dir} already, and a study can only be "
+            f"the study {name} has {count} in {runs_dir} already, and a study can only be "
             f"registered before its first run; choose another name."
         )
 

@@ -28,7 +28,8 @@ class StudyCheck:
     Attributes:
         notes: sentences on what was checked and is right.
         problems: sentences on what is wrong.
-        finished: the ids of its finished runs of this version of dropexp, sorted.
+        finished: the ids of its finished runs of this version of dropexp, sorted; of a registered
+            study those that were registered.
     """
 
     notes: tuple[str, ...]
@@ -56,16 +57,15 @@ def check_stored_study(runs_dir: Path, name: str) -> StudyCheck:
     members = {each.run_id for each in read_study(runs_dir, name).members} if is_swept else set()
     notes, problems = _check_registration(registration, members)
     runs = sorted(members | set(registration.run_ids if registration else ()))
-    finished = []
+    finished, left = [], 0
     for run in (StoredRun(runs_dir, run_id) for run_id in runs):
         if run.status is not FolderStatus.FINISHED:
+            left += 1
             continue
         problem, is_current = _check_run(run)
         problems += [problem] if problem else []
-        finished += [run.run_id] if is_current else []
-    left = len(runs) - sum(
-        StoredRun(runs_dir, run_id).status is FolderStatus.FINISHED for run_id in runs
-    )
+        is_registered = registration is None or run.run_id in registration.run_ids
+        finished += [run.run_id] if is_current and is_registered else []
     if left:
         notes.append(f"{format_count(left, 'run')} not finished yet")
     return StudyCheck(tuple(notes), tuple(problems), tuple(finished))
