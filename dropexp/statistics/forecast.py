@@ -42,10 +42,13 @@ def forecast_seeds(
 ) -> SeedForecast | None:
     """Forecast how many more seeds the anytime test needs for a verdict.
 
-    Futures are drawn from the posterior predictive distribution of normal differences with a flat
-    prior on the mean and on the logarithm of the standard deviation (Gelman et al. 2013, section
-    3.2), and the evidence that the row has already is continued through each of them; see
-    symmetry_e_process. So the forecast knows how uncertain the observed effect is.
+    Futures are drawn from the posterior predictive distribution of normal differences (Gelman et
+    al. 2013, section 3.2), and the evidence that the row has already is continued through each of
+    them; see symmetry_e_process. So the forecast knows how uncertain the observed effect is. The
+    prior is flat on the effect in standard deviations and on the logarithm of the standard
+    deviation. One that is flat on the mean itself prefers small effects: its forecasts of a row to
+    stay open came true in 28 % of simulated cases and not in the promised 34 %; see
+    scripts/simulate.
 
     Args:
         differences: shape (n,), floats in any unit, in the order of seeds.
@@ -95,7 +98,8 @@ def _draw(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the random numbers of all futures; fixed, so that the same runs give one forecast."""
     generator = np.random.default_rng(n)
     normal = generator.normal(size=(_FUTURES, MOST_MORE_SEEDS + 1))
-    return normal, generator.chisquare(n - 1, size=_FUTURES)
+    # n degrees and not n - 1, because the prior is flat on mean/sd.
+    return normal, generator.chisquare(n, size=_FUTURES)
 
 
 def _count_until(
@@ -106,7 +110,7 @@ def _count_until(
     squares = np.cumsum(past**2)
     ratios = past / np.sqrt(np.maximum(squares / np.arange(1, n + 1), np.finfo(float).tiny))
     logs = {
-        sign * bet: float(np.log1p(np.tanh(sign * bet * ratios)).sum())
+        sign * bet: float((math.log(2.0) - np.logaddexp(0.0, -2.0 * sign * bet * ratios)).sum())
         for bet in _BETS.tolist()
         for sign in (1, -1)
     }

@@ -45,7 +45,7 @@ def test_the_chance_of_staying_open_is_that_of_true_effects_that_the_data_leave_
     generator = np.random.default_rng(2)
     promised, open_ones = [], []
     for _ in range(1500):
-        effect = generator.normal(0, 1.5)  # wide, as the forecast's prior is
+        effect = generator.uniform(-3, 3)  # flat, as the prior of forecasts is
         values = generator.normal(effect, 1, size=8 + MOST_MORE_SEEDS)
         if anytime_p_value(values[:8]) <= 0.05:
             continue
