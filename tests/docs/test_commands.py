@@ -21,6 +21,7 @@ from dropexp.runs.records import SelectedEpoch
 from dropexp.runs.selection import is_filter, list_filter_keys
 from dropexp.sweep.budget import parse_budget
 from dropexp.sweep.grammar import compose_sweep
+from dropexp.sweep.registering import compose_study
 from dropexp.sweep.tuning.space import parse_request
 from pages.blocks import PAGES, ROOT, Block, find_blocks, find_commands
 
@@ -46,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = chance.integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(pictures / f"{index}.png")
     for block in (block for page in PAGES for block in find_blocks(page)):
-        if block.language == "python" and block.title:
+        if block.language in ("python", "yaml") and block.title:
             file = folder / block.title
             file.parent.mkdir(exist_ok=True)
             file.write_text(block.text, encoding="utf-8")
@@ -84,6 +85,8 @@ def check_dropexp(arguments: list[str]) -> None:
             compose_run(values["overrides"] or [])
         case "train" | "sweep":
             compose_for_one_seed(values["overrides"] or [])
+        case "register":
+            compose_study(values["name"], values["overrides"] or [], values["seeds"])
         case "tune":
             parse_request(values["overrides"] or [])
             parse_budget(values["budget"])

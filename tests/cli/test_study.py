@@ -1,0 +1,183 @@
+"""`dropexp study` as its user meets it."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import QUICK, Dropexp, run_dropexp
+from tests.run_folders import write_finished_run
+
+WORDS = ("regulariser=none,dropout2d", "p=0.3", *QUICK[:-1])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the study ``mine`` was registered and really trained."""
+    folder = tmp_path_factory.mktemp("registered")
+    registered = run_dropexp(folder, "study", "register", "mine", *WORDS, "--seeds", "2")
+    assert registered.returncode == 0, registered.stderr
+    swept = run_dropexp(folder, "sweep", "study=mine", "hydra.launcher.n_jobs=1")
+    assert swept.returncode == 0, swept.stdout + swept.stderr
+    assert "4 of 4 runs done" in swept.stdout
+    return folder
+
+
+@pytest.fixture
+def folder(trained: Path, tmp_path: Path) -> Path:
+    """A copy of that folder."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def test_what_was_registered_is_printed(dropexp: Dropexp, tmp_path: Path) -> None:
+    options = ("--metric", "test_acc", "--at", "last", "--margin", "0.01", "--seeds", "8")
+    done = dropexp("study", "register", "mine", *WORDS, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "question    test accuracy at the last epoch, margin 0.01, test auto" in done.stdout
+    assert "16 runs, 8 seeds: regulariser=none,dropout2d p=0.3" in done.stdout
+    assert "1 row, 8 seeds: a difference of 1.5 SD" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("next    dropexp sweep study=mine ")
+    file = tmp_path / "runs" / ".studies" / "mine.registered.yaml"
+    assert file.is_file()
+    assert str(file.relative_to(tmp_path)) in done.stdout
+    shown = dropexp("study", "show", "mine")
+    assert shown.stdout.splitlines() == done.stdout.splitlines()[: len(shown.stdout.splitlines())]
+    listed = dropexp("study", "list")
+    assert listed.stdout.splitlines()[1].split()[:4:3] == ["mine", "8"]
+    assert [path.name for path in (tmp_path / "runs").iterdir() if path.name[0] != "."] == []
+
+
+def test_a_design_that_cannot_conclude_is_warned_of(dropexp: Dropexp) -> None:
+    done = dropexp("study", "register", "mine", *WORDS, "--seeds", "3")
+    assert done.returncode == 0
+    assert "warning: this sweep cannot conclude: with 3 paired seeds" in done.stderr
+
+
+def test_another_folder_of_runs_stays_in_the_next_command(dropexp: Dropexp, tmp_path: Path) -> None:
+    done = dropexp("study", "register", "mine", *WORDS, "--seeds", "8", "-r", "elsewhere")
+    assert "dropexp sweep study=mine runs_dir=elsewhere" in done.stdout
+    assert (tmp_path / "elsewhere" / ".studies" / "mine.registered.yaml").is_file()
+    again = dropexp("study", "register", "mine", *WORDS, "runs_dir=elsewhere")
+    assert again.returncode == 2
+    assert "is registered in" in again.stderr
+
+
+def test_compare_says_that_the_question_is_the_registered_one(folder: Path) -> None:
+    same = run_dropexp(folder, "compare", "study=mine")
+    assert "This is the study mine as registered on " in same.stdout
+    assert "The planned test speaks" in same.stdout
+    other = run_dropexp(folder, "compare", "study=mine", "--at", "last")
+    assert "This differs from the study mine registered on " in other.stdout
+    assert ": at last and not best." in other.stdout
+    report = run_dropexp(folder, "report", "study=mine", "-o", "report.md")
+    assert report.returncode == 0
+    assert "This is the study mine as registered on " in (folder / "report.md").read_text()
+
+
+def test_a_registered_study_is_verified(folder: Path) -> None:
+    done = run_dropexp(folder, "study", "verify", "mine", "--sample", "1")
+    assert done.returncode == 0, done.stdout
+    assert "the hash is right, and no run was added to its 4" in done.stdout
+    assert "identical: every number of 2 epochs is as recorded" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 run trained again: all as recorded"
+    again = run_dropexp(folder, "study", "verify", "mine", "--sample", "1")
+    assert again.stdout == done.stdout  # the same choice
+
+
+def test_numbers_that_differ_end_with_exit_code_1(folder: Path) -> None:
+    for path in (folder / "runs").glob("*/metrics.csv"):
+        rows = list(csv.DictReader(path.read_text().splitlines()))
+        rows[-1]["val_loss"] = str(float(rows[-1]["val_loss"]) + 0.25)
+        with path.open("w") as file:
+            writer = csv.DictWriter(file, rows[0].keys())
+            writer.writeheader()
+            writer.writerows(rows)
+    done = run_dropexp(folder, "study", "verify", "mine", "--sample", "1")
+    assert done.returncode == 1
+    assert "does not agree" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 run trained again: 1 not as recorded"
+
+
+@pytest.mark.parametrize("change", ["file", "run", "folder"])
+def test_what_was_changed_is_found_without_training(folder: Path, change: str) -> None:
+    runs = folder / "runs"
+    if change == "file":
+        file = runs / ".studies" / "mine.registered.yaml"
+        file.write_text(file.read_text().replace("at: best", "at: last"))
+        words = "the file of mine was changed after it was registered"
+    elif change == "run":
+        more = ("sweep", "study=mine", "seed=7", "hydra.launcher.n_jobs=1")
+        assert run_dropexp(folder, *more).returncode == 0
+        words = "2 runs (dropout2d-p0.3-s7-"
+    else:
+        path = next(runs.glob("none-p0-s0-*"))
+        config = path / "config.yaml"
+        config.write_text(config.read_text().replace("epochs: 2", "epochs: 3"))
+        words = f"the folder {path.name} does not hold the run of its name"
+    done = run_dropexp(folder, "study", "verify", "mine", "--sample", "0")
+    assert done.returncode == 1
+    assert words in done.stdout
+    assert done.stdout.splitlines()[-1] == "no finished run to train again; 1 problem"
+
+
+def test_the_file_trains_the_same_elsewhere(folder: Path, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    shutil.copy(folder / "runs" / ".studies" / "mine.registered.yaml", there / "sent.yaml")
+    done = run_dropexp(there, "sweep", "study=sent.yaml", "hydra.launcher.n_jobs=1")
+    assert done.returncode == 0, done.stderr
+    names = [sorted(path.name for path in root.glob("runs/*-s*")) for root in (folder, there)]
+    assert names[0] == names[1]
+    compared = run_dropexp(there, "compare", "study=mine")
+    assert "This is the study mine as registered on " in compared.stdout
+
+
+def test_a_study_file_states_the_question_of_compare(dropexp: Dropexp, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "question: {at: last}\n"
+        "hydra: {sweeper: {params: {regulariser: none, seed: '0,1', train.epochs: 1}}}\n"
+    )
+    swept = dropexp("sweep", "study=mine.yaml", *QUICK[1:-1], "hydra.launcher.n_jobs=1")
+    assert swept.returncode == 0, swept.stderr
+    compared = dropexp("compare", "study=mine")
+    assert "Runs are compared at their last epoch" in compared.stdout
+    assert "The study mine asks for at last; options such as --at replace that." in compared.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["register", "mine", "p=0.1,"], "cannot be read"),
+        (["register", "mine", "--metric", "acc"], "--metric acc is unknown"),
+        (["register", "mine", "--margin", "-1"], "above 0"),
+        (["register", "mine", "--at", "end"], "--at"),
+        (["register", "mine", "--seeds", "0"], "--seeds"),
+        (["register", "mine", "device=cpu"], "says where or how"),
+        (["register", "mine", "--metric", "mc_test_loss", "--at", "last"], "cannot be used with"),
+        (["register"], "NAME"),
+        (["show", "mine"], "No study mine is registered in runs"),
+        (["verify", "mine"], "No study in runs has the name 'mine'"),
+    ],
+)
+def test_mistakes_get_a_sentence(
+    dropexp: Dropexp, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    done = dropexp("study", *arguments)
+    assert done.returncode == 2, done.stdout
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs" / ".studies").exists()
+
+
+def test_a_study_whose_run_has_ended_cannot_be_registered(dropexp: Dropexp, tmp_path: Path) -> None:
+    write_finished_run(tmp_path / "runs", 0.5, "regulariser=none", *QUICK, "seed=0")
+    done = dropexp("study", "register", "mine", *WORDS)
+    assert done.returncode == 2
+    assert "a study can only be registered before" in " ".join(done.stderr.split())
+    assert "seed=range(100,108)" in done.stderr
+
+
+def test_a_folder_without_registered_studies_says_so(dropexp: Dropexp) -> None:
+    assert "runs has no registered study" in dropexp("study", "list").stdout
