@@ -107,10 +107,10 @@ def write_unfinished_run(runs: Path, *overrides: str) -> RunFolder:
 
 
 def write_study(runs: Path, losses: dict[str, list[float]]) -> None:
-    """Write finished runs: the overrides of each setting → its test losses by seed."""
+    """Write finished runs: the overrides of each setting → its losses by seed, val and test."""
     for overrides, values in losses.items():
         for seed, loss in enumerate(values):
-            write_finished_run(runs, loss, *overrides.split(), f"seed={seed}")
+            write_finished_run(runs, loss, *overrides.split(), f"seed={seed}", val_losses=(loss,))
 
 
 def compare_folder(runs: Path, *arguments: str, **question: object) -> Comparison:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from dropexp.compare.notes import describe_forecast, describe_verdict
+from dropexp.compare.notes import describe_verdict
 from dropexp.compare.results import Comparison, Row
 from dropexp.runs.metric_types import EpochChoice, Metric, Notation
 from dropexp.runs.metrics import METRIC_REGISTRY
@@ -46,7 +46,7 @@ class ComparisonColumn:
 
     Attributes:
         key: its name in this registry; the column of a metric has the metric's key.
-        heading: its heading; a terminal puts the last word on a second line.
+        heading: its heading; a terminal breaks it into two lines.
         meaning: what it shows, in one phrase.
         cell: returns the cell of a row.
         is_main: whether it belongs to the main table of a document. A terminal ignores this and
@@ -129,7 +129,7 @@ def list_columns(
         ComparisonColumn(
             "adjusted_p",
             f"p ({comparison.rule.correction_name})",
-            f"of the {comparison.test.kind} test, corrected over {comparison.tests} rows",
+            "p-value of the test, corrected for all rows that are tested together",
             _p_value_cell,
         ),
         ComparisonColumn(
@@ -140,15 +140,8 @@ def list_columns(
             shows_interval=True,
         ),
         ComparisonColumn(
-            "more_seeds",
-            "more seeds",
-            "further seeds that would decide the row, for a large and a small plausible effect",
-            _more_seeds_cell,
-            is_main=False,
-        ),
-        ComparisonColumn(
             "evidence",
-            "evidence",
+            "evidence so far",
             "largest evidence so far of the anytime test, and what a verdict needs at most",
             _evidence_cell,
             is_main=False,
@@ -297,13 +290,6 @@ def _probability_cell(row: Row) -> Cell:
         return Cell()
     interval = f"[{share.low:.2f}, {share.high:.2f}]"
     return Cell(f"{share.value:.2f}", interval, sort_value=share.value)
-
-
-def _more_seeds_cell(row: Row) -> Cell:
-    forecast = row.forecast
-    return (
-        Cell() if forecast is None else Cell(describe_forecast(forecast), sort_value=forecast.low)
-    )
 
 
 def _evidence_cell(row: Row) -> Cell:

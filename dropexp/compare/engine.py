@@ -144,6 +144,7 @@ class _Judge:
             pairs_better=pairs.pairs_better,
             mean_score=pairs.mean_score,
             selection_score=self._choosing[name].mean_score,
+            selection_pairs=self._choosing[name].pairs,
             p_value=decision.p_value,
             adjusted_p=decision.adjusted_p,
             smallest_p=decision.smallest_p,

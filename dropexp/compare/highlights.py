@@ -1,33 +1,15 @@
-"""Which rows are shown first: the row that answers the question, and the rows in charts."""
+"""Which rows charts show, and in which context."""
 
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dropexp.compare.headline import find_headline
 from dropexp.compare.results import Comparison, Row
 from dropexp.config.classics import CLASSICS
-from dropexp.statistics import Verdict
 
 MOST_CURVES = 7
 """The most settings that a reader can tell apart in one chart."""
-
-
-def find_headline(comparison: Comparison) -> Row | None:
-    """Return the headline, the row that answers the question; None if no row has a baseline.
-
-    It is the clearly better row that gains most over its own baseline; without a clearly better
-    row, the row that gains most. The metric itself would only find the easiest data where data
-    differ. Diverged runs count, as in the test.
-    """
-    compared = [row for row in comparison.rows if row.pairs]
-    better = [row for row in compared if row.verdict is Verdict.BETTER]
-    return min(better or compared, key=_headline_key, default=None)
-
-
-def _headline_key(row: Row) -> tuple[bool, float]:
-    """Return a sort key; rows without a completed pair come last, as their score has no unit."""
-    is_measured = row.difference is not None and math.isfinite(row.difference.value)
-    return (not is_measured, row.mean_score)
 
 
 def find_best(comparison: Comparison, rows: Iterable[Row]) -> Row | None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from dropexp.compare.estimates import find_target
-from dropexp.compare.method_of_test import describe_test
+from dropexp.compare.method_of_test import describe_interval, describe_test
 from dropexp.compare.results import Comparison, Row
 from dropexp.config.classics import list_active_classics
 from dropexp.runs.metric_types import EpochChoice
@@ -21,10 +21,7 @@ def describe_method(comparison: Comparison, baseline: str, *, is_chosen: bool) -
         is_chosen: whether ``--baseline`` chose it.
     """
     rows, at = comparison.rows, comparison.at
-    selection = (
-        f"{_describe_epoch(at, rows, comparison.target)} Values are means over seeds; each row has "
-        f"its own {comparison.confidence:.0%} t interval."
-    )
+    selection = _describe_epoch(comparison)
     tested = [row for row in rows if row.baseline is not None]
     if not tested and all(row.setting.is_plain for row in rows):
         nothing = "Nothing is tested: every setting is none. --baseline compares with one of them."
@@ -35,42 +32,41 @@ def describe_method(comparison: Comparison, baseline: str, *, is_chosen: bool) -
     side = "below" if metric.sign > 0 else "above"
     sentences = [
         selection,
-        f"vs baseline is the difference in {metric.name} to the baseline ({baseline}), paired by "
-        f"seed; {side} 0 is {metric.improvement}.",
+        f"vs baseline: paired difference in {metric.name} to {baseline}; {side} 0 is "
+        f"{metric.improvement}. {describe_interval(comparison)}",
         " ".join(describe_test(comparison)),
     ]
     if is_chosen:
         sentences.append(
-            "--baseline chose what rows are compared with: the error rate holds if that was chosen "
-            "before any result was seen."
+            "--baseline chose what rows are compared with: error rates hold if that was before any "
+            "result was seen."
         )
     if at is EpochChoice.BEST and any(_EARLY_STOPPING in row.setting.classics for row in rows):
         sentences.append(
-            "Early stopping changes nothing before it ends a run: at the best epoch a stopped run "
-            "differs only where the full run improves later. It saves epochs; --at last shows "
-            "what it prevents."
+            "At its best epoch a run that early stopping ended differs only if the full run "
+            "improves later; --at last shows what early stopping prevents."
         )
     if any(row.setting.diverged for row in rows):
         sentences.append(
-            "A run that diverged loses its pair: in the test it counts as the largest difference "
-            "of its row. Means and intervals leave it out."
+            "A run that diverged loses its pair: the test counts it as the row's largest "
+            "difference, means and intervals leave it out."
         )
     return sentences
 
 
-def _describe_epoch(at: EpochChoice, rows: Sequence[Row], target: float | None) -> str:
-    match at:
+def _describe_epoch(comparison: Comparison) -> str:
+    rows = comparison.rows
+    means = f"Means over seeds with {comparison.confidence:.0%} t intervals; each run"
+    match comparison.at:
         case EpochChoice.BEST:
-            return "Runs are compared at the epoch of their lowest validation loss."
+            return f"{means} at its lowest validation loss."
         case EpochChoice.LAST:
-            return f"Runs are compared at their last epoch{_describe_last_epochs(rows)}."
+            return f"{means} at its last epoch{_describe_last_epochs(rows)}."
         case EpochChoice.MATCHED:
-            assert target is not None
             return (
-                f"Runs are compared at their first epoch with a training loss of at most "
-                f"{target:.4g}, "
-                f"the lowest that every run reaches; {_find_least_fitted(rows)} sets it. The test "
-                f"set is not evaluated there."
+                f"{means} at its first epoch with a training loss of at most "
+                f"{comparison.target:.4g}, the lowest that every run reaches; "
+                f"{_find_least_fitted(rows)} sets it. The test set is not evaluated there."
             )
 
 

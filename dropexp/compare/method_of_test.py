@@ -1,5 +1,7 @@
 """The sentences on the test: which one spoke and why, its correction, and what it leaves out."""
 
+import math
+
 from dropexp.compare.results import Comparison
 from dropexp.compare.rules import TestKind
 from dropexp.runs.question_types import Correction
@@ -15,47 +17,53 @@ def describe_test(comparison: Comparison) -> list[str]:
         comparison: with at least one row that has a baseline.
     """
     test, rule = comparison.test, comparison.rule
-    sentences = [f"The {test.kind} test speaks, {test.reason}."]
-    method = _describe_planned(comparison)
+    rows = format_count(comparison.tests, "row")
+    sentences = [
+        f"The {test.kind} test ({_describe_statistic(comparison)} over {rows}) decides better or "
+        f"worse at p <= {rule.alpha:g}, {test.reason}."
+    ]
     if test.kind is TestKind.ANYTIME:
-        method = "It holds however often results are looked at: the symmetry e-process with Holm's"
-    claim = f"better or worse means p <= {rule.alpha:g}"
-    sentences.append(f"{method} correction over {_describe_family(comparison)}; {claim}.")
+        sentences[0] += " It holds however often results are looked at."
+    shown = sum(bool(row.pairs) for row in comparison.rows)
+    if shown < comparison.tests:
+        sentences.append(
+            f"The {rows} are those of the whole study, of which this table shows {shown}: a filter "
+            f"makes no test easier."
+        )
     if rule.margin is not None:
         size = comparison.metric.describe_size(rule.margin)
+        level = f"1 − 2·{rule.alpha:g}/{max(comparison.tests, 1)}"
         sentences.append(
-            f"Practically equal means that the difference is within ±{size}: its interval of level "
-            f"1 − 2·{rule.alpha:g}/{max(comparison.tests, 1)} is."
+            f"Practically equal means that the interval of level {level} is within ±{size}."
         )
-    sentences.append(_describe_interval(comparison))
     return sentences + _describe_uncounted(comparison) + _describe_explored(comparison)
 
 
-def _describe_planned(comparison: Comparison) -> str:
+def describe_interval(comparison: Comparison) -> str:
+    """Return the sentence on the interval of a difference, which belongs to the test."""
+    name = name_interval(comparison)
+    if comparison.test.kind is TestKind.ANYTIME:
+        is_short = any(row.difference and math.isinf(row.difference.low) for row in comparison.rows)
+        needs = "; it needs four seeds" if is_short else ""
+        return f"Its {name} holds at all looks together, for one row{needs}."
+    return f"Its {name} is for one row."
+
+
+def name_interval(comparison: Comparison) -> str:
+    """Return what the interval of a difference is: ``95% anytime interval``."""
+    kind = "anytime" if comparison.test.kind is TestKind.ANYTIME else "t"
+    return f"{comparison.rule.confidence:.0%} {kind} interval"
+
+
+def _describe_statistic(comparison: Comparison) -> str:
+    if comparison.test.kind is TestKind.ANYTIME:
+        return "e-process for symmetry, Holm's correction"
     most = max((len(row.pairs) for row in comparison.rows), default=0)
     if comparison.rule.correction is Correction.HOLM:
         exact = "exact " if most <= EXACT_UP_TO else ""
-        return f"It is the {exact}two-sided sign-flip test of the paired differences, with Holm's"
-    flips = "all" if most <= ALL_FLIPS_UP_TO else "random"
-    return f"It flips the signs of all rows jointly ({flips} patterns), with the step-down max-t"
-
-
-def _describe_family(comparison: Comparison) -> str:
-    rows = format_count(comparison.tests, "row")
-    shown = sum(bool(row.pairs) for row in comparison.rows)
-    if shown == comparison.tests:
-        return rows
-    return f"{rows}, all of the studies that these runs belong to, of which {shown} are shown"
-
-
-def _describe_interval(comparison: Comparison) -> str:
-    confidence = f"{comparison.rule.confidence:.0%}"
-    if comparison.test.kind is TestKind.ANYTIME:
-        return (
-            f"The interval of a difference holds at all looks together ({confidence}), for one row "
-            f"at a time; it needs four seeds."
-        )
-    return f"The interval of a difference is a {confidence} t interval, of one row at a time."
+        return f"{exact}two-sided sign flips, Holm's correction"
+    flips = "exact" if most <= ALL_FLIPS_UP_TO else "random"
+    return f"{flips} joint sign flips, step-down max-t correction"
 
 
 def _describe_uncounted(comparison: Comparison) -> list[str]:
@@ -63,8 +71,8 @@ def _describe_uncounted(comparison: Comparison) -> list[str]:
     if not uncounted:
         return []
     return [
-        f"{format_count(uncounted, 'pair')} not counted: the test takes seeds in the order in "
-        f"which they were asked for, up to the first one without a result or out of view."
+        f"{format_count(uncounted, 'pair')} not counted: seeds count in the order in which they "
+        f"were asked for, up to the first without a result or out of view."
     ]
 
 
@@ -73,6 +81,6 @@ def _describe_explored(comparison: Comparison) -> list[str]:
     if not explored:
         return []
     return [
-        f"{format_count(explored, 'setting')} tried by a search, which proposed them because of "
-        f"earlier results: exploration, which is not tested."
+        f"Exploration: {format_count(explored, 'setting')} that a search tried because of earlier "
+        f"results, which is no test."
     ]

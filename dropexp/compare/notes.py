@@ -1,15 +1,18 @@
 """The text of verdicts, and the notes below a table: what diverged, is missing or left out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from shlex import quote
 
 from dropexp.compare.decisions import find_bound
 from dropexp.compare.results import Comparison, Row
+from dropexp.compare.rules import TestKind
 from dropexp.config.classics import CLASSICS, turn_off_classics
 from dropexp.config.setting import P_KEY, setting_key
 from dropexp.errors import UserError
 from dropexp.statistics import SeedForecast, Verdict
+from dropexp.terminal.numbers import format_count
 
 _MOST_COMMANDS = 5  # each takes Hydra 0.1 s
 _MOST_NAMED = 3
@@ -57,11 +60,27 @@ def describe_forecast(forecast: SeedForecast) -> str:
 
 
 def describe_notes(comparison: Comparison) -> list[Note]:
-    """Return the notes below a table without times: the meaning of (+k), and all problems."""
+    """Return the notes below a table without times: what is open, and all problems."""
     return [
+        *(Note(text) for text in describe_too_few(comparison, comparison.rows)),
         *(Note(text) for text in _describe_forecasts(comparison)),
         *(Note(text) for text in _describe_small_effects(comparison)),
         *describe_problems(comparison),
+    ]
+
+
+def describe_too_few(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
+    """Return the sentence on rows whose test could show nothing, whatever their data; else none."""
+    lacking = [row for row in rows if row.verdict is Verdict.TOO_FEW_SEEDS and row.pairs]
+    if not lacking:
+        return []
+    row = max(lacking, key=lambda each: len(each.pairs))
+    # Joint sign flips have one floor for any number of rows.
+    is_joint = comparison.rule.correction_name == "max-t"
+    tests = "" if is_joint else f" and {format_count(comparison.tests, 'setting')} to test"
+    return [
+        f"With {format_count(len(row.pairs), 'seed')}{tests}, no result can have a p-value below "
+        f"{row.smallest_p:.2g}; a verdict needs {comparison.alpha:g}."
     ]
 
 
@@ -75,23 +94,24 @@ def _describe_forecasts(comparison: Comparison) -> list[str]:
     forecasts = [row.forecast for row in comparison.rows if row.forecast]
     if not forecasts:
         return []
+    chances = sorted(forecast.still_open for forecast in forecasts)
+    ends = dict.fromkeys(f"{chance:.0%}" for chance in (chances[0], chances[-1]))
     return [
-        f"(+k): seeds that would decide the row with {forecasts[0].power:.0%} probability; the "
-        f"range is from a large to a small effect, of those that the data leave plausible. Add "
-        f"them with {describe_extension(comparison)}, whose test allows for looking at results "
-        f"meanwhile."
+        f"(+k): k more seeds decide the row with {forecasts[0].power:.0%} probability, from a "
+        f"large to a small plausible effect; after the most, the chance that it is still open is "
+        f"{' to '.join(ends)}. Add them with {describe_extension(comparison)}"
     ]
 
 
 def _describe_small_effects(comparison: Comparison) -> list[str]:
-    """Return sentences on open rows without a forecast, because any effect is small."""
-    metric = comparison.metric
-    return [
-        f"{row.setting.name}: any effect is below "
-        f"{metric.describe_size(find_bound(row.difference))}."
+    """Return the sentence on open rows without a forecast, because any effect is small."""
+    size = comparison.metric.describe_size
+    small = [
+        f"below {size(find_bound(row.difference))} in {row.setting.name}"
         for row in comparison.rows
         if row.is_small and row.difference is not None
     ]
+    return [f"Any effect is small: {_list_few(small)}."] if small else []
 
 
 def describe_problems(comparison: Comparison) -> list[Note]:
@@ -164,8 +184,8 @@ def _describe_missing(comparison: Comparison) -> list[str]:
     composed: dict[str, list[str] | None] = {}
     for row in comparison.rows:
         setting = row.setting
-        if setting.missing_seeds:
-            seeds = ", ".join(map(str, setting.missing_seeds))
+        if setting.missing_seeds and not _may_have_fewer_seeds(comparison, row):
+            seeds = _abbreviate_seeds(setting.missing_seeds)
             sentences.append(f"{setting.name}: lacks seed {seeds}, which other settings have.")
         if row.baseline is not None or setting.name in comparison.baselines:
             continue
@@ -178,6 +198,26 @@ def _describe_missing(comparison: Comparison) -> list[str]:
             advice = _advise_baseline(row, composed)
             sentences.append(f"{setting.name}: its baseline is missing. {advice}")
     return sentences
+
+
+def _may_have_fewer_seeds(comparison: Comparison, row: Row) -> bool:
+    """Return whether a row needs no more seeds: a search left it, or the anytime test decided."""
+    if row.verdict is None or row.verdict is Verdict.EXPLORATION:
+        return row.verdict is not None
+    return comparison.test.kind is TestKind.ANYTIME and row.verdict.is_decided
+
+
+def _abbreviate_seeds(seeds: Sequence[int]) -> str:
+    """Return ``1, 5–9, 12`` for seeds in order."""
+    parts: list[list[int]] = []
+    for seed in seeds:
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ", ".join(
+        f"{part[0]}–{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts
+    )
 
 
 def _advise_baseline(row: Row, composed: dict[str, list[str] | None]) -> str:

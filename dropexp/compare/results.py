@@ -239,6 +239,7 @@ class Row:
         mean_score: the mean difference that the test uses, diverged runs included; below 0 is
             better.
         selection_score: the same in the validation metric that chooses the headline's setting.
+        selection_pairs: the pairs in that metric.
         p_value: the p-value of the test of this row alone.
         adjusted_p: the p-value after the correction over the table.
         smallest_p: the smallest adjusted p-value that the row can have, whatever the data.
@@ -264,6 +265,7 @@ class Row:
     pairs_better: int = 0
     mean_score: float = math.nan
     selection_score: float = math.nan
+    selection_pairs: tuple[Pair, ...] = ()
     p_value: float | None = None
     adjusted_p: float | None = None
     smallest_p: float | None = None

@@ -10,7 +10,13 @@ from dropexp.terminal.tables import Column, format_table, wrap_text
 
 _NARROWEST_NAME = 20  # characters
 _DROPPED_HINT = "-o table.csv has all"
-_VERDICT_STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.TOO_FEW_SEEDS: "yellow"}
+_VERDICT_STYLES = {
+    Verdict.BETTER: "green",
+    Verdict.WORSE: "red",
+    Verdict.PRACTICALLY_EQUAL: "cyan",
+    Verdict.TOO_FEW_SEEDS: "yellow",
+    Verdict.EXPLORATION: "dim",
+}
 _NOTE_STYLES = {Tone.PLAIN: "dim", Tone.WARNING: "yellow", Tone.PROBLEM: "red"}
 
 
@@ -45,13 +51,22 @@ def _terminal_column(column: ComparisonColumn) -> Column[Row]:
         return f"{cell.text} {cell.margin}" if cell.margin else cell.with_interval
 
     return Column(
-        "\n".join(column.heading.rsplit(" ", 1)),
+        _break_heading(column.heading),
         text,
         align="left" if column.is_text else "right",
         style=_style_verdict if column.key == "verdict" else None,
         is_required=column.is_required,
         wrap_to=_NARROWEST_NAME if column.key == "setting" else None,
     )
+
+
+def _break_heading(heading: str) -> str:
+    """Return a heading in two lines, as narrow as it can be; one word stays in one line."""
+    words = heading.split(" ")
+    if len(words) == 1:
+        return heading
+    broken = [(" ".join(words[:at]), " ".join(words[at:])) for at in range(1, len(words))]
+    return "\n".join(min(reversed(broken), key=lambda lines: max(map(len, lines))))
 
 
 def _style_verdict(row: Row) -> str:

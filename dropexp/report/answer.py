@@ -1,141 +1,117 @@
 """The answer of a comparison in a few sentences that claim no more than was found."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
-from typing import Any
 
-from dropexp.compare.highlights import find_best, find_context_axes, find_headline
-from dropexp.compare.notes import describe_extension, describe_forecast
+from dropexp.compare.headline import (
+    Headline,
+    describe_choice,
+    find_selection_metric,
+    is_on_validation,
+)
+from dropexp.compare.highlights import find_best, find_context_axes
+from dropexp.compare.notes import describe_extension, describe_forecast, describe_too_few
 from dropexp.compare.results import Comparison, Row, Setting
-from dropexp.config.classics import CLASSICS, describe_classic
+from dropexp.report.halves import describe_both_halves
+from dropexp.report.phrases import (
+    describe_baseline,
+    describe_change,
+    describe_data,
+    describe_effect,
+    describe_interval,
+    describe_setting,
+)
 from dropexp.report.wording import describe_epoch
-from dropexp.runs.metric_types import Metric, Notation
+from dropexp.runs.metric_types import EpochChoice, Notation, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
-from dropexp.statistics import MOST_MORE_SEEDS, Estimate, SeedForecast, Verdict
+from dropexp.statistics import MOST_MORE_SEEDS, SeedForecast, Verdict
 
 _MOST_NAMED = 4  # settings that a sentence lists by name
+_EQUAL = Verdict.PRACTICALLY_EQUAL
 
 
 def answer(comparison: Comparison) -> list[str]:
     """Return the sentences at the top of a report; the first one is the answer."""
-    row = find_headline(comparison)
-    if row is None:
-        return _answer_without_baseline(comparison)
-    sentences = [_describe_result(comparison, row), *_describe_planning(comparison, row)]
-    sentences += _describe_other_rows(comparison, row)
+    headline = describe_choice(comparison)
+    if headline is None:
+        return _answer_without_test(comparison)
+    row = headline.row
+    sentences = [_describe_result(comparison, headline)]
+    if both := describe_both_halves(comparison, row):
+        sentences.append(both)
+    sentences += _describe_choice(comparison, headline)
+    sentences += _describe_planning(comparison, row)
+    sentences += _describe_other_rows(comparison, headline)
     if comparison.metric.caveat:
         sentences.append(comparison.metric.caveat)
     return sentences
 
 
-def describe_data(fields: Mapping[str, Any], others: Iterable[str] = ()) -> str:
-    """Return what was trained on: ``digits with 400 images and 20 % noisy labels``.
-
-    Args:
-        fields: the fields of a setting, or those that settings share.
-        others: further fields to name, for example because settings differ in them.
-    """
-    parts = []
-    if isinstance(fields.get("data.train_size"), int):
-        parts.append(f"{fields['data.train_size']:,} images")
-    if fields.get("data.label_noise"):
-        parts.append(f"{100 * fields['data.label_noise']:g} % noisy labels")
-    known = ("data.name", "data.train_size", "data.label_noise")
-    rest = [f"{key}={fields[key]}" for key in others if key not in known and key in fields]
-    data = str(fields.get("data.name", "the data"))
-    text = f"{data} with {' and '.join(parts)}" if parts else data
-    return f"{text} ({', '.join(rest)})" if rest else text
-
-
-def describe_setting(setting: Setting) -> str:
-    """Return the regulariser with its p, ``dropout2d at p = 0.5``, or else the classics."""
-    if not setting.has_regulariser:
-        return setting.kind
-    classics = [describe_classic(name, setting.fields) for name in setting.classics]
-    text = f"{setting.without_classics(setting.classics).kind} at p = {setting.p:g}"
-    return f"{text} with {' and '.join(classics)}" if classics else text
-
-
-def describe_baseline(comparison: Comparison, row: Row) -> str:
-    """Return the name of a row's baseline, without the fields that it shares with the row."""
-    if row.baseline is None:
-        return "the baseline"
-    own, baseline = row.setting.fields, comparison.row(row.baseline).setting
-    classics = [CLASSICS[name] for name in comparison.classics]
-    differs_in_method_only = all(
-        own.get(key) == baseline.fields.get(key)
-        for key in {**own, **baseline.fields}
-        if not key.startswith("regulariser.") and not any(each.owns(key) for each in classics)
-    )
-    return describe_setting(baseline) if differs_in_method_only else row.baseline
-
-
 # --- the headline -------------------------------------------------------------------------
 
 
-def _describe_result(comparison: Comparison, row: Row) -> str:
+def _describe_result(comparison: Comparison, headline: Headline) -> str:
+    row = headline.row
     data = f"On {describe_data(row.setting.fields, find_context_axes(comparison))}, "
-    setting, change = describe_setting(row.setting), _describe_change(comparison, row)
+    setting = _name_chosen(comparison, headline)
     baseline = describe_baseline(comparison, row)
     if row.verdict is Verdict.BETTER:
+        change = _describe_effect(comparison, row)
         return f"{data}{setting} {change}{_describe_cost(comparison, row)}."
-    if row.verdict is Verdict.WORSE:
-        return (
-            f"{data}no setting is better than {baseline}. The nearest is {setting}, which "
-            f"{change}: worse."
-        )
-    unclear = _describe_unclear(comparison, row)
-    return f"{data}no setting is clearly better than {baseline}. {unclear}"
+    result = f"{setting} {_describe_other_verdict(comparison, row)}"
+    if headline.also_better or headline.candidates == 1:
+        return f"{data}{result}."
+    is_known = all(each.verdict is Verdict.WORSE for each in comparison.rows if each.pairs)
+    none = f"no setting is {'' if is_known else 'clearly '}better than {baseline}"
+    return f"{data}{none}. {result}."
 
 
-def _describe_unclear(comparison: Comparison, row: Row) -> str:
-    """Return the sentence on the row that gains most, where no row is clearly better."""
-    setting, difference = describe_setting(row.setting), row.difference
-    if row.verdict is Verdict.NO_CLEAR_DIFFERENCE:
-        verdict = "which is no clear difference"
-    else:
-        verdict = "but these are too few seeds" if row.verdict else "which was not tested"
+def _name_chosen(comparison: Comparison, headline: Headline) -> str:
+    """Return the setting's name, and how it was chosen among several."""
+    name = describe_setting(headline.row.setting)
+    if not headline.is_chosen:
+        return name
+    metric = find_selection_metric(comparison).name
+    return f"{name}, chosen by {metric} among {headline.candidates} settings,"
+
+
+def _describe_other_verdict(comparison: Comparison, row: Row) -> str:
+    """Return what is said of a row that is not better."""
+    metric, difference = comparison.metric, row.difference
     if difference is None or math.isnan(difference.value):
-        return f"{setting} {_describe_change(comparison, row)}, {verdict}."
-    rises, metric = difference.value > 0, comparison.metric
-    size = difference if rises else _negate(difference)
-    return (
-        f"The best mean difference is that of {setting}: its {metric.name} is "
-        f"{metric.describe_size(size.value)} {'higher' if rises else 'lower'}"
-        f"{_interval(size, metric)}, better in {row.pairs_better} of {len(row.pairs)} seeds"
-        f"{_describe_lost_pairs(row)}, {verdict}."
-    )
+        text = _describe_effect(comparison, row)
+    elif row.verdict is Verdict.WORSE:
+        return f"{_describe_effect(comparison, row)}: worse"
+    else:
+        baseline = describe_baseline(comparison, row)
+        text = (
+            f"has a mean {metric.name} that is {describe_change(metric, difference)} against "
+            f"{baseline}, better in {row.pairs_better} of {len(row.pairs)} seeds"
+            f"{_describe_lost_pairs(row)}"
+        )
+    match row.verdict:
+        case Verdict.WORSE:
+            return f"{text}: worse"
+        case Verdict.PRACTICALLY_EQUAL:
+            assert comparison.rule.margin is not None
+            margin = metric.describe_size(comparison.rule.margin)
+            return f"{text}: practically equal, as any difference is within ±{margin}"
+        case Verdict.TOO_FEW_SEEDS:
+            return f"{text}, but these are too few seeds"
+        case _:
+            return f"{text}, which is no clear difference"
 
 
-def _describe_change(comparison: Comparison, row: Row) -> str:
+def _describe_effect(comparison: Comparison, row: Row) -> str:
     """Return ``raises the test accuracy by 6.1 points [4.9, 7.3] against none, better in …``."""
     difference, baseline = row.difference, describe_baseline(comparison, row)
     if difference is None or math.isnan(difference.value):
         return f"has no seed in which both it and {baseline} completed{_describe_lost_pairs(row)}"
-    rises = difference.value > 0
-    size = difference if rises else _negate(difference)
-    metric = comparison.metric
     return (
-        f"{'raises' if rises else 'lowers'} the {metric.name} by "
-        f"{metric.describe_size(size.value)}{_interval(size, metric)} against {baseline}, "
-        f"better in {row.pairs_better} of {len(row.pairs)} seeds{_describe_lost_pairs(row)}"
+        f"{describe_effect(comparison.metric, difference)} against {baseline}, better in "
+        f"{row.pairs_better} of {len(row.pairs)} seeds{_describe_lost_pairs(row)}"
     )
-
-
-def _negate(estimate: Estimate) -> Estimate:
-    return Estimate(-estimate.value, -estimate.high, -estimate.low, estimate.n)
-
-
-def _interval(estimate: Estimate, metric: Metric) -> str:
-    """Return `` [4.9, 7.3]``; empty where there is no finite interval."""
-    if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
-        return ""
-    low, high = (
-        metric.format(end, Notation.DOCUMENT, is_signed=False)
-        for end in (estimate.low, estimate.high)
-    )
-    return f" [{low}, {high}]"
 
 
 def _describe_lost_pairs(row: Row) -> str:
@@ -186,15 +162,35 @@ def _describe_time(baseline: Setting, setting: Setting) -> str:
     return "; cost not comparable: the runs used different numbers of threads"
 
 
-def _describe_planning(comparison: Comparison, row: Row) -> list[str]:
+def _describe_choice(comparison: Comparison, headline: Headline) -> list[str]:
+    """Return the sentences on what the choice among several settings does to the size."""
+    if not headline.is_chosen:
+        return []
     sentences = []
-    if row.verdict is Verdict.TOO_FEW_SEEDS:
-        tests = sum(bool(each.pairs) for each in comparison.rows)
+    if is_on_validation(comparison):
+        result = "test_acc" if comparison.metric.unit is Unit.FRACTION else "test_loss"
+        advice = f"--metric {result}"
+        if comparison.at is EpochChoice.MATCHED:
+            advice = f"--at last --metric {result}"
         sentences.append(
-            f"With {_count(len(row.pairs), 'seed')} and {_count(tests, 'setting')} to test, no "
-            f"result can have a p-value below {row.smallest_p:.2g}; a verdict needs "
-            f"{comparison.alpha:g}."
+            f"It was chosen and measured on the same validation images, so its size is overstated; "
+            f"{advice} measures on test images."
         )
+    if headline.row.verdict is not Verdict.BETTER or math.isnan(headline.held_out.value):
+        return sentences
+    if headline.is_stable:
+        sentences.append("Whichever seed is left out, the same setting is chosen.")
+    else:
+        change = describe_effect(comparison.metric, headline.held_out)
+        sentences.append(
+            f"Chosen for each seed by the other seeds only, a setting {change}: the luck of the "
+            f"choice has no part in this size."
+        )
+    return sentences
+
+
+def _describe_planning(comparison: Comparison, row: Row) -> list[str]:
+    sentences = describe_too_few(comparison, [row])
     if row.forecast:
         sentences.append(_describe_forecast(comparison, row.forecast))
     return sentences
@@ -213,18 +209,21 @@ def _describe_forecast(comparison: Comparison, forecast: SeedForecast) -> str:
 # --- the other rows -----------------------------------------------------------------------
 
 
-def _describe_other_rows(comparison: Comparison, headline: Row) -> list[str]:
-    others = [row for row in comparison.rows if row is not headline]
+def _describe_other_rows(comparison: Comparison, headline: Headline) -> list[str]:
     sentences = []
-    better = [row for row in others if row.verdict is Verdict.BETTER]
-    if better:
+    is_better = headline.row.verdict is Verdict.BETTER
+    if better := headline.also_better:
+        also = "Also better" if is_better else "Better"
         sentences.append(
-            f"Also better than {_name_baselines(comparison, better)}: {_list_names(better)}. "
-            f"Which of the better settings is best was not tested."
+            f"{also} than {_name_baselines(comparison, better)}: {_list_names(better)}."
         )
-    worse = [row for row in others if row.verdict is Verdict.WORSE]
-    if worse:
-        sentences.append(f"Worse than {_name_baselines(comparison, worse)}: {_list_names(worse)}.")
+    if len(better) + is_better > 1:
+        sentences.append("Which of the better settings is best was not tested.")
+    others = [row for row in comparison.rows if row is not headline.row]
+    for verdict, what in ((Verdict.WORSE, "Worse than"), (_EQUAL, "Practically equal to")):
+        if same := [row for row in others if row.verdict is verdict]:
+            names = _name_baselines(comparison, same)
+            sentences.append(f"{what} {names}: {_list_names(same)}.")
     underfit = [row for row in comparison.rows if row.underfits]
     if underfit:
         sentences.append(
@@ -246,29 +245,30 @@ def _list_names(rows: Sequence[Row]) -> str:
     return ", ".join(names)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _answer_without_baseline(comparison: Comparison) -> list[str]:
+def _answer_without_test(comparison: Comparison) -> list[str]:
     row = find_best(comparison, comparison.rows)
     if row is None:
         return ["No run completed, so there is nothing to compare."]
     metric = comparison.metric
     estimate = row.estimates[metric.key]
-    order = "lowest" if metric.sign > 0 else "highest"
     data = describe_data(row.setting.fields, find_context_axes(comparison))
     setting = describe_setting(row.setting)
-    value = f"{metric.describe_value(estimate.value)}{_interval(estimate, metric)}"
+    value = f"{metric.describe_value(estimate.value)}{describe_interval(metric, estimate)}"
+    when = describe_epoch(comparison.at)
     if len(comparison.rows) == 1:
         return [
-            f"On {data}, the {metric.name} of {setting} is {value}, "
-            f"{describe_epoch(comparison.at)}.",
+            f"On {data}, the {metric.name} of {setting} is {value}, {when}.",
             "There is no other setting to compare it with.",
         ]
-    return [
-        f"On {data}, {setting} has the {order} {metric.name}, {value}, "
-        f"{describe_epoch(comparison.at)}.",
-        "No setting was compared with a baseline on the same seeds, so which setting is better is "
-        "not known.",
-    ]
+    order = "lowest" if metric.sign > 0 else "highest"
+    if any(each.verdict is Verdict.EXPLORATION for each in comparison.rows):
+        reason = (
+            "The settings were tried by a search, which is not a test. Give the command of the "
+            "search again to confirm what it chose on fresh seeds."
+        )
+    else:
+        reason = (
+            "No setting was compared with a baseline on the same seeds, so which setting is better "
+            "is not known."
+        )
+    return [f"On {data}, {setting} has the {order} {metric.name}, {value}, {when}.", reason]

@@ -5,7 +5,8 @@ from dropexp.compare.markdown import escape_markdown, format_markdown_list, form
 from dropexp.compare.notes import describe_problems, describe_times
 from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison
-from dropexp.report.answer import answer, describe_data
+from dropexp.report.answer import answer
+from dropexp.report.phrases import describe_data
 
 
 def render_markdown(comparison: Comparison, provenance: Provenance) -> str:

@@ -14,17 +14,20 @@ from dropexp.compare.highlights import select_featured_rows
 from dropexp.compare.notes import describe_problems, describe_times
 from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison, Row
-from dropexp.report.answer import answer, describe_data
+from dropexp.report.answer import answer
 from dropexp.report.charts import HIDDEN, Panel, assign_looks, build_sections
 from dropexp.report.charts.panels import CONFIG, name_width_parameter
+from dropexp.report.phrases import describe_data
 from dropexp.statistics import Verdict
 
 _TEMPLATES = files("dropexp.report") / "templates"
 _BADGES = {
     Verdict.BETTER: "good",
     Verdict.WORSE: "bad",
+    Verdict.PRACTICALLY_EQUAL: "equal",
     Verdict.NO_CLEAR_DIFFERENCE: "plain",
     Verdict.TOO_FEW_SEEDS: "note",
+    Verdict.EXPLORATION: "plain",
 }
 """Verdict → the class of its badge in report.css."""
 

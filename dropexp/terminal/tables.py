@@ -15,6 +15,8 @@ from rich.text import Text
 
 Row = TypeVar("Row")
 
+_MOST_DROPPED = 6  # columns without room that are named
+
 
 @dataclass(frozen=True)
 class Column(Generic[Row]):
@@ -164,6 +166,9 @@ def _heading_lines(headings: Sequence[Sequence[str]]) -> list[list[str]]:
 def _dropped_lines(columns: Sequence[Column[Row]], width: int | None, hint: str) -> list[Text]:
     if not columns:
         return []
-    names = ", ".join(column.heading.replace("\n", " ") for column in columns)
-    text = f"no room for: {names}{'; ' if hint else ''}{hint}"
+    names = [column.heading.replace("\n", " ") for column in columns]
+    named = ", ".join(names[:_MOST_DROPPED])
+    if len(names) > _MOST_DROPPED:
+        named += f" and {len(names) - _MOST_DROPPED} more"
+    text = f"no room for: {named}{'; ' if hint else ''}{hint}"
     return [Text(line, style="dim") for line in wrap_text(text, width)]

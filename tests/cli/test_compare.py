@@ -16,7 +16,7 @@ def test_a_study_of_real_runs_is_compared_and_written(dropexp: Dropexp, tmp_path
     table = dropexp("compare")
     assert table.returncode == 0, table.stderr
     assert "too few seeds" in table.stdout
-    assert table.stdout.index("sign-flip") < table.stdout.index("setting")
+    assert table.stdout.index("e-process") < table.stdout.index("setting")
     plain = json.loads(dropexp("compare", "--format", "json").stdout)
     none, dropout = plain["rows"]
     summaries = [

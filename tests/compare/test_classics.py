@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.compare.highlights import find_headline, select_featured_rows
+from dropexp.compare.headline import find_headline
+from dropexp.compare.highlights import select_featured_rows
 from dropexp.compare.notes import describe_problems
 from dropexp.compare.results import Comparison
 from dropexp.compare.table import format_comparison
@@ -170,12 +171,13 @@ def test_early_stopping_is_shown_with_the_epochs_it_saves_and_the_loss_it_preven
     row = at_best.row(name)
     assert row.difference is not None
     assert (row.difference.value, row.verdict) == (0.0, Verdict.NO_CLEAR_DIFFERENCE)
-    assert "Early stopping changes nothing before it ends a run" in " ".join(at_best.sentences)
+    assert (
+        "a run that early stopping ended differs only if the full run improves later"
+        in " ".join(at_best.sentences)
+    )
     row = at_last.row(name)
     assert (row.estimates["epoch"].value, row.estimates["epochs"].value) == (3, 3)
-    assert at_last.sentences[0].startswith(
-        "Runs are compared at their last epoch, 3 to 4: early stopping"
-    )
+    assert "each run at its last epoch, 3 to 4: early stopping" in at_last.sentences[0]
     assert row.verdict is Verdict.BETTER
     assert "3 epochs instead of 4" in answer(at_last)[0]
     for table in (at_best, at_last):
@@ -186,7 +188,7 @@ def test_early_stopping_is_shown_with_the_epochs_it_saves_and_the_loss_it_preven
 def test_without_early_stopping_there_is_no_column_of_epochs(tmp_path: Path) -> None:
     write_study(tmp_path, {NONE: [1.0], DECAY: [1.0]})
     table = compare_folder(tmp_path, at=EpochChoice.LAST)
-    assert table.sentences[0].startswith("Runs are compared at their last epoch. ")
+    assert table.sentences[0].endswith("each run at its last epoch.")
     assert not any("trained" in line.plain for line in format_comparison(table, None))
 
 
@@ -200,7 +202,10 @@ def test_the_headline_can_be_a_classic_and_says_so(tmp_path: Path) -> None:
     assert row is not None
     assert row.setting.label == "weight_decay=0.0005"
     sentence = answer(table)[0]
-    assert ", weight_decay=0.0005 lowers the test loss by " in sentence
+    assert (
+        ", weight_decay=0.0005, chosen by validation loss among 2 settings, lowers the test loss"
+        in sentence
+    )
     assert "against none, better in 7 of 7 seeds" in sentence
     assert "optimiser" not in sentence
 
@@ -209,7 +214,7 @@ def test_the_headline_names_both_the_regulariser_and_the_classic(tmp_path: Path)
     both = f"{DROPOUT} {DECAY}"
     write_study(tmp_path, {NONE: [1.0] * 7, DECAY: [1.0] * 7, DROPOUT: [1.0] * 7, both: CLEAR})
     sentence = answer(compare_folder(tmp_path))[0]
-    assert ", dropout2d at p = 0.3 with weight_decay=0.0005 lowers the test loss" in sentence
+    assert ", dropout2d at p = 0.3 with weight_decay=0.0005, chosen by" in sentence
     assert "against weight_decay=0.0005, better in 7 of 7" in sentence
 
 

@@ -71,7 +71,7 @@ def test_metrics_of_the_other_labels_are_shown_with_label_noise_only() -> None:
 
 def test_a_new_metric_needs_no_more_than_its_entry_to_decide(made_up: Metric) -> None:
     table = study(made_up)
-    assert "difference in made-up metric to the baseline" in table.sentences[1]
+    assert "difference in made-up metric to none with everything else equal" in table.sentences[1]
     assert "above 0 is better" in table.sentences[1]
     page = render_page(table, Provenance())
     for text in (format_markdown(table), format_latex(table).replace("\\", ""), page):

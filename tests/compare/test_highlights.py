@@ -1,4 +1,5 @@
-from dropexp.compare.highlights import find_headline, select_featured_rows
+from dropexp.compare.headline import find_headline
+from dropexp.compare.highlights import select_featured_rows
 from tests.made_up import STUDIES, make_comparison
 
 

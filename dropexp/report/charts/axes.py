@@ -152,5 +152,5 @@ def _describe(comparison: Comparison, metric: Metric, without: str = "") -> str:
     else:
         when = f", {describe_epoch(comparison.at)}"
     fixed = describe_fields(find_headline_context(comparison, without))
-    interval = f"mean over seeds with {comparison.confidence:.0%} interval"
+    interval = f"mean over seeds with {comparison.confidence:.0%} t interval"
     return f"{interval}{when}{fixed and f'; {fixed}'}"

@@ -93,7 +93,7 @@ def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values
 
 
 def _describe(comparison: Comparison, rows: Sequence[Row]) -> str:
-    parts = [f"mean over seeds with {comparison.confidence:.0%} interval, in eval mode"]
+    parts = [f"mean over seeds with {comparison.confidence:.0%} t interval, in eval mode"]
     if len(rows) < len(comparison.rows):
         parts.append(describe_fields(find_headline_context(comparison)))
     if len(rows) < len(select_rows_in_context(comparison)):

@@ -2,6 +2,7 @@
 
 import altair as alt
 
+from dropexp.compare.method_of_test import name_interval
 from dropexp.compare.results import Comparison, Row
 from dropexp.report.charts.encodings import (
     encode_colour,
@@ -36,7 +37,7 @@ def build_difference_figures(comparison: Comparison) -> list[Figure]:
     panel = Panel(
         _NAME,
         f"Paired differences in {describe_metric(metric)} against {baseline}",
-        f"one dot for each seed; mean with {comparison.confidence:.0%} interval; "
+        f"one dot for each seed; mean with {name_interval(comparison)}; "
         f"{side} of 0 is {metric.improvement}",
         data.values,
         _draw(comparison, rows, data),
