@@ -80,7 +80,8 @@ def _describe_explored(comparison: Comparison) -> list[str]:
     explored = sum(row.verdict is Verdict.EXPLORATION for row in comparison.rows)
     if not explored:
         return []
+    is_one = explored == 1
     return [
-        f"Exploration: {format_count(explored, 'setting')} that a search tried because of earlier "
-        f"results, which is no test."
+        f"{format_count(explored, 'setting')} {'is' if is_one else 'are'} exploration: a search "
+        f"tried {'it' if is_one else 'them'} because of earlier results, which is no test."
     ]
