@@ -24,8 +24,13 @@ FOLDER = {
 }
 
 
+def list_folders(tmp_path: Path) -> list[Path]:
+    """Return the run folders, without the ledger of requests beside them."""
+    return [path for path in (tmp_path / "runs").iterdir() if path.is_dir()]
+
+
 def only_run(tmp_path: Path) -> Path:
-    (folder,) = (tmp_path / "runs").iterdir()
+    (folder,) = list_folders(tmp_path)
     return folder
 
 
@@ -131,7 +136,7 @@ def test_pictures_with_the_same_names_and_other_content_are_another_run(
     assert dropexp(*command).returncode == 0
     Image.new("RGB", (9, 9), (77, 0, 0)).save(tmp_path / "pictures/train/cat/3.bmp")
     assert dropexp(*command).returncode == 0
-    assert len(list((tmp_path / "runs").iterdir())) == 2
+    assert len(list_folders(tmp_path)) == 2
 
 
 def test_none_with_p_says_that_p_is_ignored(dropexp: Dropexp, tmp_path: Path) -> None:
