@@ -19,7 +19,13 @@ from dropexp.cli.sweep_console import describe_problem, format_run_line, make_ru
 from dropexp.statistics import Estimate, Verdict
 from dropexp.sweep.progress import EndedRun, Progress
 from dropexp.sweep.sequential.conduct import SequentialResult
-from dropexp.sweep.sequential.design import Fate, RowState, SequentialState, StopReason
+from dropexp.sweep.sequential.design import (
+    Fate,
+    RowState,
+    SequentialDesign,
+    SequentialState,
+    StopReason,
+)
 from dropexp.sweep.sequential.prepare import SequentialPlan
 from dropexp.terminal.numbers import format_clock, format_count, format_duration, format_number
 from dropexp.terminal.tables import Column, format_table
@@ -67,8 +73,17 @@ class UntilDecidedConsole(CommandConsole):
             left = len(state.round.missing)
             self.print_sentence(
                 Text(
-                    f"starts with {seeds} seeds, {runs}, {left} of them to train: with {rows} no "
-                    f"verdict is possible below {design.fewest_seeds} seeds"
+                    f"starts with {seeds} seeds, {runs}, {left} of them to train: with "
+                    f"{format_count(design.tests, 'row')} no verdict is possible below "
+                    f"{design.fewest_seeds} seeds"
+                ),
+                indent=2,
+            )
+        if design.further_tests:
+            self.print_sentence(
+                Text(
+                    f"the correction counts {format_count(design.further_tests, 'row')} more, "
+                    f"of the studies that asked for some of these runs first"
                 ),
                 indent=2,
             )
@@ -192,7 +207,7 @@ class UntilDecidedConsole(CommandConsole):
         decision, seeds = row.decision, str(len(row.seeds))
         if decision is None:
             return [row.row.setting, seeds, "", "", Text("waits for seeds", style="dim")]
-        needed = find_evidence_needed(state, self._plan.design.rule.alpha)
+        needed = find_evidence_needed(state, self._plan.design)
         style = _STYLES.get(decision.verdict, "") if row.fate is Fate.DECIDED else ""
         outcome = Text(format_outcome(row, needed), style=style)
         share = find_share_of_evidence(decision.evidence or 1.0, needed)
@@ -227,7 +242,7 @@ class UntilDecidedConsole(CommandConsole):
             self.print_lines(format_next_commands(next_commands))
 
     def _format_rows(self, state: SequentialState) -> list[Text]:
-        needed = find_evidence_needed(state, self._plan.design.rule.alpha)
+        needed = find_evidence_needed(state, self._plan.design)
         metric = self._plan.question.deciding_metric.key
         columns: tuple[Column[RowState], ...] = (
             Column("setting", lambda row: row.row.setting, align="left", is_required=True),
@@ -263,12 +278,13 @@ class UntilDecidedConsole(CommandConsole):
             self.print_line(Text(f"  and {len(unsuccessful) - _MOST_PROBLEMS} more", style="red"))
 
 
-def find_evidence_needed(state: SequentialState, alpha: float) -> float:
+def find_evidence_needed(state: SequentialState, design: SequentialDesign) -> float:
     """Return the evidence that makes the next open row better or worse, by Holm's correction."""
+    alpha = design.rule.alpha
     rejected = sum(
         row.decision is not None and row.decision.adjusted_p <= alpha for row in state.rows
     )
-    return max(1, len(state.rows) - rejected) / alpha
+    return max(1, design.tests - rejected) / alpha
 
 
 def find_share_of_evidence(evidence: float, needed: float) -> float:

@@ -64,6 +64,7 @@ class SequentialDesign:
             fill them.
         sign: 1 where a lower value is better, −1 where a higher one is.
         rule: how rows are decided, by the anytime test.
+        further_tests: how many rows of other sweeps count in the correction.
         most_runs: how many runs the sweep may ask for; None: no limit.
         free: runs that do not count against most_runs, since others have asked for them.
     """
@@ -74,14 +75,20 @@ class SequentialDesign:
     runs_at_a_time: int = 1
     sign: int = 1
     rule: Rule = _ANYTIME
+    further_tests: int = 0
     most_runs: int | None = None
     free: Collection[Cell] = field(default_factory=frozenset)
+
+    @property
+    def tests(self) -> int:
+        """How many rows the correction counts."""
+        return len(self.rows) + self.further_tests
 
     @property
     def fewest_seeds(self) -> int:
         """The fewest seeds at which the test can decide one of the rows, whatever the data."""
         seeds = 1
-        while len(self.rows) * smallest_anytime_p(seeds) > self.rule.alpha:
+        while self.tests * smallest_anytime_p(seeds) > self.rule.alpha:
             seeds += 1
         return seeds
 

@@ -14,6 +14,7 @@ from dropexp.sweep.budget import Budget
 from dropexp.sweep.launchers import build_launcher
 from dropexp.sweep.plan import PlanStatus, make_plan, open_sweep_runs_dir
 from dropexp.sweep.sequential.design import Cell, SequentialDesign, SequentialState
+from dropexp.sweep.sequential.family import count_further_tests
 from dropexp.sweep.sequential.replay import preview, replay
 from dropexp.sweep.sequential.results import ResultReader
 from dropexp.sweep.sequential.rows import SequentialRequest
@@ -100,6 +101,7 @@ def make_sequential_plan(
         runs_at_a_time=at_a_time or _RUNS_OF_A_CLUSTER,
         sign=question.deciding_metric.sign,
         rule=Rule(TestKind.ANYTIME, alpha=question.alpha, margin=question.margin),
+        further_tests=count_further_tests(request, ledger, runs_dir),
         most_runs=budget.runs,
         free=_find_free(request, ledger, runs_dir) if budget.runs else frozenset(),
     )
@@ -134,7 +136,7 @@ def _find_free(request: SequentialRequest, ledger: Ledger, runs_dir: Path) -> Co
 
 def _refuse_too_little(design: SequentialDesign) -> None:
     needed = max(design.fewest_seeds, len(design.seeds))
-    rows = format_count(len(design.rows), "row")
+    rows = format_count(design.tests, "row")
     if design.most_seeds < needed:
         raise ConfigError(
             f"--most-seeds {design.most_seeds} is too few: with {rows} no verdict is possible "

@@ -66,7 +66,8 @@ def preview(
         return state
     seeds = state.round.seeds
     rows = [_add_ended_pairs(row, seeds, values) for row in state.rows]
-    decisions = decide({row.row.setting: row.comparison for row in rows}, design.rule)
+    comparisons = {row.row.setting: row.comparison for row in rows}
+    decisions = decide(comparisons, design.rule, further_tests=design.further_tests)
     return replace(
         state, rows=tuple(replace(row, decision=decisions[row.row.setting]) for row in rows)
     )
@@ -125,7 +126,7 @@ class _Past:
             if state.fate is Fate.OPEN:
                 self.rows[name] = _add_pairs(state, batch, values)
         comparisons = {name: state.comparison for name, state in self.rows.items()}
-        decisions = decide(comparisons, design.rule)
+        decisions = decide(comparisons, design.rule, further_tests=design.further_tests)
         for name, state in self.rows.items():
             decided = replace(state, decision=decisions[name])
             self.rows[name] = replace(decided, fate=_find_fate(decided))
