@@ -15,10 +15,12 @@ from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.metrics import parse_metric
 
 if TYPE_CHECKING:
+    from dropexp.cli.until_decided_console import UntilDecidedConsole
     from dropexp.compare.question import Question
     from dropexp.runs.study_question import StudyQuestion
     from dropexp.sweep.budget import Budget
     from dropexp.sweep.sequential.conduct import SequentialResult
+    from dropexp.sweep.sequential.design import SequentialState
     from dropexp.sweep.sequential.prepare import SequentialPlan
     from dropexp.sweep.sequential.rows import SequentialRequest
 
@@ -180,7 +182,7 @@ def run_until_decided(
         state = plan.find_state()
         console.show_plan(state)
         if dry_run:
-            console.list_first_runs(state)
+            _list_first_runs(console, plan, state)
             return
         signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -191,6 +193,27 @@ def run_until_decided(
             raise
         console.show_result(result, _next_commands(plan, options))
     _exit(result)
+
+
+def _list_first_runs(
+    console: "UntilDecidedConsole", plan: "SequentialPlan", state: "SequentialState"
+) -> None:
+    """List the runs that the next round would train, with the time that they would take."""
+    from dropexp.cli.sweep_console import SweepConsole
+    from dropexp.sweep.estimate import estimate_seconds
+    from dropexp.sweep.plan import make_plan
+
+    if state.round is None:
+        console.note(f"nothing to train: {state.reason}")
+        return
+    configs = [plan.request.configs[cell] for cell in state.round.missing]
+    statuses = make_plan(configs, plan.runs_dir).statuses
+    rows = [
+        (config.run_id, statuses[config.run_id], seconds)
+        for config, seconds in zip(configs, estimate_seconds(configs, plan.runs_dir), strict=True)
+    ]
+    SweepConsole(plan.request.study).list_runs(rows, plan.design.runs_at_a_time)
+    console.note("this is the next round; later rounds follow from the results")
 
 
 def _exit(result: "SequentialResult") -> None:

@@ -99,16 +99,6 @@ class UntilDecidedConsole(CommandConsole):
             left_out = ", ".join(plan.request.without_baseline)
             self.print_sentence(Text(f"left out, as they have no baseline: {left_out}"), indent=2)
 
-    def list_first_runs(self, state: SequentialState) -> None:
-        """List the runs that the next round would train."""
-        if state.round is None:
-            self.print_sentence(Text(f"nothing to train: {state.reason}"))
-            return
-        ids = [self._plan.request.configs[cell].run_id for cell in state.round.missing]
-        self.print_lines([Text(run_id) for run_id in ids])
-        runs = format_count(len(ids), "run")
-        self.print_sentence(Text(f"{runs} in the next round; later rounds follow from the results"))
-
     # --- meanwhile ------------------------------------------------------------------------------
 
     def note(self, message: str) -> None:

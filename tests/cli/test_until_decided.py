@@ -1,0 +1,228 @@
+"""`--until-decided` as its user meets it: the real command in an empty folder."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dropexp.runs.ledger import Purpose, read_ledger
+from tests.conftest import PLAIN_OUTPUT, run_dropexp
+from tests.sweep.test_interruption import processes_of, wait_until
+
+# Two rows: a strong effect, and none, as no mask drops anything.
+QUICK = ("train.epochs=4", "data.train_size=60", "model.width=4")
+SETTINGS = ("study=mine", "regulariser=none,dropout2d", "p=0.00001,0.9", *QUICK)
+OPTIONS = ("--until-decided", "--most-seeds", "10")
+SWEEP = ("sweep", *SETTINGS, *OPTIONS)
+Done = subprocess.CompletedProcess[str]
+
+
+def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "dropexp", *arguments],
+        cwd=folder,
+        env=os.environ | PLAIN_OUTPUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run_to_the_end(folder: Path, *arguments: str) -> Done:
+    process = start(folder, *arguments)
+    out, errors = process.communicate(timeout=240)
+    return subprocess.CompletedProcess(arguments, process.returncode, out, errors)
+
+
+def trained_runs(folder: Path) -> dict[str, int]:
+    """How often the training of each finished run has begun."""
+    return {
+        summary.parent.name: (summary.parent / "run.log").read_text().count("training from")
+        for summary in (folder / "runs").glob("*/summary.json")
+    }
+
+
+def table(done: Done) -> list[str]:
+    """The lines of the table at the end."""
+    lines = done.stdout.splitlines()
+    return lines[next(i for i, line in enumerate(lines) if line.startswith("setting")) :]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Done, Path]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return run_to_the_end(folder, *SWEEP), folder
+
+
+@pytest.fixture
+def decided(tmp_path: Path, undisturbed: tuple[Done, Path]) -> Path:
+    """A folder with a copy of the runs."""
+    shutil.copytree(undisturbed[1] / "runs", tmp_path / "runs")
+    return tmp_path
+
+
+def test_a_decided_row_gets_no_more_seeds(undisturbed: tuple[Done, Path]) -> None:
+    done, folder = undisturbed
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 rows by test_loss, at most 10 seeds" in done.stdout
+    assert "starts with 7 seeds, 21 runs, 21 of them to train" in done.stdout
+    assert re.search(r"dropout2d p=0.9: worse after [789] seeds", done.stdout)
+    assert "the open rows have the most seeds that are allowed" in done.stdout
+    runs = trained_runs(folder)
+    assert set(runs.values()) == {1}
+    by_setting = {name: [run for run in runs if run.startswith(name)] for name in ("none", "drop")}
+    assert len(by_setting["none"]) == 10
+    strong = [run for run in runs if "-p0.9-" in run]
+    assert 7 <= len(strong) < 10
+    assert f"finished: the open rows have the most seeds that are allowed; {len(runs)} runs" in (
+        done.stdout
+    )
+    assert "1 row open: --most-seeds 20 goes on" in done.stdout
+    assert done.stdout.splitlines()[-1] == "next    dropexp compare study=mine  # the whole table"
+    ledger = read_ledger(folder / "runs")
+    assert {ledger.requests[run].purpose for run in runs} == {Purpose.SEQUENTIAL}
+
+
+def test_compare_says_the_same(decided: Path) -> None:
+    compared = run_dropexp(decided, "compare", "study=mine", "-f", "json")
+    rows = json.loads(compared.stdout)["rows"]
+    verdicts = {row["setting"]: row["verdict"] for row in rows if row["verdict"]}
+    again = run_to_the_end(decided, *SWEEP)
+    shown = {
+        "worse" if line.endswith("worse") else "open": line.split("  ")[0]
+        for line in table(again)[1:3]
+    }
+    assert verdicts[shown["worse"]].startswith("worse")
+    assert verdicts[shown["open"]] == "no clear difference"
+
+
+def test_the_same_command_again_trains_nothing_and_ends_the_same(
+    decided: Path, undisturbed: tuple[Done, Path]
+) -> None:
+    before = trained_runs(decided)
+    again = run_to_the_end(decided, *SWEEP)
+    assert again.returncode == 0, again.stderr
+    assert "none trained" in again.stdout
+    assert table(again) == table(undisturbed[0])
+    extended = run_to_the_end(decided, "extend", "mine", *OPTIONS)
+    assert extended.returncode == 0, extended.stderr
+    assert "none trained" in extended.stdout
+    assert table(extended) == table(undisturbed[0])
+    assert trained_runs(decided) == before
+
+
+def test_kill_9_at_any_time_and_the_same_command_again_reach_the_same_end(
+    tmp_path: Path, undisturbed: tuple[Done, Path]
+) -> None:
+    done, folder = undisturbed
+    for finished in (3, 22):  # in the first round, and in a later one
+        process = start(tmp_path, *SWEEP)
+        wait_until(
+            lambda least=finished: len(trained_runs(tmp_path)) >= least  # type: ignore[misc]
+        )
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        wait_until(lambda pid=process.pid: not processes_of(pid))  # type: ignore[misc]
+    again = run_to_the_end(tmp_path, *SWEEP)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert table(again) == table(done)
+    begun = trained_runs(tmp_path)
+    assert begun.keys() == trained_runs(folder).keys()
+    assert sum(begun.values()) <= len(begun) + 2 * 2  # runs that were training resume
+
+
+def test_two_at_once_share_the_work(tmp_path: Path, undisturbed: tuple[Done, Path]) -> None:
+    done, folder = undisturbed
+    processes = [start(tmp_path, *SWEEP) for _ in range(2)]
+    for process in processes:
+        out, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, out + errors
+        ended = subprocess.CompletedProcess(SWEEP, 0, out, errors)
+        assert table(ended) == table(done)
+    assert trained_runs(tmp_path) == trained_runs(folder)
+
+
+def test_a_margin_decides_a_row_without_an_effect(decided: Path) -> None:
+    done = run_to_the_end(decided, "extend", "mine", "--until-decided", "--margin", "0.001")
+    assert done.returncode == 0, done.stderr
+    assert "none trained" in done.stdout
+    assert "finished: every row is decided" in done.stdout
+    assert table(done)[1].endswith("practically equal")
+    assert table(done)[2].endswith("worse")
+    assert "dropexp compare study=mine --margin 0.001 " in done.stdout
+
+
+def test_a_budget_in_runs_ends_it_and_a_larger_one_goes_on(decided: Path) -> None:
+    shutil.rmtree(decided / "runs" / ".studies")
+    (decided / "runs" / ".ledger.jsonl").unlink()  # as if other sweeps had trained them
+    done = run_to_the_end(decided, "sweep", *SETTINGS, "--until-decided", "--budget", "4runs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the budget does not pay for another round" in done.stdout
+    assert "4 trained" in done.stdout
+    assert "1 row open: --budget 8runs goes on" in done.stdout
+    same = run_to_the_end(decided, "sweep", *SETTINGS, "--until-decided", "--budget", "4runs")
+    assert "none trained" in same.stdout
+    more = run_to_the_end(decided, "sweep", *SETTINGS, "--until-decided", "--budget", "6runs")
+    assert "2 trained" in more.stdout
+
+
+def test_a_budget_in_time_ends_it_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    slow = ("sweep", *SETTINGS, "train.epochs=60", "--until-decided", "--budget", "4s")
+    done = run_to_the_end(tmp_path, *slow)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "finished: the time of the budget is up" in done.stdout
+    assert "2 rows open: the same command goes on" in done.stdout
+
+
+def test_a_dry_run_lists_the_first_round_and_starts_nothing(tmp_path: Path) -> None:
+    done = run_dropexp(tmp_path, *SWEEP, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^\S+-s\d-\w{8} +new", done.stdout, flags=re.MULTILINE)) == 21
+    assert "later rounds follow from the results" in done.stdout
+    assert trained_runs(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["sweep", "regulariser=dropout2d", "--until-decided"], ["baseline", "none,dropout2d"]),
+        (["sweep", *SETTINGS, "--until-decided", "--margin", "-0.1"], ["--margin -0.1", "above 0"]),
+        (["sweep", *SETTINGS, "--until-decided", "--budget", "3days"], ["3days", "30min"]),
+        (["sweep", *SETTINGS, "--until-decided", "--budget", "9runs"], ["9runs", "21 runs"]),
+        (["sweep", *SETTINGS, "--until-decided", "--most-seeds", "6"], ["--most-seeds 6", "7"]),
+        (["sweep", *SETTINGS, "--until-decided", "--most-seeds", "0"], ["--most-seeds 0"]),
+        (
+            ["sweep", *SETTINGS, "seed=range(9)", "--until-decided", "--most-seeds", "8"],
+            ["--most-seeds 8", "9 seeds"],
+        ),
+        (["sweep", *SETTINGS, "--until-decided", "--at", "matched"], ["--at matched", "best"]),
+        (["sweep", *SETTINGS, "--until-decided", "force=true"], ["force=true"]),
+        (["sweep", *SETTINGS, "--until-decided", "seed=x"], ["seed"]),
+        (["sweep", *SETTINGS, "--until-decided", "seed=-1"], ["seed"]),
+        (["sweep", *SETTINGS, "--budget", "1h"], ["--budget", "--until-decided"]),
+        (["sweep", *SETTINGS, "--most-seeds", "9"], ["--most-seeds", "--until-decided"]),
+        (["sweep", *SETTINGS, "--metric", "val_loss"], ["--metric", "--until-decided"]),
+        (["extend", "mine"], ["--until-decided", "--seeds +4"]),
+        (["extend", "mine", "--seeds", "+4", "--until-decided"], ["leave out --seeds"]),
+        (["extend", "mine", "--seeds", "+4", "--margin", "0.1"], ["--margin", "--until-decided"]),
+        (["extend", "mine", "--until-decided", "p=0.4"], ["p=0.4", "another study"]),
+        (["extend", "nowhere", "--until-decided"], ["nowhere"]),
+    ],
+)
+def test_a_mistake_gets_a_sentence_and_nothing_is_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    monkeypatch.setattr("dropexp.sweep.run_process.start_fork_server", lambda: None)
+    done = run_dropexp(tmp_path, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert list(tmp_path.glob("runs/*-s*")) == []
