@@ -141,6 +141,8 @@ def extend(
     known = {run.seed for run in read_study(runs_dir, study).runs}
     if any(config.seed in known for config in request.configs):
         typer.echo(f"finishing what is left of {study}; the same command then adds seeds")
+    else:
+        typer.echo("the anytime test will speak: these seeds are added after results were seen")
     _run_sweep(request, dry_run, retry_failed, fail_fast)
 
 
@@ -305,8 +307,14 @@ def _print_dry_run(
 
 
 def _next_commands(request: "SweepRequest", study: "Study") -> Sequence[tuple[str, str]]:
+    from dropexp.sweep.design import find_design
+
     runs_dir = str(Path(request.configs[0].runs_dir).expanduser())
     folder = "" if runs_dir == "runs" else f" {quote(runs_dir)}"
     purpose = "which setting is better" if len(study.settings) > 1 else "means over seeds"
-    # Not dropexp extend: to add seeds after a look at the result raises false alarms.
-    return [(f"dropexp compare{folder} {quote(f'study={study.name}')}", purpose)]
+    commands = [(f"dropexp compare{folder} {quote(f'study={study.name}')}", purpose)]
+    if find_design(request, Path(runs_dir)).rows:
+        place = "" if runs_dir == "runs" else f" --runs-dir {quote(runs_dir)}"
+        more = f"dropexp extend {quote(study.name)} --until-decided{place}"
+        commands.append((more, "more seeds where it is open"))
+    return commands

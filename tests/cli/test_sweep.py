@@ -73,9 +73,10 @@ def test_every_combination_is_trained_and_duplicates_once(first_sweep: Swept) ->
     assert done.returncode == 0, done.stdout + done.stderr
     assert "6 runs: 6 new, 0 finished, 0 interrupted, 0 failed" in done.stdout
     assert "2 duplicates left out" in done.stdout
-    assert done.stdout.splitlines()[-1] == (
-        "next    dropexp compare study=mine  # which setting is better"
-    )
+    assert done.stdout.splitlines()[-2:] == [
+        "next    dropexp compare study=mine           # which setting is better",
+        "        dropexp extend mine --until-decided  # more seeds where it is open",
+    ]
     assert "6 of 6 runs done, 6 trained" in done.stdout
     assert settings(folder) == ALL
     assert not list((folder / "runs" / ".sweeps").iterdir())
