@@ -96,6 +96,9 @@ def test_noise_changes_training_labels_only() -> None:
     assert not clean.noisy.any()
     assert noised.noisy.sum() == round(0.25 * len(noised.train))
     assert torch.equal(clean.train.labels != noised.train.labels, noised.noisy)
+    assert torch.equal(noised.true_labels, clean.train.labels)
+    assert noised.wrong_share == round(0.25 * len(noised.train)) / len(noised.train)
+    assert clean.wrong_share == 0
     assert torch.equal(clean.train.images, noised.train.images)
     assert same(clean.val, noised.val)
     assert same(clean.test, noised.test)
@@ -220,3 +223,9 @@ def test_splits_know_their_shape_and_move_to_a_device_as_a_whole() -> None:
     for part in (moved.train, moved.val, moved.test):
         assert (part.images.device.type, part.labels.device.type) == ("meta", "meta")
     assert moved.noisy.device.type == "meta"
+    noised = divide(source([30, 30, 30], test_size=10), label_noise=0.2).to("meta")
+    assert noised.true_labels.device.type == "meta"
+    assert noised.true_labels is not noised.train.labels
+    # Without noise the true labels take no memory of their own, on any device.
+    for each in (splits, moved):
+        assert each.true_labels is each.train.labels
