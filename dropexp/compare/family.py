@@ -14,7 +14,7 @@ from dropexp.compare.found_runs import FoundRun, MissingRun
 from dropexp.config.classics import list_active_classics
 from dropexp.config.setting import Fields, extract_setting_from_flat, setting_key
 from dropexp.errors import DropexpError
-from dropexp.runs.ledger import Ledger, read_ledger
+from dropexp.runs.ledger import Ledger, Purpose, read_ledger
 from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.studies import Study, StudyMember, read_study
 
@@ -35,7 +35,8 @@ def list_hidden_runs(
     """Return the runs that are not chosen and count in the test of those that are.
 
     They are further seeds of the chosen settings, and the runs of the studies that first asked for
-    the chosen rows; runs outside studies count as one study.
+    the chosen rows; runs outside studies count as one study. A registered study counts alone, as
+    its runs were fixed before any of them existed.
 
     Args:
         all_runs: all runs of the folders.
@@ -46,6 +47,9 @@ def list_hidden_runs(
     others = [run for run in all_runs if run.run_id not in in_view and run.summary is not None]
     if not others:
         return []
+    registered = _find_registered(chosen, ledgers)
+    if registered:
+        return [run for run in others if run.run_id in registered]
     settings = {_key(run) for run in chosen}
     rows = [run for run in chosen if not _is_plain(run)] or chosen
     of_studies = _list_first_asked(rows, ledgers)
@@ -67,6 +71,7 @@ def find_missing_runs(
     found = {run.listed.run_id for run in found_runs}
     if all(ledger.requests.keys() <= found for ledger in ledgers.values()):
         return []
+    registered = _find_registered([run.listed for run in found_runs], ledgers)
     by_key = {_key(run.listed): run.listed.run_id for run in found_runs}
     listed = {run.run_id: run for run in all_runs}
     rows = [run.listed for run in found_runs if not _is_plain(run.listed)]
@@ -75,7 +80,7 @@ def find_missing_runs(
     for folder, ledger in ledgers.items():
         siblings = _Siblings(folder, found)
         for run_id, request in ledger.requests.items():
-            if run_id in found:
+            if run_id in found or (registered and run_id not in registered):
                 continue
             run = listed.get(run_id)
             if run is not None and run.config:
@@ -121,6 +126,22 @@ class _Siblings:
         for member in members:
             if member.run_id in self._found:
                 self._by_setting.setdefault((name, member.setting), member.run_id)
+
+
+def _find_registered(runs: Iterable[ListedRun], ledgers: Mapping[Path, Ledger]) -> Collection[str]:
+    """Return the runs of the registered study that asked for all of these; empty without one."""
+    studies = set()
+    for run in runs:
+        folder = run.folder.path.parent
+        request = ledgers[folder].asked(run.run_id)
+        if request is None or request.purpose is not Purpose.REGISTERED:
+            return ()
+        studies.add((folder, request.study, request.number))
+    if len(studies) != 1:
+        return ()
+    ((folder, _, number),) = studies
+    requests = ledgers[folder].requests
+    return {run_id for run_id, request in requests.items() if request.number == number}
 
 
 def _list_first_asked(runs: Iterable[ListedRun], ledgers: Mapping[Path, Ledger]) -> Collection[str]:

@@ -7,14 +7,17 @@ import pytest
 
 from dropexp.compare import find_runs
 from dropexp.compare.question import Question
+from dropexp.compare.rules import TestKind
 from dropexp.compare.stated_question import QuestionOptions, ask
 from dropexp.errors import UserError
+from dropexp.runs.ledger import LEDGER, Purpose, record_end, record_request
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.question_types import Correction, TestChoice
 from dropexp.runs.registration import Registration, save_registration, seal
 from dropexp.runs.studies import Study, save_study
 from dropexp.runs.study_question import StudyQuestion
+from dropexp.statistics import Verdict
 from tests.run_folders import DROPOUT, NONE, compare_folder, write_finished_run, write_study
 
 QUESTION = StudyQuestion("test_loss", EpochChoice.BEST, None, TestChoice.AUTO, Correction.MAX_T)
@@ -161,3 +164,59 @@ def test_an_epoch_at_which_the_metric_is_unknown_is_not_taken_over(stated: Path)
     assert (matched.metric, matched.margin) == (None, None)
     with pytest.raises(UserError, match="mc_test_loss cannot be used with --at last"):
         ask([], stated, replace(options, at=EpochChoice.LAST))
+
+
+# --- the family of a registered study ----------------------------------------------------------
+
+
+@pytest.fixture
+def two_studies(tmp_path: Path) -> Path:
+    """A swept study with two regularisers on seeds 0 to 6, then one with one, on 100 to 106."""
+    strong = "regulariser=dropout2d p=0.5"
+    asked: list[tuple[str, Purpose, list[str]]] = []
+    for name, purpose, first, settings in (
+        ("first", Purpose.SWEEP, 0, (NONE, DROPOUT, strong)),
+        ("second", Purpose.REGISTERED, 100, (NONE, DROPOUT)),
+    ):
+        run_ids = []
+        for place, setting in enumerate(settings):
+            for seed in range(first, first + 7):
+                loss = 0.9 - 0.1 * place - 0.001 * seed**2 % 0.07
+                words = (*setting.split(), f"seed={seed}", f"study={name}")
+                run_ids.append(write_finished_run(tmp_path, loss, *words).run_id)
+        asked.append((name, purpose, run_ids))
+    (tmp_path / LEDGER).unlink()
+    for name, purpose, run_ids in asked:
+        record_request(tmp_path, name, run_ids, purpose)
+        for run_id in run_ids:
+            record_end(tmp_path, run_id)
+    return tmp_path
+
+
+def test_a_registered_study_is_a_family_of_its_own(two_studies: Path) -> None:
+    comparison = compare_folder(two_studies, "study=second")
+    assert comparison.test.kind is TestKind.PLANNED
+    assert comparison.tests == 1
+    row = next(row for row in comparison.rows if row.baseline is not None)
+    assert [pair.seed for pair in row.pairs] == list(range(100, 107))
+    assert row.verdict is Verdict.BETTER
+
+
+def test_a_part_of_a_registered_study_is_a_filter(two_studies: Path) -> None:
+    comparison = compare_folder(two_studies, "study=second", "seed<106")
+    assert comparison.test.kind is TestKind.ANYTIME
+    assert "a filter leaves out" in comparison.test.reason
+
+
+def test_other_runs_beside_a_registered_study_end_its_plan(two_studies: Path) -> None:
+    comparison = compare_folder(two_studies)
+    assert comparison.test.kind is TestKind.ANYTIME
+    assert comparison.tests == 2
+
+
+def test_fresh_seeds_that_were_not_registered_are_no_family_of_their_own(
+    two_studies: Path,
+) -> None:
+    path = two_studies / LEDGER
+    path.write_text(path.read_text().replace("registered", "sweep"))
+    assert compare_folder(two_studies, "study=second").test.kind is TestKind.ANYTIME
