@@ -29,6 +29,7 @@ from dropexp.terminal.numbers import format_count, format_size
 
 if TYPE_CHECKING:
     from dropexp.compare.results import Comparison
+    from dropexp.runs.searches import SearchRecord
 
 
 class ReportFormat(StrEnum):
@@ -107,8 +108,19 @@ def _render(comparison: "Comparison", format_: ReportFormat, folders: list[Path]
     from dropexp.report import render_markdown, render_page
 
     provenance = trace_provenance(folders, comparison, sys.argv[1:])
-    render = render_page if format_ is ReportFormat.HTML else render_markdown
-    return render(comparison, provenance)
+    if format_ is ReportFormat.MD:
+        return render_markdown(comparison, provenance)
+    return render_page(comparison, provenance, _find_search(comparison, folders))
+
+
+def _find_search(comparison: "Comparison", folders: list[Path]) -> "SearchRecord | None":
+    """Return the search that the compared runs are of; None where they are not of one alone."""
+    from dropexp.runs.searches import read_search
+
+    places = dict.fromkeys(folder.parent for folder in folders)
+    found = [read_search(place, study) for place in places for study in comparison.studies]
+    searches = [search for search in found if search is not None]
+    return searches[0] if len(searches) == 1 else None
 
 
 def board(

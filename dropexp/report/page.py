@@ -17,7 +17,9 @@ from dropexp.compare.results import Comparison, Row
 from dropexp.report.answer import answer
 from dropexp.report.charts import HIDDEN, Panel, assign_looks, build_sections
 from dropexp.report.charts.panels import CONFIG, name_width_parameter
+from dropexp.report.charts.search import build_search_figures, describe_search
 from dropexp.report.phrases import describe_data
+from dropexp.runs.searches import SearchRecord
 from dropexp.statistics import Verdict
 
 _TEMPLATES = files("dropexp.report") / "templates"
@@ -26,16 +28,26 @@ _BADGES = {
     Verdict.WORSE: "bad",
     Verdict.PRACTICALLY_EQUAL: "equal",
     Verdict.NO_CLEAR_DIFFERENCE: "plain",
+    Verdict.PRACTICALLY_EQUAL: "plain",
     Verdict.TOO_FEW_SEEDS: "note",
     Verdict.EXPLORATION: "plain",
 }
 """Verdict → the class of its badge in report.css."""
 
 
-def render_page(comparison: Comparison, provenance: Provenance) -> str:
-    """Return the report as HTML: answer, tables, charts, audits, missing runs, commands."""
+def render_page(
+    comparison: Comparison, provenance: Provenance, search: SearchRecord | None = None
+) -> str:
+    """Return the report as HTML: answer, tables, charts, audits, missing runs, commands.
+
+    Args:
+        comparison: to report on.
+        provenance: how to reproduce it.
+        search: the search that the compared runs are of; None where they are of none.
+    """
     return _render(
         comparison,
+        search,
         main=make_main_table(comparison),
         details=make_detail_table(comparison),
         audit=[_summarise_audit(row) for row in comparison.rows],
@@ -47,11 +59,13 @@ def render_page(comparison: Comparison, provenance: Provenance) -> str:
 
 def render_charts_page(comparison: Comparison) -> str:
     """Return an HTML page with the answer and the charts only."""
-    return _render(comparison, main=None)
+    return _render(comparison, None, main=None)
 
 
-def _render(comparison: Comparison, **parts: Any) -> str:
+def _render(comparison: Comparison, search: SearchRecord | None, **parts: Any) -> str:
     sections = build_sections(comparison, comparison.rows)
+    if search is not None:
+        sections["search"] = build_search_figures(search)
     panels = [
         _describe_panel(panel, is_toggled=name == "curves")
         for name, figures in sections.items()
@@ -77,7 +91,8 @@ def _render(comparison: Comparison, **parts: Any) -> str:
         style=_read("report.css"),
         script=_read("report.js"),
         libraries=_bundle_libraries(),
-        **sections,
+        about_search=describe_search(search) if search else "",
+        **{"search": [], **sections},
         **parts,
     )
 
