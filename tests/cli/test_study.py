@@ -1,6 +1,7 @@
 """`dropexp study` as its user meets it."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -181,3 +182,15 @@ def test_a_study_whose_run_has_ended_cannot_be_registered(dropexp: Dropexp, tmp_
 
 def test_a_folder_without_registered_studies_says_so(dropexp: Dropexp) -> None:
     assert "runs has no registered study" in dropexp("study", "list").stdout
+
+
+@pytest.mark.slow
+def test_the_quick_study_ends_with_verdicts(dropexp_process: Dropexp) -> None:
+    swept = dropexp_process("sweep", "study=quick", timeout=900)
+    assert swept.returncode == 0, swept.stdout + swept.stderr
+    assert swept.stderr == ""
+    done = dropexp_process("compare", "study=quick", "--format", "json")
+    comparison = json.loads(done.stdout)
+    verdicts = [row["verdict"] for row in comparison["rows"] if row["baseline"] is not None]
+    assert len(verdicts) == 4
+    assert "better" in verdicts
