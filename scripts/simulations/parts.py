@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from simulations import alarms, coverage, forecasts, found
+from simulations import alarms, coverage, fishing, forecasts, found, headline
 from simulations.work import Work
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "verdicts.md"
@@ -16,6 +16,8 @@ PARTS: dict[str, tuple[str, Callable[[Work], list[str]]]] = {
     "alarms": ("False alarms", alarms.simulate),
     "coverage": ("Intervals", coverage.simulate),
     "found": ("True differences found", found.simulate),
+    "fishing": ("Looking for the best filter", fishing.simulate),
+    "headline": ("The setting that is named", headline.simulate),
     "forecasts": ("How many more seeds", forecasts.simulate),
 }
 """Name → title and function, in the order of the page."""
