@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from simulations import alarms, coverage, fishing, forecasts, found, headline
+from simulations import alarms, cost, coverage, fishing, forecasts, found, headline
 from simulations.work import Work
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "verdicts.md"
@@ -19,6 +19,7 @@ PARTS: dict[str, tuple[str, Callable[[Work], list[str]]]] = {
     "fishing": ("Looking for the best filter", fishing.simulate),
     "headline": ("The setting that is named", headline.simulate),
     "forecasts": ("How many more seeds", forecasts.simulate),
+    "cost": ("Runs until a verdict", cost.simulate),
 }
 """Name → title and function, in the order of the page."""
 

@@ -8,8 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dropexp.compare import compare, find_runs
+from dropexp.compare.rules import TestKind
 from dropexp.statistics import anytime_interval, mean_interval, step_down_max_t
-from simulations import alarms, checking, coverage, forecasts, found, parts, replay
+from simulations import (
+    alarms,
+    checking,
+    cost,
+    coverage,
+    fishing,
+    forecasts,
+    found,
+    headline,
+    parts,
+    replay,
+)
+from simulations.folders import STUDY, StudyFolder
 from simulations.laws import LAWS, SKEWED, Law
 from simulations.work import Work
 
@@ -59,10 +73,10 @@ def test_looking_after_every_seed_breaks_the_planned_test_and_not_the_anytime_te
 
 
 def test_numbers_do_not_depend_on_the_processes() -> None:
-    cells = [("normal", 4), ("t with 3 degrees", 1)]
+    cells = [(1, 1.0), (2, 1.0)]
     with ThreadPoolExecutor(3) as executor:
-        several = Work(30, executor).simulate(alarms.simulate_cell, cells)
-    alone = Work(30).simulate(alarms.simulate_cell, cells)
+        several = Work(30, executor).simulate(forecasts.simulate_cell, cells)
+    alone = Work(30).simulate(forecasts.simulate_cell, cells)
 
     for cell in cells:
         assert len(alone[cell]) == 30
@@ -117,6 +131,48 @@ def test_forecasts_and_their_fate_are_numbers_of_open_rows() -> None:
     assert (known[:, column.IS_OPEN] == 1).all()
     assert (known[:, column.LOW] <= known[:, column.HIGH]).all()
     assert (known[:, column.AFTER_LOW] <= known[:, column.AFTER_HIGH]).all()
+
+
+def test_a_written_study_is_planned_and_has_the_results_written_last(tmp_path: Path) -> None:
+    study = StudyFolder(tmp_path / "runs", rows=2, seeds=6)
+    for number in (1, 2):
+        values = np.random.default_rng(number).normal(size=(3, 6))
+        study.write_results(values, values + 0.5)
+        comparison = compare(find_runs([f"study={STUDY}"], tmp_path / "runs"))
+
+        assert comparison.test.kind is TestKind.PLANNED
+        differences = [row.difference for row in comparison.rows[1:]]
+        shown = [each.value for each in differences if each is not None]
+        np.testing.assert_allclose(shown, (values[1:] - values[0]).mean(axis=1))
+
+
+def test_a_filter_does_not_make_the_test_easier(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fishing, "ROWS", 6)
+    monkeypatch.setattr(fishing, "SEEDS", 8)
+    hits = fishing.simulate_cell("null", np.random.default_rng(7), 30).mean(axis=0)
+    command, naive = hits[[0, 2]], hits[[1, 3]]
+
+    assert (naive >= command).all()
+    assert naive[0] > 0.10  # 1 − 0.95⁶ is 26 %
+    assert command.max() < 0.05 + 4 * 0.04
+
+
+def test_the_best_test_result_is_overstated_and_the_held_out_size_is_not() -> None:
+    results = headline.simulate_headlines((0.5, 0.0), np.random.default_rng(8), 40)
+    on_test, true_of_it, chosen, true, held_out, _ = results.mean(axis=0)
+
+    assert on_test / true_of_it > 1.4
+    assert chosen / true < on_test / true_of_it
+    assert held_out / true == pytest.approx(1, abs=0.5)
+
+
+def test_the_cost_of_an_answer_is_that_of_a_sweep_until_decided() -> None:
+    result = cost.simulate_cost((1.25, 10), np.random.default_rng(9), 1)
+    again = cost._read(result)
+
+    assert again.margin == 1.25
+    assert again.runs >= 5 * 4
+    assert 0.5 < again.right <= 1
 
 
 def test_the_page_is_written_between_its_marks_again_and_again(tmp_path: Path) -> None:
