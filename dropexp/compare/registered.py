@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dropexp.compare.question import Question
 from dropexp.compare.results import Setting
+from dropexp.errors import ConfigError
 from dropexp.runs.registration import (
     Registration,
     find_damage,
@@ -27,15 +28,16 @@ def describe_registrations(
         folders: the folders of the runs' folders.
         settings: the settings of the table with their runs.
         question: that the comparison answers.
-
-    Raises:
-        ConfigError: the file of a registered study is damaged.
     """
     in_view = {run.run_id for setting in settings for run in setting.runs}
     sentences = []
     for folder in dict.fromkeys(folders):
         for name in list_registered_names(folder):
-            registration = read_registration(folder, name)
+            try:
+                registration = read_registration(folder, name)
+            except ConfigError as error:  # no reason to refuse a table of other runs too
+                sentences.append(f"The registered study {name} cannot be read: {error}")
+                continue
             if registration is not None and in_view & set(registration.run_ids):
                 sentences.append(_describe(registration, settings, question))
     return sentences

@@ -21,6 +21,8 @@ FOLDER = ".studies"
 REGISTERED_SUFFIX = ".registered.yaml"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# The loader written in C is six times as fast, and a registered study may have thousands of runs.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SUFFIXES = (".yaml", ".yml")
 _KEYS = ("hydra", "question", "registered")
 
@@ -138,7 +140,7 @@ def read_study_file(path: Path) -> StudyFile:
 
 def _read_mapping(path: Path) -> Mapping[Any, Any]:
     try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+        plain = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except OSError as error:
         raise ConfigError(
             f"study={path} cannot be read: {error.strerror}. A name without .yaml is a ready or a "

@@ -27,6 +27,7 @@ from dropexp.runs.studies import list_study_names, read_study
 from dropexp.runs.study_question import StudyQuestion, parse_question
 from dropexp.terminal.numbers import format_count
 
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _HEADER = """\
 # A registered study: its question and its runs were written down before the runs existed.
 # dropexp sweep study=THIS_FILE trains it anywhere. Change nothing: the hash would no longer match.
@@ -93,7 +94,8 @@ def format_registration(registration: Registration) -> str:
         "question": registration.question.to_mapping(),
         "hydra": {"sweeper": {"params": dict(registration.params)}},
     }
-    return _HEADER + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    text: str = yaml.dump(plain, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
+    return _HEADER + text
 
 
 def parse_registration(file: StudyFile) -> Registration | None:

@@ -104,6 +104,15 @@ def test_a_changed_file_is_said(tmp_path: Path) -> None:
     assert "the file of mine was changed after it was registered" in sentence
 
 
+def test_a_damaged_file_is_said_and_the_table_is_made(tmp_path: Path) -> None:
+    write_study(tmp_path, LOSSES)
+    register(tmp_path)
+    (tmp_path / ".studies" / "mine.registered.yaml").write_text("registered: {}")
+    comparison = compare_folder(tmp_path)
+    assert len(comparison.rows) == 2
+    assert comparison.sentences[-1].startswith("The registered study mine cannot be read: ")
+
+
 def test_runs_of_no_registered_study_are_not_spoken_of(tmp_path: Path) -> None:
     write_study(tmp_path, LOSSES)
     register(tmp_path, run_ids=("none-p0-s7-00000000",))
