@@ -10,9 +10,11 @@ command can be stopped, and resumes.
 """
 
 import argparse
+import json
+import math
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dropexp.config.overrides import Interval
+from dropexp.runs.records import RunSummary
 from dropexp.runs.searches import SearchRecord, read_search
 from dropexp.sweep.tuning.candidates import Candidate, Dimension, Space
 from dropexp.sweep.tuning.search import Attempt, run_search
@@ -194,24 +197,27 @@ class Digits:
         self, candidates: Sequence[Candidate], seeds: range
     ) -> Mapping[Candidate, list[float]]:
         """Return the validation losses of settings at the best epoch, seed by seed."""
-        from dropexp.config.compose import compose_run
-        from dropexp.runs.write import RunFolder
-
         runs_dir = self.folder / "grid"
-        place = (f"runs_dir={runs_dir}", "model.shortcut=true")
         for name in REGULARISERS:
             values = [_get_p(each) for each in candidates if each.regulariser == name]
             if values:
                 listed = ",".join(f"{value:g}" for value in values)
                 seed = f"seed=range({seeds.start},{seeds.stop})"
-                self._call("sweep", f"regulariser={name}", f"p={listed}", seed, *place)
-
-        def read(candidate: Candidate, seed: int) -> Iterator[float]:
-            config = compose_run([*candidate.overrides, *place, *self.words, f"seed={seed}"])
-            best = RunFolder(runs_dir, config.run_id).read_summary().best
-            yield best.val_loss if best else float("inf")
-
-        return {each: [loss for seed in seeds for loss in read(each, seed)] for each in candidates}
+                place = (f"runs_dir={runs_dir}", "model.shortcut=true")
+                # With none, as dropexp warns of a sweep without a baseline.
+                self._call("sweep", f"regulariser=none,{name}", f"p={listed}", seed, *place)
+        summaries = [
+            RunSummary.from_json(json.loads(path.read_text()))
+            for path in runs_dir.glob("*/summary.json")
+        ]
+        losses = {
+            (each.regulariser, each.p, each.seed): each.best.val_loss if each.best else math.inf
+            for each in summaries
+        }
+        return {
+            each: [losses[each.regulariser, _get_p(each), seed] for seed in seeds]
+            for each in candidates
+        }
 
     def _call(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "dropexp", *arguments, *self.words]

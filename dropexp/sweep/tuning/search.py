@@ -111,10 +111,8 @@ def _try_all(
 ) -> None:
     """Try the settings of a generation seed by seed, and drop those worse than the best one."""
     place = len(search.trials)
-    search.trials += [Trial(each, {}, TrialState.OPEN) for each in proposed]
     batch = [(each, seed) for each in proposed for seed in seeds[:_FIRST_SEEDS]]
     _try_batch(search, batch, seeds, evaluate)
-    search.trials = [trial for trial in search.trials if trial.differences]
     report(search)
     while not search.is_budget_spent:
         if search.best is not None:
@@ -138,16 +136,20 @@ def _try_all(
 def _try_batch(
     search: Search, batch: Sequence[Attempt], seeds: Sequence[int], evaluate: Evaluate
 ) -> None:
-    """Train a batch, and add its results to the trials."""
+    """Train a batch, and add its results to the trials; settings that are new become trials."""
     results = evaluate(batch)
     search.is_budget_spent = len(results) < len(batch)
-    for number, trial in enumerate(search.trials):
-        fresh = {seed: value for (each, seed), value in results.items() if each == trial.candidate}
-        if fresh:
-            differences = {**trial.differences, **fresh}
-            is_complete = len(differences) == len(seeds)
-            state = TrialState.COMPLETE if is_complete else TrialState.OPEN
-            search.trials[number] = replace(trial, differences=differences, state=state)
+    places = {trial.candidate: number for number, trial in enumerate(search.trials)}
+    for candidate in dict.fromkeys(each for each, _ in results):
+        fresh = {seed: value for (each, seed), value in results.items() if each == candidate}
+        if candidate not in places:
+            search.trials.append(Trial(candidate, fresh, TrialState.OPEN))
+            continue
+        trial = search.trials[places[candidate]]
+        differences = {**trial.differences, **fresh}
+        is_complete = len(differences) == len(seeds)
+        state = TrialState.COMPLETE if is_complete else TrialState.OPEN
+        search.trials[places[candidate]] = replace(trial, differences=differences, state=state)
 
 
 def _drop_worse(search: Search, best: Trial, place: int) -> None:
