@@ -36,8 +36,7 @@ _STUDY_HELP = (
 )
 _REGISTER_HELP = (
     "Write down a question and its runs before they exist.\n\n"
-    "[bold]dropexp study register mine regulariser=none,dropout2d p=0.3 --at last --seeds 8[/bold]"
-    "\n\n"
+    "[bold]dropexp study register mine regulariser=none,dropout2d p=0.3 --at last[/bold]\n\n"
     "Overrides are those of [bold]dropexp sweep[/bold] that say what the runs are; "
     "[bold]study=NAME[/bold] starts from a ready study. The file is dated and hashed. "
     "[bold]dropexp sweep study=NAME[/bold] then trains exactly these runs, and compare and report "
