@@ -15,6 +15,7 @@ from dropexp.runs.ledger import Purpose, Request
 from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.metric_types import Metric
 from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.runs.question_types import TestChoice
 from dropexp.runs.records import (
     METRICS_COLUMNS,
     AuditOutcome,
@@ -126,6 +127,8 @@ def make_comparison(
     metric: Metric = METRIC_REGISTRY["test_loss"],
     baseline: str | None = None,
     diverged: Sequence[tuple[str, int]] = (),
+    test: TestChoice = TestChoice.AUTO,
+    margin: float | None = None,
     **axes: Sequence[Any],
 ) -> Comparison:
     """Return the comparison of all combinations.
@@ -148,7 +151,9 @@ def make_comparison(
         for made in settings.values()
         for seed in range(seeds)
     ]
-    return compare(FoundRuns(tuple(runs)), Question(metric=metric, baseline=baseline))
+    return compare(
+        FoundRuns(tuple(runs)), Question(metric, baseline=baseline, test=test, margin=margin)
+    )
 
 
 STUDIES: dict[str, Callable[[], Comparison]] = {
@@ -160,6 +165,9 @@ STUDIES: dict[str, Callable[[], Comparison]] = {
     "one seed": lambda: make_comparison(seeds=1),
     "one epoch": lambda: make_comparison(epochs=1),
     "no baseline": lambda: make_comparison(("dropout2d", "dropconnect")),
+    "anytime": lambda: make_comparison(test=TestChoice.ANYTIME),
+    "no interval": lambda: make_comparison(seeds=3, test=TestChoice.ANYTIME),
+    "margin": lambda: make_comparison(margin=0.05),
     "diverged": lambda: make_comparison(diverged=[("dropout2d", 0), ("dropout2d", 1)]),
 }
 """One comparison of every kind that charts and pages must show."""

@@ -101,11 +101,13 @@ def _hold_out(tested: Sequence[Row], chosen: Row, sign: int) -> tuple[bool, Esti
     """
     scores, results = _tabulate(tested, sign)
     is_known = np.isfinite(scores)
-    others = is_known.sum(axis=1, keepdims=True) - is_known
-    sums = np.nansum(scores, axis=1, keepdims=True) - np.nan_to_num(scores)
-    means = np.where(is_known & (others > 0), sums / np.maximum(others, 1), math.inf)
-    seeds = np.flatnonzero(np.isfinite(means).any(axis=0))
-    picks = means[:, seeds].argmin(axis=0)
+    # A seed that only some settings have does not measure a choice among all of them.
+    seeds = np.flatnonzero(is_known.all(axis=0))
+    others = is_known.sum(axis=1, keepdims=True) - 1
+    sums = np.nansum(scores, axis=1, keepdims=True) - scores[:, seeds]
+    if len(seeds) < 2 or not others.all():
+        return True, Estimate(math.nan, math.nan, math.nan, 0)
+    picks = (sums / others).argmin(axis=0)
     held = results[picks, seeds]
     held = held[np.isfinite(held)]
     mean = float(held.mean()) if held.size else math.nan

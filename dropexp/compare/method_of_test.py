@@ -42,11 +42,16 @@ def describe_test(comparison: Comparison) -> list[str]:
 def describe_interval(comparison: Comparison) -> str:
     """Return the sentence on the interval of a difference, which belongs to the test."""
     name = name_interval(comparison)
-    if comparison.test.kind is TestKind.ANYTIME:
-        is_short = any(row.difference and math.isinf(row.difference.low) for row in comparison.rows)
-        needs = "; it needs four seeds" if is_short else ""
-        return f"Its {name} holds at all looks together, for one row{needs}."
-    return f"Its {name} is for one row."
+    if comparison.test.kind is TestKind.PLANNED:
+        return f"Its {name} is for one row."
+    notes = [f"Its {name} holds at all looks together, for one row"]
+    shown = [(row.difference, row.verdict) for row in comparison.rows if row.difference]
+    if any(math.isinf(difference.low) for difference, _ in shown):
+        notes.append("it needs four seeds")
+    claimed = [each for each, verdict in shown if verdict in (Verdict.BETTER, Verdict.WORSE)]
+    if any(each.low < 0 < each.high for each in claimed):
+        notes.append("it assumes normal differences, the test does not, so it may be the wider one")
+    return f"{'; '.join(notes)}."
 
 
 def name_interval(comparison: Comparison) -> str:

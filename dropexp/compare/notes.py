@@ -61,11 +61,15 @@ def describe_forecast(forecast: SeedForecast) -> str:
 
 def describe_notes(comparison: Comparison) -> list[Note]:
     """Return the notes below a table without times: what is open, and all problems."""
+    return [*describe_open_rows(comparison), *describe_problems(comparison)]
+
+
+def describe_open_rows(comparison: Comparison) -> list[Note]:
+    """Return the notes on rows without a verdict: why, what (+k) means, how large effects are."""
     return [
         *(Note(text) for text in describe_too_few(comparison, comparison.rows)),
         *(Note(text) for text in _describe_forecasts(comparison)),
         *(Note(text) for text in _describe_small_effects(comparison)),
-        *describe_problems(comparison),
     ]
 
 

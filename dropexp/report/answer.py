@@ -79,16 +79,13 @@ def _name_chosen(comparison: Comparison, headline: Headline) -> str:
 def _describe_other_verdict(comparison: Comparison, row: Row) -> str:
     """Return what is said of a row that is not better."""
     metric, difference = comparison.metric, row.difference
-    if difference is None or math.isnan(difference.value):
-        text = _describe_effect(comparison, row)
-    elif row.verdict is Verdict.WORSE:
-        return f"{_describe_effect(comparison, row)}: worse"
-    else:
+    text = _describe_effect(comparison, row)
+    is_claimed = row.verdict is Verdict.WORSE
+    if not is_claimed and difference is not None and not math.isnan(difference.value):
         baseline = describe_baseline(comparison, row)
         text = (
-            f"has a mean {metric.name} that is {describe_change(metric, difference)} against "
-            f"{baseline}, better in {row.pairs_better} of {len(row.pairs)} seeds"
-            f"{_describe_lost_pairs(row)}"
+            f"has a mean {metric.name} {describe_change(metric, difference)} than {baseline}, "
+            f"better in {row.pairs_better} of {len(row.pairs)} seeds{_describe_lost_pairs(row)}"
         )
     match row.verdict:
         case Verdict.WORSE:
@@ -176,9 +173,11 @@ def _describe_choice(comparison: Comparison, headline: Headline) -> list[str]:
             f"It was chosen and measured on the same validation images, so its size is overstated; "
             f"{advice} measures on test images."
         )
-    if headline.row.verdict is not Verdict.BETTER or math.isnan(headline.held_out.value):
+    if headline.row.verdict is not Verdict.BETTER:
         return sentences
-    if headline.is_stable:
+    if math.isnan(headline.held_out.value):
+        sentences.append("It was chosen on the same seeds, so its size may be overstated.")
+    elif headline.is_stable:
         sentences.append("Whichever seed is left out, the same setting is chosen.")
     else:
         change = describe_effect(comparison.metric, headline.held_out)
@@ -198,11 +197,13 @@ def _describe_planning(comparison: Comparison, row: Row) -> list[str]:
 
 def _describe_forecast(comparison: Comparison, forecast: SeedForecast) -> str:
     last = forecast.high or MOST_MORE_SEEDS
+    seeds = f"About {describe_forecast(forecast)}"
+    if forecast.high is None:
+        seeds = f"At least {forecast.low}"
     return (
-        f"About {describe_forecast(forecast)} more seeds would decide it with "
-        f"{forecast.power:.0%} probability, from a large to a small plausible effect; after {last} "
-        f"more the chance that it is still open is {forecast.still_open:.0%}. Add them with "
-        f"{describe_extension(comparison)}."
+        f"{seeds} further seeds would decide it with {forecast.power:.0%} probability, from a "
+        f"large to a small plausible effect; after {last} the chance that it is still open is "
+        f"{forecast.still_open:.0%}. Add them with {describe_extension(comparison)}"
     )
 
 

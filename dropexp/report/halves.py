@@ -99,4 +99,4 @@ def _describe_best(comparison: Comparison, last: Result, best: Result) -> str:
 
 
 def _describe_mean(metric: Metric, result: Result) -> str:
-    return f"has a mean {metric.name} that is {describe_change(metric, result[0])}"
+    return f"has a mean {metric.name} {describe_change(metric, result[0])}"

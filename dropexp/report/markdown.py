@@ -2,7 +2,7 @@
 
 from dropexp.compare.columns import make_detail_table, make_main_table
 from dropexp.compare.markdown import escape_markdown, format_markdown_list, format_markdown_table
-from dropexp.compare.notes import describe_problems, describe_times
+from dropexp.compare.notes import describe_open_rows, describe_problems, describe_times
 from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison
 from dropexp.report.answer import answer
@@ -19,6 +19,7 @@ def render_markdown(comparison: Comparison, provenance: Provenance) -> str:
         *map(escape_markdown, more),
         format_markdown_table(make_main_table(comparison)),
         *(f"*{escape_markdown(sentence)}*" for sentence in comparison.sentences),
+        *(escape_markdown(note.text) for note in describe_open_rows(comparison)),
         "### All measurements",
         format_markdown_table(make_detail_table(comparison), all_intervals=True),
         *(escape_markdown(note.text) for note in describe_times(comparison)),

@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from dropexp import __version__
 from dropexp.compare.columns import make_detail_table, make_main_table
 from dropexp.compare.highlights import select_featured_rows
-from dropexp.compare.notes import describe_problems, describe_times
+from dropexp.compare.notes import describe_open_rows, describe_problems, describe_times
 from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison, Row
 from dropexp.report.answer import answer
@@ -51,6 +51,7 @@ def render_page(
         main=make_main_table(comparison),
         details=make_detail_table(comparison),
         audit=[_summarise_audit(row) for row in comparison.rows],
+        open_rows=[note.text for note in describe_open_rows(comparison)],
         times=[note.text for note in describe_times(comparison)],
         missing=[note.text for note in describe_problems(comparison)],
         provenance=provenance,

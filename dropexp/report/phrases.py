@@ -69,7 +69,7 @@ def describe_size(metric: Metric, difference: Estimate, *, with_interval: bool =
 def describe_change(metric: Metric, difference: Estimate) -> str:
     """Return ``0.003 nats lower [−0.020, 0.026]``; the interval is in the same direction."""
     size = _orient(difference)
-    side = "higher" if difference.value > 0 else "lower" if difference.value < 0 else "different"
+    side = "higher" if difference.value >= 0 else "lower"
     return f"{metric.describe_size(size.value)} {side}{describe_interval(metric, size)}"
 
 

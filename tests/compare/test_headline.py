@@ -163,3 +163,19 @@ def test_rows_of_diverged_runs_come_last() -> None:
     assert headline.row.setting.regulariser == "dropconnect"
     assert table.row("dropout2d p=0.3").forecast is None
     assert table.row("dropout2d p=0.3").verdict is Verdict.WORSE
+
+
+def test_seeds_that_only_some_settings_have_do_not_measure_the_choice() -> None:
+    table = compare_losses(
+        {
+            0.0: ([1.0] * 12, [1.0] * 12),
+            0.1: (around(0.7), around(0.7)),
+            0.2: (around(0.9, 12), [*around(0.9), 9.0, 9.0, 9.0, 9.0]),
+        }
+    )
+    headline = describe_choice(table)
+    assert headline is not None
+    assert headline.is_stable
+    assert headline.held_out.n == 8
+    assert headline.row.difference is not None
+    assert headline.held_out.value == pytest.approx(headline.row.difference.value)

@@ -50,6 +50,23 @@ def test_without_a_baseline_there_are_no_differences() -> None:
     assert build_panels(STUDIES["no baseline"]()).keys() == {"train_loss", "val_loss", "loss_gap"}
 
 
+def test_the_differences_say_whose_interval_they_show() -> None:
+    captions = {
+        name: build_panels(STUDIES[name]())["differences"].subtitle
+        for name in ("settings", "anytime", "no interval", "margin")
+    }
+    assert "mean with 95% t interval; left of 0" in captions["settings"]
+    assert "mean with 95% anytime interval; left of 0" in captions["anytime"]
+    assert "95% anytime interval, which needs four seeds;" in captions["no interval"]
+    assert captions["margin"].endswith("; grey is within ±0.050 nats")
+
+
+def test_an_infinite_interval_is_not_drawn() -> None:
+    drawn = build_panels(STUDIES["no interval"]())["differences"].data["differences_means"]
+    assert all(value["mean"] is not None for value in drawn)
+    assert all(value["low"] is None and value["high"] is None for value in drawn)
+
+
 def test_curves_show_the_means_and_intervals_of_the_runs() -> None:
     study = STUDIES["settings"]()
     row = study.rows[1]

@@ -27,14 +27,14 @@ _LAST = {
     Verdict.WORSE: "raises the test loss by 0.150 nats",
     Verdict.PRACTICALLY_EQUAL: "makes practically no difference to the test loss",
     Verdict.NO_CLEAR_DIFFERENCE: "makes no clear difference to the test loss",
-    Verdict.TOO_FEW_SEEDS: "has a mean test loss that is 0.050 nats lower",
+    Verdict.TOO_FEW_SEEDS: "has a mean test loss 0.050 nats lower",
 }
 _AFTER_EFFECT = {
     Verdict.BETTER: "it lowers the test loss by 0.200 nats [0.100, 0.300]",
     Verdict.WORSE: "it raises the test loss by 0.150 nats [0.100, 0.200]",
     Verdict.PRACTICALLY_EQUAL: "nothing is left of it (within ±0.010 nats)",
     Verdict.NO_CLEAR_DIFFERENCE: "no clear difference is left: 0.030 nats lower [−0.040, 0.100]",
-    Verdict.TOO_FEW_SEEDS: "it has a mean test loss that is 0.050 nats lower",
+    Verdict.TOO_FEW_SEEDS: "it has a mean test loss 0.050 nats lower",
 }
 _AFTER_NOTHING = {
     **_AFTER_EFFECT,

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -6,7 +7,8 @@ from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison
 from dropexp.report import render_page
 from dropexp.report.answer import answer
-from tests.made_up import make_comparison
+from dropexp.statistics import Verdict
+from tests.made_up import STUDIES, make_comparison
 
 KNOWN = Provenance(("dropexp sweep study=first",), {"torch": "2.13.0"})
 
@@ -62,3 +64,22 @@ def test_hundred_runs_of_many_settings_stay_small() -> None:
     )
     assert len(study.rows) == 33
     assert len(render_page(study, KNOWN).encode()) < 3_000_000
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_has_a_badge(study: Comparison, verdict: Verdict) -> None:
+    rows = (study.rows[0], *(replace(row, verdict=verdict) for row in study.rows[1:]))
+    with_margin = replace(study, rows=rows, rule=replace(study.rule, margin=0.01))
+    page = render_page(with_margin, KNOWN)
+    assert re.search(rf'<span class="badge (good|bad|plain|equal|note)">{verdict}', page)
+
+
+@pytest.mark.parametrize("name", ["anytime", "no interval", "margin"])
+def test_the_page_says_which_test_decided_and_what_its_interval_is(name: str) -> None:
+    page = render_page(STUDIES[name](), KNOWN)
+    kind, interval = ("planned", "95% t") if name == "margin" else ("anytime", "95% anytime")
+    assert f"The {kind} test (" in page
+    assert f"Its {interval} interval" in page
+    assert "infinity" not in page[: page.index('<script type="application/json"')].lower()
+    if name == "no interval":
+        assert "no result can have a p-value below" in page

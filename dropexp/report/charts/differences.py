@@ -1,5 +1,7 @@
 """Paired differences: one dot for each seed, their mean and its interval, and a line at 0."""
 
+import math
+
 import altair as alt
 
 from dropexp.compare.method_of_test import name_interval
@@ -37,12 +39,23 @@ def build_difference_figures(comparison: Comparison) -> list[Figure]:
     panel = Panel(
         _NAME,
         f"Paired differences in {describe_metric(metric)} against {baseline}",
-        f"one dot for each seed; mean with {name_interval(comparison)}; "
-        f"{side} of 0 is {metric.improvement}",
+        f"one dot for each seed; mean with {name_interval(comparison)}"
+        f"{_describe_missing_intervals(rows)}; {side} of 0 is {metric.improvement}"
+        f"{_describe_margin(comparison)}",
         data.values,
         _draw(comparison, rows, data),
     )
     return [Figure((panel,))]
+
+
+def _describe_missing_intervals(rows: list[Row]) -> str:
+    is_short = any(row.difference is not None and math.isinf(row.difference.low) for row in rows)
+    return ", which needs four seeds" if is_short else ""
+
+
+def _describe_margin(comparison: Comparison) -> str:
+    margin = comparison.rule.margin
+    return "" if margin is None else f"; grey is within ±{comparison.metric.describe_size(margin)}"
 
 
 def _list_means(rows: list[Row]) -> Values:
@@ -95,6 +108,7 @@ def _draw(comparison: Comparison, rows: list[Row], data: Datasets) -> alt.LayerC
     mean = alt.Chart(data.add("means", means)).encode(y=y, color=colour)
     interval = mean.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q"), x2="high:Q")
     layers = [
+        *_draw_margin(comparison, data),
         zero,
         _draw_seeds(seeds, comparison.metric),
         labels,
@@ -105,6 +119,15 @@ def _draw(comparison: Comparison, rows: list[Row], data: Datasets) -> alt.LayerC
         width=WIDTH, height=_ROW_PIXELS * len(names)
     )
     return chart
+
+
+def _draw_margin(comparison: Comparison, data: Datasets) -> list[alt.Chart]:
+    """Draw what is practically equal as a band; nothing without a margin."""
+    margin = comparison.rule.margin
+    if margin is None:
+        return []
+    band = alt.Chart(data.add("margin", [{"from": -margin, "to": margin}]))
+    return [band.mark_rect(color=RULE, opacity=0.18).encode(x="from:Q", x2="to:Q")]
 
 
 def _draw_seeds(base: alt.Chart, metric: Metric) -> alt.Chart:

@@ -1,0 +1,76 @@
+"""The notes below a table: which rows are open, and what is not worth a note."""
+
+from dataclasses import replace
+
+from dropexp.compare.notes import describe_notes, describe_open_rows
+from dropexp.compare.results import Comparison
+from dropexp.runs.question_types import TestChoice
+from dropexp.statistics import Estimate, SeedForecast, Verdict
+from tests.made_up import make_comparison
+
+
+def change_row(comparison: Comparison, **changes: object) -> Comparison:
+    """Return the comparison with its last row changed."""
+    *rows, last = comparison.rows
+    return replace(comparison, rows=(*rows, replace(last, **changes)))  # type: ignore[arg-type]
+
+
+def text(comparison: Comparison) -> str:
+    return "\n".join(note.text for note in describe_notes(comparison))
+
+
+def test_too_few_seeds_are_explained_under_both_tests() -> None:
+    planned = make_comparison(seeds=3)
+    assert text(planned).startswith(
+        "With 3 seeds, no result can have a p-value below 0.25; a verdict needs 0.05."
+    )
+    anytime = make_comparison(seeds=3, test=TestChoice.ANYTIME)
+    smallest = anytime.rows[1].smallest_p
+    assert text(anytime).startswith(
+        f"With 3 seeds and 2 settings to test, no result can have a p-value below {smallest:.2g};"
+    )
+    assert not any("p-value below" in note.text for note in describe_notes(make_comparison()))
+
+
+def test_a_forecast_has_its_power_its_range_and_the_chance_that_it_stays_open() -> None:
+    open_row = change_row(
+        make_comparison(seeds=8),
+        verdict=Verdict.NO_CLEAR_DIFFERENCE,
+        forecast=SeedForecast(8, 40, 0.8, 0.21),
+    )
+    (note,) = describe_open_rows(open_row)
+    for part in ("80% probability", "still open is 21%", "dropexp extend made-up --until-decided"):
+        assert part in note.text
+
+
+def test_settings_that_only_diverged_have_no_plan() -> None:
+    lost = [("dropout2d", seed) for seed in range(3)]
+    for test in TestChoice:
+        row = make_comparison(seeds=3, diverged=lost, test=test).row("dropout2d p=0.3")
+        assert row.forecast is None
+        assert row.verdict is Verdict.TOO_FEW_SEEDS
+
+
+def test_small_effects_share_one_line() -> None:
+    small = change_row(
+        make_comparison(seeds=8),
+        verdict=Verdict.NO_CLEAR_DIFFERENCE,
+        is_small=True,
+        difference=Estimate(0.001, -0.02, 0.022, 8),
+    )
+    (note,) = describe_open_rows(small)
+    assert note.text == "Any effect is small: below 0.022 nats in spatial_dropout p=0.3."
+
+
+def test_a_row_that_needs_no_more_seeds_does_not_lack_them() -> None:
+    """A row that is decided while seeds are added stops; so does one that a search left."""
+    planned = make_comparison(seeds=8)
+    missing = replace(planned.rows[-1].setting, missing_seeds=(8, 9, 10, 12))
+    assert "lacks seed 8–10, 12, which" in text(change_row(planned, setting=missing))
+    anytime = change_row(make_comparison(seeds=8, test=TestChoice.ANYTIME), setting=missing)
+    assert anytime.rows[-1].verdict is Verdict.BETTER
+    assert "lacks seed" not in text(anytime)
+    still_open = change_row(anytime, verdict=Verdict.NO_CLEAR_DIFFERENCE)
+    assert "lacks seed" in text(still_open)
+    explored = change_row(planned, setting=missing, verdict=Verdict.EXPLORATION)
+    assert "lacks seed" not in text(explored)
