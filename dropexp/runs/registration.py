@@ -8,11 +8,11 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import yaml
+from filelock import FileLock
 
 from dropexp.config.study_files import (
     FOLDER,
@@ -161,18 +161,16 @@ def save_registration(runs_dir: Path, registration: Registration) -> Path:
         StoreError: the ledger cannot be written.
     """
     path = get_registered_path(runs_dir, registration.name)
-    temporary = path.with_suffix(f".{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(format_registration(registration), encoding="utf-8")
-        os.link(temporary, path)  # unlike a rename, it fails if the file exists
-    except FileExistsError:
-        raise ConfigError(_explain_registered(runs_dir, registration.name)) from None
+        with FileLock(path.with_suffix(".lock")):
+            if path.exists():
+                raise ConfigError(_explain_registered(runs_dir, registration.name))
+            temporary = path.with_suffix(".part")
+            temporary.write_text(format_registration(registration), encoding="utf-8")
+            temporary.replace(path)
     except OSError as error:
         raise RunsDirError(f"runs_dir={runs_dir} cannot be written: {error.strerror}.") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
     record_request(runs_dir, registration.name, registration.run_ids, Purpose.REGISTERED)
     return path
 
