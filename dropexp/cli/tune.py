@@ -100,10 +100,10 @@ def _next_commands(request: "TuneRequest", result: "TuneResult") -> list[tuple[s
     if winner is not None:
         words = request.list_overrides(winner.candidate)
         commands.append(
-            (f"dropexp train {' '.join(map(quote, words))}", "train the chosen setting")
+            (f"dropexp train {' '.join(map(quote, words))}", "train it")
         )
     place = "" if request.runs_dir == "runs" else f" {quote(request.runs_dir)}"
     name = quote(f"study={result.study}")
-    commands.append((f"dropexp compare{place} {name}", "the fresh seeds, in full"))
-    commands.append((f"dropexp report{place} {name} -o report.html", "the search as charts"))
+    commands.append((f"dropexp compare{place} {name}", "the table"))
+    commands.append((f"dropexp report{place} {name} -o report.html", "its charts"))
     return commands

@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 
 from dropexp.runs.ledger import Purpose, read_ledger
+from dropexp.runs.searches import read_search
 from tests.conftest import PLAIN_OUTPUT, Dropexp, heeding_ctrl_c
 
 TINY = ("data.train_size=100", "train.epochs=2", "model.width=4")
@@ -185,3 +186,42 @@ def test_without_optuna_it_says_how_to_install_it(dropexp: Dropexp) -> None:
         done = dropexp("tune")
     assert done.returncode == 2
     assert "pip install 'dropexp[tune]'" in done.stderr
+
+
+def test_a_budget_of_time_ends_a_search_and_the_same_command_ends_it_there_again(
+    tmp_path: Path,
+) -> None:
+    command = ("tune", "regulariser=dropout2d", *TINY, "study=timed", "--budget", "1s")
+    assert run(tmp_path, *command).returncode == 0
+    record = read_search(tmp_path / "runs", "timed")
+    assert record is not None
+    assert record.budget == "1 s"
+    assert record.batches is not None
+    assert record.seconds >= 2 / 3
+    before = list_runs(tmp_path)
+    assert "(none trained now)" in run(tmp_path, *command).stdout
+    assert list_runs(tmp_path) == before
+    again = read_search(tmp_path / "runs", "timed")
+    assert again is not None
+    assert (again.tried, again.batches) == (record.tried, record.batches)
+
+
+def test_each_regulariser_can_be_confirmed(tmp_path: Path) -> None:
+
+    words = ("regulariser=dropout2d,cutout", "p=0.1,0.2", *TINY, "--confirm", "each")
+    done = run(tmp_path, "tune", *words, "--budget", "40runs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = read_search(tmp_path / "runs", next(iter(find_searches(tmp_path))))
+    assert record is not None
+    assert record.confirm == "each"
+    better = {
+        one.regulariser
+        for one in record.tried
+        if one.is_complete and sum(v or 0.0 for v in one.differences.values()) < 0
+    }
+    assert better <= {one.regulariser for one in record.confirmed} <= {"dropout2d", "cutout"}
+
+
+def find_searches(folder: Path) -> list[str]:
+    files = (folder / "runs" / ".studies").glob("*.tune.json")
+    return [path.name.removesuffix(".tune.json") for path in files]
