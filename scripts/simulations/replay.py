@@ -16,7 +16,7 @@ from simulations.laws import Array
 
 ALPHA = 0.05
 _FLIPS = 19_999
-_AT_A_TIME = 2048
+_AT_A_TIME = 1024
 _TIE = 2e-6  # in single precision
 
 
@@ -58,11 +58,12 @@ def planned_p_value(scores: Array, stop_above: float = 1.0) -> float:
     units = (scores / norms).astype(np.float32)
     observed = np.abs(units.sum(axis=1)).max() - _TIE
     signs = _list_signs(seeds)
-    total, extra = (len(signs), 0) if is_exact else (_FLIPS + 1, 1)
+    patterns = signs.shape[1]
+    total, extra = (patterns, 0) if is_exact else (_FLIPS + 1, 1)
     reached = extra
-    for start in range(0, len(signs), _AT_A_TIME):
-        flipped = np.abs(signs[start : start + _AT_A_TIME].astype(np.float32) @ units.T)
-        reached += int((flipped.max(axis=1) >= observed).sum())
+    for start in range(0, patterns, _AT_A_TIME):
+        flipped = np.abs(units @ signs[:, start : start + _AT_A_TIME].astype(np.float32))
+        reached += int((flipped.max(axis=0) >= observed).sum())
         if reached > stop_above * total:
             break
     return reached / total
@@ -95,12 +96,12 @@ def find_anytime_alarms(values: Array) -> NDArray[np.bool_]:
 
 @cache
 def _list_signs(seeds: int) -> NDArray[np.int8]:
-    """Return the patterns of signs that step_down_max_t tries."""
+    """Return the patterns of signs that step_down_max_t tries, shape (seeds, patterns)."""
     if seeds > ALL_FLIPS_UP_TO:
         drawn = np.random.default_rng(0).choice(np.array([-1.0, 1.0]), size=(_FLIPS, seeds))
-        return drawn.astype(np.int8)
+        return np.ascontiguousarray(drawn.T.astype(np.int8))
     bits = (np.arange(1 << (seeds - 1))[:, None] >> np.arange(seeds - 1)) & 1
-    return np.hstack((np.ones((len(bits), 1)), 1 - 2 * bits)).astype(np.int8)
+    return np.vstack((np.ones(len(bits)), 1 - 2 * bits.T)).astype(np.int8)
 
 
 def smallest_p(p_values: Sequence[float | None]) -> float:
