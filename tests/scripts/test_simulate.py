@@ -175,6 +175,13 @@ def test_the_cost_of_an_answer_is_that_of_a_sweep_until_decided() -> None:
     assert 0.5 < again.right <= 1
 
 
+def test_a_search_chooses_a_setting_that_is_close_to_the_best_one() -> None:
+    grid, search = cost.simulate_search(cost.BUDGET, np.random.default_rng(10), 3).T
+
+    assert (grid >= 0).all()  # the best setting is one of the grid's
+    assert np.median(search) <= 0.01
+
+
 def test_the_page_is_written_between_its_marks_again_and_again(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n\n<!-- simulate -->\n\nafter\n", encoding="utf-8")
