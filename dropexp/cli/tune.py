@@ -99,9 +99,7 @@ def _next_commands(request: "TuneRequest", result: "TuneResult") -> list[tuple[s
     commands = []
     if winner is not None:
         words = request.list_overrides(winner.candidate)
-        commands.append(
-            (f"dropexp train {' '.join(map(quote, words))}", "train it")
-        )
+        commands.append((f"dropexp train {' '.join(map(quote, words))}", "train it"))
     place = "" if request.runs_dir == "runs" else f" {quote(request.runs_dir)}"
     name = quote(f"study={result.study}")
     commands.append((f"dropexp compare{place} {name}", "the table"))

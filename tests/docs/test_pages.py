@@ -16,6 +16,7 @@ from dropexp.regularisers import REGISTRY
 from dropexp.runs import files
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.records import METRICS_COLUMNS, RunSummary, SelectedEpoch
+from dropexp.statistics import anytime_power, planned_power
 from pages import configuration, package_map, reference
 from pages.blocks import PAGES, ROOT, Block, find_blocks, replace_region
 
@@ -178,3 +179,13 @@ def test_files_that_pages_name_are_there() -> None:
         *(package / name for name in ("models", "regularisers", "report", "sweep")),
     ]
     assert [name for name in named if not any((root / name).exists() for root in roots)] == []
+
+
+def test_the_table_of_powers_is_what_the_functions_return() -> None:
+    text = page("explanation/verdicts.md")
+    rows = re.findall(r"^\| (\d+) \| (planned|anytime) \| (.*) \|$", text, flags=re.MULTILINE)
+    assert len(rows) == 6
+    for count, test, powers in rows:
+        power = planned_power if test == "planned" else anytime_power
+        expected = [power(sd, seeds, int(count)) for seeds in (8, 12) for sd in (1, 1.5, 2)]
+        assert [float(each) for each in powers.split(" | ")] == pytest.approx(expected, abs=0.02)
