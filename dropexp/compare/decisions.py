@@ -19,6 +19,7 @@ from dropexp.statistics import (
     Estimate,
     SeedForecast,
     Verdict,
+    anytime_equivalence_p_value,
     anytime_interval,
     anytime_p_value,
     anytime_share,
@@ -177,13 +178,16 @@ def _decide_row(
 
 
 def _is_practically_equal(row: PairedComparison, rule: Rule, tests: int) -> bool:
-    """Return whether the interval of level 1 − 2α/m lies within the margin.
+    """Return whether two one-sided tests of level α/m reject both ends of the margin.
 
-    It is two one-sided tests of level α/m (Schuirmann 1987). A pair that was lost by divergence
-    has no difference, so a row with one is never practically equal.
+    For the planned test, the interval of level 1 − 2α/m lies within the margin (Schuirmann 1987).
+    A pair that was lost by divergence has no difference, so a row with one is never practically
+    equal.
     """
     if rule.margin is None or row.lost or not row.pairs:
         return False
+    if rule.kind is TestKind.ANYTIME:
+        return anytime_equivalence_p_value(row.differences, rule.margin) <= rule.alpha / tests
     estimate = _estimate(row.differences, rule.kind, 1 - 2 * rule.alpha / tests)
     return -rule.margin <= estimate.low and estimate.high <= rule.margin
 

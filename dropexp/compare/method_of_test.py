@@ -32,10 +32,12 @@ def describe_test(comparison: Comparison) -> list[str]:
         )
     if rule.margin is not None:
         size = comparison.metric.describe_size(rule.margin)
-        level = f"1 − 2·{rule.alpha:g}/{max(comparison.tests, 1)}"
-        sentences.append(
-            f"Practically equal means that the interval of level {level} is within ±{size}."
-        )
+        share = f"{rule.alpha:g}/{max(comparison.tests, 1)}"
+        if test.kind is TestKind.ANYTIME:
+            how = f"tests of both ends of ±{size}, by the likelihood ratio of t, have p <= {share}"
+        else:
+            how = f"the interval of level 1 − 2·{share} is within ±{size}"
+        sentences.append(f"Practically equal means that {how}.")
     return sentences + _describe_uncounted(comparison) + _describe_explored(comparison)
 
 

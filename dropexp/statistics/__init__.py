@@ -22,6 +22,7 @@ from dropexp.statistics.curves import (
     matched_epoch,
     rise_after_best,
 )
+from dropexp.statistics.equivalence import anytime_equivalence_p_value
 from dropexp.statistics.forecast import MOST_MORE_SEEDS, SeedForecast, forecast_seeds
 from dropexp.statistics.intervals import (
     Estimate,
@@ -42,6 +43,7 @@ __all__ = [
     "Rise",
     "SeedForecast",
     "Verdict",
+    "anytime_equivalence_p_value",
     "anytime_half_width",
     "anytime_interval",
     "anytime_p_value",
