@@ -10,7 +10,7 @@ from dropexp.statistics.arguments import as_vector
 _EFFECTS = (0.5, 1.0)
 """The bets: how far the mean is inside the margin, in standard deviations of a difference."""
 
-_NODES = np.linspace(0.0, 1.0, 101)
+_NODES = np.linspace(0.0, 1.0, 161)
 
 
 def anytime_equivalence_p_value(differences: ArrayLike, margin: float) -> float:
