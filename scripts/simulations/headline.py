@@ -16,7 +16,7 @@ ROWS, SEEDS = 20, 8
 SHARE = 0.25
 """Of the repetitions: each table is a call of compare() with forecasts."""
 BEST = (0.5, 1.0, 1.5)
-CORRELATIONS = (0.0, 0.7, 1.0)
+CORRELATIONS = (0.0, 0.7)
 Cell = tuple[float, float]
 
 INTRODUCTION = f"""\

@@ -1,5 +1,7 @@
 """scripts/simulate: its fast tests are those of compare(), and what must go wrong does."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from simulations.folders import STUDY, StudyFolder
 from simulations.laws import LAWS, SKEWED, Law
 from simulations.work import Work
 
+SCRIPT = Path(__file__).parents[2] / "scripts" / "simulate"
 NAMES = [law.name for law in (*LAWS, SKEWED)]
 SHAPES = [(4, 12), (20, 9), (3, 19)]
 
@@ -180,6 +183,35 @@ def test_a_search_chooses_a_setting_that_is_close_to_the_best_one() -> None:
 
     assert (grid >= 0).all()  # the best setting is one of the grid's
     assert np.median(search) <= 0.01
+
+
+def run_script(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_script_prints_the_parts_that_are_named() -> None:
+    result = run_script("found", "--repetitions", "2", "--jobs", "2")
+
+    assert result.returncode == 0, result.stderr
+    assert "### True differences found" in result.stdout
+    assert "| 20, 2 SD |" in result.stdout
+    assert "### Intervals" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "nonsense is not a part; allowed: alarms, coverage"),
+        (["--repetitions", "0"], "must be at least 1"),
+        (["--docs", "alarms"], "leave the names of parts out"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: list[str], message: str) -> None:
+    result = run_script(*arguments)
+
+    assert result.returncode == 2
+    assert message in result.stderr
 
 
 def test_the_page_is_written_between_its_marks_again_and_again(tmp_path: Path) -> None:
