@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from dropexp.compare.headline import describe_choice
 from dropexp.compare.results import Comparison, Row
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate
@@ -41,6 +42,7 @@ def format_json(comparison: Comparison) -> str:
         "margin": comparison.rule.margin,
         "confidence": comparison.confidence,
         "matched_train_loss": comparison.target,
+        "headline": _describe_headline(comparison),
         "sentences": comparison.sentences,
         "left_out": comparison.left_out,
         "shared": comparison.shared,
@@ -49,6 +51,22 @@ def format_json(comparison: Comparison) -> str:
     }
     finite = _replace_non_finite(plain)
     return json.dumps(finite, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _describe_headline(comparison: Comparison) -> dict[str, Any] | None:
+    """Return the row that validation results choose, and its size without the luck of the choice.
+
+    ``held_out`` is null where no seed can be held out.
+    """
+    headline = describe_choice(comparison)
+    if headline is None:
+        return None
+    return {
+        "setting": headline.row.setting.name,
+        "candidates": headline.candidates,
+        "is_stable": headline.is_stable,
+        "held_out": headline.held_out.value,
+    }
 
 
 def _distinguishing_fields(comparison: Comparison) -> list[str]:

@@ -99,6 +99,8 @@ def _hold_out(tested: Sequence[Row], chosen: Row, sign: int) -> tuple[bool, Esti
         chosen: the one that all seeds choose.
         sign: of the selection metric.
     """
+    # Settings with few seeds would leave hardly a seed that all have.
+    tested = [row for row in tested if 2 * len(row.pairs) >= len(chosen.pairs)]
     scores, results = _tabulate(tested, sign)
     is_known = np.isfinite(scores)
     # A seed that only some settings have does not measure a choice among all of them.

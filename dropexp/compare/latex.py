@@ -14,6 +14,7 @@ _ESCAPES = {
     ">": r"\textgreater{}",
     "−": "$-$",
     "±": r"$\pm$",
+    "≥": r"$\ge$",
     "·": r"$\cdot$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }

@@ -51,9 +51,9 @@ def describe_verdict(comparison: Comparison, row: Row) -> str:
 
 
 def describe_forecast(forecast: SeedForecast) -> str:
-    """Return a forecast as a range of more seeds: ``8–40``, ``8`` or ``8 or more``."""
+    """Return a forecast as a range of more seeds: ``8–40``, ``8`` or ``≥8``."""
     if forecast.high is None:
-        return f"{forecast.low} or more"
+        return f"≥{forecast.low}"
     if forecast.low == forecast.high:
         return str(forecast.low)
     return f"{forecast.low}–{forecast.high}"

@@ -8,7 +8,8 @@ from dropexp.compare.results import Comparison, Row
 from dropexp.statistics import Verdict
 from dropexp.terminal.tables import Column, format_table, wrap_text
 
-_NARROWEST_NAME = 20  # characters
+_NARROWEST = {"setting": 20, "verdict": len(Verdict.NO_CLEAR_DIFFERENCE)}
+"""The columns whose cells may be wrapped, and to how many characters."""
 _DROPPED_HINT = "-o table.csv has all"
 _VERDICT_STYLES = {
     Verdict.BETTER: "green",
@@ -51,16 +52,16 @@ def _terminal_column(column: ComparisonColumn) -> Column[Row]:
         return f"{cell.text} {cell.margin}" if cell.margin else cell.with_interval
 
     return Column(
-        _break_heading(column.heading),
+        break_heading(column.heading),
         text,
         align="left" if column.is_text else "right",
         style=_style_verdict if column.key == "verdict" else None,
         is_required=column.is_required,
-        wrap_to=_NARROWEST_NAME if column.key == "setting" else None,
+        wrap_to=_NARROWEST.get(column.key),
     )
 
 
-def _break_heading(heading: str) -> str:
+def break_heading(heading: str) -> str:
     """Return a heading in two lines, as narrow as it can be; one word stays in one line."""
     words = heading.split(" ")
     if len(words) == 1:

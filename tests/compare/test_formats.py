@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from dropexp.compare.data_files import format_csv, format_json
+from dropexp.compare.headline import describe_choice
 from dropexp.compare.latex import format_latex
 from dropexp.compare.markdown import format_markdown
 from dropexp.compare.notes import describe_verdict
 from dropexp.compare.results import Comparison
-from dropexp.compare.table import format_comparison
+from dropexp.compare.table import break_heading, format_comparison
 from dropexp.runs.metrics import METRIC_REGISTRY
-from dropexp.statistics import Estimate
+from dropexp.statistics import Estimate, SeedForecast, Verdict
+from tests.made_up import make_comparison
 from tests.run_folders import (
     DROPOUT,
     NONE,
@@ -63,6 +65,14 @@ def test_csv_parses_back_to_the_same_numbers(comparison: Comparison) -> None:
 def test_json_parses_back_to_the_same_numbers(comparison: Comparison) -> None:
     plain = json.loads(format_json(comparison))
     assert plain["sentences"] == list(comparison.sentences)
+    headline = describe_choice(comparison)
+    assert headline is not None
+    assert plain["headline"] == {
+        "setting": "dropout2d p=0.3",
+        "candidates": 2,
+        "is_stable": True,
+        "held_out": headline.held_out.value,
+    }
     for written, row in zip(plain["rows"], comparison.rows, strict=True):
         for key, estimate in row.estimates.items():
             assert Estimate(**written["estimates"][key]) == estimate
@@ -142,6 +152,33 @@ def test_a_long_name_is_wrapped(tmp_path: Path) -> None:
     at = next(index for index, line in enumerate(lines) if line.startswith("stochastic_depth"))
     assert lines[at + 1].strip() == "model.shortcut=True"
     assert max(map(len, lines)) <= 60
+
+
+def test_a_long_verdict_is_wrapped_before_the_terminal_does() -> None:
+    study = make_comparison(("none", "spatial_dropout"), seeds=10)
+    forecast = SeedForecast(85, None, 0.8, 0.61)
+    rows = [
+        replace(row, verdict=row.verdict and Verdict.NO_CLEAR_DIFFERENCE, forecast=forecast)
+        for row in study.rows
+    ]
+    lines = [line.plain for line in format_comparison(replace(study, rows=tuple(rows)), 80)]
+    assert max(map(len, lines)) <= 80
+    at = next(index for index, line in enumerate(lines) if line.startswith("spatial_dropout"))
+    assert lines[at].endswith("no clear difference")
+    assert lines[at + 1].endswith("(+≥85)")
+
+
+@pytest.mark.parametrize(
+    ("heading", "expected"),
+    [
+        ("true-label train loss", "true-label\ntrain loss"),
+        ("s per epoch", "s per\nepoch"),
+        ("test loss", "test\nloss"),
+        ("verdict", "verdict"),
+    ],
+)
+def test_a_heading_is_broken_where_it_is_narrowest(heading: str, expected: str) -> None:
+    assert break_heading(heading) == expected
 
 
 def test_without_a_width_every_column_is_there(comparison: Comparison) -> None:

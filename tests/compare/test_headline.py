@@ -171,6 +171,7 @@ def test_seeds_that_only_some_settings_have_do_not_measure_the_choice() -> None:
             0.0: ([1.0] * 12, [1.0] * 12),
             0.1: (around(0.7), around(0.7)),
             0.2: (around(0.9, 12), [*around(0.9), 9.0, 9.0, 9.0, 9.0]),
+            0.3: (around(0.9, 2), around(0.9, 2)),
         }
     )
     headline = describe_choice(table)
