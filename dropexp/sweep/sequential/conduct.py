@@ -38,7 +38,7 @@ class SequentialResult:
     """How a sweep until decided ended.
 
     Attributes:
-        state: as of the last round that has ended.
+        state: at the end, with the pairs that have ended of a round that was stopped.
         reason: why; None where it was stopped before.
         progress: of all runs that any round has asked for.
         trained: how many runs ended in this command.
@@ -110,7 +110,7 @@ class _Command:
                     break
         finally:
             launcher.close()
-        state = plan.find_state()
+        state = plan.preview(plan.find_state())
         return self._make_result(state, reason, is_interrupted=is_interrupted)
 
     def _train(self, launcher: Launcher, state: SequentialState) -> tuple[bool, bool]:
