@@ -17,6 +17,7 @@ from dropexp.errors import DropexpError
 from dropexp.runs.ledger import Ledger, Purpose, read_ledger
 from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.studies import Study, StudyMember, read_study
+from dropexp.terminal.numbers import format_count
 
 _WITHOUT_RESULT = (ListedStatus.INTERRUPTED, ListedStatus.RUNNING)
 
@@ -92,6 +93,37 @@ def find_missing_runs(
                 is_refused = run is not None and run.status not in _WITHOUT_RESULT
                 missing.append(MissingRun(run_id, seed, request, sibling, setting, is_refused))
     return missing
+
+
+def describe_unregistered(
+    all_runs: Sequence[ListedRun],
+    chosen: Sequence[ListedRun],
+    ledgers: Mapping[Path, Ledger],
+) -> list[str]:
+    """Return a sentence on the seeds of a registered study's settings that are no part of it.
+
+    They do not count in its test, but who registers one study after the other until one of them
+    finds something should have to say so.
+
+    Args:
+        all_runs: all runs of the folders.
+        chosen: those that the arguments choose.
+        ledgers: of the folders.
+    """
+    registered = _find_registered(chosen, ledgers)
+    if not registered:
+        return []
+    settings = {_key(run) for run in chosen if not _is_plain(run)}
+    others = [
+        run
+        for run in all_runs
+        if run.run_id not in registered and run.summary is not None and _key(run) in settings
+    ]
+    if not others:
+        return []
+    runs = format_count(len(others), "run")
+    are = "is" if len(others) == 1 else "are"
+    return [f"{runs} of these settings on other seeds {are} no part of the registered study."]
 
 
 class _Siblings:

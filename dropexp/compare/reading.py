@@ -8,7 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dropexp.compare.family import find_missing_runs, list_hidden_runs, read_ledgers
+from dropexp.compare.family import (
+    describe_unregistered,
+    find_missing_runs,
+    list_hidden_runs,
+    read_ledgers,
+)
 from dropexp.compare.found_runs import FoundRun, FoundRuns
 from dropexp.compare.results import ComparedRun, Curves
 from dropexp.config.identity import RESULTS_VERSION
@@ -72,7 +77,7 @@ def find_runs(arguments: Sequence[str], runs_dir: Path, *, allow_mixed: bool = F
     found_runs += [replace(run, is_in_view=False) for run in others]
     return FoundRuns(
         runs=tuple(found_runs),
-        left_out=(*copies, *reasons, *unreadable),
+        left_out=(*copies, *reasons, *unreadable, *describe_unregistered(runs, chosen, ledgers)),
         missing=tuple(find_missing_runs(found_runs, runs, ledgers)),
         folders=len({run.listed.folder.path.parent for run in found_runs}),
     )

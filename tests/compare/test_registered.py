@@ -209,6 +209,9 @@ def test_a_registered_study_is_a_family_of_its_own(two_studies: Path) -> None:
     row = next(row for row in comparison.rows if row.baseline is not None)
     assert [pair.seed for pair in row.pairs] == list(range(100, 107))
     assert row.verdict is Verdict.BETTER
+    assert comparison.left_out == (
+        "7 runs of these settings on other seeds are no part of the registered study.",
+    )
 
 
 def test_a_part_of_a_registered_study_is_a_filter(two_studies: Path) -> None:
