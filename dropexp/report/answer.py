@@ -161,9 +161,10 @@ def _describe_time(baseline: Setting, setting: Setting) -> str:
 
 def _describe_choice(comparison: Comparison, headline: Headline) -> list[str]:
     """Return the sentences on what the choice among several settings does to the size."""
+    hidden = _describe_hidden_rows(comparison, headline)
     if not headline.is_chosen:
-        return []
-    sentences = []
+        return hidden
+    sentences = hidden
     if is_on_validation(comparison):
         result = "test_acc" if comparison.metric.unit is Unit.FRACTION else "test_loss"
         advice = f"--metric {result}"
@@ -186,6 +187,16 @@ def _describe_choice(comparison: Comparison, headline: Headline) -> list[str]:
             f"choice has no part in this size."
         )
     return sentences
+
+
+def _describe_hidden_rows(comparison: Comparison, headline: Headline) -> list[str]:
+    """Return the sentence on a better row that a filter may have picked for its result."""
+    if headline.row.verdict is not Verdict.BETTER or comparison.tests <= headline.candidates:
+        return []
+    return [
+        f"This shows {headline.candidates} of the {comparison.tests} settings of its study: if they "
+        f"were picked for their results, the size is overstated."
+    ]
 
 
 def _describe_planning(comparison: Comparison, row: Row) -> list[str]:

@@ -180,3 +180,14 @@ def test_seeds_that_only_some_settings_have_do_not_measure_the_choice() -> None:
     assert headline.held_out.n == 8
     assert headline.row.difference is not None
     assert headline.held_out.value == pytest.approx(headline.row.difference.value)
+
+
+def test_a_row_that_a_filter_picked_out_of_a_study_is_said_to_be_so() -> None:
+    table = compare_losses({0.0: NONE, 0.1: (around(0.7), around(0.9))})
+    of_four = replace(table, tests=4)
+    expected = (
+        "This shows 1 of the 4 settings of its study: if they were picked for their results, the "
+        "size is overstated."
+    )
+    assert expected in answer(of_four)
+    assert expected not in answer(table)
