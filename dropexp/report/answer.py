@@ -194,8 +194,8 @@ def _describe_hidden_rows(comparison: Comparison, headline: Headline) -> list[st
     if headline.row.verdict is not Verdict.BETTER or comparison.tests <= headline.candidates:
         return []
     return [
-        f"This shows {headline.candidates} of the {comparison.tests} settings of its study: if they "
-        f"were picked for their results, the size is overstated."
+        f"This shows {headline.candidates} of the {comparison.tests} settings of its study: if "
+        f"they were picked for their results, the size is overstated."
     ]
 
 
