@@ -94,8 +94,9 @@ def collect_row_runs(
         missing: runs of the setting that lack results.
         missing_of_baseline: runs of the baseline that lack results.
     """
-    own = {run.compared.seed: run for run in setting if not _is_search(run)}
-    others = {run.compared.seed: run for run in baseline}
+    tested = [run for run in setting if not _is_search(run)]
+    own = {run.compared.seed: run for run in _drop_later_studies(tested)}
+    others = {run.compared.seed: run for run in _drop_later_studies(baseline)}
     asked = own.keys() | {run.seed for run in missing}
     lacking = [run for run in missing if run.request.purpose is not Purpose.SEARCH]
     lacking += [run for run in missing_of_baseline if run.seed in asked]
@@ -104,8 +105,29 @@ def collect_row_runs(
         others,
         frozenset(_find_filtered(own) | _find_filtered(others)),
         tuple(lacking),
-        is_explored=len(own) < len(setting),
+        is_explored=len(tested) < len(setting),
     )
+
+
+def _drop_later_studies(runs: Sequence[FoundRun]) -> list[FoundRun]:
+    """Return the runs without those that another study asked for when these in view had ended.
+
+    What a later study adds changes nothing in what was known before.
+    """
+    in_view = [run for run in runs if run.is_in_view]
+    ends = [run.ended for run in in_view]
+    studies = {run.request.study for run in in_view if run.request is not None}
+    if not in_view or None in ends:
+        return list(runs)
+    last = max(end for end in ends if end is not None)
+    return [
+        run
+        for run in runs
+        if run.is_in_view
+        or run.request is None
+        or run.request.study in studies
+        or run.request.number < last
+    ]
 
 
 def _find_filtered(runs: Mapping[int, FoundRun]) -> set[int]:

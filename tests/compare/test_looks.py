@@ -259,6 +259,21 @@ def test_other_seeds_of_a_shared_baseline_do_not_matter(ask: Asking, tmp_path: P
     assert get_row(compare_folder(tmp_path, "study=first")) == (TestKind.PLANNED, Verdict.BETTER, 8)
 
 
+def test_a_later_study_of_other_seeds_leaves_the_earlier_verdict_and_gets_none_of_its_own(
+    ask: Asking, tmp_path: Path
+) -> None:
+    ask(*SWEEP, "seed=range(8)")
+    ask(*SWEEP, "seed=range(8,16)", study="again")
+
+    first = compare_folder(tmp_path, "study=first")
+    again = compare_folder(tmp_path, "study=again")
+    together = compare_folder(tmp_path)
+
+    assert get_row(first) == (TestKind.PLANNED, Verdict.BETTER, 8)
+    assert get_row(again) == (TestKind.ANYTIME, Verdict.TOO_FEW_SEEDS, 0)
+    assert get_row(together) == (TestKind.ANYTIME, Verdict.BETTER, 16)
+
+
 def test_what_a_search_tried_is_not_tested(ask: Asking, tmp_path: Path) -> None:
     ask("regulariser=none,dropout2d", "p=0.3,0.5", "seed=range(8)", purpose=Purpose.SEARCH)
     assert [each.verdict for each in compare_folder(tmp_path).rows] == [
