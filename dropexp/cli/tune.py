@@ -46,16 +46,17 @@ def tune(
 ) -> None:
     from dropexp.sweep.budget import parse_budget
     from dropexp.sweep.tuning.proposals import require_optuna
-    from dropexp.sweep.tuning.space import parse_request
 
     limit = parse_budget(budget)
     which = _parse_confirm(confirm)
     require_optuna()
-    request = parse_request(overrides or [])
-    if not request.launcher:
+    if not any(override.startswith("hydra/launcher=") for override in overrides or []):
         from dropexp.sweep.run_process import start_fork_server
 
-        start_fork_server()
+        start_fork_server()  # imports torch for the runs while this process composes configs
+    from dropexp.sweep.tuning.space import parse_request
+
+    request = parse_request(overrides or [])
     from dropexp.cli.tune_console import TuneConsole
     from dropexp.sweep.tuning.conduct import name_study
     from dropexp.sweep.tuning.conduct import tune as run_tune
@@ -66,9 +67,7 @@ def tune(
         console.show_plan(request)
         try:
             result = run_tune(request, limit, which, console, retry_failed=retry_failed)
-        except SearchStoppedError:
-            _say_stopped(console)
-        except KeyboardInterrupt:
+        except (SearchStoppedError, KeyboardInterrupt):
             _say_stopped(console)
         console.show_result(result, _next_commands(request, result))
     if result.failed:
@@ -95,10 +94,9 @@ def _say_stopped(console: "TuneConsole") -> NoReturn:
 
 
 def _next_commands(request: "TuneRequest", result: "TuneResult") -> list[tuple[str, str]]:
-    winner = next((row for row in result.confirmed), None)
     commands = []
-    if winner is not None:
-        words = request.list_overrides(winner.candidate)
+    if result.confirmed:
+        words = request.list_overrides(result.confirmed[0].candidate)
         commands.append((f"dropexp train {' '.join(map(quote, words))}", "train it"))
     place = "" if request.runs_dir == "runs" else f" {quote(request.runs_dir)}"
     name = quote(f"study={result.study}")

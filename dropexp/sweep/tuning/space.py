@@ -116,7 +116,7 @@ def _refuse_unusable(overrides: Iterable[Override]) -> None:
         if each.key == "force":
             raise ConfigError(
                 f"{each.text} is not allowed: a search resumes from its finished runs; remove "
-                f"those with dropexp runs remove, or give another runs_dir."
+                f"those with dropexp runs rm, or give another runs_dir."
             )
         if not each.is_sweep:
             continue
