@@ -181,6 +181,46 @@ def test_a_budget_in_time_ends_it_and_the_same_command_goes_on(tmp_path: Path) -
     assert "2 rows open: the same command goes on" in done.stdout
 
 
+def test_a_failed_run_does_not_count_and_is_trained_again_on_request(
+    decided: Path, undisturbed: tuple[Done, Path]
+) -> None:
+    [run] = (decided / "runs").glob("dropout2d-p0.9-s2-*")
+    (run / "summary.json").unlink()
+    (run / "error.txt").write_text("no memory left\n")
+    done = run_to_the_end(decided, *SWEEP)
+    assert done.returncode == 1
+    assert f"{run.name}  failed: no memory left" in done.stdout
+    assert table(done)[2] != table(undisturbed[0])[2]  # it has got another seed
+    again = run_to_the_end(decided, *SWEEP, "--retry-failed")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "1 trained" in again.stdout
+    assert table(again) == table(undisturbed[0])
+
+
+def test_the_question_of_a_study_file_counts_and_options_replace_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "question: {metric: val_acc, margin: 0.02}\n"
+        "hydra: {sweeper: {params: {regulariser: 'none,dropout2d', seed: 'range(9)'}}}\n"
+    )
+    command = ("sweep", "study=mine.yaml", "--until-decided", "--dry-run")
+    stated = run_dropexp(tmp_path, *command)
+    assert "1 row by val_acc" in stated.stdout
+    assert "starts with 9 seeds" in stated.stdout
+    assert "without --margin" not in stated.stdout
+    replaced = run_dropexp(tmp_path, *command, "--metric", "test_loss")
+    assert "1 row by test_loss" in replaced.stdout
+
+
+def test_rows_of_the_study_that_asked_first_count_in_the_correction(decided: Path) -> None:
+    other = ("study=other", "regulariser=none,dropout2d", "p=0.9", *QUICK)
+    done = run_dropexp(decided, "sweep", *other, "--until-decided", "--dry-run")
+    assert "the correction counts 1 row more" in done.stdout
+    assert "nothing to train: every row is decided" in done.stdout
+    single = run_dropexp(decided, "sweep", *other, "data.train_size=61", *OPTIONS, "--dry-run")
+    assert "the correction counts" not in single.stdout
+    assert "with 1 row no verdict is possible below 6 seeds" in single.stdout
+
+
 def test_a_dry_run_lists_the_first_round_and_starts_nothing(tmp_path: Path) -> None:
     done = run_dropexp(tmp_path, *SWEEP, "--dry-run")
     assert done.returncode == 0, done.stderr

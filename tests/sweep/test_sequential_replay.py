@@ -21,7 +21,7 @@ from dropexp.sweep.sequential.design import (
     SequentialState,
     StopReason,
 )
-from dropexp.sweep.sequential.replay import replay
+from dropexp.sweep.sequential.replay import Replay, preview, replay
 
 MOST = 24
 BASELINE = "none"
@@ -90,6 +90,17 @@ def test_decided_rows_get_no_more_seeds_and_their_baseline_goes_on() -> None:
     seeds_of_baseline = [seed for name, seed in known if name == BASELINE]
     assert sorted(seeds_of_baseline) == list(range(MOST))
     assert len(known) == 2 * MOST + len(decided.seeds)
+
+
+def test_a_preview_counts_pairs_in_order_and_decides_nothing() -> None:
+    design = make_design(1)
+    values = make_values([-5.0], 0)
+    state = replay(design, {})
+    ended = {cell: values[cell] for cell in values if cell[1] in (0, 1, 3)}
+    [row] = preview(design, state, ended).rows
+    assert [pair.seed for pair in row.comparison.pairs] == [0, 1]  # seed 2 has not ended
+    assert row.decision is not None
+    assert row.fate is Fate.OPEN
 
 
 def test_a_margin_decides_rows_without_an_effect() -> None:
@@ -187,7 +198,9 @@ def test_kills_two_commands_and_runs_of_others_change_nothing(
     everything = make_values(effects, number, lost=lost)
     end, needed = train_to_the_end(design, everything)
     known: dict[Cell, RunValue] = {}
+    command = Replay(design)
     while (state := replay(design, known)).round is not None:
+        assert command.advance(known) == state
         ahead = state.round
         # Some of the missing runs end, in any order; then the command is killed.
         ended = order.sample(ahead.missing, order.randint(1, len(ahead.missing)))

@@ -15,7 +15,7 @@ from dropexp.sweep.launchers import build_launcher
 from dropexp.sweep.plan import PlanStatus, make_plan, open_sweep_runs_dir
 from dropexp.sweep.sequential.design import Cell, SequentialDesign, SequentialState
 from dropexp.sweep.sequential.family import count_further_tests
-from dropexp.sweep.sequential.replay import preview, replay
+from dropexp.sweep.sequential.replay import Replay, preview
 from dropexp.sweep.sequential.results import ResultReader
 from dropexp.sweep.sequential.rows import SequentialRequest
 from dropexp.terminal.numbers import format_count
@@ -36,6 +36,7 @@ class SequentialPlan:
         results: reads the values of runs.
         runs_dir: the folder of run folders; absolute.
         retried: ids of failed runs that are trained again.
+        replay: of the design's rounds.
     """
 
     request: SequentialRequest
@@ -45,11 +46,12 @@ class SequentialPlan:
     results: ResultReader
     runs_dir: Path
     retried: frozenset[str]
+    replay: Replay
 
     def find_state(self) -> SequentialState:
         """Return the state that the results on disk have brought the design to."""
         while True:
-            state = replay(self.design, self.results.known)
+            state = self.replay.advance(self.results.known)
             # Only runs that a round needs are looked for: a folder may hold 100,000 others.
             if state.round is None or not self.results.look(state.round.missing):
                 return state
@@ -107,7 +109,8 @@ def make_sequential_plan(
     )
     _refuse_too_little(design)
     results = ResultReader(runs_dir, request.configs, question, ledger, retried)
-    return SequentialPlan(request, question, design, budget, results, runs_dir, retried)
+    replay = Replay(design)
+    return SequentialPlan(request, question, design, budget, results, runs_dir, retried, replay)
 
 
 def _find_failed(request: SequentialRequest, runs_dir: Path) -> frozenset[str]:

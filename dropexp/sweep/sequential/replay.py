@@ -4,8 +4,8 @@ Every row's evidence is truncated to the seeds of each round in turn, so the sam
 the same rounds and the same end, whoever trained the runs and whenever a command was killed.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
 
 from dropexp.compare.decisions import decide
@@ -35,21 +35,7 @@ def replay(design: SequentialDesign, values: Mapping[Cell, RunValue]) -> Sequent
         design: what is to be decided.
         values: the runs that have ended. Runs that no round so far needs are ignored.
     """
-    nothing = PairedComparison((), design.sign)
-    past = _Past(design, {row.setting: RowState(row, nothing) for row in design.rows})
-    while (reason := past.find_reason()) is None:
-        batch = past.choose_seeds()
-        if not batch:
-            reason = StopReason.MOST_RUNS
-            break
-        cells = design.list_cells(past.open_rows, batch)
-        missing = tuple(cell for cell in cells if cell not in values)
-        past.add_cells(cells)
-        if missing:
-            ahead = SeedRound(past.number, tuple(batch), tuple(cells), missing)
-            return past.make_state(ahead, None)
-        past.end_round(batch, values)
-    return past.make_state(None, reason)
+    return Replay(design).advance(values)
 
 
 def preview(
@@ -66,77 +52,98 @@ def preview(
         return state
     seeds = state.round.seeds
     rows = [_add_ended_pairs(row, seeds, values) for row in state.rows]
-    comparisons = {row.row.setting: row.comparison for row in rows}
-    decisions = decide(comparisons, design.rule, further_tests=design.further_tests)
-    return replace(
-        state, rows=tuple(replace(row, decision=decisions[row.row.setting]) for row in rows)
-    )
+    return replace(state, rows=tuple(_decide(design, rows)))
 
 
-@dataclass
-class _Past:
-    """The rounds so far."""
+class Replay:
+    """Replays rounds, and goes on from the last one that has ended when more runs have ended.
 
-    design: SequentialDesign
-    rows: dict[str, RowState]
-    number: int = 0
-    seeds_taken: int = 0
-    cells: list[Cell] = field(default_factory=list)
+    Args:
+        design: what is to be decided.
+    """
+
+    def __init__(self, design: SequentialDesign) -> None:
+        nothing = PairedComparison((), design.sign)
+        self._design = design
+        self._rows = {row.setting: RowState(row, nothing) for row in design.rows}
+        self._rounds = 0
+        self._seeds_taken = 0
+        self._cells: list[Cell] = []
+
+    def advance(self, values: Mapping[Cell, RunValue]) -> SequentialState:
+        """Return the state that results have brought the design to; see replay.
+
+        Args:
+            values: the runs that have ended, with those of earlier calls.
+        """
+        while (reason := self._find_reason()) is None:
+            batch = self._choose_seeds()
+            if not batch:
+                reason = StopReason.MOST_RUNS
+                break
+            cells = self._design.list_cells(self._open_rows, batch)
+            missing = tuple(cell for cell in cells if cell not in values)
+            if missing:
+                ahead = SeedRound(self._rounds + 1, tuple(batch), tuple(cells), missing)
+                return self._make_state([*self._cells, *cells], ahead, None)
+            self._end_round(batch, cells, values)
+        return self._make_state(self._cells, None, reason)
 
     @property
-    def open_rows(self) -> list[RowOfDesign]:
-        return [state.row for state in self.rows.values() if state.fate is Fate.OPEN]
+    def _open_rows(self) -> list[RowOfDesign]:
+        return [state.row for state in self._rows.values() if state.fate is Fate.OPEN]
 
-    @property
-    def asked(self) -> int:
-        return self._count_paid(self.cells)
-
-    def find_reason(self) -> StopReason | None:
-        fates = {state.fate for state in self.rows.values()}
+    def _find_reason(self) -> StopReason | None:
+        fates = {state.fate for state in self._rows.values()}
         if Fate.OPEN not in fates:
             return StopReason.DECIDED if fates == {Fate.DECIDED} else StopReason.FAILED
-        if self.seeds_taken >= len(self.design.list_seeds()):
+        if self._seeds_taken >= len(self._design.list_seeds()):
             return StopReason.MOST_SEEDS
         return None
 
-    def choose_seeds(self) -> Sequence[int]:
+    def _choose_seeds(self) -> Sequence[int]:
         """Return the seeds of the next round; none if the budget does not pay for one seed."""
-        design, rows = self.design, self.open_rows
-        if self.number == 0:
+        design, rows = self._design, self._open_rows
+        if self._rounds == 0:
             # No row can be decided with fewer seeds, so a look in between would be in vain.
             size = max(len(design.seeds), design.fewest_seeds)
         else:
             size = max(1, design.runs_at_a_time // len(design.list_cells(rows, [0])))
-        batch = design.list_seeds()[self.seeds_taken :][:size]
+        batch = design.list_seeds()[self._seeds_taken :][:size]
         if design.most_runs is None:
             return batch
-        left = design.most_runs - self.asked
+        left = design.most_runs - self._count_paid(self._cells)
         while batch and self._count_paid(design.list_cells(rows, batch)) > left:
             batch = batch[:-1]
         return batch
 
-    def add_cells(self, cells: Sequence[Cell]) -> None:
-        self.number += 1
-        self.cells += cells
-
-    def end_round(self, batch: Sequence[int], values: Mapping[Cell, RunValue]) -> None:
-        design = self.design
-        self.seeds_taken += len(batch)
-        for name, state in self.rows.items():
+    def _end_round(
+        self, batch: Sequence[int], cells: Sequence[Cell], values: Mapping[Cell, RunValue]
+    ) -> None:
+        self._rounds += 1
+        self._seeds_taken += len(batch)
+        self._cells += cells
+        for name, state in self._rows.items():
             if state.fate is Fate.OPEN:
-                self.rows[name] = _add_pairs(state, batch, values)
-        comparisons = {name: state.comparison for name, state in self.rows.items()}
-        decisions = decide(comparisons, design.rule, further_tests=design.further_tests)
-        for name, state in self.rows.items():
-            decided = replace(state, decision=decisions[name])
-            self.rows[name] = replace(decided, fate=_find_fate(decided))
+                self._rows[name] = _add_pairs(state, batch, values)
+        for state in _decide(self._design, self._rows.values()):
+            self._rows[state.row.setting] = replace(state, fate=_find_fate(state))
 
-    def make_state(self, ahead: SeedRound | None, reason: StopReason | None) -> SequentialState:
-        rows = tuple(self.rows.values())
-        return SequentialState(rows, ahead, reason, tuple(self.cells), self.asked)
+    def _make_state(
+        self, cells: Sequence[Cell], ahead: SeedRound | None, reason: StopReason | None
+    ) -> SequentialState:
+        rows = tuple(self._rows.values())
+        return SequentialState(rows, ahead, reason, tuple(cells), self._count_paid(cells))
 
     def _count_paid(self, cells: Sequence[Cell]) -> int:
-        return sum(cell not in self.design.free for cell in cells)
+        return sum(cell not in self._design.free for cell in cells)
+
+
+def _decide(design: SequentialDesign, rows: Collection[RowState]) -> list[RowState]:
+    """Return the rows with the decisions on their pairs."""
+    comparisons = {row.row.setting: row.comparison for row in rows}
+    decisions = decide(comparisons, design.rule, further_tests=design.further_tests)
+    return [replace(row, decision=decisions[row.row.setting]) for row in rows]
 
 
 def _add_ended_pairs(
