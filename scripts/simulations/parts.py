@@ -30,7 +30,10 @@ _BEGIN, _END = "<!-- simulate: written by scripts/simulate -->", "<!-- end of si
 def simulate(names: Sequence[str], repetitions: int, jobs: int) -> str:
     """Simulate some parts, print each as soon as it is known, and return all as Markdown."""
     today = datetime.date.today().isoformat()
-    blocks = [f"Simulated on {today} with {repetitions:,} repetitions (`scripts/simulate`)."]
+    blocks = [
+        f"Simulated by `scripts/simulate` on {today}, with {repetitions:,} tables a cell and fewer "
+        f"where a table is costly."
+    ]
     _print(blocks[0])
     with ProcessPoolExecutor(jobs) as executor:
         work = Work(repetitions, executor)
