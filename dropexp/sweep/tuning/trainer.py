@@ -133,18 +133,19 @@ class Trainer:
         return {attempt: self._pair(*configs) for attempt, configs in runs.items()}
 
     def list_fresh_seeds(self, candidates: Sequence[Candidate], seeds: Sequence[int]) -> list[int]:
-        """Return the seeds on which no search has asked for these settings or their baselines."""
-        ledger = read_ledger(self._runs_dir)
-        used = {
+        """Return the seeds on which no other search has asked for these settings or for none."""
+        searched = {
             run_id
-            for run_id, request in ledger.requests.items()
-            if request.purpose is Purpose.SEARCH
+            for run_id, request in read_ledger(self._runs_dir).requests.items()
+            if request.purpose is Purpose.SEARCH and request.study != self._study
         }
+        if not searched:
+            return list(seeds)  # composing takes seconds
         return [
             seed
             for seed in seeds
-            if not any(
-                config.run_id in used
+            if searched.isdisjoint(
+                config.run_id
                 for candidate in candidates
                 for config in (
                     self._configs.setting(candidate, seed),
