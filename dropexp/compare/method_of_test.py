@@ -79,7 +79,8 @@ def _describe_uncounted(comparison: Comparison) -> list[str]:
         return []
     return [
         f"{format_count(uncounted, 'pair')} not counted: seeds count in the order in which they "
-        f"were asked for, up to the first without a result or out of view."
+        f"were asked for, up to the first without a result or out of view. Without a filter, and "
+        f"with all runs trained, they count."
     ]
 
 
