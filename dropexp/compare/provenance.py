@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
@@ -14,6 +15,7 @@ from dropexp.config.setting import P_KEY
 from dropexp.errors import DropexpError, StoreError, UserError
 from dropexp.runs.files import ENVIRONMENT
 from dropexp.runs.overrides import find_overrides
+from dropexp.runs.searches import read_search
 from dropexp.runs.studies import Study, list_study_names, read_study
 from dropexp.runs.write import RunFolder
 
@@ -56,11 +58,21 @@ def _find_sweeps(by_run_id: Mapping[str, Path]) -> tuple[list[str], set[str]]:
             members = {member.run_id for member in study.members}
             if members & by_run_id.keys():
                 swept |= members
-                commands += [
-                    _format_command("sweep", *overrides, f"study={study.name}")
-                    for overrides in study.sweeps
-                ]
+                commands += _list_study_commands(runs_dir, study)
     return commands, swept
+
+
+def _list_study_commands(runs_dir: Path, study: Study) -> list[str]:
+    """Return the commands of a study's sweeps, and of its search."""
+    search = None
+    with suppress(StoreError):  # then only its command is wrong here
+        search = read_search(runs_dir, study.name)
+    return [
+        _format_command(*search.command)
+        if search is not None and overrides == search.overrides
+        else _format_command("sweep", *overrides, f"study={study.name}")
+        for overrides in study.sweeps
+    ]
 
 
 def _read_studies(runs_dir: Path) -> Iterable[Study]:

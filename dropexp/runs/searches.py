@@ -104,6 +104,15 @@ class SearchRecord:
     tried: tuple[TriedSetting, ...] = ()
     confirmed: tuple[ConfirmedSetting, ...] = ()
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words of the command that makes this search, without ``dropexp``."""
+        seed = (f"seed={self.first_seed}",) if self.first_seed else ()
+        budget = self.budget.replace(" ", "").replace(",", "")
+        confirm = () if self.confirm == "best" else ("--confirm", self.confirm)
+        overrides = (*self.overrides, *seed, f"study={self.study}")
+        return ("tune", *overrides, "--budget", budget, *confirm)
+
 
 def save_search(runs_dir: Path, record: SearchRecord) -> None:
     """Write the file of a search, whole or not at all.

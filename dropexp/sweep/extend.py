@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 from dropexp.config.overrides import parse_overrides
 from dropexp.errors import ConfigError
+from dropexp.runs.searches import read_search
 from dropexp.runs.studies import Study, read_study
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep, replace_seeds
@@ -40,7 +42,16 @@ def compose_extension(
         study: whose settings they are.
         seeds: at least one.
         overrides: that say where and how to run; see refuse_another_study.
+
+    Raises:
+        ConfigError: the study is a search, which has no fixed settings.
     """
+    search = read_search(runs_dir, study.name)
+    if search is not None:
+        raise ConfigError(
+            f"{study.name} is a search, which chooses its seeds itself; repeat it with a larger "
+            f"budget: dropexp {' '.join(map(quote, search.command))}."
+        )
     parsed = parse_overrides(overrides)
     sweeps = [replace_seeds([*parse_overrides(old), *parsed], seeds) for old in study.sweeps]
     # Earlier sweeps that differ in their seeds only are the same sweep with these seeds.

@@ -94,6 +94,21 @@ def test_the_same_command_trains_nothing_again_and_says_the_same(
     assert answers[0] == answers[1]
 
 
+def test_a_report_names_the_command_and_has_the_search_and_extend_refuses_it(
+    tuned: "tuple[str, Path]",
+) -> None:
+    folder = tuned[1]
+    assert run(folder, "report", "study=mine", "-o", "page.html").returncode == 0
+    page = (folder / "page.html").read_text()
+    command = f"dropexp tune regulariser=dropout2d {' '.join(TINY)} &#39;p=interval(0.05,0.7)&#39;"
+    assert f"{command} study=mine --budget 12runs" in page
+    assert "Search and confirmation" in page
+    assert "Tried: dropout2d" in page
+    done = run(folder, "extend", "mine", "--seeds", "+2")
+    assert done.returncode == 2
+    assert "mine is a search" in done.stderr
+
+
 def start(folder: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-m", "dropexp", *SMALL],

@@ -1,6 +1,7 @@
 """The file of a search holds what a report shows of it."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,13 @@ def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     path.write_text(path.read_text()[:-20])
     with pytest.raises(StoreError, match=r"mine\.tune\.json cannot be read"):
         read_search(tmp_path, "mine")
+
+
+def test_the_command_of_a_search_makes_it_again() -> None:
+    assert RECORD.command == (
+        "tune", "regulariser=dropout", "study=mine", "--budget", "150runs",
+    )  # fmt: skip
+    other = replace(RECORD, first_seed=7, budget="1,500 runs", confirm="each")
+    assert other.command[2:] == (
+        "seed=7", "study=mine", "--budget", "1500runs", "--confirm", "each",
+    )  # fmt: skip
