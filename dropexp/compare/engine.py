@@ -24,6 +24,7 @@ from dropexp.compare.rows import Family, TestedRow, collect_family
 from dropexp.compare.rules import Rule
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.statistics import Verdict, is_underfit
+from dropexp.terminal.numbers import format_count
 
 _OTHER_HALF = {EpochChoice.BEST: EpochChoice.LAST, EpochChoice.LAST: EpochChoice.BEST}
 
@@ -79,9 +80,20 @@ def compare(found: FoundRuns, question: Question | None = None) -> Comparison:
     is_chosen = question.baseline is not None
     sentences = describe_method(comparison, baselines.description, is_chosen=is_chosen)
     sentences += [question.stated] if question.stated else []
+    sentences += _describe_pilots(family)
     folders = [run.listed.folder.path.parent for run in found.in_view]
     sentences += describe_registrations(folders, settings, question)
     return replace(comparison, sentences=tuple(sentences))
+
+
+def _describe_pilots(family: Family) -> list[str]:
+    pairs = sum(row.runs.pilot for row in family.rows.values())
+    if not pairs:
+        return []
+    return [
+        f"{format_count(pairs, 'pair')} of these settings on seeds outside this study "
+        f"{'is' if pairs == 1 else 'are'} not counted: too few for a verdict of their own."
+    ]
 
 
 def _list_studies(found: FoundRuns) -> tuple[str, ...]:

@@ -21,6 +21,9 @@ Order = tuple[int, int]
 
 _UNRECORDED = -1
 
+FEWEST_PAIRS = 6
+"""The fewest pairs whose signs alone can reach p = 0.05: 2/2^6 is below, 2/2^5 above."""
+
 
 @dataclass(frozen=True)
 class RowRuns:
@@ -31,6 +34,8 @@ class RowRuns:
         baseline: seed → the run of its baseline.
         filtered: the seeds that a filter leaves out in the setting or in the baseline.
         missing: the runs of both that were asked for and lack results, and would make a pair.
+        pilot: how many pairs on other seeds were tried outside the study in view, too few for a
+            verdict; they are left out.
         is_explored: whether a search proposed the setting; such seeds are left out.
     """
 
@@ -38,6 +43,7 @@ class RowRuns:
     baseline: Mapping[int, FoundRun]
     filtered: frozenset[int]
     missing: tuple[MissingRun, ...]
+    pilot: int
     is_explored: bool
 
     @property
@@ -97,16 +103,45 @@ def collect_row_runs(
     tested = [run for run in setting if not _is_search(run)]
     own = {run.compared.seed: run for run in _drop_later_studies(tested)}
     others = {run.compared.seed: run for run in _drop_later_studies(baseline)}
-    asked = own.keys() | {run.seed for run in missing}
     lacking = [run for run in missing if run.request.purpose is not Purpose.SEARCH]
+    pilot = _find_pilot(own, others)
+    if pilot:
+        studies = _list_studies(own.values())
+        own = {seed: run for seed, run in own.items() if seed not in pilot}
+        lacking = [run for run in lacking if run.request.study in studies]
+    asked = own.keys() | {run.seed for run in lacking}
     lacking += [run for run in missing_of_baseline if run.seed in asked]
     return RowRuns(
         own,
         others,
         frozenset(_find_filtered(own) | _find_filtered(others)),
         tuple(lacking),
+        pilot=len(pilot),
         is_explored=len(tested) < len(setting),
     )
+
+
+def _find_pilot(own: Mapping[int, FoundRun], others: Mapping[int, FoundRun]) -> set[int]:
+    """Return the seeds of pairs outside the study in view, if no verdict could be read from them.
+
+    Who has tried a setting on a few seeds may test it on fresh ones. From as many seeds as give a
+    verdict, somebody may have read one and have tried again: then no seed may be left out.
+    """
+    studies = _list_studies(own.values())
+    outside = {
+        seed
+        for seed, run in own.items()
+        if studies
+        and seed in others
+        and not run.is_in_view
+        and (run.request is None or run.request.study not in studies)
+    }
+    return outside if len(outside) < FEWEST_PAIRS else set()
+
+
+def _list_studies(runs: Iterable[FoundRun]) -> set[str | None]:
+    """Return the studies that asked for the runs in view."""
+    return {run.request.study for run in runs if run.is_in_view and run.request is not None}
 
 
 def _drop_later_studies(runs: Sequence[FoundRun]) -> list[FoundRun]:
@@ -116,7 +151,7 @@ def _drop_later_studies(runs: Sequence[FoundRun]) -> list[FoundRun]:
     """
     in_view = [run for run in runs if run.is_in_view]
     ends = [run.ended for run in in_view]
-    studies = {run.request.study for run in in_view if run.request is not None}
+    studies = _list_studies(runs)
     if not in_view or None in ends:
         return list(runs)
     last = max(end for end in ends if end is not None)

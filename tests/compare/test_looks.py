@@ -274,6 +274,21 @@ def test_a_later_study_of_other_seeds_leaves_the_earlier_verdict_and_gets_none_o
     assert get_row(together) == (TestKind.ANYTIME, Verdict.BETTER, 16)
 
 
+def test_a_few_seeds_that_gave_the_idea_are_left_out_of_the_study_that_tests_it(
+    ask: Asking, tmp_path: Path
+) -> None:
+    ask(*SWEEP, "seed=range(5)", study="idea")
+    ask(*SWEEP, "seed=range(5,13)")
+
+    comparison = compare_folder(tmp_path, "study=first")
+
+    assert get_row(comparison) == (TestKind.PLANNED, Verdict.BETTER, 8)
+    assert any("5 pairs of these settings on seeds outside" in s for s in comparison.sentences)
+    assert get_row(compare_folder(tmp_path)) == (TestKind.ANYTIME, Verdict.BETTER, 13)
+    # A filter on seeds of the study itself stays one.
+    assert compare_folder(tmp_path, "study=first", "seed<12").test.kind is TestKind.ANYTIME
+
+
 def test_what_a_search_tried_is_not_tested(ask: Asking, tmp_path: Path) -> None:
     ask("regulariser=none,dropout2d", "p=0.3,0.5", "seed=range(8)", purpose=Purpose.SEARCH)
     assert [each.verdict for each in compare_folder(tmp_path).rows] == [
