@@ -16,7 +16,7 @@ from dropexp.sweep.budget import Budget
 from dropexp.sweep.progress import Progress
 from dropexp.sweep.tuning.candidates import Dimension
 from dropexp.sweep.tuning.conduct import TuneResult
-from dropexp.sweep.tuning.confirmation import ALPHA, Confirmation
+from dropexp.sweep.tuning.confirmation import RULE, Confirmation
 from dropexp.sweep.tuning.proposals import WORST, Trial
 from dropexp.sweep.tuning.search import Search
 from dropexp.sweep.tuning.space import TuneRequest
@@ -238,7 +238,7 @@ def _format_mean(trial: Trial) -> str:
 def _confirmation_table(rows: Sequence[Confirmation], width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="dim")
     table.add_column("confirming on fresh seeds", ratio=1, no_wrap=True, overflow="ellipsis")
-    for heading in ("seeds", "test loss - none", f"evidence of {len(rows) / ALPHA:.0f}", ""):
+    for heading in ("seeds", "test loss - none", f"evidence of {len(rows) / RULE.alpha:.0f}", ""):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         estimate = row.estimate()

@@ -9,6 +9,7 @@ from dropexp.statistics.anytime import (
     anytime_interval,
     anytime_p_value,
     anytime_share,
+    fewest_anytime_pairs,
     smallest_anytime_p,
     symmetry_e_process,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "common_target",
     "decide_verdict",
     "expected_calibration_error",
+    "fewest_anytime_pairs",
     "forecast_seeds",
     "holm",
     "is_underfit",

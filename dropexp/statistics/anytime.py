@@ -79,6 +79,23 @@ def smallest_anytime_p(pairs: int) -> float:
     return min(1.0, math.ldexp(2.0, -pairs)) if pairs else math.nan
 
 
+def fewest_anytime_pairs(tests: int, alpha: float = 0.05) -> int:
+    """Return the fewest pairs with which one of several rows can be decided, whatever the data.
+
+    Args:
+        tests: the number of rows that the correction counts, at least 1.
+        alpha: the level after the correction, in (0, 1).
+
+    Raises:
+        ValueError: alpha is outside (0, 1).
+    """
+    check_open_fraction(alpha, "alpha")
+    pairs = 1
+    while tests * smallest_anytime_p(pairs) > alpha:
+        pairs += 1
+    return pairs
+
+
 def anytime_interval(differences: ArrayLike, confidence: float = 0.95) -> Estimate:
     """Return the mean with an interval that covers the true mean at all looks together.
 

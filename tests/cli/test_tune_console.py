@@ -8,11 +8,13 @@ import pytest
 from rich.console import Console
 
 from dropexp.cli.tune_console import TuneConsole, summarise
+from dropexp.compare.pairing import PairedComparison
+from dropexp.compare.results import Pair
 from dropexp.statistics import Verdict
 from dropexp.sweep.budget import Budget
 from dropexp.sweep.tuning.candidates import Candidate
 from dropexp.sweep.tuning.conduct import TuneResult
-from dropexp.sweep.tuning.confirmation import Confirmation, TestPair, decide
+from dropexp.sweep.tuning.confirmation import Confirmation, decide
 from dropexp.sweep.tuning.proposals import WORST, Trial, TrialState
 from dropexp.sweep.tuning.search import Search, run_search
 from tests.sweep.tuning.made_up import SPACE, MadeUpRuns
@@ -26,8 +28,10 @@ TRIALS = [
 
 
 def confirm(differences: list[float]) -> Confirmation:
-    pairs = {1000 + k: TestPair(0.5 + d, 0.5) for k, d in enumerate(differences)}
-    return decide([Confirmation(GOOD, pairs)])[0]
+    pairs = tuple(
+        Pair(1000 + k, 0.5, None if math.isnan(d) else 0.5 + d) for k, d in enumerate(differences)
+    )
+    return decide([Confirmation(GOOD, PairedComparison(pairs, sign=1))])[0]
 
 
 def make_result(*confirmed: Confirmation) -> TuneResult:

@@ -13,6 +13,7 @@ from dropexp.statistics import (
     anytime_interval,
     anytime_p_value,
     anytime_share,
+    fewest_anytime_pairs,
     smallest_anytime_p,
     symmetry_e_process,
 )
@@ -54,6 +55,12 @@ def test_later_differences_do_not_change_earlier_evidence(
 @given(DIFFERENCES)
 def test_no_data_beat_the_floor(sizes: list[float]) -> None:
     assert anytime_p_value(sizes) >= smallest_anytime_p(len(sizes)) * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("tests", [1, 2, 4, 20])
+def test_the_fewest_pairs_can_decide_and_one_pair_less_cannot(tests: int) -> None:
+    fewest = fewest_anytime_pairs(tests)
+    assert tests * smallest_anytime_p(fewest) <= 0.05 < tests * smallest_anytime_p(fewest - 1)
 
 
 def test_the_evidence_follows_the_formula() -> None:

@@ -7,7 +7,7 @@ from enum import Enum, StrEnum
 from dropexp.compare.decisions import Decision
 from dropexp.compare.pairing import PairedComparison
 from dropexp.compare.rules import Rule, TestKind
-from dropexp.statistics import smallest_anytime_p
+from dropexp.statistics import fewest_anytime_pairs
 
 Cell = tuple[str, int]
 """The name of a setting and a seed: one run."""
@@ -87,10 +87,7 @@ class SequentialDesign:
     @property
     def fewest_seeds(self) -> int:
         """The fewest seeds at which the test can decide one of the rows, whatever the data."""
-        seeds = 1
-        while self.tests * smallest_anytime_p(seeds) > self.rule.alpha:
-            seeds += 1
-        return seeds
+        return fewest_anytime_pairs(self.tests, self.rule.alpha)
 
     def list_seeds(self) -> tuple[int, ...]:
         """Return all seeds that a row may get, in order."""

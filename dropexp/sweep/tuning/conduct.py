@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from dropexp.compare.results import Pair
 from dropexp.errors import ConfigError
 from dropexp.runs.searches import (
     ConfirmedPair,
@@ -26,7 +27,6 @@ from dropexp.sweep.tuning.candidates import Candidate
 from dropexp.sweep.tuning.confirmation import (
     MOST_SEEDS,
     Confirmation,
-    TestPair,
     run_confirmation,
 )
 from dropexp.sweep.tuning.proposals import WORST, Trial, require_optuna
@@ -257,12 +257,11 @@ def _describe(row: Confirmation) -> ConfirmedSetting:
         verdict=row.verdict,
         p_value=row.p_value,
         pairs=tuple(
-            _describe_pair(row, number, seed, pair)
-            for number, (seed, pair) in enumerate(row.pairs.items(), start=1)
+            _describe_pair(row, number, pair) for number, pair in enumerate(row.pairs, start=1)
         ),
     )
 
 
-def _describe_pair(row: Confirmation, number: int, seed: int, pair: TestPair) -> ConfirmedPair:
+def _describe_pair(row: Confirmation, number: int, pair: Pair) -> ConfirmedPair:
     estimate = row.estimate(number)
-    return ConfirmedPair(seed, pair.difference, estimate.value, estimate.low, estimate.high)
+    return ConfirmedPair(pair.seed, pair.difference, estimate.value, estimate.low, estimate.high)

@@ -6,55 +6,27 @@ here are of seeds that took no part in choosing.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from statistics import fmean
+from dataclasses import dataclass, replace
 
-from dropexp.statistics import (
-    Estimate,
-    Verdict,
-    anytime_interval,
-    anytime_p_value,
-    decide_verdict,
-    holm,
-    smallest_anytime_p,
-)
-from dropexp.statistics.anytime import symmetry_e_process
+from dropexp.compare import decisions
+from dropexp.compare.decisions import Decision
+from dropexp.compare.pairing import PairedComparison
+from dropexp.compare.results import Pair
+from dropexp.compare.rules import Rule, TestKind
+from dropexp.statistics import Estimate, Verdict, anytime_interval, fewest_anytime_pairs
 from dropexp.sweep.tuning.candidates import Candidate
 
-ALPHA = 0.05
-"""The level of the test, after the correction for the settings that are confirmed."""
-
-CONFIDENCE = 1 - ALPHA
+RULE = Rule(TestKind.ANYTIME)
+"""How a confirmation is decided; the level holds for all settings that are confirmed together."""
 
 MOST_SEEDS = 64
 """Fresh seeds after which an open setting is left open."""
 
-
-@dataclass(frozen=True)
-class TestPair:
-    """A setting and none on one seed.
-
-    Attributes:
-        value: the test loss of the setting at its best epoch, in nats; None if it diverged.
-        baseline: that of none.
-    """
-
-    __test__ = False  # pytest would take it for a test
-
-    value: float | None
-    baseline: float | None
-
-    @property
-    def difference(self) -> float:
-        """The setting's test loss − that of none, in nats; NaN if one of them diverged."""
-        if self.value is None or self.baseline is None:
-            return math.nan
-        return self.value - self.baseline
-
+_NO_PAIRS = PairedComparison((), sign=1)  # in the test loss, of which less is better
 
 Attempt = tuple[Candidate, int]
 
-Evaluate = Callable[[Sequence[Attempt]], Mapping[Attempt, TestPair | None]]
+Evaluate = Callable[[Sequence[Attempt]], Mapping[Attempt, Pair | None]]
 """Trains settings and none on seeds, the first ones of the list, as far as the budget goes; a pair
 with a failed run is None."""
 
@@ -65,47 +37,46 @@ class Confirmation:
 
     Attributes:
         candidate: the setting.
-        pairs: seed → its pair, in the order of seeds; pairs with a failed run are left out.
-        p_value: of the anytime test, corrected for the settings confirmed; NaN without pairs.
-        verdict: what may be claimed so far.
+        comparison: its test losses beside those of none, each at the best epoch, in nats, in the
+            order of seeds; pairs with a failed run are left out.
+        decision: of the anytime test, corrected for the settings confirmed; None before the first
+            batch has ended.
     """
 
     candidate: Candidate
-    pairs: Mapping[int, TestPair] = field(default_factory=dict)
-    p_value: float = math.nan
-    verdict: Verdict = Verdict.TOO_FEW_SEEDS
+    comparison: PairedComparison = _NO_PAIRS
+    decision: Decision | None = None
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Its pairs, in the order of seeds."""
+        return self.comparison.pairs
+
+    @property
+    def p_value(self) -> float:
+        """The p-value after the correction; NaN without pairs."""
+        return math.nan if self.decision is None else self.decision.adjusted_p
+
+    @property
+    def verdict(self) -> Verdict:
+        """What may be claimed so far."""
+        return Verdict.TOO_FEW_SEEDS if self.decision is None else self.decision.verdict
 
     @property
     def is_decided(self) -> bool:
         """Whether it is shown to be better or worse than none."""
-        return self.verdict in (Verdict.BETTER, Verdict.WORSE)
-
-    @property
-    def scores(self) -> list[float]:
-        """One finite number for each pair in nats, below 0 where the setting is better.
-
-        A run that diverged loses its pair: it counts as the largest difference so far.
-        """
-        largest, scores = 0.0, []
-        for pair in self.pairs.values():
-            if math.isnan(pair.difference):
-                sign = (pair.value is None) - (pair.baseline is None)
-                scores.append((largest or 1.0) * sign)
-            else:
-                largest = max(largest, abs(pair.difference))
-                scores.append(pair.difference)
-        return scores
+        return self.verdict.is_decided
 
     @property
     def evidence(self) -> float:
         """The largest evidence so far against no difference; 1 without pairs."""
-        evidence: list[float] = symmetry_e_process(self.scores).tolist()
-        return max([1.0, *evidence])
+        evidence = None if self.decision is None else self.decision.evidence
+        return max(1.0, evidence or 1.0)
 
     def estimate(self, pairs: int | None = None) -> Estimate:
         """Return the mean difference with its anytime interval, over the first pairs or all."""
-        differences = [pair.difference for pair in list(self.pairs.values())[:pairs]]
-        return anytime_interval([d for d in differences if not math.isnan(d)], CONFIDENCE)
+        first = replace(self.comparison, pairs=self.pairs[:pairs])
+        return anytime_interval(first.differences, RULE.confidence)
 
 
 def run_confirmation(
@@ -140,43 +111,26 @@ def run_confirmation(
 
 
 def decide(rows: Sequence[Confirmation], others: int = 0) -> list[Confirmation]:
-    """Return the settings with p-values and verdicts, corrected by Holm over all of them.
+    """Return the settings with the decisions on their pairs, corrected over all of them.
 
     Args:
         rows: the settings.
         others: further settings in the correction; they count as if nothing spoke for them.
     """
-    p_values = _correct([anytime_p_value(row.scores) for row in rows], others)
-    smallest = _correct([smallest_anytime_p(len(row.pairs)) for row in rows], others)
-    return [
-        replace(
-            row,
-            p_value=p_value,
-            verdict=decide_verdict(p_value, fmean(row.scores or [0.0]), least, ALPHA),
-        )
-        for row, p_value, least in zip(rows, p_values, smallest, strict=True)
-    ]
-
-
-def _correct(p_values: Sequence[float], others: int) -> list[float]:
-    corrected: list[float] = holm([*p_values, *[1.0] * others]).tolist()
-    return corrected[: len(p_values)]
+    comparisons = {row.candidate.name: row.comparison for row in rows}
+    decided = decisions.decide(comparisons, RULE, further_tests=others)
+    return [replace(row, decision=decided[row.candidate.name]) for row in rows]
 
 
 def _count_next(used: int, rows: int) -> int:
     """Return how many seeds come next: first as few as can decide, then a quarter more."""
-    if used:
-        return max(2, used // 4)
-    first = 1
-    while rows * smallest_anytime_p(first) > ALPHA:
-        first += 1
-    return first
+    return max(2, used // 4) if used else fewest_anytime_pairs(rows, RULE.alpha)
 
 
-def _add(row: Confirmation, results: Mapping[Attempt, TestPair | None]) -> Confirmation:
-    fresh = {
-        seed: pair
-        for (candidate, seed), pair in results.items()
+def _add(row: Confirmation, results: Mapping[Attempt, Pair | None]) -> Confirmation:
+    fresh = [
+        pair
+        for (candidate, _), pair in results.items()
         if candidate == row.candidate and pair is not None
-    }
-    return replace(row, pairs={**row.pairs, **fresh})
+    ]
+    return replace(row, comparison=replace(row.comparison, pairs=(*row.pairs, *fresh)))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dropexp.compare.results import Pair
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import StoreError
 from dropexp.runs import studies
@@ -18,12 +19,11 @@ from dropexp.sweep.grammar import SweepRequest
 from dropexp.sweep.plan import make_plan, make_study
 from dropexp.sweep.tuning.candidates import Candidate
 from dropexp.sweep.tuning.configs import Configs
-from dropexp.sweep.tuning.confirmation import TestPair
 from dropexp.sweep.tuning.proposals import WORST
 from dropexp.sweep.tuning.space import TuneRequest
 
 Attempt = tuple[Candidate, int]
-Pair = tuple[RunConfig, RunConfig]
+ConfigPair = tuple[RunConfig, RunConfig]
 """The configs of none and of a setting on the same seed."""
 
 SEARCH_SHARE = 2 / 3
@@ -121,7 +121,7 @@ class Trainer:
 
     # --- confirming -----------------------------------------------------------------------------
 
-    def evaluate_pairs(self, batch: Sequence[Attempt]) -> Mapping[Attempt, TestPair | None]:
+    def evaluate_pairs(self, batch: Sequence[Attempt]) -> Mapping[Attempt, Pair | None]:
         """Return test results beside those of none; see confirmation.Evaluate."""
         runs = {
             attempt: (self._configs.baseline(*attempt), self._configs.setting(*attempt))
@@ -154,15 +154,17 @@ class Trainer:
             )
         ]
 
-    def _pair(self, baseline: RunConfig, config: RunConfig) -> TestPair | None:
+    def _pair(self, baseline: RunConfig, config: RunConfig) -> Pair | None:
         value, other = self._read(config), self._read(baseline)
         if value is None or other is None:
             return None
-        return TestPair(*(_finite_test_loss(each) for each in (value, other)))
+        return Pair(config.seed, _finite_test_loss(other), _finite_test_loss(value))
 
     # --- both -----------------------------------------------------------------------------------
 
-    def _select_affordable(self, runs: Mapping[Attempt, Pair], share: float) -> dict[Attempt, Pair]:
+    def _select_affordable(
+        self, runs: Mapping[Attempt, ConfigPair], share: float
+    ) -> dict[Attempt, ConfigPair]:
         """Return the first of the runs, as far as a share of the budget pays for them."""
         if self._budget.runs is None:
             # Runs that are there cost nothing: what is replayed gets as far again.
@@ -177,7 +179,7 @@ class Trainer:
             affordable[attempt] = pair
         return affordable
 
-    def _train(self, pairs: Iterable[Pair], purpose: Purpose) -> None:
+    def _train(self, pairs: Iterable[ConfigPair], purpose: Purpose) -> None:
         """Train the runs that are left, and wait for them.
 
         Raises:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dropexp.compare.results import Pair
 from dropexp.config.compose import compose_run
 from dropexp.runs.files import ERROR, SUMMARY
 from dropexp.runs.ledger import Purpose, read_ledger, record_request
@@ -14,7 +15,6 @@ from dropexp.runs.write import RunFolder
 from dropexp.sweep.budget import Budget
 from dropexp.sweep.progress import Progress
 from dropexp.sweep.tuning.candidates import Candidate
-from dropexp.sweep.tuning.confirmation import TestPair
 from dropexp.sweep.tuning.proposals import WORST
 from dropexp.sweep.tuning.space import TuneRequest, parse_request
 from dropexp.sweep.tuning.trainer import Trainer
@@ -77,7 +77,7 @@ def test_results_are_differences_from_none_on_the_same_seed(
     assert trainer.evaluate(batch) == pytest.approx(
         dict(zip(batch, (-0.01, -0.02, 0.1), strict=True))
     )
-    assert trainer.evaluate_pairs(batch[:1]) == {(STRONG, 0): TestPair(0.49, 0.5)}
+    assert trainer.evaluate_pairs(batch[:1]) == {(STRONG, 0): Pair(0, 0.5, 0.49)}
     assert len(trainer.spent.runs) == 5
     assert trainer.spent.trained == 0
 
@@ -134,7 +134,7 @@ def test_a_run_that_diverged_or_failed_is_the_worst_and_loses_or_leaves_its_pair
     trainer = make_trainer(request_, tmp_path, Budget(runs=100))
     batch = [(STRONG, 0), (STRONG, 1)]
     assert set(trainer.evaluate(batch).values()) == {WORST}
-    assert trainer.evaluate_pairs(batch) == {batch[0]: TestPair(None, 0.5), batch[1]: None}
+    assert trainer.evaluate_pairs(batch) == {batch[0]: Pair(0, 0.5, None), batch[1]: None}
     assert trainer.failed == {folder.run_id: "MemoryError"}
 
 
