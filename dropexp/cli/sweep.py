@@ -1,6 +1,5 @@
 """The commands that make many runs: sweep, extend, watch."""
 
-import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import Overrides, RunsDir
+from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.cli.until_decided import (
     BudgetOption,
     DecidingEpochOption,
@@ -228,7 +228,7 @@ def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_
         if dry_run:
             _print_dry_run(console, request, plan, runs_dir, retry_failed)
             return
-        signal.signal(signal.SIGTERM, _interrupt)
+        interrupt_at_sigterm()
         try:
             result = sweep(request, plan, console, retry_failed=retry_failed, fail_fast=fail_fast)
         except KeyboardInterrupt:
@@ -278,11 +278,6 @@ def _describe_design(
         console.note(sentence)
     if problem := find_design_problem(design):
         print_warning(problem)
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    """Act as at Ctrl-C, so that runs save their state when a batch system ends the sweep."""
-    raise KeyboardInterrupt
 
 
 def _print_dry_run(

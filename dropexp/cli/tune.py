@@ -1,6 +1,5 @@
 """The command that chooses a regulariser and its strength within a budget: tune."""
 
-import signal
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -8,6 +7,7 @@ import typer
 
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import Overrides
+from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def tune(
     from dropexp.sweep.tuning.conduct import tune as run_tune
     from dropexp.sweep.tuning.trainer import SearchStoppedError
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_at_sigterm()
     with TuneConsole(name_study(request), limit) as console:
         console.show_plan(request)
         try:
@@ -80,11 +80,6 @@ def _parse_confirm(text: str) -> "Confirm":
     if text not in set(Confirm):
         raise ConfigError(f"--confirm {text} is not known. {suggest(text, Confirm)}")
     return Confirm(text)
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    """Act as at Ctrl-C, so that runs save their state when a batch system ends the search."""
-    raise KeyboardInterrupt
 
 
 def _say_stopped(console: "TuneConsole") -> NoReturn:

@@ -1,6 +1,5 @@
 """What sweep and extend do with --until-decided."""
 
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
+from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.errors import ConfigError
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.metrics import parse_metric
+from dropexp.sweep.budget import MOST_SEEDS
 
 if TYPE_CHECKING:
     from dropexp.cli.until_decided_console import UntilDecidedConsole
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from dropexp.sweep.sequential.rows import SequentialRequest
 
 _PANEL = "Options of --until-decided"
-_MOST_SEEDS = 64
 
 UntilDecidedOption = Annotated[
     bool,
@@ -58,7 +58,7 @@ MostSeedsOption = Annotated[
     typer.Option(
         "--most-seeds",
         metavar="N",
-        help=f"Stop a setting at N seeds. Default: {_MOST_SEEDS}.",
+        help=f"Stop a setting at N seeds. Default: {MOST_SEEDS}.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -139,9 +139,9 @@ class SequentialOptions:
         if self.most_seeds is not None and self.most_seeds < 1:
             raise ConfigError(
                 f"--most-seeds {self.most_seeds} is not allowed; write a number of at least 1, "
-                f"such as {_MOST_SEEDS}."
+                f"such as {MOST_SEEDS}."
             )
-        return self.most_seeds or _MOST_SEEDS
+        return self.most_seeds or MOST_SEEDS
 
     def list_words(self) -> list[str]:
         """Return what dropexp compare needs to ask the same question."""
@@ -184,7 +184,7 @@ def run_until_decided(
         if dry_run:
             _list_first_runs(console, plan, state)
             return
-        signal.signal(signal.SIGTERM, _interrupt)
+        interrupt_at_sigterm()
         try:
             result = train_until_decided(plan, console, fail_fast=fail_fast)
         except KeyboardInterrupt:
@@ -221,11 +221,6 @@ def _exit(result: "SequentialResult") -> None:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if result.progress.unsuccessful or result.reason is None:
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    """Act as at Ctrl-C, so that runs save their state when a batch system ends the sweep."""
-    raise KeyboardInterrupt
 
 
 def _next_commands(plan: "SequentialPlan", options: SequentialOptions) -> Sequence[tuple[str, str]]:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from dropexp.compare.estimates import MATCHED_BY
+from dropexp.compare.rules import ALPHA, CONFIDENCE
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics
@@ -37,8 +38,8 @@ class Question:
     metric: Metric | None = None
     at: EpochChoice = EpochChoice.BEST
     baseline: str | None = None
-    alpha: float = 0.05
-    confidence: float = 0.95
+    alpha: float = ALPHA
+    confidence: float = CONFIDENCE
     test: TestChoice = TestChoice.AUTO
     correction: Correction = Correction.MAX_T
     margin: float | None = None

@@ -5,6 +5,12 @@ from enum import StrEnum
 
 from dropexp.runs.question_types import Correction
 
+ALPHA = 0.05
+"""The level of a test, after the correction for the number of rows."""
+
+CONFIDENCE = 0.95
+"""The coverage of each interval."""
+
 
 class TestKind(StrEnum):
     """Which test speaks."""
@@ -30,8 +36,8 @@ class Rule:
 
     kind: TestKind
     correction: Correction = Correction.MAX_T
-    alpha: float = 0.05
-    confidence: float = 0.95
+    alpha: float = ALPHA
+    confidence: float = CONFIDENCE
     margin: float | None = None
 
     @property

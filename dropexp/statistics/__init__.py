@@ -31,9 +31,9 @@ from dropexp.statistics.intervals import (
     paired_difference,
     probability_of_improvement,
 )
-from dropexp.statistics.max_t import smallest_flip_p, step_down_max_t
+from dropexp.statistics.max_t import step_down_max_t
 from dropexp.statistics.power import anytime_power, planned_power
-from dropexp.statistics.sign_flip import EXACT_UP_TO, sign_flip_p_value, smallest_sign_flip_p
+from dropexp.statistics.sign_flip import EXACT_UP_TO, sign_flip_p_value, smallest_flip_p
 from dropexp.statistics.student_t import central_probability, t_quantile
 from dropexp.statistics.verdicts import Verdict, decide_verdict, is_underfit
 
@@ -73,7 +73,6 @@ __all__ = [
     "smallest_adjusted_p",
     "smallest_anytime_p",
     "smallest_flip_p",
-    "smallest_sign_flip_p",
     "step_down_max_t",
     "symmetry_e_process",
     "t_quantile",

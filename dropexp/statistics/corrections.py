@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dropexp.statistics.arguments import as_vector
-from dropexp.statistics.sign_flip import smallest_sign_flip_p
+from dropexp.statistics.sign_flip import smallest_flip_p
 
 
 def holm(p_values: Iterable[float | None]) -> NDArray[np.float64]:
@@ -53,4 +53,4 @@ def smallest_adjusted_p(pairs: Iterable[int]) -> NDArray[np.float64]:
     Raises:
         ValueError: a number of pairs is below 0.
     """
-    return holm(smallest_sign_flip_p(n) for n in pairs)
+    return holm(smallest_flip_p(n) for n in pairs)

@@ -91,22 +91,6 @@ def step_down_max_t(
     return p_values
 
 
-def smallest_flip_p(pairs: int) -> float:
-    """Return the smallest p-value of n pairs: 2/2^n, for any number of rows.
-
-    Args:
-        pairs: the number n of pairs, at least 0.
-
-    Returns:
-        A probability; NaN without pairs, where there is no test.
-
-    Raises:
-        ValueError: ``pairs`` is below 0.
-    """
-    check_at_least(pairs, 0, "pairs")
-    return math.ldexp(2.0, -pairs) if pairs else math.nan
-
-
 def _list_signs(numbers: NDArray[np.intp], seeds: int) -> NDArray[np.float64]:
     """Return patterns of signs, shape (numbers, seeds); the first sign is always +1.
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dropexp.statistics.anytime import symmetry_e_process
 from dropexp.statistics.arguments import check_at_least, check_open_fraction
-from dropexp.statistics.max_t import smallest_flip_p
+from dropexp.statistics.sign_flip import smallest_flip_p
 
 _MOST_TABLES = 2000  # a standard error of at most 0.011
 _FEWEST_TABLES = 40

@@ -42,7 +42,7 @@ def sign_flip_p_value(
         flips: the number m of random patterns, at least 1.
 
     Returns:
-        A probability, at least smallest_sign_flip_p(n) for an exact test and 1/(flips + 1) for a
+        A probability, at least smallest_flip_p(n) for an exact test and 1/(flips + 1) for a
         random one; NaN where there is no test: for n = 0, and where a difference is not finite.
 
     Raises:
@@ -68,8 +68,10 @@ def sign_flip_p_value(
     return (_count_random(numbers, threshold, generator, flips) + 1) / (flips + 1)
 
 
-def smallest_sign_flip_p(pairs: int) -> float:
+def smallest_flip_p(pairs: int) -> float:
     """Return the smallest p-value of n pairs: 2/2^n, where all differences have one sign.
+
+    It is that of the step-down max-t test too, for any number of rows.
 
     Args:
         pairs: the number n of pairs, at least 0.

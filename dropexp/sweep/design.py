@@ -5,24 +5,22 @@ from pathlib import Path
 
 from dropexp.compare.baselines import find_baselines
 from dropexp.compare.results import Setting
+from dropexp.compare.rules import ALPHA
 from dropexp.config.classics import list_active_classics, list_varied_classics
 from dropexp.runs.ledger import Purpose, read_ledger
 from dropexp.runs.studies import Study, list_study_names, read_study
 from dropexp.runs.write import RunFolder
 from dropexp.statistics import anytime_power, planned_power, smallest_flip_p
+from dropexp.sweep.budget import MOST_SEEDS
 from dropexp.sweep.grammar import SweepRequest
 from dropexp.sweep.plan import make_study
 from dropexp.terminal.numbers import format_count
-
-ALPHA = 0.05
-"""The level of the test, as compare has it."""
 
 EFFECT = 1.5
 """The difference that a plan is described by, in standard deviations of the paired differences."""
 
 _USUAL_SEEDS = 8  # find 1.5 SD among four rows with probability 0.77
 _LARGE_EFFECT = 2.5
-_MOST_SEEDS = 64
 _PLANNED = (Purpose.SWEEP, Purpose.REGISTERED)
 
 
@@ -142,10 +140,10 @@ def _find_needed_seeds(design: Design) -> int:
     return next(
         (
             seeds
-            for seeds in range(_USUAL_SEEDS, _MOST_SEEDS)
+            for seeds in range(_USUAL_SEEDS, MOST_SEEDS)
             if anytime_power(EFFECT, seeds, design.rows, ALPHA) >= 0.5
         ),
-        _MOST_SEEDS,
+        MOST_SEEDS,
     )
 
 

@@ -30,7 +30,8 @@ class Net(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(F.dropout2d(self.conv1(x), self.p, self.training))
         x = F.relu(F.dropout2d(self.conv2(x), self.p, self.training))
-        return self.head(x.flatten(1))
+        logits: Tensor = self.head(x.flatten(1))
+        return logits
 
 
 def load() -> list[tuple[Tensor, Tensor]]:

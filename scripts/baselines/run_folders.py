@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from itertools import islice, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -84,11 +85,11 @@ def _make_configs(*, few: bool, seeds: int) -> Iterator[RunConfig]:
         yield RunConfig.from_mapping({**plain, **changed})
 
 
-_PLAIN: dict[str, dict] = {}
+_PLAIN: dict[str, dict[str, Any]] = {}
 _TEXTS: dict[str, str] = {}
 
 
-def _compose_defaults(regulariser: str) -> dict:
+def _compose_defaults(regulariser: str) -> dict[str, Any]:
     if regulariser not in _PLAIN:
         _PLAIN[regulariser] = compose_run([f"regulariser={regulariser}"]).to_mapping()
     return _PLAIN[regulariser]
@@ -146,6 +147,7 @@ def _make_records(
     of_the_seed = np.random.default_rng(config.seed).normal(0, SPREAD_OF_SEEDS)
     name, p, noise = config.regulariser.name, config.regulariser.p, config.data.label_noise
     effect, best_p = EFFECTS[name]
+    assert config.data.train_size is not None
     effect *= 1 - ((p - best_p) / 0.5) ** 2
     level = 0.5 + effect + 0.9 * noise + 30 / config.data.train_size + of_the_seed
     level += own.normal(0, SPREAD_OF_RUNS)

@@ -8,6 +8,7 @@ from dropexp.compare.decisions import Decision
 from dropexp.compare.pairing import PairedComparison
 from dropexp.compare.rules import Rule, TestKind
 from dropexp.statistics import fewest_anytime_pairs
+from dropexp.sweep.budget import MOST_SEEDS
 
 Cell = tuple[str, int]
 """The name of a setting and a seed: one run."""
@@ -71,7 +72,7 @@ class SequentialDesign:
 
     rows: tuple[RowOfDesign, ...]
     seeds: tuple[int, ...]
-    most_seeds: int = 64
+    most_seeds: int = MOST_SEEDS
     runs_at_a_time: int = 1
     sign: int = 1
     rule: Rule = _ANYTIME

@@ -10,7 +10,7 @@ from dropexp.errors import ConfigError
 from dropexp.runs.ledger import Ledger, Purpose, read_ledger
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.write import RunFolder
-from dropexp.sweep.budget import Budget
+from dropexp.sweep.budget import MOST_SEEDS, Budget
 from dropexp.sweep.launchers import build_launcher
 from dropexp.sweep.plan import PlanStatus, make_plan, open_sweep_runs_dir
 from dropexp.sweep.sequential.design import Cell, SequentialDesign, SequentialState
@@ -143,7 +143,8 @@ def _refuse_too_little(design: SequentialDesign) -> None:
     if design.most_seeds < needed:
         raise ConfigError(
             f"--most-seeds {design.most_seeds} is too few: with {rows} no verdict is possible "
-            f"below {needed} seeds. Write --most-seeds {max(64, needed)}, or sweep fewer settings."
+            f"below {needed} seeds. Write --most-seeds {max(MOST_SEEDS, needed)}, or sweep fewer "
+            f"settings."
         )
     cells = design.list_cells(design.rows, design.list_seeds()[:needed])
     paid = sum(cell not in design.free for cell in cells)

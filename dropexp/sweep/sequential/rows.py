@@ -13,6 +13,7 @@ from dropexp.config.study_files import find_study_file
 from dropexp.errors import ConfigError
 from dropexp.runs.studies import Study, read_study
 from dropexp.runs.study_question import StudyQuestion
+from dropexp.sweep.budget import MOST_SEEDS
 from dropexp.sweep.extend import compose_extension, refuse_another_study
 from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep, replace_seeds
 from dropexp.sweep.plan import make_study
@@ -125,7 +126,7 @@ def _continue_seeds(seeds: Sequence[int], most_seeds: int) -> list[int]:
     if most_seeds < len(seeds):
         raise ConfigError(
             f"--most-seeds {most_seeds} is below the {len(seeds)} seeds to start with; write "
-            f"--most-seeds {max(64, len(seeds))}, or start with fewer: 'seed=range(8)'."
+            f"--most-seeds {max(MOST_SEEDS, len(seeds))}, or start with fewer: 'seed=range(8)'."
         )
     following = max(seeds) + 1
     return [*seeds, *range(following, following + most_seeds - len(seeds))]

@@ -21,11 +21,10 @@ from dropexp.runs.searches import (
     save_search,
 )
 from dropexp.runs.write import open_runs_dir
-from dropexp.sweep.budget import Budget
+from dropexp.sweep.budget import MOST_SEEDS, Budget
 from dropexp.sweep.conduct import SweepView
 from dropexp.sweep.tuning.candidates import Candidate
 from dropexp.sweep.tuning.confirmation import (
-    MOST_SEEDS,
     Confirmation,
     run_confirmation,
 )
@@ -33,8 +32,6 @@ from dropexp.sweep.tuning.proposals import WORST, Trial, require_optuna
 from dropexp.sweep.tuning.search import Search, count_first_runs, run_search
 from dropexp.sweep.tuning.space import TuneRequest
 from dropexp.sweep.tuning.trainer import SEARCH_SHARE, Trainer
-
-DEFAULT_BUDGET = "150runs"
 
 FIRST_FRESH_SEED = 1000
 """Fresh seeds begin this far above the first seed of the search."""

@@ -19,9 +19,6 @@ from dropexp.sweep.tuning.candidates import Candidate
 RULE = Rule(TestKind.ANYTIME)
 """How a confirmation is decided; the level holds for all settings that are confirmed together."""
 
-MOST_SEEDS = 64
-"""Fresh seeds after which an open setting is left open."""
-
 _NO_PAIRS = PairedComparison((), sign=1)  # in the test loss, of which less is better
 
 Attempt = tuple[Candidate, int]
