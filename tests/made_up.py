@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from dropexp.compare import FoundRun, FoundRuns, Question, compare
-from dropexp.compare.results import ComparedRun, Comparison, Curves
+from dropexp.compare.results import Comparison
+from dropexp.compare.settings import ComparedRun, Curves
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.runs.ledger import Purpose, Request
 from dropexp.runs.listing import ListedRun, ListedStatus

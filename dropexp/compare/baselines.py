@@ -6,7 +6,7 @@ from shlex import split
 
 from dropexp.compare.found_runs import FoundRun
 from dropexp.compare.grouping import context_key
-from dropexp.compare.results import Setting
+from dropexp.compare.settings import Setting
 from dropexp.config.classics import CLASSICS, list_varied_classics
 from dropexp.config.setting import Fields, setting_key
 from dropexp.errors import UserError, suggest

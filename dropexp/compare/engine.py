@@ -19,9 +19,10 @@ from dropexp.compare.method import describe_method
 from dropexp.compare.pairing import PairedComparison
 from dropexp.compare.question import Question
 from dropexp.compare.registered import describe_registrations
-from dropexp.compare.results import ComparedRun, Comparison, Half, Row, Setting
+from dropexp.compare.results import Comparison, Half, Row
 from dropexp.compare.rows import Family, TestedRow, collect_family
 from dropexp.compare.rules import Rule
+from dropexp.compare.settings import ComparedRun, Setting
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.statistics import Verdict, is_underfit
 from dropexp.terminal.numbers import format_count

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from dropexp.compare.mc_dropout import has_results
-from dropexp.compare.results import ComparedRun
+from dropexp.compare.settings import ComparedRun
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.runs.metrics import METRIC_REGISTRY

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dropexp.compare.results import ComparedRun
+from dropexp.compare.settings import ComparedRun
 from dropexp.runs.ledger import Request
 from dropexp.runs.listing import ListedRun
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from dropexp.compare.found_runs import FoundRun
-from dropexp.compare.results import Setting
+from dropexp.compare.settings import Setting
 from dropexp.config.classics import (
     CLASSICS,
     list_active_classics,

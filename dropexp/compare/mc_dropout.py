@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from dropexp.compare.results import ComparedRun, Setting
+from dropexp.compare.settings import ComparedRun, Setting
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import Metric, MetricSource
 

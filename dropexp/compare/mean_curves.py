@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dropexp.compare.results import Setting
+from dropexp.compare.settings import Setting
 from dropexp.statistics import Estimate, mean_interval
 
 

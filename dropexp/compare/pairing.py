@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dropexp.compare.estimates import Values
-from dropexp.compare.results import ComparedRun, Pair, Setting
+from dropexp.compare.results import Pair
+from dropexp.compare.settings import ComparedRun, Setting
 from dropexp.runs.metric_types import Metric
 
 

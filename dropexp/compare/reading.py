@@ -15,7 +15,7 @@ from dropexp.compare.family import (
     read_ledgers,
 )
 from dropexp.compare.found_runs import FoundRun, FoundRuns
-from dropexp.compare.results import ComparedRun, Curves
+from dropexp.compare.settings import ComparedRun, Curves
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dropexp.compare.question import Question
-from dropexp.compare.results import Setting
+from dropexp.compare.settings import Setting
 from dropexp.errors import ConfigError
 from dropexp.runs.registration import (
     Registration,

@@ -9,8 +9,8 @@ from dropexp.compare.found_runs import FoundRun, FoundRuns, MissingRun
 from dropexp.compare.grouping import group_runs
 from dropexp.compare.looks import RowRuns, collect_row_runs
 from dropexp.compare.pairing import PairedComparison, compare_pairs
-from dropexp.compare.results import ComparedRun, Setting
 from dropexp.compare.rules import TestKind
+from dropexp.compare.settings import ComparedRun, Setting
 from dropexp.runs.metric_types import Metric
 
 Grouped = Sequence[tuple[Setting, list[FoundRun]]]

@@ -12,7 +12,8 @@ from dropexp.compare.headline import (
 )
 from dropexp.compare.highlights import find_best, find_context_axes
 from dropexp.compare.notes import describe_extension, describe_forecast, describe_too_few
-from dropexp.compare.results import Comparison, Row, Setting
+from dropexp.compare.results import Comparison, Row
+from dropexp.compare.settings import Setting
 from dropexp.report.halves import describe_both_halves
 from dropexp.report.phrases import (
     describe_baseline,

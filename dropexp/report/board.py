@@ -12,7 +12,7 @@ from pathlib import Path
 from shutil import rmtree
 
 from dropexp.compare.mean_curves import mean_curve
-from dropexp.compare.results import Setting
+from dropexp.compare.settings import Setting
 from dropexp.errors import RunsDirError
 from dropexp.runs.event_files import SCALAR_TAGS, EventFile, make_scalars
 from dropexp.statistics import Estimate

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dropexp.compare.results import Comparison, Row, Setting
+from dropexp.compare.results import Comparison, Row
+from dropexp.compare.settings import Setting
 from dropexp.config.classics import CLASSICS, describe_classic
 from dropexp.runs.metric_types import Metric, Notation
 from dropexp.statistics import Estimate

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropexp.compare.baselines import find_baselines
-from dropexp.compare.results import Setting
 from dropexp.compare.rules import ALPHA
+from dropexp.compare.settings import Setting
 from dropexp.config.classics import list_active_classics, list_varied_classics
 from dropexp.runs.ledger import Purpose, read_ledger
 from dropexp.runs.studies import Study, list_study_names, read_study

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dropexp.compare import FoundRun, FoundRuns
-from dropexp.compare.results import ComparedRun, Curves
+from dropexp.compare.settings import ComparedRun, Curves
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.runs.ledger import Purpose, Request
 from dropexp.runs.listing import ListedRun, ListedStatus

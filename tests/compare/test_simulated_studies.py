@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from dropexp.compare import FoundRun, FoundRuns, Question, compare
-from dropexp.compare.results import ComparedRun, Comparison, Curves
+from dropexp.compare.results import Comparison
+from dropexp.compare.settings import ComparedRun, Curves
 from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.records import AuditOutcome, RunStatus, RunSummary, SelectedEpoch
 from dropexp.runs.write import RunFolder

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dropexp.compare.results import ComparedRun
+from dropexp.compare.settings import ComparedRun
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import Direction, EpochChoice, Metric, MetricSource, Notation, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics, parse_metric

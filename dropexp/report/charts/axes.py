@@ -10,7 +10,8 @@ from dropexp.compare.highlights import (
     find_headline_context,
     select_rows_in_context,
 )
-from dropexp.compare.results import Comparison, Row, Setting
+from dropexp.compare.results import Comparison, Row
+from dropexp.compare.settings import Setting
 from dropexp.config.setting import P_KEY
 from dropexp.report.charts.encodings import encode_estimate
 from dropexp.report.charts.lines import NumericAxis, build_line_panel

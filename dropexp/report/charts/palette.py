@@ -7,7 +7,7 @@ kinds of colour blindness. The others were chosen for the largest distance to al
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dropexp.compare.results import Setting
+from dropexp.compare.settings import Setting
 from dropexp.config.classics import CLASSICS
 
 COLOURS = {

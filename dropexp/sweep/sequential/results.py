@@ -7,7 +7,7 @@ from pathlib import Path
 from dropexp.compare.estimates import read_values
 from dropexp.compare.question import Question
 from dropexp.compare.reading import read_comparable_runs
-from dropexp.compare.results import ComparedRun
+from dropexp.compare.settings import ComparedRun
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.ledger import Ledger, Purpose
 from dropexp.runs.write import RunFolder

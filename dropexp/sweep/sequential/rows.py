@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropexp.compare.baselines import find_baselines
-from dropexp.compare.results import Setting
+from dropexp.compare.settings import Setting
 from dropexp.config.compose import find_runs_dir, parse_study_params, split_study
 from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.run_config import RunConfig

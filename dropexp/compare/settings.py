@@ -1,0 +1,173 @@
+"""The settings that are compared, each with its runs and their curves. Imports no torch."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dropexp.config.classics import describe_classic
+from dropexp.config.setting import P_KEY, describe_regulariser, is_p_key
+from dropexp.runs.records import METRICS_COLUMNS, RunStatus, RunSummary
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Curves:
+    """The curves of a run: its metrics.csv.
+
+    Attributes:
+        table: float64 of shape (epochs, len(METRICS_COLUMNS)).
+    """
+
+    table: NDArray[np.float64]
+
+    def __getitem__(self, column: str) -> NDArray[np.float64]:
+        """Return a column of METRICS_COLUMNS, shape (epochs,)."""
+        return self.table[:, METRICS_COLUMNS.index(column)]
+
+    def __len__(self) -> int:
+        """Return the number of epochs."""
+        return len(self.table)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ComparedRun:
+    """One finished run of a setting.
+
+    Attributes:
+        run_id: the name of its folder.
+        seed: its run seed.
+        summary: the content of summary.json.
+        curves: the content of metrics.csv.
+        rise: the rise of the validation loss after its best epoch, nats; NaN without a finite
+            loss.
+        area: the loss gap summed over epochs, nats × epochs; NaN without a finite loss.
+        threads: the CPU threads of its config; None for torch's own choice. Times of runs are
+            comparable only if threads and device are equal.
+        device: the device of its config.
+    """
+
+    run_id: str
+    seed: int
+    summary: RunSummary
+    curves: Curves
+    rise: float
+    area: float
+    threads: int | None = None
+    device: str | None = None
+
+    @property
+    def p(self) -> float:
+        """The drop probability."""
+        return self.summary.p
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether the run completed; if not, it diverged."""
+        return self.summary.status is RunStatus.COMPLETED
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch of the lowest validation loss; None without a finite one."""
+        return None if self.summary.best is None else self.summary.best.epoch
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were trained."""
+        return self.summary.last.epoch
+
+    @property
+    def seconds(self) -> float:
+        """The time of all epochs, training and evaluation."""
+        return self.summary.seconds
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """The mean time of an epoch, training and evaluation."""
+        return self.seconds / self.epochs
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All runs that differ in their seed only.
+
+    Attributes:
+        name: its name in tables.
+        fields: the scientific fields, flat and without the seed: ``{"model.width": 64, …}``.
+        completed: its completed runs, by seed.
+        diverged: its diverged runs, by seed.
+        missing_seeds: the seeds that it lacks and other settings with the same data and model
+            have.
+        unproven_seeds: the seeds of runs whose audit failed or was skipped.
+        options: the regulariser's own fields, without p, in which it differs from other settings
+            with the same regulariser.
+        classics: the classics that are on here and off in other settings.
+    """
+
+    name: str
+    fields: Mapping[str, Any]
+    completed: tuple[ComparedRun, ...]
+    diverged: tuple[ComparedRun, ...] = ()
+    missing_seeds: tuple[int, ...] = ()
+    unproven_seeds: tuple[int, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    classics: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> str:
+        """The regulariser, or without one the classics; without strength."""
+        return self.regulariser if self.has_regulariser else "+".join(self.classics) or "none"
+
+    @property
+    def kind(self) -> str:
+        """The regulariser without p, its options and the classics: ``dropconnect mask=batch``."""
+        names = [self.regulariser] if self.has_regulariser else []
+        return " ".join([*names, *self._options(self.options), *self._classics()]) or "none"
+
+    @property
+    def label(self) -> str:
+        """The regulariser with p, its options and the classics: no other field."""
+        names = [describe_regulariser(self.fields)] if self.has_regulariser else []
+        options = [key for key in self.options if not is_p_key(key)]
+        return " ".join([*names, *self._options(options), *self._classics()]) or "none"
+
+    def _options(self, keys: Collection[str]) -> list[str]:
+        return [f"{key.partition('.')[2]}={self.options[key]}" for key in keys]
+
+    def _classics(self) -> list[str]:
+        return [describe_classic(name, self.fields) for name in self.classics]
+
+    def without_classics(self, classics: Collection[str]) -> "Setting":
+        """Return the setting without these classics in its kind and label."""
+        return replace(self, classics=tuple(n for n in self.classics if n not in classics))
+
+    @property
+    def runs(self) -> tuple[ComparedRun, ...]:
+        """All its runs, the completed ones first."""
+        return (*self.completed, *self.diverged)
+
+    @property
+    def has_regulariser(self) -> bool:
+        """Whether it has a regulariser, and so a p; classics do not count."""
+        return self.regulariser != "none"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has neither a regulariser nor a classic that other settings have off."""
+        return not self.has_regulariser and not self.classics
+
+    @property
+    def regulariser(self) -> str:
+        """The name of its regulariser; ``none`` is the plain network."""
+        return str(self.fields["regulariser.name"])
+
+    @property
+    def p(self) -> float:
+        """The drop probability."""
+        return float(self.fields[P_KEY])
+
+    @property
+    def diverged_seeds(self) -> tuple[int, ...]:
+        """The seeds with which training diverged."""
+        return tuple(run.seed for run in self.diverged)
