@@ -6,24 +6,22 @@ to someone, and its hash shows whether it was changed. Imports neither Hydra nor
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import yaml
-from filelock import FileLock
 
 from dropexp.config.study_files import (
-    FOLDER,
     REGISTERED_SUFFIX,
     StudyFile,
     get_registered_path,
     read_study_file,
 )
-from dropexp.errors import ConfigError, RunsDirError
+from dropexp.errors import ConfigError
 from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.studies import list_study_names, read_study
+from dropexp.runs.study_folder import list_study_files, lock_study_file, write_whole
 from dropexp.runs.study_question import StudyQuestion, parse_question
 from dropexp.terminal.numbers import format_count
 
@@ -137,12 +135,8 @@ def read_registration(runs_dir: Path, name: str) -> Registration | None:
 
 def list_registered_names(runs_dir: Path) -> list[str]:
     """Return the names of the registered studies of a folder of runs."""
-    folder = runs_dir / FOLDER
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as entries:
-        files = [entry.name for entry in entries if entry.name.endswith(REGISTERED_SUFFIX)]
-    return sorted(name.removesuffix(REGISTERED_SUFFIX) for name in files)
+    files = list_study_files(runs_dir, REGISTERED_SUFFIX)
+    return sorted(path.name.removesuffix(REGISTERED_SUFFIX) for path in files)
 
 
 def save_registration(runs_dir: Path, registration: Registration) -> Path:
@@ -161,16 +155,10 @@ def save_registration(runs_dir: Path, registration: Registration) -> Path:
         StoreError: the ledger cannot be written.
     """
     path = get_registered_path(runs_dir, registration.name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if path.exists():
-                raise ConfigError(_explain_registered(runs_dir, registration.name))
-            temporary = path.with_suffix(".part")
-            temporary.write_text(format_registration(registration), encoding="utf-8")
-            temporary.replace(path)
-    except OSError as error:
-        raise RunsDirError(f"runs_dir={runs_dir} cannot be written: {error.strerror}.") from None
+    with lock_study_file(runs_dir, path):
+        if path.exists():
+            raise ConfigError(_explain_registered(runs_dir, registration.name))
+        write_whole(path, format_registration(registration))
     record_request(runs_dir, registration.name, registration.run_ids, Purpose.REGISTERED)
     return path
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dropexp.config.study_files import FOLDER
-from dropexp.errors import RunsDirError, StoreError
+from dropexp.errors import StoreError
 from dropexp.runs.studies import TUNE_SUFFIX
+from dropexp.runs.study_folder import lock_study_file, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +122,8 @@ def save_search(runs_dir: Path, record: SearchRecord) -> None:
         RunsDirError: the folder cannot be written.
     """
     path = _path(runs_dir, record.study)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part")
-        temporary.write_text(json.dumps(_to_json(record)), encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise RunsDirError(f"runs_dir={runs_dir} cannot be written: {error.strerror}.") from None
+    with lock_study_file(runs_dir, path):
+        write_whole(path, json.dumps(_to_json(record)))
 
 
 def read_search(runs_dir: Path, study: str) -> SearchRecord | None:

@@ -6,17 +6,15 @@ the run folders, in ``<runs_dir>/.studies/<name>.json``. Imports no torch.
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from dropexp.config.setting import Fields, name_settings
 from dropexp.config.study_files import FOLDER
-from dropexp.errors import ConfigError, RunsDirError, StoreError, suggest
+from dropexp.errors import ConfigError, StoreError, suggest
+from dropexp.runs.study_folder import list_study_files, lock_study_file, write_whole
 from dropexp.runs.study_question import NO_QUESTION, StudyQuestion, parse_question
 
 TUNE_SUFFIX = ".tune.json"
@@ -109,16 +107,10 @@ def save_study(runs_dir: Path, study: Study) -> Study:
         RunsDirError: the folder cannot be written.
     """
     path = _path(runs_dir, study.name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if path.exists():
-                study = read_study(runs_dir, study.name).merge(study)
-            temporary = path.with_suffix(".part")
-            temporary.write_text(json.dumps(_to_mapping(study)), encoding="utf-8")
-            temporary.replace(path)
-    except OSError as error:
-        raise RunsDirError(f"runs_dir={runs_dir} cannot be written: {error.strerror}.") from None
+    with lock_study_file(runs_dir, path):
+        if path.exists():
+            study = read_study(runs_dir, study.name).merge(study)
+        write_whole(path, json.dumps(_to_mapping(study)))
     return study
 
 
@@ -151,14 +143,11 @@ def _to_mapping(study: Study) -> dict[str, Any]:
 
 def list_study_names(runs_dir: Path) -> list[str]:
     """Return the names of the studies of a folder of runs, the one last swept first."""
-    if not (runs_dir / FOLDER).is_dir():
-        return []
-    with os.scandir(runs_dir / FOLDER) as entries:
-        files = [
-            (entry.stat().st_mtime, entry.name.removesuffix(".json"))
-            for entry in entries
-            if entry.name.endswith(".json") and not entry.name.endswith(TUNE_SUFFIX)
-        ]
+    files = [
+        (path.stat().st_mtime, path.name.removesuffix(".json"))
+        for path in list_study_files(runs_dir, ".json")
+        if not path.name.endswith(TUNE_SUFFIX)
+    ]
     return [name for _, name in sorted(files, reverse=True)]
 
 

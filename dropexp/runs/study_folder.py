@@ -1,0 +1,51 @@
+"""The folder of studies beside the run folders: its files are written whole, one writer at a time.
+
+Studies, searches and registrations are files of ``<runs_dir>/.studies``. Imports no torch.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from dropexp.config.study_files import FOLDER
+from dropexp.errors import RunsDirError
+
+
+@contextmanager
+def lock_study_file(runs_dir: Path, path: Path) -> Iterator[None]:
+    """Keep other processes from writing a file of the folder meanwhile; makes the folder.
+
+    Args:
+        runs_dir: the folder of run folders; must exist.
+        path: of the file.
+
+    Raises:
+        RunsDirError: the folder or the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            yield
+    except OSError as error:
+        raise RunsDirError(f"runs_dir={runs_dir} cannot be written: {error.strerror}.") from None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all, under its lock.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    temporary = path.with_suffix(".part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def list_study_files(runs_dir: Path, suffix: str) -> list[Path]:
+    """Return the files of the folder whose names end so, in no order; none without the folder."""
+    folder = runs_dir / FOLDER
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if path.name.endswith(suffix)]
