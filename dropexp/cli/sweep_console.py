@@ -7,15 +7,15 @@ a line of its own.
 from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from dropexp.cli.console import CommandConsole
+from dropexp.cli.live_block import make_bar_line, make_block_table, make_running_table
 from dropexp.cli.run_tables import format_next_commands
 from dropexp.sweep.conduct import SweepResult
 from dropexp.sweep.plan import Plan, PlanStatus
-from dropexp.sweep.progress import EndedRun, Progress, RunningRun, SettingMean
+from dropexp.sweep.progress import EndedRun, Progress, SettingMean
 from dropexp.terminal.numbers import format_clock, format_count, format_duration, format_number
 from dropexp.terminal.tables import Column, format_table
 
@@ -35,7 +35,6 @@ _ALWAYS_COUNTED = set(PlanStatus) - {PlanStatus.ELSEWHERE, PlanStatus.UNMEASURED
 ListedRow = tuple[str, PlanStatus, float | None]
 """A run's id, its status and the estimated seconds of its training."""
 
-_MOST_RUNNING = 8
 _MOST_SETTINGS = 5
 _MOST_PROBLEMS = 20
 
@@ -123,11 +122,6 @@ class SweepConsole(CommandConsole):
         return Group(*parts)
 
     def _bar(self, progress: Progress, width: int) -> Table:
-        grid = Table.grid(padding=(0, 2), expand=True)
-        grid.width = width
-        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=width // 3)
-        grid.add_column(ratio=1)
-        grid.add_column(no_wrap=True)
         counts = Text(f"{progress.num_successful}/{progress.total} done")
         for count, word in ((progress.num_failed, "failed"), (progress.num_diverged, "diverged")):
             if count:
@@ -136,11 +130,7 @@ class SweepConsole(CommandConsole):
             counts.append("  none running")
         if progress.seconds_left is not None and len(progress.ended) < progress.total:
             counts.append(f"  {format_clock(progress.seconds_left)} left")
-        bar = ProgressBar(
-            total=max(1, progress.total), completed=len(progress.ended), complete_style="cyan"
-        )
-        grid.add_row(Text(self._name, style="bold"), bar, counts)
-        return grid
+        return make_bar_line(self._name, len(progress.ended), progress.total, counts, width)
 
     # --- afterwards -----------------------------------------------------------------------------
 
@@ -155,7 +145,7 @@ class SweepConsole(CommandConsole):
         measured = f", {result.measured} measured" if result.measured else ""
         took = f"{trained}{measured} in {format_duration(result.seconds)}"
         self.print_sentence(Text.assemble((self._name, "bold"), f" {header}: {counts}, {took}"))
-        self._print_problems(progress.unsuccessful)
+        print_problems(self, progress.unsuccessful)
         if progress.best:
             self.print_lines(_best_lines(progress.best))
         if left:
@@ -172,18 +162,20 @@ class SweepConsole(CommandConsole):
         waiting = f", {len(progress.running)} running, {left - len(progress.running)} waiting"
         text = Text.assemble((self._name, "bold"), f"  {counts}{waiting if left else ''}")
         self.print_sentence(text)
-        self._print_problems(progress.unsuccessful)
+        print_problems(self, progress.unsuccessful)
         for one in progress.running:
             epoch = one.last.epoch if one.last else 0
             self.print_line(Text(f"  {one.run.run_id}  epoch {epoch}/{one.run.epochs}"))
         if progress.best:
             self.print_lines(_best_lines(progress.best))
 
-    def _print_problems(self, unsuccessful: Sequence[EndedRun]) -> None:
-        for one in unsuccessful[:_MOST_PROBLEMS]:
-            self.print_sentence(Text(describe_problem(one), style="red"), indent=2)
-        if len(unsuccessful) > _MOST_PROBLEMS:
-            self.print_line(Text(f"  and {len(unsuccessful) - _MOST_PROBLEMS} more", style="red"))
+
+def print_problems(console: CommandConsole, unsuccessful: Sequence[EndedRun]) -> None:
+    """Print the first of the runs that have failed or diverged, and how many more there are."""
+    for one in unsuccessful[:_MOST_PROBLEMS]:
+        console.print_sentence(Text(describe_problem(one), style="red"), indent=2)
+    if len(unsuccessful) > _MOST_PROBLEMS:
+        console.print_line(Text(f"  and {len(unsuccessful) - _MOST_PROBLEMS} more", style="red"))
 
 
 def describe_problem(one: EndedRun) -> str:
@@ -205,31 +197,9 @@ def format_run_line(one: EndedRun, place: str) -> Text:
     )
 
 
-def make_running_table(running: Sequence[RunningRun], width: int) -> Table:
-    """Return the running runs as a table of a width in characters."""
-    table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="dim")
-    table.add_column("running", ratio=1, no_wrap=True, overflow="ellipsis")
-    for heading in ("seed", "epoch", "val loss", "left"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for one in running[:_MOST_RUNNING]:
-        epoch = one.last.epoch if one.last else 0
-        table.add_row(
-            one.run.setting,
-            str(one.run.seed),
-            f"{epoch}/{one.run.epochs}",
-            format_number(one.last.val_loss) if one.last else "",
-            "" if one.seconds_left is None else format_clock(one.seconds_left),
-        )
-    if len(running) > _MOST_RUNNING:
-        table.add_row(f"and {len(running) - _MOST_RUNNING} more", "", "", "", "")
-    return table
-
-
 def _best_table(best: Sequence[SettingMean], width: int) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="dim")
-    table.add_column(f"best so far, of {format_count(len(best), 'setting')}", ratio=1, no_wrap=True)
-    table.add_column("seeds", justify="right", no_wrap=True)
-    table.add_column("mean val loss", justify="right", no_wrap=True)
+    first = f"best so far, of {format_count(len(best), 'setting')}"
+    table = make_block_table(first, ("seeds", "mean val loss"), width)
     for one in best[:_MOST_SETTINGS]:
         table.add_row(one.setting, str(one.seeds), format_number(one.val_loss))
     return table

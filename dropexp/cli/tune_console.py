@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from dropexp.cli.console import CommandConsole
+from dropexp.cli.live_block import make_bar_line, make_block_table
 from dropexp.cli.run_tables import format_next_commands
 from dropexp.config.overrides import Interval
 from dropexp.statistics import Estimate, Verdict
@@ -105,11 +105,6 @@ class TuneConsole(CommandConsole):
         return Group(*parts)
 
     def _bar(self, width: int) -> Table:
-        grid = Table.grid(padding=(0, 2), expand=True)
-        grid.width = width
-        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=width // 3)
-        grid.add_column(ratio=1)
-        grid.add_column(no_wrap=True)
         progress = self._progress
         ended = len(progress.ended) if progress else 0
         counts = Text("confirming" if self._rows else "choosing")
@@ -120,9 +115,7 @@ class TuneConsole(CommandConsole):
         if progress and progress.running:
             counts.append(f"  {len(progress.running)} running")
         total = self._budget.runs or max(1, done + (progress.total - ended if progress else 0))
-        bar = ProgressBar(total=total, completed=min(done, total), complete_style="cyan")
-        grid.add_row(Text(self._name, style="bold"), bar, counts)
-        return grid
+        return make_bar_line(self._name, min(done, total), total, counts, width)
 
     # --- afterwards -----------------------------------------------------------------------------
 
@@ -236,10 +229,8 @@ def _format_mean(trial: Trial) -> str:
 
 
 def _confirmation_table(rows: Sequence[Confirmation], width: int) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="dim")
-    table.add_column("confirming on fresh seeds", ratio=1, no_wrap=True, overflow="ellipsis")
-    for heading in ("seeds", "test loss - none", f"evidence of {len(rows) / RULE.alpha:.0f}", ""):
-        table.add_column(heading, justify="right", no_wrap=True)
+    others = ("seeds", "test loss - none", f"evidence of {len(rows) / RULE.alpha:.0f}", "")
+    table = make_block_table("confirming on fresh seeds", others, width)
     for row in rows:
         estimate = row.estimate()
         table.add_row(
@@ -253,11 +244,8 @@ def _confirmation_table(rows: Sequence[Confirmation], width: int) -> Table:
 
 
 def _trial_table(search: Search, width: int) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="dim")
     tried = format_count(len(search.trials), "setting")
-    table.add_column(f"best so far, of {tried}", ratio=1, no_wrap=True, overflow="ellipsis")
-    for heading in ("seeds", "val loss - none", ""):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = make_block_table(f"best so far, of {tried}", ("seeds", "val loss - none", ""), width)
     for trial in sorted(search.trials, key=_by_completeness)[:_MOST_SETTINGS]:
         table.add_row(
             trial.candidate.name, str(len(trial.differences)), _format_mean(trial), trial.state

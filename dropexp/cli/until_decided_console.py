@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from dropexp.cli.console import CommandConsole
+from dropexp.cli.live_block import make_bar_line, make_block_table, make_running_table
 from dropexp.cli.run_tables import format_next_commands
-from dropexp.cli.sweep_console import describe_problem, format_run_line, make_running_table
+from dropexp.cli.sweep_console import format_run_line, print_problems
 from dropexp.statistics import Estimate, Verdict
-from dropexp.sweep.progress import EndedRun, Progress
+from dropexp.sweep.progress import Progress
 from dropexp.sweep.sequential.conduct import SequentialResult
 from dropexp.sweep.sequential.design import (
     Fate,
@@ -33,7 +34,6 @@ from dropexp.terminal.tables import Column, format_table
 _WIDEST = 110
 _BAR = 10
 _MOST_ROWS = 14
-_MOST_PROBLEMS = 20
 _STYLES = {
     Verdict.BETTER: "green",
     Verdict.WORSE: "red",
@@ -159,11 +159,6 @@ class UntilDecidedConsole(CommandConsole):
         return Group(*parts)
 
     def _head(self, state: SequentialState, progress: Progress, width: int) -> Table:
-        grid = Table.grid(padding=(0, 2), expand=True)
-        grid.width = width
-        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=width // 3)
-        grid.add_column(ratio=1)
-        grid.add_column(no_wrap=True)
         counts = f"{len(progress.ended)}/{progress.total} runs"
         if state.round is not None:
             counts = f"round {state.round.number}: {counts}"
@@ -171,19 +166,14 @@ class UntilDecidedConsole(CommandConsole):
             counts += f", {format_clock(progress.seconds_left)}"
         if left := self._describe_what_is_left(state):
             counts += f"  {left}"
-        bar = ProgressBar(
-            total=max(1, progress.total), completed=len(progress.ended), complete_style="cyan"
-        )
-        grid.add_row(Text(self._plan.request.study, style="bold"), bar, counts)
-        return grid
+        name = self._plan.request.study
+        return make_bar_line(name, len(progress.ended), progress.total, counts, width)
 
     def _rows_table(self, state: SequentialState, width: int) -> Table:
-        table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="dim")
         decided = len(state.rows) - len(state.open_rows)
         heading = f"{decided} of {format_count(len(state.rows), 'row')} decided"
-        table.add_column(heading, ratio=1, no_wrap=True, overflow="ellipsis")
-        table.add_column("seeds", justify="right", no_wrap=True)
-        table.add_column(self._plan.question.deciding_metric.key, justify="right", no_wrap=True)
+        metric = self._plan.question.deciding_metric.key
+        table = make_block_table(heading, ("seeds", metric), width)
         table.add_column("evidence", width=_BAR, no_wrap=True)
         table.add_column("", no_wrap=True)
         rows = sorted(state.rows, key=lambda row: row.fate is not Fate.OPEN)
@@ -224,7 +214,7 @@ class UntilDecidedConsole(CommandConsole):
         header = "stopped" if reason is None else "finished"
         name = (self._plan.request.study, "bold")
         self.print_sentence(Text.assemble(name, f" {header}: {_explain(reason, state)}; {took}"))
-        self._print_problems(result.progress.unsuccessful)
+        print_problems(self, result.progress.unsuccessful)
         self.print_lines(self._format_rows(state))
         if advice := self._advise(result):
             self.print_sentence(Text(advice))
@@ -260,12 +250,6 @@ class UntilDecidedConsole(CommandConsole):
             case StopReason.MOST_TIME:
                 return f"{open_rows} open: the same command goes on"
         return ""
-
-    def _print_problems(self, unsuccessful: Sequence[EndedRun]) -> None:
-        for one in unsuccessful[:_MOST_PROBLEMS]:
-            self.print_sentence(Text(describe_problem(one), style="red"), indent=2)
-        if len(unsuccessful) > _MOST_PROBLEMS:
-            self.print_line(Text(f"  and {len(unsuccessful) - _MOST_PROBLEMS} more", style="red"))
 
 
 def find_evidence_needed(state: SequentialState, design: SequentialDesign) -> float:
