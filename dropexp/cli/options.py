@@ -1,6 +1,7 @@
 """Options and arguments that several commands share."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -31,3 +32,8 @@ RunId = Annotated[
         show_default=False,
     ),
 ]
+
+
+def format_place(runs_dir: str) -> str:
+    """Return a runs folder as the argument of a proposed command; empty for the default one."""
+    return "" if runs_dir == "runs" else f" {quote(runs_dir)}"

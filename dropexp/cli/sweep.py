@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import Overrides, RunsDir
+from dropexp.cli.options import Overrides, RunsDir, format_place
 from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.cli.until_decided import (
     BudgetOption,
@@ -306,7 +306,7 @@ def _next_commands(request: "SweepRequest", study: "Study") -> Sequence[tuple[st
     from dropexp.sweep.design import find_design
 
     runs_dir = str(Path(request.configs[0].runs_dir).expanduser())
-    folder = "" if runs_dir == "runs" else f" {quote(runs_dir)}"
+    folder = format_place(runs_dir)
     purpose = "which setting is better" if len(study.settings) > 1 else "means over seeds"
     commands = [(f"dropexp compare{folder} {quote(f'study={study.name}')}", purpose)]
     if find_design(request, Path(runs_dir)).rows:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import Overrides
+from dropexp.cli.options import Overrides, format_place
 
 if TYPE_CHECKING:
     from dropexp.config.run_config import RunConfig
@@ -87,7 +87,7 @@ def _train(config: "RunConfig", *, is_p_given: bool) -> None:
 def _next_commands(config: "RunConfig") -> list[tuple[str, str]]:
     from shlex import quote
 
-    runs_dir = "" if config.runs_dir == "runs" else f" {quote(config.runs_dir)}"
+    runs_dir = format_place(config.runs_dir)
     return [
         (f"dropexp compare{runs_dir}", "compare this run with the others"),
         (f"tensorboard --logdir {quote(config.runs_dir)}", "curves and hyperparameters"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import Overrides
+from dropexp.cli.options import Overrides, format_place
 from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.errors import ConfigError, suggest
 
@@ -93,7 +93,7 @@ def _next_commands(request: "TuneRequest", result: "TuneResult") -> list[tuple[s
     if result.confirmed:
         words = request.list_overrides(result.confirmed[0].candidate)
         commands.append((f"dropexp train {' '.join(map(quote, words))}", "train it"))
-    place = "" if request.runs_dir == "runs" else f" {quote(request.runs_dir)}"
+    place = format_place(request.runs_dir)
     name = quote(f"study={result.study}")
     commands.append((f"dropexp compare{place} {name}", "the table"))
     commands.append((f"dropexp report{place} {name} -o report.html", "its charts"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
+from dropexp.cli.options import format_place
 from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.errors import ConfigError
 from dropexp.runs.metric_types import EpochChoice, Metric
@@ -115,14 +116,10 @@ class SequentialOptions:
         Raises:
             UserError: the metric cannot decide at this epoch, or the margin is not above 0.
         """
-        from dropexp.compare.question import Question
+        from dropexp.compare.stated_question import QuestionOptions, make_question
 
-        stated_metric = None if stated.metric is None else parse_metric(stated.metric)
-        return Question(
-            metric=stated_metric if self.metric is None else self.metric,
-            at=self.at or stated.at or EpochChoice.BEST,
-            margin=stated.margin if self.margin is None else self.margin,
-        )
+        options = QuestionOptions(metric=self.metric, at=self.at, margin=self.margin)
+        return make_question(stated, options)
 
     def parse_budget(self) -> "Budget":
         """Return the budget; it has no limit if none was given."""
@@ -226,6 +223,6 @@ def _exit(result: "SequentialResult") -> None:
 def _next_commands(plan: "SequentialPlan", options: SequentialOptions) -> Sequence[tuple[str, str]]:
     request = plan.request
     typed = str(Path(next(iter(request.configs.values())).runs_dir).expanduser())
-    folder = [] if typed == "runs" else [typed]
-    words = [*folder, f"study={request.study}", *options.list_words()]
-    return [(f"dropexp compare {' '.join(map(quote, words))}", "the whole table")]
+    words = [f"study={request.study}", *options.list_words()]
+    command = f"dropexp compare{format_place(typed)} {' '.join(map(quote, words))}"
+    return [(command, "the whole table")]

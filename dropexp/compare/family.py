@@ -187,16 +187,22 @@ def _list_first_asked(runs: Iterable[ListedRun], ledgers: Mapping[Path, Ledger])
     return {run_id for folder, study in studies for run_id in ledgers[folder].runs_of(study)}
 
 
-def _is_plain(run: ListedRun) -> bool:
-    """Return whether a run is that of a baseline, which other studies may share."""
-    fields = _fields(run)
+def is_plain(fields: Fields) -> bool:
+    """Return whether a setting is a baseline, which other studies may share."""
     return fields.get("regulariser.name") == "none" and not list_active_classics(fields)
 
 
-def _key(run: ListedRun) -> str:
-    """Return a key of a run's setting; data.seed is left out, as it often follows the seed."""
-    fields = _fields(run)
+def make_row_key(fields: Fields) -> str:
+    """Return a key of a setting; data.seed is left out, as it often follows the run's seed."""
     return setting_key({key: value for key, value in fields.items() if key != "data.seed"})
+
+
+def _is_plain(run: ListedRun) -> bool:
+    return is_plain(_fields(run))
+
+
+def _key(run: ListedRun) -> str:
+    return make_row_key(_fields(run))
 
 
 def _fields(run: ListedRun) -> Fields:

@@ -1,7 +1,7 @@
 """The question of a comparison: what the options say, then what the study's file states."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dropexp.compare.question import Question
@@ -36,6 +36,9 @@ class QuestionOptions:
     allow_mixed: bool = False
 
 
+NO_OPTIONS = QuestionOptions()
+
+
 def ask(arguments: Sequence[str], runs_dir: Path, options: QuestionOptions) -> Question:
     """Return the question of a comparison.
 
@@ -55,7 +58,24 @@ def ask(arguments: Sequence[str], runs_dir: Path, options: QuestionOptions) -> Q
     folder = _find_folder(arguments, runs_dir)
     stated = NO_QUESTION
     if study is not None and folder is not None:
-        stated = _drop_what_options_exclude(read_question(folder, study), options)
+        stated = read_question(folder, study)
+    question = make_question(stated, options)
+    if study is None:
+        return question
+    return replace(question, stated=_describe(study, stated, options))
+
+
+def make_question(stated: StudyQuestion, options: QuestionOptions = NO_OPTIONS) -> Question:
+    """Return the question that options ask, and where one is not given the study's file.
+
+    Args:
+        stated: in the file.
+        options: those that are given. What does not go with them is dropped from the stated one.
+
+    Raises:
+        UserError: the metric cannot decide at this epoch, or the margin is not above 0.
+    """
+    stated = _drop_what_options_exclude(stated, options)
     metric = None if stated.metric is None else parse_metric(stated.metric)
     return Question(
         metric=options.metric or metric,
@@ -65,7 +85,6 @@ def ask(arguments: Sequence[str], runs_dir: Path, options: QuestionOptions) -> Q
         correction=options.correction or stated.correction or Question.correction,
         margin=stated.margin if options.margin is None else options.margin,
         allow_mixed=options.allow_mixed,
-        stated=_describe(study, stated, options),
     )
 
 
@@ -100,8 +119,9 @@ def _drop_what_options_exclude(stated: StudyQuestion, options: QuestionOptions) 
     return StudyQuestion(metric, at, margin, stated.test, stated.correction)
 
 
-def _describe(study: str | None, stated: StudyQuestion, options: QuestionOptions) -> str:
+def _describe(study: str, stated: StudyQuestion, options: QuestionOptions) -> str:
     """Return the sentence on what the study's file states, unless it is the default anyway."""
+    stated = _drop_what_options_exclude(stated, options)
     default = {"metric": "test_loss", "at": Question.at, "test": Question.test}
     default |= {"correction": Question.correction}
     used = [

@@ -8,10 +8,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dropexp.statistics.arguments import as_vector, check_open_fraction
+from dropexp.statistics.arguments import as_finite_vector, check_open_fraction
 from dropexp.statistics.intervals import Estimate
 
-_BETS = np.array([1.0, -1.0, 2.0, -2.0, 4.0, -4.0])
+BETS = np.array([1.0, -1.0, 2.0, -2.0, 4.0, -4.0])
 """The bets c of the mixture; a large one wins fast where all differences have one sign."""
 
 _PRIOR_WEIGHT = 2.0
@@ -39,12 +39,12 @@ def symmetry_e_process(differences: ArrayLike) -> NDArray[np.float64]:
     Raises:
         ValueError: the differences are not one-dimensional, or one is not finite.
     """
-    numbers = _as_finite_vector(differences)
+    numbers = as_finite_vector(differences, "differences")
     # hypot, as squares could overflow or vanish
     scale = np.hypot.accumulate(np.abs(numbers)) / np.sqrt(np.arange(1, len(numbers) + 1))
     steps = np.divide(numbers, scale, out=np.zeros_like(numbers), where=scale > 0)
     # tanh rounds to −1 beyond 19; the true factor is above 0.
-    factors = np.maximum(np.tanh(np.outer(_BETS, steps)), -1 + np.finfo(float).eps)
+    factors = np.maximum(np.tanh(np.outer(BETS, steps)), -1 + np.finfo(float).eps)
     bets = np.cumsum(np.log1p(factors), axis=1)
     evidence: NDArray[np.float64] = np.exp(bets).mean(axis=0)
     return evidence
@@ -115,7 +115,7 @@ def anytime_interval(differences: ArrayLike, confidence: float = 0.95) -> Estima
         ValueError: the differences are not one-dimensional or not finite, or the confidence is
             outside (0, 1).
     """
-    numbers = _as_finite_vector(differences)
+    numbers = as_finite_vector(differences, "differences")
     n = len(numbers)
     if n == 0:
         return Estimate(math.nan, math.nan, math.nan, 0)
@@ -178,10 +178,3 @@ def anytime_share(wins: float, n: int, confidence: float = 0.95) -> tuple[float,
 
 def _log_beta(a: float, b: float) -> float:
     return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
-
-
-def _as_finite_vector(differences: ArrayLike) -> NDArray[np.float64]:
-    numbers = as_vector(differences, "differences")
-    if not np.isfinite(numbers).all():
-        raise ValueError("a difference is not finite")
-    return numbers

@@ -16,6 +16,18 @@ def as_vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return numbers
 
 
+def as_finite_vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return the values as float64 of shape (n,).
+
+    Raises:
+        ValueError: the values are not one-dimensional, or one is not finite.
+    """
+    numbers = as_vector(values, name)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"one of the {name} is not finite")
+    return numbers
+
+
 def check_open_fraction(value: float, name: str) -> None:
     """Refuse a number that is not strictly between 0 and 1.
 

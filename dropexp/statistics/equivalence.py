@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dropexp.statistics.arguments import as_vector
+from dropexp.statistics.arguments import as_finite_vector, as_vector
 
 _EFFECTS = (0.5, 1.0)
 """The bets: how far the mean is inside the margin, in standard deviations of a difference."""
@@ -30,11 +30,9 @@ def anytime_equivalence_p_value(differences: ArrayLike, margin: float) -> float:
         ValueError: the differences are not one-dimensional, one is not finite, or the margin is
             not above 0.
     """
-    numbers = as_vector(differences, "differences")
+    numbers = as_finite_vector(differences, "differences")
     if not (margin > 0 and math.isfinite(margin)):
         raise ValueError(f"margin is {margin}; allowed: numbers above 0")
-    if not np.isfinite(numbers).all():
-        raise ValueError("a difference is not finite")
     if not len(numbers):
         return math.nan
     ends = (equivalence_e_process(margin - numbers), equivalence_e_process(margin + numbers))

@@ -7,13 +7,14 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dropexp.statistics.anytime import BETS
 from dropexp.statistics.arguments import as_vector, check_open_fraction
 
 MOST_MORE_SEEDS = 96
 """The most further seeds that a forecast looks at."""
 
 _FUTURES = 600
-_BETS = np.array([1.0, 2.0, 4.0], dtype=np.float32)
+_BETS = BETS[BETS > 0].astype(np.float32)
 _WINDOW = 0.10  # shares of the futures around a quartile of the effect
 
 

@@ -19,7 +19,10 @@ from dropexp.terminal.numbers import format_count
 EFFECT = 1.5
 """The difference that a plan is described by, in standard deviations of the paired differences."""
 
-_USUAL_SEEDS = 8  # find 1.5 SD among four rows with probability 0.77
+USUAL_SEEDS = 8
+"""Seeds of a study of which nobody says how many: they find EFFECT among four rows with
+probability 0.77."""
+
 _LARGE_EFFECT = 2.5
 _PLANNED = (Purpose.SWEEP, Purpose.REGISTERED)
 
@@ -136,11 +139,11 @@ def _explain_floor(design: Design) -> str:
 def _find_needed_seeds(design: Design) -> int:
     """Return seeds that find a difference of 1.5 SD in about half of such studies, or more."""
     if not design.is_anytime:
-        return _USUAL_SEEDS
+        return USUAL_SEEDS
     return next(
         (
             seeds
-            for seeds in range(_USUAL_SEEDS, MOST_SEEDS)
+            for seeds in range(USUAL_SEEDS, MOST_SEEDS)
             if anytime_power(EFFECT, seeds, design.rows, ALPHA) >= 0.5
         ),
         MOST_SEEDS,

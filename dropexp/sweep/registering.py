@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dropexp import __version__
-from dropexp.compare.question import Question
+from dropexp.compare.stated_question import make_question
 from dropexp.config.compose import split_study
 from dropexp.config.groups import list_studies
 from dropexp.config.overrides import Override, parse_override, parse_overrides
 from dropexp.config.study_files import is_study_path, refuse_study_name
 from dropexp.errors import ConfigError
 from dropexp.runs.ledger import read_ledger
-from dropexp.runs.metrics import parse_metric
 from dropexp.runs.registration import (
     Registration,
     find_damage,
@@ -25,10 +24,10 @@ from dropexp.runs.registration import (
 from dropexp.runs.source_commit import find_source_commit
 from dropexp.runs.study_question import StudyQuestion
 from dropexp.runs.write import RunFolder
+from dropexp.sweep.design import USUAL_SEEDS
 from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep
 from dropexp.terminal.numbers import format_count
 
-_USUAL_SEEDS = "range(8)"
 _NOT_ABOUT_RUNS = ("study", "runs_dir")
 _MOST_NAMED = 3
 
@@ -69,7 +68,7 @@ def compose_study(name: str, overrides: Sequence[str], seeds: int | None) -> Swe
             f"out: {name} is the study's name."
         )
     if not any(text.startswith("seed=") for text in request.run_overrides):
-        request = compose_parsed_sweep([*others, parse_override(f"seed={_USUAL_SEEDS}")])
+        request = compose_parsed_sweep([*others, parse_override(f"seed=range({USUAL_SEEDS})")])
     configs = tuple(config.model_copy(update={"study": name}) for config in request.configs)
     return replace(request, study=name, configs=configs)
 
@@ -118,17 +117,13 @@ def complete_question(stated: StudyQuestion) -> StudyQuestion:
     Raises:
         UserError: the metric cannot decide at that epoch.
     """
-    given = Question(
-        metric=None if stated.metric is None else parse_metric(stated.metric),
-        at=Question.at if stated.at is None else stated.at,
-        margin=stated.margin,
-    )
+    given = make_question(stated)
     return StudyQuestion(
         metric=given.deciding_metric.key,
         at=given.at,
         margin=given.margin,
-        test=stated.test or given.test,
-        correction=stated.correction or given.correction,
+        test=given.test,
+        correction=given.correction,
     )
 
 

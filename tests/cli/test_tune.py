@@ -67,7 +67,7 @@ def test_the_runs_are_ordinary_and_the_ledger_says_why_they_were_asked_for(
     folder = tuned[1] / "runs"
     ledger = read_ledger(folder)
     asked = {run_id: ledger.asked(run_id) for run_id in list_runs(tuned[1])}
-    assert {request.study for request in asked.values() if request} == {"mine"}
+    assert {request and request.study for request in asked.values()} == {"mine"}
     seeds = {
         purpose: {
             int(run_id.split("-s")[1].split("-")[0])

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from dropexp.cli.until_decided import SequentialOptions
 from dropexp.runs.ledger import Purpose, read_ledger
+from dropexp.runs.metrics import parse_metric
+from dropexp.runs.study_question import StudyQuestion
 from tests.conftest import PLAIN_OUTPUT, run_dropexp
 from tests.sweep.test_interruption import processes_of, wait_until
 
@@ -266,3 +269,13 @@ def test_a_mistake_gets_a_sentence_and_nothing_is_started(
     for word in words:
         assert word in done.stderr
     assert list(tmp_path.glob("runs/*-s*")) == []
+
+
+def test_a_stated_margin_belongs_to_its_metric() -> None:
+    stated = StudyQuestion(metric="test_loss", margin=0.01)
+
+    def ask(metric: str | None) -> float | None:
+        parsed = None if metric is None else parse_metric(metric)
+        return SequentialOptions(None, None, None, parsed, None).ask(stated).margin
+
+    assert (ask(None), ask("test_loss"), ask("test_acc")) == (0.01, 0.01, None)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from dropexp.config.classics import list_active_classics
-from dropexp.config.setting import Fields, extract_setting_from_flat, setting_key
+from dropexp.compare.family import is_plain, make_row_key
+from dropexp.config.setting import Fields, extract_setting_from_flat
 from dropexp.errors import DropexpError
 from dropexp.runs.ledger import Ledger
 from dropexp.runs.listing import read_run
@@ -33,12 +33,12 @@ def count_further_tests(request: SequentialRequest, ledger: Ledger, runs_dir: Pa
         if setting in tested
     ]
     studies = {each.study for each in asked if each is not None} | {request.study}
-    own = {_key(fields) for fields in request.fields.values()}
+    own = {make_row_key(fields) for fields in request.fields.values()}
     others = {
-        _key(fields)
+        make_row_key(fields)
         for study in studies
         for fields in _list_settings(study, ledger, runs_dir)
-        if not _is_plain(fields)
+        if not is_plain(fields)
     }
     return len(others - own)
 
@@ -57,13 +57,3 @@ def _list_settings(study: str | None, ledger: Ledger, runs_dir: Path) -> Iterato
         run = read_run(RunFolder(runs_dir, run_id))
         if run is not None and run.config:
             yield extract_setting_from_flat(run.config)
-
-
-def _is_plain(fields: Fields) -> bool:
-    """Return whether a setting is a baseline that other studies may share."""
-    return fields.get("regulariser.name") == "none" and not list_active_classics(fields)
-
-
-def _key(fields: Fields) -> str:
-    """Return a key of a setting; data.seed is left out, as it often follows the run's seed."""
-    return setting_key({key: value for key, value in fields.items() if key != "data.seed"})

@@ -120,30 +120,9 @@ def tune(
         retry_failed=retry_failed,
         searched=keeper.record.batches,
     )
-
-    def show_search(search: Search) -> None:
-        keeper.save(runs=len(trainer.spent.runs), tried=_list_tried(search))
-        view.report_search(search, len(trainer.spent.runs))
-
-    def show_confirmation(rows: Sequence[Confirmation]) -> None:
-        confirmed = (*map(_describe, rows), *others)
-        keeper.save(runs=len(trainer.spent.runs), confirmed=confirmed)
-        view.report_confirmation(rows, len(trainer.spent.runs))
-
-    search = run_search(request.space, request.first_seed, trainer.evaluate, show_search)
-    if budget.seconds is not None:
-        keeper.save(batches=trainer.spent.batches)
+    search = _search(request, budget, trainer, keeper, view)
     search_runs = len(trainer.spent.runs)
-    rows: list[Confirmation] = []
-    chosen = _choose(search, confirm)
-    others = _list_others(keeper.record.confirmed, chosen)
-    if chosen:
-        first = request.first_seed + FIRST_FRESH_SEED
-        seeds = trainer.list_fresh_seeds(chosen, range(first, first + 2 * MOST_SEEDS))[:MOST_SEEDS]
-        view.report_confirmation([Confirmation(each) for each in chosen], search_runs)
-        rows = run_confirmation(
-            chosen, seeds, trainer.evaluate_pairs, show_confirmation, len(others)
-        )
+    rows = _confirm(request, _choose(search, confirm), trainer, keeper, view)
     keeper.save()
     return TuneResult(
         study,
@@ -174,6 +153,42 @@ class _Keeper:
         """Write the file with these fields changed."""
         self.record = replace(self.record, seconds=self.clock(), **changes)  # type: ignore[arg-type]
         save_search(self._runs_dir, self.record)
+
+
+def _search(
+    request: TuneRequest, budget: Budget, trainer: Trainer, keeper: _Keeper, view: TuneView
+) -> Search:
+    def show(search: Search) -> None:
+        keeper.save(runs=len(trainer.spent.runs), tried=_list_tried(search))
+        view.report_search(search, len(trainer.spent.runs))
+
+    search = run_search(request.space, request.first_seed, trainer.evaluate, show)
+    if budget.seconds is not None:
+        keeper.save(batches=trainer.spent.batches)
+    return search
+
+
+def _confirm(
+    request: TuneRequest,
+    chosen: Sequence[Candidate],
+    trainer: Trainer,
+    keeper: _Keeper,
+    view: TuneView,
+) -> list[Confirmation]:
+    """Return the confirmation of the chosen settings, as far as the budget goes."""
+    if not chosen:
+        return []
+    others = _list_others(keeper.record.confirmed, chosen)
+
+    def show(rows: Sequence[Confirmation]) -> None:
+        keeper.save(runs=len(trainer.spent.runs), confirmed=(*map(_describe, rows), *others))
+        view.report_confirmation(rows, len(trainer.spent.runs))
+
+    first = request.first_seed + FIRST_FRESH_SEED
+    # Another search may have used some of them, so that more are looked at than are needed.
+    seeds = trainer.list_fresh_seeds(chosen, range(first, first + 2 * MOST_SEEDS))[:MOST_SEEDS]
+    view.report_confirmation([Confirmation(each) for each in chosen], len(trainer.spent.runs))
+    return run_confirmation(chosen, seeds, trainer.evaluate_pairs, show, len(others))
 
 
 def _refuse_small_budget(request: TuneRequest, budget: Budget) -> None:

@@ -91,7 +91,7 @@ def test_runs_that_are_there_enter_the_study_and_keep_their_first_request(
     assert {run_id.split("-s")[0] for run_id in members} == {"none-p0", "dropout2d-p0.5"}
     ledger = read_ledger(tmp_path)
     requests = [ledger.asked(run_id) for run_id in members]
-    assert {request.purpose for request in requests if request} == {Purpose.SWEEP}
+    assert {request and request.purpose for request in requests} == {Purpose.SWEEP}
 
 
 def test_the_budget_pays_for_the_first_runs_of_a_batch(
