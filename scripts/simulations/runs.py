@@ -36,7 +36,7 @@ def make_found_runs(
     places = _list_places(values.shape, looks)
     return FoundRuns(
         tuple(
-            _make_run(row, seed, LEVEL + test, LEVEL + val, *places[row, seed])
+            make_run(*_name_row(row), seed, LEVEL + test, LEVEL + val, *places[row, seed])
             for (row, seed), test, val in zip(
                 np.ndindex(values.shape), values.ravel(), validation.ravel(), strict=True
             )
@@ -60,8 +60,24 @@ def _list_places(
     return places
 
 
-def _make_run(row: int, seed: int, test: float, val: float, asked: int, ended: int) -> FoundRun:
-    name, p = ("dropout2d", round(0.03 * row, 2)) if row else ("none", 0.0)
+def _name_row(row: int) -> tuple[str, float]:
+    return ("dropout2d", round(0.03 * row, 2)) if row else ("none", 0.0)
+
+
+def make_run(
+    name: str, p: float, seed: int, test: float, val: float, asked: int = 0, ended: int = 1
+) -> FoundRun:
+    """Return a finished run of one epoch.
+
+    Args:
+        name: of the regulariser.
+        p: its drop probability.
+        seed: the run seed.
+        test: the test loss; NaN for a run that diverged.
+        val: the validation loss.
+        asked: the line of the ledger at which it was asked for.
+        ended: the line at which it ended.
+    """
     has_diverged = bool(np.isnan(test))
     at = SelectedEpoch(1, 0.5, 0.9, val, 0.8, test, 0.8, 0.5, 0.1)
     summary = RunSummary(

@@ -5,25 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dropexp.compare import FoundRun, FoundRuns, Question, compare
+from dropexp.compare import FoundRuns, Question, compare
 from dropexp.compare.headline import describe_choice, find_headline
 from dropexp.compare.results import Comparison
 from dropexp.report.answer import answer
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Verdict
-from tests.compare.test_simulated_studies import run
+from simulations.runs import make_run
 from tests.made_up import make_comparison
 
 SHARED = 0.9
 """How much of the variance of a difference is the run's, in val and test; real runs: 0.7–0.97."""
-
-
-def made(name: str, p: float, seed: int, val: float, test: float) -> FoundRun:
-    found = run(name, p, seed, test)
-    at = replace(found.compared.summary.last, val_loss=val)
-    summary = replace(found.compared.summary, best=at, last=at)
-    return replace(found, compared=replace(found.compared, summary=summary))
 
 
 def compare_losses(losses: dict[float, tuple[list[float], list[float]]]) -> Comparison:
@@ -31,7 +24,7 @@ def compare_losses(losses: dict[float, tuple[list[float], list[float]]]) -> Comp
     return compare(
         FoundRuns(
             tuple(
-                made("dropout2d" if p else "none", p, seed, val, test)
+                make_run("dropout2d" if p else "none", p, seed, test, val)
                 for p, (vals, tests) in losses.items()
                 for seed, (val, test) in enumerate(zip(vals, tests, strict=True))
             )

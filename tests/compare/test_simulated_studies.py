@@ -1,60 +1,23 @@
 """The whole engine on simulated studies of which the truth is known."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dropexp.compare import FoundRun, FoundRuns, Question, compare
+from dropexp.compare import compare
 from dropexp.compare.results import Comparison
-from dropexp.compare.settings import ComparedRun, Curves
-from dropexp.runs.listing import ListedRun, ListedStatus
-from dropexp.runs.records import AuditOutcome, RunStatus, RunSummary, SelectedEpoch
-from dropexp.runs.write import RunFolder
 from dropexp.statistics import Verdict
-from tests.made_up import PLANNED
+from simulations.runs import make_found_runs
 
 STUDIES = 300
-FIELDS = {"data.name": "digits", "data.seed": 0, "model.width": 64}
-
-
-def run(name: str, p: float, seed: int, test_loss: float) -> FoundRun:
-    at = SelectedEpoch(1, 0.5, 0.9, 1.0, 0.8, test_loss, 0.8, 0.5, 0.1)
-    summary = RunSummary(
-        run_id=f"{name}-p{p:g}-s{seed}-00000000",
-        status=RunStatus.COMPLETED,
-        regulariser=name,
-        p=p,
-        seed=seed,
-        parameters=10,
-        seconds=1.0,
-        peak_memory_mb=1.0,
-        audit=AuditOutcome.PASSED,
-        best=at,
-        last=at,
-        config_hash="",
-        results_version=1,
-    )
-    fields = {**FIELDS, "regulariser.name": name, "regulariser.p": p, "data.seed": seed}
-    listed = ListedRun(
-        RunFolder(Path("runs"), summary.run_id), ListedStatus.FINISHED, 0.0, fields, summary, 1
-    )
-    member = ComparedRun(summary.run_id, seed, summary, Curves(np.ones((1, 11))), 0.0, 0.0)
-    return FoundRun(listed, member, fields, PLANNED, ended=1)
 
 
 def simulated(generator: np.random.Generator, effects: tuple[float, ...], seeds: int) -> Comparison:
     """none and one regulariser for each effect; seeds shift all alike, ten times the noise."""
     shifts = generator.normal(1.0, 0.3, seeds)
-    runs = [run("none", 0.0, seed, shift) for seed, shift in enumerate(shifts)]
-    for index, effect in enumerate(effects):
-        noise = generator.normal(effect, 0.03, seeds)
-        p = 0.1 * (index + 1)
-        runs += [
-            run("dropout2d", p, seed, shift + noise[seed]) for seed, shift in enumerate(shifts)
-        ]
-    return compare(FoundRuns(tuple(runs)), Question())
+    noises = [generator.normal(effect, 0.03, seeds) for effect in effects]
+    return compare(make_found_runs(np.array([shifts, *(shifts + noise for noise in noises)])))
 
 
 def test_tables_without_a_true_difference_rarely_claim_one() -> None:
