@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from dropexp.cli.options import RunsDir
+from dropexp.cli.options import MARGIN_HELP, RunsDir
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.metrics import deciding_metrics, parse_metric
@@ -81,7 +81,7 @@ MarginOption = Annotated[
     typer.Option(
         "--margin",
         metavar="SIZE",
-        help="Call differences within ±SIZE practically equal; in the metric's unit, such as 0.01.",
+        help=MARGIN_HELP,
     ),
 ]
 AllowMixedOption = Annotated[

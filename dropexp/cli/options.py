@@ -9,6 +9,8 @@ import typer
 TAKES_OVERRIDES = {"ignore_unknown_options": True}
 """Passes an unknown option such as ``--epochs=3`` on as an override; its error says what to do."""
 
+MARGIN_HELP = "Call differences within ±SIZE practically equal; in the metric's unit, such as 0.01."
+
 
 def _expand_home(folder: Path) -> Path:
     return folder.expanduser()

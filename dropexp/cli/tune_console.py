@@ -229,7 +229,9 @@ def _format_mean(trial: Trial) -> str:
 
 
 def _confirmation_table(rows: Sequence[Confirmation], width: int) -> Table:
-    others = ("seeds", "test loss - none", f"evidence of {len(rows) / RULE.alpha:.0f}", "")
+    # Settings that an earlier command has confirmed count too; only the decisions know of them.
+    needed = max(row.evidence_needed or len(rows) / RULE.alpha for row in rows)
+    others = ("seeds", "test loss - none", f"evidence of {needed:.0f}", "")
     table = make_block_table("confirming on fresh seeds", others, width)
     for row in rows:
         estimate = row.estimate()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import format_place
+from dropexp.cli.options import MARGIN_HELP, format_place
 from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.errors import ConfigError
 from dropexp.runs.metric_types import EpochChoice, Metric
@@ -41,7 +41,7 @@ EqualityMarginOption = Annotated[
     typer.Option(
         "--margin",
         metavar="SIZE",
-        help="Call differences within ±SIZE practically equal; in the metric's unit, such as 0.01.",
+        help=MARGIN_HELP,
         rich_help_panel=_PANEL,
     ),
 ]

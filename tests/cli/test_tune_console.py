@@ -105,6 +105,15 @@ def test_on_a_terminal_one_block_shows_every_moment_of_a_search() -> None:
     assert "better" in out.getvalue()
 
 
+def test_the_evidence_needed_counts_settings_that_were_confirmed_before() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=100, force_terminal=True)
+    (row,) = decide([confirm([-0.03] * 6)], others=1)
+    with TuneConsole("mine", Budget(runs=90), console) as view:
+        view.report_confirmation([row], 72)
+    assert "evidence of 40" in out.getvalue()
+
+
 def test_in_a_file_there_is_a_line_for_each_batch() -> None:
     out = io.StringIO()
     with TuneConsole("mine", Budget(seconds=60), Console(file=out, width=100)) as view:

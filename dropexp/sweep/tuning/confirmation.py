@@ -70,6 +70,11 @@ class Confirmation:
         evidence = None if self.decision is None else self.decision.evidence
         return max(1.0, evidence or 1.0)
 
+    @property
+    def evidence_needed(self) -> float | None:
+        """The evidence that is enough whatever else is confirmed; None before the first batch."""
+        return None if self.decision is None else self.decision.evidence_needed
+
     def estimate(self, pairs: int | None = None) -> Estimate:
         """Return the mean difference with its anytime interval, over the first pairs or all."""
         first = replace(self.comparison, pairs=self.pairs[:pairs])
