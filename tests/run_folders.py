@@ -92,11 +92,11 @@ def write_finished_run(
 
 def _plan_all(runs: Path) -> None:
     """Rewrite the ledger as if all runs had been asked for before the first of them ended."""
-    ended = list(read_ledger(runs).ends)
+    ends = read_ledger(runs).ends
     (runs / LEDGER).unlink()
-    record_request(runs, None, ended, Purpose.SWEEP)
-    for run_id in ended:
-        record_end(runs, run_id)
+    record_request(runs, None, list(ends), Purpose.SWEEP)
+    for run_id, end in ends.items():
+        record_end(runs, run_id, end.setting)
 
 
 def write_unfinished_run(runs: Path, *overrides: str) -> RunFolder:

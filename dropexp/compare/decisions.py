@@ -157,7 +157,8 @@ def _decide_row(
     smallest_p: float,
 ) -> Decision:
     is_anytime = rule.kind is TestKind.ANYTIME
-    verdict = decide_verdict(adjusted_p, row.mean_score, smallest_p, rule.alpha)
+    direction = _find_direction(row) if is_anytime else row.mean_score
+    verdict = decide_verdict(adjusted_p, direction, smallest_p, rule.alpha)
     if _is_practically_equal(row, rule, tests):
         verdict = Verdict.PRACTICALLY_EQUAL
     evidence = None
@@ -175,6 +176,15 @@ def _decide_row(
         evidence_needed=tests / rule.alpha if is_anytime else None,
         is_small=not verdict.is_decided and _is_small(row, difference),
     )
+
+
+def _find_direction(row: PairedComparison) -> float:
+    """Return the mean score when the evidence was largest, which is what the evidence is for."""
+    scores = row.scores_in_order
+    if not scores:
+        return math.nan
+    most = int(symmetry_e_process(scores).argmax()) + 1
+    return sum(scores[:most]) / most
 
 
 def _is_practically_equal(row: PairedComparison, rule: Rule, tests: int) -> bool:

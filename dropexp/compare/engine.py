@@ -52,7 +52,8 @@ def compare(found: FoundRuns, question: Question | None = None) -> Comparison:
     mc_dropout.refuse_unmeasured(metric, completed)
     refuse_old_runs(metric, completed)
     target = find_target(completed) if question.at is EpochChoice.MATCHED else None
-    family = collect_family(found, grouped, baselines)
+    has_margin = question.margin is not None
+    family = collect_family(found, grouped, baselines, metric, has_margin=has_margin)
     test = choose_test(
         question.test, [row.runs for row in family.rows.values()], family.unstarted, found.folders
     )

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from dropexp.compare.found_runs import FoundRun, MissingRun
 from dropexp.config.classics import list_active_classics
-from dropexp.config.setting import Fields, extract_setting_from_flat, setting_key
+from dropexp.config.setting import Fields, digest_setting, extract_setting_from_flat
 from dropexp.errors import DropexpError
 from dropexp.runs.ledger import Ledger, Purpose, read_ledger
-from dropexp.runs.listing import ListedRun, ListedStatus
+from dropexp.runs.listing import ListedRun, ListedStatus, find_seed
 from dropexp.runs.studies import Study, StudyMember, read_study
 from dropexp.terminal.numbers import format_count
 
@@ -51,10 +51,10 @@ def list_hidden_runs(
     registered = _find_registered(chosen, ledgers)
     if registered:
         return [run for run in others if run.run_id in registered]
-    settings = {_key(run) for run in chosen}
+    settings = {_digest(run) for run in chosen}
     rows = [run for run in chosen if not _is_plain(run)] or chosen
     of_studies = _list_first_asked(rows, ledgers)
-    return [run for run in others if run.run_id in of_studies or _key(run) in settings]
+    return [run for run in others if run.run_id in of_studies or _digest(run) in settings]
 
 
 def find_missing_runs(
@@ -73,25 +73,31 @@ def find_missing_runs(
     if all(ledger.requests.keys() <= found for ledger in ledgers.values()):
         return []
     registered = _find_registered([run.listed for run in found_runs], ledgers)
-    by_key = {_key(run.listed): run.listed.run_id for run in found_runs}
+    by_setting = {_digest(run.listed): run.listed.run_id for run in found_runs}
     listed = {run.run_id: run for run in all_runs}
     rows = [run.listed for run in found_runs if not _is_plain(run.listed)]
     wanted = _list_first_asked(rows or [run.listed for run in found_runs], ledgers)
     missing = []
     for folder, ledger in ledgers.items():
-        siblings = _Siblings(folder, found)
+        places = _StudyPlaces(folder)
         for run_id, request in ledger.requests.items():
             if run_id in found or (registered and run_id not in registered):
                 continue
-            run = listed.get(run_id)
-            if run is not None and run.config:
-                sibling, seed = by_key.get(_key(run)), run.config.get("seed")
-                setting = None if sibling else siblings.find(run_id, request.study)[2]
-            else:
-                sibling, seed, setting = siblings.find(run_id, request.study)
+            run, ended = listed.get(run_id), ledger.ended(run_id)
+            setting: str | int | None = ledger.setting_of(run_id)
+            if setting is None and run is not None and run.config:
+                setting = _digest(run)
+            sibling = by_setting.get(setting) if isinstance(setting, str) else None
+            if setting is None:
+                setting, digest = places.find(run_id, request.study)
+                sibling = by_setting.get(digest) if digest else None
             if run_id in wanted or sibling is not None:
-                is_refused = run is not None and run.status not in _WITHOUT_RESULT
-                missing.append(MissingRun(run_id, seed, request, sibling, setting, is_refused))
+                is_listed = run is not None and run.status not in _WITHOUT_RESULT
+                is_refused = is_listed and ended is None
+                seed = find_seed(run_id)
+                missing.append(
+                    MissingRun(run_id, seed, request, sibling, setting, ended, is_refused)
+                )
     return missing
 
 
@@ -113,11 +119,11 @@ def describe_unregistered(
     registered = _find_registered(chosen, ledgers)
     if not registered:
         return []
-    settings = {_key(run) for run in chosen if not _is_plain(run)}
+    settings = {_digest(run) for run in chosen if not _is_plain(run)}
     others = [
         run
         for run in all_runs
-        if run.run_id not in registered and run.summary is not None and _key(run) in settings
+        if run.run_id not in registered and run.summary is not None and _digest(run) in settings
     ]
     if not others:
         return []
@@ -126,38 +132,32 @@ def describe_unregistered(
     return [f"{runs} of these settings on other seeds {are} no part of the registered study."]
 
 
-class _Siblings:
-    """Finds the setting of a run without a folder in the file of its study."""
+class _StudyPlaces:
+    """Finds the setting of a run that never started in the file of its study."""
 
-    def __init__(self, runs_dir: Path, found: Collection[str]) -> None:
+    def __init__(self, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
-        self._found = found
+        self._studies: dict[str, Study | None] = {}
         self._members: dict[str, Mapping[str, StudyMember]] = {}
-        self._by_setting: dict[tuple[str, int], str] = {}
 
-    def find(self, run_id: str, study: str | None) -> tuple[str | None, int | None, int | None]:
-        """Return a found run of the same setting, the run's seed, and the place of its setting.
-
-        Each is None where it is unknown.
-        """
-        if study is None:
-            return None, None, None
-        if study not in self._members:
-            self._read(study)
-        member = self._members[study].get(run_id)
-        if member is None:
-            return None, None, None
-        return self._by_setting.get((study, member.setting)), member.seed, member.setting
+    def find(self, run_id: str, name: str | None) -> tuple[int | None, str | None]:
+        """Return the place of the run's setting in its study, and its digest; None if unknown."""
+        if name is None:
+            return None, None
+        if name not in self._studies:
+            self._read(name)
+        study, member = self._studies[name], self._members[name].get(run_id)
+        if study is None or member is None:
+            return None, None
+        return member.setting, digest_setting(study.settings[member.setting])
 
     def _read(self, name: str) -> None:
         study: Study | None = None
         with suppress(DropexpError):  # only the place of missing runs is unknown then
             study = read_study(self._runs_dir, name)
+        self._studies[name] = study
         members = study.members if study is not None else ()
         self._members[name] = {member.run_id: member for member in members}
-        for member in members:
-            if member.run_id in self._found:
-                self._by_setting.setdefault((name, member.setting), member.run_id)
 
 
 def _find_registered(runs: Iterable[ListedRun], ledgers: Mapping[Path, Ledger]) -> Collection[str]:
@@ -192,17 +192,12 @@ def is_plain(fields: Fields) -> bool:
     return fields.get("regulariser.name") == "none" and not list_active_classics(fields)
 
 
-def make_row_key(fields: Fields) -> str:
-    """Return a key of a setting; data.seed is left out, as it often follows the run's seed."""
-    return setting_key({key: value for key, value in fields.items() if key != "data.seed"})
-
-
 def _is_plain(run: ListedRun) -> bool:
     return is_plain(_fields(run))
 
 
-def _key(run: ListedRun) -> str:
-    return make_row_key(_fields(run))
+def _digest(run: ListedRun) -> str:
+    return digest_setting(_fields(run))
 
 
 def _fields(run: ListedRun) -> Fields:

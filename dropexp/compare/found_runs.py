@@ -37,19 +37,23 @@ class MissingRun:
 
     Attributes:
         run_id: its id.
-        seed: its run seed; None if unknown.
+        seed: its run seed.
         request: the first request for it.
         sibling: the id of a found run of the same setting; None where none is known.
-        setting: the place of its setting in its study; None where that is unknown.
-        is_refused: whether it failed, is damaged or has no passed audit. Such runs are left out
-            for what they are, not for their results.
+        setting: the digest of its setting, or the place of the setting in its study; None where
+            both are unknown.
+        ended: its place in the ledger at which it ended, if its results were seen once; None if it
+            never ended.
+        is_refused: whether it failed before it had any result. Such runs are left out for what
+            they are, not for their results.
     """
 
     run_id: str
-    seed: int | None
+    seed: int
     request: Request
     sibling: str | None
-    setting: int | None
+    setting: str | int | None
+    ended: int | None
     is_refused: bool
 
 

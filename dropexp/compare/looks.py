@@ -7,7 +7,7 @@ saw, and the anytime test speaks. It counts seeds in the order in which they wer
 the first one that is missing, so that leaving a seed out cannot help.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 from dropexp.compare.found_runs import FoundRun, MissingRun
@@ -33,7 +33,9 @@ class RowRuns:
         setting: seed → the run of the setting.
         baseline: seed → the run of its baseline.
         filtered: the seeds that a filter leaves out in the setting or in the baseline.
+        unmeasured: the seeds on which the deciding metric was not measured in one of them.
         missing: the runs of both that were asked for and lack results, and would make a pair.
+        passed_over: where seeds were left out although one half of their pair had ended.
         pilot: how many pairs on other seeds were tried outside the study in view, too few for a
             verdict; they are left out.
         is_explored: whether a search proposed the setting; such seeds are left out.
@@ -42,7 +44,9 @@ class RowRuns:
     setting: Mapping[int, FoundRun]
     baseline: Mapping[int, FoundRun]
     filtered: frozenset[int]
+    unmeasured: frozenset[int]
     missing: tuple[MissingRun, ...]
+    passed_over: tuple[Order, ...]
     pilot: int
     is_explored: bool
 
@@ -53,18 +57,17 @@ class RowRuns:
 
     @property
     def visible(self) -> list[int]:
-        """The seeds that both have and that no filter leaves out, in the same order."""
-        return [seed for seed in self.common if seed not in self.filtered]
+        """The seeds that both have, measured and left in by filters, in the same order."""
+        hidden = self.filtered | self.unmeasured
+        return [seed for seed in self.common if seed not in hidden]
 
     @property
     def before_first_hole(self) -> list[int]:
         """The visible seeds that were asked for before the first one that is missing."""
-        holes = [self._order(seed) for seed in self.common if seed in self.filtered]
-        holes += [
-            self._order_of_missing(run)
-            for run in self.missing
-            if not run.is_refused and run.seed is not None
-        ]
+        visible = set(self.visible)
+        holes = [self._order(seed) for seed in self.common if seed not in visible]
+        holes += [self._order_of_missing(run) for run in self.missing if not run.is_refused]
+        holes += self.passed_over
         first = min(holes, default=None)
         return [seed for seed in self.visible if first is None or self._order(seed) < first]
 
@@ -78,7 +81,6 @@ class RowRuns:
         return max(asked), seed
 
     def _order_of_missing(self, run: MissingRun) -> Order:
-        assert run.seed is not None
         return max(run.request.number, self._order(run.seed)[0]), run.seed
 
 
@@ -91,6 +93,9 @@ def collect_row_runs(
     baseline: Sequence[FoundRun],
     missing: Sequence[MissingRun],
     missing_of_baseline: Sequence[MissingRun],
+    unmeasured: Collection[str] = (),
+    *,
+    may_have_pilot: bool = True,
 ) -> RowRuns:
     """Return the runs of a row, without those that a search asked for.
 
@@ -99,44 +104,101 @@ def collect_row_runs(
         baseline: all runs of its baseline.
         missing: runs of the setting that lack results.
         missing_of_baseline: runs of the baseline that lack results.
+        unmeasured: the ids of runs in which the deciding metric was not measured.
+        may_have_pilot: whether a few pairs from before the study in view may be left out; not with
+            a margin, as two pairs can be practically equal.
     """
     tested = [run for run in setting if not _is_search(run)]
     own = {run.compared.seed: run for run in _drop_later_studies(tested)}
     others = {run.compared.seed: run for run in _drop_later_studies(baseline)}
     lacking = [run for run in missing if run.request.purpose is not Purpose.SEARCH]
-    pilot = _find_pilot(own, others)
-    if pilot:
-        studies = _list_studies(own.values())
-        own = {seed: run for seed, run in own.items() if seed not in pilot}
-        lacking = [run for run in lacking if run.request.study in studies]
+    chosen = _find_chosen_seeds(own, others, lacking, missing_of_baseline)
+    pilot = _find_pilot(own, lacking) if may_have_pilot else set()
+    own = {seed: run for seed, run in own.items() if seed not in pilot}
+    lacking = [run for run in lacking if run.seed not in pilot]
     asked = own.keys() | {run.seed for run in lacking}
     lacking += [run for run in missing_of_baseline if run.seed in asked]
     return RowRuns(
         own,
         others,
         frozenset(_find_filtered(own) | _find_filtered(others)),
+        frozenset(_find_unmeasured(own, unmeasured) | _find_unmeasured(others, unmeasured)),
         tuple(lacking),
+        tuple(chosen),
         pilot=len(pilot),
         is_explored=len(tested) < len(setting),
     )
 
 
-def _find_pilot(own: Mapping[int, FoundRun], others: Mapping[int, FoundRun]) -> set[int]:
-    """Return the seeds of pairs outside the study in view, if no verdict could be read from them.
+def _find_pilot(own: Mapping[int, FoundRun], missing: Sequence[MissingRun]) -> set[int]:
+    """Return the seeds of pairs from before the study in view, if none gave a verdict.
 
     Who has tried a setting on a few seeds may test it on fresh ones. From as many seeds as give a
-    verdict, somebody may have read one and have tried again: then no seed may be left out.
+    verdict, somebody may have read one and have tried again: then no seed may be left out. Runs
+    that were removed since count too.
     """
     studies = _list_studies(own.values())
-    outside = {
-        seed
+    in_view = [run.request.number for run in own.values() if run.is_in_view and run.request]
+    if not in_view:
+        return set()
+    found = {
+        seed: run.ended
         for seed, run in own.items()
-        if studies
-        and seed in others
-        and not run.is_in_view
-        and (run.request is None or run.request.study not in studies)
+        if not run.is_in_view and (run.request is None or run.request.study not in studies)
     }
-    return outside if len(outside) < FEWEST_PAIRS else set()
+    # A run that never ended has no result that anybody could have acted on.
+    lost = {
+        run.seed: -1 if run.ended is None else run.ended
+        for run in missing
+        if run.request.study not in studies
+    }
+    outside = {**lost, **found}
+    was_before = all(end is not None and end < min(in_view) for end in outside.values())
+    return set(outside) if was_before and len(outside) < FEWEST_PAIRS else set()
+
+
+def _find_chosen_seeds(
+    own: Mapping[int, FoundRun],
+    others: Mapping[int, FoundRun],
+    missing: Sequence[MissingRun],
+    missing_of_baseline: Sequence[MissingRun],
+) -> list[Order]:
+    """Return where seeds were passed over although one half of their pair had ended.
+
+    Who trains a setting on those seeds alone on which its baseline did badly has chosen seeds by
+    results. So the seeds that were passed over are missing, in their place.
+    """
+    halves = (
+        (own, missing, others, missing_of_baseline),
+        (others, missing_of_baseline, own, missing),
+    )
+    passed_over: list[Order] = []
+    for later, lacking, earlier, removed in halves:
+        asked = later.keys() | {run.seed for run in lacking}
+        ends = {seed: run.ended for seed, run in earlier.items()}
+        ends |= {run.seed: run.ended for run in removed}
+        unpaired = {seed: end for seed, end in ends.items() if seed not in asked}
+        requests = {
+            run.request.number
+            for seed, run in later.items()
+            if run.request is not None and _has_ended(earlier.get(seed), run.request.number)
+        }
+        passed_over += [
+            (number, seed)
+            for number in requests
+            for seed, end in unpaired.items()
+            if end is not None and end < number
+        ]
+    return passed_over
+
+
+def _has_ended(run: FoundRun | None, number: int) -> bool:
+    """Return whether a run had ended when a request was made."""
+    return run is not None and run.ended is not None and run.ended < number
+
+
+def _find_unmeasured(runs: Mapping[int, FoundRun], unmeasured: Collection[str]) -> set[int]:
+    return {seed for seed, run in runs.items() if run.listed.run_id in unmeasured}
 
 
 def _list_studies(runs: Iterable[FoundRun]) -> set[str | None]:
@@ -217,6 +279,9 @@ def _object_to_planned(
     filtered = sum(len(row.filtered & set(row.common)) for row in rows)
     if filtered:
         return f"a filter leaves out {format_count(filtered, 'seed')} of these settings"
+    unmeasured = sum(len(row.unmeasured & set(row.common)) for row in rows)
+    if unmeasured:
+        return f"{format_count(unmeasured, 'seed')} of these settings lack the metric"
     lacking = [*unstarted, *(run for row in rows for run in row.missing)]
     missing = {run.run_id for run in lacking if not run.is_refused}
     if missing:

@@ -17,6 +17,15 @@ def has_results(runs: Iterable[ComparedRun]) -> bool:
     return any(run.summary.mc_dropout is not None for run in runs)
 
 
+def is_unmeasured(run: ComparedRun, metric: Metric) -> bool:
+    """Return whether a run lacks the results of MC dropout that a metric needs.
+
+    A network without noise needs no passes.
+    """
+    is_needed = metric.source is MetricSource.MC_DROPOUT and run.is_completed
+    return is_needed and run.summary.p > 0 and run.summary.mc_dropout is None
+
+
 def refuse_unmeasured(metric: Metric, runs: Iterable[ComparedRun]) -> None:
     """Raise UserError if a metric of MC dropout was measured for no run.
 

@@ -1,12 +1,12 @@
 """Whether a comparison answers the question that was registered, and what differs."""
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dropexp.compare.question import Question
 from dropexp.compare.settings import Setting
 from dropexp.errors import ConfigError
+from dropexp.runs.listing import find_seed
 from dropexp.runs.registration import (
     Registration,
     find_damage,
@@ -15,7 +15,6 @@ from dropexp.runs.registration import (
 )
 from dropexp.terminal.numbers import format_count
 
-_SEED = re.compile(r"-s(\d+)-[0-9a-f]{8}$")
 _MOST_NAMED = 4
 
 
@@ -105,19 +104,14 @@ def _compare_runs(registration: Registration, settings: Sequence[Setting]) -> li
     if added_seeds:
         differences.append(f"{_list_some(sorted(added_seeds), 'seed')} added")
     missing = sorted(registered - in_view)
-    seeds_in_view = {_find_seed(run_id) for run_id in in_view & registered}
-    missing_seeds = {_find_seed(run_id) for run_id in missing} - seeds_in_view
-    others = [run_id for run_id in missing if _find_seed(run_id) not in missing_seeds]
+    seeds_in_view = {find_seed(run_id) for run_id in in_view & registered}
+    missing_seeds = {find_seed(run_id) for run_id in missing} - seeds_in_view
+    others = [run_id for run_id in missing if find_seed(run_id) not in missing_seeds]
     if missing_seeds:
         differences.append(f"{_list_some(sorted(missing_seeds), 'seed')} missing")
     if others:
         differences.append(f"{_list_some(others, 'run')} missing")
     return differences
-
-
-def _find_seed(run_id: str) -> int:
-    match = _SEED.search(run_id)
-    return int(match[1]) if match else -1
 
 
 def _list_some(items: Sequence[object], noun: str) -> str:

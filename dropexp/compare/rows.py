@@ -8,6 +8,7 @@ from dropexp.compare.estimates import Values
 from dropexp.compare.found_runs import FoundRun, FoundRuns, MissingRun
 from dropexp.compare.grouping import group_runs
 from dropexp.compare.looks import RowRuns, collect_row_runs
+from dropexp.compare.mc_dropout import is_unmeasured
 from dropexp.compare.pairing import PairedComparison, compare_pairs
 from dropexp.compare.rules import TestKind
 from dropexp.compare.settings import ComparedRun, Setting
@@ -71,18 +72,32 @@ class Family:
         cannot be dropped for its results.
         """
         return len(
-            {(run.request.study, run.setting) for run in self.unstarted if not run.is_refused}
+            {
+                run.setting if isinstance(run.setting, str) else (run.request.study, run.setting)
+                for run in self.unstarted
+                if not run.is_refused
+            }
         )
 
 
-def collect_family(found: FoundRuns, in_view: Grouped, baselines: Baselines) -> Family:
+def collect_family(
+    found: FoundRuns,
+    in_view: Grouped,
+    baselines: Baselines,
+    metric: Metric,
+    *,
+    has_margin: bool = False,
+) -> Family:
     """Return the rows of a table together with those of the studies that their runs belong to.
 
     Args:
         found: all runs.
         in_view: the settings of the table with their runs in view.
         baselines: of the settings of the table.
+        metric: the deciding metric.
+        has_margin: whether a row may be practically equal.
     """
+    unmeasured = {run.listed.run_id for run in found.runs if is_unmeasured(run.compared, metric)}
     grouped = in_view if len(found.runs) == len(found.in_view) else group_runs(found.runs)
     by_run = {run.listed.run_id: setting.name for setting, runs in grouped for run in runs}
     by_name = {setting.name: (setting, runs) for setting, runs in grouped}
@@ -95,7 +110,14 @@ def collect_family(found: FoundRuns, in_view: Grouped, baselines: Baselines) -> 
     for name, baseline in pairs.items():
         key = shown.get(name, f"{name}, not in the table")
         (setting, own), (other, others) = by_name[name], by_name[baseline]
-        of_row = collect_row_runs(own, others, missing.get(name, ()), missing.get(baseline, ()))
+        of_row = collect_row_runs(
+            own,
+            others,
+            missing.get(name, ()),
+            missing.get(baseline, ()),
+            unmeasured,
+            may_have_pilot=not has_margin,
+        )
         rows[key] = TestedRow(setting, other, of_row, shown.get(baseline, baseline))
     completed = tuple(run for setting, _ in grouped for run in setting.completed)
     return Family(rows, tuple(missing.get("", ())), completed)

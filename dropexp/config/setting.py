@@ -4,6 +4,7 @@ Pure functions on plain values. A setting maps the dotted keys of a run's identi
 seed, to their values.
 """
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -99,6 +100,15 @@ def setting_key(fields: Fields) -> str:
     """Return a key for dicts and sets, equal for equal fields in any order."""
     # Some values are lists, which cannot be hashed.
     return repr(sorted(fields.items()))
+
+
+def digest_setting(fields: Fields) -> str:
+    """Return 12 hex digits that tell settings apart, equal for all seeds of a setting.
+
+    data.seed is left out, as it follows the run's seed by default.
+    """
+    kept = {key: value for key, value in fields.items() if key != "data.seed"}
+    return hashlib.sha256(setting_key(kept).encode()).hexdigest()[:12]
 
 
 def sort_key(value: Any) -> tuple[int, Any]:

@@ -49,17 +49,31 @@ class Request:
     purpose: Purpose
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """The first end of a run.
+
+    Attributes:
+        number: its place in the ledger.
+        setting: the digest of its setting, so that a run that was removed is still known; None
+            where it was not recorded. See digest_setting.
+    """
+
+    number: int
+    setting: str | None
+
+
 @dataclass(frozen=True)
 class Ledger:
     """What a runs folder knows of the order of its runs.
 
     Attributes:
         requests: run id → the first request for it.
-        ends: run id → the place in the ledger at which it first ended.
+        ends: run id → its first end.
     """
 
     requests: Mapping[str, Request]
-    ends: Mapping[str, int]
+    ends: Mapping[str, End]
 
     def asked(self, run_id: str) -> Request | None:
         """Return the first request for a run; None where none was recorded."""
@@ -67,7 +81,13 @@ class Ledger:
 
     def ended(self, run_id: str) -> int | None:
         """Return the place in the ledger at which a run first ended; None if unknown."""
-        return self.ends.get(run_id)
+        end = self.ends.get(run_id)
+        return None if end is None else end.number
+
+    def setting_of(self, run_id: str) -> str | None:
+        """Return the digest of the setting of a run that has ended; None if unknown."""
+        end = self.ends.get(run_id)
+        return None if end is None else end.setting
 
     def runs_of(self, study: str | None) -> list[str]:
         """Return the runs that were first asked for in a study, or outside studies."""
@@ -102,18 +122,19 @@ def record_request(
             _append(runs_dir, {"asked": {"study": study, "purpose": purpose, "runs": new}})
 
 
-def record_end(runs_dir: Path, run_id: str) -> None:
+def record_end(runs_dir: Path, run_id: str, setting: str | None = None) -> None:
     """Record that a run has ended, before anybody can see its results.
 
     Args:
         runs_dir: the folder of run folders; must exist.
         run_id: of the run.
+        setting: the digest of its setting; see digest_setting. None where it is unknown.
 
     Raises:
         StoreError: the ledger cannot be written.
     """
     with _lock(runs_dir):
-        _append(runs_dir, {"ended": run_id})
+        _append(runs_dir, {"ended": run_id, "setting": setting})
 
 
 def read_ledger(runs_dir: Path) -> Ledger:
@@ -123,12 +144,12 @@ def read_ledger(runs_dir: Path) -> Ledger:
     nothing is known of its runs, and no test that includes them is planned.
     """
     requests: dict[str, Request] = {}
-    ends: dict[str, int] = {}
+    ends: dict[str, End] = {}
     for number, line in enumerate(_read(runs_dir).splitlines()):
         with suppress(ValueError, KeyError, TypeError):
             entry = json.loads(line)
             if "ended" in entry:
-                ends.setdefault(str(entry["ended"]), number)
+                ends.setdefault(str(entry["ended"]), End(number, entry.get("setting")))
                 continue
             asked = entry["asked"]
             request = Request(number, asked["study"], Purpose(asked["purpose"]))

@@ -20,7 +20,7 @@ from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import RunStatus, RunSummary, SampledTest, SelectedEpoch
 from dropexp.runs.write import RunFolder
 
-_ID = re.compile(r"[a-z][a-z0-9_+]*-p[0-9.e+-]+-s\d+-[0-9a-f]{8}")
+_ID = re.compile(r"[a-z][a-z0-9_+]*-p[0-9.e+-]+-s(?P<seed>\d+)-[0-9a-f]{8}")
 _FEWEST_HASH_DIGITS = 4
 _MOST_CANDIDATES = 6
 
@@ -149,6 +149,12 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
 def is_run_id(name: str) -> bool:
     """Return whether a folder's name is that of a run."""
     return _ID.fullmatch(name) is not None
+
+
+def find_seed(run_id: str) -> int:
+    """Return the seed that a run id names; −1 for what is no run id."""
+    match = _ID.fullmatch(run_id)
+    return int(match["seed"]) if match else -1
 
 
 def _run_ids(runs_dir: Path) -> Iterator[str]:

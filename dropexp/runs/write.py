@@ -17,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from dropexp.config.setting import digest_setting, extract_setting_from_flat
 from dropexp.errors import BusyError, RunsDirError, StoreError
 from dropexp.runs.files import CHECKPOINT, CONFIG, ERROR, LOCK, LOG, METRICS, SUMMARY
 from dropexp.runs.ledger import record_end
@@ -174,9 +175,16 @@ class RunFolder(StoredRun):
 
     def finish(self, summary: RunSummary, *, keep_checkpoint: bool) -> None:
         """Write the summary, which marks the run as finished, then remove the checkpoint."""
-        record_end(self.path.parent, self.run_id)
+        record_end(self.path.parent, self.run_id, self._digest_setting())
         self.write_json(SUMMARY, summary.to_json())
         self.remove_leftovers(keep_checkpoint=keep_checkpoint)
+
+    def _digest_setting(self) -> str | None:
+        """Return the digest of the setting that its config.yaml holds; None if it is damaged."""
+        try:
+            return digest_setting(extract_setting_from_flat(self.read_flat_config()))
+        except StoreError:
+            return None
 
     def remove_error(self) -> None:
         """Remove error.txt, which makes a failed run an interrupted one."""
@@ -193,8 +201,9 @@ class RunFolder(StoredRun):
     def replace_files(self, files: Mapping[str, bytes]) -> None:
         """Replace all files by those of another folder; the summary is written last."""
         self.clear()
-        record_end(self.path.parent, self.run_id)
         for name in sorted(files, key=lambda name: name == SUMMARY):
+            if name == SUMMARY:
+                record_end(self.path.parent, self.run_id, self._digest_setting())
             self.write(name, files[name], durable=name == SUMMARY)
 
     def log(self, message: str) -> None:

@@ -1,15 +1,21 @@
 """Which test speaks, which seeds and rows it counts: what the ledger and the filters allow."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from dropexp.compare.results import Comparison
-from dropexp.compare.rules import TestKind
+from dropexp.compare import FoundRuns, Question, compare
+from dropexp.compare.decisions import decide
+from dropexp.compare.pairing import PairedComparison
+from dropexp.compare.results import Comparison, Pair
+from dropexp.compare.rules import Rule, TestKind
 from dropexp.config.compose import compose_run
 from dropexp.errors import UserError
+from dropexp.runs.files import SUMMARY
 from dropexp.runs.ledger import LEDGER, Purpose, read_ledger, record_end, record_request
+from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.question_types import Correction, TestChoice
 from dropexp.runs.removal import remove_run
 from dropexp.runs.studies import save_study
@@ -19,6 +25,7 @@ from dropexp.sweep.grammar import compose_sweep
 from dropexp.sweep.plan import make_study
 from dropexp.training.run import run
 from tests.builders import RecordingView
+from tests.compare.test_mc_dropout import make_measured
 from tests.run_folders import compare_folder, write_finished_run, write_unfinished_run
 
 Asking = Callable[..., list[str]]
@@ -67,8 +74,9 @@ def _write(runs: Path, run_id: str, loss: float, overrides: list[str]) -> None:
     before = (runs / LEDGER).read_bytes()
     folder = write_finished_run(runs, loss, *overrides)
     assert folder.run_id == run_id
+    setting = read_ledger(runs).setting_of(run_id)
     (runs / LEDGER).write_bytes(before)  # the helper's own ledger is another
-    record_end(runs, run_id)
+    record_end(runs, run_id, setting)
 
 
 def get_row(comparison: Comparison, name: str = ROW) -> tuple[TestKind, Verdict | None, int]:
@@ -346,3 +354,114 @@ def test_the_real_ledger_of_a_trained_run_has_its_request_and_its_end(tmp_path: 
     assert request is not None
     assert end is not None
     assert request.number < end
+
+
+# --- what seeds may not be chosen by --------------------------------------------------------------
+
+
+def remove(runs: Path, comparison: Comparison, seeds: Sequence[int]) -> None:
+    """Remove the runs of these seeds, of the row and of its baseline."""
+    for name in ("none", ROW):
+        for done in comparison.row(name).setting.runs:
+            if done.seed in seeds:
+                assert remove_run(RunFolder(runs, done.run_id)) == ""
+
+
+def test_removing_a_study_does_not_make_the_next_one_the_first(ask: Asking, tmp_path: Path) -> None:
+    ask(*SWEEP, "seed=range(8)")
+    remove(tmp_path, compare_folder(tmp_path), range(8))
+    ask(*SWEEP, "seed=range(8,16)", study="again")
+
+    assert get_row(compare_folder(tmp_path)) == (TestKind.ANYTIME, Verdict.TOO_FEW_SEEDS, 0)
+
+
+def test_removing_all_but_a_few_seeds_makes_no_pilot_of_them(ask: Asking, tmp_path: Path) -> None:
+    ask(*SWEEP, "seed=range(8)")
+    remove(tmp_path, compare_folder(tmp_path), range(3, 8))
+    ask(*SWEEP, "seed=range(8,16)", study="again")
+
+    assert get_row(compare_folder(tmp_path, "study=again"))[1] is Verdict.TOO_FEW_SEEDS
+
+
+def test_seeds_of_studies_that_ran_at_the_same_time_are_no_pilot(
+    ask: Asking, tmp_path: Path
+) -> None:
+    for seed in range(12):
+        ask(*SWEEP, f"seed={seed}", study=f"s{seed}", ends=False)
+    for seed in range(12):
+        ask(*SWEEP, f"seed={seed}", study=f"s{seed}")
+
+    chosen = ",".join(f"s{seed}" for seed in (0, 2, 3, 4, 5, 6, 8, 11))
+    comparison = compare_folder(tmp_path, f"study={chosen}")
+
+    assert get_row(comparison) == (TestKind.ANYTIME, Verdict.TOO_FEW_SEEDS, 1)
+
+
+def test_with_a_margin_a_few_earlier_seeds_are_not_left_out(ask: Asking, tmp_path: Path) -> None:
+    ask(*SWEEP, "seed=range(4)", study="idea")
+    ask(*SWEEP, "seed=range(4,12)")
+
+    comparison = compare_folder(tmp_path, "study=first", margin=1.0)
+
+    assert get_row(comparison) == (TestKind.ANYTIME, Verdict.TOO_FEW_SEEDS, 0)
+
+
+def test_a_seed_trained_again_without_its_audit_is_missing(ask: Asking, tmp_path: Path) -> None:
+    ask(*SWEEP, "seed=range(8)")
+    [forced] = [r for r in compare_folder(tmp_path).row(ROW).setting.runs if r.seed == 3]
+    path = tmp_path / forced.run_id / SUMMARY
+    plain = json.loads(path.read_text())
+    path.write_text(json.dumps({**plain, "audit": "skipped"}))
+
+    assert get_row(compare_folder(tmp_path)) == (TestKind.ANYTIME, Verdict.TOO_FEW_SEEDS, 3)
+
+
+def test_a_removed_run_outside_studies_is_missing(tmp_path: Path) -> None:
+    for seed in range(10):
+        for words in (["regulariser=none"], _words("dropout2d", 0.3)):
+            run_id = compose_run([*words, f"seed={seed}"]).run_id
+            record_request(tmp_path, None, [run_id], Purpose.SWEEP)
+            loss = 1.0 + seed / 50 - (0.3 + seed / 90) * (len(words) - 1)
+            _write(tmp_path, run_id, loss, [*words, f"seed={seed}"])
+    assert get_row(compare_folder(tmp_path)) == (TestKind.ANYTIME, Verdict.BETTER, 10)
+    [removed] = [r for r in compare_folder(tmp_path).row(ROW).setting.runs if r.seed == 4]
+    assert remove_run(RunFolder(tmp_path, removed.run_id)) == ""
+
+    assert len(compare_folder(tmp_path).row(ROW).pairs) == 4
+
+
+def test_seeds_chosen_by_the_baselines_results_do_not_count(ask: Asking, tmp_path: Path) -> None:
+    ask("regulariser=none", "seed=range(30)", study="baseline")
+    ask("regulariser=dropout2d", "p=0.3", "seed=3,5,8,13,17,20,24,29", study="chosen")
+
+    assert get_row(compare_folder(tmp_path)) == (TestKind.ANYTIME, Verdict.TOO_FEW_SEEDS, 0)
+
+
+def test_the_first_seeds_of_a_baseline_that_is_there_count(ask: Asking, tmp_path: Path) -> None:
+    ask("regulariser=none", "seed=range(30)", study="baseline")
+    ask("regulariser=dropout2d", "p=0.3", "seed=range(8)", study="chosen")
+
+    assert get_row(compare_folder(tmp_path)) == (TestKind.ANYTIME, Verdict.BETTER, 8)
+
+
+def test_seeds_on_which_a_metric_was_measured_by_choice_do_not_count() -> None:
+    runs = [
+        make_measured(name, seed, 8 if name == "none" or seed % 4 else None)
+        for name in ("none", "dropout2d")
+        for seed in range(12)
+    ]
+    comparison = compare(FoundRuns(tuple(runs)), Question(metric=METRIC_REGISTRY["mc_test_loss"]))
+
+    assert comparison.test.kind is TestKind.ANYTIME
+    assert "lack the metric" in comparison.test.reason
+    assert comparison.row(ROW).pairs == ()
+
+
+def test_a_verdict_has_the_direction_of_its_evidence() -> None:
+    differences = [-0.1, -0.11, -0.09, -0.1, -0.12, -0.1, -0.11, -0.1, 2.0]
+    pairs = tuple(Pair(seed, 0.0, each) for seed, each in enumerate(differences))
+
+    [decision] = decide({"row": PairedComparison(pairs, 1)}, Rule(TestKind.ANYTIME)).values()
+
+    assert decision.difference.value > 0
+    assert decision.verdict is Verdict.BETTER

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from dropexp.compare.family import is_plain, make_row_key
-from dropexp.config.setting import Fields, extract_setting_from_flat
+from dropexp.compare.family import is_plain
+from dropexp.config.setting import Fields, digest_setting, extract_setting_from_flat
 from dropexp.errors import DropexpError
 from dropexp.runs.ledger import Ledger
 from dropexp.runs.listing import read_run
@@ -33,9 +33,9 @@ def count_further_tests(request: SequentialRequest, ledger: Ledger, runs_dir: Pa
         if setting in tested
     ]
     studies = {each.study for each in asked if each is not None} | {request.study}
-    own = {make_row_key(fields) for fields in request.fields.values()}
+    own = {digest_setting(fields) for fields in request.fields.values()}
     others = {
-        make_row_key(fields)
+        digest_setting(fields)
         for study in studies
         for fields in _list_settings(study, ledger, runs_dir)
         if not is_plain(fields)

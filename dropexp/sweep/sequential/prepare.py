@@ -13,6 +13,7 @@ from dropexp.runs.write import RunFolder
 from dropexp.sweep.budget import MOST_SEEDS, Budget
 from dropexp.sweep.launchers import build_launcher
 from dropexp.sweep.plan import PlanStatus, make_plan, open_sweep_runs_dir
+from dropexp.sweep.sequential.chosen_seeds import refuse_chosen_seeds
 from dropexp.sweep.sequential.design import Cell, SequentialDesign, SequentialState
 from dropexp.sweep.sequential.family import count_further_tests
 from dropexp.sweep.sequential.replay import Replay, preview
@@ -94,6 +95,7 @@ def make_sequential_plan(
     configs = list(request.configs.values())
     runs_dir = open_sweep_runs_dir(configs)
     ledger = read_ledger(runs_dir)
+    refuse_chosen_seeds(request, ledger)
     retried = _find_failed(request, runs_dir) if retry_failed else frozenset()
     at_a_time = build_launcher(request.launcher, runs_dir, configs).runs_at_a_time
     design = SequentialDesign(

@@ -133,18 +133,21 @@ class Trainer:
         return {attempt: self._pair(*configs) for attempt, configs in runs.items()}
 
     def list_fresh_seeds(self, candidates: Sequence[Candidate], seeds: Sequence[int]) -> list[int]:
-        """Return the seeds on which no other search has asked for these settings or for none."""
-        searched = {
+        """Return the seeds on which nothing but this search has asked for these settings or none.
+
+        Somebody may have seen results on the others.
+        """
+        asked = {
             run_id
             for run_id, request in read_ledger(self._runs_dir).requests.items()
-            if request.purpose is Purpose.SEARCH and request.study != self._study
+            if request.study != self._study
         }
-        if not searched:
+        if not asked:
             return list(seeds)  # composing takes seconds
         return [
             seed
             for seed in seeds
-            if searched.isdisjoint(
+            if asked.isdisjoint(
                 config.run_id
                 for candidate in candidates
                 for config in (
