@@ -18,7 +18,7 @@ def test_train_measures_a_finished_run_without_training_it(
     done = dropexp(*command, "mc_dropout=8")
     assert done.returncode == 0, done.stderr
     assert "mean probabilities of 8 passes" in done.stdout
-    (folder,) = (tmp_path / "runs").iterdir()
+    (folder,) = (tmp_path / "runs").glob("[!.]*")
 
     def passes() -> int:
         found: int = json.loads((folder / "summary.json").read_text())["mc_dropout"]["passes"]

@@ -141,7 +141,6 @@ def test_a_whole_comparison_imports_neither_scipy_nor_torch() -> None:
         "paired_difference(d, d), mean_interval(d), probability_of_improvement(d)\n"
         "p = holm([sign_flip_p_value(d), None])\n"
         "decide_verdict(p[0], -0.2, smallest_adjusted_p([7, 0])[0])\n"
-        "pairs_needed(d, comparisons=9)\n"
         "area_between(d, d), rise_after_best(d), matched_epoch(d, common_target([d]))\n"
         "expected_calibration_error([[0.3, 0.7]], [1]), negative_log_likelihood([[1.0]], [0])\n"
         "loaded = {module.split('.')[0] for module in sys.modules}\n"

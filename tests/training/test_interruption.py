@@ -52,7 +52,7 @@ def finish(folder: Path, *overrides: str) -> str:
 
 
 def read_results(folder: Path) -> Results:
-    (run,) = (folder / "runs").iterdir()
+    (run,) = (folder / "runs").glob("[!.]*")
     rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
     for row in rows:
         del row["seconds"]
