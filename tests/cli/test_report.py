@@ -43,7 +43,7 @@ def test_report_as_markdown_on_standard_output(dropexp: Dropexp, runs: Path) -> 
 def test_board_writes_a_study_and_says_how_to_see_it(
     dropexp: Dropexp, runs: Path, tmp_path: Path
 ) -> None:
-    ids = sorted(folder.name for folder in runs.iterdir())
+    ids = sorted(folder.name for folder in runs.glob("[!.]*"))
     members = tuple(StudyMember(run_id, 0, 0, 30) for run_id in ids)
     setting = {"regulariser.name": "none", "regulariser.p": 0.0}
     save_study(runs, Study("first", (("regulariser=none,dropout2d",),), (setting,), members))

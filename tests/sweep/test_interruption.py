@@ -46,7 +46,7 @@ def start(folder: Path, *words: str, output: int = subprocess.PIPE) -> "subproce
 def numbers(folder: Path) -> Numbers:
     """Every number of every run but its times, and a hash of its weights; all must be finished."""
     found = {}
-    for run in (folder / "runs").iterdir():
+    for run in (folder / "runs").glob("[!.]*"):
         if run.name.startswith("."):
             continue
         rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))

@@ -34,7 +34,7 @@ def has(package: str) -> bool:
 def numbers(runs: Path) -> Numbers:
     """Every number of every finished run but its times, and its weights."""
     found = {}
-    for folder in runs.iterdir():
+    for folder in runs.glob("[!.]*"):
         if (folder / "summary.json").exists():
             rows = list(csv.reader((folder / "metrics.csv").read_text().splitlines()))
             weights = (folder / "model.safetensors").read_bytes()
