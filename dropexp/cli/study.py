@@ -80,19 +80,12 @@ def register(
     ] = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
+    from dropexp.compare.stated_question import QuestionOptions
     from dropexp.runs.registration import refuse_used_name
-    from dropexp.runs.study_question import parse_question
     from dropexp.sweep.plan import open_sweep_runs_dir
-    from dropexp.sweep.registering import compose_study, register_study
+    from dropexp.sweep.registering import complete_question, compose_study, register_study
 
-    options = {
-        "metric": None if metric is None else metric.key,
-        "at": at,
-        "margin": margin,
-        "test": test,
-        "correction": correction,
-    }
-    given = {key: value for key, value in options.items() if value is not None}
+    options = QuestionOptions(metric=metric, at=at, margin=margin, test=test, correction=correction)
     words = overrides or []
     place = (
         [] if any(word.startswith("runs_dir=") for word in words) else [f"runs_dir='{runs_dir}'"]
@@ -100,8 +93,11 @@ def register(
     request = compose_study(name, [*words, *place], seeds)
     folder = open_sweep_runs_dir(request.configs)
     refuse_used_name(folder, name)
-    question = parse_question({**request.question.to_mapping(), **given}, "register")
-    registration = register_study(request, question, folder)
+    question = complete_question(request.question, options)
+    registration, replaced = register_study(request, question, folder)
+    if replaced is not None:
+        kept = Path(request.configs[0].runs_dir, replaced.parent.name, replaced.name)
+        typer.echo(f"replaces the study registered before, which is kept as {kept}")
     _print_registered(registration, request, folder)
 
 
@@ -158,14 +154,11 @@ def list_(runs_dir: RunsDir = Path("runs")) -> None:
 @study.command(cls=PlainHelpCommand, help=_SHOW_HELP)
 def show(name: StudyName, runs_dir: RunsDir = Path("runs")) -> None:
     from dropexp.cli.console import CommandConsole, print_warning
-    from dropexp.errors import suggest
-    from dropexp.runs.registration import find_damage, list_registered_names, read_registration
+    from dropexp.runs.registration import explain_unregistered, find_damage, read_registration
 
     registration = read_registration(runs_dir, name)
     if registration is None:
-        known = list_registered_names(runs_dir)
-        hint = suggest(name, known) if known else "There is none; dropexp study register makes one."
-        raise ConfigError(f"No study {name} is registered in {runs_dir}. {hint}")
+        raise ConfigError(explain_unregistered(runs_dir, name))
     CommandConsole().print_lines(_format_registration(registration, runs_dir))
     if damage := find_damage(registration):
         print_warning(damage)

@@ -15,6 +15,7 @@ from dropexp.compare.family import (
     read_ledgers,
 )
 from dropexp.compare.found_runs import FoundRun, FoundRuns
+from dropexp.compare.registered import explain_untrained
 from dropexp.compare.settings import ComparedRun, Curves
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
@@ -63,6 +64,8 @@ def find_runs(arguments: Sequence[str], runs_dir: Path, *, allow_mixed: bool = F
     found_runs, unreadable = _read_all(comparable, ledgers)
     if not found_runs:
         place = " ".join(map(str, folders or [runs_dir]))
+        if not chosen and (untrained := explain_untrained(filters, folders or [runs_dir])):
+            raise UserError(untrained)
         if runs and not chosen:
             raise UserError(explain_no_match(runs, filters, place))
         raise UserError(_explain_nothing(place, reasons))

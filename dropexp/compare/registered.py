@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from shlex import quote
 
 from dropexp.compare.question import Question
 from dropexp.compare.settings import Setting
+from dropexp.compare.stated_question import find_study
 from dropexp.errors import ConfigError
 from dropexp.runs.listing import find_seed
 from dropexp.runs.registration import (
@@ -40,6 +42,24 @@ def describe_registrations(
             if registration is not None and in_view & set(registration.run_ids):
                 sentences.append(_describe(registration, settings, question))
     return sentences
+
+
+def explain_untrained(arguments: Sequence[str], folders: Iterable[Path]) -> str:
+    """Return what to type if the arguments choose a registered study; else an empty text.
+
+    Args:
+        arguments: among which ``study=NAME`` chooses the study.
+        folders: the folders of run folders, in which none of its runs has started.
+    """
+    name = find_study(arguments)
+    for folder in folders:
+        if name is not None and name in list_registered_names(folder):
+            place = "" if folder == Path("runs") else f" {quote(f'runs_dir={folder}')}"
+            return (
+                f"the study {name} is registered in {folder}, and none of its runs has started. "
+                f"Train it with dropexp sweep {quote(f'study={name}')}{place}."
+            )
+    return ""
 
 
 def find_differences(

@@ -54,7 +54,7 @@ def ask(arguments: Sequence[str], runs_dir: Path, options: QuestionOptions) -> Q
         UserError: an option is not allowed, or not with another.
         StoreError: the file of the study is damaged.
     """
-    study = _find_study(arguments)
+    study = find_study(arguments)
     folder = _find_folder(arguments, runs_dir)
     stated = NO_QUESTION
     if study is not None and folder is not None:
@@ -88,7 +88,7 @@ def make_question(stated: StudyQuestion, options: QuestionOptions = NO_OPTIONS) 
     )
 
 
-def _find_study(arguments: Sequence[str]) -> str | None:
+def find_study(arguments: Sequence[str]) -> str | None:
     """Return the one study that a filter ``study=NAME`` chooses; None without one."""
     found = [text.split("=")[-1] for text in arguments if text.split("=")[0].strip() == "study"]
     names = [name.strip() for name in found]

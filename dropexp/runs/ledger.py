@@ -137,6 +137,22 @@ def record_end(runs_dir: Path, run_id: str, setting: str | None = None) -> None:
         _append(runs_dir, {"ended": run_id, "setting": setting})
 
 
+def record_withdrawal(runs_dir: Path, study: str) -> None:
+    """Record that a registered study was given up before any of its runs was trained.
+
+    Its runs count as never asked for, but for those that have ended.
+
+    Args:
+        runs_dir: the folder of run folders; must exist.
+        study: its name.
+
+    Raises:
+        StoreError: the ledger cannot be written.
+    """
+    with _lock(runs_dir):
+        _append(runs_dir, {"withdrawn": study})
+
+
 def read_ledger(runs_dir: Path) -> Ledger:
     """Return the ledger of a runs folder; it is empty where nothing was recorded.
 
@@ -151,11 +167,22 @@ def read_ledger(runs_dir: Path) -> Ledger:
             if "ended" in entry:
                 ends.setdefault(str(entry["ended"]), End(number, entry.get("setting")))
                 continue
+            if "withdrawn" in entry:
+                _withdraw(entry["withdrawn"], requests, ends)
+                continue
             asked = entry["asked"]
             request = Request(number, asked["study"], Purpose(asked["purpose"]))
             for run_id in asked["runs"]:
                 requests.setdefault(str(run_id), request)
     return Ledger(requests, ends)
+
+
+def _withdraw(study: str, requests: dict[str, Request], ends: Mapping[str, End]) -> None:
+    """Forget the requests of a registered study for runs without results."""
+    for run_id, request in list(requests.items()):
+        is_registered = request.purpose is Purpose.REGISTERED and request.study == study
+        if is_registered and run_id not in ends:
+            del requests[run_id]
 
 
 def _find_asked(runs_dir: Path, run_ids: Iterable[str]) -> Collection[str]:

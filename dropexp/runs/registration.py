@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import yaml
@@ -18,8 +19,9 @@ from dropexp.config.study_files import (
     get_registered_path,
     read_study_file,
 )
-from dropexp.errors import ConfigError
-from dropexp.runs.ledger import Purpose, record_request
+from dropexp.errors import ConfigError, suggest
+from dropexp.runs.ledger import Purpose, read_ledger, record_request, record_withdrawal
+from dropexp.runs.read import FolderStatus, StoredRun
 from dropexp.runs.studies import list_study_names, read_study
 from dropexp.runs.study_folder import list_study_files, lock_study_file, write_whole
 from dropexp.runs.study_question import StudyQuestion, parse_question
@@ -164,19 +166,41 @@ def save_registration(runs_dir: Path, registration: Registration) -> Path:
 
 
 def refuse_used_name(runs_dir: Path, name: str) -> None:
-    """Refuse to register a study under a name that is registered or has runs.
+    """Refuse to register a study under a name that has runs.
+
+    A registered study of that name may be replaced as long as nobody has begun to train it.
 
     Raises:
-        ConfigError: says which, and what to do.
+        ConfigError: says what it has, and what to do.
     """
-    if get_registered_path(runs_dir, name).exists():
-        raise ConfigError(_explain_registered(runs_dir, name))
-    if name in list_study_names(runs_dir):
+    registration = read_registration(runs_dir, name)
+    if registration is not None and (use := _find_use(runs_dir, registration)):
+        raise ConfigError(_explain_registered(runs_dir, name, use))
+    if registration is None and name in list_study_names(runs_dir):
         count = format_count(len(read_study(runs_dir, name).members), "run")
         raise ConfigError(
             f"the study {name} has {count} in {runs_dir} already, and a study can only be "
             f"registered before its first run; choose another name."
         )
+
+
+def explain_unknown_study(runs_dir: Path, name: str) -> str:
+    """Return the sentence on a name that no study of a folder of runs has."""
+    known = {*list_study_names(runs_dir), *list_registered_names(runs_dir)}
+    none = "There is none; dropexp sweep or dropexp study register makes one."
+    hint = suggest(name, known) if known else none
+    return f"No study in {runs_dir} has the name {name!r}. {hint}"
+
+
+def explain_unregistered(runs_dir: Path, name: str) -> str:
+    """Return the sentence on a study that was asked for as a registered one, and is none."""
+    if name not in list_study_names(runs_dir):
+        return explain_unknown_study(runs_dir, name)
+    return (
+        f"the study {name} in {runs_dir} was trained without being registered, which cannot be "
+        f"done afterwards. dropexp runs study={name} lists its runs; dropexp study verify {name} "
+        f"checks them."
+    )
 
 
 def read_question(runs_dir: Path, study: str) -> StudyQuestion:
@@ -208,10 +232,73 @@ def find_damage(registration: Registration) -> str:
     )
 
 
-def _explain_registered(runs_dir: Path, name: str) -> str:
+def withdraw_registration(runs_dir: Path, name: str) -> Path | None:
+    """Give up a registered study that nobody has begun to train; its file is kept under a number.
+
+    Args:
+        runs_dir: the folder of run folders; must exist.
+        name: of the study.
+
+    Returns:
+        The path of the kept file; None where no study of this name is registered.
+
+    Raises:
+        ConfigError: one of its runs has started, or was asked for.
+        RunsDirError: the folder cannot be written.
+        StoreError: the ledger cannot be written.
+    """
+    path = get_registered_path(runs_dir, name)
+    with lock_study_file(runs_dir, path):
+        registration = read_registration(runs_dir, name)
+        if registration is None:
+            return None
+        if use := _find_use(runs_dir, registration):
+            raise ConfigError(_explain_registered(runs_dir, name, use))
+        kept = next(
+            free
+            for number in count(1)
+            if not (free := path.with_name(f"{name}.registered.{number}.yaml")).exists()
+        )
+        path.rename(kept)
+    record_withdrawal(runs_dir, name)
+    return kept
+
+
+def _find_use(runs_dir: Path, registration: Registration) -> str:
+    """Return what was done with the runs of a registered study; empty if nothing was."""
+    ledger, name = read_ledger(runs_dir), registration.name
+    requests = ((run_id, ledger.asked(run_id)) for run_id in ledger.runs_of(name))
+    own = {run_id for run_id, asked in requests if asked and asked.purpose is Purpose.REGISTERED}
+    runs = own | set(registration.run_ids)
+    started = [
+        run_id
+        for run_id in runs
+        if ledger.ended(run_id) is not None
+        or StoredRun(runs_dir, run_id).status is not FolderStatus.NEW
+    ]
+    if started:
+        return f"{format_count(len(started), 'run')} of it {_have(len(started))} started"
+    for other in list_study_names(runs_dir):
+        members = read_study(runs_dir, other).members
+        if other == name or any(member.run_id in runs for member in members):
+            return f"the sweep study={other} has asked for its runs"
+    for other in list_registered_names(runs_dir):
+        found = None if other == name else read_registration(runs_dir, other)
+        if found is not None and runs & set(found.run_ids):
+            return f"the registered study {other} shares runs with it"
+    return ""
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
+
+
+def _explain_registered(runs_dir: Path, name: str, use: str = "") -> str:
+    reason = f" and cannot be replaced, as {use}" if use else ""
     return (
-        f"the study {name} is registered in {runs_dir} already; dropexp study show {name} shows it "
-        f"and dropexp sweep study={name} trains it. Register another question under another name."
+        f"the study {name} is registered in {runs_dir} already{reason}; dropexp study show {name} "
+        f"shows it and dropexp sweep study={name} trains it. Register another question under "
+        f"another name."
     )
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
-from dropexp.errors import ConfigError, DropexpError, StoreError, suggest
+from dropexp.errors import ConfigError, DropexpError, StoreError
 from dropexp.runs.read import FolderStatus, StoredRun
 from dropexp.runs.registration import (
     Registration,
+    explain_unknown_study,
     find_damage,
-    list_registered_names,
     read_registration,
 )
 from dropexp.runs.studies import list_study_names, read_study
@@ -51,9 +51,7 @@ def check_stored_study(runs_dir: Path, name: str) -> StudyCheck:
     registration = read_registration(runs_dir, name)
     is_swept = name in list_study_names(runs_dir)
     if registration is None and not is_swept:
-        known = {*list_study_names(runs_dir), *list_registered_names(runs_dir)}
-        hint = suggest(name, known) if known else "There is none; dropexp sweep makes one."
-        raise ConfigError(f"No study in {runs_dir} has the name {name!r}. {hint}")
+        raise ConfigError(explain_unknown_study(runs_dir, name))
     members = {each.run_id for each in read_study(runs_dir, name).members} if is_swept else set()
     notes, problems = _check_registration(registration, members)
     runs = sorted(members | set(registration.run_ids if registration else ()))

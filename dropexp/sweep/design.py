@@ -1,5 +1,6 @@
 """What a sweep can find: its rows, its paired seeds, and the power of the test that will speak."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +38,14 @@ class Design:
         is_anytime: whether seeds or settings join a study in which a run has ended, so that the
             anytime test will speak.
         has_regulariser: whether any setting has one.
+        seeds: of all runs, ascending.
     """
 
     settings: int
     pairs: tuple[int, ...]
     is_anytime: bool
     has_regulariser: bool = True
+    seeds: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -76,6 +79,7 @@ def find_design(request: SweepRequest, runs_dir: Path) -> Design:
         pairs=_count_pairs(study),
         is_anytime=_will_be_anytime(study, runs_dir),
         has_regulariser=any(each["regulariser.name"] != "none" for each in study.settings),
+        seeds=tuple(sorted({member.seed for member in study.members})),
     )
 
 
@@ -111,8 +115,23 @@ def find_design_problem(design: Design) -> str:
     return (
         f"this sweep cannot conclude: with {format_count(pairs, 'paired seed')} and "
         f"{format_count(design.rows, 'row')} {_explain_floor(design)}. "
-        f"Ask for {needed} seeds: 'seed=range({needed})'"
+        f"Ask for {needed} seeds: {continue_seeds(design.seeds, needed)}"
     )
+
+
+def continue_seeds(seeds: Sequence[int], number: int) -> str:
+    """Return what to type for so many seeds that begin with these.
+
+    Args:
+        seeds: ascending and different.
+        number: of seeds, not fewer than there are.
+    """
+    first = seeds[0] if seeds else 0
+    if not seeds or list(seeds) == list(range(first, first + len(seeds))):
+        start = f"{first}," if first else ""
+        return f"'seed=range({start}{first + number})'"
+    more = range(seeds[-1] + 1, seeds[-1] + 1 + number - len(seeds))
+    return f"seed={','.join(map(str, [*seeds, *more]))}"
 
 
 def _explain_no_baseline(design: Design) -> str:

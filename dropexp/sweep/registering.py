@@ -3,16 +3,20 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from dropexp import __version__
-from dropexp.compare.stated_question import make_question
+from dropexp.compare.rules import ALPHA
+from dropexp.compare.stated_question import NO_OPTIONS, QuestionOptions, make_question
 from dropexp.config.compose import split_study
-from dropexp.config.groups import list_studies
+from dropexp.config.groups import find_conf_dir, list_studies
 from dropexp.config.overrides import Override, parse_override, parse_overrides
 from dropexp.config.study_files import is_study_path, refuse_study_name
 from dropexp.errors import ConfigError
 from dropexp.runs.ledger import read_ledger
+from dropexp.runs.metric_types import EpochChoice
+from dropexp.runs.question_types import Correction, TestChoice
 from dropexp.runs.registration import (
     Registration,
     find_damage,
@@ -20,11 +24,13 @@ from dropexp.runs.registration import (
     read_registration,
     save_registration,
     seal,
+    withdraw_registration,
 )
 from dropexp.runs.source_commit import find_source_commit
 from dropexp.runs.study_question import StudyQuestion
 from dropexp.runs.write import RunFolder
-from dropexp.sweep.design import USUAL_SEEDS
+from dropexp.statistics import smallest_anytime_p, smallest_flip_p
+from dropexp.sweep.design import USUAL_SEEDS, Design, continue_seeds, find_design
 from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep
 from dropexp.terminal.numbers import format_count
 
@@ -55,8 +61,9 @@ def compose_study(name: str, overrides: Sequence[str], seeds: int | None) -> Swe
     for override in parsed:
         _refuse_what_is_not_about_runs(override)
     others, base = split_study(parsed)
-    if base is None and name in list_studies():
-        base = name
+    if base in (None, name) and name in list_studies():
+        # by its path, as the folder of runs may have registered it with other overrides before
+        base = str(find_conf_dir() / "study" / f"{name}.yaml")
     if base is not None:
         others.insert(0, parse_override(f"study='{base}'"))
     if seeds is not None:
@@ -73,17 +80,24 @@ def compose_study(name: str, overrides: Sequence[str], seeds: int | None) -> Swe
     return replace(request, study=name, configs=configs)
 
 
-def register_study(request: SweepRequest, question: StudyQuestion, runs_dir: Path) -> Registration:
+def register_study(
+    request: SweepRequest, question: StudyQuestion, runs_dir: Path
+) -> tuple[Registration, Path | None]:
     """Write a study down in a folder of runs, and ask for its runs.
+
+    A registered study of the same name is replaced if nobody has begun to train it.
 
     Args:
         request: from compose_study.
         question: what its file leaves to the defaults is filled in.
         runs_dir: the folder of run folders; must exist.
 
+    Returns:
+        The registered study, and the file in which the one that it replaces is kept.
+
     Raises:
-        UserError: the study is registered already, one of its runs has ended, or the metric cannot
-            decide at that epoch.
+        UserError: the study has runs already, one of its runs has ended, no verdict is possible,
+            or the metric cannot decide at that epoch.
     """
     assert request.study is not None
     run_ids = tuple(sorted(config.run_id for config in request.configs))
@@ -95,29 +109,39 @@ def register_study(request: SweepRequest, question: StudyQuestion, runs_dir: Pat
             f"registered before. Choose other seeds, such as 'seed=range(100,108)', or another "
             f"runs_dir."
         )
+    question = complete_question(question)
+    _refuse_question(question)
+    _refuse_design(find_design(request, runs_dir), question)
     registration = seal(
         Registration(
             name=request.study,
             on=datetime.now(UTC).date().isoformat(),
             commit=find_source_commit(),
             version=__version__,
-            question=complete_question(question),
+            question=question,
             params=dict(text.split("=", 1) for text in request.run_overrides),
             seeds=tuple(sorted({config.seed for config in request.configs})),
             run_ids=run_ids,
         )
     )
+    replaced = withdraw_registration(runs_dir, registration.name)
     save_registration(runs_dir, registration)
-    return registration
+    return registration, replaced
 
 
-def complete_question(stated: StudyQuestion) -> StudyQuestion:
+def complete_question(
+    stated: StudyQuestion, options: QuestionOptions = NO_OPTIONS
+) -> StudyQuestion:
     """Return the question with the defaults of ``dropexp compare`` where it states nothing.
 
+    Args:
+        stated: in the study's file.
+        options: that replace what the file states.
+
     Raises:
-        UserError: the metric cannot decide at that epoch.
+        UserError: the metric cannot decide at that epoch, or the margin is not above 0.
     """
-    given = make_question(stated)
+    given = make_question(stated, options)
     return StudyQuestion(
         metric=given.deciding_metric.key,
         at=given.at,
@@ -189,6 +213,48 @@ def _compare_runs(registration: Registration, run_ids: Collection[str]) -> list[
         f"this sweep differs from {registration.name} as registered on {registration.on}: "
         f"{', '.join(parts)}; compare and report will say so"
     ]
+
+
+def _refuse_question(question: StudyQuestion) -> None:
+    if question.at is EpochChoice.MATCHED:
+        raise ConfigError(
+            "--at matched cannot be registered: the results of all runs decide at which epochs "
+            "they match, and no test result is compared. Register --at best or --at last; dropexp "
+            "compare --at matched shows the other table beside it."
+        )
+
+
+def _refuse_design(design: Design, question: StudyQuestion) -> None:
+    """Refuse runs of which no verdict is possible, whatever their results."""
+    if not design.rows:
+        raise ConfigError(
+            f"this study has no row to be tested: {format_count(design.settings, 'setting')}, none "
+            f"with its baseline (none, all else equal). Add both, such as "
+            f"regulariser=none,dropout2d p=0.3"
+        )
+    fewest, pairs = _find_fewest_pairs(design.rows, question), max(design.pairs)
+    if pairs >= fewest:
+        return
+    needed = max(USUAL_SEEDS, fewest)
+    given = format_count(pairs, "seed")
+    raise ConfigError(
+        f"{given} cannot give a verdict, whatever the results: with "
+        f"{format_count(design.rows, 'row')} any verdict needs {fewest} or more. Ask for {needed}: "
+        f"{continue_seeds(design.seeds, needed)}"
+    )
+
+
+def _find_fewest_pairs(rows: int, question: StudyQuestion) -> int:
+    """Return the fewest pairs of which some results give a verdict.
+
+    With a margin, an interval over two pairs can lie within it.
+    """
+    if question.margin is not None:
+        return 2
+    if question.test is TestChoice.ANYTIME:
+        return next(n for n in count(1) if rows * smallest_anytime_p(n) <= ALPHA)
+    tests = rows if question.correction is Correction.HOLM else 1
+    return next(n for n in count(1) if tests * smallest_flip_p(n) <= ALPHA)
 
 
 def _refuse_what_is_not_about_runs(override: Override) -> None:

@@ -88,7 +88,8 @@ def _plain(text: str | None) -> str:
     """Return a help text as Markdown: what Rich shows in bold, commands, becomes code."""
     paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text or ""))
     joined = "\n\n".join(map(_join_lines, paragraphs))
-    return re.sub(r"\[bold\](.*?)\[/bold\]", r"`\1`", joined)
+    code = re.sub(r"\[bold\](.*?)\[/bold\]", r"`\1`", joined)
+    return code.replace(r"\[", "[")  # Rich's own escape, as in dropexp\[tune]
 
 
 def _join_lines(paragraph: str) -> str:

@@ -17,11 +17,11 @@ WORDS = ("regulariser=none,dropout2d", "p=0.3", *QUICK[:-1])
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the study ``mine`` was registered and really trained."""
     folder = tmp_path_factory.mktemp("registered")
-    registered = run_dropexp(folder, "study", "register", "mine", *WORDS, "--seeds", "2")
+    registered = run_dropexp(folder, "study", "register", "mine", *WORDS, "--seeds", "6")
     assert registered.returncode == 0, registered.stderr
     swept = run_dropexp(folder, "sweep", "study=mine", "hydra.launcher.n_jobs=1")
     assert swept.returncode == 0, swept.stdout + swept.stderr
-    assert "4 of 4 runs done" in swept.stdout
+    assert "12 of 12 runs done" in swept.stdout
     return folder
 
 
@@ -50,10 +50,47 @@ def test_what_was_registered_is_printed(dropexp: Dropexp, tmp_path: Path) -> Non
     assert [path.name for path in (tmp_path / "runs").iterdir() if path.name[0] != "."] == []
 
 
-def test_a_design_that_cannot_conclude_is_warned_of(dropexp: Dropexp) -> None:
-    done = dropexp("study", "register", "mine", *WORDS, "--seeds", "3")
-    assert done.returncode == 0
-    assert "warning: this sweep cannot conclude: with 3 paired seeds" in done.stderr
+def test_a_design_that_cannot_conclude_is_refused(dropexp: Dropexp, tmp_path: Path) -> None:
+    done = dropexp("study", "register", "mine", *WORDS, "seed=range(200,204)")
+    assert done.returncode == 2
+    assert "'seed=range(200,208)'" in done.stderr
+    assert not (tmp_path / "runs" / ".studies").exists()
+
+
+def test_a_registered_study_is_replaced_before_it_is_trained(
+    dropexp: Dropexp, tmp_path: Path
+) -> None:
+    first = dropexp("study", "register", "mine", *WORDS, "--seeds", "6")
+    assert "replaces" not in first.stdout
+    second = dropexp("study", "register", "mine", *WORDS, "--seeds", "8")
+    assert second.returncode == 0, second.stderr
+    assert second.stdout.splitlines()[0] == (
+        "replaces the study registered before, which is kept as "
+        "runs/.studies/mine.registered.1.yaml"
+    )
+    assert "16 runs, 8 seeds" in dropexp("study", "show", "mine").stdout
+    assert dropexp("study", "list").stdout.count("mine") == 1
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_comparing_an_untrained_registered_study_says_what_to_type(
+    dropexp: Dropexp, tmp_path: Path, is_empty: bool
+) -> None:
+    if not is_empty:
+        write_finished_run(tmp_path / "runs", 0.5, "regulariser=none", "seed=0")
+    assert dropexp("study", "register", "mine", *WORDS, "--seeds", "6").returncode == 0
+    done = dropexp("compare", "study=mine")
+    assert done.returncode == 2
+    assert "Train it with dropexp sweep study=mine." in done.stderr
+    other = dropexp("compare", "study=other")
+    assert "dropexp sweep" not in other.stderr
+
+
+def test_unknown_studies_are_explained_alike(folder: Path) -> None:
+    shown, verified = (run_dropexp(folder, "study", word, "nope") for word in ("show", "verify"))
+    assert shown.returncode == verified.returncode == 2
+    assert shown.stderr == verified.stderr
+    assert "No study in runs has the name 'nope'. Known: mine." in shown.stderr
 
 
 def test_another_folder_of_runs_stays_in_the_next_command(dropexp: Dropexp, tmp_path: Path) -> None:
@@ -61,8 +98,7 @@ def test_another_folder_of_runs_stays_in_the_next_command(dropexp: Dropexp, tmp_
     assert "dropexp sweep study=mine runs_dir=elsewhere" in done.stdout
     assert (tmp_path / "elsewhere" / ".studies" / "mine.registered.yaml").is_file()
     again = dropexp("study", "register", "mine", *WORDS, "runs_dir=elsewhere")
-    assert again.returncode == 2
-    assert "is registered in" in again.stderr
+    assert "kept as elsewhere/.studies/mine.registered.1.yaml" in again.stdout
 
 
 def test_compare_says_that_the_question_is_the_registered_one(folder: Path) -> None:
@@ -80,7 +116,7 @@ def test_compare_says_that_the_question_is_the_registered_one(folder: Path) -> N
 def test_a_registered_study_is_verified(folder: Path) -> None:
     done = run_dropexp(folder, "study", "verify", "mine", "--sample", "1")
     assert done.returncode == 0, done.stdout
-    assert "the hash is right, and no run was added to its 4" in done.stdout
+    assert "the hash is right, and no run was added to its 12" in done.stdout
     assert "identical: every number of 2 epochs is as recorded" in done.stdout
     assert done.stdout.splitlines()[-1] == "1 run trained again: all as recorded"
     again = run_dropexp(folder, "study", "verify", "mine", "--sample", "1")
@@ -152,13 +188,16 @@ def test_a_study_file_states_the_question_of_compare(dropexp: Dropexp, tmp_path:
     [
         (["register", "mine", "p=0.1,"], "cannot be read"),
         (["register", "mine", "--metric", "acc"], "--metric acc is unknown"),
-        (["register", "mine", "--margin", "-1"], "above 0"),
+        (["register", "mine", "--margin", "-1"], "--margin -1 is not allowed"),
+        (["register", "mine", "--margin", "0"], "--margin 0 is not allowed"),
+        (["register", "mine", *WORDS, "--at", "matched"], "--at matched cannot be registered"),
+        (["register", "mine", "regulariser=none"], "no row to be tested"),
         (["register", "mine", "--at", "end"], "--at"),
         (["register", "mine", "--seeds", "0"], "--seeds"),
         (["register", "mine", "device=cpu"], "says where or how"),
         (["register", "mine", "--metric", "mc_test_loss", "--at", "last"], "cannot be used with"),
         (["register"], "NAME"),
-        (["show", "mine"], "No study mine is registered in runs"),
+        (["show", "mine"], "No study in runs has the name 'mine'"),
         (["verify", "mine"], "No study in runs has the name 'mine'"),
     ],
 )

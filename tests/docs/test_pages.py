@@ -71,6 +71,11 @@ def test_every_key_and_choice_of_the_configuration_is_described() -> None:
     assert [row for row in rows if row.split(" | ")[1].strip() in ("", "|")] == []
 
 
+def test_what_rich_needs_escaped_is_plain_in_the_reference() -> None:
+    assert "`pip install 'dropexp[tune]'`" in page("reference/commands.md")
+    assert "\\[" not in page("reference/commands.md")
+
+
 def test_a_region_is_replaced_and_a_missing_one_is_an_error() -> None:
     text = "a\n<!-- x: written by scripts/docs -->\nold\n<!-- end of x -->\nb\n"
     new = replace_region(text, "x", "new")

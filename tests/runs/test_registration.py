@@ -9,7 +9,7 @@ import yaml
 
 from dropexp.config.study_files import get_registered_path, read_study_file
 from dropexp.errors import ConfigError
-from dropexp.runs.ledger import Purpose, read_ledger
+from dropexp.runs.ledger import Purpose, read_ledger, record_end
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.question_types import Correction, TestChoice
 from dropexp.runs.registration import (
@@ -22,6 +22,7 @@ from dropexp.runs.registration import (
     refuse_used_name,
     save_registration,
     seal,
+    withdraw_registration,
 )
 from dropexp.runs.studies import Study, StudyMember, save_study
 from dropexp.runs.study_question import NO_QUESTION, StudyQuestion
@@ -97,8 +98,43 @@ def test_a_registered_study_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"is registered in .* already"):
         save_registration(tmp_path, seal(replace(MINE, seeds=(1,))))
     assert path.read_text() == before
-    with pytest.raises(ConfigError, match="dropexp study show mine"):
-        refuse_used_name(tmp_path, "mine")
+    refuse_used_name(tmp_path, "mine")  # nobody has begun to train it, so it may be replaced
+
+
+def test_a_registered_study_is_withdrawn_while_nobody_trains_it(tmp_path: Path) -> None:
+    path = save_registration(tmp_path, MINE)
+    text = path.read_text()
+    kept = withdraw_registration(tmp_path, "mine")
+    assert kept == path.with_name("mine.registered.1.yaml")
+    assert kept.read_text() == text
+    assert list_registered_names(tmp_path) == []
+    assert [read_ledger(tmp_path).asked(run_id) for run_id in RUN_IDS] == [None, None]
+    assert withdraw_registration(tmp_path, "mine") is None
+    save_registration(tmp_path, MINE)
+    request = read_ledger(tmp_path).asked(RUN_IDS[0])
+    assert request is not None
+    assert request.number == 2  # after the first registration and its withdrawal
+    assert withdraw_registration(tmp_path, "mine") == path.with_name("mine.registered.2.yaml")
+
+
+@pytest.mark.parametrize("use", ["ended", "swept", "swept otherwise", "shared"])
+def test_a_registered_study_in_use_is_never_withdrawn(tmp_path: Path, use: str) -> None:
+    path = save_registration(tmp_path, MINE)
+    fields = {"regulariser.name": "none", "regulariser.p": 0.0}
+    if use == "ended":
+        record_end(tmp_path, RUN_IDS[0])
+        words = "1 run of it has started"
+    elif use == "shared":
+        save_registration(tmp_path, seal(replace(MINE, name="yours")))
+        words = "the registered study yours shares runs with it"
+    else:
+        name, run_id = ("other", RUN_IDS[1]) if use == "swept" else ("mine", "none-p0-s9-00000000")
+        save_study(tmp_path, Study(name, (), (fields,), (StudyMember(run_id, 0, 0, 3),)))
+        words = f"the sweep study={name} has asked for its runs"
+    for refuse in (refuse_used_name, withdraw_registration):
+        with pytest.raises(ConfigError, match=words):
+            refuse(tmp_path, "mine")
+    assert path.is_file()
 
 
 def test_a_study_with_runs_cannot_be_registered(tmp_path: Path) -> None:

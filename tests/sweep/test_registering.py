@@ -6,7 +6,7 @@ import pytest
 
 from dropexp.config.study_files import get_registered_path
 from dropexp.errors import ConfigError, UserError
-from dropexp.runs.ledger import Purpose, record_end, record_request
+from dropexp.runs.ledger import Purpose, read_ledger, record_end, record_request
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.question_types import Correction, TestChoice
 from dropexp.runs.registration import read_registration
@@ -25,7 +25,7 @@ WORDS = ("regulariser=none,dropout2d", "p=0.3", "model.width=8")
 
 def register(runs: Path, name: str = "mine", *words: str) -> Path:
     runs.mkdir(exist_ok=True)
-    register_study(compose_study(name, [*WORDS, *words], 2), NO_QUESTION, runs)
+    register_study(compose_study(name, [*WORDS, *words], 6), NO_QUESTION, runs)
     return get_registered_path(runs, name)
 
 
@@ -36,8 +36,8 @@ def test_the_registered_name_trains_exactly_the_registered_runs(tmp_path: Path) 
     request = compose_sweep(["study=mine", f"runs_dir={tmp_path}"])
     assert sorted(config.run_id for config in request.configs) == list(registration.run_ids)
     assert {config.study for config in request.configs} == {"mine"}
-    assert registration.seeds == (0, 1)
-    assert registration.params["seed"] == "range(2)"
+    assert registration.seeds == tuple(range(6))
+    assert registration.params["seed"] == "range(6)"
     assert request.question == registration.question
     assert compose_sweep(["study=mine"]).study_file is None  # another folder knows nothing of it
 
@@ -95,17 +95,71 @@ def test_what_cannot_be_registered_gets_a_sentence(
 
 def test_a_study_can_only_be_registered_before_its_runs_end(tmp_path: Path) -> None:
     write_finished_run(tmp_path, 0.5, "regulariser=none", "model.width=8", "seed=1")
-    with pytest.raises(ConfigError, match=r"1 of the 4 runs of mine have ended in .*none-p0-s1-"):
+    with pytest.raises(ConfigError, match=r"1 of the 12 runs of mine have ended in .*none-p0-s1-"):
         register(tmp_path)
     assert read_registration(tmp_path, "mine") is None
 
 
 def test_a_run_that_has_ended_and_was_removed_has_ended(tmp_path: Path) -> None:
-    run_id = compose_study("mine", WORDS, 2).configs[0].run_id
+    run_id = compose_study("mine", WORDS, 6).configs[0].run_id
     record_request(tmp_path, None, [run_id], Purpose.SWEEP)
     record_end(tmp_path, run_id)
     with pytest.raises(ConfigError, match="have ended"):
         register(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "question", "reason"),
+    [
+        (["regulariser=none"], NO_QUESTION, "no row to be tested: 1 setting,"),
+        (["regulariser=dropout2d"], NO_QUESTION, "regulariser=none,dropout2d p=0.3"),
+        (["seed=range(200,204)"], NO_QUESTION, r"6 or more.*'seed=range\(200,208\)'"),
+        (["seed=5,9"], NO_QUESTION, "Ask for 8: seed=5,9,10,11,12,13,14,15$"),
+        (["seed=range(5)"], NO_QUESTION, r"'seed=range\(8\)'"),
+        (["p=0.3,0.5", "seed=range(6)"], StudyQuestion(test=TestChoice.ANYTIME), "needs 7 or more"),
+        (["p=0.3,0.5", "seed=range(6)"], StudyQuestion(correction=Correction.HOLM), "needs 7"),
+        (["seed=1"], StudyQuestion(margin=0.1), "any verdict needs 2 or more"),
+        (["seed=range(8)"], StudyQuestion(at=EpochChoice.MATCHED), "--at matched cannot be"),
+    ],
+)
+def test_what_can_have_no_verdict_is_not_registered(
+    words: list[str], question: StudyQuestion, reason: str, tmp_path: Path
+) -> None:
+    request = compose_study("mine", [*WORDS, *words], None)
+    with pytest.raises(ConfigError, match=reason):
+        register_study(request, question, tmp_path)
+    assert read_registration(tmp_path, "mine") is None
+
+
+def test_a_margin_makes_a_verdict_of_few_seeds_possible(tmp_path: Path) -> None:
+    request = compose_study("mine", [*WORDS, "seed=range(3)"], None)
+    register_study(request, StudyQuestion(margin=0.1), tmp_path)
+    assert read_registration(tmp_path, "mine") is not None
+
+
+def test_a_registered_study_is_replaced_until_its_runs_start(tmp_path: Path) -> None:
+    file = register(tmp_path)
+    first = file.read_text()
+    registration, replaced = register_study(
+        compose_study("mine", WORDS, 8), StudyQuestion(margin=0.1), tmp_path
+    )
+    assert replaced == file.with_name("mine.registered.1.yaml")
+    assert replaced.read_text() == first
+    assert read_registration(tmp_path, "mine") == registration
+    ledger = read_ledger(tmp_path)
+    numbers = {request.number for each in registration.run_ids if (request := ledger.asked(each))}
+    assert len(numbers) == 1  # all runs belong to the new one, those of the old one too
+    assert set(ledger.requests) == set(registration.run_ids)
+    write_finished_run(tmp_path, 0.5, "regulariser=none", "model.width=8", "seed=1")
+    with pytest.raises(ConfigError, match="have ended"):
+        register(tmp_path)
+
+
+def test_a_ready_study_is_registered_anew_from_the_ready_one(tmp_path: Path) -> None:
+    place = f"runs_dir={tmp_path}"
+    ready = compose_study("quick", [place], None)
+    register_study(compose_study("quick", [place, "p=0.1"], None), ready.question, tmp_path)
+    assert compose_study("quick", [place], None).configs == ready.configs
 
 
 # --- the file on another machine ---------------------------------------------------------------
@@ -151,9 +205,9 @@ def test_a_file_that_comes_after_its_runs_is_no_registration(tmp_path: Path) -> 
 
 def test_a_sweep_of_other_runs_than_registered_is_warned_of(tmp_path: Path) -> None:
     file = register(tmp_path)
-    request = compose_sweep([f"study={file}", "seed=1,2"])
+    request = compose_sweep([f"study={file}", "seed=5,6"])
     (warning,) = adopt_registration(request, tmp_path, dry_run=False)
-    assert "2 of its 4 runs are missing, 2 runs added" in warning
+    assert "10 of its 12 runs are missing, 2 runs added" in warning
 
 
 def test_other_studies_have_nothing_to_keep(tmp_path: Path) -> None:
