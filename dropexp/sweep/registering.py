@@ -228,9 +228,8 @@ def _refuse_design(design: Design, question: StudyQuestion) -> None:
     """Refuse runs of which no verdict is possible, whatever their results."""
     if not design.rows:
         raise ConfigError(
-            f"this study has no row to be tested: {format_count(design.settings, 'setting')}, none "
-            f"with its baseline (none, all else equal). Add both, such as "
-            f"regulariser=none,dropout2d p=0.3"
+            "this study has no row to be tested: it needs a regulariser, and as its baseline "
+            "regulariser=none with all else equal. Example: regulariser=none,dropout2d p=0.3"
         )
     fewest, pairs = _find_fewest_pairs(design.rows, question), max(design.pairs)
     if pairs >= fewest:

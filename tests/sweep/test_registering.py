@@ -111,7 +111,7 @@ def test_a_run_that_has_ended_and_was_removed_has_ended(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "question", "reason"),
     [
-        (["regulariser=none"], NO_QUESTION, "no row to be tested: 1 setting,"),
+        (["regulariser=none"], NO_QUESTION, "no row to be tested: it needs a regulariser"),
         (["regulariser=dropout2d"], NO_QUESTION, "regulariser=none,dropout2d p=0.3"),
         (["seed=range(200,204)"], NO_QUESTION, r"6 or more.*'seed=range\(200,208\)'"),
         (["seed=5,9"], NO_QUESTION, "Ask for 8: seed=5,9,10,11,12,13,14,15$"),
