@@ -122,7 +122,8 @@ def compare_folder(runs: Path, *arguments: str, **question: object) -> Compariso
         question: fields of Question.
     """
     allow_mixed = bool(question.get("allow_mixed", False))
-    found = find_runs(arguments, runs, allow_mixed=allow_mixed)
+    with_baselines = question.get("baseline") is None
+    found = find_runs(arguments, runs, allow_mixed=allow_mixed, with_baselines=with_baselines)
     return compare(found, Question(**question))  # type: ignore[arg-type]
 
 

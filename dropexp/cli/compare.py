@@ -176,7 +176,7 @@ def compare(
 ) -> None:
     format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ComparisonFormat.TABLE
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
-    comparison, _ = read_and_compare(arguments, options, runs_dir)
+    comparison, *_ = read_and_compare(arguments, options, runs_dir)
     if plot is not None:
         from dropexp.report import plot as draw_charts
 
@@ -192,14 +192,26 @@ def compare(
 
 def read_and_compare(
     arguments: list[str] | None, options: Options, runs_dir: Path
-) -> "tuple[Comparison, list[Path]]":
-    """Return the comparison that the options ask for, and the folders of its runs."""
-    from dropexp.compare import compare, find_runs
-    from dropexp.compare.stated_question import QuestionOptions, ask
+) -> "tuple[Comparison, list[Path], list[str]]":
+    """Return the comparison that the options ask for, and how to ask for it in another folder.
 
-    question = ask(arguments or [], runs_dir, QuestionOptions(*options))
-    found = find_runs(arguments or [], runs_dir, allow_mixed=question.allow_mixed)
-    return compare(found, question), [run.listed.folder.path for run in found.in_view]
+    Returns:
+        The comparison, the folders of its runs, and the options that ask what the study's file
+        states: another folder does not have that file.
+    """
+    from dropexp.compare import compare, find_runs
+    from dropexp.compare.stated_question import QuestionOptions, ask, spell_stated
+
+    given = QuestionOptions(*options)
+    question = ask(arguments or [], runs_dir, given)
+    found = find_runs(
+        arguments or [],
+        runs_dir,
+        allow_mixed=question.allow_mixed,
+        with_baselines=question.baseline is None,
+    )
+    folders = [run.listed.folder.path for run in found.in_view]
+    return compare(found, question), folders, spell_stated(question, given)
 
 
 def parse_suffix(output: Path | None, formats: Mapping[str, Format]) -> Format | None:

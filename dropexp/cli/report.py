@@ -89,8 +89,8 @@ def report(
     if format_ is ReportFormat.MD and output == _DEFAULT_OUTPUT:
         output = _DEFAULT_OUTPUT.with_suffix(".md")
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
-    comparison, folders = read_and_compare(arguments, options, runs_dir)
-    text = _render(comparison, format_, folders)
+    comparison, folders, stated = read_and_compare(arguments, options, runs_dir)
+    text = _render(comparison, format_, folders, stated)
     if write_output(output, text):
         from rich.text import Text
 
@@ -103,11 +103,13 @@ def report(
         console.print_line(Text(f"written to {output} ({size})"))
 
 
-def _render(comparison: "Comparison", format_: ReportFormat, folders: list[Path]) -> str:
+def _render(
+    comparison: "Comparison", format_: ReportFormat, folders: list[Path], stated: list[str]
+) -> str:
     from dropexp.compare.provenance import trace_provenance
     from dropexp.report import render_markdown, render_page
 
-    provenance = trace_provenance(folders, comparison, sys.argv[1:])
+    provenance = trace_provenance(folders, comparison, [*sys.argv[1:], *stated])
     if format_ is ReportFormat.MD:
         return render_markdown(comparison, provenance)
     return render_page(comparison, provenance, _find_search(comparison, folders))

@@ -8,8 +8,14 @@ from dropexp.compare.found_runs import FoundRun
 from dropexp.compare.grouping import context_key
 from dropexp.compare.settings import Setting
 from dropexp.config.classics import CLASSICS, list_varied_classics
-from dropexp.config.setting import Fields, setting_key
+from dropexp.config.setting import (
+    Fields,
+    drop_default_data_seeds,
+    extract_setting_from_flat,
+    setting_key,
+)
 from dropexp.errors import UserError, suggest
+from dropexp.runs.listing import ListedRun, find_seed
 from dropexp.runs.selection import is_filter, list_filter_keys, select_runs
 
 
@@ -90,6 +96,49 @@ def _without_classics(settings: Iterable[Setting]) -> dict[str, Setting]:
             if baseline is not None and baseline is not setting:
                 baselines[setting.name] = baseline
     return baselines
+
+
+def add_hidden_baselines(
+    runs: Sequence[ListedRun], chosen: Sequence[ListedRun], filters: Sequence[str]
+) -> list[ListedRun]:
+    """Return the chosen runs with those of their baselines that a filter on p or regulariser hides.
+
+    All other filters hold for the baselines too.
+
+    Args:
+        runs: all runs of the folders.
+        chosen: those that pass all filters.
+        filters: as for select_runs.
+
+    Raises:
+        FilterError: see select_runs.
+    """
+    others = [text for text in filters if not _is_on_regulariser(text, runs)]
+    if len(others) == len(filters) or not chosen:
+        return list(chosen)
+    passing = [run for run in select_runs(runs, others) if "data.seed" in run.config]
+    fields = drop_default_data_seeds(
+        [(find_seed(run.run_id), extract_setting_from_flat(run.config)) for run in passing]
+    )
+    ids = {run.run_id for run in chosen}
+    wanted = {
+        context_key(of_run)
+        for run, of_run in zip(passing, fields, strict=True)
+        if run.run_id in ids and of_run["regulariser.name"] != "none"
+    }
+    hidden = [
+        run
+        for run, of_run in zip(passing, fields, strict=True)
+        if of_run["regulariser.name"] == "none"
+        and run.run_id not in ids
+        and context_key(of_run) in wanted
+    ]
+    return [*chosen, *hidden]
+
+
+def _is_on_regulariser(text: str, runs: Sequence[ListedRun]) -> bool:
+    (key,) = list_filter_keys([text], runs)
+    return key in ("p", "regulariser") or key.startswith("regulariser.")
 
 
 def _find_by_filters(grouped: Sequence[tuple[Setting, list[FoundRun]]], request: str) -> Baselines:

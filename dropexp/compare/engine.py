@@ -75,6 +75,7 @@ def compare(found: FoundRuns, question: Question | None = None) -> Comparison:
         studies=_list_studies(found),
         sentences=(),
         left_out=tuple(left_out),
+        named_study=found.named_study,
         shared=grouping.find_shared_fields(settings),
         axes=grouping.find_axes(settings),
         target=target,
@@ -169,6 +170,7 @@ class _Judge:
             is_small=decision.is_small,
             other_half=self._halves.get(name),
             uncounted=len(tested.runs.visible) - len(tested.choose_seeds(self._rule.kind)),
+            seeds_outside=tested.runs.seeds_outside,
             underfits=name in self._fits
             and is_underfit(self._results[name].verdict, self._fits[name].verdict),
         )

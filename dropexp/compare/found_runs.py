@@ -67,12 +67,14 @@ class FoundRuns:
         missing: runs of the same settings and studies that were asked for and lack results.
         folders: in how many folders of run folders they are. Each has a ledger of its own, so the
             order of runs in several folders is not known.
+        named_study: the one study that a filter names; empty without one.
     """
 
     runs: tuple[FoundRun, ...]
     left_out: tuple[str, ...] = ()
     missing: tuple[MissingRun, ...] = ()
     folders: int = 1
+    named_study: str = ""
 
     @property
     def in_view(self) -> tuple[FoundRun, ...]:

@@ -75,12 +75,16 @@ def select_rows_in_context(comparison: Comparison, without: str = "") -> list[Ro
 def select_featured_rows(comparison: Comparison) -> list[Row]:
     """Return the rows whose curves are drawn: all if they are few, else the best of each kind.
 
+    What was tested comes before what a search only tried, and the headline is always drawn.
     A kind is a regulariser with its options, at any p and beside any classics, or a classic alone.
     """
     rows = select_rows_in_context(comparison)
     if len(rows) <= MOST_CURVES:
         return rows
-    chosen = [find_best(comparison, same) for same in _by_kind(rows).values()]
+    chosen = [find_headline(comparison)]
+    for same in _by_kind(rows).values():
+        tested = [row for row in same if row.pairs]
+        chosen.append(find_best(comparison, tested) or find_best(comparison, same))
     return [row for row in rows if any(row is each for each in chosen)]
 
 

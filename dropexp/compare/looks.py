@@ -72,6 +72,13 @@ class RowRuns:
         return [seed for seed in self.visible if first is None or self._order(seed) < first]
 
     @property
+    def seeds_outside(self) -> int:
+        """How many seeds with results, asked for before some visible one, are not in view."""
+        last = max(map(self._order, self.visible), default=None)
+        outside = self.filtered & set(self.common)
+        return sum(last is not None and self._order(seed) < last for seed in outside)
+
+    @property
     def runs(self) -> list[FoundRun]:
         """The runs of the visible pairs."""
         return [run[seed] for seed in self.visible for run in (self.setting, self.baseline)]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from dropexp.compare.estimates import find_target
-from dropexp.compare.method_of_test import describe_interval, describe_test
+from dropexp.compare.method_of_test import describe_interval, describe_test, explain_no_test
 from dropexp.compare.results import Comparison, Row
 from dropexp.config.classics import list_active_classics
 from dropexp.runs.metric_types import EpochChoice
@@ -28,6 +28,8 @@ def describe_method(comparison: Comparison, baseline: str, *, is_chosen: bool) -
         return [selection, nothing]
     if not tested:
         return [selection, f"Nothing is tested: no setting has a baseline ({baseline})."]
+    if not any(row.pairs for row in tested):
+        return [selection, explain_no_test(comparison)]
     metric = comparison.metric
     side = "below" if metric.sign > 0 else "above"
     sentences = [

@@ -2,12 +2,17 @@
 
 import math
 
-from dropexp.compare.results import Comparison
+from dropexp.compare.results import Comparison, Row
 from dropexp.compare.rules import TestKind
 from dropexp.runs.question_types import Correction
 from dropexp.statistics import EXACT_UP_TO, Verdict
 from dropexp.statistics.max_t import ALL_FLIPS_UP_TO
-from dropexp.terminal.numbers import format_count
+from dropexp.terminal.numbers import format_count, list_few
+
+TWO_PROCEDURES = (
+    "the test and the interval are two procedures, and the interval assumes normal differences, "
+    "the test does not"
+)
 
 
 def describe_test(comparison: Comparison) -> list[str]:
@@ -38,22 +43,38 @@ def describe_test(comparison: Comparison) -> list[str]:
         else:
             how = f"the interval of level 1 − 2·{share} is within ±{size}"
         sentences.append(f"Practically equal means that {how}.")
-    return sentences + _describe_uncounted(comparison) + _describe_explored(comparison)
+    uncounted = describe_uncounted(comparison)
+    sentences += [uncounted] if uncounted else []
+    return sentences + _describe_pairs(comparison) + _describe_explored(comparison)
+
+
+def explain_no_test(comparison: Comparison) -> str:
+    """Return why nothing is tested although rows have baselines, as sentences."""
+    explored = _describe_explored(comparison)
+    if explored:
+        return f"Nothing is tested: {explored[0]}"
+    if uncounted := describe_uncounted(comparison):
+        return f"Nothing is tested: {uncounted}"
+    return "Nothing is tested: no setting has a seed in common with its baseline."
 
 
 def describe_interval(comparison: Comparison) -> str:
     """Return the sentence on the interval of a difference, which belongs to the test."""
     name = name_interval(comparison)
     if comparison.test.kind is TestKind.PLANNED:
-        return f"Its {name} is for one row."
+        return f"Its {name} is for one row.{_describe_zeros(comparison)}"
     notes = [f"Its {name} holds at all looks together, for one row"]
-    shown = [(row.difference, row.verdict) for row in comparison.rows if row.difference]
-    if any(math.isinf(difference.low) for difference, _ in shown):
+    shown = [row.difference for row in comparison.rows if row.difference]
+    if any(math.isinf(difference.low) for difference in shown):
         notes.append("it needs four seeds")
-    claimed = [each for each, verdict in shown if verdict in (Verdict.BETTER, Verdict.WORSE)]
-    if any(each.low < 0 < each.high for each in claimed):
-        notes.append("it assumes normal differences, the test does not, so it may be the wider one")
-    return f"{'; '.join(notes)}."
+    return f"{'; '.join(notes)}.{_describe_zeros(comparison)}"
+
+
+def includes_zero(row: Row) -> bool:
+    """Return whether a row is better or worse although its interval includes 0."""
+    difference = row.difference
+    is_claimed = row.verdict in (Verdict.BETTER, Verdict.WORSE)
+    return is_claimed and difference is not None and difference.low < 0 < difference.high
 
 
 def name_interval(comparison: Comparison) -> str:
@@ -73,15 +94,41 @@ def _describe_statistic(comparison: Comparison) -> str:
     return f"{flips} joint sign flips, step-down max-t correction"
 
 
-def _describe_uncounted(comparison: Comparison) -> list[str]:
-    uncounted = sum(row.uncounted for row in comparison.rows)
-    if not uncounted:
-        return []
-    return [
-        f"{format_count(uncounted, 'pair')} not counted: seeds count in the order in which they "
-        f"were asked for, up to the first without a result or out of view. Without a filter, and "
-        f"with all runs trained, they count."
+def _describe_zeros(comparison: Comparison) -> str:
+    """Return the sentence on rows that are decided although their interval includes 0."""
+    names = [row.setting.name for row in comparison.rows if includes_zero(row)]
+    return f" It includes 0 in {list_few(names)}: {TWO_PROCEDURES}." if names else ""
+
+
+def describe_uncounted(comparison: Comparison) -> str:
+    """Return the sentences on the pairs that the test does not count, by cause; else nothing."""
+    rows = [row for row in comparison.rows if row.uncounted]
+    if not rows:
+        return ""
+    pairs = sum(row.uncounted for row in rows)
+    order = (
+        f"{format_count(pairs, 'pair')} {'is' if pairs == 1 else 'are'} not counted: seeds count "
+        f"in the order in which they were asked for, up to the first"
+    )
+    outside = max(row.seeds_outside for row in rows)
+    if not outside:
+        return f"{order} without a result. With all runs trained, they count."
+    return (
+        f"{order} without a result or outside this table. These settings have results on "
+        f"{format_count(outside, 'other seed')}, asked for earlier, outside this table. Compare "
+        f"them together (dropexp compare without a filter), or register a study of fresh seeds "
+        f"(dropexp study register)."
+    )
+
+
+def _describe_pairs(comparison: Comparison) -> list[str]:
+    """Return the sentence on rows whose test has fewer pairs than their means have runs."""
+    fewer = [
+        f"{row.setting.name} ({format_count(len(row.pairs), 'pair')}, n = {row.n})"
+        for row in comparison.rows
+        if 0 < len(row.pairs) < row.n
     ]
+    return [f"Means are over n runs, the test is over pairs: {list_few(fewer)}."] if fewer else []
 
 
 def _describe_explored(comparison: Comparison) -> list[str]:

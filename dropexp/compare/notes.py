@@ -11,11 +11,10 @@ from dropexp.compare.rules import TestKind
 from dropexp.config.classics import CLASSICS, turn_off_classics
 from dropexp.config.setting import P_KEY, setting_key
 from dropexp.errors import UserError
-from dropexp.statistics import SeedForecast, Verdict
-from dropexp.terminal.numbers import format_count
+from dropexp.statistics import MOST_MORE_SEEDS, SeedForecast, Verdict
+from dropexp.terminal.numbers import format_count, list_few
 
 _MOST_COMMANDS = 5  # each takes Hydra 0.1 s
-_MOST_NAMED = 3
 
 
 class Tone(Enum):
@@ -37,13 +36,16 @@ class Note:
 def describe_verdict(comparison: Comparison, row: Row) -> str:
     """Return the text of a row's verdict, such as ``no clear difference (+8–40)``.
 
-    The text of a row without a verdict is ``baseline``, ``no baseline``, or ``not compared`` for
+    The text of a row whose pairs the test does not count is ``not counted``, and that of a row
+    without a verdict is ``baseline``, ``no baseline``, or ``not compared`` for
     a plain ``none`` that no setting is compared with.
     """
     if row.verdict is None:
         if row.setting.name in comparison.baselines:
             return "baseline"
         return "not compared" if row.setting.is_plain else "no baseline"
+    if not row.pairs and row.uncounted:
+        return "not counted"
     if row.underfits:
         is_worse = row.verdict is Verdict.WORSE
         return "worse: underfits" if is_worse else f"{row.verdict}, underfits"
@@ -65,11 +67,12 @@ def describe_notes(comparison: Comparison) -> list[Note]:
 
 
 def describe_open_rows(comparison: Comparison) -> list[Note]:
-    """Return the notes on rows without a verdict: why, what (+k) means, how large effects are."""
+    """Return the notes on open rows: why, what (+k) means, how large effects are, what improves."""
     return [
         *(Note(text) for text in describe_too_few(comparison, comparison.rows)),
         *(Note(text) for text in _describe_forecasts(comparison)),
         *(Note(text) for text in _describe_small_effects(comparison)),
+        *(Note(text) for text in _describe_still_improving(comparison)),
     ]
 
 
@@ -90,8 +93,18 @@ def describe_too_few(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
 
 def describe_extension(comparison: Comparison) -> str:
     """Return the command that adds seeds to the compared runs until rows are decided."""
-    study = comparison.studies[0] if len(comparison.studies) == 1 else "STUDY"
+    study = comparison.named_study
+    if not study:
+        study = comparison.studies[0] if len(comparison.studies) == 1 else "STUDY"
     return f"dropexp extend {quote(study)} --until-decided"
+
+
+def describe_last_seeds(forecasts: Sequence[SeedForecast]) -> str:
+    """Return after which further seeds the chance to stay open is given, as part of a sentence."""
+    if len(forecasts) == 1 and forecasts[0].high is None:
+        return f"after {MOST_MORE_SEEDS}"
+    is_range = any(forecast.low != forecast.high for forecast in forecasts)
+    return "after the most" if is_range else "after them"
 
 
 def _describe_forecasts(comparison: Comparison) -> list[str]:
@@ -102,8 +115,8 @@ def _describe_forecasts(comparison: Comparison) -> list[str]:
     ends = dict.fromkeys(f"{chance:.0%}" for chance in (chances[0], chances[-1]))
     return [
         f"(+k): k more seeds decide the row with {forecasts[0].power:.0%} probability, from a "
-        f"large to a small plausible effect; after the most, the chance that it is still open is "
-        f"{' to '.join(ends)}. Add them with {describe_extension(comparison)}"
+        f"large to a small plausible effect; {describe_last_seeds(forecasts)}, the chance that it "
+        f"is still open is {' to '.join(ends)}. {describe_extension(comparison)} adds them."
     ]
 
 
@@ -115,14 +128,13 @@ def _describe_small_effects(comparison: Comparison) -> list[str]:
         for row in comparison.rows
         if row.is_small and row.difference is not None
     ]
-    return [f"Any effect is small: {_list_few(small)}."] if small else []
+    return [f"Any effect is small: {list_few(small)}."] if small else []
 
 
 def describe_problems(comparison: Comparison) -> list[Note]:
-    """Return the notes on runs that diverged, still improved, are missing or were left out."""
+    """Return the notes on runs that diverged, are missing or were left out."""
     return [
         *(Note(text, Tone.PROBLEM) for text in _describe_failures(comparison)),
-        *(Note(text) for text in _describe_still_improving(comparison)),
         *(Note(text, Tone.WARNING) for text in _describe_missing(comparison)),
         *(Note(text, Tone.WARNING) for text in comparison.left_out),
     ]
@@ -171,15 +183,10 @@ def _describe_still_improving(comparison: Comparison) -> list[str]:
             count = f"{setting.name} ({len(improving)} of {len(setting.completed)} runs)"
             by_epochs.setdefault(epochs, []).append(count)
     return [
-        f"Still improving at their last epoch: {_list_few(names)}. Longer training may change "
-        f"the table; repeat the command with train.epochs={2 * epochs}."
+        f"Still improving at their last epoch: {list_few(names)}. Longer training may change "
+        f"the table: sweep again with train.epochs={2 * epochs} and another study name."
         for epochs, names in by_epochs.items()
     ]
-
-
-def _list_few(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more settings" if more > 0 else "")
 
 
 def _describe_missing(comparison: Comparison) -> list[str]:

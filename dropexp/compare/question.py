@@ -29,7 +29,8 @@ class Question:
             no margin.
         allow_mixed: whether one table may hold settings that were tested on different images;
             each is still compared with a baseline on its own images.
-        stated: a sentence on what a study's file asks; empty where it asks nothing.
+        stated: sentences on what a study's file asks and on a margin that it does not state;
+            empty for neither.
 
     Raises:
         UserError: the metric cannot decide at this epoch, or the margin is not above 0.

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dropexp.compare.baselines import add_hidden_baselines
 from dropexp.compare.family import (
     describe_unregistered,
     find_missing_runs,
@@ -17,6 +18,7 @@ from dropexp.compare.family import (
 from dropexp.compare.found_runs import FoundRun, FoundRuns
 from dropexp.compare.registered import explain_untrained
 from dropexp.compare.settings import ComparedRun, Curves
+from dropexp.compare.stated_question import find_study
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
@@ -36,7 +38,13 @@ _OLD_HEADER = (
 _MOST_NAMED = 3
 
 
-def find_runs(arguments: Sequence[str], runs_dir: Path, *, allow_mixed: bool = False) -> FoundRuns:
+def find_runs(
+    arguments: Sequence[str],
+    runs_dir: Path,
+    *,
+    allow_mixed: bool = False,
+    with_baselines: bool = True,
+) -> FoundRuns:
     """Return the runs that can be compared, and a sentence for each reason to leave runs out.
 
     Args:
@@ -44,6 +52,8 @@ def find_runs(arguments: Sequence[str], runs_dir: Path, *, allow_mixed: bool = F
             filters.
         runs_dir: the folder of run folders if the arguments name no other.
         allow_mixed: include runs of another results version and runs without a passed audit.
+        with_baselines: include the ``none`` of the chosen settings where only a filter on p or
+            regulariser hides it.
 
     Raises:
         UserError: an id, a folder or a field is unknown, or no finished run is left.
@@ -57,6 +67,8 @@ def find_runs(arguments: Sequence[str], runs_dir: Path, *, allow_mixed: bool = F
     folders = folders or ([] if ids else [runs_dir])
     runs, copies = _drop_copies([*_list_all(folders), *named])
     chosen = select_runs(runs, filters) if runs else runs
+    if with_baselines:
+        chosen = add_hidden_baselines(runs, chosen, filters)
     comparable, reasons = _split_comparable(chosen, allow_mixed=allow_mixed)
     if ids:  # of their folders only these runs have been read
         runs, _ = _drop_copies([*runs, *_list_all({run.folder.path.parent for run in named})])
@@ -83,6 +95,7 @@ def find_runs(arguments: Sequence[str], runs_dir: Path, *, allow_mixed: bool = F
         left_out=(*copies, *reasons, *unreadable, *describe_unregistered(runs, chosen, ledgers)),
         missing=tuple(find_missing_runs(found_runs, runs, ledgers)),
         folders=len({run.listed.folder.path.parent for run in found_runs}),
+        named_study=find_study(filters) or "",
     )
 
 

@@ -86,6 +86,8 @@ class Row:
         other_half: the difference at the last epoch where the best one is compared, and the
             reverse; None where the metric is known at one of them only.
         uncounted: in how many pairs the anytime test does not trust the order; see RowRuns.
+        seeds_outside: how many seeds with results, asked for before some in the table, are
+            outside of it.
         underfits: whether a clearly worse result comes with a smaller gap.
     """
 
@@ -110,6 +112,7 @@ class Row:
     is_small: bool = False
     other_half: Half | None = None
     uncounted: int = 0
+    seeds_outside: int = 0
     underfits: bool = False
 
     @property
@@ -131,6 +134,7 @@ class Comparison:
         tests: how many rows the correction counts: those of the table and, where a filter shows a
             part of a study only, those of the whole study.
         studies: the names of the studies that first asked for the runs in the table.
+        named_study: the one study that a filter names; empty without one.
         sentences: how epochs were selected, what was tested and how it was corrected.
         left_out: sentences on which runs were left out, and why, and on runs that are old.
         shared: the fields that have one value in all settings.
@@ -148,6 +152,7 @@ class Comparison:
     studies: tuple[str, ...]
     sentences: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    named_study: str = ""
     shared: Mapping[str, Any] = field(default_factory=dict)
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     target: float | None = None

@@ -60,9 +60,36 @@ def ask(arguments: Sequence[str], runs_dir: Path, options: QuestionOptions) -> Q
     if study is not None and folder is not None:
         stated = read_question(folder, study)
     question = make_question(stated, options)
-    if study is None:
-        return question
-    return replace(question, stated=_describe(study, stated, options))
+    sentences = [] if study is None else [_describe(study, stated, options)]
+    if options.margin is not None and options.margin != stated.margin:
+        sentences.append(
+            "The margin was given after results were seen: practically equal holds if it was "
+            "chosen before that."
+        )
+    return replace(question, stated=" ".join(filter(None, sentences)))
+
+
+def spell_stated(question: Question, options: QuestionOptions) -> list[str]:
+    """Return the options that ask the same question where no study's file states it.
+
+    Args:
+        question: the question.
+        options: those that are given already.
+    """
+    default = Question()
+    parts = {
+        "metric": question.metric and question.metric.key,
+        "at": question.at,
+        "test": question.test,
+        "correction": question.correction,
+        "margin": None if question.margin is None else f"{question.margin:g}",
+    }
+    return [
+        word
+        for key, value in parts.items()
+        if getattr(options, key) is None and value != getattr(default, key)
+        for word in (f"--{key}", str(value))
+    ]
 
 
 def make_question(stated: StudyQuestion, options: QuestionOptions = NO_OPTIONS) -> Question:
@@ -125,10 +152,29 @@ def _describe(study: str, stated: StudyQuestion, options: QuestionOptions) -> st
     default = {"metric": "test_loss", "at": Question.at, "test": Question.test}
     default |= {"correction": Question.correction}
     used = [
-        f"{key} {value}"
+        _name_stated(key, value)
         for key, value in stated.to_mapping().items()
         if getattr(options, key) is None and value != default.get(key)
     ]
     if not used:
         return ""
     return f"The study {study} asks for {', '.join(used)}; options such as --at replace that."
+
+
+_EPOCHS = {
+    EpochChoice.BEST: "the best epoch",
+    EpochChoice.LAST: "the last epoch",
+    EpochChoice.MATCHED: "the epoch of equal training loss",
+}
+
+
+def _name_stated(key: str, value: object) -> str:
+    match key:
+        case "at":
+            return _EPOCHS[EpochChoice(str(value))]
+        case "test":
+            return f"the {value} test"
+        case "correction":
+            return f"the {value} correction"
+        case _:
+            return f"{key} {value}"

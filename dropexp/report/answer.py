@@ -11,7 +11,13 @@ from dropexp.compare.headline import (
     is_on_validation,
 )
 from dropexp.compare.highlights import find_best, find_context_axes
-from dropexp.compare.notes import describe_extension, describe_forecast, describe_too_few
+from dropexp.compare.method_of_test import TWO_PROCEDURES, describe_uncounted, includes_zero
+from dropexp.compare.notes import (
+    describe_extension,
+    describe_forecast,
+    describe_last_seeds,
+    describe_too_few,
+)
 from dropexp.compare.results import Comparison, Row
 from dropexp.compare.settings import Setting
 from dropexp.report.halves import describe_both_halves
@@ -26,7 +32,7 @@ from dropexp.report.phrases import (
 from dropexp.report.wording import describe_epoch
 from dropexp.runs.metric_types import EpochChoice, Notation, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
-from dropexp.statistics import MOST_MORE_SEEDS, SeedForecast, Verdict
+from dropexp.statistics import SeedForecast, Verdict
 
 _MOST_NAMED = 4  # settings that a sentence lists by name
 _EQUAL = Verdict.PRACTICALLY_EQUAL
@@ -39,6 +45,8 @@ def answer(comparison: Comparison) -> list[str]:
         return _answer_without_test(comparison)
     row = headline.row
     sentences = [_describe_result(comparison, headline)]
+    if includes_zero(row):
+        sentences.append(f"Its interval includes 0: {TWO_PROCEDURES}.")
     if both := describe_both_halves(comparison, row):
         sentences.append(both)
     sentences += _describe_choice(comparison, headline)
@@ -86,11 +94,12 @@ def _describe_other_verdict(comparison: Comparison, row: Row) -> str:
         baseline = describe_baseline(comparison, row)
         text = (
             f"has a mean {metric.name} {describe_change(metric, difference)} than {baseline}, "
-            f"better in {row.pairs_better} of {len(row.pairs)} seeds{_describe_lost_pairs(row)}"
+            f"better in {row.pairs_better or 'none'} of {len(row.pairs)} seeds"
+            f"{_describe_lost_pairs(row)}"
         )
     match row.verdict:
         case Verdict.WORSE:
-            return f"{text}: worse"
+            return f"is worse: it {text}"
         case Verdict.PRACTICALLY_EQUAL:
             assert comparison.rule.margin is not None
             margin = metric.describe_size(comparison.rule.margin)
@@ -108,7 +117,7 @@ def _describe_effect(comparison: Comparison, row: Row) -> str:
         return f"has no seed in which both it and {baseline} completed{_describe_lost_pairs(row)}"
     return (
         f"{describe_effect(comparison.metric, difference)} against {baseline}, better in "
-        f"{row.pairs_better} of {len(row.pairs)} seeds{_describe_lost_pairs(row)}"
+        f"{row.pairs_better or 'none'} of {len(row.pairs)} seeds{_describe_lost_pairs(row)}"
     )
 
 
@@ -208,14 +217,13 @@ def _describe_planning(comparison: Comparison, row: Row) -> list[str]:
 
 
 def _describe_forecast(comparison: Comparison, forecast: SeedForecast) -> str:
-    last = forecast.high or MOST_MORE_SEEDS
     seeds = f"About {describe_forecast(forecast)}"
     if forecast.high is None:
         seeds = f"At least {forecast.low}"
     return (
         f"{seeds} further seeds would decide it with {forecast.power:.0%} probability, from a "
-        f"large to a small plausible effect; after {last} the chance that it is still open is "
-        f"{forecast.still_open:.0%}. Add them with {describe_extension(comparison)}"
+        f"large to a small plausible effect; {describe_last_seeds([forecast])}, the chance that it "
+        f"is still open is {forecast.still_open:.0%}. {describe_extension(comparison)} adds them."
     )
 
 
@@ -279,6 +287,8 @@ def _answer_without_test(comparison: Comparison) -> list[str]:
             "The settings were tried by a search, which is not a test. Give the command of the "
             "search again to confirm what it chose on fresh seeds."
         )
+    elif uncounted := describe_uncounted(comparison):
+        reason = f"No setting is tested. {uncounted}"
     else:
         reason = (
             "No setting was compared with a baseline on the same seeds, so which setting is better "

@@ -21,6 +21,7 @@ from dropexp.report.charts.search import build_search_figures, describe_search
 from dropexp.report.phrases import describe_data
 from dropexp.runs.searches import SearchRecord
 from dropexp.statistics import Verdict
+from dropexp.terminal.numbers import format_count
 
 _TEMPLATES = files("dropexp.report") / "templates"
 _BADGES = {
@@ -28,7 +29,6 @@ _BADGES = {
     Verdict.WORSE: "bad",
     Verdict.PRACTICALLY_EQUAL: "equal",
     Verdict.NO_CLEAR_DIFFERENCE: "plain",
-    Verdict.PRACTICALLY_EQUAL: "plain",
     Verdict.TOO_FEW_SEEDS: "note",
     Verdict.EXPLORATION: "plain",
 }
@@ -101,7 +101,8 @@ def _render(comparison: Comparison, search: SearchRecord | None, **parts: Any) -
 def _write_title(comparison: Comparison) -> str:
     runs = sum(len(row.setting.runs) for row in comparison.rows)
     where = describe_data(comparison.shared)
-    return f"dropexp: {len(comparison.rows)} settings, {runs} runs, {where}"
+    settings = format_count(len(comparison.rows), "setting")
+    return f"dropexp: {settings}, {format_count(runs, 'run')}, {where}"
 
 
 def _summarise_audit(row: Row) -> dict[str, str]:

@@ -4,7 +4,7 @@ A new metric is one entry of METRIC_REGISTRY: commands, tables, files and charts
 entry says where the metric's value is found; measuring it is the work of training.
 """
 
-from dropexp.errors import UserError, suggest
+from dropexp.errors import UserError, propose, suggest, suggest_close
 from dropexp.runs.metric_types import Direction, Metric, MetricSource, Unit
 
 _ON_UNSEEN_LOSS = ("test_loss", "val_loss")
@@ -296,6 +296,17 @@ def deciding_metrics() -> list[Metric]:
     return [metric for metric in METRIC_REGISTRY.values() if metric.can_decide]
 
 
+def _suggest_metric(key: str) -> str:
+    """Return a sentence with the metrics whose keys are close to a word, or whose names have it."""
+    allowed = [metric.key for metric in deciding_metrics()]
+    if close := suggest_close(key, allowed):
+        return close
+    word = key.lower().replace("_", " ").strip()
+    named = [metric.key for metric in deciding_metrics() if word and word in metric.name]
+    on_test = [name for name in named if name.startswith("test_")]
+    return propose(on_test or named[:3]) if named else suggest(key, allowed)
+
+
 def parse_metric(key: str) -> Metric:
     """Return the metric of a key that ``--metric`` accepts.
 
@@ -305,7 +316,7 @@ def parse_metric(key: str) -> Metric:
     metric = METRIC_REGISTRY.get(key)
     allowed = [each.key for each in deciding_metrics()]
     if metric is None:
-        raise UserError(f"--metric {key} is unknown. {suggest(key, allowed)}")
+        raise UserError(f"--metric {key} is unknown. {_suggest_metric(key)}")
     if not metric.can_decide:
         raise UserError(
             f"--metric {key} is shown in tables and not tested. Allowed: {', '.join(allowed)}."

@@ -1,5 +1,6 @@
 """Numbers as text for people: losses, accuracies, durations, sizes, counts."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 
@@ -47,3 +48,10 @@ def format_size(size: int) -> str:
 def format_count(count: int, noun: str) -> str:
     """Return ``1 run``, ``2 runs``, ``1,000 runs``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def list_few(settings: Sequence[str], most: int = 3) -> str:
+    """Return the names of settings, ``a, b, c and 1 more setting``."""
+    more = len(settings) - most
+    rest = f" and {more} more setting{'' if more == 1 else 's'}" if more > 0 else ""
+    return ", ".join(settings[:most]) + rest

@@ -180,7 +180,10 @@ def test_a_study_file_states_the_question_of_compare(dropexp: Dropexp, tmp_path:
     assert swept.returncode == 0, swept.stderr
     compared = dropexp("compare", "study=mine")
     assert "each run at its last epoch" in compared.stdout
-    assert "The study mine asks for at last; options such as --at replace that." in compared.stdout
+    assert (
+        "The study mine asks for the last epoch; options such as --at replace that."
+        in compared.stdout
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,18 @@ def test_a_setting_without_its_baseline_is_not_tested(tmp_path: Path) -> None:
     assert (row.baseline, row.verdict, row.pairs) == (None, None, ())
 
 
+@pytest.mark.parametrize("filters", [["p=0.3"], ["regulariser=dropout2d"], ["p>0.1", "seed<2"]])
+def test_a_filter_on_the_regulariser_keeps_its_baseline(tmp_path: Path, filters: list[str]) -> None:
+    write_study(tmp_path, {NONE: [1.0, 1.1, 1.2], DROPOUT: [0.7, 0.8, 0.9]})
+    write_finished_run(tmp_path, 1.0, "train.epochs=7")  # the baseline of no chosen row
+    table = compare_folder(tmp_path, *filters)
+    assert [row.baseline for row in table.rows] == [None, "none"]
+    seeds = [0, 1] if "seed<2" in filters else [0, 1, 2]
+    assert [run.seed for run in table.row("none").setting.runs] == seeds
+    alone = compare_folder(tmp_path, *filters, baseline="dropout2d p=0.3")
+    assert [row.setting.name for row in alone.rows] == ["dropout2d p=0.3"]
+
+
 def test_a_setting_can_be_the_baseline_of_all_others(tmp_path: Path) -> None:
     write_finished_run(tmp_path, 1.0)
     write_finished_run(tmp_path, 0.7, *DROPOUT.split())

@@ -105,12 +105,11 @@ def test_a_note_says_how_to_train_the_missing_baseline_of_a_classic(tmp_path: Pa
     notes = problems(table)
     off = ["optimiser.weight_decay=0", "train.label_smoothing=0", "train/early_stopping=null"]
     assert [word for note in notes for word in off if word in note] == off
-    both = f"{DROPOUT} classic=early_stopping"
+    both = f"{DROPOUT} classic=early_stopping train.epochs=3"
     write_study(tmp_path, {both: [1.0]})
     table = compare_folder(tmp_path, "regulariser=dropout2d")
-    assert (
-        "dropexp sweep regulariser=none train/early_stopping=patience seed=0" in problems(table)[0]
-    )
+    command = "dropexp sweep regulariser=none train/early_stopping=patience train.epochs=3 seed=0"
+    assert command in problems(table)[0]
 
 
 @pytest.mark.parametrize(

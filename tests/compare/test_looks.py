@@ -8,11 +8,13 @@ import pytest
 
 from dropexp.compare import FoundRuns, Question, compare
 from dropexp.compare.decisions import decide
+from dropexp.compare.notes import describe_verdict
 from dropexp.compare.pairing import PairedComparison
 from dropexp.compare.results import Comparison, Pair
 from dropexp.compare.rules import Rule, TestKind
 from dropexp.config.compose import compose_run
 from dropexp.errors import UserError
+from dropexp.report.answer import answer
 from dropexp.runs.files import SUMMARY
 from dropexp.runs.ledger import LEDGER, Purpose, read_ledger, record_end, record_request
 from dropexp.runs.metrics import METRIC_REGISTRY
@@ -179,6 +181,15 @@ def test_a_filter_on_seeds_counts_the_first_ones_only(ask: Asking, tmp_path: Pat
     assert "a filter leaves out 5 seeds" in first.test.reason
     assert get_row(later) == (TestKind.ANYTIME, Verdict.TOO_FEW_SEEDS, 0)
     assert later.row(ROW).uncounted == 8
+    assert later.row(ROW).seeds_outside == 4
+    nothing = later.sentences[1]
+    assert nothing.startswith("Nothing is tested: 8 pairs are not counted: ")
+    assert "results on 4 other seeds, asked for earlier, outside this table" in nothing
+    assert "dropexp study register" in nothing
+    assert describe_verdict(later, later.row(ROW)) == "not counted"
+    assert (
+        answer(later)[1] == f"No setting is tested. {nothing.removeprefix('Nothing is tested: ')}"
+    )
 
 
 def test_a_filter_on_results_counts_nothing_after_the_first_seed_it_leaves_out(
@@ -200,6 +211,10 @@ def test_a_removed_seed_ends_what_the_test_counts(ask: Asking, tmp_path: Path) -
 
     assert get_row(comparison) == (TestKind.ANYTIME, Verdict.BETTER, 6)
     assert comparison.row(ROW).uncounted == 1
+    (method,) = [text for text in comparison.sentences if "not counted" in text]
+    assert "1 pair is not counted" in method
+    assert "With all runs trained, they count." in method
+    assert f"Means are over n runs, the test is over pairs: {ROW} (6 pairs, n = 7)." in method
 
 
 def test_a_removed_row_still_counts_in_the_correction(ask: Asking, tmp_path: Path) -> None:

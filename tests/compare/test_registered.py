@@ -8,7 +8,7 @@ import pytest
 from dropexp.compare import find_runs
 from dropexp.compare.question import Question
 from dropexp.compare.rules import TestKind
-from dropexp.compare.stated_question import QuestionOptions, ask
+from dropexp.compare.stated_question import NO_OPTIONS, QuestionOptions, ask, spell_stated
 from dropexp.errors import UserError
 from dropexp.runs.ledger import LEDGER, Purpose, record_end, record_request
 from dropexp.runs.metric_types import EpochChoice
@@ -135,8 +135,8 @@ def test_a_study_states_the_question_of_its_comparison(stated: Path) -> None:
     assert (question.at, question.margin) == (EpochChoice.LAST, 0.02)
     assert (question.test, question.correction) == (TestChoice.ANYTIME, Correction.MAX_T)
     assert question.stated == (
-        "The study mine asks for metric test_acc, at last, margin 0.02, test anytime; options such "
-        "as --at replace that."
+        "The study mine asks for metric test_acc, the last epoch, margin 0.02, the anytime "
+        "test; options such as --at replace that."
     )
     assert ask([str(stated), "study=mine"], Path("elsewhere"), QuestionOptions()) == question
 
@@ -158,6 +158,18 @@ def test_options_come_before_what_a_study_states(stated: Path) -> None:
     assert (question.at, question.test) == (EpochChoice.BEST, TestChoice.PLANNED)
     assert (question.margin, question.correction) == (0.5, Correction.HOLM)
     assert question.stated.startswith("The study mine asks for metric test_acc; ")
+    assert "The margin was given after results were seen" in question.stated
+    same = ask(["study=mine"], stated, QuestionOptions(margin=0.02))
+    assert "after results were seen" not in same.stated
+
+
+def test_the_stated_question_can_be_asked_where_the_file_is_missing(
+    stated: Path, tmp_path: Path
+) -> None:
+    given = QuestionOptions(test=TestChoice.PLANNED)
+    options = spell_stated(ask(["study=mine"], stated, given), given)
+    assert options == ["--metric", "test_acc", "--at", "last", "--margin", "0.02"]
+    assert spell_stated(ask(["study=other"], stated, NO_OPTIONS), NO_OPTIONS) == []
 
 
 def test_a_margin_belongs_to_its_metric(stated: Path) -> None:

@@ -41,7 +41,7 @@ def test_settings_that_are_best_at_their_last_epoch_still_improve(tmp_path: Path
     table = compare_folder(tmp_path)
     assert [note.text for note in describe_notes(table) if "improving" in note.text] == [
         "Still improving at their last epoch: dropout2d p=0.3 (2 of 3 runs). Longer training may "
-        "change the table; repeat the command with train.epochs=6."
+        "change the table: sweep again with train.epochs=6 and another study name."
     ]
 
 
