@@ -40,7 +40,8 @@ _REGISTER_HELP = (
     "Overrides are those of [bold]dropexp sweep[/bold] that say what the runs are; "
     "[bold]study=NAME[/bold] starts from a ready study. The file is dated and hashed. "
     "[bold]dropexp sweep study=NAME[/bold] then trains exactly these runs, and compare and report "
-    "say whether the question is the registered one."
+    "say whether the question is the registered one. Until a sweep has begun to train it, "
+    "registering it again replaces it."
 )
 _VERIFY_HELP = (
     "Train some runs of a study again and compare the numbers.\n\n"

@@ -12,10 +12,13 @@ import pytest
 
 from baselines import run_folders
 from dropexp.cli.exit_codes import ExitCode
+from dropexp.config.study_files import FOLDER, REGISTERED_SUFFIX
 from dropexp.regularisers import REGISTRY
 from dropexp.runs import files
+from dropexp.runs.ledger import LEDGER, Purpose
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.records import METRICS_COLUMNS, RunSummary, SelectedEpoch
+from dropexp.runs.studies import TUNE_SUFFIX
 from dropexp.statistics import anytime_power, planned_power
 from pages import configuration, package_map, reference
 from pages.blocks import PAGES, ROOT, Block, find_blocks, replace_region
@@ -111,6 +114,8 @@ def test_the_run_folders_page_has_every_file_column_and_key() -> None:
     keys = [field.name for kind in (RunSummary, SelectedEpoch) for field in fields(kind)]
     missing = [name for name in [*names, *METRICS_COLUMNS, *keys] if f"`{name}`" not in text]
     assert missing == []
+    beside = [LEDGER, f"{FOLDER}/NAME{REGISTERED_SUFFIX}", f"{FOLDER}/NAME{TUNE_SUFFIX}", *Purpose]
+    assert [name for name in beside if f"`{name}`" not in text] == []
 
 
 def test_every_epoch_that_can_be_compared_at_is_explained() -> None:

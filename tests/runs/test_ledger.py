@@ -16,6 +16,7 @@ from dropexp.runs.ledger import (
     read_ledger,
     record_end,
     record_request,
+    record_withdrawal,
 )
 
 
@@ -105,3 +106,18 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Pat
 
     with pytest.raises(StoreError, match=LEDGER):
         record_end(tmp_path, "a")
+
+
+def test_a_withdrawn_study_has_asked_for_nothing_that_lacks_results(tmp_path: Path) -> None:
+    record_request(tmp_path, "mine", ["a", "b"], Purpose.REGISTERED)
+    record_request(tmp_path, "mine", ["swept"], Purpose.SWEEP)
+    record_request(tmp_path, "other", ["c"], Purpose.REGISTERED)
+    record_end(tmp_path, "a")
+    record_withdrawal(tmp_path, "mine")
+    assert set(read_ledger(tmp_path).requests) == {"a", "swept", "c"}
+    record_request(tmp_path, None, ["a", "b"], Purpose.SWEEP)
+    first, again = (read_ledger(tmp_path).asked(run_id) for run_id in ("a", "b"))
+    assert first is not None
+    assert again is not None
+    assert (first.purpose, again.purpose) == (Purpose.REGISTERED, Purpose.SWEEP)
+    assert again.number == 5

@@ -42,6 +42,17 @@ def test_fewer_than_six_seeds_are_warned_of(seeds: int, tmp_path: Path) -> None:
     assert design.power(9.0) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [("range(200,204)", "'seed=range(200,208)'"), ("3,7", "seed=3,7,8,9,10,11,12,13")],
+)
+def test_the_seeds_to_ask_for_go_on_with_those_given(
+    seeds: str, words: str, tmp_path: Path
+) -> None:
+    design = find_design(compose_sweep([*PAIR, f"seed={seeds}"]), tmp_path)
+    assert find_design_problem(design).endswith(f"Ask for 8 seeds: {words}")
+
+
 def test_six_seeds_are_not_warned_of(tmp_path: Path) -> None:
     design = find_design(compose_sweep([*PAIR, "seed=range(6)"]), tmp_path)
     assert find_design_problem(design) == ""
