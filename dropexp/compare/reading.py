@@ -67,7 +67,7 @@ def find_runs(
     folders = folders or ([] if ids else [runs_dir])
     runs, copies = _drop_copies([*_list_all(folders), *named])
     chosen = select_runs(runs, filters) if runs else runs
-    if with_baselines:
+    if with_baselines and chosen:
         chosen = add_hidden_baselines(runs, chosen, filters)
     comparable, reasons = _split_comparable(chosen, allow_mixed=allow_mixed)
     if ids:  # of their folders only these runs have been read
