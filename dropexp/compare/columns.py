@@ -248,10 +248,12 @@ def _estimate_cell(
     def text(value: float) -> str:
         return metric.format(value, notation, is_signed=is_signed)
 
+    half = metric.format(estimate.high - estimate.value, notation, is_signed=False)
+    if is_signed is None:  # a mean: a t interval of two runs may leave what can be true
+        estimate = estimate.clip(metric.limits)
     cell = Cell(text(estimate.value), sort_value=estimate.value)
     if not shows_interval or not math.isfinite(estimate.low):
         return cell
-    half = metric.format(estimate.high - estimate.value, notation, is_signed=False)
     interval = f"[{text(estimate.low)}, {text(estimate.high)}]"
     return replace(cell, interval=interval, margin=f"±{half}")
 

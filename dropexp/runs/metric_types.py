@@ -1,5 +1,6 @@
 """What a metric is: its unit, its direction, where its value is found and how it is shown."""
 
+import math
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
@@ -92,6 +93,16 @@ class Metric:
     def epochs(self) -> tuple[EpochChoice, ...]:
         """The epochs at which its value is known."""
         return _KNOWN_AT[self.source]
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value that it can have, in its unit; may be infinite."""
+        if self.is_signed:  # a difference
+            size = 1.0 if self.unit is Unit.FRACTION else math.inf
+            return -size, size
+        if self.unit is Unit.NAT_EPOCHS:  # between curves that may cross
+            return -math.inf, math.inf
+        return 0.0, 1.0 if self.unit is Unit.FRACTION else math.inf
 
     @property
     def stored_as(self) -> str:

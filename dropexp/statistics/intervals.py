@@ -26,6 +26,17 @@ class Estimate:
     high: float
     n: int
 
+    def clip(self, limits: tuple[float, float]) -> "Estimate":
+        """Return the estimate with its interval within the limits of what can be true."""
+        low, high = limits
+        # max and min would drop NaN, which stands for no interval.
+        return Estimate(
+            self.value,
+            low if self.low < low else self.low,
+            high if self.high > high else self.high,
+            self.n,
+        )
+
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
     """Return the mean and its t interval, mean ± t · s/√n (Student 1908).

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+from dropexp.compare.method_of_test import describe_interval
 from dropexp.compare.notes import describe_notes, describe_open_rows
 from dropexp.compare.results import Comparison
+from dropexp.report.answer import answer
 from dropexp.runs.question_types import TestChoice
 from dropexp.statistics import Estimate, SeedForecast, Verdict
+from dropexp.terminal.numbers import list_few
 from tests.made_up import make_comparison
 
 
@@ -41,6 +44,31 @@ def test_a_forecast_has_its_power_its_range_and_the_chance_that_it_stays_open() 
     (note,) = describe_open_rows(open_row)
     for part in ("80% probability", "still open is 21%", "dropexp extend made-up --until-decided"):
         assert part in note.text
+
+
+def test_the_study_that_a_filter_names_is_extended() -> None:
+    row = change_row(
+        make_comparison(seeds=8),
+        verdict=Verdict.NO_CLEAR_DIFFERENCE,
+        forecast=SeedForecast(8, 8, 0.8, 0.21),
+    )
+    (note,) = describe_open_rows(replace(row, named_study="mine", studies=("a", "b")))
+    assert "; after them, the chance" in note.text
+    assert note.text.endswith(". dropexp extend mine --until-decided adds them.")
+
+
+def test_a_verdict_beside_an_interval_with_0_is_explained() -> None:
+    comparison = change_row(make_comparison(seeds=8), difference=Estimate(-0.1, -0.3, 0.1, 8))
+    sentence = describe_interval(comparison)
+    assert "It includes 0 in spatial_dropout p=0.3: the test and the interval are two" in sentence
+    assert "includes 0" not in describe_interval(make_comparison(seeds=8))
+    alone = replace(comparison, rows=(comparison.rows[0], comparison.rows[-1]))
+    assert "Its interval includes 0: the test and the interval are two" in " ".join(answer(alone))
+
+
+def test_further_names_are_counted() -> None:
+    assert list_few(["a", "b", "c", "d"]) == "a, b, c and 1 more setting"
+    assert list_few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more settings"
 
 
 def test_settings_that_only_diverged_have_no_plan() -> None:

@@ -1,5 +1,7 @@
 """The registry of metrics: every entry is complete, and its value can be found."""
 
+import math
+
 import pytest
 
 from dropexp.compare.settings import ComparedRun
@@ -7,6 +9,7 @@ from dropexp.errors import UserError
 from dropexp.runs.metric_types import Direction, EpochChoice, Metric, MetricSource, Notation, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics, parse_metric
 from dropexp.runs.records import METRICS_COLUMNS, SampledTest, SelectedEpoch
+from dropexp.statistics import Estimate
 
 METRICS = pytest.mark.parametrize("metric", METRIC_REGISTRY.values(), ids=lambda each: each.key)
 ACC, LOSS = METRIC_REGISTRY["test_acc"], METRIC_REGISTRY["test_loss"]
@@ -51,6 +54,18 @@ def test_the_command_line_accepts_a_metric_or_says_why_not(metric: Metric) -> No
 def test_an_unknown_metric_is_refused_with_the_close_ones() -> None:
     with pytest.raises(UserError, match=r"test_los is unknown\. Did you mean test_loss"):
         parse_metric("test_los")
+    with pytest.raises(UserError, match=r"accuracy is unknown\. Did you mean test_acc\?"):
+        parse_metric("accuracy")
+
+
+def test_the_limits_of_a_mean_are_those_of_its_values() -> None:
+    assert ACC.limits == (0.0, 1.0)
+    assert LOSS.limits == (0.0, math.inf)
+    assert METRIC_REGISTRY["acc_gap"].limits == (-1.0, 1.0)
+    assert METRIC_REGISTRY["loss_gap"].limits == (-math.inf, math.inf)
+    clipped = Estimate(0.9, 0.7, 1.1, 2).clip(ACC.limits)
+    assert (clipped.low, clipped.high) == (0.7, 1)
+    assert math.isnan(Estimate(0.9, math.nan, math.nan, 1).clip(ACC.limits).low)
 
 
 def test_where_a_metric_is_known_follows_from_its_source() -> None:

@@ -78,7 +78,10 @@ def _build_p_panel(comparison: Comparison) -> Panel:
         looks=_assign_looks_to_kinds(rows),
         points=[_make_point(row, row.setting.kind, row.setting.p, metric) for row in regularised],
         levels=[
-            {"setting": row.setting.kind, **encode_estimate(row.estimates[metric.key])}
+            {
+                "setting": row.setting.kind,
+                **encode_estimate(row.estimates[metric.key].clip(metric.limits)),
+            }
             for row in rows
             if not row.setting.has_regulariser
         ],
@@ -135,7 +138,7 @@ def _make_point(row: Row, line: str, x: float, metric: Metric) -> dict[str, Any]
         "name": row.setting.name,
         "x": x,
         "value": x,  # stays when points are shifted
-        **encode_estimate(row.estimates[metric.key]),
+        **encode_estimate(row.estimates[metric.key].clip(metric.limits)),
     }
 
 

@@ -70,7 +70,9 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
         about = definition + subtitle
         return _build_panel(column, title, about, values[column], looks, names, limits, width)
 
-    limits = pad_domain(_list_bounds(values[train]) + _list_bounds(values[val]))
+    limits = pad_domain(
+        _list_bounds(values[train]) + _list_bounds(values[val]), METRIC_REGISTRY[train].limits
+    )
     width = _HALF_WIDTH if is_narrow else WIDTH
     left = build(train, "Training over epochs", limits, width)
     right = build(val, "Validation over epochs", limits, width)
@@ -83,8 +85,9 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
 def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values:
     """Return the mean curve of each row as data rows, thinned so that a page stays small."""
     most = max(min(_MOST_EPOCHS, _MOST_POINTS // len(rows)), 10)
+    known = METRIC_REGISTRY[column].limits
     return [
-        {"setting": row.setting.name, "epoch": epoch, **encode_estimate(estimate)}
+        {"setting": row.setting.name, "epoch": epoch, **encode_estimate(estimate.clip(known))}
         for row in rows
         for epoch, estimate in mean_curve(row.setting, column, comparison.confidence)
         .thin(most)

@@ -87,11 +87,17 @@ def _make_interval_tooltips(title: str, form: str, count: str) -> list[alt.Toolt
     ]
 
 
-def pad_domain(values: Sequence[float | None], *, zero: bool = False) -> tuple[float, float]:
+def pad_domain(
+    values: Sequence[float | None],
+    limits: tuple[float, float] = (-math.inf, math.inf),
+    *,
+    zero: bool = False,
+) -> tuple[float, float]:
     """Return the ends of an axis that shows the values, with 4 % of room at both ends.
 
     Args:
         values: the values to show; None is skipped.
+        limits: the lowest and the highest value that can be; the room ends there.
         zero: whether the axis must also show 0.
     """
     known = [value for value in values if value is not None] + ([0.0] if zero else [])
@@ -99,4 +105,5 @@ def pad_domain(values: Sequence[float | None], *, zero: bool = False) -> tuple[f
         return 0.0, 1.0
     low, high = min(known), max(known)
     room = (high - low) * 0.04 or abs(high) * 0.1 or 1.0
-    return low - (0 if zero and low == 0 else room), high + room
+    low_end = low - (0 if zero and low == 0 else room)
+    return max(low_end, limits[0]), min(high + room, limits[1])

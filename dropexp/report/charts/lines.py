@@ -89,7 +89,8 @@ def build_line_panel(
     shifted = _shift_points(points, axis, list(dict.fromkeys(each["setting"] for each in points)))
     lines = alt.Chart(data.add("lines", shifted)).encode(x=x, color=encode_colour(looks))
     limits = pad_domain(
-        [each[key] for each in (*points, *levels) for key in ("mean", "low", "high")]
+        [each[key] for each in (*points, *levels) for key in ("mean", "low", "high")],
+        metric.limits,
     )
     layers = [
         *_layer_levels(data, levels, axis, looks),
