@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from dropexp.cli.options import MARGIN_HELP, RunsDir
+from dropexp.cli.options import (
+    MARGIN_HELP,
+    RunsDir,
+    list_choices,
+    make_choice_parser,
+    parse_margin,
+)
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.metrics import deciding_metrics, parse_metric
@@ -46,6 +52,8 @@ AtOption = Annotated[
     typer.Option(
         "--at",
         metavar="EPOCH",
+        parser=make_choice_parser("--at", EpochChoice),
+        autocompletion=list_choices(EpochChoice),
         help="Epoch of each run: best (lowest validation loss), last, or matched (the first with a "
         "training loss that every run reaches). Default: best.",
     ),
@@ -64,6 +72,8 @@ TestOption = Annotated[
     typer.Option(
         "--test",
         metavar="TEST",
+        parser=make_choice_parser("--test", TestChoice),
+        autocompletion=list_choices(TestChoice),
         help="auto, planned (all runs were asked for before any result) or anytime (results were "
         "looked at meanwhile). Default: auto.",
     ),
@@ -73,6 +83,8 @@ CorrectionOption = Annotated[
     typer.Option(
         "--correction",
         metavar="NAME",
+        parser=make_choice_parser("--correction", Correction),
+        autocompletion=list_choices(Correction),
         help="Correction of the planned test over rows: max-t or holm. Default: max-t.",
     ),
 ]
@@ -81,6 +93,7 @@ MarginOption = Annotated[
     typer.Option(
         "--margin",
         metavar="SIZE",
+        parser=parse_margin,
         help=MARGIN_HELP,
     ),
 ]

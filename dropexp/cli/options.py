@@ -1,15 +1,59 @@
 """Options and arguments that several commands share."""
 
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+
+from dropexp.errors import UserError
 
 TAKES_OVERRIDES = {"ignore_unknown_options": True}
 """Passes an unknown option such as ``--epochs=3`` on as an override; its error says what to do."""
 
 MARGIN_HELP = "Call differences within ±SIZE practically equal; in the metric's unit, such as 0.01."
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def make_choice_parser(option: str, choices: type[Choice]) -> Callable[[str], Choice]:
+    """Return a parser of an option's values, with the words of the other errors.
+
+    Args:
+        option: its name, such as ``--at``.
+        choices: the values that are allowed.
+    """
+
+    def parse(text: str) -> Choice:
+        if text not in set(choices):
+            allowed = ", ".join(choices)
+            raise UserError(f"{option} {text} is not known. Allowed: {allowed}.")
+        return choices(text)
+
+    return parse
+
+
+def list_choices(choices: type[StrEnum]) -> Callable[[], list[str]]:
+    """Return what completes the values of an option in a shell."""
+    return lambda: [str(choice) for choice in choices]
+
+
+def parse_margin(text: str) -> float:
+    """Return the number that ``--margin`` names.
+
+    Raises:
+        UserError: the text is no number.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(
+            f"--margin {text} is no number: write the largest difference that makes no difference "
+            f"to you, in the metric's unit, such as --margin 0.01"
+        ) from None
 
 
 def _expand_home(folder: Path) -> Path:

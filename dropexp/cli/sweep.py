@@ -11,6 +11,11 @@ import typer
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import Overrides, RunsDir, format_place
 from dropexp.cli.signals import interrupt_at_sigterm
+from dropexp.cli.sweep_warnings import (
+    warn_of_idle_p,
+    warn_of_mistyped_study,
+    warn_of_registration,
+)
 from dropexp.cli.until_decided import (
     BudgetOption,
     DecidingEpochOption,
@@ -111,8 +116,8 @@ def extend(
 
     [bold]dropexp extend quick --until-decided --margin 0.01[/bold]
 
-    With [bold]--seeds +4[/bold] every setting gets as many. If an earlier sweep has left runs of
-    the study, that trains those and adds no seed; the same command then adds the seeds.
+    [bold]--seeds +4[/bold] adds four seeds to every setting. If runs of the study are unfinished,
+    it trains only those; give the same command again to add the seeds.
 
     Either way dropexp compare uses the anytime test afterwards, as results were known before.
 
@@ -122,6 +127,7 @@ def extend(
     _refuse_unclear_extension(study, seeds, until_decided=until_decided)
     if not until_decided:
         options.refuse_without_until_decided()
+    warn_of_registration(runs_dir, study)
     if not dry_run:
         _start_fork_server(overrides or [])
     if seeds is None:
@@ -219,7 +225,8 @@ def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_
     runs_dir = open_sweep_runs_dir(request.configs)
     plan = make_plan(request.configs, runs_dir)
     study = make_study(request)
-    _warn_of_mistyped_study(request, runs_dir)
+    warn_of_mistyped_study(request, runs_dir)
+    warn_of_idle_p(request)
     _keep_registration(request, runs_dir, dry_run)
     with SweepConsole(study.name) as console:
         console.show_plan(plan, request.duplicates, retry_failed=retry_failed)
@@ -242,22 +249,6 @@ def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _warn_of_mistyped_study(request: "SweepRequest", runs_dir: Path) -> None:
-    """Warn where the name of a ready study is probably mistyped: one run is planned, not many."""
-    from dropexp.cli.console import print_warning
-    from dropexp.config.groups import list_studies
-    from dropexp.errors import suggest_close
-    from dropexp.runs.studies import list_study_names
-
-    name = request.study
-    if name is None or len(request.configs) + request.duplicates > 1:
-        return
-    question = suggest_close(name, list_studies())
-    if question and name not in {*list_studies(), *list_study_names(runs_dir)}:
-        hint = question[:1].lower() + question[1:]
-        print_warning(f"study={name} is no ready study ({hint}): it only labels this run")
-
-
 def _keep_registration(request: "SweepRequest", runs_dir: Path, dry_run: bool) -> None:
     from dropexp.cli.console import print_warning
     from dropexp.sweep.registering import adopt_registration
@@ -272,11 +263,13 @@ def _describe_design(
     """Say what the study can find, on a dry run, and warn where it can find nothing."""
     from dropexp.cli.console import print_warning
     from dropexp.sweep.design import describe_design, find_design, find_design_problem
+    from dropexp.sweep.other_seeds import find_seed_problem
 
     design = find_design(request, runs_dir)
-    if dry_run and (sentence := describe_design(design)):
+    seed_problem = find_seed_problem(request, runs_dir)
+    if dry_run and not seed_problem and (sentence := describe_design(design)):
         console.note(sentence)
-    if problem := find_design_problem(design):
+    if problem := seed_problem or find_design_problem(design):
         print_warning(problem)
 
 
@@ -309,8 +302,19 @@ def _next_commands(request: "SweepRequest", study: "Study") -> Sequence[tuple[st
     folder = format_place(runs_dir)
     purpose = "which setting is better" if len(study.settings) > 1 else "means over seeds"
     commands = [(f"dropexp compare{folder} {quote(f'study={study.name}')}", purpose)]
-    if find_design(request, Path(runs_dir)).rows:
+    has_rows = bool(find_design(request, Path(runs_dir)).rows)
+    if has_rows and _may_be_extended(request, study.name, Path(runs_dir)):
         place = "" if runs_dir == "runs" else f" --runs-dir {quote(runs_dir)}"
         more = f"dropexp extend {quote(study.name)} --until-decided{place}"
-        commands.append((more, "more seeds where it is open"))
+        commands.append((more, "more seeds, if rows are open"))
     return commands
+
+
+def _may_be_extended(request: "SweepRequest", study: str, runs_dir: Path) -> bool:
+    """Return whether more seeds of a study belong to it, and count."""
+    from dropexp.runs.registration import read_registration
+    from dropexp.sweep.other_seeds import find_seed_problem
+
+    if read_registration(runs_dir, study) is not None:
+        return False
+    return not find_seed_problem(request, runs_dir)

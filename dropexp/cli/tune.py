@@ -19,8 +19,9 @@ TUNE_HELP = (
     "Choose the best regulariser and strength within a budget.\n\n"
     "[bold]dropexp tune regulariser=dropout2d,dropconnect 'p=interval(0.05,0.7)'[/bold]\n\n"
     "Overrides are those of [bold]dropexp sweep[/bold], and intervals in Hydra's grammar: "
-    "interval(low,high), tag(log,interval(low,high)). Defaults: the regularisers of the design "
-    "card, p=interval(0.05,0.7). [bold]seed=N[/bold] is the seed of the search.\n\n"
+    "interval(low,high), tag(log,interval(low,high)). Defaults: "
+    "regularisers dropout2d, spatial_dropout, dropconnect and stochastic_depth, "
+    "p=interval(0.05,0.7). [bold]seed=N[/bold] is the seed of the search.\n\n"
     "At most two thirds of the budget are spent on choosing, by validation results. The chosen "
     "setting is then compared with none on fresh seeds, by test results, until it is decided or "
     "the budget ends. The same command resumes a search that was stopped.\n\n"
@@ -58,10 +59,11 @@ def tune(
 
     request = parse_request(overrides or [])
     from dropexp.cli.tune_console import TuneConsole
-    from dropexp.sweep.tuning.conduct import name_study
+    from dropexp.sweep.tuning.conduct import name_study, refuse_small_budget
     from dropexp.sweep.tuning.conduct import tune as run_tune
     from dropexp.sweep.tuning.trainer import SearchStoppedError
 
+    refuse_small_budget(request, limit)
     interrupt_at_sigterm()
     with TuneConsole(name_study(request), limit) as console:
         console.show_plan(request)

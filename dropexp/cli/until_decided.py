@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import MARGIN_HELP, format_place
+from dropexp.cli.options import (
+    MARGIN_HELP,
+    format_place,
+    list_choices,
+    make_choice_parser,
+    parse_margin,
+)
 from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.errors import ConfigError
 from dropexp.runs.metric_types import EpochChoice, Metric
@@ -41,6 +47,7 @@ EqualityMarginOption = Annotated[
     typer.Option(
         "--margin",
         metavar="SIZE",
+        parser=parse_margin,
         help=MARGIN_HELP,
         rich_help_panel=_PANEL,
     ),
@@ -78,6 +85,8 @@ DecidingEpochOption = Annotated[
     typer.Option(
         "--at",
         metavar="EPOCH",
+        parser=make_choice_parser("--at", EpochChoice),
+        autocompletion=list_choices(EpochChoice),
         help="Epoch of each run: best (the default) or last.",
         rich_help_panel=_PANEL,
     ),

@@ -208,9 +208,11 @@ class UntilDecidedConsole(CommandConsole):
         """Print the rows with their verdicts, what ended it, what it took and what to type next."""
         self.close()
         state, reason = result.state, result.reason
-        trained = f"{result.trained} trained" if result.trained else "none trained"
-        took = f"{format_count(len(state.cells), 'run')}, {trained} in "
-        took += format_duration(result.seconds)
+        trained = f"{result.trained} trained now" if result.trained else "none trained now"
+        runs = format_count(len(state.cells), "run")
+        done = len(result.progress.ended)
+        counts = f"{runs} in all" if done == len(state.cells) else f"{done} of {runs} done"
+        took = f"{counts}, {trained} in {format_duration(result.seconds)}"
         header = "stopped" if reason is None else "finished"
         name = (self._plan.request.study, "bold")
         self.print_sentence(Text.assemble(name, f" {header}: {_explain(reason, state)}; {took}"))
@@ -267,14 +269,14 @@ def find_share_of_evidence(evidence: float, needed: float) -> float:
 
 
 def format_outcome(row: RowState, needed: float) -> str:
-    """Return the verdict of a row; of an open one its evidence: ``7.3 of 80``."""
+    """Return the verdict of a row; of an open one its evidence and what it needs."""
     if row.fate is Fate.FAILED:
         return "runs fail or diverge"
     if row.decision is None:
         return ""
     if row.fate is Fate.DECIDED:
         return str(row.decision.verdict)
-    return f"open, {row.decision.evidence or 1.0:.3g} of {needed:.3g}"
+    return f"open, evidence {row.decision.evidence or 1.0:.3g} of {needed:.3g}"
 
 
 def format_difference(difference: Estimate) -> str:

@@ -61,6 +61,24 @@ def group_runs(found_runs: Sequence[FoundRun]) -> list[tuple[Setting, list[Found
     return sorted(settings, key=lambda each: _sort_key(each[0], differing))
 
 
+def make_settings_without_runs(fields: Mapping[str, Fields]) -> list[Setting]:
+    """Return settings that have no runs yet, with the classics by which they differ.
+
+    Args:
+        fields: of each setting, by its name.
+    """
+    varied = list_varied_classics(list(fields.values()))
+    return [
+        Setting(
+            name=name,
+            fields=of_setting,
+            completed=(),
+            classics=tuple(each for each in list_active_classics(of_setting) if each in varied),
+        )
+        for name, of_setting in fields.items()
+    ]
+
+
 def refuse_mixed_images(settings: Sequence[Setting]) -> None:
     """Raise UserError if settings were tested on different images.
 

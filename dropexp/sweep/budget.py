@@ -26,6 +26,13 @@ class Budget:
     seconds: float | None = None
     runs: int | None = None
 
+    def double(self) -> "Budget":
+        """Return twice the budget."""
+        return Budget(
+            None if self.seconds is None else 2 * self.seconds,
+            None if self.runs is None else 2 * self.runs,
+        )
+
     def __str__(self) -> str:
         """Return the budget as a person writes it: ``30 min``, ``200 runs``."""
         if self.runs is not None:

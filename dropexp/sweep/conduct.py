@@ -17,7 +17,7 @@ from dropexp.runs.studies import StudyRun
 from dropexp.sweep.grammar import SweepRequest
 from dropexp.sweep.launchers import LauncherName, build_launcher, choose_launcher
 from dropexp.sweep.plan import Plan, PlanStatus, make_study, open_sweep_runs_dir
-from dropexp.sweep.progress import EndedRun, Progress, Watcher
+from dropexp.sweep.progress import EndedRun, Progress, SettingMean, Watcher, rank_settings
 from dropexp.sweep.rounds import Rounds
 from dropexp.sweep.slots import refuse_missing_devices
 from dropexp.terminal.numbers import format_count
@@ -105,6 +105,7 @@ def sweep(
             rounds.close()
         rounds.raise_error()
         progress = _add_failures(watcher.look(), rounds.failures, study.runs)
+        progress = replace(progress, best=_rank_whole_study(runs_dir, study, progress))
     view.report_progress(progress)
     trained, measured = _count_trained_and_measured(plan, before, progress)
     return SweepResult(
@@ -165,6 +166,19 @@ def _count_trained_and_measured(
     trained = sum(ended.run.run_id not in unmeasured for ended in fresh)
     measured = sum(ended.run.run_id in unmeasured and ended.summary is not None for ended in fresh)
     return trained, measured
+
+
+def _rank_whole_study(
+    runs_dir: Path, swept: studies.Study, progress: Progress
+) -> tuple[SettingMean, ...]:
+    """Return the means over all seeds of the study, also those of earlier sweeps."""
+    known = {run.run_id for run in swept.runs}
+    earlier = [
+        run for run in studies.read_study(runs_dir, swept.name).runs if run.run_id not in known
+    ]
+    if not earlier:
+        return progress.best
+    return rank_settings([*progress.ended, *Watcher(runs_dir, earlier).look().ended])
 
 
 @contextmanager

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropexp.compare.baselines import find_baselines
+from dropexp.compare.grouping import make_settings_without_runs
 from dropexp.compare.rules import ALPHA
-from dropexp.compare.settings import Setting
-from dropexp.config.classics import list_active_classics, list_varied_classics
 from dropexp.runs.ledger import Purpose, read_ledger
 from dropexp.runs.studies import Study, list_study_names, read_study
 from dropexp.runs.write import RunFolder
@@ -170,16 +169,9 @@ def _find_needed_seeds(design: Design) -> int:
 
 
 def _count_pairs(study: Study) -> tuple[int, ...]:
-    varied = list_varied_classics(study.settings)
-    settings = [
-        Setting(
-            name=str(index),
-            fields=fields,
-            completed=(),
-            classics=tuple(name for name in list_active_classics(fields) if name in varied),
-        )
-        for index, fields in enumerate(study.settings)
-    ]
+    settings = make_settings_without_runs(
+        {str(index): fields for index, fields in enumerate(study.settings)}
+    )
     seeds: dict[str, set[int]] = {setting.name: set() for setting in settings}
     for member in study.members:
         seeds[str(member.setting)].add(member.seed)

@@ -7,9 +7,11 @@ from shlex import quote
 
 from dropexp.config.overrides import parse_overrides
 from dropexp.errors import ConfigError
+from dropexp.runs.registration import read_registration
 from dropexp.runs.searches import read_search
-from dropexp.runs.studies import Study, read_study
+from dropexp.runs.studies import Study, list_study_names, read_study
 from dropexp.runs.write import RunFolder
+from dropexp.sweep.budget import parse_budget
 from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep, replace_seeds
 
 
@@ -28,8 +30,23 @@ def extend_study(runs_dir: Path, name: str, more: int, overrides: Sequence[str])
         ConfigError: there is no such study, or an override says what to run.
     """
     refuse_another_study(overrides)
-    study = read_study(runs_dir, name)
+    study = read_swept_study(runs_dir, name)
     return compose_extension(runs_dir, study, _choose_seeds(runs_dir, study, more), overrides)
+
+
+def read_swept_study(runs_dir: Path, name: str) -> Study:
+    """Return the study of a name, for more seeds.
+
+    Raises:
+        ConfigError: there is none, or it is registered and none of its runs was trained.
+    """
+    if name not in list_study_names(runs_dir) and read_registration(runs_dir, name) is not None:
+        place = "" if runs_dir == Path("runs") else f" {quote(f'runs_dir={runs_dir}')}"
+        raise ConfigError(
+            f"{name} is registered and has not been trained: first dropexp sweep "
+            f"{quote(f'study={name}')}{place}"
+        )
+    return read_study(runs_dir, name)
 
 
 def compose_extension(
@@ -48,9 +65,11 @@ def compose_extension(
     """
     search = read_search(runs_dir, study.name)
     if search is not None:
+        larger = parse_budget(search.budget.replace(",", "")).double()
+        command = replace(search, budget=str(larger)).command
         raise ConfigError(
             f"{study.name} is a search, which chooses its seeds itself; repeat it with a larger "
-            f"budget: dropexp {' '.join(map(quote, search.command))}."
+            f"budget than {search.budget}: dropexp {' '.join(map(quote, command))}"
         )
     parsed = parse_overrides(overrides)
     sweeps = [replace_seeds([*parse_overrides(old), *parsed], seeds) for old in study.sweeps]

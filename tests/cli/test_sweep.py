@@ -75,7 +75,7 @@ def test_every_combination_is_trained_and_duplicates_once(first_sweep: Swept) ->
     assert "2 duplicates left out" in done.stdout
     assert done.stdout.splitlines()[-2:] == [
         "next    dropexp compare study=mine           # which setting is better",
-        "        dropexp extend mine --until-decided  # more seeds where it is open",
+        "        dropexp extend mine --until-decided  # more seeds, if rows are open",
     ]
     assert "6 of 6 runs done, 6 trained" in done.stdout
     assert settings(folder) == ALL

@@ -7,7 +7,7 @@ from pathlib import Path
 from dropexp.compare.question import Question
 from dropexp.compare.rules import Rule, TestKind
 from dropexp.errors import ConfigError
-from dropexp.runs.ledger import Ledger, Purpose, read_ledger
+from dropexp.runs.ledger import Ledger, Purpose, Request, read_ledger
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.budget import MOST_SEEDS, Budget
@@ -95,7 +95,7 @@ def make_sequential_plan(
     configs = list(request.configs.values())
     runs_dir = open_sweep_runs_dir(configs)
     ledger = read_ledger(runs_dir)
-    refuse_chosen_seeds(request, ledger)
+    refuse_chosen_seeds(request, ledger, runs_dir)
     retried = _find_failed(request, runs_dir) if retry_failed else frozenset()
     at_a_time = build_launcher(request.launcher, runs_dir, configs).runs_at_a_time
     design = SequentialDesign(
@@ -109,7 +109,7 @@ def make_sequential_plan(
         most_runs=budget.runs,
         free=_find_free(request, ledger, runs_dir) if budget.runs else frozenset(),
     )
-    _refuse_too_little(design)
+    _refuse_too_little(design, _find_spent(request, ledger))
     results = ResultReader(runs_dir, request.configs, question, ledger, retried)
     replay = Replay(design)
     return SequentialPlan(request, question, design, budget, results, runs_dir, retried, replay)
@@ -132,14 +132,29 @@ def _find_free(request: SequentialRequest, ledger: Ledger, runs_dir: Path) -> Co
         if asked is None:
             is_free = RunFolder(runs_dir, config.run_id).ended_at is not None
         else:
-            own = (request.study, Purpose.SEQUENTIAL)
-            is_free = (asked.study, asked.purpose) != own
+            is_free = not _is_own(request, asked)
         if is_free:
             free.add(cell)
     return frozenset(free)
 
 
-def _refuse_too_little(design: SequentialDesign) -> None:
+def _find_spent(request: SequentialRequest, ledger: Ledger) -> Collection[Cell]:
+    """Return the runs that earlier commands until decided have asked for in this study."""
+    asked = {cell: ledger.asked(config.run_id) for cell, config in request.configs.items()}
+    return frozenset(cell for cell, each in asked.items() if each and _is_own(request, each))
+
+
+def _is_own(request: SequentialRequest, asked: Request) -> bool:
+    return (asked.study, asked.purpose) == (request.study, Purpose.SEQUENTIAL)
+
+
+def _refuse_too_little(design: SequentialDesign, spent: Collection[Cell]) -> None:
+    """Refuse limits below which the first round, or the first verdict, is out of reach.
+
+    Args:
+        design: with its limits.
+        spent: runs that count in the budget although they need no training any more.
+    """
     needed = max(design.fewest_seeds, len(design.seeds))
     rows = format_count(design.tests, "row")
     if design.most_seeds < needed:
@@ -149,10 +164,40 @@ def _refuse_too_little(design: SequentialDesign) -> None:
             f"settings."
         )
     cells = design.list_cells(design.rows, design.list_seeds()[:needed])
-    paid = sum(cell not in design.free for cell in cells)
-    if design.most_runs is not None and paid > design.most_runs:
+    paid = [cell for cell in cells if cell not in design.free]
+    if design.most_runs is not None and len(paid) > design.most_runs:
         raise ConfigError(
-            f"--budget {design.most_runs}runs is too small: with {rows} no verdict is possible "
-            f"below {needed} seeds, which are {format_count(paid, 'run')}. Write --budget "
-            f"{2 * paid}runs, or sweep fewer settings."
+            f"--budget {design.most_runs}runs is too small: "
+            f"{_describe_cost(design, cells, paid, spent)}. Write --budget {2 * len(paid)}runs, or "
+            f"sweep fewer settings."
         )
+
+
+def _describe_cost(
+    design: SequentialDesign,
+    cells: Collection[Cell],
+    paid: Collection[Cell],
+    spent: Collection[Cell],
+) -> str:
+    """Return what the first round costs, as a sentence without its end.
+
+    Args:
+        design: with its limits.
+        cells: the runs of the first round.
+        paid: those that count in the budget.
+        spent: runs that count in the budget although they need no training any more.
+    """
+    runs = format_count(len(paid), "run")
+    if before := sum(cell in spent for cell in paid):
+        return (
+            f"runs that --until-decided asked for before in this study count, and the first round "
+            f"has {runs} that count, {before} of them from before"
+        )
+    if free := len(cells) - len(paid):
+        runs = f"{runs} besides the {free} that are there and cost nothing"
+    if len(design.seeds) > design.fewest_seeds:
+        return f"the {len(design.seeds)} seeds to start with need {runs}"
+    rows = format_count(design.tests, "row")
+    return (
+        f"with {rows} no verdict is possible below {design.fewest_seeds} seeds, which need {runs}"
+    )

@@ -1,20 +1,21 @@
 """The rows of a sweep until decided: its settings, their baselines, and the config of every run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from dropexp.compare.baselines import find_baselines
-from dropexp.compare.settings import Setting
+from dropexp.compare.grouping import make_settings_without_runs
 from dropexp.config.compose import find_runs_dir, parse_study_params, split_study
 from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.run_config import RunConfig
 from dropexp.config.study_files import find_study_file
 from dropexp.errors import ConfigError
-from dropexp.runs.studies import Study, read_study
+from dropexp.runs.studies import Study, list_study_names
 from dropexp.runs.study_question import StudyQuestion
 from dropexp.sweep.budget import MOST_SEEDS
-from dropexp.sweep.extend import compose_extension, refuse_another_study
+from dropexp.sweep.extend import compose_extension, read_swept_study, refuse_another_study
 from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep, replace_seeds
 from dropexp.sweep.plan import make_study
 from dropexp.sweep.sequential.design import Cell, RowOfDesign
@@ -63,6 +64,7 @@ def compose_until_decided(overrides: Sequence[str], most_seeds: int) -> Sequenti
         DataError: an image folder is not there.
     """
     parsed = parse_overrides(overrides)
+    _refuse_label_alone(parsed)
     seeds = _find_seeds(parsed)
     if seeds is None:
         compose_parsed_sweep(parsed)  # says what is wrong
@@ -94,11 +96,25 @@ def extend_until_decided(
             baseline, or the study has more seeds than most_seeds.
     """
     refuse_another_study(overrides)
-    study = read_study(runs_dir, name)
+    study = read_swept_study(runs_dir, name)
     seeds = _find_common_seeds(study)
     every = _continue_seeds(seeds, most_seeds)
     composed = compose_extension(runs_dir, study, every, overrides)
     return _make_request(composed, study.sweeps, seeds, study.question)
+
+
+def _refuse_label_alone(overrides: Sequence[Override]) -> None:
+    """Refuse the label of runs that are there, if nothing says what else to run."""
+    others, study = split_study(overrides)
+    runs_dir = find_runs_dir(others)
+    if study is None or any(each.is_about_the_run and each.key != "seed" for each in others):
+        return
+    if find_study_file(study, runs_dir) is None and study in list_study_names(runs_dir):
+        place = "" if runs_dir == Path("runs") else f" --runs-dir {quote(str(runs_dir))}"
+        raise ConfigError(
+            f"study={study} is the label of runs that are there, and says nothing on what to "
+            f"sweep; to go on with them: dropexp extend {quote(study)} --until-decided{place}"
+        )
 
 
 def _find_seeds(overrides: Sequence[Override]) -> tuple[int, ...] | None:
@@ -175,7 +191,7 @@ def _find_rows(
     Raises:
         ConfigError: no setting has a baseline.
     """
-    settings = [Setting(name, of_setting, completed=()) for name, of_setting in fields.items()]
+    settings = make_settings_without_runs(fields)
     baselines = find_baselines([(setting, []) for setting in settings]).by_setting
     rows = tuple(
         RowOfDesign(setting.name, baselines[setting.name].name)
@@ -183,9 +199,19 @@ def _find_rows(
         if setting.name in baselines
     )
     if not rows:
-        raise ConfigError(
-            "--until-decided needs a baseline among the settings: the same settings without a "
-            "regulariser. Add none to the sweep: regulariser=none,dropout2d."
-        )
+        raise ConfigError(_explain_no_row(fields.values()))
     used = {name for row in rows for name in (row.setting, row.baseline)}
     return rows, tuple(setting.name for setting in settings if setting.name not in used)
+
+
+def _explain_no_row(fields: Collection[Mapping[str, object]]) -> str:
+    if all(of_setting["regulariser.name"] == "none" for of_setting in fields):
+        return (
+            "--until-decided needs a setting to compare with none, and every setting is none. Add "
+            "a regulariser to the sweep: dropexp sweep regulariser=none,dropout2d … "
+            "--until-decided."
+        )
+    return (
+        "--until-decided needs a baseline among the settings: the same settings without a "
+        "regulariser. Add none to the sweep: regulariser=none,dropout2d."
+    )

@@ -106,7 +106,7 @@ def tune(
         SearchStoppedError: Ctrl-C has stopped it; the same command resumes it.
     """
     require_optuna()
-    _refuse_small_budget(request, budget)
+    refuse_small_budget(request, budget)
     runs_dir = open_runs_dir(request.compose_reference([request.first_seed])[0].runs_dir).resolve()
     keeper = _Keeper(runs_dir, _open_record(runs_dir, request, budget, confirm))
     study = keeper.record.study
@@ -191,7 +191,12 @@ def _confirm(
     return run_confirmation(chosen, seeds, trainer.evaluate_pairs, show, len(others))
 
 
-def _refuse_small_budget(request: TuneRequest, budget: Budget) -> None:
+def refuse_small_budget(request: TuneRequest, budget: Budget) -> None:
+    """Raise ConfigError if the budget does not pay for the first settings.
+
+    Raises:
+        ConfigError: says what it takes.
+    """
     first = count_first_runs(request.space)
     least = math.ceil(first / SEARCH_SHARE)
     if budget.runs is not None and budget.runs < least:
