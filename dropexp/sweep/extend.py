@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
+from dropexp.compare.registered import explain_untrained
 from dropexp.config.overrides import parse_overrides
 from dropexp.errors import ConfigError
-from dropexp.runs.registration import read_registration
 from dropexp.runs.searches import read_search
 from dropexp.runs.studies import Study, list_study_names, read_study
 from dropexp.runs.write import RunFolder
@@ -40,12 +40,10 @@ def read_swept_study(runs_dir: Path, name: str) -> Study:
     Raises:
         ConfigError: there is none, or it is registered and none of its runs was trained.
     """
-    if name not in list_study_names(runs_dir) and read_registration(runs_dir, name) is not None:
-        place = "" if runs_dir == Path("runs") else f" {quote(f'runs_dir={runs_dir}')}"
-        raise ConfigError(
-            f"{name} is registered and has not been trained: first dropexp sweep "
-            f"{quote(f'study={name}')}{place}"
-        )
+    if name not in list_study_names(runs_dir):
+        reason = explain_untrained([f"study={name}"], [runs_dir])
+        if reason:
+            raise ConfigError(reason)
     return read_study(runs_dir, name)
 
 

@@ -45,6 +45,10 @@ def test_a_wrong_option_is_refused_with_one_sentence(dropexp: Dropexp, tmp_path:
         (["compare"], "no finished run"),
         (["compare", "elsewhere"], "elsewhere"),
         (["compare", "--at", "matched", "--metric", "test_loss"], "matched"),
+        (["compare", "--margin", "1%"], "error: --margin 1% is no number"),
+        (["compare", "--test", "foo"], "error: --test foo is not known. Allowed: auto, planned"),
+        (["report", "--correction", "foo"], "error: --correction foo is not known"),
+        (["study", "register", "x", "--at", "first"], "error: --at first is not known"),
         (["compare", "--at", "matched", "--metric", "train_loss"], "are equal"),
         (["compare", "-o", "table.xlsx"], "table.xlsx has no known suffix"),
         (["report", "-o", "report.pdf"], ".html"),
@@ -58,4 +62,4 @@ def test_a_wrong_option_is_refused_with_one_sentence(dropexp: Dropexp, tmp_path:
 def test_an_unknown_epoch_is_refused_without_types_of_python(dropexp: Dropexp) -> None:
     done = dropexp("compare", "--at", "foo")
     assert done.returncode == 2
-    assert "Invalid value for '--at': 'foo' is not one of 'best'" in done.stderr
+    assert done.stderr == "error: --at foo is not known. Allowed: best, last, matched.\n"

@@ -136,6 +136,8 @@ def test_extend_trains_the_same_settings_on_the_seeds_that_come_next(
     configs = [yaml.safe_load((f / "config.yaml").read_text()) for f in folders(tmp_path).values()]
     assert {config["model"]["width"] for config in configs} == {4}
     assert "12 of 12 runs done" in run_dropexp(tmp_path, "watch", "mine").stdout
+    # The table at the end has all seeds of the study, and nothing that only the new ones say.
+    assert len(re.findall(r"^(?:none|dropout2d p=\S+) +4 +\d", more.stdout, re.MULTILINE)) == 3
 
 
 @pytest.mark.slow
@@ -217,6 +219,23 @@ def test_a_mistyped_name_of_a_ready_study_gets_a_warning(
     assert done.returncode == 0
     warning = "warning: study=quik is no ready study (did you mean quick?): it only labels this run"
     assert done.stderr == (f"{warning}\n" if is_warned else "")
+
+
+def test_p_of_none_is_warned_of(tmp_path: Path) -> None:
+    done = run_dropexp(tmp_path, "sweep", "p=0.1,0.2", "seed=range(8)", "--dry-run")
+    assert "warning: p=0.1,0.2 changes nothing, as regulariser=none has no p" in done.stderr
+    with_one = ("regulariser=none,dropout2d", "p=0.1,0.2", "seed=range(8)", "--dry-run")
+    assert run_dropexp(tmp_path, "sweep", *with_one).stderr == ""
+
+
+@pytest.mark.parametrize("how", [("--seeds", "+4"), ("--until-decided",)])
+def test_a_registered_study_is_trained_before_it_is_extended(
+    tmp_path: Path, how: tuple[str, ...]
+) -> None:
+    run_dropexp(tmp_path, "study", "register", "quick")
+    done = run_dropexp(tmp_path, "extend", "quick", *how, "--dry-run")
+    assert done.returncode == 2
+    assert "none of its runs has started. Train it with dropexp sweep study=quick" in done.stderr
 
 
 def test_a_dry_run_lists_runs_with_an_estimate_and_starts_nothing(

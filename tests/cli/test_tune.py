@@ -14,6 +14,7 @@ import pytest
 
 from dropexp.runs.ledger import Purpose, read_ledger
 from dropexp.runs.searches import read_search
+from dropexp.sweep.tuning.space import parse_request
 from tests.conftest import PLAIN_OUTPUT, Dropexp, heeding_ctrl_c
 
 TINY = ("data.train_size=100", "train.epochs=2", "model.width=4")
@@ -107,6 +108,7 @@ def test_a_report_names_the_command_and_has_the_search_and_extend_refuses_it(
     done = run(folder, "extend", "mine", "--seeds", "+2")
     assert done.returncode == 2
     assert "mine is a search" in done.stderr
+    assert "--budget 24runs" in done.stderr  # the old one would train nothing
 
 
 def start(folder: Path) -> "subprocess.Popen[bytes]":
@@ -192,8 +194,15 @@ def test_wrong_input_is_one_sentence(
 ) -> None:
     done = dropexp(*arguments)
     assert done.returncode == 2
+    assert done.stdout == ""
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_help_names_the_regularisers_that_are_tried_by_default(dropexp: Dropexp) -> None:
+    shown = " ".join(dropexp("tune", "--help").stdout.split())
+    *first, last = parse_request([]).space.branches
+    assert f"Defaults: regularisers {', '.join(first)} and {last}, p=interval(0.05,0.7)" in shown
 
 
 def test_without_optuna_it_says_how_to_install_it(dropexp: Dropexp) -> None:

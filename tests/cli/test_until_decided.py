@@ -84,9 +84,10 @@ def test_a_decided_row_gets_no_more_seeds(undisturbed: tuple[Done, Path]) -> Non
     assert len(by_setting["none"]) == 10
     strong = [run for run in runs if "-p0.9-" in run]
     assert 7 <= len(strong) < 10
-    assert f"finished: the open rows have the most seeds that are allowed; {len(runs)} runs" in (
-        done.stdout
-    )
+    ending = "finished: the open rows have the most seeds that are allowed"
+    count = f"{len(runs)} runs in all, {len(runs)} trained now in "
+    assert f"{ending}; {count}" in done.stdout
+    assert re.search(r"open, evidence \d\S* of 20$", done.stdout, flags=re.MULTILINE)
     assert "1 row open: --most-seeds 20 goes on" in done.stdout
     assert done.stdout.splitlines()[-1] == "next    dropexp compare study=mine  # the whole table"
     ledger = read_ledger(folder / "runs")
@@ -215,7 +216,8 @@ def test_the_question_of_a_study_file_counts_and_options_replace_it(tmp_path: Pa
 
 
 def test_rows_of_the_study_that_asked_first_count_in_the_correction(decided: Path) -> None:
-    other = ("study=other", "regulariser=none,dropout2d", "p=0.9", *QUICK)
+    seeds = sum("-p0.9-" in run for run in trained_runs(decided))
+    other = ("study=other", "regulariser=none,dropout2d", "p=0.9", f"seed=range({seeds})", *QUICK)
     done = run_dropexp(decided, "sweep", *other, "--until-decided", "--dry-run")
     assert "the correction counts 1 row more" in done.stdout
     assert "nothing to train: every row is decided" in done.stdout
@@ -236,6 +238,16 @@ def test_a_dry_run_lists_the_first_round_and_starts_nothing(tmp_path: Path) -> N
     ("arguments", "words"),
     [
         (["sweep", "regulariser=dropout2d", "--until-decided"], ["baseline", "none,dropout2d"]),
+        (
+            ["sweep", "regulariser=none", "--until-decided"],
+            ["a setting to compare with none", "Add a regulariser"],
+        ),
+        (["extend", "mine", "--until-decided", "--margin", "1%"], ["--margin 1%", "0.01"]),
+        (["sweep", *SETTINGS, "--until-decided", "--at", "first"], ["--at first", "best, last"]),
+        (
+            ["sweep", *SETTINGS, "seed=range(13)", "--until-decided", "--budget", "20runs"],
+            ["the 13 seeds to start with need 39 runs", "78runs"],
+        ),
         (["sweep", *SETTINGS, "--until-decided", "--margin", "-0.1"], ["--margin -0.1", "above 0"]),
         (["sweep", *SETTINGS, "--until-decided", "--budget", "3days"], ["3days", "30min"]),
         (["sweep", *SETTINGS, "--until-decided", "--budget", "9runs"], ["9runs", "21 runs"]),
@@ -269,6 +281,36 @@ def test_a_mistake_gets_a_sentence_and_nothing_is_started(
     for word in words:
         assert word in done.stderr
     assert list(tmp_path.glob("runs/*-s*")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "rows"),
+    [
+        (("study=classics",), "9 rows by"),
+        (("classic=none,label_smoothing",), "1 row by"),
+    ],
+)
+def test_classics_are_decided_too(tmp_path: Path, words: tuple[str, ...], rows: str) -> None:
+    done = run_dropexp(tmp_path, "sweep", *words, "--until-decided", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert rows in done.stdout
+
+
+def test_a_budget_says_what_counts(decided: Path) -> None:
+    spent = run_dropexp(decided, "extend", "mine", "--until-decided", "--budget", "20runs")
+    assert spent.returncode == 2
+    runs = re.search(r"asked for before in this study count.* has (\d+) runs", spent.stderr)
+    assert runs
+    enough = f"{runs[1]}runs"
+    start = ("extend", "mine", "--until-decided", "--dry-run", "--budget")
+    assert run_dropexp(decided, *start, enough).returncode == 0
+    assert run_dropexp(decided, *start, f"{int(runs[1]) - 1}runs").returncode == 2
+
+
+def test_a_label_alone_is_to_be_extended(decided: Path) -> None:
+    done = run_dropexp(decided, "sweep", "study=mine", "--until-decided")
+    assert done.returncode == 2
+    assert done.stderr.endswith("dropexp extend mine --until-decided\n")
 
 
 def test_a_stated_margin_belongs_to_its_metric() -> None:

@@ -34,3 +34,10 @@ def test_what_is_no_budget_is_refused_with_what_is_allowed(text: str) -> None:
 
 def test_no_budget_is_no_limit() -> None:
     assert str(Budget()) == "no limit"
+
+
+@pytest.mark.parametrize(
+    ("text", "doubled"), [("70runs", "140 runs"), ("30min", "1 h"), ("90s", "3 min")]
+)
+def test_a_budget_can_be_doubled(text: str, doubled: str) -> None:
+    assert str(parse_budget(text).double()) == doubled
