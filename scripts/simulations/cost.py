@@ -10,7 +10,7 @@ from simulations.text import format_share, format_table
 from simulations.work import CHUNK, Work
 
 MARGINS = (0.75, 1.0, 1.25)
-_SWEEPS = 0.5  # of the repetitions: each is one or two hundred looks
+_SWEEPS = 2  # of the repetitions: the fixed sweep is found by how often both are right
 _SEARCHES = 0.1
 BUDGET = 150
 
