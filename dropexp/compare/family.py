@@ -16,6 +16,7 @@ from dropexp.config.setting import Fields, digest_setting, extract_setting_from_
 from dropexp.errors import DropexpError
 from dropexp.runs.ledger import Ledger, Purpose, read_ledger
 from dropexp.runs.listing import ListedRun, ListedStatus, find_seed
+from dropexp.runs.records import AuditOutcome
 from dropexp.runs.studies import Study, StudyMember, read_study
 from dropexp.terminal.numbers import format_count
 
@@ -70,6 +71,7 @@ def find_missing_runs(
         ledgers: of the folders.
     """
     found = {run.listed.run_id for run in found_runs}
+    versions = {run.compared.summary.results_version for run in found_runs}
     if all(ledger.requests.keys() <= found for ledger in ledgers.values()):
         return []
     registered = _find_registered([run.listed for run in found_runs], ledgers)
@@ -95,10 +97,22 @@ def find_missing_runs(
                 is_listed = run is not None and run.status not in _WITHOUT_RESULT
                 is_refused = is_listed and ended is None
                 seed = find_seed(run_id)
+                is_elsewhere = run is not None and _has_result(run, versions)
                 missing.append(
-                    MissingRun(run_id, seed, request, sibling, setting, ended, is_refused)
+                    MissingRun(
+                        run_id, seed, request, sibling, setting, ended, is_refused, is_elsewhere
+                    )
                 )
     return missing
+
+
+def _has_result(run: ListedRun, versions: Collection[int]) -> bool:
+    summary = run.summary
+    return (
+        summary is not None
+        and summary.audit is AuditOutcome.PASSED
+        and summary.results_version in versions
+    )
 
 
 def describe_unregistered(

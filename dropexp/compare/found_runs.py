@@ -46,6 +46,7 @@ class MissingRun:
             never ended.
         is_refused: whether it failed before it had any result. Such runs are left out for what
             they are, not for their results.
+        is_elsewhere: whether it has a result, and is out of view with the study that asked for it.
     """
 
     run_id: str
@@ -55,6 +56,7 @@ class MissingRun:
     setting: str | int | None
     ended: int | None
     is_refused: bool
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True)

@@ -290,7 +290,12 @@ def _object_to_planned(
     if unmeasured:
         return f"{format_count(unmeasured, 'seed')} of these settings lack the metric"
     lacking = [*unstarted, *(run for row in rows for run in row.missing)]
-    missing = {run.run_id for run in lacking if not run.is_refused}
+    lacking = [run for run in lacking if not run.is_refused]
+    missing = {run.run_id for run in lacking if not run.is_elsewhere}
+    elsewhere = {run.run_id for run in lacking if run.is_elsewhere}
+    if elsewhere and not missing:
+        runs_elsewhere = format_count(len(elsewhere), "run")
+        return f"a filter leaves out {runs_elsewhere} that other studies asked for"
     if missing:
         return f"{_count(missing)} asked for and {'lacks' if len(missing) == 1 else 'lack'} results"
     if folders > 1:

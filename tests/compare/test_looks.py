@@ -297,6 +297,18 @@ def test_a_later_study_of_other_seeds_leaves_the_earlier_verdict_and_gets_none_o
     assert get_row(together) == (TestKind.ANYTIME, Verdict.BETTER, 16)
 
 
+def test_runs_of_another_study_that_a_filter_hides_do_not_lack_results(
+    ask: Asking, tmp_path: Path
+) -> None:
+    sweep = ("regulariser=none,dropout2d", "p=0.1,0.3")
+    ask(*sweep, "seed=range(8)")
+    ask(*sweep, "seed=range(8,16)", study="again")
+
+    reason = compare_folder(tmp_path, "study=first", "p=0.3").test.reason
+
+    assert "a filter leaves out 8 runs that other studies asked for" in reason
+
+
 def test_a_few_seeds_that_gave_the_idea_are_left_out_of_the_study_that_tests_it(
     ask: Asking, tmp_path: Path
 ) -> None:

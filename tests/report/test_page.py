@@ -83,3 +83,15 @@ def test_the_page_says_which_test_decided_and_what_its_interval_is(name: str) ->
     assert "infinity" not in page[: page.index('<script type="application/json"')].lower()
     if name == "no interval":
         assert "no result can have a p-value below" in page
+
+
+def test_the_title_counts_one_setting_and_one_run() -> None:
+    alone = make_comparison(("none",), seeds=1)
+    title = "<title>dropexp: 1 setting, 1 run, digits with 400 images and 20 % noisy labels</title>"
+    assert title in render_page(alone, Provenance())
+
+
+def test_settings_that_still_improve_are_no_missing_runs() -> None:
+    page = render_page(make_comparison(epochs=3, train_epochs=(3,)), Provenance())
+    assert page.count("Still improving at their last epoch") == 1
+    assert page.index("Still improving") < page.index('id="missing"')
