@@ -19,7 +19,7 @@ from dropexp.cli.report import BOARD_HELP, REPORT_HELP, board, report
 from dropexp.cli.rerun import RERUN_HELP, rerun
 from dropexp.cli.runs import runs
 from dropexp.cli.study import study
-from dropexp.cli.sweep import extend, make_sweep_help, sweep, watch
+from dropexp.cli.sweep import EXTEND_HELP, extend, make_sweep_help, sweep, watch
 from dropexp.cli.train import make_train_help, train
 from dropexp.cli.tune import TUNE_HELP, tune
 from dropexp.errors import DropexpError
@@ -65,7 +65,7 @@ _add = partial(app.command, cls=PlainHelpCommand)
 _TRAIN = "Train"
 _add(help=make_train_help(), rich_help_panel=_TRAIN, context_settings=TAKES_OVERRIDES)(train)
 _add(help=make_sweep_help(), rich_help_panel=_TRAIN, context_settings=TAKES_OVERRIDES)(sweep)
-_add(rich_help_panel=_TRAIN)(extend)
+_add(help=EXTEND_HELP, rich_help_panel=_TRAIN)(extend)
 _add(help=TUNE_HELP, rich_help_panel=_TRAIN, context_settings=TAKES_OVERRIDES)(tune)
 _add(rich_help_panel=_TRAIN)(watch)
 

@@ -47,6 +47,16 @@ _SWEEP_HELP = (
     "hydra.launcher.n_jobs=N runs at a time), ray or slurm."
 )
 
+# No docstring of the command, whose line ends Rich would keep.
+EXTEND_HELP = (
+    "Add seeds to a study: where its answer is open, or to all settings.\n\n"
+    "[bold]dropexp extend quick --until-decided --margin 0.01[/bold]\n\n"
+    "[bold]--seeds +4[/bold] adds four seeds to every setting. If runs of the study are "
+    "unfinished, it trains only those; give the same command again to add the seeds.\n\n"
+    "Either way dropexp compare uses the anytime test afterwards, as results were known before.\n\n"
+    "Overrides may say where and how to train (device=…, hydra/launcher=…)."
+)
+
 _SECONDS_BETWEEN_LOOKS = 0.5
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List the runs and their estimated time.")]
@@ -112,17 +122,6 @@ def extend(
     metric: DecidingMetricOption = None,
     at: DecidingEpochOption = None,
 ) -> None:
-    """Add seeds to a study: where its answer is open, or to all settings.
-
-    [bold]dropexp extend quick --until-decided --margin 0.01[/bold]
-
-    [bold]--seeds +4[/bold] adds four seeds to every setting. If runs of the study are unfinished,
-    it trains only those; give the same command again to add the seeds.
-
-    Either way dropexp compare uses the anytime test afterwards, as results were known before.
-
-    Overrides may say where and how to train (device=…, hydra/launcher=…).
-    """
     options = SequentialOptions(margin, budget, most_seeds, metric, at)
     _refuse_unclear_extension(study, seeds, until_decided=until_decided)
     if not until_decided:

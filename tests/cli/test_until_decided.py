@@ -307,6 +307,16 @@ def test_a_budget_says_what_counts(decided: Path) -> None:
     assert run_dropexp(decided, *start, f"{int(runs[1]) - 1}runs").returncode == 2
 
 
+def test_a_study_of_runs_that_are_all_there_can_be_compared(decided: Path) -> None:
+    seeds = sum("-p0.9-" in run for run in trained_runs(decided))
+    words = ("study=other", "regulariser=none,dropout2d", "p=0.9", f"seed=range({seeds})", *QUICK)
+    done = run_to_the_end(decided, "sweep", *words, "--until-decided")
+    assert "none trained now" in done.stdout
+    compared = run_dropexp(decided, "compare", "study=other")
+    assert compared.returncode == 0, compared.stderr
+    assert "worse" in compared.stdout
+
+
 def test_a_label_alone_is_to_be_extended(decided: Path) -> None:
     done = run_dropexp(decided, "sweep", "study=mine", "--until-decided")
     assert done.returncode == 2

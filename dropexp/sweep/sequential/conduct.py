@@ -98,6 +98,7 @@ class _Command:
             while True:
                 state = plan.find_state()
                 self._view.report_state(state)
+                self._save_study(state)
                 if state.round is None:
                     reason = state.reason
                     break
@@ -119,7 +120,6 @@ class _Command:
         assert ahead is not None
         began = time.monotonic()
         todo = [plan.request.configs[cell] for cell in ahead.missing]
-        save_study(plan.runs_dir, _make_study(plan, ahead.cells))
         ids = [config.run_id for config in todo]
         record_request(plan.runs_dir, plan.request.study, ids, Purpose.SEQUENTIAL)
         self._launched.update(ahead.missing)
@@ -145,6 +145,11 @@ class _Command:
             plan.results.give_up(failed)
             self._rate = (time.monotonic() - began) / len(todo)
         return rounds.is_stopped, is_interrupted
+
+    def _save_study(self, state: SequentialState) -> None:
+        """Save the study with all runs so far, also where other sweeps have trained all of them."""
+        if state.cells:
+            save_study(self._plan.runs_dir, _make_study(self._plan, state.cells))
 
     def _lacks_time(self, runs: int) -> bool:
         """Return whether the budget's time is up, or would be before so many runs had ended."""
@@ -226,7 +231,7 @@ def _find_run(plan: SequentialPlan, cell: Cell) -> StudyRun:
 
 
 def _make_study(plan: SequentialPlan, cells: Sequence[Cell]) -> Study:
-    """Return the study with the runs of a round; saving merges it with those before."""
+    """Return the study with these runs; saving merges it with those before."""
     request = plan.request
     names = list(dict.fromkeys(setting for setting, _ in cells))
     members = tuple(
