@@ -191,7 +191,7 @@ def _describe_cost(
     if before := sum(cell in spent for cell in paid):
         return (
             f"runs that --until-decided asked for before in this study count, and the first round "
-            f"has {runs} that count, {before} of them from before"
+            f"has {runs} that count, {'all' if before == len(paid) else before} of them from before"
         )
     if free := len(cells) - len(paid):
         runs = f"{runs} besides the {free} that are there and cost nothing"
