@@ -152,6 +152,7 @@ def test_a_search_that_is_killed_resumes_to_the_same_end_and_trains_nothing_twic
     assert tried[0] == tried[1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_search_and_says_how_to_resume(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "dropexp", *SMALL],
@@ -212,6 +213,7 @@ def test_without_optuna_it_says_how_to_install_it(dropexp: Dropexp) -> None:
     assert "pip install 'dropexp[tune]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_budget_of_time_ends_a_search_and_the_same_command_ends_it_there_again(
     tmp_path: Path,
 ) -> None:

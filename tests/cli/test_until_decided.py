@@ -177,6 +177,7 @@ def test_a_budget_in_runs_ends_it_and_a_larger_one_goes_on(decided: Path) -> Non
     assert "2 trained" in more.stdout
 
 
+@pytest.mark.slow
 def test_a_budget_in_time_ends_it_and_the_same_command_goes_on(tmp_path: Path) -> None:
     slow = ("sweep", *SETTINGS, "train.epochs=60", "--until-decided", "--budget", "4s")
     done = run_to_the_end(tmp_path, *slow)

@@ -413,12 +413,12 @@ def test_removing_all_but_a_few_seeds_makes_no_pilot_of_them(ask: Asking, tmp_pa
 def test_seeds_of_studies_that_ran_at_the_same_time_are_no_pilot(
     ask: Asking, tmp_path: Path
 ) -> None:
-    for seed in range(12):
+    for seed in range(9):
         ask(*SWEEP, f"seed={seed}", study=f"s{seed}", ends=False)
-    for seed in range(12):
+    for seed in range(9):
         ask(*SWEEP, f"seed={seed}", study=f"s{seed}")
 
-    chosen = ",".join(f"s{seed}" for seed in (0, 2, 3, 4, 5, 6, 8, 11))
+    chosen = ",".join(f"s{seed}" for seed in range(9) if seed != 1)
     comparison = compare_folder(tmp_path, f"study={chosen}")
 
     assert get_row(comparison) == (TestKind.ANYTIME, Verdict.TOO_FEW_SEEDS, 1)

@@ -28,14 +28,15 @@ def test_every_command_has_its_output() -> None:
     assert [step.command for step in STEPS if not step.output.strip()] == []
 
 
-def test_the_runs_are_those_of_its_sweep() -> None:
-    [sweep] = {
-        tuple(words[2:])
+def test_the_runs_are_those_of_its_commands() -> None:
+    commands = [
+        words[2:]
         for block in CONSOLES
         for words in find_commands(block)
-        if words[1] == "sweep" and "--dry-run" not in words
-    }
-    ids = {config.run_id for config in compose_sweep(list(sweep)).configs}
+        if words[1] in ("train", "sweep") and "--dry-run" not in words
+    ]
+    assert len(commands) == 3
+    ids = {config.run_id for words in commands for config in compose_sweep(words).configs}
     shown = set(re.findall(r"\b(?:none|dropout2d)-p[\d.]+-s\d+-[0-9a-f]{8}", TUTORIAL.read_text()))
     assert shown == ids
 
