@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -83,6 +83,16 @@ def run_dropexp(
             torch.set_num_threads(threads)
             torch.set_deterministic_debug_mode(mode)
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())
+
+
+def assert_refused(folder: Path, arguments: Sequence[str], words: Iterable[str]) -> None:
+    """Assert that a command is refused in a sentence with these words, and starts no run."""
+    done = run_dropexp(folder, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert list(folder.glob("runs/*-s*")) == []
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import QUICK, Dropexp, run_dropexp
+from tests.conftest import QUICK, Dropexp, assert_refused, run_dropexp
 
 
 @pytest.fixture
@@ -200,12 +200,7 @@ def test_a_mistake_gets_a_sentence_and_nothing_is_started(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
     monkeypatch.setattr("dropexp.sweep.run_process.start_fork_server", lambda: None)
-    done = run_dropexp(tmp_path, *arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    for word in words:
-        assert word in done.stderr
-    assert list(tmp_path.glob("runs/*-s*")) == []
+    assert_refused(tmp_path, arguments, words)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from dropexp.cli.until_decided import SequentialOptions
 from dropexp.runs.ledger import Purpose, read_ledger
 from dropexp.runs.metrics import parse_metric
 from dropexp.runs.study_question import StudyQuestion
-from tests.conftest import PLAIN_OUTPUT, run_dropexp
+from tests.conftest import PLAIN_OUTPUT, assert_refused, run_dropexp
 from tests.sweep.test_interruption import processes_of, wait_until
 
 # Two rows: a strong effect, and none, as no mask drops anything.
@@ -276,12 +276,7 @@ def test_a_mistake_gets_a_sentence_and_nothing_is_started(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
     monkeypatch.setattr("dropexp.sweep.run_process.start_fork_server", lambda: None)
-    done = run_dropexp(tmp_path, *arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    for word in words:
-        assert word in done.stderr
-    assert list(tmp_path.glob("runs/*-s*")) == []
+    assert_refused(tmp_path, arguments, words)
 
 
 @pytest.mark.parametrize(
