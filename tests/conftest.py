@@ -16,12 +16,26 @@ import torch
 from hypothesis import settings
 
 from dropexp.cli.main import run_command
+from dropexp.runs import durable
 
 # The machine may be busy: how long an example takes says nothing.
 settings.register_profile("dropexp", deadline=None)
 settings.load_profile("dropexp")
 # Two test processes share two cores.
 torch.set_num_threads(1)
+
+
+class UnsyncedDisk(durable.Disk):
+    """Does not wait for the disk, on which a test's folder need not survive a power cut."""
+
+    def sync(self, descriptor: int) -> None:
+        pass
+
+    def sync_folder(self, path: str) -> None:
+        pass
+
+
+durable.disk = UnsyncedDisk()
 
 QUICK = ("train.epochs=2", "data.train_size=60", "model.width=4", "threads=1")
 """Overrides that make a run a matter of milliseconds."""

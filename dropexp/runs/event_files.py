@@ -46,7 +46,7 @@ class EventFile:
         Raises:
             OSError: a file cannot be removed or opened.
         """
-        self._writer = RecordWriter(replace_event_files(folder).open("wb"))
+        self._writer = RecordWriter(replace_event_files(folder).open("xb"))
         self._flushed_at = time.monotonic()
         # Every reader expects this version in the first record.
         start_time = time.time() if start_time is None else start_time

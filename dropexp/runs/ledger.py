@@ -7,7 +7,6 @@ clock, so that no clock of a machine decides.
 
 import errno
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 from filelock import FileLock
 
 from dropexp.errors import StoreError
+from dropexp.runs.durable import append_line
 
 LEDGER = ".ledger.jsonl"
 _LOCK = ".ledger.lock"
@@ -205,18 +205,9 @@ def _read(runs_dir: Path) -> str:
 def _append(runs_dir: Path, entry: Mapping[str, Any]) -> None:
     path = runs_dir / LEDGER
     try:
-        with path.open("a+b") as file:
-            if file.tell() and not _ends_with_newline(path):
-                file.write(b"\n")  # the rest of a line that a crash has cut short
-            file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        append_line(path, json.dumps(entry, separators=(",", ":")).encode() + b"\n")
     except OSError as error:
         raise StoreError(_explain(path, error)) from None
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from dropexp.config.study_files import (
     read_study_file,
 )
 from dropexp.errors import ConfigError, suggest
+from dropexp.runs.durable import move
 from dropexp.runs.ledger import Purpose, read_ledger, record_request, record_withdrawal
 from dropexp.runs.read import FolderStatus, StoredRun
 from dropexp.runs.studies import list_study_names, read_study
@@ -259,7 +260,7 @@ def withdraw_registration(runs_dir: Path, name: str) -> Path | None:
             for number in count(1)
             if not (free := path.with_name(f"{name}.registered.{number}.yaml")).exists()
         )
-        path.rename(kept)
+        move(path, kept)
     record_withdrawal(runs_dir, name)
     return kept
 

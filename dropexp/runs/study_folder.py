@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from dropexp.config.study_files import FOLDER
 from dropexp.errors import RunsDirError
+from dropexp.runs.durable import make_folder, write_file
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def lock_study_file(runs_dir: Path, path: Path) -> Iterator[None]:
         RunsDirError: the folder or the file cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with FileLock(path.with_suffix(".lock")):
             yield
     except OSError as error:
@@ -33,14 +34,12 @@ def lock_study_file(runs_dir: Path, path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all, under its lock.
+    """Write a file whole or not at all, under its lock; it survives a power cut then.
 
     Raises:
         OSError: it cannot be written.
     """
-    temporary = path.with_suffix(".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    write_file(path, text.encode())
 
 
 def list_study_files(runs_dir: Path, suffix: str) -> list[Path]:

@@ -7,7 +7,6 @@ import csv
 import errno
 import io
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,10 +18,13 @@ from filelock import FileLock, Timeout
 
 from dropexp.config.setting import digest_setting, extract_setting_from_flat
 from dropexp.errors import BusyError, RunsDirError, StoreError
+from dropexp.runs import durable
 from dropexp.runs.files import CHECKPOINT, CONFIG, ERROR, LOCK, LOG, METRICS, SUMMARY
 from dropexp.runs.ledger import record_end
 from dropexp.runs.read import StoredRun
 from dropexp.runs.records import METRICS_COLUMNS, EpochRecord, RunSummary
+
+_HEADER = ",".join(METRICS_COLUMNS) + "\n"
 
 
 def open_runs_dir(runs_dir: str) -> Path:
@@ -36,7 +38,7 @@ def open_runs_dir(runs_dir: str) -> Path:
     """
     path = Path(runs_dir).expanduser()
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(path)
     except (FileExistsError, NotADirectoryError):
         raise RunsDirError(
             f"runs_dir={runs_dir} is a file, or is below a file; it must be a folder."
@@ -69,11 +71,16 @@ class RunFolder(StoredRun):
             patience: seconds to wait for the lock; negative for no limit.
 
         Raises:
-            RunsDirError: the folder cannot be written.
+            RunsDirError: the folder cannot be written, or is a link.
             BusyError: another process still holds the lock after that time.
         """
+        if self.path.is_symlink():
+            raise RunsDirError(
+                f"{self.path} is a link, and no run is written through one. Remove the link, or "
+                f"choose another runs_dir."
+            )
         try:
-            self.path.mkdir(exist_ok=True)
+            durable.make_folder(self.path)
             lock = FileLock(self.path / LOCK)
             try:
                 lock.acquire(timeout=0)
@@ -95,10 +102,10 @@ class RunFolder(StoredRun):
         """Remove every file but the lock."""
         with self._disk_errors(SUMMARY):
             # First, because its presence says that the other files are complete.
-            (self.path / SUMMARY).unlink(missing_ok=True)
+            durable.remove_file(self.path / SUMMARY)
             for entry in self.path.iterdir():
                 if entry.name != LOCK:
-                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+                    durable.remove_entry(entry)
 
     def remove(self) -> bool:
         """Remove the folder with everything in it, unless another process holds it.
@@ -118,11 +125,11 @@ class RunFolder(StoredRun):
 
         try:
             with self.lock(give_up):
-                (self.path / SUMMARY).unlink(missing_ok=True)
+                durable.remove_file(self.path / SUMMARY)
                 for entry in self.path.iterdir():
                     if entry.name not in (LOCK, CONFIG):
-                        _remove(entry)
-                shutil.rmtree(self.path)
+                        durable.remove_entry(entry)
+                durable.remove_entry(self.path)
         except _HeldError:
             return False
         except OSError as error:
@@ -134,50 +141,59 @@ class RunFolder(StoredRun):
         if {entry.name for entry in self.path.iterdir()} <= {LOCK}:
             shutil.rmtree(self.path, ignore_errors=True)
 
-    def write(self, name: str, content: str | bytes, *, durable: bool = False) -> None:
+    def write(self, name: str, content: str | bytes, *, is_promised: bool = True) -> None:
         """Write a file whole or not at all.
 
         Args:
             name: of the file in the folder.
             content: the new content.
-            durable: whether it survives a power cut once this has returned.
+            is_promised: whether it survives a power cut once this has returned; if not, it does
+                from the next promise in this folder on.
 
         Raises:
             StoreError: the disk is full, or the folder cannot be written.
         """
-        raw = content.encode() if isinstance(content, str) else content
-        temporary = self.path / f".{name}.part"
         with self._disk_errors(name):
-            try:
-                with temporary.open("wb") as file:
-                    file.write(raw)
-                    if durable:
-                        file.flush()
-                        os.fsync(file.fileno())
-                temporary.replace(self.path / name)
-            finally:
-                temporary.unlink(missing_ok=True)
+            raw = content.encode() if isinstance(content, str) else content
+            durable.write_file(self.path / name, raw, is_promised=is_promised)
 
-    def write_json(self, name: str, content: Any) -> None:
-        """Write plain values as indented JSON; see ``durable`` of ``write``."""
+    def write_json(self, name: str, content: Any, *, is_promised: bool = True) -> None:
+        """Write plain values as indented JSON; see ``write``."""
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        self.write(name, text + "\n", durable=True)
+        self.write(name, text + "\n", is_promised=is_promised)
 
     def write_metrics(self, records: Iterable[EpochRecord]) -> None:
-        """Replace metrics.csv by these epochs."""
-        header = ",".join(METRICS_COLUMNS) + "\n"
-        self.write(METRICS, header + "".join(_csv_line(record) for record in records))
+        """Replace metrics.csv by these epochs; on the disk from the next promise on."""
+        text = _HEADER + "".join(_csv_line(record) for record in records)
+        self.write(METRICS, text, is_promised=False)
+
+    def begin_metrics(self, records: Iterable[EpochRecord]) -> None:
+        """Make metrics.csv ready to append to: without the epochs that are not among these."""
+        with self._disk_errors(METRICS):
+            durable.remove_file(self.path / METRICS, is_promised=False)
+        self._append(METRICS, _HEADER + "".join(_csv_line(record) for record in records))
 
     def append_metrics(self, record: EpochRecord) -> None:
-        """Append one epoch to metrics.csv."""
-        with self._disk_errors(METRICS), (self.path / METRICS).open("a", encoding="utf-8") as file:
-            file.write(_csv_line(record))
+        """Append one epoch to metrics.csv; only a checkpoint promises that it is on the disk."""
+        self._append(METRICS, _csv_line(record))
 
     def finish(self, summary: RunSummary, *, keep_checkpoint: bool) -> None:
-        """Write the summary, which marks the run as finished, then remove the checkpoint."""
-        record_end(self.path.parent, self.run_id, self._digest_setting())
+        """Write the summary, which marks the run as finished, then remove the checkpoint.
+
+        What was written before is on the disk first; see durable.py.
+        """
+        self._promise_end()
         self.write_json(SUMMARY, summary.to_json())
         self.remove_leftovers(keep_checkpoint=keep_checkpoint)
+
+    def _promise_end(self) -> None:
+        self._promise()
+        record_end(self.path.parent, self.run_id, self._digest_setting())
+
+    def _promise(self) -> None:
+        """Wait until everything that was written whole is on the disk."""
+        with self._disk_errors(SUMMARY):
+            durable.sync_folder(self.path)
 
     def _digest_setting(self) -> str | None:
         """Return the digest of the setting that its config.yaml holds; None if it is damaged."""
@@ -189,28 +205,34 @@ class RunFolder(StoredRun):
     def remove_error(self) -> None:
         """Remove error.txt, which makes a failed run an interrupted one."""
         with self._disk_errors(ERROR):
-            (self.path / ERROR).unlink(missing_ok=True)
+            durable.remove_file(self.path / ERROR)
 
     def remove_leftovers(self, *, keep_checkpoint: bool) -> None:
         """Remove the files that a finished run does not need."""
         self.remove_error()
         if not keep_checkpoint:
             with self._disk_errors(CHECKPOINT):
-                (self.path / CHECKPOINT).unlink(missing_ok=True)
+                durable.remove_file(self.path / CHECKPOINT, is_promised=False)
 
     def replace_files(self, files: Mapping[str, bytes]) -> None:
         """Replace all files by those of another folder; the summary is written last."""
         self.clear()
-        for name in sorted(files, key=lambda name: name == SUMMARY):
-            if name == SUMMARY:
-                record_end(self.path.parent, self.run_id, self._digest_setting())
-            self.write(name, files[name], durable=name == SUMMARY)
+        for name, raw in files.items():
+            if name != SUMMARY:
+                self.write(name, raw, is_promised=False)
+        if SUMMARY in files:
+            self._promise_end()
+            self.write(SUMMARY, files[SUMMARY])
+        else:
+            self._promise()
 
     def log(self, message: str) -> None:
         """Append a line with the time to run.log."""
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with self._disk_errors(LOG), (self.path / LOG).open("a", encoding="utf-8") as file:
-            file.write(f"{stamp} {message}\n")
+        self._append(LOG, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+
+    def _append(self, name: str, line: str) -> None:
+        with self._disk_errors(name):
+            durable.append_line(self.path / name, line.encode(), is_promised=False)
 
     @contextmanager
     def _disk_errors(self, name: str) -> Iterator[None]:
@@ -223,11 +245,6 @@ class RunFolder(StoredRun):
                 f"{self.path / name} could not be written: {reason}. Files written before are "
                 f"intact; the same command resumes from them."
             ) from None
-
-
-def _remove(entry: Path) -> None:
-    is_folder = entry.is_dir() and not entry.is_symlink()
-    shutil.rmtree(entry) if is_folder else entry.unlink()
 
 
 def _csv_line(record: EpochRecord) -> str:

@@ -49,7 +49,7 @@ class Recorder:
         self._saving: Future[None] | None = None
         self._saved_at = time.monotonic()
         self._unsaved: dict[str, Any] | None = None
-        folder.write_metrics(state.records)
+        folder.begin_metrics(state.records)
         folder.log(f"training from epoch {len(state.records) + 1} of {config.train.epochs}")
         self._events = self._open_events(splits.train.images)
 

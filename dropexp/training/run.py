@@ -152,7 +152,7 @@ def _train(config: RunConfig, folder: RunFolder, view: RunView, device_name: str
     if config.force:
         folder.clear()
     folder.remove_error()
-    folder.write(CONFIG, to_yaml(config))
+    folder.write(CONFIG, to_yaml(config), is_promised=False)
     before, now = folder.read_environment(), describe_environment(device)
     folder.write_json(ENVIRONMENT, now)
     view.start(config.run_id, describe_data_and_model(config, splits, state.model))
@@ -198,7 +198,7 @@ def _audit(
         view.warn("audit=off: nothing proves that the regulariser is on")
         return AuditOutcome.SKIPPED
     report = audit_model(config, splits, model)
-    folder.write_json(AUDIT, report.to_json())
+    folder.write_json(AUDIT, report.to_json(), is_promised=False)
     if report.passed:
         view.report_audit(report.summarise())
         return AuditOutcome.PASSED

@@ -12,14 +12,14 @@ from dropexp.runs.write import RunFolder
 
 
 def write_weights(folder: RunFolder, weights: Mapping[str, Tensor]) -> None:
-    """Write a model's state_dict durably; write no file where it is empty.
+    """Write a model's state_dict, on the disk before the run is finished; none where it is empty.
 
     Raises:
         StoreError: the disk is full, or the folder cannot be written.
     """
     if weights:
         contiguous = {name: weight.contiguous() for name, weight in weights.items()}
-        folder.write(WEIGHTS, save(contiguous), durable=True)
+        folder.write(WEIGHTS, save(contiguous), is_promised=False)
 
 
 def read_weights(folder: RunFolder) -> dict[str, Tensor]:
