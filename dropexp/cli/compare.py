@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from dropexp.cli.comparison_output import ComparisonFormat, format_comparison_as, print_table
 from dropexp.cli.options import (
     MARGIN_HELP,
     RunsDir,
     list_choices,
     make_choice_parser,
     parse_margin,
+)
+from dropexp.cli.table_options import (
+    CaptionOption,
+    ColumnsOption,
+    LabelOption,
+    ReverseOption,
+    SortOption,
+    TableOptions,
 )
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric
@@ -118,18 +127,6 @@ Options = tuple[
 """The options above, in their order."""
 
 
-class ComparisonFormat(StrEnum):
-    """How a comparison is written."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-    MD = "md"
-    LATEX = "latex"
-
-
-_WIDEST_CHART = 100  # characters
-
 _FORMAT_OF_SUFFIX = {
     ".txt": ComparisonFormat.TABLE,
     ".csv": ComparisonFormat.CSV,
@@ -184,23 +181,31 @@ def compare(
     curves: Annotated[
         bool, typer.Option("--curves", help="Draw validation curves of a few settings below.")
     ] = False,
+    sort: SortOption = None,
+    reverse: ReverseOption = False,
+    columns: ColumnsOption = None,
+    caption: CaptionOption = None,
+    label: LabelOption = None,
     allow_mixed: AllowMixedOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ComparisonFormat.TABLE
+    layout = TableOptions(sort, reverse, columns, caption, label)
+    layout.refuse_unused(format_)
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
     comparison, *_ = read_and_compare(arguments, options, runs_dir)
+    comparison = layout.sort(comparison)
     if plot is not None:
         from dropexp.report import plot as draw_charts
 
         draw_charts(comparison, plot)
     if output is not None:
-        if write_output(output, _format(comparison, format_)):
+        if write_output(output, format_comparison_as(comparison, format_, layout)):
             typer.echo(f"written to {output}")
     elif format_ is ComparisonFormat.TABLE:
-        _print_table(comparison, curves)
+        print_table(comparison, layout, with_curves=curves)
     else:
-        typer.echo(_format(comparison, format_), nl=False)
+        typer.echo(format_comparison_as(comparison, format_, layout), nl=False)
 
 
 def read_and_compare(
@@ -259,40 +264,3 @@ def write_output(output: Path, text: str) -> bool:
     except OSError as error:
         raise UserError(f"--output {output} cannot be written: {error.strerror}.") from None
     return True
-
-
-def _print_table(comparison: "Comparison", curves: bool) -> None:
-    from dropexp.cli.console import CommandConsole
-    from dropexp.compare.table import format_comparison
-
-    console = CommandConsole()
-    console.print_lines(format_comparison(comparison, console.width))
-    if curves:
-        from dropexp.compare.terminal_chart import draw_curves
-
-        width = min(console.width or _WIDEST_CHART, _WIDEST_CHART)
-        console.print_lines([draw_curves(comparison, width)])
-
-
-def _format(comparison: "Comparison", format_: ComparisonFormat) -> str:
-    match format_:
-        case ComparisonFormat.TABLE:
-            from dropexp.compare.table import format_comparison
-
-            return "".join(f"{line.plain}\n" for line in format_comparison(comparison, None))
-        case ComparisonFormat.CSV:
-            from dropexp.compare.data_files import format_csv
-
-            return format_csv(comparison)
-        case ComparisonFormat.JSON:
-            from dropexp.compare.data_files import format_json
-
-            return format_json(comparison)
-        case ComparisonFormat.MD:
-            from dropexp.compare.markdown import format_markdown
-
-            return format_markdown(comparison)
-        case ComparisonFormat.LATEX:
-            from dropexp.compare.latex import format_latex
-
-            return format_latex(comparison)

@@ -25,6 +25,7 @@ from dropexp.cli.compare import (
     write_output,
 )
 from dropexp.cli.options import RunsDir
+from dropexp.cli.table_options import ReverseOption, SortOption, TableOptions
 from dropexp.terminal.numbers import format_count, format_size
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def report(
     test: TestOption = None,
     correction: CorrectionOption = None,
     margin: MarginOption = None,
+    sort: SortOption = None,
+    reverse: ReverseOption = False,
     allow_mixed: AllowMixedOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
@@ -90,6 +93,7 @@ def report(
         output = _DEFAULT_OUTPUT.with_suffix(".md")
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
     comparison, folders, stated = read_and_compare(arguments, options, runs_dir)
+    comparison = TableOptions(sort, reverse).sort(comparison)
     text = _render(comparison, format_, folders, stated)
     if write_output(output, text):
         from rich.text import Text

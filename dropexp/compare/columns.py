@@ -4,40 +4,25 @@ The terminal, Markdown, LaTeX and the page render these columns. The columns of 
 the registry of metrics; see dropexp.runs.metrics. CSV and JSON hold every number instead.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from dropexp.compare.notes import describe_verdict
+from dropexp.compare.cells import (
+    Cell,
+    estimate_cell,
+    evidence_cell,
+    n_cell,
+    p_value_cell,
+    parameters_cell,
+    probability_cell,
+    setting_cell,
+    verdict_cell,
+    wins_cell,
+)
 from dropexp.compare.results import Comparison, Row
 from dropexp.runs.metric_types import EpochChoice, Metric, Notation
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.records import OPTIONAL_COLUMNS
-from dropexp.statistics import Estimate, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """The content of a cell.
-
-    Attributes:
-        text: the value, formatted; empty for an empty cell.
-        interval: the interval as ``[low, high]``; empty for none.
-        margin: the half-width of a symmetric interval as ``±0.123``; empty for none.
-        sort_value: the number by which rows are sorted; NaN for none.
-        verdict: the verdict, in a cell of the column of verdicts.
-    """
-
-    text: str = ""
-    interval: str = ""
-    margin: str = ""
-    sort_value: float = math.nan
-    verdict: Verdict | None = None
-
-    @property
-    def with_interval(self) -> str:
-        """The value and its interval in one line."""
-        return f"{self.text} {self.interval}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +65,21 @@ _MAIN = ("test_acc", "test_loss")
 
 
 def list_columns(
-    comparison: Comparison, notation: Notation = Notation.TERMINAL
+    comparison: Comparison,
+    notation: Notation = Notation.TERMINAL,
+    *,
+    with_hidden: bool = False,
 ) -> list[ComparisonColumn]:
     """Return the columns of a comparison, the most important first.
 
     Args:
         comparison: the comparison; columns depend on its deciding metric and its epoch.
         notation: how numbers are written.
+        with_hidden: whether columns that say nothing new are listed too, such as the number of
+            epochs where it is the same in all settings.
     """
-    others = {metric.key: metric for metric in _other_metrics(comparison)}
+    metrics = list(METRIC_REGISTRY.values()) if with_hidden else _other_metrics(comparison)
+    others = {each.key: each for each in metrics if each.key != comparison.metric.key}
 
     def take(*keys: str) -> list[ComparisonColumn]:
         return [_metric_column(others.pop(key), notation) for key in keys if key in others]
@@ -97,17 +88,17 @@ def list_columns(
     unit = metric.document_heading().removeprefix(metric.heading)
     columns = [
         ComparisonColumn(
-            "setting", "setting", "what was trained", _setting_cell, is_text=True, is_required=True
+            "setting", "setting", "what was trained", setting_cell, is_text=True, is_required=True
         ),
         ComparisonColumn(
-            "n", "n", "completed runs; of how many, where some diverged", _n_cell, is_required=True
+            "n", "n", "completed runs; of how many, where some diverged", n_cell, is_required=True
         ),
         _metric_column(metric, notation, is_deciding=True),
         ComparisonColumn(
             "difference",
             f"vs baseline{unit if notation is Notation.DOCUMENT else ''}",
             f"mean paired difference in {metric.name} to the baseline with the same seeds",
-            lambda row: _estimate_cell(row.difference, metric, notation, is_signed=True),
+            lambda row: estimate_cell(row.difference, metric, notation, is_signed=True),
             is_required=True,
             shows_interval=True,
         ),
@@ -115,7 +106,7 @@ def list_columns(
             "verdict",
             "verdict",
             "what may be claimed; (+k): about k more seeds would decide the row",
-            lambda row: _verdict_cell(comparison, row),
+            lambda row: verdict_cell(comparison, row),
             is_text=True,
             is_required=True,
         ),
@@ -124,26 +115,26 @@ def list_columns(
             "pairs_better",
             "better in",
             "pairs in which it is better; a diverged run loses",
-            _wins_cell,
+            wins_cell,
         ),
         ComparisonColumn(
             "adjusted_p",
             f"p ({comparison.rule.correction_name})",
             "p-value of the test, corrected for all rows that are tested together",
-            _p_value_cell,
+            p_value_cell,
         ),
         ComparisonColumn(
             "better",
             "P(better)",
             "probability that it is better with a new seed",
-            _probability_cell,
+            probability_cell,
             shows_interval=True,
         ),
         ComparisonColumn(
             "evidence",
             "evidence so far",
             "largest evidence so far of the anytime test, and what a verdict needs at most",
-            _evidence_cell,
+            evidence_cell,
             is_main=False,
         ),
         *take(*_MAIN),
@@ -152,21 +143,25 @@ def list_columns(
         *take("val_loss"),
         *take(*others),
         ComparisonColumn(
-            "parameters", "parameters", "trained numbers of the network", _parameters_cell
+            "parameters", "parameters", "trained numbers of the network", parameters_cell
         ),
     ]
     return columns + [replace(column, is_main=False) for column in details]
 
 
 def make_table(comparison: Comparison, columns: Sequence[ComparisonColumn]) -> ComparisonTable:
-    """Return the columns with the cells of every row; empty columns are left out.
+    """Return the columns with the cells of every row; empty ones are left out unless required.
 
     Args:
         comparison: the comparison whose rows to show.
         columns: the columns to show, from list_columns.
     """
     cells = [[column.cell(row) for row in comparison.rows] for column in columns]
-    shown = [index for index, column in enumerate(cells) if any(cell.text for cell in column)]
+    shown = [
+        index
+        for index, column in enumerate(cells)
+        if columns[index].is_required or any(cell.text for cell in column)
+    ]
     return ComparisonTable(
         tuple(columns[index] for index in shown),
         tuple(zip(*(cells[index] for index in shown), strict=True)),
@@ -219,7 +214,7 @@ def _metric_column(
 
     def cell(row: Row) -> Cell:
         estimate = row.estimates.get(metric.key)
-        return _estimate_cell(estimate, metric, notation, shows_interval=shows_interval)
+        return estimate_cell(estimate, metric, notation, shows_interval=shows_interval)
 
     return ComparisonColumn(
         metric.key,
@@ -229,77 +224,3 @@ def _metric_column(
         is_required=is_deciding,
         shows_interval=is_deciding,
     )
-
-
-# --- cells --------------------------------------------------------------------------------
-
-
-def _estimate_cell(
-    estimate: Estimate | None,
-    metric: Metric,
-    notation: Notation,
-    *,
-    is_signed: bool | None = None,
-    shows_interval: bool = True,
-) -> Cell:
-    if estimate is None or math.isnan(estimate.value):
-        return Cell()
-
-    def text(value: float) -> str:
-        return metric.format(value, notation, is_signed=is_signed)
-
-    half = metric.format(estimate.high - estimate.value, notation, is_signed=False)
-    if is_signed is None:  # a mean: a t interval of two runs may leave what can be true
-        estimate = estimate.clip(metric.limits)
-    cell = Cell(text(estimate.value), sort_value=estimate.value)
-    if not shows_interval or not math.isfinite(estimate.low):
-        return cell
-    interval = f"[{text(estimate.low)}, {text(estimate.high)}]"
-    return replace(cell, interval=interval, margin=f"±{half}")
-
-
-def _setting_cell(row: Row) -> Cell:
-    return Cell(row.setting.name)
-
-
-def _n_cell(row: Row) -> Cell:
-    runs = len(row.setting.runs)
-    return Cell(str(row.n) if row.n == runs else f"{row.n}/{runs}", sort_value=row.n)
-
-
-def _verdict_cell(comparison: Comparison, row: Row) -> Cell:
-    rank = math.nan if row.verdict is None else list(Verdict).index(row.verdict)
-    return Cell(describe_verdict(comparison, row), sort_value=rank, verdict=row.verdict)
-
-
-def _wins_cell(row: Row) -> Cell:
-    if not row.pairs:
-        return Cell()
-    share = row.pairs_better / len(row.pairs)
-    return Cell(f"{row.pairs_better} of {len(row.pairs)}", sort_value=share)
-
-
-def _p_value_cell(row: Row) -> Cell:
-    p = row.adjusted_p
-    if p is None or math.isnan(p):
-        return Cell()
-    return Cell("<0.001" if p < 0.001 else f"{p:.3f}", sort_value=p)
-
-
-def _probability_cell(row: Row) -> Cell:
-    share = row.better
-    if share is None or math.isnan(share.value):
-        return Cell()
-    interval = f"[{share.low:.2f}, {share.high:.2f}]"
-    return Cell(f"{share.value:.2f}", interval, sort_value=share.value)
-
-
-def _evidence_cell(row: Row) -> Cell:
-    if row.evidence is None or row.evidence_needed is None:
-        return Cell()
-    text = f"{row.evidence:,.1f} of {row.evidence_needed:,.0f}"
-    return Cell(text, sort_value=row.evidence)
-
-
-def _parameters_cell(row: Row) -> Cell:
-    return Cell(f"{row.parameters:,}", sort_value=row.parameters)

@@ -14,16 +14,27 @@ from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate
 
 
-def format_csv(comparison: Comparison) -> str:
-    """Return a comparison as CSV, one line for each setting; a missing number is an empty cell.
+def tabulate(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return each setting as CSV column → value, in the order of rows; None for no value.
 
     An estimate has three columns: the value, and the low and the high end of its interval. Every
     comparison has the same columns, except for the fields of settings, which follow ``setting``.
     """
     fields = _distinguishing_fields(comparison)
-    rows = [_csv_row(row, fields) for row in comparison.rows]
+    return [_csv_row(row, fields) for row in comparison.rows]
+
+
+def format_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
+    """Return a comparison as CSV, one line for each setting; a missing number is an empty cell.
+
+    Args:
+        comparison: the comparison to write.
+        columns: the columns to write, of those of tabulate; None: all.
+    """
+    rows = tabulate(comparison)
+    names = list(rows[0]) if columns is None else columns
     file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(file, names, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows({key: _csv_cell(value) for key, value in row.items()} for row in rows)
     return file.getvalue()

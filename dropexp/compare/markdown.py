@@ -1,18 +1,29 @@
 """A comparison as Markdown, and the tables, lists and escapes that Markdown needs."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from dropexp.compare.columns import ComparisonTable, make_main_table
+from dropexp.compare.column_choice import choose_columns
+from dropexp.compare.columns import ComparisonTable, make_main_table, make_table
 from dropexp.compare.notes import describe_notes
 from dropexp.compare.results import Comparison
+from dropexp.runs.metric_types import Notation
 
 
-def format_markdown(comparison: Comparison) -> str:
-    """Return a comparison as Markdown: how to read it, the main table, and the notes."""
+def format_markdown(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
+    """Return a comparison as Markdown: how to read it, a table, and the notes.
+
+    Args:
+        comparison: the comparison to show.
+        columns: keys of the columns to show, from choose_keys; None: those of the main table.
+    """
+    if columns is None:
+        table = make_main_table(comparison)
+    else:
+        table = make_table(comparison, choose_columns(comparison, columns, Notation.DOCUMENT))
     parts = [
         *map(escape_markdown, comparison.sentences),
-        format_markdown_table(make_main_table(comparison)),
+        format_markdown_table(table),
         format_markdown_list(note.text for note in describe_notes(comparison)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -34,7 +34,15 @@ class Note:
 
 
 def describe_verdict(comparison: Comparison, row: Row) -> str:
-    """Return the text of a row's verdict, such as ``no clear difference (+8–40)``.
+    """Return the text of a row's verdict with its forecast: ``no clear difference (+8–40)``."""
+    claim = describe_claim(comparison, row)
+    if row.forecast is None or claim != row.verdict:
+        return claim
+    return f"{claim} (+{describe_forecast(row.forecast)})"
+
+
+def describe_claim(comparison: Comparison, row: Row) -> str:
+    """Return the text of a row's verdict.
 
     The text of a row whose pairs the test does not count is ``not counted``, and that of a row
     without a verdict is ``baseline``, ``no baseline``, or ``not compared`` for
@@ -49,7 +57,7 @@ def describe_verdict(comparison: Comparison, row: Row) -> str:
     if row.underfits:
         is_worse = row.verdict is Verdict.WORSE
         return "worse: underfits" if is_worse else f"{row.verdict}, underfits"
-    return f"{row.verdict} (+{describe_forecast(row.forecast)})" if row.forecast else row.verdict
+    return row.verdict
 
 
 def describe_forecast(forecast: SeedForecast) -> str:

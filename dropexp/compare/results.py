@@ -141,6 +141,7 @@ class Comparison:
         axes: the fields that have several values, each with its values in order: regulariser.p,
             and the fields of no regulariser.
         target: the training loss at which runs are matched, nats; None without matching.
+        sorted_by: what the rows are sorted by; see dropexp.compare.sorting.
     """
 
     rows: tuple[Row, ...]
@@ -156,6 +157,7 @@ class Comparison:
     shared: Mapping[str, Any] = field(default_factory=dict)
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     target: float | None = None
+    sorted_by: str = "name"
 
     @property
     def alpha(self) -> float:

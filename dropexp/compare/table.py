@@ -1,16 +1,22 @@
 """A comparison as lines of text for a terminal."""
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
+from dropexp.compare.column_choice import choose_columns
 from dropexp.compare.columns import ComparisonColumn, list_columns
 from dropexp.compare.notes import Tone, describe_notes, describe_times
 from dropexp.compare.results import Comparison, Row
+from dropexp.compare.sorting import BY_EFFECT
+from dropexp.runs.metric_types import Notation
 from dropexp.statistics import Verdict
 from dropexp.terminal.tables import Column, format_table, wrap_text
 
 _NARROWEST = {"setting": 20, "verdict": len(Verdict.NO_CLEAR_DIFFERENCE)}
 """The columns whose cells may be wrapped, and to how many characters."""
-_DROPPED_HINT = "-o table.csv has all"
+_DROPPED_HINT = "--columns chooses, -o table.csv has all"
+_BY_EFFECT = "sorted by effect, the best first; --sort name groups regularisers"
 _VERDICT_STYLES = {
     Verdict.BETTER: "green",
     Verdict.WORSE: "red",
@@ -21,14 +27,20 @@ _VERDICT_STYLES = {
 _NOTE_STYLES = {Tone.PLAIN: "dim", Tone.WARNING: "yellow", Tone.PROBLEM: "red"}
 
 
-def format_comparison(comparison: Comparison, width: int | None) -> list[Text]:
+def format_comparison(
+    comparison: Comparison, width: int | None, columns: Sequence[str] | None = None
+) -> list[Text]:
     """Return a comparison as lines: how to read it, the table, and the notes.
 
     Args:
         comparison: the comparison to show.
         width: of the terminal in characters; None shows every column.
+        columns: keys of the columns to show, from choose_keys; None: as many as there is room for.
     """
-    columns = [_terminal_column(column) for column in list_columns(comparison)]
+    if columns is None:
+        shown = list_columns(comparison)
+    else:
+        shown = choose_columns(comparison, columns, Notation.TERMINAL)
     shows_times = width is None
     noted = describe_notes(comparison) + (describe_times(comparison) if shows_times else [])
     notes = [
@@ -39,7 +51,13 @@ def format_comparison(comparison: Comparison, width: int | None) -> list[Text]:
     return [
         *(Text(line, "dim") for text in comparison.sentences for line in wrap_text(text, width)),
         Text(),
-        *format_table(columns, comparison.rows, width=width, dropped_hint=_DROPPED_HINT),
+        *format_table(
+            [_terminal_column(column) for column in shown],
+            comparison.rows,
+            width=width,
+            dropped_hint=_DROPPED_HINT,
+        ),
+        *([Text(_BY_EFFECT, "dim")] if comparison.sorted_by == BY_EFFECT else []),
         *([Text(), *notes] if notes else []),
     ]
 

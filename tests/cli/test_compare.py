@@ -34,6 +34,10 @@ def test_a_study_of_real_runs_is_compared_and_written(dropexp: Dropexp, tmp_path
     assert [line["n"] for line in lines] == ["1", "1"]
     here = dropexp("compare", "-f", "md", "-o", "-")
     assert "\n| dropout2d p=0.3 |" in here.stdout
+    chosen = dropexp("compare", "-f", "csv", "--columns", "n,test loss", "--sort", "-name")
+    assert chosen.stdout.startswith("setting,n,test_loss\ndropout2d p=0.3,2,2.")
+    labelled = dropexp("compare", "-f", "latex", "--label", "tab:x", "--caption", "$p$ at 0.3")
+    assert "\\caption{$p$ at 0.3}\n  \\label{tab:x}\n" in labelled.stdout
     for name, word in (("t.md", "| setting |"), ("t.tex", r"\toprule"), ("t.txt", "verdict")):
         assert dropexp("compare", "runs", "--output", name).returncode == 0
         assert word in (tmp_path / name).read_text()
@@ -52,6 +56,8 @@ def test_a_wrong_option_is_refused_with_one_sentence(dropexp: Dropexp, tmp_path:
         (["compare", "--at", "matched", "--metric", "train_loss"], "are equal"),
         (["compare", "-o", "table.xlsx"], "table.xlsx has no known suffix"),
         (["report", "-o", "report.pdf"], ".html"),
+        (["compare", "--label", "tab:x"], "--label is for --format latex"),
+        (["compare", "-f", "json", "--columns", "n"], "--columns is for table, csv"),
     ):
         done = dropexp(*arguments)
         assert done.returncode == 2, done.stdout
