@@ -14,6 +14,7 @@ from dropexp.data import Splits
 from dropexp.runs.records import EpochRecord
 from dropexp.training.build import build_plan, build_state
 from dropexp.training.loop import TrainingPlan, TrainingState
+from dropexp.training.progress import EpochProgress
 
 TINY = ("train.epochs=3", "data.train_size=70", "data.val_size=50")
 
@@ -49,6 +50,7 @@ class RecordingView:
     def __init__(self, interrupt_after: int | None = None) -> None:
         self.messages: list[str] = []
         self.epochs: list[int] = []
+        self.steps: list[EpochProgress] = []
         self._interrupt_after = interrupt_after
 
     def start(self, run_id: str, lines: Sequence[str]) -> None:
@@ -62,6 +64,9 @@ class RecordingView:
 
     def report_audit(self, line: str) -> None:
         self.messages.append(line)
+
+    def report_step(self, progress: EpochProgress) -> None:
+        self.steps.append(progress)
 
     def report_epoch(self, record: EpochRecord, epochs: int) -> None:
         self.epochs.append(record.epoch)

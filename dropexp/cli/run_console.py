@@ -28,6 +28,7 @@ from dropexp.runs.files import METRICS
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary, find_best_epoch
 from dropexp.terminal.chart import draw_line_chart
 from dropexp.terminal.numbers import format_clock
+from dropexp.training.progress import EpochProgress
 
 _SECONDS_BETWEEN_REFRESHES = 0.5
 _PLAIN_LINES = 10
@@ -67,6 +68,9 @@ class RunConsole(CommandConsole):
     def report_audit(self, line: str) -> None:
         """Print the outcome of the audit."""
         self.print_sentence(Text(f"audit  {line}"), indent=2)
+
+    def report_step(self, progress: EpochProgress) -> None:
+        """Show the progress within a long epoch; in a pipe or a file, show nothing."""
 
     def report_epoch(self, record: EpochRecord, epochs: int) -> None:
         """Show the progress after one more epoch, of at most ``epochs``."""

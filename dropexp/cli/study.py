@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dropexp.runs.registration import Registration
     from dropexp.runs.study_question import StudyQuestion
     from dropexp.sweep.grammar import SweepRequest
+    from dropexp.training.progress import EpochProgress
 
 _STUDY_HELP = (
     "Register a study before it is trained; verify it afterwards.\n\n"
@@ -280,6 +281,9 @@ class _QuietView:
         self._console.print_sentence(Text(f"warning: {message}"))
 
     def report_audit(self, line: str) -> None:
+        """Print nothing."""
+
+    def report_step(self, progress: "EpochProgress") -> None:
         """Print nothing."""
 
     def report_epoch(self, record: "EpochRecord", epochs: int) -> None:

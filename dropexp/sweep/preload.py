@@ -8,12 +8,15 @@ import os
 import signal
 import threading
 
+from dropexp.training.startup import shorten_waits
+
 _SECONDS_BETWEEN_LOOKS = 0.05
 
 # As start_fork_server does for the first server; this is for one that replaces a killed one.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 # A process in which these libraries have started threads cannot be forked safely.
+shorten_waits()
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 _sweep = os.getppid()

@@ -11,6 +11,7 @@ from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.jobs import STOP_FILE, Ending, Job, Outcome
+from dropexp.training.progress import EpochProgress
 from dropexp.training.run import run
 
 _CHEAP_TO_FINISH = 5.0
@@ -50,6 +51,9 @@ class RunLog:
     def report_audit(self, line: str) -> None:
         """Log the result of the audit."""
         self._folder.log(f"audit {line}")
+
+    def report_step(self, progress: EpochProgress) -> None:
+        """Log nothing."""
 
     def report_epoch(self, record: EpochRecord, epochs: int) -> None:
         """Stop the run after an epoch if the sweep asks for it and much is left to train.

@@ -12,7 +12,11 @@ import torch
 from dropexp import __version__
 from dropexp.errors import DeviceError
 from dropexp.runs.source_commit import find_source_commit
-from dropexp.training.startup import refuse_nondeterminism
+from dropexp.training.startup import (
+    describe_waits,
+    keep_freed_memory,
+    refuse_nondeterminism,
+)
 
 _RECORDED_PACKAGES = ("torch", "torchvision", "numpy", "hydra-core", "tensorboard")
 
@@ -37,13 +41,14 @@ def select_device(name: str) -> torch.device:
 
 
 def configure_torch(device: torch.device, threads: int | None, deterministic: bool | None) -> None:
-    """Set torch's number of threads and whether it refuses non-deterministic operations.
+    """Set torch's number of threads, its memory and what it refuses, before anything is trained.
 
     Args:
         device: to train on.
         threads: how many; None: torch's own choice.
         deterministic: whether to refuse them; None: on a CPU only.
     """
+    keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     is_refused = device.type == "cpu" if deterministic is None else deterministic
@@ -88,6 +93,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "device": str(device),
         "device_name": _device_name(device),
         "threads": torch.get_num_threads(),
+        "openmp": describe_waits(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "git_commit": find_source_commit(),
         "command": sys.argv,

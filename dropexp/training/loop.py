@@ -21,6 +21,7 @@ from dropexp.runs.records import EpochRecord, find_best_epoch
 from dropexp.training.evaluation import autocast, evaluate_train, evaluate_val
 from dropexp.training.modes import in_mode
 from dropexp.training.optim import LearningRate, build_schedule, set_learning_rate
+from dropexp.training.progress import ReportStep, StepCounter
 from dropexp.training.startup import take_step
 
 
@@ -67,15 +68,22 @@ class TrainingPlan:
         return build_schedule(config.optimiser, self.steps_per_epoch, config.train.epochs)
 
 
-def train(state: TrainingState, plan: TrainingPlan) -> Iterator[EpochRecord]:
+def train(
+    state: TrainingState, plan: TrainingPlan, report_step: ReportStep | None = None
+) -> Iterator[EpochRecord]:
     """Train from ``state`` to the end of the run, and yield the EpochRecord of each epoch.
 
     A run ends after ``train.epochs`` epochs, by early stopping, or after the first epoch with a
     loss that is not finite. An epoch depends only on the state, the plan and its number, so a
     resumed run repeats the uninterrupted one bit for bit.
+
+    Args:
+        state: of the epochs trained so far; it is changed.
+        plan: of the run.
+        report_step: receives the progress within long epochs, at most twice a second.
     """
     while not has_ended(state.records, plan.config.train):
-        record = _train_epoch(state, plan, epoch=len(state.records) + 1)
+        record = _train_epoch(state, plan, len(state.records) + 1, report_step)
         state.records.append(record)
         if find_best_epoch(state.records) is record:
             state.best_weights = clone_tensors(state.model.state_dict())
@@ -111,7 +119,9 @@ def _has_stalled(records: Sequence[EpochRecord], rule: EarlyStoppingConfig) -> b
     return recent >= earlier - rule.min_delta
 
 
-def _train_epoch(state: TrainingState, plan: TrainingPlan, epoch: int) -> EpochRecord:
+def _train_epoch(
+    state: TrainingState, plan: TrainingPlan, epoch: int, report_step: ReportStep | None
+) -> EpochRecord:
     start = time.perf_counter()
     config, splits = plan.config, plan.splits
     noises = find_noise_modules(state.model)
@@ -121,7 +131,7 @@ def _train_epoch(state: TrainingState, plan: TrainingPlan, epoch: int) -> EpochR
         in_mode(state.model, training=True),
         global_stream(config.seed, "masks", epoch, splits.device),
     ):
-        noisy_train_loss, lr = _take_steps(state, plan, epoch)
+        noisy_train_loss, lr = _take_steps(state, plan, epoch, report_step)
     on_train = evaluate_train(state.model, splits, config.precision)
     on_val = evaluate_val(state.model, splits, config.precision)
     return EpochRecord(
@@ -155,13 +165,16 @@ def _p_at_epoch(
     return max(p_at_epoch.values(), default=0.0)
 
 
-def _take_steps(state: TrainingState, plan: TrainingPlan, epoch: int) -> tuple[float, float]:
+def _take_steps(
+    state: TrainingState, plan: TrainingPlan, epoch: int, report_step: ReportStep | None = None
+) -> tuple[float, float]:
     """Train on every image once; return the mean loss of the steps and the last step's lr."""
     splits, options = plan.splits, plan.config.train
     images, labels = _shuffle_and_augment(plan, epoch)
     parameters = list(state.model.parameters())
     noises = list(find_noise_modules(state.model).values())
     first_step = (epoch - 1) * plan.steps_per_epoch
+    counter = StepCounter(report_step, epoch, plan.config.train.epochs, plan.steps_per_epoch)
     losses: list[Tensor] = []  # read once, after the last step: reading waits for an accelerator
     lr = 0.0
     batches = zip(images.split(options.batch_size), labels.split(options.batch_size), strict=True)
@@ -178,6 +191,7 @@ def _take_steps(state: TrainingState, plan: TrainingPlan, epoch: int) -> tuple[f
             nn.utils.clip_grad_norm_(parameters, options.clip)
         take_step(state.optimiser)
         losses.append(loss.detach() * len(y))
+        counter.count()
     return float(torch.stack(losses).sum()) / len(labels), lr
 
 

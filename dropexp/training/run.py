@@ -33,6 +33,7 @@ from dropexp.training.environment import (
 )
 from dropexp.training.loop import TrainingState, train
 from dropexp.training.mc_dropout import add_mc_dropout, explain_no_effect
+from dropexp.training.progress import EpochProgress
 from dropexp.training.summary import summarise
 from dropexp.training.weights import read_weights, write_weights
 
@@ -51,6 +52,9 @@ class RunView(Protocol):
 
     def report_audit(self, line: str) -> None:
         """Show that the audit has passed; the line summarises it."""
+
+    def report_step(self, progress: EpochProgress) -> None:
+        """Show the progress within a long epoch; called at most twice a second."""
 
     def report_epoch(self, record: EpochRecord, epochs: int) -> None:
         """Show the results of one epoch, of at most ``epochs``."""
@@ -166,7 +170,7 @@ def _train(config: RunConfig, folder: RunFolder, view: RunView, device_name: str
     from dropexp.training.recorder import Recorder  # see startup.py
 
     with Recorder(config, folder, state, splits) as recorder:
-        for record in train(state, plan):
+        for record in train(state, plan, view.report_step):
             recorder.write_epoch(record)
             view.report_epoch(record, config.train.epochs)
         if state.records[-1].is_finite and len(state.records) < config.train.epochs:

@@ -1,4 +1,4 @@
-"""Start-up tricks: costs of torch that a short command does not have to pay.
+"""Start-up tricks: costs of torch that a command does not have to pay.
 
 Each saving is processor time of ``dropexp train train.epochs=2``, which takes 2.3 s with all of
 these tricks (torch 2.13 on two x86 cores). This module imports no torch by itself.
@@ -21,6 +21,56 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+SHORT_WAITS = {"GOMP_SPINCOUNT": "4000", "KMP_BLOCKTIME": "1"}
+"""Settings of GNU's, and of Intel's and LLVM's OpenMP: how long a waiting thread keeps its core."""
+
+_SETTINGS_OF_WAITS = (*SHORT_WAITS, "OMP_WAIT_POLICY", "KMP_LIBRARY")
+
+_FREED_MEMORY_KEPT = 2**31 - 1  # bytes; the largest that mallopt takes
+_OLDEST_LARGE_BLOCK = 32 * 2**20  # bytes; older versions of glibc take no more
+_LARGE_BLOCK = 2**30
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of malloc.h
+
+
+def shorten_waits() -> None:
+    """Let torch's waiting threads give up their cores soon; call it before torch is imported.
+
+    At the end of each parallel operation a thread waits for the others. OpenMP lets it spin for
+    milliseconds by default, on a core that a busy machine needs for the very thread that is waited
+    for. On two cores beside two busy processes an epoch of ResNet-20 on 128 images of 28×28 takes
+    6.9 s with the default and 0.5 s with this; alone 0.23 and 0.32 s. Nothing is changed where the
+    user has set one of these variables.
+    """
+    if not any(name in os.environ for name in _SETTINGS_OF_WAITS):
+        os.environ.update(SHORT_WAITS)
+
+
+def describe_waits() -> dict[str, str]:
+    """Return the environment variables that say how long OpenMP's waiting threads spin."""
+    return {name: os.environ[name] for name in _SETTINGS_OF_WAITS if name in os.environ}
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep freed memory for the next tensors; elsewhere than on glibc do nothing.
+
+    A training step frees tensors of megabytes and asks for the same again. By default glibc gives
+    such blocks back to the kernel, which has to clear them for each step. Saves 14 % of an epoch
+    of the default job, and 28 % of one of the small CNN at 28×28 with batches of 128. The process
+    holds up to a fifth more memory.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:  # another C library, such as musl
+        return
+    if not mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK):
+        mallopt(_M_MMAP_THRESHOLD, _OLDEST_LARGE_BLOCK)
+    mallopt(_M_TRIM_THRESHOLD, _FREED_MEMORY_KEPT)
+    mallopt(_M_ARENA_MAX, 1)  # the arenas of other threads give memory back whatever is set
 
 
 def exit_process(code: int) -> NoReturn:

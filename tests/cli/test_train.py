@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 from safetensors import safe_open
 
+from dropexp.training.startup import SHORT_WAITS
 from tests.conftest import QUICK, Dropexp
 
 FOLDER = {
@@ -35,12 +36,19 @@ def only_run(tmp_path: Path) -> Path:
 
 
 def test_a_run_leaves_the_whole_folder_and_says_where(
-    dropexp_process: Dropexp, tmp_path: Path
+    dropexp_process: Dropexp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in (*SHORT_WAITS, "OMP_WAIT_POLICY", "KMP_LIBRARY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_DISPLAY_ENV", "VERBOSE")  # OpenMP prints its settings when it loads
     done = dropexp_process("train", "regulariser=dropout2d", "p=0.3", *QUICK)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    settings, _, printed = done.stderr.rpartition("OPENMP DISPLAY ENVIRONMENT END\n")
+    assert printed == ""
     folder = only_run(tmp_path)
+    assert json.loads((folder / "environment.json").read_text())["openmp"] == SHORT_WAITS
+    if "GOMP_" in settings:  # GNU's OpenMP, which torch's wheels for Linux bring
+        assert f"GOMP_SPINCOUNT = '{SHORT_WAITS['GOMP_SPINCOUNT']}'" in settings
     assert re.fullmatch(r"dropout2d-p0\.3-s0-[0-9a-f]{8}", folder.name)
     names = {entry.name for entry in folder.iterdir()}
     events = {name for name in names if name.startswith("events.out.tfevents.")}

@@ -1,12 +1,17 @@
 """What the start-up tricks do is what torch does without them."""
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
 
 from dropexp.config.compose import compose_run
 from dropexp.training.optim import build_optimiser, set_learning_rate
-from dropexp.training.startup import refuse_nondeterminism, take_step
+from dropexp.training.startup import SHORT_WAITS, refuse_nondeterminism, take_step
 
 
 @pytest.mark.parametrize(
@@ -38,3 +43,60 @@ def test_nondeterministic_operations_are_refused_and_allowed_again() -> None:
     for is_refused in (True, False):
         refuse_nondeterminism(is_refused)
         assert torch.are_deterministic_algorithms_enabled() is is_refused
+
+
+WAITS = (*SHORT_WAITS, "OMP_WAIT_POLICY", "KMP_LIBRARY")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, SHORT_WAITS),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
+        ({"KMP_BLOCKTIME": "7"}, {"KMP_BLOCKTIME": "7"}),
+    ],
+)
+def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise(
+    given: dict[str, str], expected: dict[str, str]
+) -> None:
+    code = "import os, sys; from dropexp.training.startup import shorten_waits, describe_waits\n"
+    code += "shorten_waits(); import json; print(json.dumps(describe_waits()))\n"
+    code += "sys.exit('torch' in sys.modules)"
+    clean = {name: value for name, value in os.environ.items() if name not in WAITS}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=clean | given, capture_output=True, check=True
+    )
+    assert json.loads(done.stdout) == expected
+
+
+def test_importing_the_package_changes_no_setting() -> None:
+    code = "import os; before = dict(os.environ); import dropexp; assert before == dict(os.environ)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+COUNT_FAULTS = """
+import ctypes, resource, sys
+from dropexp.training.startup import keep_freed_memory
+
+if sys.argv[1:]:
+    keep_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+for repeat in range(10):
+    if repeat == 1:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for megabytes in (4, 48):  # by itself, glibc never keeps a block above 32
+        block = ctypes.c_void_p(libc.malloc(megabytes * 2**20))
+        ctypes.memset(block, 1, megabytes * 2**20)
+        libc.free(block)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has the setting")
+def test_freed_memory_is_used_again_without_page_faults() -> None:
+    def count(*arguments: str) -> int:
+        command = [sys.executable, "-c", COUNT_FAULTS, *arguments]
+        return int(subprocess.run(command, capture_output=True, check=True).stdout)
+
+    assert count("keep") < count() / 5
