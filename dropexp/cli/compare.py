@@ -189,6 +189,8 @@ def compare(
     allow_mixed: AllowMixedOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
+    from dropexp.cli.console import print_text
+
     format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ComparisonFormat.TABLE
     layout = TableOptions(sort, reverse, columns, caption, label)
     layout.refuse_unused(format_)
@@ -201,11 +203,11 @@ def compare(
         draw_charts(comparison, plot)
     if output is not None:
         if write_output(output, format_comparison_as(comparison, format_, layout)):
-            typer.echo(f"written to {output}")
+            print_text(f"written to {output}\n")
     elif format_ is ComparisonFormat.TABLE:
         print_table(comparison, layout, with_curves=curves)
     else:
-        typer.echo(format_comparison_as(comparison, format_, layout), nl=False)
+        print_text(format_comparison_as(comparison, format_, layout))
 
 
 def read_and_compare(
@@ -255,7 +257,9 @@ def write_output(output: Path, text: str) -> bool:
         UserError: the file cannot be written.
     """
     if output == STANDARD_OUTPUT:
-        typer.echo(text, nl=False)
+        from dropexp.cli.console import print_text
+
+        print_text(text)
         return False
     if output.is_dir():
         raise UserError(f"--output {output} is a folder. Name a file.")

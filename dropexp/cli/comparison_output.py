@@ -55,9 +55,10 @@ def format_comparison_as(
     match format_:
         case ComparisonFormat.TABLE:
             from dropexp.compare.table import format_comparison
+            from dropexp.terminal.plain_text import make_printable
 
             lines = format_comparison(comparison, None, columns)
-            return "".join(f"{line.plain}\n" for line in lines)
+            return "".join(f"{make_printable(line.plain)}\n" for line in lines)
         case ComparisonFormat.CSV:
             from dropexp.compare.data_files import format_csv
 

@@ -4,10 +4,38 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, RenderableType
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.text import Text
+
+from dropexp.terminal.plain_text import make_printable
+
+
+class SafeConsole(Console):
+    """Prints no character of a text that controls the terminal; everything is printed with it.
+
+    Texts come from run folders, which may come from anywhere. Rich's own control sequences pass;
+    its markup is off, so that a text in brackets is a text.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Return the segments of what is printed, with escapes for control characters."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment(make_printable(text, keep_lines=True), style)
+
+
+def print_text(text: str) -> None:
+    """Print a text of several lines on stdout as it is, but for control characters."""
+    typer.echo(make_printable(text, keep_lines=True), nl=False)
 
 
 class CommandConsole:
@@ -21,7 +49,7 @@ class CommandConsole:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
+        self._console = console or SafeConsole()
         self.interactive = self._console.is_interactive
         self.width = self._console.width if self._console.is_terminal else None
         self._live: Live | None = None
@@ -46,7 +74,7 @@ class CommandConsole:
     def print_line(self, text: Text) -> None:
         """Print a line as it is; the terminal may wrap it."""
         # Without soft_wrap rich inserts line ends, which break copied commands and grep.
-        self._console.print(self._make_encodable(text), soft_wrap=True)
+        self._console.print(self._make_safe(text), soft_wrap=True)
 
     def print_lines(self, lines: Iterable[Text]) -> None:
         """Print lines as they are; the terminal may wrap them."""
@@ -56,7 +84,7 @@ class CommandConsole:
     def print_sentence(self, text: Text, indent: int = 0) -> None:
         """Print a sentence, on a terminal wrapped between words."""
         if self.interactive:
-            padded = Padding(self._make_encodable(text), (0, 0, 0, indent), expand=False)
+            padded = Padding(self._make_safe(text), (0, 0, 0, indent), expand=False)
             self._console.print(padded)
         else:
             self.print_line(Text(" " * indent) + text)
@@ -85,12 +113,11 @@ class CommandConsole:
         # copy of the block would stay on the screen.
         return max(1, self._console.width - len("^C^C"))
 
-    def _make_encodable(self, text: Text) -> Text:
-        """Return the text with escapes for the characters that the output's encoding lacks."""
-        console = self._console
-        if not console.options.ascii_only:
-            return text
-        plain = text.plain.encode(console.encoding, "backslashreplace").decode(console.encoding)
+    def _make_safe(self, text: Text) -> Text:
+        """Return the text with escapes for control characters and what the encoding lacks."""
+        console, plain = self._console, make_printable(text.plain, keep_lines=True)
+        if console.options.ascii_only:
+            plain = plain.encode(console.encoding, "backslashreplace").decode(console.encoding)
         return text if plain == text.plain else Text(plain, style=text.style)
 
 
@@ -110,4 +137,4 @@ def print_warning(message: str) -> None:
 
 
 def _on_stderr() -> CommandConsole:
-    return CommandConsole(Console(stderr=True, highlight=False))
+    return CommandConsole(SafeConsole(stderr=True))

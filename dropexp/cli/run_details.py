@@ -7,7 +7,8 @@ from typing import Any
 from rich.text import Text
 
 from dropexp.cli.audit_table import format_audit
-from dropexp.runs.files import AUDIT, ERROR
+from dropexp.errors import StoreError
+from dropexp.runs.files import ERROR
 from dropexp.runs.listing import ListedRun
 from dropexp.runs.overrides import ChangedField
 from dropexp.runs.write import RunFolder
@@ -55,12 +56,12 @@ def format_stored_audit(folder: RunFolder, width: int | None) -> list[Text]:
         width: of the terminal in characters; None for a file.
     """
     try:
-        report = json.loads((folder.path / AUDIT).read_text(encoding="utf-8"))
-        checks = format_audit(report["checks"], width)
-    except FileNotFoundError:
+        report = folder.read_audit()
+    except StoreError as error:
+        return [Text(f"audit: {error}", style="red")]
+    if report is None:
         return [Text("audit: none, the run was trained with audit=off")]
-    except (OSError, ValueError, KeyError, TypeError):
-        return [Text(f"audit: {folder.path / AUDIT} is damaged", style="red")]
+    checks = format_audit(report["checks"], width)
     return [Text("audit", style="bold"), *checks] if checks else [Text("audit: no checks")]
 
 
@@ -94,7 +95,7 @@ def _shorten_commit(commit: str) -> str:
 def format_files(folder: RunFolder) -> list[Text]:
     """Return the files of the folder with their sizes."""
     files = [
-        (path.name, path.stat().st_size)
+        (path.name, path.lstat().st_size)
         for path in sorted(folder.path.iterdir())
         if not path.name.startswith(".")
     ]
@@ -110,11 +111,9 @@ def format_error(run: ListedRun) -> list[Text]:
     """Return the end of a failed run's traceback, or what is damaged; none for other runs."""
     if run.problem:
         return [Text(run.problem, style="red")]
-    path = run.folder.path / ERROR
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
-    except OSError:
+    lines = run.folder.read_traceback()
+    if not lines:
         return []
     shown = lines[-_MOST_ERROR_LINES:]
-    heading = ERROR if len(shown) == len(lines) else f"the end of {path}"
+    heading = ERROR if len(shown) == len(lines) else f"the end of {run.folder.path / ERROR}"
     return [Text(heading, style="bold"), *(Text(f"  {line}", style="red") for line in shown)]

@@ -97,6 +97,7 @@ def list_(
     ] = ListFormat.TABLE,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
+    from dropexp.cli.console import print_text
     from dropexp.runs.selection import explain_no_match, select_runs, sort_runs
 
     _refuse_late_command(filters or [])
@@ -105,7 +106,7 @@ def list_(
     if all_runs:
         selected = select_runs(sort_runs(all_runs, sort, reverse=reverse), filters or [])
     if not selected and all_runs and format_ is ListFormat.TABLE:
-        typer.echo(explain_no_match(all_runs, filters or [], str(runs_dir)))
+        print_text(f"{explain_no_match(all_runs, filters or [], str(runs_dir))}\n")
         return
     _print_list(selected, all_runs, format_, runs_dir)
 
@@ -237,19 +238,19 @@ def _refuse_late_command(filters: list[str]) -> None:
 def _print_list(
     selected: "list[ListedRun]", all_runs: "list[ListedRun]", format_: ListFormat, runs_dir: Path
 ) -> None:
-    from dropexp.cli.console import CommandConsole
+    from dropexp.cli.console import CommandConsole, print_text
     from dropexp.cli.run_lists import format_run_list
     from dropexp.runs.export import to_csv, to_json
 
     if format_ is ListFormat.CSV:
-        typer.echo(to_csv(selected, all_runs), nl=False)
+        print_text(to_csv(selected, all_runs))
     elif format_ is ListFormat.JSON:
-        typer.echo(to_json(selected, all_runs), nl=False)
+        print_text(to_json(selected, all_runs))
     elif selected:
         console = CommandConsole()
         console.print_lines(format_run_list(selected, console.width))
     else:
-        typer.echo(f"{runs_dir} holds no runs; dropexp train makes one.")
+        print_text(f"{runs_dir} holds no runs; dropexp train makes one.\n")
 
 
 def _select_by_ids_or_filters(ids_or_filters: list[str], runs_dir: Path) -> "list[ListedRun]":

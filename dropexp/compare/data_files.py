@@ -12,12 +12,14 @@ from dropexp.compare.headline import describe_choice
 from dropexp.compare.results import Comparison, Row
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate
+from dropexp.terminal.plain_text import escape_in_json, make_csv_text
 
 
 def tabulate(comparison: Comparison) -> list[dict[str, Any]]:
     """Return each setting as CSV column → value, in the order of rows; None for no value.
 
-    An estimate has three columns: the value, and the low and the high end of its interval. Every
+    A text that a spreadsheet program would run as a formula has an apostrophe before it. An
+    estimate has three columns: the value, and the low and the high end of its interval. Every
     comparison has the same columns, except for the fields of settings, which follow ``setting``.
     """
     fields = _distinguishing_fields(comparison)
@@ -27,6 +29,8 @@ def tabulate(comparison: Comparison) -> list[dict[str, Any]]:
 def format_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
     """Return a comparison as CSV, one line for each setting; a missing number is an empty cell.
 
+    A text that a spreadsheet program would run as a formula has an apostrophe before it.
+
     Args:
         comparison: the comparison to write.
         columns: the columns to write, of those of tabulate; None: all.
@@ -34,9 +38,9 @@ def format_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> 
     rows = tabulate(comparison)
     names = list(rows[0]) if columns is None else columns
     file = io.StringIO()
-    writer = csv.DictWriter(file, names, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows({key: _csv_cell(value) for key, value in row.items()} for row in rows)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(map(make_csv_text, names))
+    writer.writerows([_csv_cell(row[name]) for name in names] for row in rows)
     return file.getvalue()
 
 
@@ -61,7 +65,8 @@ def format_json(comparison: Comparison) -> str:
         "rows": [_json_row(row) for row in comparison.rows],
     }
     finite = _replace_non_finite(plain)
-    return json.dumps(finite, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(finite, indent=2, ensure_ascii=False, allow_nan=False)
+    return escape_in_json(text) + "\n"
 
 
 def _describe_headline(comparison: Comparison) -> dict[str, Any] | None:
@@ -136,7 +141,9 @@ def _estimate_cells(name: str, estimate: Estimate | None) -> dict[str, float | N
 def _csv_cell(value: Any) -> Any:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
-    return json.dumps(value) if isinstance(value, bool | list) else value
+    if isinstance(value, bool | list):
+        value = json.dumps(value)
+    return make_csv_text(value) if isinstance(value, str) else value
 
 
 def _json_row(row: Row) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dropexp.compare.notes import describe_claim, describe_notes
 from dropexp.compare.results import Comparison
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import Notation
+from dropexp.terminal.plain_text import make_printable
 
 _ALWAYS_SHOWN = ("setting", "difference", "verdict")
 _SHOWN_WITH_ROOM = ("n", "adjusted_p", "test_acc", "loss_gap", "test_loss", "pairs_better")
@@ -69,7 +70,7 @@ def format_latex(
             f"% needs \\usepackage{{booktabs{',longtable' if is_long else ''}}}",
             *layout.notes,
             # As comments: a note is for the author, not for the paper.
-            *(f"% {note.text}" for note in describe_notes(comparison)),
+            *(f"% {make_printable(note.text)}" for note in describe_notes(comparison)),
             *(_make_long_table(parts) if is_long else _make_float(parts)),
             "",
         ]
@@ -249,5 +250,5 @@ def _is_in_labels(character: str) -> bool:
 
 
 def _escape(text: str) -> str:
-    escaped = "".join(_ESCAPES.get(character, character) for character in text)
+    escaped = "".join(_ESCAPES.get(character, character) for character in make_printable(text))
     return escaped.replace(r"\textless{}=", r"$\le$")

@@ -8,6 +8,7 @@ from dropexp.compare.columns import ComparisonTable, make_main_table, make_table
 from dropexp.compare.notes import describe_notes
 from dropexp.compare.results import Comparison
 from dropexp.runs.metric_types import Notation
+from dropexp.terminal.plain_text import make_printable
 
 
 def format_markdown(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
@@ -57,5 +58,8 @@ def format_markdown_list(items: Iterable[str]) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Return text escaped, so that Markdown shows ``_``, ``|``, ``*`` and ``<`` as they are."""
-    return re.sub(r"([|_*<])", r"\\\1", text)
+    """Return text escaped, so that Markdown shows ``_``, ``|``, ``*`` and ``<`` as they are.
+
+    No text becomes a link, and control characters become escapes.
+    """
+    return re.sub(r"([|_*<]|(?<=\])\()", r"\\\1", make_printable(text))

@@ -1,6 +1,5 @@
 """The commands that reproduce a comparison's runs, and the versions that the runs recorded."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +12,6 @@ from dropexp.compare.results import Comparison
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import P_KEY
 from dropexp.errors import DropexpError, StoreError, UserError
-from dropexp.runs.files import ENVIRONMENT
 from dropexp.runs.overrides import find_overrides
 from dropexp.runs.searches import read_search
 from dropexp.runs.studies import Study, list_study_names, read_study
@@ -120,17 +118,18 @@ def _format_command(*arguments: str) -> str:
     return " ".join(["dropexp", *(quote(argument) for argument in arguments)])
 
 
+_RECORDED = ("dropexp", "python", "platform", "device", "device_name", "git_commit")
+
+
 def _collect_versions(folders: Iterable[Path]) -> dict[str, str]:
     """Return what the runs recorded of their environment, the most frequent value first."""
     counts: dict[str, Counter[str]] = {}
     for folder in folders:
-        try:
-            recorded = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
-            packages = {name: recorded["packages"][name] for name in ("torch", "torchvision")}
-            keys = ("dropexp", "python", "platform", "device", "device_name", "git_commit")
-            values = {**{key: recorded.get(key) for key in keys}, **packages}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue
+        recorded = RunFolder(folder.parent, folder.name).read_environment()
+        packages = recorded.get("packages")
+        values = {key: recorded.get(key) for key in _RECORDED}
+        if isinstance(packages, dict):
+            values |= {name: packages.get(name) for name in ("torch", "torchvision")}
         for name, value in values.items():
             if value:
                 counts.setdefault(name.replace("_", " "), Counter())[str(value)] += 1

@@ -11,11 +11,10 @@ from typing import Any
 
 import yaml
 
+from dropexp.config.parsing import DamagedError, parse_yaml_text
 from dropexp.config.setting import flatten
 
 _SECTION = re.compile(r"^(?=[A-Za-z_])", flags=re.MULTILINE)
-# The loader written in C is six times as fast.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def parse_yaml(text: str) -> dict[str, Any]:
@@ -23,7 +22,7 @@ def parse_yaml(text: str) -> dict[str, Any]:
 
     Raises:
         yaml.YAMLError: the text is not YAML.
-        ValueError: the text is not a mapping.
+        DamagedError: the text is not a mapping of plain values; see parse_yaml_text.
     """
     return _parse_by_section(text, _parse_section)
 
@@ -33,7 +32,7 @@ def parse_flat_yaml(text: str) -> dict[str, Any]:
 
     Raises:
         yaml.YAMLError: the text is not YAML.
-        ValueError: the text is not a mapping.
+        DamagedError: the text is not a mapping of plain values; see parse_yaml_text.
     """
     return _parse_by_section(text, _parse_flat_section)
 
@@ -51,11 +50,11 @@ def _parse_by_section(text: str, parse: Callable[[str], dict[str, Any]]) -> dict
 
 @cache
 def _parse_section(text: str) -> dict[str, Any]:
-    plain = yaml.load(text, Loader=_LOADER)
+    plain = parse_yaml_text(text)
     if plain is None:
         return {}
     if not isinstance(plain, dict):
-        raise ValueError("it is not a mapping")
+        raise DamagedError("it is not a mapping")
     return plain
 
 

@@ -13,7 +13,13 @@ from typing import Any
 import yaml
 
 from dropexp.config.groups import find_conf_dir, list_studies
-from dropexp.errors import ConfigError, suggest
+from dropexp.config.parsing import (
+    MOST_BYTES_OF_STUDY,
+    DamagedError,
+    parse_yaml_text,
+    read_limited,
+)
+from dropexp.errors import ConfigError, StoreError, suggest
 
 FOLDER = ".studies"
 """The folder in a folder of runs that holds what is known of its studies."""
@@ -21,8 +27,6 @@ FOLDER = ".studies"
 REGISTERED_SUFFIX = ".registered.yaml"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-# The loader written in C is six times as fast, and a registered study may have thousands of runs.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SUFFIXES = (".yaml", ".yml")
 _KEYS = ("hydra", "question", "registered")
 
@@ -51,13 +55,18 @@ def is_study_path(study: str) -> bool:
     return study.endswith(_SUFFIXES)
 
 
+def is_study_name(name: str) -> bool:
+    """Return whether a study may have this name; it names files."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_study_name(name: str) -> str:
     """Return the name of a study, which names its files.
 
     Raises:
         ValueError: it cannot name a file; the message is the reason.
     """
-    if not _NAME.fullmatch(name):
+    if not is_study_name(name):
         raise ValueError(
             "it names a file, so it must be letters, digits, '_', '-' and '.', and start with a "
             "letter or digit"
@@ -78,7 +87,12 @@ def refuse_study_name(name: str) -> None:
 
 
 def get_registered_path(runs_dir: Path, name: str) -> Path:
-    """Return where the file of a registered study is, or would be."""
+    """Return where the file of a registered study is, or would be.
+
+    Raises:
+        ConfigError: the name cannot be that of a file.
+    """
+    refuse_study_name(name)
     return runs_dir / FOLDER / f"{name}{REGISTERED_SUFFIX}"
 
 
@@ -140,12 +154,17 @@ def read_study_file(path: Path) -> StudyFile:
 
 def _read_mapping(path: Path) -> Mapping[Any, Any]:
     try:
-        plain = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except OSError as error:
+        raw = read_limited(path, MOST_BYTES_OF_STUDY, follow_link=True)
+        plain = parse_yaml_text(raw.decode())
+    except FileNotFoundError as error:
         raise ConfigError(
             f"study={path} cannot be read: {error.strerror}. A name without .yaml is a ready or a "
             f"registered study, or a label."
         ) from None
+    except StoreError as error:
+        raise ConfigError(f"study={path}: {error}") from None
+    except DamagedError as error:
+        raise ConfigError(f"{path} is not a study: {error}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} is not YAML: {reason}.") from None

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from dropexp.runs.listing import ListedRun
+from dropexp.terminal.plain_text import escape_in_json, make_csv_text
 
 
 def to_csv(runs: Sequence[ListedRun], all_runs: Sequence[ListedRun]) -> str:
     """Return every value of every run as CSV; a cell is empty where a run has no value.
+
+    A text that a spreadsheet program would run as a formula has an apostrophe before it.
 
     Args:
         runs: in the order to write.
@@ -19,7 +22,7 @@ def to_csv(runs: Sequence[ListedRun], all_runs: Sequence[ListedRun]) -> str:
     columns = _columns(all_runs)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow([make_csv_text(column) for column in columns])
     for run in runs:
         writer.writerow([_csv_cell(run.values.get(column)) for column in columns])
     return file.getvalue()
@@ -34,7 +37,7 @@ def to_json(runs: Sequence[ListedRun], all_runs: Sequence[ListedRun]) -> str:
     """
     columns = _columns(all_runs)
     rows = [{column: run.values.get(column) for column in columns} for run in runs]
-    return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return escape_in_json(json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _columns(runs: Sequence[ListedRun]) -> list[str]:
@@ -44,4 +47,6 @@ def _columns(runs: Sequence[ListedRun]) -> list[str]:
 def _csv_cell(value: Any) -> Any:
     if value is None:
         return ""
-    return json.dumps(value) if isinstance(value, bool | list) else value
+    if isinstance(value, bool | list):
+        value = json.dumps(value)
+    return make_csv_text(value) if isinstance(value, str) else value

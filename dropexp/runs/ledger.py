@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from dropexp.errors import StoreError
 from dropexp.runs.durable import append_line
+from dropexp.runs.parsing import MOST_BYTES_OF_LEDGER, read_limited
 
 LEDGER = ".ledger.jsonl"
 _LOCK = ".ledger.lock"
@@ -162,19 +163,30 @@ def read_ledger(runs_dir: Path) -> Ledger:
     requests: dict[str, Request] = {}
     ends: dict[str, End] = {}
     for number, line in enumerate(_read(runs_dir).splitlines()):
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
             entry = json.loads(line)
             if "ended" in entry:
-                ends.setdefault(str(entry["ended"]), End(number, entry.get("setting")))
+                setting = _text_or_none(entry.get("setting"))
+                ends.setdefault(_text(entry["ended"]), End(number, setting))
                 continue
             if "withdrawn" in entry:
-                _withdraw(entry["withdrawn"], requests, ends)
+                _withdraw(_text(entry["withdrawn"]), requests, ends)
                 continue
             asked = entry["asked"]
-            request = Request(number, asked["study"], Purpose(asked["purpose"]))
+            request = Request(number, _text_or_none(asked["study"]), Purpose(asked["purpose"]))
             for run_id in asked["runs"]:
-                requests.setdefault(str(run_id), request)
+                requests.setdefault(_text(run_id), request)
     return Ledger(requests, ends)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _withdraw(study: str, requests: dict[str, Request], ends: Mapping[str, End]) -> None:
@@ -195,11 +207,9 @@ def _find_asked(runs_dir: Path, run_ids: Iterable[str]) -> Collection[str]:
 
 def _read(runs_dir: Path) -> str:
     try:
-        return (runs_dir / LEDGER).read_text(encoding="utf-8", errors="replace")
+        return read_limited(runs_dir / LEDGER, MOST_BYTES_OF_LEDGER).decode(errors="replace")
     except FileNotFoundError:
         return ""
-    except OSError as error:
-        raise StoreError(f"{runs_dir / LEDGER} cannot be read: {error.strerror}.") from None
 
 
 def _append(runs_dir: Path, entry: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from dropexp.errors import RunIdError, RunsDirError, StoreError, suggest, suggest_close
 from dropexp.runs.files import CONFIG, METRICS, SUMMARY
+from dropexp.runs.parsing import MOST_BYTES, read_limited
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import RunStatus, RunSummary, SampledTest, SelectedEpoch
 from dropexp.runs.write import RunFolder
@@ -98,6 +99,7 @@ def read_run(folder: RunFolder) -> ListedRun | None:
     """Return a run folder as a row; None if nothing has been written to it yet."""
     summary, config, problem = None, dict[str, Any](), ""
     try:
+        _refuse_link(folder)
         state = folder.status
         is_held = state is not FolderStatus.FINISHED and folder.is_held
         if state is FolderStatus.NEW and not is_held and _is_empty(folder):
@@ -109,7 +111,7 @@ def read_run(folder: RunFolder) -> ListedRun | None:
         status = _derive_status(state, summary, is_held=is_held)
         epochs = summary.last.epoch if summary is not None else _count_epochs(folder)
     except (StoreError, OSError) as error:
-        if not folder.path.is_dir():
+        if not os.path.lexists(folder.path):
             return None  # removed while it was read
         status, epochs, problem = ListedStatus.DAMAGED, 0, str(error)
     return ListedRun(folder, status, _find_change_time(folder), config, summary, epochs, problem)
@@ -163,7 +165,12 @@ def _run_ids(runs_dir: Path) -> Iterator[str]:
             f"{runs_dir} is not a folder; dropexp train makes it, or --runs-dir names another."
         )
     with os.scandir(runs_dir) as entries:
-        yield from (entry.name for entry in entries if is_run_id(entry.name) and entry.is_dir())
+        for entry in entries:
+            # A link is listed as damaged: what it leads to is in no folder of runs.
+            if is_run_id(entry.name) and (
+                entry.is_dir(follow_symlinks=False) or entry.is_symlink()
+            ):
+                yield entry.name
 
 
 def _abbreviates(text: str, run_id: str) -> bool:
@@ -191,6 +198,11 @@ def _derive_status(
     return ListedStatus.FAILED if status is FolderStatus.FAILED else ListedStatus.INTERRUPTED
 
 
+def _refuse_link(folder: RunFolder) -> None:
+    if os.path.islink(folder.path):  # noqa: PTH114 (Path.is_symlink takes three times as long)
+        raise StoreError(f"{folder.path} is a link, not a run folder; it is not read.")
+
+
 def _is_empty(folder: RunFolder) -> bool:
     return all(entry.name.startswith(".") for entry in folder.path.iterdir())
 
@@ -198,7 +210,8 @@ def _is_empty(folder: RunFolder) -> bool:
 def _count_epochs(folder: RunFolder) -> int:
     """Count the lines after the heading; an incomplete last line does not count."""
     try:
-        return max(0, (folder.path / METRICS).read_bytes().count(b"\n") - 1)
+        raw = read_limited(folder.path / METRICS, MOST_BYTES[METRICS])
+        return max(0, raw.count(b"\n") - 1)
     except FileNotFoundError:
         return 0
 

@@ -74,7 +74,8 @@ def find_training_command(folder: RunFolder) -> str | None:
     try:
         config = RunConfig.from_mapping(folder.read_config())
         overrides = find_overrides(config)
-        if compose_run(overrides).config_hash != config.config_hash:
+        composed = _compose_without_pictures(overrides, flatten(config.to_mapping()))
+        if composed.config_hash != config.config_hash:
             return None
     except (UserError, StoreError):
         return None
@@ -110,12 +111,23 @@ def find_setting_overrides(fields: Fields) -> list[str]:
 
 def _find_overrides(wanted: Mapping[str, Any]) -> list[str]:
     overrides = [*_find_group_choices(wanted), *_list_interpolated_fields(wanted)]
-    composed = flatten(compose_run(overrides).to_mapping())
+    composed = flatten(_compose_without_pictures(overrides, wanted).to_mapping())
     return overrides + [
         _make_override(key, value, is_new=key not in composed)
         for key, value in wanted.items()
         if (key not in composed or composed[key] != value) and key not in _DERIVED
     ]
+
+
+def _compose_without_pictures(overrides: Iterable[str], wanted: Mapping[str, Any]) -> RunConfig:
+    """Compose a recorded config without reading the folder of pictures that it names.
+
+    A run folder may come from anywhere, and name any folder.
+    """
+    if wanted["data.name"] != "image_folder":
+        return compose_run([*overrides])
+    recorded = str(wanted.get("data.fingerprint"))
+    return compose_run([*overrides, f"++data.fingerprint={_quote_for_hydra(recorded)}"])
 
 
 @cache

@@ -4,8 +4,8 @@ Imports no torch, which would cost a list of runs more than a second.
 """
 
 import csv
-import json
 import os
+import stat
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -15,12 +15,21 @@ import yaml
 from filelock import FileLock, Timeout
 
 from dropexp.config.fast_yaml import parse_flat_yaml, parse_yaml
+from dropexp.config.parsing import check_plain, get_mapping, parse_json
 from dropexp.errors import StoreError
-from dropexp.runs.files import CHECKPOINT, CONFIG, ENVIRONMENT, ERROR, LOCK, METRICS, SUMMARY
+from dropexp.runs.files import (
+    AUDIT,
+    CHECKPOINT,
+    CONFIG,
+    ENVIRONMENT,
+    ERROR,
+    LOCK,
+    METRICS,
+    SUMMARY,
+)
+from dropexp.runs.parsing import MOST_BYTES, check_audit, check_config, check_summary, read_limited
 from dropexp.runs.records import EpochRecord, RunSummary
 
-_BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
-_MOST_AT_ONCE = 1 << 16  # bytes
 _REMEDY = "force=true trains this run again"
 
 
@@ -51,7 +60,7 @@ class StoredRun:
 
         Testing takes the lock for a moment; a folder without a lock stays without.
         """
-        if not self._has(LOCK):
+        if not self._has_own_lock():
             return False
         lock = FileLock(self.path / LOCK)
         try:
@@ -80,10 +89,8 @@ class StoredRun:
         Raises:
             StoreError: config.yaml is missing or damaged.
         """
-        plain = self._parse_config(parse_yaml)
-        if not isinstance(plain.get("regulariser"), dict):
-            raise StoreError(f"{self.path / CONFIG} is not the configuration of a run.")
-        return plain
+        self.read_flat_config()
+        return self._parse_config(parse_yaml)
 
     def read_flat_config(self) -> dict[str, Any]:
         """Return config.yaml flat: ``{"model.width": 64, …}``; faster than flattening it.
@@ -91,10 +98,13 @@ class StoredRun:
         Raises:
             StoreError: config.yaml is missing or damaged.
         """
-        plain = self._parse_config(parse_flat_yaml)
-        if "regulariser.name" not in plain:
-            raise StoreError(f"{self.path / CONFIG} is not the configuration of a run.")
-        return plain
+        flat = self._parse_config(parse_flat_yaml)
+        try:
+            check_config(flat)
+        except ValueError as error:
+            path = self._path_of(CONFIG)
+            raise StoreError(f"{path} is not the configuration of a run: {error}.") from None
+        return flat
 
     def read_summary(self) -> RunSummary:
         """Return the summary of a finished run.
@@ -102,14 +112,13 @@ class StoredRun:
         Raises:
             StoreError: summary.json is missing, damaged or of an unknown format.
         """
-        path = self._path_of(SUMMARY)
+        raw = self._read(SUMMARY)
         try:
-            return RunSummary.from_json(json.loads(_read_text(path)))
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return RunSummary.from_json(check_summary(parse_json(raw)))
+        except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
-                f"{path} is damaged or of another version of dropexp ({error}); {_REMEDY}."
+                f"{self._path_of(SUMMARY)} is damaged or of another version of dropexp ({error}); "
+                f"{_REMEDY}."
             ) from None
 
     def read_metrics(self) -> str:
@@ -118,13 +127,7 @@ class StoredRun:
         Raises:
             StoreError: metrics.csv is missing, or not text.
         """
-        path = self._path_of(METRICS)
-        try:
-            text = _read_text(path)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}; {_REMEDY}.") from None
-        except ValueError as error:
-            raise StoreError(f"{path} is damaged ({error!r}); {_REMEDY}.") from None
+        text = self._read_text(METRICS)
         return text[: text.rfind("\n") + 1]
 
     def read_records(self) -> list[EpochRecord]:
@@ -136,7 +139,7 @@ class StoredRun:
         lines = self.read_metrics().splitlines()
         try:
             return [EpochRecord.from_row(row) for row in csv.DictReader(lines)]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
             path = self._path_of(METRICS)
             raise StoreError(f"{path} is damaged ({error!r}); {_REMEDY}.") from None
 
@@ -147,27 +150,43 @@ class StoredRun:
             StoreError: checkpoint.pt cannot be read.
         """
         try:
-            return (self.path / CHECKPOINT).read_bytes()
+            return read_limited(self._path_of(CHECKPOINT), MOST_BYTES[CHECKPOINT])
         except FileNotFoundError:
             return None
-        except OSError as error:
-            path = self.path / CHECKPOINT
-            raise StoreError(f"{path} cannot be read: {error.strerror}; {_REMEDY}.") from None
 
     def read_environment(self) -> dict[str, Any]:
         """Return environment.json; empty where it is missing or damaged."""
         try:
-            environment = json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            environment = parse_json(self._read(ENVIRONMENT))
+            check_plain(environment)
+            return dict(get_mapping(environment))
+        except (StoreError, ValueError):
             return {}
-        return environment if isinstance(environment, dict) else {}
+
+    def read_audit(self) -> dict[str, Any] | None:
+        """Return audit.json; None where there is none.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+        if not self._has(AUDIT):
+            return None
+        raw = self._read(AUDIT)
+        try:
+            return check_audit(parse_json(raw))
+        except ValueError as error:
+            raise StoreError(f"{self._path_of(AUDIT)} is damaged: {error}.") from None
+
+    def read_traceback(self) -> list[str]:
+        """Return the lines of a failed run's traceback; none where there is no error.txt."""
+        try:
+            return self._read(ERROR).decode(errors="replace").rstrip().splitlines()
+        except StoreError:
+            return []
 
     def read_error(self) -> str:
         """Return the last line of a failed run's traceback; empty where there is none."""
-        try:
-            lines = (self.path / ERROR).read_text(encoding="utf-8").split("\n")
-        except OSError:
-            return ""
+        lines = self.read_traceback()
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     @property
@@ -196,32 +215,47 @@ class StoredRun:
         if not self.path.is_dir():
             return {}
         paths = [path for path in self.path.iterdir() if path.is_file() and path.name != LOCK]
-        return {path.name: path.read_bytes() for path in paths}
+        return {path.name: read_limited(path, MOST_BYTES[CHECKPOINT]) for path in paths}
 
     def _path_of(self, name: str) -> str:
         # Joining Path objects takes as long as reading a small file.
         return f"{self.path}{os.sep}{name}"
 
     def _has(self, name: str) -> bool:
-        return os.path.exists(self._path_of(name))  # noqa: PTH110
+        return os.path.lexists(self._path_of(name))
+
+    def _has_own_lock(self) -> bool:
+        """Whether it has a lock that is a file: a link would lock, or empty, another file."""
+        try:
+            return stat.S_ISREG(os.lstat(self._path_of(LOCK)).st_mode)
+        except OSError:
+            return False
 
     def _parse_config(self, parser: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
-        path = self._path_of(CONFIG)
+        text = self._read_text(CONFIG)
         try:
-            return parser(_read_text(path))
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
-        except (yaml.YAMLError, ValueError):
-            raise StoreError(f"{path} is damaged: it is not YAML.") from None
+            return parser(text)
+        except yaml.YAMLError:
+            raise StoreError(f"{self._path_of(CONFIG)} is damaged: it is not YAML.") from None
+        except ValueError as error:
+            raise StoreError(f"{self._path_of(CONFIG)} is damaged: {error}.") from None
 
+    def _read(self, name: str) -> bytes:
+        """Return the content of a file.
 
-def _read_text(path: str) -> str:
-    """Return a file's text; for a small file faster than ``Path.read_text``."""
-    descriptor = os.open(path, os.O_RDONLY | _BINARY)
-    try:
-        raw = os.read(descriptor, _MOST_AT_ONCE)
-        while more := os.read(descriptor, _MOST_AT_ONCE):
-            raw += more
-    finally:
-        os.close(descriptor)
-    return raw.decode()
+        Raises:
+            StoreError: it is missing, no ordinary file, or too large.
+        """
+        path = self._path_of(name)
+        try:
+            return read_limited(path, MOST_BYTES[name])
+        except FileNotFoundError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror}; {_REMEDY}.") from None
+
+    def _read_text(self, name: str) -> str:
+        raw = self._read(name)
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            path = self._path_of(name)
+            raise StoreError(f"{path} is damaged: it is not text in UTF-8; {_REMEDY}.") from None

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from dropexp.config.parsing import DamagedError, check_types, get_items
 from dropexp.config.study_files import (
     REGISTERED_SUFFIX,
     StudyFile,
@@ -109,6 +111,7 @@ def parse_registration(file: StudyFile) -> Registration | None:
     if plain is None:
         return None
     try:
+        _check_types(plain)
         return Registration(
             name=str(plain["name"]),
             on=str(plain["date"]),
@@ -120,9 +123,10 @@ def parse_registration(file: StudyFile) -> Registration | None:
             run_ids=tuple(plain["runs"]),
             hash=str(plain["hash"]),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, DamagedError) as error:
         raise ConfigError(
-            f"{file.path}: registered is incomplete ({error}); dropexp study register writes it."
+            f"{file.path}: registered is incomplete or damaged ({error}); dropexp study register "
+            f"writes it."
         ) from None
 
 
@@ -133,7 +137,16 @@ def read_registration(runs_dir: Path, name: str) -> Registration | None:
         ConfigError: its file is damaged.
     """
     path = get_registered_path(runs_dir, name)
-    return parse_registration(read_study_file(path)) if path.is_file() else None
+    if path.is_symlink() or not path.is_file():
+        return None
+    return parse_registration(read_study_file(path))
+
+
+def _check_types(plain: Mapping[str, Any]) -> None:
+    check_types(plain, {"commit": (str, type(None)), "hash": (str,)})
+    get_items(plain, "seeds", int)
+    if any("/" in run_id for run_id in get_items(plain, "runs", str)):
+        raise DamagedError("runs has what is no id")
 
 
 def list_registered_names(runs_dir: Path) -> list[str]:

@@ -11,8 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dropexp.config.study_files import FOLDER
+from dropexp.config.parsing import parse_json
+from dropexp.config.study_files import FOLDER, refuse_study_name
 from dropexp.errors import StoreError
+from dropexp.runs.parsing import MOST_BYTES_OF_STUDY, check_search, read_limited
 from dropexp.runs.studies import TUNE_SUFFIX
 from dropexp.runs.study_folder import lock_study_file, write_whole
 
@@ -134,14 +136,16 @@ def read_search(runs_dir: Path, study: str) -> SearchRecord | None:
     """
     path = _path(runs_dir, study)
     try:
-        return _from_json(json.loads(path.read_text(encoding="utf-8")))
+        plain = parse_json(read_limited(path, MOST_BYTES_OF_STUDY), has_nan=True)
+        return _from_json(check_search(plain, study))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} cannot be read ({error}).") from None
 
 
 def _path(runs_dir: Path, study: str) -> Path:
+    refuse_study_name(study)
     return runs_dir / FOLDER / f"{study}{TUNE_SUFFIX}"
 
 

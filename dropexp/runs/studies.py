@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dropexp.config.parsing import parse_json
 from dropexp.config.setting import Fields, name_settings
-from dropexp.config.study_files import FOLDER
+from dropexp.config.study_files import FOLDER, refuse_study_name
 from dropexp.errors import ConfigError, StoreError, suggest
+from dropexp.runs.parsing import MOST_BYTES_OF_STUDY, check_study, read_limited
 from dropexp.runs.study_folder import list_study_files, lock_study_file, write_whole
 from dropexp.runs.study_question import NO_QUESTION, StudyQuestion, parse_question
 
@@ -123,17 +125,19 @@ def read_study(runs_dir: Path, name: str) -> Study:
     """
     path = _path(runs_dir, name)
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = check_study(parse_json(read_limited(path, MOST_BYTES_OF_STUDY)), name)
         members = tuple(StudyMember(**member) for member in plain["members"])
         sweeps = tuple(tuple(overrides) for overrides in plain["sweeps"])
         # The files of older versions have no question.
         question = parse_question(plain.get("question", {}), str(path))
-        return Study(plain["name"], sweeps, tuple(plain["settings"]), members, question)
+        return Study(name, sweeps, tuple(plain["settings"]), members, question)
     except FileNotFoundError:
         known = list_study_names(runs_dir)
         hint = suggest(name, known) if known else "There is none; dropexp sweep makes one."
         raise ConfigError(f"No study in {runs_dir} has the name {name!r}. {hint}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+    except StoreError:
+        raise
+    except (ValueError, TypeError, ConfigError) as error:
         raise StoreError(f"{path} cannot be read ({error}).") from None
 
 
@@ -144,7 +148,7 @@ def _to_mapping(study: Study) -> dict[str, Any]:
 def list_study_names(runs_dir: Path) -> list[str]:
     """Return the names of the studies of a folder of runs, the one last swept first."""
     files = [
-        (path.stat().st_mtime, path.name.removesuffix(".json"))
+        (path.lstat().st_mtime, path.name.removesuffix(".json"))
         for path in list_study_files(runs_dir, ".json")
         if not path.name.endswith(TUNE_SUFFIX)
     ]
@@ -152,4 +156,5 @@ def list_study_names(runs_dir: Path) -> list[str]:
 
 
 def _path(runs_dir: Path, name: str) -> Path:
+    refuse_study_name(name)  # it may come from a file, or from a filter
     return runs_dir / FOLDER / f"{name}.json"

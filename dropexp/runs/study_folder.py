@@ -3,13 +3,14 @@
 Studies, searches and registrations are files of ``<runs_dir>/.studies``. Imports no torch.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
-from dropexp.config.study_files import FOLDER
+from dropexp.config.study_files import FOLDER, is_study_name
 from dropexp.errors import RunsDirError
 from dropexp.runs.durable import make_folder, write_file
 
@@ -43,8 +44,17 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def list_study_files(runs_dir: Path, suffix: str) -> list[Path]:
-    """Return the files of the folder whose names end so, in no order; none without the folder."""
+    """Return the files of the folder whose names end so, in no order; none without the folder.
+
+    Links are not among them, nor files whose names cannot be those of studies.
+    """
     folder = runs_dir / FOLDER
     if not folder.is_dir():
         return []
-    return [path for path in folder.iterdir() if path.name.endswith(suffix)]
+    return [
+        Path(entry.path)
+        for entry in os.scandir(folder)
+        if entry.name.endswith(suffix)
+        and entry.is_file(follow_symlinks=False)
+        and is_study_name(entry.name.removesuffix(suffix))
+    ]

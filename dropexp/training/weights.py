@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dropexp.errors import StoreError
 from dropexp.runs.files import WEIGHTS
+from dropexp.runs.parsing import MOST_BYTES, read_limited
 from dropexp.runs.write import RunFolder
 
 
@@ -30,8 +31,8 @@ def read_weights(folder: RunFolder) -> dict[str, Tensor]:
     """
     path = folder.path / WEIGHTS
     try:
-        return load(path.read_bytes())
-    except (OSError, SafetensorError) as error:
+        return load(read_limited(path, MOST_BYTES[WEIGHTS]))
+    except (OSError, StoreError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise StoreError(
             f"{path}, which mc_dropout needs, cannot be read: {reason}. "

@@ -12,7 +12,7 @@ TEXTS = {
     "a long text in several lines": yaml.safe_dump({"p": "words " * 40, "seed": 1}),
     "comments and no last line end": "# mine\np: 0.5  # often\nseed: 1",
     "a value that continues on an unindented line": "p: [1,\n2]\nseed: 3\n",
-    "anchors from one section to another": "data: &d\n  seed: 1\nmodel: *d\n",
+    "a star that is no alias": "sites: ['layer4.*']\nseed: 1\n",
     "document markers": "---\np: 1\nseed: 2\n...\n",
     "one key in quotes": '"p": 1\nseed: 2\n',
 }

@@ -1,0 +1,227 @@
+"""What may be in the files of a runs folder: their largest sizes, and the types of their values.
+
+See dropexp.config.parsing for how they are read. Imports no torch.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dropexp.config.parsing import (
+    LARGEST_NUMBER,
+    MOST_BYTES_OF_STUDY,
+    DamagedError,
+    check_plain,
+    check_types,
+    get_items,
+    get_mapping,
+    read_limited,
+)
+from dropexp.runs.files import (
+    AUDIT,
+    CHECKPOINT,
+    CONFIG,
+    ENVIRONMENT,
+    ERROR,
+    METRICS,
+    SUMMARY,
+    WEIGHTS,
+)
+
+__all__ = [
+    "MOST_BYTES",
+    "MOST_BYTES_OF_LEDGER",
+    "MOST_BYTES_OF_STUDY",
+    "DamagedError",
+    "check_audit",
+    "check_config",
+    "check_search",
+    "check_study",
+    "check_summary",
+    "read_limited",
+]
+
+_MIB = 1 << 20
+
+MOST_BYTES = {
+    CONFIG: _MIB,
+    SUMMARY: _MIB,
+    ENVIRONMENT: _MIB,
+    ERROR: 16 * _MIB,
+    AUDIT: 16 * _MIB,
+    METRICS: 512 * _MIB,  # two million epochs
+    CHECKPOINT: 1 << 40,  # these two: what torch can load
+    WEIGHTS: 1 << 40,
+}
+"""File of a run folder → the most bytes that are read of it."""
+
+MOST_BYTES_OF_LEDGER = 1024 * _MIB
+
+_LARGEST_FLOAT = 1e300  # sums of it and its square roots are finite
+_NUMBERS = frozenset((int, float, type(None)))
+_BLOCKS = ("best", "last", "mc_dropout")
+_COUNTS = ("seed", "parameters", "results_version", "format")
+_TEXTS = ("run_id", "status", "regulariser", "audit", "config_hash")
+_MEASURED = ("p", "seconds", "peak_memory_mb", "rise", "area")
+_MAY_BE_NULL = ("peak_memory_mb", "rise", "area")
+
+
+def check_summary(plain: Any) -> Mapping[str, Any]:
+    """Return the values of a summary.json whose numbers and texts are of the right types.
+
+    Raises:
+        DamagedError: names a field that is not.
+        KeyError: one is missing.
+    """
+    summary = get_mapping(plain)
+    for key in _COUNTS:
+        _check_count(key, summary[key])
+    for key in _TEXTS:
+        if type(summary[key]) is not str or len(summary[key]) > 1000:
+            raise DamagedError(f"{key} is not a short text")
+    measured = {key: summary.get(key) for key in _MEASURED}
+    _check_numbers("", measured)
+    for key in _MEASURED:
+        if measured[key] is None and key not in _MAY_BE_NULL:
+            raise DamagedError(f"{key} is not a number")
+    for key in _BLOCKS:
+        if (block := summary.get(key)) is not None:
+            _check_numbers(f"{key}.", get_mapping(block, key))
+            name = "passes" if key == "mc_dropout" else "epoch"
+            _check_count(f"{key}.{name}", block[name], at_least=1)
+    if "files" in summary:
+        check_plain(summary["files"])
+    return summary
+
+
+def check_config(flat: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the values of a config.yaml, by dotted keys, whose main fields have their types.
+
+    Raises:
+        DamagedError: names a field that has not.
+    """
+    for key in ("data.name", "model.name", "regulariser.name"):
+        if type(flat.get(key)) is not str:
+            raise DamagedError(f"{key} is not a text")
+    for key in ("seed", "train.epochs"):
+        _check_count(key, flat.get(key))
+    if type(flat.get("study")) not in (str, type(None)):
+        raise DamagedError("study is not a text")
+    for key in ("p", "regulariser.p", "threads"):
+        if type(flat.get(key)) not in _NUMBERS:
+            raise DamagedError(f"{key} is not a number")
+    return flat
+
+
+def check_audit(plain: Any) -> dict[str, Any]:
+    """Return the values of an audit.json whose checks can be shown.
+
+    Raises:
+        DamagedError: says what is wrong.
+    """
+    check_plain(plain)
+    report = dict(get_mapping(plain))
+    checks = report.get("checks")
+    if not isinstance(checks, list):
+        raise DamagedError("checks is not a list")
+    for check in checks:
+        get_mapping(check, "a check")
+        for key in ("name", "meaning"):
+            if type(check.get(key)) is not str:
+                raise DamagedError(f"{key} of a check is not a text")
+        for key in ("value", "bound"):
+            if type(check.get(key)) not in _NUMBERS:
+                raise DamagedError(f"{key} of a check is not a number")
+        if type(check.get("passed")) is not bool or type(check.get("relation", "")) is not str:
+            raise DamagedError("passed or relation of a check is of another type")
+    return report
+
+
+def check_study(plain: Any, name: str) -> dict[str, Any]:
+    """Return the values of a study's file.
+
+    Args:
+        plain: the content.
+        name: of the file without its suffix, which the study must have too.
+
+    Raises:
+        DamagedError: says what is wrong.
+    """
+    study = get_mapping(plain)
+    if study.get("name") != name:
+        raise DamagedError(f"it is the file of the study {study.get('name')!r:.80}")
+    for overrides in get_items(study, "sweeps", list):
+        get_items({"a sweep": overrides}, "a sweep", str)
+    settings = get_items(study, "settings", dict)
+    for fields in settings:
+        check_plain(fields)
+        check_types(fields, {"regulariser.name": (str,), "regulariser.p": (int, float)})
+    for member in get_items(study, "members", dict):
+        if type(member.get("run_id")) is not str or "/" in member["run_id"]:
+            raise DamagedError("a run has no id")
+        for key in ("setting", "seed", "epochs"):
+            _check_count(f"{key} of {member['run_id']:.80}", member.get(key))
+        if member["setting"] >= len(settings):
+            raise DamagedError(f"{member['run_id']:.80} has no setting")
+    get_mapping(study.get("question", {}), "question")
+    return study
+
+
+def check_search(plain: Any, name: str) -> dict[str, Any]:
+    """Return the values of a search's file.
+
+    Args:
+        plain: the content.
+        name: of the study that the file belongs to.
+
+    Raises:
+        DamagedError: says what is wrong.
+    """
+    check_plain(plain, has_nan=True)
+    search = get_mapping(plain)
+    if search.get("study") != name:
+        raise DamagedError(f"it is the file of the search {search.get('study')!r:.80}")
+    get_items(search, "overrides", str)
+    check_types(search, _SEARCH)
+    for tried in get_items(search, "tried", dict):
+        check_types(tried, {**_CHOICE, "differences": (dict,), "is_complete": (bool,)})
+        check_types(tried["differences"], dict.fromkeys(tried["differences"], _MEASUREMENT))
+    for confirmed in get_items(search, "confirmed", dict):
+        check_types(confirmed, {**_CHOICE, "verdict": (str,), "p_value": _NUMBER})
+        for pair in get_items(confirmed, "pairs", dict):
+            check_types(pair, {"seed": (int,), **dict.fromkeys(_PAIR, _NUMBER)})
+    return search
+
+
+_NUMBER: tuple[type, ...] = (int, float)
+_MEASUREMENT = (*_NUMBER, type(None))
+_PAIR = ("difference", "mean", "low", "high")
+_CHOICE = {"name": (str,), "regulariser": (str,), "values": (dict,)}
+_SEARCH = {
+    "first_seed": (int,),
+    "budget": (str,),
+    "confirm": (str,),
+    "seconds": _NUMBER,
+    "batches": (int, type(None)),
+    "runs": (int,),
+}
+
+
+def _check_numbers(prefix: str, block: Mapping[str, Any]) -> None:
+    """Check that all values of a mapping are numbers or null, and not huge; fast if they are."""
+    kinds = list(map(type, block.values()))
+    # At most the epoch is a whole number in the files that dropexp writes.
+    if _NUMBERS.issuperset(kinds) and kinds.count(int) <= 1:
+        given = [value for value in block.values() if value is not None]
+        if not given or (max(given) <= _LARGEST_FLOAT and min(given) >= -_LARGEST_FLOAT):
+            return
+    for key, value in block.items():
+        if type(value) not in _NUMBERS:
+            raise DamagedError(f"{prefix}{key} is not a number")
+        largest = LARGEST_NUMBER if type(value) is int else _LARGEST_FLOAT
+        if value is not None and not abs(value) <= largest:
+            raise DamagedError(f"{prefix}{key} is not a number of a possible size")
+
+
+def _check_count(key: str, value: Any, *, at_least: int = 0) -> None:
+    if type(value) is not int or not at_least <= value <= LARGEST_NUMBER:
+        raise DamagedError(f"{key} is not a whole number from {at_least} to {LARGEST_NUMBER}")

@@ -1,0 +1,72 @@
+"""Whatever a run folder holds, it costs the other runs nothing, and is named with its reason."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dropexp.runs.listing import ListedStatus, find_seed, list_runs
+from tests.conftest import run_dropexp
+from tests.run_folders import write_finished_run
+from tests.runs.hostile import DAMAGES
+
+LINKS = {300: "none-p0-s300-00000000", 301: "/etc", 302: "missing"}
+"""Seed → what the link that is named like its run leads to; the first leads to itself."""
+
+
+def write_good_runs(runs: Path) -> None:
+    runs.mkdir()
+    for seed in range(2):
+        write_finished_run(runs, 0.5 + seed / 10, "regulariser=none", f"seed={seed}")
+        write_finished_run(runs, 0.4, "regulariser=dropout2d", "p=0.3", f"seed={seed}")
+
+
+@pytest.fixture(scope="module")
+def received(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a runs folder: four good runs, one for each damage, and links."""
+    folder = tmp_path_factory.mktemp("received")
+    runs = folder / "runs"
+    write_good_runs(runs)
+    other = write_finished_run(folder / "other", 0.5, "model.width=4").path
+    for number, damage in enumerate(DAMAGES.values()):
+        copied = runs / f"none-p0-s{100 + number}-00000000"
+        shutil.copytree(other, copied)
+        damage(copied)
+    for seed, target in LINKS.items():
+        (runs / f"none-p0-s{seed}-00000000").symlink_to(target)
+    return folder
+
+
+def test_each_damaged_folder_is_listed_with_its_reason(received: Path) -> None:
+    by_seed = {find_seed(run.run_id): run for run in list_runs(received / "runs")}
+    for number, name in enumerate(DAMAGES):
+        run = by_seed[100 + number]
+        assert run.status is ListedStatus.DAMAGED, name
+        assert run.run_id in run.problem, name
+        assert len(run.problem) < 500, name
+    for seed in LINKS:
+        assert "is a link" in by_seed[seed].problem
+    assert by_seed[0].status is by_seed[1].status is ListedStatus.FINISHED
+
+
+def test_they_cost_the_list_nothing(received: Path) -> None:
+    done = run_dropexp(received, "runs", "-f", "json")
+    assert done.returncode == 0
+    statuses = [run["status"] for run in json.loads(done.stdout)]
+    damaged = len(DAMAGES) + len(LINKS)
+    assert (statuses.count("finished"), statuses.count("damaged")) == (4, damaged)
+    assert done.stderr.count("warning:") == damaged
+
+
+def test_a_comparison_names_them_and_is_the_same_without_them(
+    received: Path, tmp_path: Path
+) -> None:
+    write_good_runs(tmp_path / "runs")
+    alone, among = (run_dropexp(folder, "compare") for folder in (tmp_path, received))
+    assert among.returncode == alone.returncode == 0, among.stderr
+    left_out = f"{len(DAMAGES) + len(LINKS)} runs left out (damaged; dropexp runs show ID says how)"
+    assert left_out in " ".join(among.stdout.split())
+    assert [
+        line for line in among.stdout.splitlines() if line.startswith(("dropout2d", "none"))
+    ] == [line for line in alone.stdout.splitlines() if line.startswith(("dropout2d", "none"))]
