@@ -1,8 +1,9 @@
 """How a report names metrics, config fields and epochs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dropexp.compare.results import Comparison, Row
 from dropexp.runs.metric_types import EpochChoice, Metric, Unit
 
 _FIELDS = {
@@ -30,6 +31,13 @@ def describe_field(key: str) -> str:
 def describe_fields(fields: Mapping[str, Any]) -> str:
     """Return fields with values: ``400 training images, 20 % noisy labels, model.width=32``."""
     return ", ".join(_describe_value(key, value) for key, value in fields.items())
+
+
+def describe_means(comparison: Comparison, rows: Sequence[Row]) -> str:
+    """Return what a chart's lines or points are: means with intervals, or one seed."""
+    if all(row.n <= 1 for row in rows):
+        return "one seed"
+    return f"mean over seeds with {comparison.confidence:.0%} t interval"
 
 
 def describe_epoch(at: EpochChoice) -> str:

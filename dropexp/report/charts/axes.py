@@ -1,6 +1,6 @@
 """The metric against p, training-set size, label noise or any other axis of numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from dropexp.report.wording import (
     describe_epoch,
     describe_field,
     describe_fields,
+    describe_means,
     describe_metric,
 )
 from dropexp.runs.metric_types import Metric
@@ -72,11 +73,12 @@ def _build_p_panel(comparison: Comparison) -> Panel:
     return build_line_panel(
         "p",
         f"{_title(metric)} against p",
-        _describe(comparison, metric),
+        _describe(comparison, rows, metric),
         metric=metric,
         axis=NumericAxis(describe_field(P_KEY), places, ".2~f"),
         looks=_assign_looks_to_kinds(rows),
         points=[_make_point(row, row.setting.kind, row.setting.p, metric) for row in regularised],
+        keep=comparison.baselines,
         levels=[
             {
                 "setting": row.setting.kind,
@@ -124,11 +126,12 @@ def _build_axis_panel(comparison: Comparison, key: str, metric: Metric, classic:
     return build_line_panel(
         f"{key.replace('.', '_')}_{metric.key}",
         f"{_title(metric)} against {describe_field(key)}",
-        _describe(comparison, metric, without=key),
+        _describe(comparison, rows, metric, without=key),
         metric=metric,
         axis=NumericAxis(describe_field(key), places, tick_format, is_log),
         looks={label: looks[setting.name] for label, setting in lines.items()},
         points=points,
+        keep=comparison.baselines,
     )
 
 
@@ -149,12 +152,13 @@ def _title(metric: Metric) -> str:
     return name[0].upper() + name[1:]
 
 
-def _describe(comparison: Comparison, metric: Metric, without: str = "") -> str:
+def _describe(
+    comparison: Comparison, rows: Sequence[Row], metric: Metric, without: str = ""
+) -> str:
     """Return what the points are, and the values of the axes that the chart holds fixed."""
     if metric is _MEMORISED:
         when = "; on training images with a wrong label"
     else:
         when = f", {describe_epoch(comparison.at)}"
     fixed = describe_fields(find_headline_context(comparison, without))
-    interval = f"mean over seeds with {comparison.confidence:.0%} t interval"
-    return f"{interval}{when}{fixed and f'; {fixed}'}"
+    return f"{describe_means(comparison, rows)}{when}{fixed and f'; {fixed}'}"

@@ -1,6 +1,7 @@
 """Generalisation curves: training and validation over epochs, and the gap between them."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import altair as alt
 
@@ -11,18 +12,26 @@ from dropexp.compare.highlights import (
 )
 from dropexp.compare.mean_curves import mean_curve
 from dropexp.compare.results import Comparison, Row
+from dropexp.report.charts.domains import (
+    choose_domain,
+    describe_outside,
+    find_curve_extents,
+)
 from dropexp.report.charts.encodings import (
     encode_colour,
     encode_dash,
     encode_estimate,
+    make_count_axis,
     make_metric_axis,
-    number_format,
-    pad_domain,
 )
-from dropexp.report.charts.labels import leave_label_room, make_end_labels, measure_labels
+from dropexp.report.charts.labels import (
+    leave_label_room,
+    make_end_labels,
+    measure_height,
+    measure_labels,
+)
 from dropexp.report.charts.palette import Look, assign_looks
 from dropexp.report.charts.panels import (
-    HEIGHT,
     HIDDEN,
     RULE,
     WIDTH,
@@ -33,8 +42,10 @@ from dropexp.report.charts.panels import (
     hide_settings,
     make_width_parameter,
     make_zoomable,
+    name_width_parameter,
 )
-from dropexp.report.wording import describe_fields, describe_metric
+from dropexp.report.charts.tooltips import SETTING, Shown, make_tooltip, show_mean
+from dropexp.report.wording import describe_fields, describe_means, describe_metric
 from dropexp.runs.metric_types import Metric
 from dropexp.runs.metrics import METRIC_REGISTRY
 
@@ -42,6 +53,7 @@ _MOST_EPOCHS, _MOST_POINTS = 100, 4000
 """The most points of a curve and of a panel: more are not visible and make a page large."""
 
 _HALF_WIDTH = 350
+_MOST_LABEL_ROOM = 0.58
 
 
 def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = None) -> list[Figure]:
@@ -62,24 +74,56 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
     looks = {row.setting.name: looks[row.setting.name] for row in rows}
     names = {row.setting.name for row in labelled}
     # Two panels side by side only where labels leave room for the curves.
-    is_narrow = measure_labels(looks, names) < _HALF_WIDTH / 2
+    is_narrow = measure_labels(looks, names) < _MOST_LABEL_ROOM * _HALF_WIDTH
     subtitle = _describe(comparison, rows)
 
-    def build(column: str, title: str, limits: tuple[float, float], width: int) -> Panel:
+    def build(column: str, title: str, shown: _Shown, width: int) -> Panel:
         definition = f"{METRIC_REGISTRY[gap].meaning}; " if column == gap else ""
-        about = definition + subtitle
-        return _build_panel(column, title, about, values[column], looks, names, limits, width)
+        about = "; ".join(filter(None, (definition + subtitle, shown.note)))
+        return _build_panel(column, title, about, values[column], looks, names, shown, width)
 
-    limits = pad_domain(
-        _list_bounds(values[train]) + _list_bounds(values[val]), METRIC_REGISTRY[train].limits
-    )
+    beside = _choose_domain(comparison, (values[train], values[val]), METRIC_REGISTRY[val])
     width = _HALF_WIDTH if is_narrow else WIDTH
-    left = build(train, "Training over epochs", limits, width)
-    right = build(val, "Validation over epochs", limits, width)
-    own_limits = pad_domain(_list_bounds(values[gap]), zero=True)
-    below = build(gap, "The generalisation gap over epochs", own_limits, WIDTH)
-    sides = [Figure((left, right))] if is_narrow else [Figure((left,)), Figure((right,))]
-    return [*sides, Figure((below,))]
+    left = build(train, "Training over epochs", beside[0], width)
+    right = build(val, "Validation over epochs", beside[1], width)
+    (own,) = _choose_domain(comparison, (values[gap],), METRIC_REGISTRY[gap], zero=True)
+    below = build(gap, "The generalisation gap over epochs", own, WIDTH)
+    figures = [Figure((left, right))] if is_narrow else [Figure((left,)), Figure((right,))]
+    return [*figures, Figure((below,))]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The ends of a y axis, and a note on what is out of view; empty for nothing."""
+
+    limits: tuple[float, float]
+    note: str
+
+
+def _choose_domain(
+    comparison: Comparison, panels: Sequence[Values], metric: Metric, *, zero: bool = False
+) -> list[_Shown]:
+    """Choose one axis for the curves of all panels; each panel has its own note."""
+    extents: dict[str, tuple[float, float]] = {}
+    ends: list[tuple[str, float | None]] = []
+    early: list[dict[str, float]] = []
+    for values in panels:
+        own, own_early = find_curve_extents(values, metric.sign)
+        for name, (low, high) in own.items():
+            known = extents.get(name, (low, high))
+            extents[name] = (min(low, known[0]), max(high, known[1]))
+        early.append(own_early)
+        ends += [
+            (each["setting"], each[end])
+            for each in values
+            if each["setting"] not in own_early
+            for end in ("low", "high")
+        ]
+    keep = comparison.baselines
+    domain = choose_domain(
+        extents, metric, intervals=ends, limits=metric.limits, keep=keep, zero=zero
+    )
+    return [_Shown(domain.limits, describe_outside(domain.outside, each, metric)) for each in early]
 
 
 def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values:
@@ -96,16 +140,12 @@ def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values
 
 
 def _describe(comparison: Comparison, rows: Sequence[Row]) -> str:
-    parts = [f"mean over seeds with {comparison.confidence:.0%} t interval, in eval mode"]
+    parts = [f"{describe_means(comparison, rows)}, in eval mode"]
     if len(rows) < len(comparison.rows):
         parts.append(describe_fields(find_headline_context(comparison)))
     if len(rows) < len(select_rows_in_context(comparison)):
         parts.append("the best setting of each regulariser")
     return "; ".join(filter(None, parts))
-
-
-def _list_bounds(values: Values) -> list[float | None]:
-    return [value[key] for value in values for key in ("mean", "low", "high")]
 
 
 def _build_panel(
@@ -115,24 +155,24 @@ def _build_panel(
     values: Values,
     looks: Mapping[str, Look],
     labelled: Collection[str],
-    limits: tuple[float, float],
+    shown: _Shown,
     width: int,
 ) -> Panel:
     data = Datasets(column)
     metric = METRIC_REGISTRY[column]
     last = max((value["epoch"] for value in values), default=1)
+    room, height = measure_labels(looks, labelled), measure_height(len(labelled))
     x = alt.X(
         "epoch:Q",
-        title="epoch",
         scale=alt.Scale(
             domain=[1, max(last, 2)], range=leave_label_room(column, looks, labelled), nice=False
         ),
-        axis=alt.Axis(grid=False, tickMinStep=1, tickCount=10, format="d"),
+        **make_count_axis("epoch", f"{name_width_parameter(column)} - {room}"),
     )
     y = alt.Y(
         "mean:Q",
         title=describe_metric(metric),
-        scale=alt.Scale(domain=list(limits), nice=False, zero=False),
+        scale=alt.Scale(domain=list(shown.limits), nice=False, zero=False),
         axis=make_metric_axis(metric),
     )
     base = hide_settings(
@@ -141,13 +181,15 @@ def _build_panel(
     zero = [_draw_zero(data, x, last)] if column.endswith("_gap") else []
     band = base.mark_area(opacity=0.15, clip=True).encode(y=alt.Y("low:Q"), y2="high:Q")
     line = base.mark_line(strokeWidth=2.2, clip=True).encode(y=y, strokeDash=encode_dash(looks))
-    labels = hide_settings(
-        make_end_labels(data, _find_ends(values, labelled, last), looks, limits, "epoch")
-    )
+    ends = _find_ends(values, labelled, last)
+    labels = [
+        hide_settings(layer)
+        for layer in make_end_labels(data, ends, looks, shown.limits, "epoch", height)
+    ]
     still, live = (
-        alt.LayerChart(layer=[*zero, band, *lines, labels])
+        alt.LayerChart(layer=[*zero, band, *lines, *labels])
         .add_params(alt.param(name=HIDDEN, value=[]), make_width_parameter(column, width))
-        .properties(width=width, height=HEIGHT)
+        .properties(width=width, height=height)
         for lines in ([line], [make_zoomable(line, column), _draw_hover(base, y, metric)])
     )
     return Panel(column, title, subtitle, data.values, still, live)
@@ -172,27 +214,11 @@ def _draw_hover(base: alt.Chart, y: alt.Y, metric: Metric) -> alt.Chart:
         .encode(
             y=y,
             opacity=alt.condition(nearest, alt.value(1), alt.value(0)),
-            tooltip=alt.value(alt.expr(_write_tooltip(metric))),
+            tooltip=make_tooltip(SETTING, Shown("epoch", "epoch"), *show_mean(metric)),
         )
         .add_params(nearest)
     )
     return dots
-
-
-def _write_tooltip(metric: Metric) -> str:
-    """Write the tooltip as a Vega expression.
-
-    The pointer is over a cell of a Voronoi diagram: ``datum`` is the dot in it, and
-    ``datum.datum`` the dot's data row. Vega-Lite's own tooltips read text from the wrong one.
-    """
-    numbers = {describe_metric(metric): "mean", "interval from": "low", "to": "high"}
-    fields = {"setting": "row.setting", "epoch": "row.epoch"}
-    fields |= {
-        title: f"format(row.{field}, '{number_format(metric)}')" for title, field in numbers.items()
-    }
-    fields["seeds"] = "row.n"
-    text = ", ".join(f"'{title}': {value}" for title, value in fields.items())
-    return "{" + text.replace("row.", "(datum.datum || datum).") + "}"
 
 
 def _find_ends(

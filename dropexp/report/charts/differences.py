@@ -6,46 +6,92 @@ import altair as alt
 
 from dropexp.compare.method_of_test import name_interval
 from dropexp.compare.results import Comparison, Row
+from dropexp.report.charts.domains import Domain, choose_domain, describe_outside, format_far
 from dropexp.report.charts.encodings import (
     encode_colour,
     encode_estimate,
     encode_text_colour,
-    make_difference_tooltips,
     make_metric_axis,
     number_format,
     round_digits,
 )
 from dropexp.report.charts.palette import assign_looks
 from dropexp.report.charts.panels import RULE, WIDTH, Datasets, Figure, Panel, Values
+from dropexp.report.charts.tooltips import SETTING, Shown, make_tooltip, show_difference
 from dropexp.report.wording import describe_metric
 from dropexp.runs.metric_types import Metric
 
 _NAME = "differences"
-_ROW_PIXELS = 42
+_ROW_PIXELS, _ROW_PIXELS_OF_MANY, _MANY = 42, 34, 12
+_MOST_ROWS = 26
+"""The most rows of one panel, which a printed page must hold."""
 _NAME_PIXELS = 13
 """How far a setting's name stands above its dots: a phone has no room beside them."""
 
 
 def build_difference_figures(comparison: Comparison) -> list[Figure]:
-    """Build the figure of paired differences; none if no row has a baseline."""
+    """Build the figures of paired differences, the best first; none if no row has a baseline."""
     rows = [row for row in comparison.rows if row.difference is not None]
     if not rows:
         return []
+    rows.sort(key=lambda row: _rank(row, comparison.metric))
+    domain = _choose_domain(comparison, rows)
+    parts = math.ceil(len(rows) / _MOST_ROWS)
+    size = math.ceil(len(rows) / parts)
+    return [
+        Figure((_build_panel(comparison, rows[part * size :][:size], domain, part, parts),))
+        for part in range(parts)
+    ]
+
+
+def _rank(row: Row, metric: Metric) -> float:
+    assert row.difference is not None
+    value = metric.sign * row.difference.value
+    return math.inf if math.isnan(value) else value
+
+
+def _build_panel(
+    comparison: Comparison, rows: list[Row], domain: Domain, part: int, parts: int
+) -> Panel:
     metric = comparison.metric
-    baselines = {row.baseline for row in rows}
+    baselines = {row.baseline for row in comparison.rows if row.difference is not None}
     baseline = baselines.pop() if len(baselines) == 1 else "its baseline"
     side = "left" if metric.sign > 0 else "right"
-    data = Datasets(_NAME)
-    panel = Panel(
-        _NAME,
-        f"Paired differences in {describe_metric(metric)} against {baseline}",
-        f"one dot for each seed; mean with {name_interval(comparison)}"
-        f"{_describe_missing_intervals(rows)}; {side} of 0 is {metric.improvement}"
-        f"{_describe_margin(comparison)}",
+    name = f"{_NAME}_{part + 1}" if part else _NAME
+    data = Datasets(name)
+    outside = {row.setting.name for row in rows} & domain.outside.keys()
+    note = describe_outside({each: domain.outside[each] for each in outside}, {}, metric)
+    return Panel(
+        name,
+        f"Paired differences in {describe_metric(metric)} against {baseline}"
+        f"{f' ({part + 1} of {parts})' if parts > 1 else ''}",
+        f"{_describe_dots(comparison, rows)}; {side} of 0 is {metric.improvement}"
+        f"{_describe_margin(comparison)}{note and f'; {note}'}",
         data.values,
-        _draw(comparison, rows, data),
+        _draw(comparison, rows, data, domain),
     )
-    return [Figure((panel,))]
+
+
+def _describe_dots(comparison: Comparison, rows: list[Row]) -> str:
+    if all(len(row.pairs) <= 1 for row in rows):
+        return "one seed"
+    interval = f"{name_interval(comparison)}{_describe_missing_intervals(rows)}"
+    return f"one dot for each seed; mean with {interval}"
+
+
+def _choose_domain(comparison: Comparison, rows: list[Row]) -> Domain:
+    """Choose the ends of the axis, which has room for the dots and means of most settings."""
+    extents: dict[str, tuple[float, float]] = {}
+    ends: list[tuple[str, float | None]] = []
+    margin = comparison.rule.margin or 0.0
+    for row in rows:
+        assert row.difference is not None
+        shown = [row.difference.value, *(pair.difference for pair in row.pairs)]
+        if known := [value for value in shown if math.isfinite(value)]:
+            extents[row.setting.name] = (min(known), max(known))
+            ends += [(row.setting.name, end) for end in (row.difference.low, row.difference.high)]
+            ends += [(row.setting.name, sign * margin) for sign in (-1, 1)]
+    return choose_domain(extents, comparison.metric, intervals=ends, zero=True, ideal=0.0)
 
 
 def _describe_missing_intervals(rows: list[Row]) -> str:
@@ -82,9 +128,12 @@ def _list_seeds(rows: list[Row]) -> Values:
     ]
 
 
-def _draw(comparison: Comparison, rows: list[Row], data: Datasets) -> alt.LayerChart:
+def _draw(
+    comparison: Comparison, rows: list[Row], data: Datasets, domain: Domain
+) -> alt.LayerChart:
     means = _list_means(rows)
     names = [value["setting"] for value in means]
+    pixels = _ROW_PIXELS if len(names) <= _MANY else _ROW_PIXELS_OF_MANY
     looks = assign_looks([row.setting for row in comparison.rows])
     colour = encode_colour({name: looks[name] for name in names})
     y = alt.Y(
@@ -106,19 +155,43 @@ def _draw(comparison: Comparison, rows: list[Row], data: Datasets) -> alt.LayerC
         .encode(y=y, x=alt.value(0), text="setting:N", color=encode_text_colour())
     )
     mean = alt.Chart(data.add("means", means)).encode(y=y, color=colour)
-    interval = mean.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q"), x2="high:Q")
+    interval = mean.mark_rule(strokeWidth=3, clip=True).encode(x=alt.X("low:Q"), x2="high:Q")
     layers = [
         *_draw_margin(comparison, data),
         zero,
-        _draw_seeds(seeds, comparison.metric),
+        _draw_seeds(seeds, comparison.metric, pixels),
         labels,
         interval,
-        _draw_means(mean, comparison.metric),
+        _draw_means(mean, comparison.metric, domain),
+        *_draw_outside(rows, data, domain, comparison.metric, y),
     ]
     chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(
-        width=WIDTH, height=_ROW_PIXELS * len(names)
+        width=WIDTH, height=pixels * len(names)
     )
     return chart
+
+
+def _draw_outside(
+    rows: list[Row], data: Datasets, domain: Domain, metric: Metric, y: alt.Y
+) -> list[alt.Chart]:
+    """Draw an arrow with the mean at the axis's end, for each setting that is out of view."""
+    low, high = domain.limits
+    values = []
+    for row in rows:
+        mean = math.nan if row.difference is None else row.difference.value
+        if row.setting.name in domain.outside and not low <= mean <= high:
+            is_right = mean > high
+            number = f"{'+' if is_right else '−'}{format_far(abs(mean), metric)}"
+            text = f"{number} ▶" if is_right else f"◀ {number}"
+            edge = high if is_right else low
+            values.append({"setting": row.setting.name, "edge": edge, "text": text})
+    if not values:
+        return []
+    is_right = values[0]["edge"] == high
+    arrows = alt.Chart(data.add("outside", values)).mark_text(
+        align="right" if is_right else "left", dx=-2 if is_right else 2, color=RULE
+    )
+    return [arrows.encode(y=y, x="edge:Q", text="text:N")]
 
 
 def _draw_margin(comparison: Comparison, data: Datasets) -> list[alt.Chart]:
@@ -130,35 +203,29 @@ def _draw_margin(comparison: Comparison, data: Datasets) -> list[alt.Chart]:
     return [band.mark_rect(color=RULE, opacity=0.18).encode(x="from:Q", x2="to:Q")]
 
 
-def _draw_seeds(base: alt.Chart, metric: Metric) -> alt.Chart:
+def _draw_seeds(base: alt.Chart, metric: Metric, pixels: int) -> alt.Chart:
     """Draw a dot for each seed, below the name of its setting."""
     number = number_format(metric, is_difference=True)
-    dots: alt.Chart = base.mark_circle(size=46, opacity=0.45).encode(
+    dots: alt.Chart = base.mark_circle(size=46, opacity=0.45, clip=True).encode(
         x=alt.X("difference:Q"),
-        yOffset=alt.value(_ROW_PIXELS * 0.8),
-        tooltip=[
-            alt.Tooltip("setting:N"),
-            alt.Tooltip("seed:Q"),
-            alt.Tooltip("difference:Q", format=number),
-        ],
+        yOffset=alt.value(pixels * 0.8),
+        tooltip=make_tooltip(
+            SETTING, Shown("seed", "seed"), Shown("difference", "difference", number)
+        ),
     )
     return dots
 
 
-def _draw_means(base: alt.Chart, metric: Metric) -> alt.Chart:
+def _draw_means(base: alt.Chart, metric: Metric, domain: Domain) -> alt.Chart:
     """Draw a diamond at each mean difference, with the axis of differences."""
     x = alt.X(
         "mean:Q",
         title=f"difference in {describe_metric(metric)}",
-        scale=alt.Scale(zero=True),
+        scale=alt.Scale(domain=list(domain.limits), nice=False),
         axis=make_metric_axis(metric, is_difference=True, grid=False),
     )
-    tooltip = [
-        alt.Tooltip("setting:N"),
-        *make_difference_tooltips(metric),
-        alt.Tooltip("verdict:N"),
-    ]
-    diamonds: alt.Chart = base.mark_point(filled=True, size=95, shape="diamond", opacity=1).encode(
-        x=x, tooltip=tooltip
-    )
+    tooltip = make_tooltip(SETTING, *show_difference(metric), Shown("verdict", "verdict"))
+    diamonds: alt.Chart = base.mark_point(
+        filled=True, size=95, shape="diamond", opacity=1, clip=True
+    ).encode(x=x, tooltip=tooltip)
     return diamonds

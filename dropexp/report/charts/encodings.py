@@ -7,7 +7,6 @@ from typing import Any
 import altair as alt
 
 from dropexp.report.charts.palette import Look
-from dropexp.report.wording import describe_metric
 from dropexp.runs.metric_types import Metric, Unit
 from dropexp.statistics import Estimate
 
@@ -52,39 +51,42 @@ def encode_text_colour() -> alt.Color:
 
 def make_metric_axis(metric: Metric, *, is_difference: bool = False, **options: Any) -> alt.Axis:
     """Make the axis of a metric or of a difference in it: percent for fractions."""
+    sign = "+" if is_difference else ""
     if metric.unit is Unit.FRACTION:
         tick_format = "+.1%" if is_difference else ".2~%"
     else:
-        tick_format = "+" if is_difference else ""
+        tick_format = f"{sign},f"  # as many decimals as the ticks need, and no exponent
     if is_difference:
         options["labelExpr"] = "datum.value === 0 ? '0' : datum.label"  # d3 writes "+0"
     return alt.Axis(format=tick_format, tickCount=6, **options)
+
+
+def make_count_axis(title: str, width: str) -> dict[str, Any]:
+    """Return the options of an axis of whole numbers, such as epochs: title and axis.
+
+    Zooming makes ticks between whole numbers, which are not drawn.
+
+    Args:
+        title: of the axis.
+        width: an expression for the axis's length in pixels.
+    """
+    is_whole = "datum.value === floor(datum.value)"
+    axis = alt.Axis(
+        grid=False,
+        format=",d",
+        labelExpr=f"{is_whole} ? datum.label : ''",
+        labelOverlap="greedy",
+        tickOpacity={"condition": {"test": f"!({is_whole})", "value": 0}, "value": 1},
+        tickMinStep=1,
+        tickCount=alt.ExprRef(f"clamp(floor(({width}) / 45), 2, 10)"),
+    )
+    return {"title": title, "axis": axis}
 
 
 def number_format(metric: Metric, *, is_difference: bool = False) -> str:
     """Return the format of a metric's values in a tooltip, in d3's grammar."""
     sign = "+" if is_difference else ""
     return f"{sign}.1%" if metric.unit is Unit.FRACTION else f"{sign}.3f"
-
-
-def make_mean_tooltips(metric: Metric) -> list[alt.Tooltip]:
-    """Make the tooltips of a mean over seeds and its interval."""
-    return _make_interval_tooltips(describe_metric(metric), number_format(metric), "seeds")
-
-
-def make_difference_tooltips(metric: Metric) -> list[alt.Tooltip]:
-    """Make the tooltips of a mean paired difference and its interval."""
-    form = number_format(metric, is_difference=True)
-    return _make_interval_tooltips("difference", form, "pairs")
-
-
-def _make_interval_tooltips(title: str, form: str, count: str) -> list[alt.Tooltip]:
-    return [
-        alt.Tooltip("mean:Q", title=title, format=form),
-        alt.Tooltip("low:Q", title="interval from", format=form),
-        alt.Tooltip("high:Q", title="to", format=form),
-        alt.Tooltip("n:Q", title=count),
-    ]
 
 
 def pad_domain(

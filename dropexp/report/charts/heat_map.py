@@ -12,6 +12,7 @@ from dropexp.compare.highlights import (
 )
 from dropexp.compare.results import Comparison, Row
 from dropexp.config.setting import P_KEY, sort_key
+from dropexp.report.charts.domains import choose_domain
 from dropexp.report.charts.encodings import number_format, round_digits
 from dropexp.report.charts.panels import (
     WIDTH,
@@ -22,6 +23,7 @@ from dropexp.report.charts.panels import (
     make_width_parameter,
     name_width_parameter,
 )
+from dropexp.report.charts.tooltips import SETTING, Shown, make_tooltip
 from dropexp.report.wording import describe_field, describe_fields, describe_metric
 from dropexp.runs.metric_types import Unit
 from dropexp.statistics import Verdict
@@ -88,7 +90,7 @@ def _draw(
 ) -> alt.LayerChart:
     lines = list(dict.fromkeys(cell["line"] for cell in cells))
     places = _sort_places(cell["x"] for cell in cells)
-    furthest = max((abs(cell["better"] or 0) for cell in cells), default=0) or 1.0
+    furthest = _find_furthest(comparison, cells)
     base = alt.Chart(data.add("cells", cells)).encode(
         x=alt.X("x:O", sort=places, title=describe_field(key), axis=alt.Axis(labelAngle=0)),
         y=alt.Y(
@@ -98,16 +100,16 @@ def _draw(
     colour = alt.Color(
         "better:Q",
         legend=None,  # every cell shows its number
-        scale=alt.Scale(domain=[-furthest, 0, furthest], range=[_WORSE, _EQUAL, _BETTER]),
+        scale=alt.Scale(
+            domain=[-furthest, 0, furthest], range=[_WORSE, _EQUAL, _BETTER], clamp=True
+        ),
     )
     number = number_format(comparison.metric, is_difference=True)
     rectangles = base.mark_rect(stroke="white", strokeWidth=2).encode(
         color=colour,
-        tooltip=[
-            alt.Tooltip("setting:N"),
-            alt.Tooltip("difference:Q", format=number),
-            alt.Tooltip("verdict:N"),
-        ],
+        tooltip=make_tooltip(
+            SETTING, Shown("difference", "difference", number), Shown("verdict", "verdict")
+        ),
     )
     has_room = f"{name_width_parameter(name)} > {_NUMBER_PIXELS * (len(places) + 2)}"
     numbers = base.mark_text(
@@ -119,6 +121,18 @@ def _draw(
         .properties(width=WIDTH, height=_ROW_PIXELS * len(lines))
     )
     return chart
+
+
+def _find_furthest(comparison: Comparison, cells: Values) -> float:
+    """Return the difference with the full colour: a setting that diverged does not pale others."""
+    extents = {
+        f"{number}": (-comparison.metric.sign * cell["better"],) * 2
+        for number, cell in enumerate(cells)
+        if cell["better"] is not None
+    }
+    domain = choose_domain(extents, comparison.metric, zero=True, ideal=0.0)
+    kept = [abs(extents[name][0]) for name in extents if name not in domain.outside]
+    return max(kept, default=0.0) or 1.0
 
 
 def _sort_places(values: Iterable[Any]) -> list[Any]:

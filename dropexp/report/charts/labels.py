@@ -9,7 +9,12 @@ from dropexp.report.charts.encodings import encode_text_colour, round_digits
 from dropexp.report.charts.palette import Look
 from dropexp.report.charts.panels import HEIGHT, Datasets, name_width_parameter
 
-_LETTER_PIXELS, _GAP_PIXELS, _LABEL_PIXELS = 6.6, 8, 15
+_LETTER_PIXELS, _LABEL_PIXELS = 6.6, 15
+_GAP_PIXELS = 20
+"""Between a line's end and its label: room for a connector to a label that had to move."""
+_CONNECTOR_PIXELS = 17
+_ARROW_LETTERS = 2
+_MOVED_PIXELS = 3  # a label that moved less is next to its line
 
 
 def make_end_labels(
@@ -18,8 +23,12 @@ def make_end_labels(
     looks: Mapping[str, Look],
     limits: tuple[float, float],
     x: str,
-) -> alt.Chart:
-    """Make a layer with the name of each line to the right of the line's end.
+    height: int = HEIGHT,
+) -> list[alt.Chart]:
+    """Make the layers with the name of each line to the right of the line's end.
+
+    A label that had to move is connected with its line. The label of a line that ends beyond the
+    axis has an arrow.
 
     Args:
         datasets: the data sets of the panel; those of the labels are added.
@@ -27,27 +36,60 @@ def make_end_labels(
         looks: setting → look, with the label's text and colour.
         limits: the ends of the y axis.
         x: the field that stands on the x axis.
+        height: of the chart, pixels.
     """
-    distance = _LABEL_PIXELS / HEIGHT * (limits[1] - limits[0])
-    wanted = [end["mean"] for end in ends.values()]
-    inside = (limits[0] + distance / 2, limits[1] - distance / 2)
-    places = space_labels(wanted, distance, inside)
-    values = [
-        {
-            "setting": name,
-            x: end[x],
-            "mean": round_digits(place),
-            "text": looks[name].text,
-            "label": looks[name].label,
-        }
-        for (name, end), place in zip(ends.items(), places, strict=True)
-    ]
-    labels: alt.Chart = (
-        alt.Chart(datasets.add("labels", values))
-        .mark_text(align="left", dx=_GAP_PIXELS)
-        .encode(x=f"{x}:Q", y="mean:Q", text="label:N", color=encode_text_colour())
+    values = _place_labels(ends, looks, limits, x, height)
+    moved = _MOVED_PIXELS / height * (limits[1] - limits[0])
+    connectors = [each for each in values if abs(each["place"] - each["end"]) > moved]
+    labels = alt.Chart(datasets.add("labels", values)).encode(
+        x=f"{x}:Q", y="place:Q", color=encode_text_colour()
     )
-    return labels
+    lines = alt.Chart(datasets.add("connectors", connectors)).encode(
+        x=f"{x}:Q", x2=f"{x}:Q", y="end:Q", y2="place:Q", color=encode_text_colour()
+    )
+    return [
+        lines.mark_rule(strokeWidth=0.8, opacity=0.6, xOffset=2, x2Offset=_CONNECTOR_PIXELS),
+        labels.mark_text(align="left", dx=_GAP_PIXELS).encode(text="label:N"),
+    ]
+
+
+def _place_labels(
+    ends: Mapping[str, Mapping[str, Any]],
+    looks: Mapping[str, Look],
+    limits: tuple[float, float],
+    x: str,
+    height: int,
+) -> list[dict[str, Any]]:
+    """Return the data rows of the labels: those at one place of the x axis avoid each other."""
+    distance = _LABEL_PIXELS / height * (limits[1] - limits[0])
+    inside = (limits[0] + distance / 2, limits[1] - distance / 2)
+    by_place: dict[float, list[str]] = {}
+    for name, end in ends.items():
+        by_place.setdefault(end[x], []).append(name)
+    values = []
+    for names in by_place.values():
+        true = [ends[name]["mean"] for name in names]
+        seen = [min(max(value, limits[0]), limits[1]) for value in true]
+        for name, value, end, place in zip(
+            names, true, seen, space_labels(seen, distance, inside), strict=True
+        ):
+            arrow = "↑ " if value > limits[1] else "↓ " if value < limits[0] else ""
+            values.append(
+                {
+                    "setting": name,
+                    x: ends[name][x],
+                    "end": round_digits(end, 6),
+                    "place": round_digits(place, 6),
+                    "text": looks[name].text,
+                    "label": arrow + looks[name].label,
+                }
+            )
+    return values
+
+
+def measure_height(labels: int) -> int:
+    """Return the height in pixels of a chart with so many labels at its right end."""
+    return max(HEIGHT, (labels + 1) * _LABEL_PIXELS)
 
 
 def space_labels(
@@ -113,4 +155,4 @@ def measure_labels(looks: Mapping[str, Look], labelled: Collection[str]) -> int:
         labelled: the settings that have a label.
     """
     longest = max((len(looks[name].label) for name in labelled if name in looks), default=0)
-    return round(longest * _LETTER_PIXELS) + _GAP_PIXELS + 4
+    return round((longest + _ARROW_LETTERS) * _LETTER_PIXELS) + _GAP_PIXELS + 4

@@ -1,22 +1,21 @@
 """A panel that shows a metric as lines over an axis of numbers, a line for each regulariser."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 
+from dropexp.report.charts.domains import Domain, choose_domain, describe_outside
 from dropexp.report.charts.encodings import (
     encode_colour,
     encode_dash,
-    make_mean_tooltips,
     make_metric_axis,
     pad_domain,
 )
-from dropexp.report.charts.labels import leave_label_room, make_end_labels
+from dropexp.report.charts.labels import leave_label_room, make_end_labels, measure_height
 from dropexp.report.charts.palette import Look
 from dropexp.report.charts.panels import (
-    HEIGHT,
     RULE,
     WIDTH,
     Datasets,
@@ -24,6 +23,7 @@ from dropexp.report.charts.panels import (
     Values,
     make_width_parameter,
 )
+from dropexp.report.charts.tooltips import Shown, make_tooltip, show_mean
 from dropexp.report.wording import describe_metric
 from dropexp.runs.metric_types import Metric
 
@@ -58,6 +58,7 @@ def build_line_panel(
     looks: Mapping[str, Look],
     points: Values,
     levels: Values | None = None,
+    keep: Collection[str] = (),
 ) -> Panel:
     """Build a panel of lines, with the name of each line at its right end.
 
@@ -72,39 +73,98 @@ def build_line_panel(
             fields of encode_estimate.
         levels: data rows without an ``x``, drawn as lines over the whole axis; the interval of
             the first one is drawn as a band.
+        keep: names of settings that are in view unless they are far worse than the others.
     """
     data = Datasets(name)
     levels = levels or []
-    x = _encode_x(name, axis, looks)
-    y = alt.Y(
-        "mean:Q",
-        title=describe_metric(metric),
-        scale=alt.Scale(zero=False),
-        axis=make_metric_axis(metric),
-    )
-    tooltip = [
-        alt.Tooltip("name:N", title="setting"),
-        *make_mean_tooltips(metric),
-    ]
+    domain = _choose_domain(points, levels, metric, keep)
+    note = describe_outside(domain.outside, {}, metric)
     shifted = _shift_points(points, axis, list(dict.fromkeys(each["setting"] for each in points)))
-    lines = alt.Chart(data.add("lines", shifted)).encode(x=x, color=encode_colour(looks))
-    limits = pad_domain(
-        [each[key] for each in (*points, *levels) for key in ("mean", "low", "high")],
-        metric.limits,
-    )
+    ends = _find_ends(shifted, levels, axis)
+    height = measure_height(len(ends))
     layers = [
         *_layer_levels(data, levels, axis, looks),
-        lines.mark_rule(strokeWidth=1.6, opacity=0.8).encode(y=alt.Y("low:Q"), y2="high:Q"),
-        lines.mark_line(strokeWidth=2.2).encode(y=y, strokeDash=encode_dash(looks)),
-        lines.mark_point(filled=True, size=60, opacity=1).encode(y=y, tooltip=tooltip),
-        make_end_labels(data, _find_ends(shifted, levels, axis), looks, limits, "x"),
+        *_layer_lines(data, shifted, metric, domain, _encode_x(name, axis, looks), looks),
+        *_layer_outside(data, shifted, domain, looks, metric),
+        *make_end_labels(data, ends, looks, domain.limits, "x", height),
     ]
     chart = (
         alt.LayerChart(layer=layers)
         .add_params(make_width_parameter(name))
-        .properties(width=WIDTH, height=HEIGHT)
+        .properties(width=WIDTH, height=height)
     )
-    return Panel(name, title, subtitle, data.values, chart)
+    return Panel(name, title, "; ".join(filter(None, (subtitle, note))), data.values, chart)
+
+
+def _choose_domain(points: Values, levels: Values, metric: Metric, keep: Collection[str]) -> Domain:
+    known = {
+        each.get("name", each["setting"]): each
+        for each in (*points, *levels)
+        if each["mean"] is not None
+    }
+    return choose_domain(
+        {name: (each["mean"], each["mean"]) for name, each in known.items()},
+        metric,
+        intervals=[(name, each[end]) for name, each in known.items() for end in ("low", "high")],
+        limits=metric.limits,
+        keep=keep,
+    )
+
+
+def _layer_lines(
+    data: Datasets,
+    points: Values,
+    metric: Metric,
+    domain: Domain,
+    x: alt.X,
+    looks: Mapping[str, Look],
+) -> list[alt.Chart]:
+    """Make the layers of intervals, lines and points."""
+    y = alt.Y(
+        "mean:Q",
+        title=describe_metric(metric),
+        scale=alt.Scale(domain=list(domain.limits), nice=False, zero=False),
+        axis=make_metric_axis(metric),
+    )
+    tooltip = make_tooltip(Shown("setting", "name"), *show_mean(metric))
+    lines = alt.Chart(data.add("lines", points)).encode(x=x, color=encode_colour(looks))
+    return [
+        lines.mark_rule(strokeWidth=1.6, opacity=0.8, clip=True).encode(
+            y=alt.Y("low:Q"), y2="high:Q"
+        ),
+        lines.mark_line(strokeWidth=2.2, clip=True).encode(y=y, strokeDash=encode_dash(looks)),
+        lines.mark_point(filled=True, size=60, opacity=1, clip=True).encode(y=y, tooltip=tooltip),
+    ]
+
+
+def _layer_outside(
+    data: Datasets, points: Values, domain: Domain, looks: Mapping[str, Look], metric: Metric
+) -> list[alt.Chart]:
+    """Make the layer of arrows at the axis's end, one for each point that is out of view."""
+    low, high = domain.limits
+    outside = [
+        {**point, "edge": high if point["mean"] > high else low}
+        for point in points
+        if point["mean"] is not None and not low <= point["mean"] <= high
+    ]
+    if not outside:
+        return []
+    is_up = outside[0]["edge"] == high
+    arrows = alt.Chart(data.add("outside", outside)).mark_point(
+        filled=True,
+        size=90,
+        opacity=1,
+        shape="triangle-up" if is_up else "triangle-down",
+        yOffset=6 if is_up else -6,
+    )
+    return [
+        arrows.encode(
+            x="x:Q",
+            y="edge:Q",
+            color=encode_colour(looks),
+            tooltip=make_tooltip(Shown("setting", "name"), *show_mean(metric)),
+        )
+    ]
 
 
 def _encode_x(name: str, axis: NumericAxis, looks: Mapping[str, Look]) -> alt.X:
@@ -145,13 +205,20 @@ def _layer_levels(
         for name, each in (("level", values[:1]), ("levels", values))
     )
     return [
-        band.mark_rect(color=RULE, opacity=0.18).encode(y=alt.Y("low:Q"), y2="high:Q"),
+        band.mark_rect(color=RULE, opacity=0.18, clip=True).encode(y=alt.Y("low:Q"), y2="high:Q"),
         rules.mark_rule(strokeWidth=2).encode(y=alt.Y("mean:Q"), color=encode_colour(looks)),
     ]
 
 
 def _find_ends(points: Values, levels: Values, axis: NumericAxis) -> dict[str, dict[str, Any]]:
-    """Return line → the data row at its right end; a level ends at the end of the axis."""
-    rows = [*points, *({**level, "x": axis.limits[1]} for level in levels)]
+    """Return line → the data row at its right end; a level ends at the end of the axis.
+
+    The labels of all lines that reach the last place stand below each other at the axis's end.
+    """
+    last = axis.limits[1]
+    rows = [
+        *({**point, "x": last} if point["value"] == axis.places[-1] else point for point in points),
+        *({**level, "x": last} for level in levels),
+    ]
     known = [row for row in rows if row["mean"] is not None]
     return {row["setting"]: row for row in sorted(known, key=lambda row: row["x"])}

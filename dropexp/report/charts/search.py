@@ -10,16 +10,17 @@ from typing import Any
 
 import altair as alt
 
-from dropexp.report.charts.encodings import pad_domain, round_digits
+from dropexp.report.charts.encodings import make_count_axis, pad_domain, round_digits
 from dropexp.report.charts.palette import choose_colour
 from dropexp.report.charts.panels import HEIGHT, RULE, WIDTH, Datasets, Figure, Panel, Values
+from dropexp.report.charts.tooltips import SETTING, Shown, make_tooltip
 from dropexp.report.wording import describe_field
 from dropexp.runs.searches import ConfirmedSetting, SearchRecord, TriedSetting
 
 _SIDE_BY_SIDE = 2
 _FORMAT = "+.3f"
 _DIFFERENCE_AXIS: dict[str, Any] = {
-    "format": "+",
+    "format": "+,f",
     "labelExpr": "datum.value === 0 ? '0' : datum.label",
 }
 _MOST_SPREAD = 3.0
@@ -133,18 +134,20 @@ def _build_tried_panel(
         seeds.mark_circle(size=34, opacity=0.35, color=colour).encode(
             x=x,
             y=y,
-            tooltip=["setting:N", "seed:Q", alt.Tooltip("difference:Q", format=_FORMAT)],
+            tooltip=make_tooltip(
+                SETTING, Shown("seed", "seed"), Shown("difference", "difference", _FORMAT)
+            ),
         ),
         means.mark_point(filled=True, size=90, shape="diamond", opacity=1).encode(
             x=x,
             y=y,
             color=alt.condition("datum.complete", alt.value(colour), alt.value(RULE), empty=False),
-            tooltip=[
-                "setting:N",
-                alt.Tooltip("difference:Q", title="mean", format=_FORMAT),
-                "seeds:Q",
-                "state:N",
-            ],
+            tooltip=make_tooltip(
+                SETTING,
+                Shown("mean", "difference", _FORMAT),
+                Shown("seeds", "seeds"),
+                Shown("state", "state"),
+            ),
         ),
     ]
     chart = alt.LayerChart(layer=layers).properties(width=WIDTH // 2, height=HEIGHT)
@@ -188,9 +191,8 @@ def _build_confirmation_panel(number: int, one: ConfirmedSetting) -> Panel:
     colour = choose_colour(one.regulariser)
     x = alt.X(
         "pairs:Q",
-        title="pairs of runs on fresh seeds",
         scale=alt.Scale(domain=[0.5, len(pairs) + 0.5], nice=False),
-        axis=alt.Axis(grid=False, tickMinStep=1, format="d"),
+        **make_count_axis("pairs of runs on fresh seeds", str(WIDTH)),
     )
     y = alt.Y(
         "mean:Q",
@@ -202,13 +204,13 @@ def _build_confirmation_panel(number: int, one: ConfirmedSetting) -> Panel:
     bounded = alt.Chart(
         data.add("intervals", [each for each in pairs if each["low"] is not None])
     ).encode(x=x)
-    tooltip = [
-        alt.Tooltip("pairs:Q"),
-        alt.Tooltip("seed:Q", title="last seed"),
-        alt.Tooltip("mean:Q", format=_FORMAT),
-        alt.Tooltip("low:Q", title="interval from", format=_FORMAT),
-        alt.Tooltip("high:Q", title="to", format=_FORMAT),
-    ]
+    tooltip = make_tooltip(
+        Shown("pairs", "pairs"),
+        Shown("last seed", "seed"),
+        Shown("mean", "mean", _FORMAT),
+        Shown("interval from", "low", _FORMAT),
+        Shown("to", "high", _FORMAT),
+    )
     layers = [
         _draw_zero(data),
         bounded.mark_area(opacity=0.2, color=colour).encode(y=alt.Y("low:Q"), y2="high:Q"),
