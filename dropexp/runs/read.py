@@ -190,14 +190,15 @@ class StoredRun:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     @property
-    def ended_at(self) -> float | None:
-        """When the run finished or failed, in seconds since 1970; None while it has not."""
-        if self.status is FolderStatus.FINISHED:
-            return self.changed_at(SUMMARY)
-        return self.changed_at(ERROR) if self.status is FolderStatus.FAILED else None
+    def has_ended(self) -> bool:
+        """Whether the run has finished or failed."""
+        return self.status in (FolderStatus.FINISHED, FolderStatus.FAILED)
 
     def changed_at(self, name: str) -> float:
-        """Return when a file was last written, in seconds since 1970; 0 where it is missing."""
+        """Return when a file was last written, in seconds since 1970; 0 where it is missing.
+
+        For lists that people read: no decision depends on it, as clocks differ.
+        """
         try:
             return os.stat(self._path_of(name)).st_mtime  # noqa: PTH116 (see _path_of)
         except OSError:

@@ -1,29 +1,25 @@
 """Conduct a sweep: launch the runs that are left, and watch them until each has ended."""
 
 import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import rmtree
 from typing import Protocol
-
-from filelock import FileLock, Timeout
 
 from dropexp.runs import studies
 from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.studies import StudyRun
 from dropexp.sweep.grammar import SweepRequest
+from dropexp.sweep.jobs import Work
 from dropexp.sweep.launchers import LauncherName, build_launcher, choose_launcher
-from dropexp.sweep.plan import Plan, PlanStatus, make_study, open_sweep_runs_dir
+from dropexp.sweep.plan import Plan, make_study, open_sweep_runs_dir
 from dropexp.sweep.progress import EndedRun, Progress, SettingMean, Watcher, rank_settings
 from dropexp.sweep.rounds import Rounds
 from dropexp.sweep.slots import refuse_missing_devices
+from dropexp.sweep.sweep_dirs import open_sweep_dir
 from dropexp.terminal.numbers import format_count
 
-_SWEEPS = ".sweeps"
-_ALIVE = "alive.lock"  # held while the sweep lives
 _SECONDS_BETWEEN_LOOKS = 0.5
 
 
@@ -45,7 +41,7 @@ class SweepResult:
     """How a sweep ended."""
 
     progress: Progress  # also of runs whose failure could not be written into their folders
-    trained: int  # runs that ended in this sweep
+    trained: int  # runs that this sweep has trained to their end, also to a failure
     measured: int  # finished runs that this sweep measured again
     seconds: float
     is_interrupted: bool  # by Ctrl-C, before every run had ended
@@ -88,16 +84,10 @@ def sweep(
         study = make_study(request)
         studies.save_study(runs_dir, study)
         record_request(runs_dir, study.name, [run.run_id for run in study.runs], purpose)
-        rounds = Rounds(launcher, todo, runs_dir, sweep_dir)
-        watcher = Watcher(
-            runs_dir,
-            study.runs,
-            launcher.runs_at_a_time,
-            {config.run_id for config in todo},
-            rounds.began_at,
-        )
-        before = watcher.look()
-        view.begin(before)
+        stale = {c.run_id: plan.stale[c.run_id] for c in todo if c.run_id in plan.stale}
+        rounds = Rounds(launcher, todo, runs_dir, sweep_dir, stale)
+        watcher = Watcher(runs_dir, study.runs, launcher.runs_at_a_time, stale)
+        view.begin(watcher.look())
         rounds.start()
         try:
             is_interrupted = watch_rounds(rounds, watcher, view, fail_fast=fail_fast)
@@ -107,11 +97,11 @@ def sweep(
         progress = _add_failures(watcher.look(), rounds.failures, study.runs)
         progress = replace(progress, best=_rank_whole_study(runs_dir, study, progress))
     view.report_progress(progress)
-    trained, measured = _count_trained_and_measured(plan, before, progress)
+    done = Counter(rounds.work.values())
     return SweepResult(
         progress=progress,
-        trained=trained,
-        measured=measured,
+        trained=done[Work.TRAINED],
+        measured=done[Work.MEASURED],
         seconds=time.monotonic() - started,
         is_interrupted=is_interrupted and len(progress.ended) < progress.total,
     )
@@ -156,18 +146,6 @@ def _add_failures(
     return replace(progress, ended=(*progress.ended, *fresh))
 
 
-def _count_trained_and_measured(
-    plan: Plan, before: Progress, progress: Progress
-) -> tuple[int, int]:
-    """Return how many runs have ended since, and how many finished runs were measured again."""
-    known = {ended.run.run_id for ended in before.ended}
-    fresh = [ended for ended in progress.ended if ended.run.run_id not in known]
-    unmeasured = {config.run_id for config in plan.select(PlanStatus.UNMEASURED)}
-    trained = sum(ended.run.run_id not in unmeasured for ended in fresh)
-    measured = sum(ended.run.run_id in unmeasured and ended.summary is not None for ended in fresh)
-    return trained, measured
-
-
 def _rank_whole_study(
     runs_dir: Path, swept: studies.Study, progress: Progress
 ) -> tuple[SettingMean, ...]:
@@ -179,19 +157,3 @@ def _rank_whole_study(
     if not earlier:
         return progress.best
     return rank_settings([*progress.ended, *Watcher(runs_dir, earlier).look().ended])
-
-
-@contextmanager
-def open_sweep_dir(runs_dir: Path) -> Iterator[Path]:
-    """Make the folder of this sweep, and remove it at the end; remove abandoned ones first."""
-    sweeps = runs_dir / _SWEEPS
-    for abandoned in sweeps.iterdir() if sweeps.is_dir() else ():
-        with suppress(Timeout, OSError), FileLock(abandoned / _ALIVE, timeout=0):
-            rmtree(abandoned, ignore_errors=True)
-    path = sweeps / uuid.uuid4().hex[:12]
-    path.mkdir(parents=True)
-    with FileLock(path / _ALIVE):
-        try:
-            yield path
-        finally:
-            rmtree(path, ignore_errors=True)

@@ -201,4 +201,4 @@ def _find_end(folder: RunFolder, recorded: int | None) -> int | None:
     """Return the place in the ledger at which a run ended; -1 if it is not known when it did."""
     if recorded is not None:
         return recorded
-    return None if folder.ended_at is None else -1
+    return -1 if folder.has_ended else None

@@ -1,6 +1,7 @@
 """Estimate how long runs take, from finished runs that are like them. Imports no torch."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import Fields, extract_setting
 from dropexp.errors import StoreError
+from dropexp.runs.ledger import read_ledger
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.write import RunFolder
 
@@ -15,7 +17,7 @@ _CHEAP = ("regulariser.p", "data.seed", "data.label_noise", "optimiser.lr", "tra
 """Fields that do not change the cost of an epoch."""
 
 _MOST_READ = 500
-"""Finished runs to read, the newest first."""
+"""Finished runs to read, the last ones to end first."""
 
 
 def estimate_seconds(configs: Sequence[RunConfig], runs_dir: Path) -> list[float | None]:
@@ -48,10 +50,11 @@ def _count_epochs_done(folder: RunFolder, config: RunConfig) -> int:
 
 
 def _read_finished_runs(runs_dir: Path) -> Iterator[tuple[Fields, float]]:
-    """Yield the fields and the seconds per epoch of each finished run, the newest first."""
-    paths = sorted(runs_dir.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in paths[:_MOST_READ]:
-        folder = RunFolder(runs_dir, path.name)
+    """Yield the fields and the seconds per epoch of each finished run, the last ones first."""
+    # By the order of their ends in the ledger, not by the times of files, which a copy changes.
+    ends = read_ledger(runs_dir).ends
+    for run_id in islice(reversed(list(ends)), _MOST_READ):
+        folder = RunFolder(runs_dir, run_id)
         if folder.status is not FolderStatus.FINISHED:
             continue
         try:

@@ -89,7 +89,7 @@ def _choose_seeds(runs_dir: Path, study: Study, more: int) -> list[int]:
 
     So the same command resumes one that was stopped.
     """
-    left = {run.seed for run in study.runs if RunFolder(runs_dir, run.run_id).ended_at is None}
+    left = {run.seed for run in study.runs if not RunFolder(runs_dir, run.run_id).has_ended}
     first = max(run.seed for run in study.runs) + 1
     return sorted(left) or list(range(first, first + more))
 

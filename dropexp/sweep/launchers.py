@@ -19,7 +19,7 @@ from dropexp.config.groups import find_conf_dir
 from dropexp.config.overrides import Override, parse_override
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError, suggest
-from dropexp.sweep.jobs import Ending, Job, Outcome
+from dropexp.sweep.jobs import Job, Outcome
 from dropexp.sweep.run_process import RunProcess, execute
 from dropexp.sweep.slots import count_cores, count_slots, list_cuda_devices
 
@@ -172,8 +172,9 @@ class LocalLauncher:
             while waiting or self._running:
                 while waiting and free and not self._is_closed:
                     job = waiting.popleft()
-                    if job.is_stopped:
-                        yield Outcome(job.run_id, Ending.STOPPED)
+                    outcome = job.find_outcome()
+                    if outcome is not None:
+                        yield outcome
                     else:
                         device = free.popleft()
                         self._running[RunProcess(job, device)] = device

@@ -1,7 +1,7 @@
 """Plan a sweep: what is to be done with each of its runs, and the study that they form."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -9,10 +9,12 @@ from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import drop_default_data_seeds, extract_setting
 from dropexp.errors import ConfigError, StoreError
 from dropexp.runs import studies
+from dropexp.runs.attempts import Attempt, read_attempt
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.studies import Study, StudyMember
 from dropexp.runs.write import RunFolder, open_runs_dir
 from dropexp.sweep.grammar import SweepRequest
+from dropexp.sweep.sweep_dirs import list_living_sweeps
 
 
 class PlanStatus(StrEnum):
@@ -28,10 +30,18 @@ class PlanStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a sweep, in launching order, each with what is to be done with it."""
+    """The runs of a sweep, in launching order, each with what is to be done with it.
+
+    Attributes:
+        configs: of the runs.
+        statuses: run id → what is to be done.
+        stale: run id → the attempt whose end does not count, where the run is to be trained or
+            measured again if it is launched.
+    """
 
     configs: tuple[RunConfig, ...]
-    statuses: Mapping[str, PlanStatus]  # by run id
+    statuses: Mapping[str, PlanStatus]
+    stale: Mapping[str, Attempt] = field(default_factory=dict)
 
     def select(self, *statuses: PlanStatus) -> list[RunConfig]:
         """Return the runs of these statuses, seed by seed."""
@@ -61,11 +71,28 @@ def make_plan(configs: Sequence[RunConfig], runs_dir: Path) -> Plan:
     Raises:
         ConfigError: a folder holds a run of another configuration with the same short id.
     """
-    statuses = {
-        config.run_id: _find_status(config, RunFolder(runs_dir, config.run_id))
-        for config in configs
-    }
-    return Plan(tuple(configs), statuses)
+    statuses, stale = {}, {}
+    living: frozenset[str] | None = None
+    for config in configs:
+        folder = RunFolder(runs_dir, config.run_id)
+        status = statuses[config.run_id] = _find_status(config, folder)
+        held = _find_stale(config, folder, status)
+        if held is None:
+            continue
+        if living is None:
+            living = list_living_sweeps(runs_dir)
+        # What another sweep that still lives has done is not done again: both get it.
+        if held.sweep not in living or status is PlanStatus.UNMEASURED:
+            stale[config.run_id] = held
+    return Plan(tuple(configs), statuses, stale)
+
+
+def _find_stale(config: RunConfig, folder: RunFolder, status: PlanStatus) -> Attempt | None:
+    """Return the attempt whose end does not count if the run is launched; None: any end counts."""
+    if config.force:
+        return read_attempt(folder).without_end()
+    is_again = status in (PlanStatus.FAILED, PlanStatus.UNMEASURED)
+    return read_attempt(folder) if is_again else None
 
 
 def _find_status(config: RunConfig, folder: RunFolder) -> PlanStatus:

@@ -4,13 +4,14 @@ Imports no torch.
 """
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from statistics import mean
 
 from dropexp.errors import StoreError
+from dropexp.runs.attempts import Attempt, has_ended_since
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary
 from dropexp.runs.studies import StudyRun
@@ -88,8 +89,7 @@ class Watcher:
         runs: the runs to watch.
         at_a_time: how many runs train at the same time, for the estimate of the time left; None:
             as many as are seen to train.
-        again: ids of the runs that this sweep trains, whatever their folders hold.
-        since: when this sweep began, in seconds since 1970.
+        stale: run id → the attempt whose end does not count, as the run is trained again.
     """
 
     def __init__(
@@ -97,15 +97,13 @@ class Watcher:
         runs_dir: Path,
         runs: Sequence[StudyRun],
         at_a_time: int | None = None,
-        again: Collection[str] = (),
-        since: float = 0.0,
+        stale: Mapping[str, Attempt] | None = None,
     ) -> None:
         self._runs_dir = runs_dir
         self._waiting = {run.run_id: run for run in runs}
         self._total = len(runs)
         self._at_a_time = at_a_time
-        self._again = frozenset(again)
-        self._since = since
+        self._stale = dict(stale or {})
         self._ended: list[EndedRun] = []
 
     def look(self) -> Progress:
@@ -113,7 +111,7 @@ class Watcher:
         running, begun = [], {}
         for run_id in self._list_folders() & self._waiting.keys():
             run, folder = self._waiting[run_id], RunFolder(self._runs_dir, run_id)
-            ended = _find_end(run, folder, self._since if run_id in self._again else 0.0)
+            ended = _find_end(run, folder, self._stale.get(run_id))
             if ended is not None:
                 self._ended.append(ended)
                 del self._waiting[run_id]
@@ -168,11 +166,10 @@ def rank_settings(ended: Sequence[EndedRun]) -> tuple[SettingMean, ...]:
     return tuple(sorted(means, key=lambda one: (one.val_loss, one.setting)))
 
 
-def _find_end(run: StudyRun, folder: RunFolder, since: float) -> EndedRun | None:
-    status, ended_at = folder.status, folder.ended_at
-    if ended_at is None or ended_at < since:
+def _find_end(run: StudyRun, folder: RunFolder, stale: Attempt | None) -> EndedRun | None:
+    if not has_ended_since(folder, stale):
         return None
-    if status is FolderStatus.FINISHED:
+    if folder.status is FolderStatus.FINISHED:
         try:
             return EndedRun(run, folder.read_summary())
         except StoreError as error:

@@ -157,7 +157,7 @@ def find_ended(runs_dir: Path, run_ids: Collection[str]) -> list[str]:
     return [
         run_id
         for run_id in run_ids
-        if ledger.ended(run_id) is not None or RunFolder(runs_dir, run_id).ended_at is not None
+        if ledger.ended(run_id) is not None or RunFolder(runs_dir, run_id).has_ended
     ]
 
 

@@ -3,7 +3,6 @@
 import threading
 import time
 import traceback
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,12 +10,19 @@ from pathlib import Path
 
 from dropexp.config.compose import to_yaml
 from dropexp.config.run_config import RunConfig
-from dropexp.errors import RunError, StoreError
+from dropexp.errors import RunError
+from dropexp.runs.attempts import (
+    Attempt,
+    has_ended_since,
+    make_attempt,
+    read_attempt,
+    record_attempt,
+)
 from dropexp.runs.files import CONFIG, ERROR
-from dropexp.runs.read import FolderStatus
 from dropexp.runs.write import RunFolder
-from dropexp.sweep.jobs import STOP_FILE, TOKEN_FILE, Ending, Job, Outcome
+from dropexp.sweep.jobs import STOP_FILE, TOKEN_FILE, Ending, Job, Outcome, Work
 from dropexp.sweep.launchers import Launcher
+from dropexp.sweep.sweep_dirs import BREAKDOWN_FILE
 
 _MOST_ATTEMPTS = 3
 """Times that a run is launched whose process is killed each time."""
@@ -24,7 +30,6 @@ _MOST_ATTEMPTS = 3
 _MOST_BREAKDOWNS = 3
 """Times in a row that a launcher may break down before any run has ended."""
 
-_BREAKDOWN_FILE = ".launcher-error.txt"
 _SECONDS_BETWEEN_ROUNDS = 0.2
 _PATIENCE = 5.0
 """Seconds to wait for the lock of a run's folder."""
@@ -43,7 +48,9 @@ class Rounds:
         launcher: takes the jobs.
         configs: of the runs to launch, the first ones first.
         runs_dir: the folder of run folders; absolute.
-        sweep_dir: the folder of the sweep's stop and token files; absolute.
+        sweep_dir: the folder of the sweep's stop and token files; absolute. Its name is the
+            token of the sweep.
+        stale: run id → the attempt whose end does not count, as the run is trained again.
     """
 
     def __init__(
@@ -52,22 +59,23 @@ class Rounds:
         configs: Sequence[RunConfig],
         runs_dir: Path,
         sweep_dir: Path,
+        stale: Mapping[str, Attempt] | None = None,
     ) -> None:
         self._launcher = launcher
         self._left = {config.run_id: config for config in configs}
         self._runs_dir = runs_dir
         self._sweep_dir = sweep_dir
-        self._token = uuid.uuid4().hex
+        self._token = sweep_dir.name
+        self._stale = dict(stale or {})
         self._attempts: Counter[str] = Counter()
         self._stop_requested = threading.Event()
         self._ended = threading.Event()
         self._error: Exception | None = None
-        token_file = sweep_dir / TOKEN_FILE
-        token_file.write_text(self._token, encoding="utf-8")
-        self.began_at = token_file.stat().st_mtime
-        """By the clock of the file system, which may not be this machine's."""
+        (sweep_dir / TOKEN_FILE).write_text(self._token, encoding="utf-8")
         self.failures: dict[str, str] = {}
         """Why runs have failed, by id; some failures cannot be written into the folder."""
+        self.work: dict[str, Work] = {}
+        """What this sweep has done for the runs that have ended, by id."""
 
     @property
     def is_stopped(self) -> bool:
@@ -127,7 +135,7 @@ class Rounds:
                 time.sleep(_SECONDS_BETWEEN_ROUNDS)
 
     def _explain_breakdown(self, error: Exception) -> RunError:
-        trace = self._runs_dir / _BREAKDOWN_FILE
+        trace = self._runs_dir / BREAKDOWN_FILE
         trace.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
         return RunError(
@@ -136,20 +144,14 @@ class Rounds:
         )
 
     def _build_job(self, config: RunConfig) -> Job:
-        folder = self._folder(config)
-        has_begun = folder.changed_at(CONFIG) >= self.began_at
-        changes = {
-            # A forced run that is launched again resumes, and does not start over.
-            "force": _must_start_over(config, folder, has_begun),
-            # On n cores, n runs of one thread each are faster than one run of n threads.
-            "threads": config.threads or 1,
-        }
+        # On n cores, n runs of one thread each are faster than one run of n threads.
+        changes = {"threads": config.threads or 1}
         return Job(
             config=config.model_copy(update=changes),
             runs_dir=self._runs_dir,
             sweep_dir=self._sweep_dir,
             token=self._token,
-            began_at=self.began_at,
+            stale=self._stale.get(config.run_id),
         )
 
     def _record_outcome(self, config: RunConfig, outcome: Outcome) -> None:
@@ -160,10 +162,12 @@ class Rounds:
                 return
             reason = f"launched {_MOST_ATTEMPTS} times, and each time {reason}"
             self._write_failure(config, reason)
+            self.work[outcome.run_id] = Work.TRAINED
         elif outcome.ending not in (Ending.FINISHED, Ending.FAILED):
             return
         elif outcome.files:
             reason = self._store_files(config, outcome.files) or reason
+        self.work.setdefault(outcome.run_id, outcome.work)
         del self._left[outcome.run_id]
         if reason and outcome.ending is not Ending.FINISHED:
             self.failures[outcome.run_id] = reason
@@ -173,8 +177,7 @@ class Rounds:
         folder = self._folder(config)
         try:
             with folder.lock(patience=_PATIENCE):
-                ended_at = folder.ended_at
-                if ended_at is None or ended_at < self.began_at:
+                if not has_ended_since(folder, self._stale.get(config.run_id)):
                     folder.replace_files(files)
         except RunError as error:
             return str(error)
@@ -185,26 +188,17 @@ class Rounds:
         # What cannot be written is still reported at the end of the sweep.
         with suppress(RunError), folder.lock(patience=_PATIENCE):
             folder.write(CONFIG, to_yaml(config))
+            record_attempt(folder, make_attempt(self._token))
             folder.write(ERROR, f"{reason}\n")
 
     def _forget_ended(self) -> None:
+        """Leave out the runs that have ended although their outcomes were lost."""
         for run_id, config in list(self._left.items()):
-            ended_at = self._folder(config).ended_at
-            if ended_at is not None and ended_at >= self.began_at:
+            folder = self._folder(config)
+            if has_ended_since(folder, self._stale.get(run_id)):
+                is_own = read_attempt(folder).sweep == self._token
+                self.work[run_id] = Work.TRAINED if is_own else Work.NOTHING
                 del self._left[run_id]
 
     def _folder(self, config: RunConfig) -> RunFolder:
         return RunFolder(self._runs_dir, config.run_id)
-
-
-def _must_start_over(config: RunConfig, folder: RunFolder, has_begun: bool) -> bool:
-    """Return whether to replace what the folder holds: on request, or for a damaged summary."""
-    if has_begun:
-        return False
-    if folder.status is not FolderStatus.FINISHED:
-        return config.force
-    try:
-        folder.read_summary()
-    except StoreError:
-        return True
-    return config.force

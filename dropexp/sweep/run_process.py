@@ -108,7 +108,7 @@ def execute(job: Job) -> Outcome:
     if job.is_stopped:
         return Outcome(job.run_id, Ending.STOPPED)
     if _shares_the_store(job):
-        return RunProcess(job).wait()
+        return job.find_outcome() or RunProcess(job).wait()
     with tempfile.TemporaryDirectory(prefix="dropexp-") as name:
         scratch = Path(name)
         outcome = RunProcess(replace(job, runs_dir=scratch, sweep_dir=scratch)).wait()

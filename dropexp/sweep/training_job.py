@@ -6,11 +6,12 @@ from pathlib import Path
 
 from dropexp.config.compose import to_yaml
 from dropexp.errors import BusyError, ConfigError, DropexpError
+from dropexp.runs.attempts import has_ended_since, make_attempt, record_attempt
 from dropexp.runs.files import CONFIG, ERROR
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord
 from dropexp.runs.write import RunFolder
-from dropexp.sweep.jobs import STOP_FILE, Ending, Job, Outcome
+from dropexp.sweep.jobs import STOP_FILE, Ending, Job, Outcome, Work
 from dropexp.training.progress import EpochProgress
 from dropexp.training.run import run
 
@@ -76,24 +77,45 @@ def train(job: Job, device: str | None) -> Outcome:
         device: to train on instead of the config's; None leaves the config's.
     """
     folder = RunFolder(job.runs_dir, job.run_id)
-    if folder.status is FolderStatus.FAILED and folder.changed_at(ERROR) >= job.began_at:
-        # Another sweep has tried it meanwhile.
-        return Outcome(job.run_id, Ending.FAILED, folder.read_error())
     view = RunLog(folder, job.sweep_dir / STOP_FILE)
     try:
-        run(job.config, view, runs_dir=job.runs_dir, device=device, patience=_PATIENCE)
+        finished = run(
+            job.config,
+            view,
+            runs_dir=job.runs_dir,
+            device=device,
+            patience=_PATIENCE,
+            sweep=job.token,
+            must_replace=lambda held: _must_replace(job, held),
+        )
     except BusyError:
         return Outcome(job.run_id, Ending.BUSY)
     except KeyboardInterrupt:
         return Outcome(job.run_id, Ending.STOPPED)
     except ConfigError as error:
         _write_error(folder, job, error)
-        return Outcome(job.run_id, Ending.FAILED, str(error))
+        return Outcome(job.run_id, Ending.FAILED, str(error), Work.TRAINED)
     except DropexpError as error:
-        return Outcome(job.run_id, Ending.FAILED, str(error))
+        return Outcome(job.run_id, Ending.FAILED, str(error), Work.TRAINED)
     except Exception as error:  # run() has left the traceback in the folder
-        return Outcome(job.run_id, Ending.FAILED, f"{type(error).__name__}: {error}")
-    return Outcome(job.run_id, Ending.FINISHED)
+        message = f"{type(error).__name__}: {error}"
+        return Outcome(job.run_id, Ending.FAILED, message, Work.TRAINED)
+    if not finished.is_reused:
+        work = Work.TRAINED
+    else:
+        work = Work.MEASURED if finished.is_measured else Work.NOTHING
+    return Outcome(job.run_id, Ending.FINISHED, work=work)
+
+
+def _must_replace(job: Job, folder: RunFolder) -> bool:
+    """Return whether to replace what the folder holds; called under its lock.
+
+    Raises:
+        BusyError: another process has tried the run meanwhile, and it has failed.
+    """
+    if folder.status is FolderStatus.FAILED and has_ended_since(folder, job.stale):
+        raise BusyError(f"another process has trained {job.run_id}.")
+    return job.must_replace(folder)
 
 
 def _write_error(folder: RunFolder, job: Job, error: ConfigError) -> None:
@@ -101,4 +123,5 @@ def _write_error(folder: RunFolder, job: Job, error: ConfigError) -> None:
     with suppress(DropexpError), folder.lock(patience=_PATIENCE):
         if folder.status is not FolderStatus.FINISHED:
             folder.write(CONFIG, to_yaml(job.config))
+            record_attempt(folder, make_attempt(job.token))
             folder.write(ERROR, f"{error}\n")

@@ -48,7 +48,7 @@ _SELECTED_METRICS = (
     *OPTIONAL_COLUMNS,
 )
 _SAMPLED_METRICS = ("test_loss", "test_acc")
-_NOT_COMPARED = ("command", "folder")
+_NOT_COMPARED = ("command", "folder", "attempt", "sweep")
 
 
 class AgreementVerdict(StrEnum):

@@ -4,7 +4,7 @@ The route: config → folder → data → model → audit → epochs → summary
 """
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from dropexp.config.compose import to_yaml
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import AuditError, ConfigError, RunError, StoreError, UserError
+from dropexp.runs.attempts import make_attempt, record_attempt
 from dropexp.runs.files import AUDIT, CHECKPOINT, CONFIG, ENVIRONMENT, ERROR, SUMMARY
 from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.read import FolderStatus
@@ -69,12 +70,29 @@ class FinishedRun:
         records: the records of all epochs.
         folder: the run folder.
         is_reused: whether the folder already held the finished run, so that nothing was trained.
+        is_measured: whether the finished run was measured with mc_dropout.
     """
 
     summary: RunSummary
     records: tuple[EpochRecord, ...]
     folder: Path
     is_reused: bool
+    is_measured: bool = False
+
+
+@dataclass(frozen=True)
+class _Start:
+    """How to start a training.
+
+    Attributes:
+        device: to train on.
+        attempt: the entries of environment.json that name it.
+        is_forced: whether to remove what the folder holds.
+    """
+
+    device: str
+    attempt: Mapping[str, Any]
+    is_forced: bool
 
 
 def run(
@@ -84,6 +102,8 @@ def run(
     runs_dir: Path | None = None,
     device: str | None = None,
     patience: float = -1,
+    sweep: str = "",
+    must_replace: Callable[[RunFolder], bool] | None = None,
 ) -> FinishedRun:
     """Train a run to its end, resume an interrupted one, or return a finished one.
 
@@ -95,6 +115,9 @@ def run(
         runs_dir: the folder of run folders; None: the config's.
         device: the device to train on; None: the config's.
         patience: seconds to wait for a process that is training this run; below 0: no limit.
+        sweep: the token of the sweep that launches the run; empty outside sweeps.
+        must_replace: decides under the lock whether to train again in spite of what the folder
+            holds; None: the config's ``force`` does.
 
     Raises:
         UserError: the data, the device, the folder or the combination of model and regulariser
@@ -104,20 +127,22 @@ def run(
     """
     folder = RunFolder(runs_dir or open_runs_dir(config.runs_dir), config.run_id)
     device = device or config.device
+    attempt = make_attempt(sweep)
 
     def note_wait() -> None:
         view.note(f"another process is training {config.run_id}; waiting for it")
 
     with folder.lock(note_wait, patience=patience):
-        if folder.status is FolderStatus.FINISHED and not config.force:
+        is_forced = config.force if must_replace is None else must_replace(folder)
+        if folder.status is FolderStatus.FINISHED and not is_forced:
             return _reuse(config, folder, view, device)
         try:
-            return _train(config, folder, view, device)
+            return _train(config, folder, view, _Start(device, attempt, is_forced))
         except UserError:
             folder.discard_if_new()
             raise
         except Exception as error:
-            _keep_traceback(folder, error)
+            _keep_traceback(folder, error, attempt)
             if is_out_of_memory(error):
                 raise RunError(
                     "the device ran out of memory. Choose a smaller model, train.batch_size or "
@@ -138,26 +163,34 @@ def _reuse(config: RunConfig, folder: RunFolder, view: RunView, device_name: str
         view.warn(
             f"this run was trained with its audit {summary.audit}; force=true trains it again"
         )
-    if summary.lacks_mc_dropout(config.mc_dropout):
+    is_measured = summary.lacks_mc_dropout(config.mc_dropout)
+    if is_measured:
         splits, _ = _prepare(config, device_name)
         summary = add_mc_dropout(config, summary, splits, read_weights(folder))
         folder.write_json(SUMMARY, summary.to_json())
         folder.log(f"measured with mc_dropout={config.mc_dropout}")
     _note_no_effect(config, summary, view)
-    return FinishedRun(summary, tuple(folder.read_records()), folder.path, is_reused=True)
+    records = tuple(folder.read_records())
+    return FinishedRun(summary, records, folder.path, is_reused=True, is_measured=is_measured)
 
 
-def _train(config: RunConfig, folder: RunFolder, view: RunView, device_name: str) -> FinishedRun:
+def _train(
+    config: RunConfig,
+    folder: RunFolder,
+    view: RunView,
+    start: _Start,
+) -> FinishedRun:
     """Train a run from its start, or from the checkpoint of an interrupted process."""
-    splits, device = _prepare(config, device_name)
+    splits, device = _prepare(config, start.device)
     state = build_state(config, splits)
     # Every mistake of the user has been reported by now, so an earlier attempt may be replaced.
     record_request(folder.path.parent, config.study, [config.run_id], Purpose.SWEEP)
-    if config.force:
+    if start.is_forced:
         folder.clear()
     folder.remove_error()
     folder.write(CONFIG, to_yaml(config), is_promised=False)
     before, now = folder.read_environment(), describe_environment(device)
+    now |= start.attempt
     folder.write_json(ENVIRONMENT, now)
     view.start(config.run_id, describe_data_and_model(config, splits, state.model))
     audit = _audit(config, splits, state.model, folder, view)
@@ -251,7 +284,8 @@ def _note_no_effect(config: RunConfig, summary: RunSummary, view: RunView) -> No
         view.note(explanation)
 
 
-def _keep_traceback(folder: RunFolder, error: Exception) -> None:
+def _keep_traceback(folder: RunFolder, error: Exception, attempt: dict[str, Any]) -> None:
     """Write error.txt. Where that fails too, the caller's ``error`` tells the reason."""
     with suppress(StoreError):
+        record_attempt(folder, attempt)
         folder.write(ERROR, "".join(traceback.format_exception(error)))

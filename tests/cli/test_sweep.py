@@ -79,7 +79,7 @@ def test_every_combination_is_trained_and_duplicates_once(first_sweep: Swept) ->
     ]
     assert "6 of 6 runs done, 6 trained" in done.stdout
     assert settings(folder) == ALL
-    assert not list((folder / "runs" / ".sweeps").iterdir())
+    assert not list((folder / "runs" / ".sweeps").glob("[!.]*"))
 
 
 def test_outside_a_terminal_each_run_gets_a_line(first_sweep: Swept) -> None:

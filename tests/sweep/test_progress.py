@@ -8,6 +8,7 @@ import pytest
 from filelock import FileLock
 
 from dropexp.config.compose import compose_run, to_yaml
+from dropexp.runs.attempts import make_attempt, read_attempt
 from dropexp.runs.records import RunStatus
 from dropexp.runs.studies import StudyRun
 from dropexp.runs.write import RunFolder
@@ -88,12 +89,12 @@ def test_what_ended_before_it_is_to_be_trained_again_has_not_ended(
         finish(tmp_path, RUNS[0])
     else:
         folder(tmp_path, RUNS[0]).write("error.txt", "why")
-    ended_at = RunFolder(tmp_path, RUNS[0].run_id).ended_at
-    assert ended_at is not None
-    again = [RUNS[0].run_id]
-    assert Watcher(tmp_path, RUNS, again=again, since=ended_at + 1).look().ended == ()
-    assert len(Watcher(tmp_path, RUNS, again=again, since=ended_at).look().ended) == 1
-    assert len(Watcher(tmp_path, RUNS, again=["another"], since=ended_at + 1).look().ended) == 1
+    held = RunFolder(tmp_path, RUNS[0].run_id)
+    stale = {held.run_id: read_attempt(held)}
+    assert Watcher(tmp_path, RUNS, stale=stale).look().ended == ()
+    assert len(Watcher(tmp_path, RUNS).look().ended) == 1
+    held.write_json("environment.json", make_attempt("a later sweep"))
+    assert len(Watcher(tmp_path, RUNS, stale=stale).look().ended) == 1
 
 
 def test_settings_are_ranked_on_the_seeds_that_all_have_finished() -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from dropexp.config.compose import to_yaml
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import RunError
+from dropexp.runs.attempts import Attempt, make_attempt, read_attempt
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.jobs import Ending, Job, Outcome
@@ -51,11 +52,14 @@ def finish(job: Job) -> Outcome:
 
 
 def rounds_of(
-    tmp_path: Path, launcher: MadeUpLauncher, configs: Sequence[RunConfig] = tuple(CONFIGS)
+    tmp_path: Path,
+    launcher: MadeUpLauncher,
+    configs: Sequence[RunConfig] = tuple(CONFIGS),
+    stale: Mapping[str, Attempt] | None = None,
 ) -> Rounds:
     sweep_dir = tmp_path / ".sweeps" / "x"
     sweep_dir.mkdir(parents=True)
-    return Rounds(launcher, configs, tmp_path, sweep_dir)
+    return Rounds(launcher, configs, tmp_path, sweep_dir, stale)
 
 
 def to_the_end(rounds: Rounds) -> Rounds:
@@ -180,17 +184,20 @@ def test_a_forced_run_is_forced_once(tmp_path: Path) -> None:
     forced = []
 
     def do(job: Job, before: int) -> Outcome:
-        forced.append(job.config.force)
+        forced.append(job.must_replace(RunFolder(tmp_path, job.run_id)))
         if before == 0:
-            RunFolder(tmp_path, job.run_id).write("config.yaml", "begun")
+            begun = RunFolder(tmp_path, job.run_id)
+            begun.clear()
+            begun.write_json("environment.json", make_attempt(job.token))
             return Outcome(job.run_id, Ending.KILLED)
         return finish(job)
 
     config = compose_tiny("force=true")
     folder = RunFolder(tmp_path, config.run_id)
     folder.path.mkdir()
-    finish(Job(config, tmp_path, tmp_path, "", 0.0))
-    rounds = rounds_of(tmp_path, MadeUpLauncher(do), [config])
+    finish(Job(config, tmp_path, tmp_path, ""))
+    stale = {config.run_id: read_attempt(folder).without_end()}
+    rounds = rounds_of(tmp_path, MadeUpLauncher(do), [config], stale)
     to_the_end(rounds)
     assert forced == [True, False]
 

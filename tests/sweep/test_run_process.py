@@ -7,6 +7,7 @@ import pytest
 
 from dropexp.config.compose import compose_run
 from dropexp.errors import BusyError
+from dropexp.runs.attempts import read_attempt
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.jobs import STOP_FILE, TOKEN_FILE, Ending, Job
@@ -22,7 +23,7 @@ def job_for(runs_dir: Path, *overrides: str) -> Job:
     config = compose_run(
         ["train.epochs=1", "data.train_size=70", "data.val_size=50", "threads=1", *overrides]
     )
-    return Job(config, runs_dir, sweep_dir, "token", 0.0)
+    return Job(config, runs_dir, sweep_dir, "token")
 
 
 def test_a_process_that_shares_the_store_writes_there(tmp_path: Path) -> None:
@@ -87,8 +88,10 @@ def test_what_the_config_forbids_is_remembered(tmp_path: Path) -> None:
 
 def test_a_finished_run_is_left_as_it_is_when_forcing_is_refused(tmp_path: Path) -> None:
     done = execute(job_for(tmp_path))
-    before = RunFolder(tmp_path, done.run_id).read_files()
-    refused = RunProcess(job_for(tmp_path, "force=true"), "cuda:7").wait()
+    folder = RunFolder(tmp_path, done.run_id)
+    before = folder.read_files()
+    forced = replace(job_for(tmp_path, "force=true"), stale=read_attempt(folder).without_end())
+    refused = RunProcess(forced, "cuda:7").wait()
     assert (refused.run_id, refused.ending) == (done.run_id, Ending.FAILED)
     assert RunFolder(tmp_path, done.run_id).read_files() == before
 
@@ -101,7 +104,8 @@ def test_a_run_that_failed_in_another_sweep_meanwhile_is_not_tried_again(tmp_pat
     folder.write("error.txt", "why\n")
     outcome = execute(job)
     assert (outcome.ending, outcome.message) == (Ending.FAILED, "why")
-    later = replace(job, began_at=folder.changed_at("error.txt") + 1)
+    assert RunProcess(job).wait().ending is Ending.BUSY, "it was found under the lock"
+    later = replace(job, stale=read_attempt(folder))
     assert execute(later).ending is Ending.FINISHED
 
 

@@ -93,7 +93,7 @@ def test_runs_at_a_time_are_spread_over_the_devices(
 
     monkeypatch.setattr("dropexp.sweep.launchers.RunProcess", Process)
     launcher = LocalLauncher("joblib", 3, ["cuda:0", "cuda:1"])
-    jobs = [Job(compose_tiny(f"seed={n}"), tmp_path, tmp_path, "", 0.0) for n in range(6)]
+    jobs = [Job(compose_tiny(f"seed={n}"), tmp_path, tmp_path, "") for n in range(6)]
     outcomes = list(launcher.launch(jobs))
     assert sorted(outcome.run_id for outcome in outcomes) == sorted(job.run_id for job in jobs)
     assert max(most) == 3

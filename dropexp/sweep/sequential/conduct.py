@@ -8,13 +8,15 @@ from typing import Protocol
 
 from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.studies import Study, StudyMember, StudyRun, save_study
-from dropexp.sweep.conduct import open_sweep_dir, watch_rounds
+from dropexp.sweep.conduct import watch_rounds
+from dropexp.sweep.jobs import Work
 from dropexp.sweep.launchers import Launcher, LauncherName, build_launcher, choose_launcher
 from dropexp.sweep.progress import Progress, Watcher
 from dropexp.sweep.rounds import Rounds
 from dropexp.sweep.sequential.design import Cell, SequentialState, StopReason
 from dropexp.sweep.sequential.prepare import SequentialPlan
 from dropexp.sweep.slots import refuse_missing_devices
+from dropexp.sweep.sweep_dirs import open_sweep_dir
 
 
 class SequentialView(Protocol):
@@ -41,7 +43,7 @@ class SequentialResult:
         state: at the end, with the pairs that have ended of a round that was stopped.
         reason: why; None where it was stopped before.
         progress: of all runs that any round has asked for.
-        trained: how many runs ended in this command.
+        trained: how many runs this command has trained to their end, also to a failure.
         seconds: of wall time.
         is_interrupted: by Ctrl-C.
     """
@@ -87,7 +89,7 @@ class _Command:
         self._fail_fast = fail_fast
         self._started = time.monotonic()
         self._rate: float | None = None  # seconds of wall time per run, in the last round
-        self._launched: set[Cell] = set()
+        self._trained = 0
 
     def run(self) -> SequentialResult:
         plan = self._plan
@@ -122,11 +124,10 @@ class _Command:
         todo = [plan.request.configs[cell] for cell in ahead.missing]
         ids = [config.run_id for config in todo]
         record_request(plan.runs_dir, plan.request.study, ids, Purpose.SEQUENTIAL)
-        self._launched.update(ahead.missing)
-        rounds = Rounds(launcher, todo, plan.runs_dir, self._sweep_dir)
-        again = plan.retried.intersection(ids)
+        stale = {run_id: plan.stale[run_id] for run_id in ids if run_id in plan.stale}
+        rounds = Rounds(launcher, todo, plan.runs_dir, self._sweep_dir, stale)
         runs = [_find_run(plan, cell) for cell in ahead.cells]
-        watcher = Watcher(plan.runs_dir, runs, launcher.runs_at_a_time, again, rounds.began_at)
+        watcher = Watcher(plan.runs_dir, runs, launcher.runs_at_a_time, stale)
         view = _RoundView(self._view, plan, state, rounds, self._is_time_up)
         has_ended = False
         rounds.start()
@@ -137,6 +138,7 @@ class _Command:
             if not has_ended:
                 rounds.close()
         rounds.raise_error()
+        self._trained += sum(work is Work.TRAINED for work in rounds.work.values())
         plan.results.forget_retried(ids)
         plan.results.look(ahead.missing)
         if not rounds.is_stopped:
@@ -168,13 +170,12 @@ class _Command:
     ) -> SequentialResult:
         plan = self._plan
         runs = [_find_run(plan, cell) for cell in state.cells]
-        launched = {plan.request.configs[cell].run_id for cell in self._launched}
         progress = Watcher(plan.runs_dir, runs).look()
         return SequentialResult(
             state=state,
             reason=reason,
             progress=progress,
-            trained=sum(one.run.run_id in launched for one in progress.ended),
+            trained=self._trained,
             seconds=time.monotonic() - self._started,
             is_interrupted=is_interrupted and reason is None,
         )

@@ -1,12 +1,13 @@
 """Prepare a sweep until decided: from what the user asks for to a design, or a refusal."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dropexp.compare.question import Question
 from dropexp.compare.rules import Rule, TestKind
 from dropexp.errors import ConfigError
+from dropexp.runs.attempts import Attempt
 from dropexp.runs.ledger import Ledger, Purpose, Request, read_ledger
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.write import RunFolder
@@ -36,7 +37,7 @@ class SequentialPlan:
         budget: what the command may spend.
         results: reads the values of runs.
         runs_dir: the folder of run folders; absolute.
-        retried: ids of failed runs that are trained again.
+        stale: run id → the failed attempt after which the run is trained again.
         replay: of the design's rounds.
     """
 
@@ -46,7 +47,7 @@ class SequentialPlan:
     budget: Budget
     results: ResultReader
     runs_dir: Path
-    retried: frozenset[str]
+    stale: Mapping[str, Attempt]
     replay: Replay
 
     def find_state(self) -> SequentialState:
@@ -96,7 +97,7 @@ def make_sequential_plan(
     runs_dir = open_sweep_runs_dir(configs)
     ledger = read_ledger(runs_dir)
     refuse_chosen_seeds(request, ledger, runs_dir)
-    retried = _find_failed(request, runs_dir) if retry_failed else frozenset()
+    stale = _find_failed(request, runs_dir) if retry_failed else {}
     at_a_time = build_launcher(request.launcher, runs_dir, configs).runs_at_a_time
     design = SequentialDesign(
         rows=request.rows,
@@ -110,14 +111,15 @@ def make_sequential_plan(
         free=_find_free(request, ledger, runs_dir) if budget.runs else frozenset(),
     )
     _refuse_too_little(design, _find_spent(request, ledger))
-    results = ResultReader(runs_dir, request.configs, question, ledger, retried)
+    results = ResultReader(runs_dir, request.configs, question, ledger, stale)
     replay = Replay(design)
-    return SequentialPlan(request, question, design, budget, results, runs_dir, retried, replay)
+    return SequentialPlan(request, question, design, budget, results, runs_dir, stale, replay)
 
 
-def _find_failed(request: SequentialRequest, runs_dir: Path) -> frozenset[str]:
+def _find_failed(request: SequentialRequest, runs_dir: Path) -> dict[str, Attempt]:
     plan = make_plan(list(request.configs.values()), runs_dir)
-    return frozenset(config.run_id for config in plan.select(PlanStatus.FAILED))
+    failed = {config.run_id for config in plan.select(PlanStatus.FAILED)}
+    return {run_id: attempt for run_id, attempt in plan.stale.items() if run_id in failed}
 
 
 def _find_free(request: SequentialRequest, ledger: Ledger, runs_dir: Path) -> Collection[Cell]:
@@ -130,7 +132,7 @@ def _find_free(request: SequentialRequest, ledger: Ledger, runs_dir: Path) -> Co
     for cell, config in request.configs.items():
         asked = ledger.asked(config.run_id)
         if asked is None:
-            is_free = RunFolder(runs_dir, config.run_id).ended_at is not None
+            is_free = RunFolder(runs_dir, config.run_id).has_ended
         else:
             is_free = not _is_own(request, asked)
         if is_free:
