@@ -26,7 +26,6 @@ from dropexp.runs.records import (
     SelectedEpoch,
     find_best_epoch,
 )
-from dropexp.runs.write import RunFolder
 from dropexp.statistics import area_between, rise_after_best
 
 AROUND = {
@@ -112,9 +111,8 @@ def make_run(
     rise = rise_after_best(curves["val_loss"]).last
     area = area_between(curves["train_loss"], curves["noisy_label_val_loss"])
     compared = ComparedRun(run_id, seed, summary, curves, rise, area)
-    folder = RunFolder(Path("runs"), run_id)
     listed = ListedRun(
-        folder, ListedStatus.FINISHED, 0.0, {**fields, "seed": seed}, summary, epochs
+        Path("runs"), run_id, ListedStatus.FINISHED, 0.0, {**fields, "seed": seed}, summary
     )
     return FoundRun(listed, compared, fields, PLANNED, ended=1)
 

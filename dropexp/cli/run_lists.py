@@ -55,8 +55,10 @@ def _status_style(run: ListedRun) -> str:
 
 
 def _format_best(key: str, sign: str = "") -> Callable[[ListedRun], str]:
+    name = f"best.{key}"
+
     def cell(run: ListedRun) -> str:
-        value = run.values[f"best.{key}"]
+        value = run.get(name)
         return "" if value is None else format_number(value, sign)
 
     return cell
@@ -70,7 +72,7 @@ def _format_epochs(run: ListedRun) -> str:
 
 
 def _format_seconds(run: ListedRun) -> str:
-    seconds = run.values["seconds"]
+    seconds = run.get("seconds")
     return "" if seconds is None else f"{seconds:.{2 if seconds < 1 else 1}f}"
 
 

@@ -16,6 +16,7 @@ from dropexp.config.classics import (
     list_varied_classics,
 )
 from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY
+from dropexp.config.shared_config import SeededConfig, SharedConfig
 
 COMBINATION_SEPARATOR = "+"
 """Between the names of a combination of regularisers: ``dropout2d+stochastic_depth``."""
@@ -52,15 +53,25 @@ def extract_setting(config: Mapping[str, Any]) -> dict[str, Any]:
         KeyError: a section is missing.
     """
     sections = {key: config[key] for key in IDENTITY_KEYS if key != "seed"}
-    return extract_setting_from_flat(flatten(sections))
+    return _select_setting(flatten(sections))
 
 
-def extract_setting_from_flat(config: Fields) -> dict[str, Any]:
-    """Return the fields of a config's setting.
+def extract_setting_from_flat(config: Fields) -> Fields:
+    """Return the fields of a config's setting; do not modify them, as runs share them.
 
     Args:
         config: flat, as flatten returns it.
     """
+    if isinstance(config, SeededConfig):
+        return SeededConfig(config.shared.recall(_share_setting), config.seed)
+    return _select_setting(config)
+
+
+def _share_setting(config: SharedConfig) -> SharedConfig:
+    return SharedConfig(_select_setting(config.fields), config.follows)
+
+
+def _select_setting(config: Fields) -> dict[str, Any]:
     return {key: value for key, value in config.items() if _is_in_setting(key)}
 
 
@@ -83,17 +94,30 @@ def drop_default_data_seeds(runs: Sequence[tuple[int, Fields]]) -> list[Fields]:
     Args:
         runs: seed and fields of each run.
     """
-    others = [
-        {key: value for key, value in fields.items() if key != "data.seed"} for _, fields in runs
-    ]
-    keys = [setting_key(fields) for fields in others]
+    others = [_without_data_seed(fields) for _, fields in runs]
+    keys = {id(fields): setting_key(fields) for fields in {id(f): f for f in others}.values()}
     fixed = {
-        key for key, (seed, fields) in zip(keys, runs, strict=True) if fields["data.seed"] != seed
+        keys[id(other)]
+        for other, (seed, fields) in zip(others, runs, strict=True)
+        if fields["data.seed"] != seed
     }
+    if not fixed:
+        return others
     return [
-        fields if key in fixed else other
-        for key, other, (_, fields) in zip(keys, others, runs, strict=True)
+        fields if keys[id(other)] in fixed else other
+        for other, (_, fields) in zip(others, runs, strict=True)
     ]
+
+
+def _without_data_seed(fields: Fields) -> Fields:
+    """Return fields without data.seed: the same object for runs that differ in their seed only."""
+    if isinstance(fields, SeededConfig):
+        return fields.shared.recall(_share_all_but_data_seed)
+    return {key: value for key, value in fields.items() if key != "data.seed"}
+
+
+def _share_all_but_data_seed(config: SharedConfig) -> Fields:
+    return {key: value for key, value in config.fields.items() if key != "data.seed"}
 
 
 def setting_key(fields: Fields) -> str:
@@ -107,8 +131,17 @@ def digest_setting(fields: Fields) -> str:
 
     data.seed is left out, as it follows the run's seed by default.
     """
-    kept = {key: value for key, value in fields.items() if key != "data.seed"}
-    return hashlib.sha256(setting_key(kept).encode()).hexdigest()[:12]
+    if isinstance(fields, SeededConfig):
+        return fields.shared.recall(_digest_shared)
+    return _digest(_without_data_seed(fields))
+
+
+def _digest_shared(config: SharedConfig) -> str:
+    return _digest(config.recall(_share_all_but_data_seed))
+
+
+def _digest(fields: Fields) -> str:
+    return hashlib.sha256(setting_key(fields).encode()).hexdigest()[:12]
 
 
 def sort_key(value: Any) -> tuple[int, Any]:

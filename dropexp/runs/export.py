@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dropexp.runs.listing import ListedRun
+from dropexp.runs.listing import ListedRun, list_keys
 from dropexp.terminal.plain_text import escape_in_json, make_csv_text
 
 
@@ -24,7 +24,7 @@ def to_csv(runs: Sequence[ListedRun], all_runs: Sequence[ListedRun]) -> str:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([make_csv_text(column) for column in columns])
     for run in runs:
-        writer.writerow([_csv_cell(run.values.get(column)) for column in columns])
+        writer.writerow([_csv_cell(run.get(column)) for column in columns])
     return file.getvalue()
 
 
@@ -36,12 +36,12 @@ def to_json(runs: Sequence[ListedRun], all_runs: Sequence[ListedRun]) -> str:
         all_runs: all runs of the folder, as for ``to_csv``.
     """
     columns = _columns(all_runs)
-    rows = [{column: run.values.get(column) for column in columns} for run in runs]
+    rows = [{column: run.get(column) for column in columns} for run in runs]
     return escape_in_json(json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _columns(runs: Sequence[ListedRun]) -> list[str]:
-    return list(dict.fromkeys(key for run in runs for key in run.values))
+    return list_keys(runs)
 
 
 def _csv_cell(value: Any) -> Any:

@@ -5,17 +5,25 @@ Imports no torch. Filters and sorting are in selection.py.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from dropexp.config.shared_config import SeededConfig
 from dropexp.errors import RunIdError, RunsDirError, StoreError, suggest, suggest_close
 from dropexp.runs.files import CONFIG, METRICS, SUMMARY
+from dropexp.runs.index import RunIndex, is_worth_writing, make_record, stamp_files, write_index
+from dropexp.runs.packed import (
+    read_audit,
+    read_config_hash,
+    read_number,
+    read_status,
+    unpack_summary,
+)
 from dropexp.runs.parsing import MOST_BYTES, read_limited
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import RunStatus, RunSummary, SampledTest, SelectedEpoch
@@ -37,84 +45,194 @@ class ListedStatus(StrEnum):
     DAMAGED = "damaged"
 
 
-@dataclass(frozen=True)
 class ListedRun:
     """A run folder as one row.
 
+    There may be a hundred thousand of them. So what a row is made of stays packed, and its values
+    are computed when they are asked for.
+
     Attributes:
-        folder: of the run.
+        runs_dir: the folder of run folders.
+        run_id: the run's id, which names its folder.
         status: of the run.
         changed: when it finished, or else when one of its files was last written; in seconds
             since 1970.
         config: the whole config, flat: ``{"data.train_size": 400, …}``; empty if damaged.
-        summary: the results of a finished or diverged run; None for other runs.
-        epochs: how many are in metrics.csv.
         problem: what is damaged, in a sentence; empty if nothing is.
     """
 
-    folder: RunFolder
-    status: ListedStatus
-    changed: float
-    config: Mapping[str, Any]
-    summary: RunSummary | None
-    epochs: int
-    problem: str = ""
+    __slots__ = (
+        "_epochs",
+        "_results",
+        "changed",
+        "config",
+        "problem",
+        "run_id",
+        "runs_dir",
+        "status",
+    )
+
+    def __init__(
+        self,
+        runs_dir: Path,
+        run_id: str,
+        status: ListedStatus,
+        changed: float,
+        config: Mapping[str, Any],
+        results: RunSummary | bytes | None,
+        epochs: int = 0,
+        problem: str = "",
+    ) -> None:
+        """Make a row.
+
+        Args:
+            runs_dir: see the attributes, as for the others.
+            run_id: likewise.
+            status: likewise.
+            changed: likewise.
+            config: likewise.
+            results: the summary of a finished or diverged run, which may be packed; None for
+                other runs.
+            epochs: how many are in metrics.csv, for a run without results.
+            problem: likewise.
+        """
+        self.runs_dir = runs_dir
+        self.run_id = run_id
+        self.status = status
+        self.changed = changed
+        self.config = config
+        self.problem = problem
+        self._results = results
+        self._epochs = epochs
 
     @property
-    def run_id(self) -> str:
-        """The run's id, which names its folder."""
-        return self.folder.run_id
+    def folder(self) -> RunFolder:
+        """The run's folder."""
+        return RunFolder(self.runs_dir, self.run_id)
 
-    @cached_property
+    @property
+    def summary(self) -> RunSummary | None:
+        """The results of a finished or diverged run; None for other runs."""
+        results = self._results
+        if isinstance(results, bytes):
+            return unpack_summary(results, self.run_id, self.config)
+        return results
+
+    @property
+    def has_results(self) -> bool:
+        """Whether the run finished or diverged."""
+        return self._results is not None
+
+    @property
+    def packed_results(self) -> bytes | None:
+        """Bytes whose end is the packed summary; None where they cannot hold it."""
+        return self._results if isinstance(self._results, bytes) else None
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are in metrics.csv."""
+        return self._epochs if self._results is None else int(self.get_result("last.epoch"))
+
+    def get_result(self, key: str) -> Any:
+        """Return a value of the summary by its name in ``values``; None where there is none."""
+        return _read_result(self._results, key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value to filter, sort by and export; see ``values``."""
+        if key in self.config:
+            return self.config[key]
+        if key in _OWN:
+            return _OWN[key](self)
+        return _read_result(self._results, key) if key in _RESULTS else default
+
+    @property
     def values(self) -> dict[str, Any]:
         """Everything to filter, sort by and export, by name; None where there is no number.
 
         Fields of the config keep their names. ``audit`` is one of them, so the outcome of the
         audit is ``audit_outcome``.
         """
-        changed = datetime.fromtimestamp(self.changed).astimezone()
-        return {
-            "run_id": self.run_id,
-            "status": self.status.value,
-            "epochs": self.epochs,
-            **_flatten_summary(self.summary),
-            "changed": changed.isoformat(timespec="milliseconds"),
-            "folder": str(self.folder.path),
-            "problem": self.problem or None,
-            **self.config,
-        }
+        return {key: self.get(key) for key in (*_COLUMNS, *self.config)}
+
+
+def list_keys(runs: Iterable[ListedRun]) -> list[str]:
+    """Return the names of the values that any of the runs has."""
+    shared: dict[int, Mapping[str, Any]] = {}
+    for run in runs:
+        fields = run.config.shared.fields if isinstance(run.config, SeededConfig) else run.config
+        shared[id(fields)] = fields
+    keys = dict.fromkeys(_COLUMNS) if shared else {}
+    return list(keys | dict.fromkeys(key for fields in shared.values() for key in fields))
 
 
 def list_runs(runs_dir: Path) -> list[ListedRun]:
     """Return every run folder in runs_dir by name; other folders are ignored.
 
+    What the index of the folder holds is not read again; see index.py. If many finished runs are
+    not in it, it is written anew.
+
     Raises:
         RunsDirError: runs_dir is not a folder.
     """
-    runs = (read_run(RunFolder(runs_dir, name)) for name in sorted(_run_ids(runs_dir)))
-    return [run for run in runs if run is not None]
+    since = time.monotonic()
+    names = sorted(_run_ids(runs_dir))
+    index = RunIndex(runs_dir)
+    runs: list[ListedRun] = []
+    new = 0
+    for name in names:
+        run = find_indexed(index, runs_dir, name)
+        if run is None:
+            run = read_run(RunFolder(runs_dir, name))
+            new += run is not None and run.packed_results is not None
+        if run is not None:
+            runs.append(run)
+    if is_worth_writing(new, len(index)):
+        write_index(runs_dir, _list_records(runs), since)
+    return runs
+
+
+def _list_records(runs: Iterable[ListedRun]) -> Iterator[tuple[str, SeededConfig, bytes]]:
+    for run in runs:
+        if run.packed_results is not None and isinstance(run.config, SeededConfig):
+            yield run.run_id, run.config, run.packed_results
+
+
+def find_indexed(index: RunIndex, runs_dir: Path, run_id: str) -> ListedRun | None:
+    """Return a finished run that the index holds; None where it must be read."""
+    found = index.find(run_id)
+    if found is None:
+        return None
+    status = _STATUSES[read_status(found.record)]
+    return ListedRun(runs_dir, run_id, status, found.changed, found.config, found.record)
 
 
 def read_run(folder: RunFolder) -> ListedRun | None:
     """Return a run folder as a row; None if nothing has been written to it yet."""
-    summary, config, problem = None, dict[str, Any](), ""
+    runs_dir, run_id = folder.path.parent, folder.run_id
+    config: Mapping[str, Any] = {}
+    results: RunSummary | bytes | None = None
+    epochs, problem = 0, ""
     try:
         _refuse_link(folder)
         state = folder.status
         is_held = state is not FolderStatus.FINISHED and folder.is_held
         if state is FolderStatus.NEW and not is_held and _is_empty(folder):
             return None
+        stamp = stamp_files(runs_dir, run_id) if state is FolderStatus.FINISHED else None
         if state is not FolderStatus.NEW or not is_held:
             config = folder.read_flat_config()
-        if state is FolderStatus.FINISHED:
-            summary = folder.read_summary()
+        summary = folder.read_summary() if state is FolderStatus.FINISHED else None
         status = _derive_status(state, summary, is_held=is_held)
-        epochs = summary.last.epoch if summary is not None else _count_epochs(folder)
+        if summary is None:
+            epochs = _count_epochs(folder)
+        else:
+            results = (stamp and make_record(stamp, config, summary, run_id)) or summary
     except (StoreError, OSError) as error:
         if not os.path.lexists(folder.path):
             return None  # removed while it was read
         status, epochs, problem = ListedStatus.DAMAGED, 0, str(error)
-    return ListedRun(folder, status, _find_change_time(folder), config, summary, epochs, problem)
+    changed = _find_change_time(folder)
+    return ListedRun(runs_dir, run_id, status, changed, config, results, epochs, problem)
 
 
 def find_run(runs_dir: Path, text: str) -> RunFolder:
@@ -230,30 +348,65 @@ def _find_change_time(folder: RunFolder) -> float:
         return 0.0
 
 
+_STATUSES = {
+    RunStatus.COMPLETED: ListedStatus.FINISHED,
+    RunStatus.DIVERGED: ListedStatus.DIVERGED,
+}
 _SELECTED = tuple(SelectedEpoch.__dataclass_fields__)
-_SAMPLED = tuple(SampledTest.__dataclass_fields__)
+_RESULTS = (
+    "parameters",
+    "seconds",
+    "peak_memory_mb",
+    "audit_outcome",
+    *(f"best.{key}" for key in _SELECTED),
+    *(f"last.{key}" for key in _SELECTED),
+    *(f"best.mc_{key}" for key in SampledTest.__dataclass_fields__),
+    "config_hash",
+    "results_version",
+)
+"""The values of a summary that neither the config nor the folder's name holds."""
 
 
-def _flatten_summary(summary: RunSummary | None) -> dict[str, Any]:
-    """Return the values of a summary that neither the config nor the folder's name holds."""
-    best, last = (None, None) if summary is None else (summary.best, summary.last)
-    sampled = None if summary is None else summary.mc_dropout
-    return {
-        "parameters": _read_number(summary, "parameters"),
-        "seconds": _read_number(summary, "seconds"),
-        "peak_memory_mb": _read_number(summary, "peak_memory_mb"),
-        "audit_outcome": None if summary is None else summary.audit.value,
-        **{f"best.{key}": _read_number(best, key) for key in _SELECTED},
-        **{f"last.{key}": _read_number(last, key) for key in _SELECTED},
-        **{f"best.mc_{key}": _read_number(sampled, key) for key in _SAMPLED},
-        "config_hash": None if summary is None else summary.config_hash,
-        "results_version": _read_number(summary, "results_version"),
-    }
+def _read_result(results: RunSummary | bytes | None, key: str) -> Any:
+    """Return a value of _RESULTS; None where there is none, or no finite number."""
+    if results is None:
+        return None
+    if not isinstance(results, bytes):
+        return _read_unpacked(results, key)
+    match key:
+        case "audit_outcome":
+            return read_audit(results).value
+        case "config_hash":
+            return read_config_hash(results)
+        case _:
+            return read_number(results, key)
 
 
-def _read_number(
-    block: RunSummary | SelectedEpoch | SampledTest | None, key: str
-) -> int | float | None:
-    """Return a finite number of a block; None where there is none."""
-    value: int | float | None = getattr(block, key, None)
-    return None if value is None or not isfinite(value) else value
+def _read_unpacked(summary: RunSummary, key: str) -> Any:
+    block, _, name = key.rpartition(".")
+    match block, key:
+        case _, "audit_outcome":
+            return summary.audit.value
+        case "", _:
+            value = getattr(summary, key)
+        case "best", _ if name.startswith("mc_"):
+            value = getattr(summary.mc_dropout, name.removeprefix("mc_"), None)
+        case _:
+            value = getattr(getattr(summary, block), name, None)
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _format_change_time(run: ListedRun) -> str:
+    changed = datetime.fromtimestamp(run.changed).astimezone()
+    return changed.isoformat(timespec="milliseconds")
+
+
+_OWN: Mapping[str, Callable[[ListedRun], Any]] = {
+    "run_id": lambda run: run.run_id,
+    "status": lambda run: run.status.value,
+    "epochs": lambda run: run.epochs,
+    "changed": _format_change_time,
+    "folder": lambda run: str(run.folder.path),
+    "problem": lambda run: run.problem or None,
+}
+_COLUMNS = ("run_id", "status", "epochs", *_RESULTS, "changed", "folder", "problem")

@@ -6,16 +6,17 @@ Imports no torch, which would cost a list of runs more than a second.
 import csv
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from filelock import FileLock, Timeout
 
-from dropexp.config.fast_yaml import parse_flat_yaml, parse_yaml
+from dropexp.config.fast_yaml import parse_yaml
 from dropexp.config.parsing import check_plain, get_mapping, parse_json
+from dropexp.config.seeded_yaml import parse_seeded_config
 from dropexp.errors import StoreError
 from dropexp.runs.files import (
     AUDIT,
@@ -29,6 +30,8 @@ from dropexp.runs.files import (
 )
 from dropexp.runs.parsing import MOST_BYTES, check_audit, check_config, check_summary, read_limited
 from dropexp.runs.records import EpochRecord, RunSummary
+
+Config = TypeVar("Config")
 
 _REMEDY = "force=true trains this run again"
 
@@ -92,13 +95,13 @@ class StoredRun:
         self.read_flat_config()
         return self._parse_config(parse_yaml)
 
-    def read_flat_config(self) -> dict[str, Any]:
+    def read_flat_config(self) -> Mapping[str, Any]:
         """Return config.yaml flat: ``{"model.width": 64, …}``; faster than flattening it.
 
         Raises:
             StoreError: config.yaml is missing or damaged.
         """
-        flat = self._parse_config(parse_flat_yaml)
+        flat = self._parse_config(parse_seeded_config)
         try:
             check_config(flat)
         except ValueError as error:
@@ -232,7 +235,7 @@ class StoredRun:
         except OSError:
             return False
 
-    def _parse_config(self, parser: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    def _parse_config(self, parser: Callable[[str], Config]) -> Config:
         text = self._read_text(CONFIG)
         try:
             return parser(text)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import yaml
 from dropexp.config.groups import list_groups
 from dropexp.config.setting import sort_key
 from dropexp.errors import FilterError, suggest, suggest_close
-from dropexp.runs.listing import ListedRun, ListedStatus
+from dropexp.runs.listing import ListedRun, ListedStatus, list_keys
 from dropexp.runs.metric_types import MetricSource, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.studies import list_study_names, read_study
@@ -62,7 +63,7 @@ class _Studies:
 
     def has(self, run: ListedRun, name: str) -> bool:
         """Return whether a run was trained for a study, or a sweep of the study has named it."""
-        if _equals(run.values.get("study"), name):
+        if _equals(run.get("study"), name):
             return True
         key = run.folder.path.parent, name
         if key not in self._members:
@@ -94,7 +95,7 @@ class Filter:
         Raises:
             FilterError: the filter's value is not a number, and the run's is.
         """
-        value = run.values.get(self.key, _MISSING)
+        value = run.get(self.key, _MISSING)
         if value is _MISSING:
             return False
         if self.relation in _ORDERS:
@@ -160,7 +161,7 @@ def explain_no_match(runs: Sequence[ListedRun], filters: Iterable[str], place: s
 def _list_studies(runs: Iterable[ListedRun]) -> set[str]:
     folders = {run.folder.path.parent for run in runs}
     swept = {name for folder in folders for name in list_study_names(folder)}
-    return swept | {str(study) for run in runs if (study := run.values.get("study"))}
+    return swept | {str(study) for run in runs if (study := run.get("study"))}
 
 
 def list_filter_keys(filters: Iterable[str], runs: Sequence[ListedRun]) -> set[str]:
@@ -185,13 +186,19 @@ def sort_runs(runs: Sequence[ListedRun], key: str, *, reverse: bool = False) -> 
     """
     reverse ^= key.startswith("-")
     name = _resolve_key(key.removeprefix("-"), _all_keys(runs))
-    present = [run for run in runs if run.values.get(name) is not None]
-    absent = [run for run in runs if run.values.get(name) is None]
-    return sorted(present, key=lambda run: sort_key(run.values[name]), reverse=reverse) + absent
+    valued = [(_get_to_sort(run, name), run) for run in runs]
+    present = [(sort_key(value), run) for value, run in valued if value is not None]
+    present.sort(key=itemgetter(0), reverse=reverse)
+    return [run for _, run in present] + [run for value, run in valued if value is None]
+
+
+def _get_to_sort(run: ListedRun, name: str) -> Any:
+    # In milliseconds, as the text of the time has them; making it takes longer than all else.
+    return round(run.changed * 1e6) // 1000 if name == "changed" else run.get(name)
 
 
 def _all_keys(runs: Sequence[ListedRun]) -> set[str]:
-    return {key for run in runs for key in run.values}
+    return set(list_keys(runs))
 
 
 def _parse_filters(filters: Iterable[str], runs: Sequence[ListedRun]) -> list[Filter]:

@@ -1,6 +1,7 @@
 """Write folders of finished runs as dropexp writes them, with made-up but plausible curves.
 
     python scripts/baselines/run_folders.py FOLDER --runs 100
+    python scripts/baselines/run_folders.py FOLDER --runs 100000 --seeds 100 --study large
 
 The true effects are known: each regulariser changes the test loss, most at its own best p, each
 seed shifts all settings by the same amount, and the rest is noise.
@@ -9,7 +10,7 @@ seed shifts all settings by the same amount, and the rest is noise.
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import yaml
 from dropexp.config.compose import compose_run
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
+from dropexp.config.setting import digest_setting, extract_setting
 from dropexp.runs.ledger import LEDGER, Purpose, record_request
 from dropexp.runs.records import (
     METRICS_COLUMNS,
@@ -30,6 +32,7 @@ from dropexp.runs.records import (
     SelectedEpoch,
     find_best_epoch,
 )
+from dropexp.runs.studies import Study, StudyMember, save_study
 from dropexp.statistics import area_between, rise_after_best
 
 EPOCHS = 30
@@ -47,27 +50,63 @@ LABEL_NOISES = (0.2, 0.0, 0.1, 0.3)
 SPREAD_OF_SEEDS, SPREAD_OF_RUNS = 0.08, 0.03  # nats
 
 
-def make_runs(runs_dir: Path, runs: int, seeds: int = SEEDS) -> None:
+def make_runs(
+    runs_dir: Path, runs: int, seeds: int = SEEDS, study: str | None = None, unfinished: int = 0
+) -> None:
     """Write finished runs of 30 epochs.
 
     Args:
         runs_dir: the folder of run folders; made if it does not exist.
         runs: how many runs.
         seeds: how many seeds of each setting.
+        study: the study that asks for them; None outside studies.
+        unfinished: how many of them, the last ones, have no folder yet.
     """
     runs_dir.mkdir(parents=True, exist_ok=True)
-    configs = list(islice(_make_configs(few=runs <= 25 * seeds, seeds=seeds), runs))
+    strengths = STRENGTHS[::2] if runs <= 25 * seeds else STRENGTHS
+    configs = list(islice(_make_configs(strengths, seeds, study), runs))
     ids = [config.run_id for config in configs]
-    record_request(runs_dir, None, ids, Purpose.SWEEP)
-    for config in configs:
+    record_request(runs_dir, study, ids, Purpose.SWEEP)
+    if study is not None:
+        save_study(runs_dir, _make_study(study, configs, strengths, seeds))
+    finished = configs[: len(configs) - unfinished]
+    for config in finished:
         _write(runs_dir, config)
     with (runs_dir / LEDGER).open("a", encoding="utf-8") as ledger:  # each end would take a lock
-        ledger.writelines(f"{json.dumps({'ended': run_id})}\n" for run_id in ids)
+        for config in finished:
+            setting = digest_setting(extract_setting(config.to_mapping()))
+            ledger.write(f"{json.dumps({'ended': config.run_id, 'setting': setting})}\n")
 
 
-def _make_configs(*, few: bool, seeds: int) -> Iterator[RunConfig]:
+def list_overrides(strengths: Sequence[float], seeds: int) -> tuple[str, ...]:
+    """Return the overrides of the sweep that asks for all the runs of a store."""
+    return (
+        f"regulariser={','.join(EFFECTS)}",
+        f"p={','.join(map(str, strengths))}",
+        f"data.train_size={','.join(map(str, TRAIN_SIZES))}",
+        f"data.label_noise={','.join(map(str, LABEL_NOISES))}",
+        f"seed=range({seeds})",
+    )
+
+
+def _make_study(
+    name: str, configs: Sequence[RunConfig], strengths: Sequence[float], seeds: int
+) -> Study:
+    places: dict[str, int] = {}
+    settings, members = [], []
+    for config in configs:
+        fields = extract_setting(config.to_mapping())
+        fields.pop("data.seed")  # it follows the run's seed
+        place = places.setdefault(repr(fields), len(places))
+        if place == len(settings):
+            settings.append(fields)
+        members.append(StudyMember(config.run_id, place, config.seed, EPOCHS))
+    overrides = list_overrides(strengths, seeds)
+    return Study(name, (overrides,), tuple(settings), tuple(members))
+
+
+def _make_configs(strengths: Sequence[float], seeds: int, study: str | None) -> Iterator[RunConfig]:
     """Yield configs setting by setting; a small study has three strengths, a large one all."""
-    strengths = STRENGTHS[::2] if few else STRENGTHS
     settings = [("none", 0.0)]
     settings += [(name, p) for name in list(EFFECTS)[1:] for p in strengths]
     for label_noise, train_size, (name, p), seed in product(
@@ -81,7 +120,7 @@ def _make_configs(*, few: bool, seeds: int) -> Iterator[RunConfig]:
             "label_noise": label_noise,
             "seed": seed,
         }
-        changed = {"p": p, "seed": seed, "data": data, "regulariser": regulariser}
+        changed = {"p": p, "seed": seed, "data": data, "regulariser": regulariser, "study": study}
         yield RunConfig.from_mapping({**plain, **changed})
 
 
@@ -136,6 +175,7 @@ def _write(runs_dir: Path, config: RunConfig) -> None:
             [record.comparable_val_loss for record in records],
         ),
     )
+    (folder / "environment.json").write_text('{"threads": 1}\n', encoding="utf-8")
     text = json.dumps(summary.to_json(), indent=2) + "\n"
     (folder / "summary.json").write_text(text, encoding="utf-8")
 
@@ -197,6 +237,14 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=SEEDS, help="of each setting")
+    parser.add_argument("--study", help="the study that asks for them")
+    parser.add_argument("--unfinished", type=int, default=0, help="of them without a folder")
     arguments = parser.parse_args()
-    make_runs(arguments.folder, arguments.runs, arguments.seeds)
+    make_runs(
+        arguments.folder,
+        arguments.runs,
+        arguments.seeds,
+        arguments.study,
+        arguments.unfinished,
+    )
     sys.stdout.write(f"{arguments.runs} runs in {arguments.folder}\n")

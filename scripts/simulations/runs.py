@@ -11,7 +11,6 @@ from dropexp.config.identity import RESULTS_VERSION
 from dropexp.runs.ledger import Purpose, Request
 from dropexp.runs.listing import ListedRun, ListedStatus
 from dropexp.runs.records import AuditOutcome, RunStatus, RunSummary, SelectedEpoch
-from dropexp.runs.write import RunFolder
 from simulations.laws import Array
 
 LEVEL = 5.0
@@ -96,9 +95,7 @@ def make_run(
         results_version=RESULTS_VERSION,
     )
     fields = {**_FIELDS, "regulariser.name": name, "regulariser.p": p, "data.seed": seed}
-    listed = ListedRun(
-        RunFolder(Path("runs"), summary.run_id), ListedStatus.FINISHED, 0.0, fields, summary, 1
-    )
+    listed = ListedRun(Path("runs"), summary.run_id, ListedStatus.FINISHED, 0.0, fields, summary)
     compared = ComparedRun(summary.run_id, seed, summary, _CURVES, 0.0, 0.0)
     request = Request(asked, "simulated", Purpose.SWEEP)
     return FoundRun(listed, compared, fields, request, ended)
