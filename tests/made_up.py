@@ -13,7 +13,7 @@ from dropexp.compare.results import Comparison
 from dropexp.compare.settings import ComparedRun, Curves
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.runs.ledger import Purpose, Request
-from dropexp.runs.listing import ListedRun, ListedStatus
+from dropexp.runs.listed_run import ListedRun, ListedStatus
 from dropexp.runs.metric_types import Metric
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.question_types import TestChoice

@@ -12,7 +12,8 @@ from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.files import CONFIG, SUMMARY
 from dropexp.runs.ledger import LEDGER, Purpose, read_ledger, record_end, record_request
-from dropexp.runs.listing import ListedStatus, list_runs
+from dropexp.runs.listed_run import ListedStatus
+from dropexp.runs.listing import list_runs
 from dropexp.runs.records import AuditOutcome, EpochRecord, RunStatus, RunSummary, SelectedEpoch
 from dropexp.runs.write import RunFolder
 

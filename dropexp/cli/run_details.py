@@ -9,7 +9,7 @@ from rich.text import Text
 from dropexp.cli.audit_table import format_audit
 from dropexp.errors import StoreError
 from dropexp.runs.files import ERROR
-from dropexp.runs.listing import ListedRun
+from dropexp.runs.listed_run import ListedRun
 from dropexp.runs.overrides import ChangedField
 from dropexp.runs.write import RunFolder
 from dropexp.terminal.numbers import format_count, format_size

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rich.text import Text
 
-from dropexp.runs.listing import ListedRun, ListedStatus
+from dropexp.runs.listed_run import ListedRun, ListedStatus
 from dropexp.terminal.numbers import format_number, format_size, format_time
 from dropexp.terminal.tables import Column, format_table
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dropexp.cli.run_console import RunConsole
-    from dropexp.runs.listing import ListedRun
+    from dropexp.runs.listed_run import ListedRun
 
 
 class _ListsByDefault(PlainHelpGroup):

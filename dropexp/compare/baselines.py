@@ -15,7 +15,8 @@ from dropexp.config.setting import (
     setting_key,
 )
 from dropexp.errors import UserError, suggest
-from dropexp.runs.listing import ListedRun, find_seed
+from dropexp.runs.listed_run import ListedRun
+from dropexp.runs.listing import find_seed
 from dropexp.runs.selection import is_filter, list_filter_keys, select_runs
 
 

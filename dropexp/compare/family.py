@@ -15,7 +15,8 @@ from dropexp.config.classics import list_active_classics
 from dropexp.config.setting import Fields, digest_setting, extract_setting_from_flat
 from dropexp.errors import DropexpError
 from dropexp.runs.ledger import Ledger, Purpose, read_ledger
-from dropexp.runs.listing import ListedRun, ListedStatus, find_seed
+from dropexp.runs.listed_run import ListedRun, ListedStatus
+from dropexp.runs.listing import find_seed
 from dropexp.runs.records import AuditOutcome
 from dropexp.runs.studies import Study, StudyMember, read_study
 from dropexp.terminal.numbers import format_count

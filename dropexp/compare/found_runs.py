@@ -6,7 +6,7 @@ from typing import Any
 
 from dropexp.compare.settings import ComparedRun
 from dropexp.runs.ledger import Request
-from dropexp.runs.listing import ListedRun
+from dropexp.runs.listed_run import ListedRun
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
 from dropexp.runs.files import CONFIG, METRICS
 from dropexp.runs.ledger import Ledger
-from dropexp.runs.listing import ListedRun, ListedStatus, find_run, is_run_id, list_runs, read_run
+from dropexp.runs.listed_run import ListedRun, ListedStatus
+from dropexp.runs.listing import find_run, is_run_id, list_runs, read_run
 from dropexp.runs.records import METRICS_COLUMNS, OPTIONAL_COLUMNS, AuditOutcome, RunSummary
 from dropexp.runs.selection import explain_no_match, is_filter, select_runs
 from dropexp.runs.write import RunFolder
@@ -218,7 +219,7 @@ def _read_all(
             continue
         fields = extract_setting_from_flat(run.config)
         if len(versions) > 1:
-            fields["results_version"] = compared.summary.results_version
+            fields = {**fields, "results_version": compared.summary.results_version}
         ledger = ledgers[run.folder.path.parent]
         request, ended = ledger.asked(run.run_id), ledger.ended(run.run_id)
         found_runs.append(FoundRun(run, compared, fields, request, ended))

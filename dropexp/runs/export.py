@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dropexp.runs.listing import ListedRun, list_keys
+from dropexp.runs.listed_run import ListedRun, list_keys
 from dropexp.terminal.plain_text import escape_in_json, make_csv_text
 
 

@@ -18,7 +18,7 @@ import yaml
 from dropexp.config.groups import list_groups
 from dropexp.config.setting import sort_key
 from dropexp.errors import FilterError, suggest, suggest_close
-from dropexp.runs.listing import ListedRun, ListedStatus, list_keys
+from dropexp.runs.listed_run import ListedRun, ListedStatus, list_keys
 from dropexp.runs.metric_types import MetricSource, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.studies import list_study_names, read_study

@@ -93,7 +93,8 @@ def _make_study(
     name: str, configs: Sequence[RunConfig], strengths: Sequence[float], seeds: int
 ) -> Study:
     places: dict[str, int] = {}
-    settings, members = [], []
+    settings: list[dict[str, Any]] = []
+    members = []
     for config in configs:
         fields = extract_setting(config.to_mapping())
         fields.pop("data.seed")  # it follows the run's seed

@@ -9,7 +9,7 @@ from dropexp.compare import FoundRun, FoundRuns
 from dropexp.compare.settings import ComparedRun, Curves
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.runs.ledger import Purpose, Request
-from dropexp.runs.listing import ListedRun, ListedStatus
+from dropexp.runs.listed_run import ListedRun, ListedStatus
 from dropexp.runs.records import AuditOutcome, RunStatus, RunSummary, SelectedEpoch
 from simulations.laws import Array
 

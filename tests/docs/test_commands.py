@@ -4,9 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from PIL import Image
 from dropexp.cli.main import app
 from dropexp.config.compose import compose_run
 from dropexp.config.setting import flatten
-from dropexp.runs.records import SelectedEpoch
+from dropexp.runs.listed_run import ListedRun, ListedStatus
 from dropexp.runs.selection import is_filter, list_filter_keys
 from dropexp.sweep.budget import parse_budget
 from dropexp.sweep.grammar import compose_sweep
@@ -128,10 +126,8 @@ def lists(values: dict[str, Any]) -> Iterator[str]:
 
 def check_filters(filters: list[str]) -> None:
     """Every filter names a field that a run has."""
-    results = [f"{at}.{field.name}" for at in ("best", "last") for field in fields(SelectedEpoch)]
-    values = flatten(compose_run([]).to_mapping())
-    values |= dict.fromkeys([*results, "run_id", "status", "epochs", "changed"], 0)
-    run: Any = SimpleNamespace(values=values)
+    config = flatten(compose_run([]).to_mapping())
+    run = ListedRun(Path("runs"), "none-p0-s0-00000000", ListedStatus.RUNNING, 0.0, config, None)
     list_filter_keys(filters, [run])
 
 

@@ -1,6 +1,7 @@
 import pytest
 
-from dropexp.runs.listing import ListedRun, list_runs
+from dropexp.runs.listed_run import ListedRun
+from dropexp.runs.listing import list_runs
 from tests.run_folders import mark_diverged, write_finished_run, write_unfinished_run
 
 

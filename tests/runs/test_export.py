@@ -3,7 +3,7 @@ import io
 import json
 
 from dropexp.runs.export import to_csv, to_json
-from dropexp.runs.listing import ListedRun
+from dropexp.runs.listed_run import ListedRun
 
 
 def test_csv_and_json_hold_every_field_and_result(study: list[ListedRun]) -> None:

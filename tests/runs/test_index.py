@@ -13,7 +13,8 @@ import pytest
 from dropexp.runs import index as index_module
 from dropexp.runs.files import CONFIG, METRICS, SUMMARY
 from dropexp.runs.index import INDEX, RunIndex
-from dropexp.runs.listing import ListedRun, list_runs
+from dropexp.runs.listed_run import ListedRun
+from dropexp.runs.listing import list_runs
 from tests.run_folders import mark_diverged, write_finished_run, write_unfinished_run
 
 
@@ -107,7 +108,7 @@ def damage(folder: Path, other: Path) -> None:
 def remove(folder: Path, other: Path) -> None:
     """Remove the run, or one of its files."""
     name = random.choice((SUMMARY, CONFIG, METRICS, ""))
-    (folder / name).unlink() if name else shutil.rmtree(folder)
+    (folder / name).unlink(missing_ok=True) if name else shutil.rmtree(folder)
 
 
 def swap(folder: Path, other: Path) -> None:

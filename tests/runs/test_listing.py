@@ -6,7 +6,8 @@ import pytest
 
 from dropexp.errors import RunIdError, RunsDirError
 from dropexp.runs.files import CONFIG, ERROR, SUMMARY
-from dropexp.runs.listing import ListedStatus, find_run, list_runs
+from dropexp.runs.listed_run import ListedStatus
+from dropexp.runs.listing import find_run, list_runs
 from dropexp.runs.write import RunFolder
 from tests.run_folders import (
     make_record,

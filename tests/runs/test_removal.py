@@ -10,7 +10,7 @@ import pytest
 from dropexp.errors import StoreError
 from dropexp.runs import durable
 from dropexp.runs.files import CONFIG
-from dropexp.runs.listing import ListedStatus
+from dropexp.runs.listed_run import ListedStatus
 from dropexp.runs.removal import explain_refusal, remove_run
 from dropexp.runs.write import RunFolder
 from tests.run_folders import make_record, read_statuses, write_finished_run, write_unfinished_run

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropexp.errors import FilterError
-from dropexp.runs.listing import ListedRun, list_runs
+from dropexp.runs.listed_run import ListedRun
+from dropexp.runs.listing import list_runs
 from dropexp.runs.selection import select_runs, sort_runs
 from dropexp.runs.studies import Study, StudyMember, save_study
 from tests.run_folders import write_finished_run
