@@ -36,12 +36,12 @@ def list_runs(runs_dir: Path) -> list[ListedRun]:
         RunsDirError: runs_dir is not a folder.
     """
     since = time.monotonic()
-    names = sorted(_run_ids(runs_dir))
+    links = _scan_runs(runs_dir)
     index = RunIndex(runs_dir)
     runs: list[ListedRun] = []
     new = 0
-    for name in names:
-        run = find_indexed(index, runs_dir, name)
+    for name in sorted(links):
+        run = None if links[name] else find_indexed(index, runs_dir, name)
         if run is None:
             run = read_run(RunFolder(runs_dir, name))
             new += run is not None and run.packed_results is not None
@@ -114,7 +114,7 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
     if (path / CONFIG).is_file():
         path = path.resolve() if path.name in ("", "..") else path
         return RunFolder(path.parent, path.name)
-    ids = list(_run_ids(runs_dir))
+    ids = list(_scan_runs(runs_dir))
     matches = [text] if text in ids else [name for name in ids if _abbreviates(text, name)]
     if len(matches) == 1:
         return RunFolder(runs_dir, matches[0])
@@ -138,18 +138,21 @@ def find_seed(run_id: str) -> int:
     return int(match["seed"]) if match else -1
 
 
-def _run_ids(runs_dir: Path) -> Iterator[str]:
+def _scan_runs(runs_dir: Path) -> dict[str, bool]:
+    """Return the name of each run folder → whether it is a link, which is listed as damaged.
+
+    What a link leads to is in no folder of runs.
+    """
     if not runs_dir.is_dir():
         raise RunsDirError(
             f"{runs_dir} is not a folder; dropexp train makes it, or --runs-dir names another."
         )
     with os.scandir(runs_dir) as entries:
-        for entry in entries:
-            # A link is listed as damaged: what it leads to is in no folder of runs.
-            if is_run_id(entry.name) and (
-                entry.is_dir(follow_symlinks=False) or entry.is_symlink()
-            ):
-                yield entry.name
+        return {
+            entry.name: entry.is_symlink()
+            for entry in entries
+            if is_run_id(entry.name) and (entry.is_dir(follow_symlinks=False) or entry.is_symlink())
+        }
 
 
 def _abbreviates(text: str, run_id: str) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.runs.listing import ListedStatus, find_seed, list_runs
+from dropexp.runs.listed_run import ListedStatus
+from dropexp.runs.listing import find_seed, list_runs
 from tests.conftest import run_dropexp
 from tests.run_folders import write_finished_run
 from tests.runs.hostile import DAMAGES

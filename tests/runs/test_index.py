@@ -124,6 +124,12 @@ def add(folder: Path, other: Path) -> None:
     shutil.copytree(folder, target)
 
 
+def link(folder: Path, other: Path) -> None:
+    """Put a link to the run in its place."""
+    moved = folder.rename(folder.with_name(f"moved-{folder.name}"))
+    folder.symlink_to(moved)
+
+
 def touch(folder: Path, other: Path) -> None:
     """Set the times of a file to the past or the future."""
     now = (folder / CONFIG).stat().st_mtime
@@ -154,6 +160,7 @@ ATTACKS: tuple[Attack, ...] = (
     damage,
     remove,
     swap,
+    link,
     add,
     touch,
     list_again,
