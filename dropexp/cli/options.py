@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from dropexp.config.paths import parse_path
 from dropexp.errors import UserError
 
 TAKES_OVERRIDES = {"ignore_unknown_options": True}
@@ -56,14 +57,14 @@ def parse_margin(text: str) -> float:
         ) from None
 
 
-def _expand_home(folder: Path) -> Path:
-    return folder.expanduser()
+def _parse_folder(folder: Path) -> Path:
+    return parse_path(folder, f"--runs-dir {folder}")
 
 
 RunsDir = Annotated[
     Path,
     typer.Option(
-        "--runs-dir", "-r", metavar="FOLDER", help="Folder of the runs.", callback=_expand_home
+        "--runs-dir", "-r", metavar="FOLDER", help="Folder of the runs.", callback=_parse_folder
     ),
 ]
 Overrides = Annotated[

@@ -27,6 +27,7 @@ from dropexp.cli.until_decided import (
     run_until_decided,
 )
 from dropexp.errors import ConfigError
+from dropexp.sweep.budget import LIMIT_OF_SEEDS
 
 if TYPE_CHECKING:
     from dropexp.cli.sweep_console import SweepConsole
@@ -211,8 +212,12 @@ def _refuse_unclear_extension(study: str, seeds: str | None, *, until_decided: b
 
 def _parse_seed_count(seeds: str) -> int:
     count = seeds.removeprefix("+")
-    if not count.isdigit() or int(count) == 0:
-        raise ConfigError(f"--seeds {seeds} is not a number of seeds to add, such as +4.")
+    # Its length first: Python refuses to convert very many digits.
+    is_number = count.isdecimal() and len(count) <= len(str(LIMIT_OF_SEEDS))
+    if not is_number or not 1 <= int(count) <= LIMIT_OF_SEEDS:
+        raise ConfigError(
+            f"--seeds {seeds} is not a number of seeds to add, from +1 to +{LIMIT_OF_SEEDS:,}."
+        )
     return int(count)
 
 

@@ -20,7 +20,7 @@ from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.errors import ConfigError
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.metrics import parse_metric
-from dropexp.sweep.budget import MOST_SEEDS
+from dropexp.sweep.budget import LIMIT_OF_SEEDS, MOST_SEEDS
 
 if TYPE_CHECKING:
     from dropexp.cli.until_decided_console import UntilDecidedConsole
@@ -140,12 +140,12 @@ class SequentialOptions:
         """Return the most seeds of a row.
 
         Raises:
-            ConfigError: the number is below 1.
+            ConfigError: the number is below 1, or larger than any study needs.
         """
-        if self.most_seeds is not None and self.most_seeds < 1:
+        if self.most_seeds is not None and not 1 <= self.most_seeds <= LIMIT_OF_SEEDS:
             raise ConfigError(
-                f"--most-seeds {self.most_seeds} is not allowed; write a number of at least 1, "
-                f"such as {MOST_SEEDS}."
+                f"--most-seeds {self.most_seeds} is not allowed; write a number from 1 to "
+                f"{LIMIT_OF_SEEDS:,}, such as {MOST_SEEDS}."
             )
         return self.most_seeds or MOST_SEEDS
 

@@ -19,6 +19,7 @@ from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
 from dropexp.config.groups import list_groups
 from dropexp.config.hydra_session import start_hydra
 from dropexp.config.overrides import Override, parse_overrides
+from dropexp.config.paths import parse_path
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import flatten
 from dropexp.config.study_files import StudyFile, is_study_path
@@ -98,7 +99,8 @@ def find_runs_dir(overrides: Sequence[Override]) -> Path:
     """Return the folder of run folders that overrides name, or the default one."""
     # Several values are refused later, with what is allowed.
     named = [override.values[-1] for override in overrides if override.key == "runs_dir"]
-    return Path(str(named[-1]) if named else "runs").expanduser()
+    runs_dir = str(named[-1]) if named else "runs"
+    return parse_path(runs_dir, f"runs_dir={runs_dir}")
 
 
 def freeze(
@@ -120,7 +122,7 @@ def freeze(
     config = RunConfig.from_mapping({**_resolve(composed), "study": study})
     data, model = config.data, config.model
     if data.name == "image_folder" and data.fingerprint is None:
-        of_pictures = fingerprint(Path(data.root).expanduser())
+        of_pictures = fingerprint(parse_path(data.root, f"data.root={data.root}"))
         data = data.model_copy(update={"fingerprint": of_pictures})
     if model.name == "custom" and model.fingerprint is None:
         of_source = fingerprint_source(model.target)
@@ -177,7 +179,17 @@ def _explain_hydra_error(error: Exception, overrides: Sequence[Override]) -> str
     unknown_key = re.search(r"Could not override '([^']+)'", str(error))
     if isinstance(error, ConfigCompositionException) and unknown_key:
         return _explain_unknown_key(unknown_key[1], overrides)
+    if known_key := re.search(r"An item is already at '([^']+)'", str(error)):
+        return _explain_known_key(known_key[1], overrides)
     return _first_line(error)
+
+
+def _explain_known_key(key: str, overrides: Sequence[Override]) -> str:
+    typed = next((o.text for o in overrides if o.sign == "+" and o.key == key), f"+{key}=…")
+    return (
+        f"{typed} is not allowed: the + of Hydra adds a key, and {key} is there already; write "
+        f"{typed.removeprefix('+')}."
+    )
 
 
 def _explain_unknown_key(key: str, overrides: Sequence[Override]) -> str:

@@ -2,9 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from dropexp.config.section_base import Number, Section, Seed, Size
+from dropexp.config.section_base import (
+    MOST_PIXELS_A_SIDE,
+    Number,
+    Section,
+    Seed,
+    Size,
+    Whole,
+)
 
 Augmentation = Literal["none", "flip", "crop", "crop_flip"]
 PublishedName = Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"]
@@ -52,7 +59,9 @@ class ImageFolderConfig(_DataSection):
 
     name: Literal["image_folder"]
     root: str = Field(description="Folder that holds train/, and optionally val/ and test/.")
-    image_size: PositiveInt = Field(description="Height and width of resized images, in pixels.")
+    image_size: Whole = Field(
+        le=MOST_PIXELS_A_SIDE, description="Height and width of resized images, in pixels."
+    )
     grayscale: bool = Field(
         default=False, description="Convert pictures to one grey channel instead of RGB."
     )

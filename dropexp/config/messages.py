@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from dropexp.config.combined_section import COMBINED_TAG, SINGLE_TAG
 from dropexp.errors import suggest
 
+_NUMBER_TYPES = ("int", "float")
 _IS_A_SECTION = "it has keys of its own; set those, or choose a file of its group"
 
 
@@ -35,6 +36,8 @@ def describe_validation_error(error: ValidationError, schema: type[BaseModel]) -
         return f"{field}={_shorten(value)} is not allowed; allowed: {context['expected']}."
     if "error" in context:
         message = str(context["error"])
+    elif kind == "int_parsing" and location[-1] in _NUMBER_TYPES:  # of a size, or a fraction
+        message = "it must be a number"
     else:
         message = _describe_bound(kind, context, details["msg"])
     return f"{field}={_shorten(value)} is not allowed: {message}."
@@ -60,8 +63,14 @@ def _describe_bound(kind: str, context: Mapping[str, Any], message: str) -> str:
         "model_attributes_type": _IS_A_SECTION,
     }
     if kind in templates:
-        return templates[kind].format(**context)
+        limits = {name: _format_limit(limit) for name, limit in context.items()}
+        return templates[kind].format(**limits)
     return message[:1].lower() + message[1:]
+
+
+def _format_limit(limit: Any) -> str:
+    """Return a number of a message; a large one with commas between thousands."""
+    return f"{limit:,}" if isinstance(limit, int) else f"{limit}"
 
 
 def _drop_combination_tag(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
@@ -78,6 +87,8 @@ def _to_key(location: tuple[int | str, ...]) -> str:
     keys = [str(key) for key in location]
     union_fields = {"data", "model", "regulariser", "optimiser", "schedule"}
     typed = [key for i, key in enumerate(keys) if i == 0 or keys[i - 1] not in union_fields]
+    if len(typed) > 1 and typed[-1] in _NUMBER_TYPES:  # a union of numbers names the type, too
+        typed.pop()
     return ".".join(typed)
 
 

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from dropexp.config.fingerprints import split_target
-from dropexp.config.section_base import Section
+from dropexp.config.section_base import MOST_LAYERS, MOST_UNITS, Channels, Section, Whole
 
 Nonlinearity = Literal["relu", "selu"]
 _NONLINEARITY = "Activation function; selu also initialises weights for itself."
@@ -15,7 +15,7 @@ class SmallCNNConfig(Section):
     """Two convolutions and a linear head: the network of the article."""
 
     name: Literal["small_cnn"]
-    width: PositiveInt = Field(description="Channels of conv1; conv2 has twice as many.")
+    width: Channels = Field(description="Channels of conv1; conv2 has twice as many.")
     head: Literal["flatten", "gap"] = Field(
         description="Input of the linear layer: flatten, all positions; gap, their mean (global "
         "average pooling)."
@@ -32,8 +32,8 @@ class MLPConfig(Section):
     """Fully connected layers."""
 
     name: Literal["mlp"]
-    hidden: tuple[PositiveInt, ...] = Field(
-        min_length=1, description="Units of each hidden layer, as a list."
+    hidden: tuple[Annotated[Whole, Field(le=MOST_UNITS)], ...] = Field(
+        min_length=1, max_length=MOST_LAYERS, description="Units of each hidden layer, as a list."
     )
     nonlinearity: Nonlinearity = Field(default="relu", description=_NONLINEARITY)
     shortcut: bool = Field(
@@ -52,8 +52,12 @@ class ResNetConfig(Section):
     """The CIFAR ResNet of He et al. 2016, of depth 6n+2."""
 
     name: Literal["resnet"]
-    depth: int = Field(description="Layers with weights, 6n+2: 8, 14, 20, 32, 44, 56, 110, ….")
-    width: PositiveInt = Field(description="Channels of the first stage; doubled in each next.")
+    depth: int = Field(
+        ge=8,
+        le=MOST_LAYERS,
+        description="Layers with weights, 6n+2: 8, 14, 20, 32, 44, 56, 110, ….",
+    )
+    width: Channels = Field(description="Channels of the first stage; doubled in each next.")
     shortcut: Literal[True] = Field(default=True, description="Always true.")
 
     @field_validator("depth")

@@ -8,11 +8,12 @@ with several values ``key=a,b``, ``key=range(start,stop,step)``, ``key=choice(a,
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from fractions import Fraction
+from math import ceil, isfinite
 from typing import Any, Literal, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep
+from hydra.core.override_parser.types import IntervalSweep, RangeSweep, Transformer, ValueType
 from hydra.core.override_parser.types import Override as HydraOverride
 from hydra.errors import HydraException
 
@@ -30,6 +31,9 @@ _TORCHVISION_ARCHITECTURE = re.compile(
     r"|resnet|resnext|shufflenet|squeezenet|swin|vgg|vit|wide_resnet)[0-9_]\w*"
 )
 """How torchvision names its architectures; to import it for their list takes a second."""
+
+MOST_VALUES = 100_000
+"""Values of one override. A range is counted before it is expanded."""
 
 Sign = Literal["", "+", "++"]
 
@@ -144,8 +148,12 @@ def parse_override(text: str, *, with_intervals: bool = False) -> Override:
         hint = f"write {text.lstrip('-')}" if separator else "--help lists its options"
         raise ConfigError(f"{text} is not an option of this command; {hint}.")
     key = typed_key.lstrip("+")
-    if not separator or not key or text.startswith("~"):
+    if not separator or text.startswith("~"):
         raise ConfigError(f"{text!r} is not an override; write key=value.")
+    if not key:
+        raise ConfigError(
+            f"{text!r} has no key before the equals sign; write key=value, such as seed=3."
+        )
     parsed = _parse_with_hydra(text)
     is_interval = isinstance(parsed.value(), IntervalSweep)
     if is_interval and not with_intervals:
@@ -153,17 +161,19 @@ def parse_override(text: str, *, with_intervals: bool = False) -> Override:
             f"{text} is an interval, from which dropexp tune chooses; list values here, or write "
             f"range(start,stop,step)."
         )
+    values, value_texts = ((), (value,)) if is_interval else _list_values(parsed)
     override = Override(
         text=text,
         sign=cast(Sign, typed_key[: len(typed_key) - len(key)]),
         key=key,
-        values=(),
+        values=values,
         is_sweep=parsed.is_sweep_override(),
         is_group_choice=key in list_groups(),
-        _value_texts=(value,) if is_interval else _list_value_texts(parsed),
+        _value_texts=value_texts,
     )
     _refuse_key(override, value)
-    override = replace(override, values=_list_values(parsed, override))
+    if isinstance(interval := parsed.value(), IntervalSweep):
+        override = replace(override, values=(_convert_interval(interval, override),))
     if override.is_group_choice:
         _check_choices(override)
     return override
@@ -186,23 +196,38 @@ def _parse_with_hydra(text: str) -> HydraOverride:
         ) from None
 
 
-def _list_value_texts(parsed: HydraOverride) -> tuple[str, ...]:
-    """Return the text of each value, as it stands after ``key=``."""
+def _list_values(parsed: HydraOverride) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """Return the values as Python objects, and the text of each as it stands after ``key=``."""
     if not parsed.is_sweep_override():
-        return (parsed.get_value_element_as_str(),)
-    texts = tuple(parsed.sweep_string_iterator())
-    if not texts:
+        return (parsed.value(),), (parsed.get_value_element_as_str(),)
+    if isinstance(sweep := parsed.value(), RangeSweep):
+        _check_range(sweep, str(parsed.input_line))
+    elements = list(parsed.sweep_iterator())
+    if not elements:
         raise ConfigError(f"{parsed.input_line} has no values; give at least one.")
-    return texts
+    _check_number_of_values(len(elements), str(parsed.input_line))
+    values = (replace(parsed, value_type=ValueType.ELEMENT, _value=each) for each in elements)
+    return tuple(each.value() for each in values), tuple(map(Transformer.str, elements))
 
 
-def _list_values(parsed: HydraOverride, override: Override) -> tuple[Any, ...]:
-    """Return the values as Python objects: strings without quotes, lists as lists."""
-    if not parsed.is_sweep_override():
-        return (parsed.value(),)
-    if isinstance(sweep := parsed.value(), IntervalSweep):
-        return (_convert_interval(sweep, override),)
-    return tuple(_parse_with_hydra(f"key={text}").value() for text in override._value_texts)
+def _check_range(sweep: RangeSweep, text: str) -> None:
+    """Refuse a range that has no end or too many values, before any of them is made."""
+    ends = [0 if end is None else end for end in (sweep.start, sweep.stop, sweep.step)]
+    if not all(isfinite(end) for end in ends):
+        raise ConfigError(f"{text} is not allowed: start, stop and step must be finite numbers.")
+    start, stop, step = map(Fraction, ends)
+    if not step:
+        raise ConfigError(
+            f"{text} is not allowed: the step of range(start,stop,step) must not be 0."
+        )
+    _check_number_of_values(ceil((stop - start) / step), text)
+
+
+def _check_number_of_values(number: int, text: str) -> None:
+    if number > MOST_VALUES:
+        shown = text if len(text) <= 60 else f"{text[:57]}…"
+        counted = f"{number:,}" if number < 10**12 else "over 1,000,000,000,000"
+        raise ConfigError(f"{shown} has {counted} values; at most {MOST_VALUES:,} are allowed.")
 
 
 def _convert_interval(sweep: IntervalSweep, override: Override) -> Interval:

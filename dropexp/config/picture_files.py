@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from dropexp.config.paths import parse_path
 from dropexp.errors import DataError
 
 # The same as torchvision.datasets.folder.IMG_EXTENSIONS.
@@ -29,7 +30,7 @@ def resolve_root(root: str | Path) -> Path:
     Raises:
         DataError: the path is not a folder, or has no folder train.
     """
-    path = Path(root).expanduser()
+    path = parse_path(root, f"data.root={root}")
     if not path.is_dir():
         raise DataError(f"data.root={root} is not a folder; it must hold train/<class>/<pictures>.")
     if not (path / "train").is_dir():

@@ -158,7 +158,7 @@ def _describe_section(
                 choice=choice,
                 key=key,
                 type=type_name,
-                allowed=allowed or _describe_range(field),
+                allowed=allowed or _describe_range(field, is_whole="whole" in type_name),
                 default=_format_value(values.get(name, field.default)),
                 description=field.description or "",
                 in_identity=_is_in_identity(key),
@@ -188,19 +188,21 @@ def _describe_type(schema: Mapping[str, Any]) -> tuple[str, str]:
     return type_name, allowed
 
 
-def _describe_range(field: FieldInfo) -> str:
-    """Return the range of a number, or of the numbers in a list: "≥ 0", "(0, 1]"."""
-    start = minimum = end = ""
+def _describe_range(field: FieldInfo, *, is_whole: bool) -> str:
+    """Return the range of a number, or of the numbers in a list: "≥ 0", "from 1 to 9", "(0, 1]"."""
+    start = minimum = end = least = most = ""
     for constraint in _list_constraints(field):
         match constraint:
             case Ge(ge=low):
-                start, minimum = f"[{low}", f"≥ {low}"
+                start, minimum, least = f"[{low}", f"≥ {low}", f"{low}"
             case Gt(gt=low):
-                start, minimum = f"({low}", f"> {low}"
+                start, minimum, least = f"({low}", f"> {low}", f"{low}" if low else "1"
             case Le(le=high):
-                end = f"{high}]"
+                end, most = f"{high}]", f"{high:,}"
             case Lt(lt=high) if high != SEED_LIMIT:
                 end = f"{high})"
+    if is_whole and most:
+        return f"from {least} to {most}"
     return f"{start}, {end}" if end else minimum
 
 

@@ -6,9 +6,17 @@ to a run's identity).
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from dropexp.config.section_base import DropProbability, Number, Probability, Section, refuse_bool
+from dropexp.config.section_base import (
+    MOST_PIXELS_A_SIDE,
+    DropProbability,
+    Epochs,
+    Number,
+    Probability,
+    Section,
+    Whole,
+)
 from dropexp.config.time_schedules import SWITCHING_SCHEDULES, TimeSchedule
 
 
@@ -34,7 +42,7 @@ class _TimedSection(Section):
         "falls to 0; curriculum rises like 1 − exp(−10 t); early and late are on before or after "
         "regulariser.switch_after.",
     )
-    switch_after: Annotated[PositiveInt, BeforeValidator(refuse_bool)] | None = Field(
+    switch_after: Epochs | None = Field(
         default=None,
         validate_default=True,
         description="Epochs after which time_schedule=early turns off and late turns on. null "
@@ -156,8 +164,8 @@ class DropBlockConfig(_NoiseSection):
     """Drops square blocks of positions (Ghiasi et al. 2018)."""
 
     name: Literal["dropblock"]
-    block_size: Annotated[PositiveInt, BeforeValidator(refuse_bool)] = Field(
-        default=7, description="Side of a block, in positions."
+    block_size: Whole = Field(
+        default=7, le=MOST_PIXELS_A_SIDE, description="Side of a block, in positions."
     )
     mask: Literal["channel", "shared"] = Field(
         default="channel",
@@ -208,9 +216,16 @@ class CutoutConfig(_InputSection):
     )
 
 
+_LEAST_ALPHA, _LARGEST_ALPHA = 0.001, 1000.0
+"""torch draws from Beta in float32: 0.5 always for an alpha of 1e-6, and without an end for 0."""
+
+
 class _MixingSection(_InputSection):
     alpha: Number = Field(
-        default=1.0, gt=0, description="Mixing proportions are drawn from Beta(alpha, alpha)."
+        default=1.0,
+        ge=_LEAST_ALPHA,
+        le=_LARGEST_ALPHA,
+        description="Mixing proportions are drawn from Beta(alpha, alpha).",
     )
 
 

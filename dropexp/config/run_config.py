@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from dropexp.config.combined_section import CombinedConfig, RegulariserConfig
 from dropexp.config.data_section import DataConfig
@@ -19,7 +19,15 @@ from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY, hash_identit
 from dropexp.config.messages import describe_validation_error
 from dropexp.config.model_section import ModelConfig
 from dropexp.config.regulariser_section import ConcreteDropoutConfig, SingleRegulariser
-from dropexp.config.section_base import Count, Probability, Section, Seed
+from dropexp.config.section_base import (
+    MOST_MC_PASSES,
+    MOST_THREADS,
+    Probability,
+    Section,
+    Seed,
+    Whole,
+    read_whole,
+)
 from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.config.study_files import check_study_name
 from dropexp.config.time_schedules import TimeSchedule, p_factor
@@ -81,7 +89,7 @@ class RunConfig(Section):
         description="Device to train on: auto (a GPU if there is one), cpu, cuda, cuda:N for the "
         "GPU of that number, or mps.",
     )
-    threads: PositiveInt | None = Field(
+    threads: Annotated[Whole, Field(le=MOST_THREADS)] | None = Field(
         default=None, description="CPU threads of torch. null: torch's own choice."
     )
     deterministic: bool | None = Field(
@@ -103,8 +111,10 @@ class RunConfig(Section):
     keep_checkpoint: bool = Field(
         default=False, description="Keep checkpoint.pt when the run is finished."
     )
-    mc_dropout: Count = Field(
+    mc_dropout: Annotated[int, BeforeValidator(read_whole)] = Field(
         default=0,
+        ge=0,
+        le=MOST_MC_PASSES,
         description="Stochastic forward passes of the test set, with the noise on, with the "
         "weights of the best epoch (MC dropout). 0: none.",
     )
@@ -192,7 +202,8 @@ def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:
 
 def _check_schedules(config: RunConfig) -> None:
     """Refuse schedules that never turn a regulariser on, and early ones that never turn off."""
-    factors = [config.p_factors(epoch) for epoch in range(1, config.train.epochs + 1)]
+    # Every schedule rises or falls, so its extremes are at the first and the last epoch.
+    factors = [config.p_factors(epoch) for epoch in (1, config.train.epochs)]
     for part in config.parts:
         schedule, switch_after = _time_schedule(part)
         of_part = [at_epoch[part.name] for at_epoch in factors]

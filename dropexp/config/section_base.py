@@ -12,6 +12,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 SEED_LIMIT = 2**63
 """Seeds are below this number, as torch's are."""
 
+MOST_EPOCHS = 1_000_000
+MOST_IMAGES_IN_A_STEP = 10_000_000
+MOST_THREADS = 1024
+MOST_MC_PASSES = 100_000
+MOST_PIXELS_A_SIDE = 4096
+MOST_CHANNELS = 10_000
+MOST_UNITS = 1_000_000
+MOST_LAYERS = 10_000
+# Limits that no study meets. Without them a mistyped number is found when memory or the patience
+# of the user is used up.
+
 
 class Section(BaseModel):
     """A frozen part of the configuration that refuses unknown keys."""
@@ -37,6 +48,16 @@ def refuse_bool(value: object) -> object:
     return value
 
 
+def read_whole(value: object) -> object:
+    """Return 1000 for 1e3, which is a float as Hydra reads it, and other values as they are.
+
+    Raises:
+        ValueError: the value is true or false.
+    """
+    is_whole = isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole else refuse_bool(value)  # type: ignore[call-overload]
+
+
 def _check_size(value: float) -> int | float:
     if value <= 0 or (value >= 1 and value != int(value)):
         raise ValueError("it must be a whole number of images, or a fraction between 0 and 1")
@@ -44,9 +65,12 @@ def _check_size(value: float) -> int | float:
 
 
 Number = Annotated[float, BeforeValidator(refuse_bool)]
-Seed = Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, lt=SEED_LIMIT)]
+Seed = Annotated[int, BeforeValidator(read_whole), Field(ge=0, lt=SEED_LIMIT)]
 DropProbability = Annotated[Number, Field(ge=0, lt=1)]
 Probability = Annotated[Number, Field(ge=0, le=1)]
 Size = Annotated[int | float, BeforeValidator(refuse_bool), AfterValidator(_check_size)]
 """A number of images (≥ 1), or a fraction of the images there are (between 0 and 1)."""
-Count = Annotated[int, BeforeValidator(refuse_bool), Field(ge=0)]
+Whole = Annotated[int, BeforeValidator(read_whole), Field(gt=0)]
+"""A number of things, at least 1; every use of it sets the largest one."""
+Epochs = Annotated[Whole, Field(le=MOST_EPOCHS)]
+Channels = Annotated[Whole, Field(le=MOST_CHANNELS)]

@@ -19,12 +19,16 @@ from dropexp.config.parsing import (
     parse_yaml_text,
     read_limited,
 )
+from dropexp.config.paths import parse_path
 from dropexp.errors import ConfigError, StoreError, suggest
 
 FOLDER = ".studies"
 """The folder in a folder of runs that holds what is known of its studies."""
 
 REGISTERED_SUFFIX = ".registered.yaml"
+
+MOST_CHARACTERS = 150
+"""Of a study's name: file systems allow 255 bytes, and suffixes are added to it."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SUFFIXES = (".yaml", ".yml")
@@ -57,7 +61,7 @@ def is_study_path(study: str) -> bool:
 
 def is_study_name(name: str) -> bool:
     """Return whether a study may have this name; it names files."""
-    return _NAME.fullmatch(name) is not None
+    return len(name) <= MOST_CHARACTERS and _NAME.fullmatch(name) is not None
 
 
 def check_study_name(name: str) -> str:
@@ -66,6 +70,11 @@ def check_study_name(name: str) -> str:
     Raises:
         ValueError: it cannot name a file; the message is the reason.
     """
+    if len(name) > MOST_CHARACTERS:
+        raise ValueError(
+            f"it names files, so it must have at most {MOST_CHARACTERS} characters; this one has "
+            f"{len(name)}"
+        )
     if not is_study_name(name):
         raise ValueError(
             "it names a file, so it must be letters, digits, '_', '-' and '.', and start with a "
@@ -83,7 +92,8 @@ def refuse_study_name(name: str) -> None:
     try:
         check_study_name(name)
     except ValueError as error:
-        raise ConfigError(f"study={name} is not allowed: {error}.") from None
+        shown = name if len(name) <= 60 else f"{name[:57]}…"
+        raise ConfigError(f"study={shown} is not allowed: {error}.") from None
 
 
 def get_registered_path(runs_dir: Path, name: str) -> Path:
@@ -112,7 +122,7 @@ def find_study_file(study: str | None, runs_dir: Path) -> StudyFile | None:
     if study is None:
         return None
     if is_study_path(study):
-        return read_study_file(Path(study).expanduser())
+        return read_study_file(parse_path(study, f"study={study}"))
     refuse_study_name(study)
     registered = get_registered_path(runs_dir, study)
     if registered.is_file():

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from dropexp.config.section_base import Number, Section
+from dropexp.config.section_base import MOST_IMAGES_IN_A_STEP, Epochs, Number, Section, Whole
 
 
 class _Schedule(Section):
@@ -25,7 +25,7 @@ class StepSchedule(_Schedule):
     """The learning rate is multiplied by gamma after every step_epochs epochs."""
 
     name: Literal["step"]
-    step_epochs: PositiveInt = Field(description="Epochs between two steps.")
+    step_epochs: Epochs = Field(description="Epochs between two steps.")
     gamma: Number = Field(gt=0, le=1, description="Factor of the learning rate at each step.")
 
 
@@ -106,7 +106,7 @@ OptimiserConfig = Annotated[SGDConfig | AdamConfig, Field(discriminator="name")]
 class EarlyStoppingConfig(Section):
     """Stop when the validation loss has not fallen for some epochs."""
 
-    patience: PositiveInt = Field(
+    patience: Epochs = Field(
         description="Epochs without a fall of the validation loss after which training stops."
     )
     min_delta: Number = Field(
@@ -117,8 +117,8 @@ class EarlyStoppingConfig(Section):
 class TrainConfig(Section):
     """The training loop."""
 
-    epochs: PositiveInt = Field(description="Passes over the training images.")
-    batch_size: PositiveInt = Field(description="Images in a training step.")
+    epochs: Epochs = Field(description="Passes over the training images.")
+    batch_size: Whole = Field(le=MOST_IMAGES_IN_A_STEP, description="Images in a training step.")
     label_smoothing: Number = Field(
         default=0.0,
         ge=0,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dropexp.config.data_section import PublishedName
+from dropexp.config.paths import parse_path
 from dropexp.data.download import FAILURES, prepare_download, silence_torchvision
 from dropexp.data.idx import read_idx
 from dropexp.data.splits import Source, Split
@@ -58,7 +59,7 @@ def read(name: PublishedName, root: str, *, download: bool) -> Source:
     Raises:
         DataError: the files are damaged, or they are missing and cannot or may not be downloaded.
     """
-    folder = Path(root).expanduser().absolute()
+    folder = parse_path(root, f"data.root={root}").absolute()
     if name == "mnist" or name == "fashion_mnist":
         return _read_idx_set(name, folder, download)
     return _read_with_torchvision(name, folder, download)

@@ -16,6 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from dropexp.config.paths import parse_path
 from dropexp.config.setting import digest_setting, extract_setting_from_flat
 from dropexp.errors import BusyError, RunsDirError, StoreError
 from dropexp.runs import durable
@@ -36,7 +37,7 @@ def open_runs_dir(runs_dir: str) -> Path:
     Raises:
         RunsDirError: it is a file, or cannot be made.
     """
-    path = Path(runs_dir).expanduser()
+    path = parse_path(runs_dir, f"runs_dir={runs_dir}")
     try:
         durable.make_folder(path)
     except (FileExistsError, NotADirectoryError):

@@ -9,6 +9,9 @@ from dropexp.terminal.numbers import format_count
 MOST_SEEDS = 64
 """Seeds after which an open setting is left open, unless the user names another number."""
 
+LIMIT_OF_SEEDS = 10_000
+"""Largest number of seeds that a user may name: more than any study needs."""
+
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _BUDGET = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*", re.IGNORECASE)
 _ALLOWED = "write a time (90s, 30min, 2h) or a number of runs (200runs), above 0"

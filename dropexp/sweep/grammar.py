@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from math import prod
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -25,6 +26,10 @@ from dropexp.config.study_files import StudyFile, find_study_file
 from dropexp.config.time_schedules import SWITCHING_SCHEDULES
 from dropexp.errors import ConfigError
 from dropexp.runs.study_question import NO_QUESTION, StudyQuestion, parse_question
+from dropexp.sweep.launchers import check_launcher
+
+MOST_COMBINATIONS = 100_000
+"""Combinations of values of one sweep. They are counted before any is composed."""
 
 _SCHEDULE, _SWITCH = "regulariser.time_schedule", "regulariser.switch_after"
 
@@ -73,6 +78,8 @@ def compose_parsed_sweep(overrides: Sequence[Override]) -> SweepRequest:
     others = [override for override in overrides if not override.is_about_the_launcher]
     effective = _keep_last_of_each_key([*params, *others])
     _refuse_values_that_make_no_other_run(effective)
+    _refuse_too_many_combinations(effective)
+    check_launcher(launcher)
     composed = list(_compose_combinations(effective, study))
     by_id = {config.run_id: config for config in composed}
     return SweepRequest(
@@ -99,6 +106,21 @@ def _refuse_values_that_make_no_other_run(overrides: Sequence[Override]) -> None
                 f"{override.text} names several values, but {override.key} does not make another "
                 f"run; give one value. A sweep varies {', '.join(IDENTITY_KEYS)} and p."
             )
+
+
+def _refuse_too_many_combinations(overrides: Sequence[Override]) -> None:
+    number = prod(len(override.values) for override in overrides)
+    if number > MOST_COMBINATIONS:
+        counts = ", ".join(
+            f"{override.key}: {len(override.values):,}"
+            for override in overrides
+            if len(override.values) > 1
+        )
+        raise ConfigError(
+            f"this sweep has {number:,} combinations of values ({counts}); at most "
+            f"{MOST_COMBINATIONS:,} are allowed. Give fewer values, or make several sweeps with "
+            f"the same study=NAME."
+        )
 
 
 def _keep_last_of_each_key(overrides: Sequence[Override]) -> list[Override]:

@@ -27,6 +27,9 @@ GROUP = "hydra/launcher"
 _CHOICE = "dropexp"
 """A folder of the group: Hydra's own plugins, if installed, hold other settings by these names."""
 
+MOST_RUNS_AT_A_TIME = 1024
+"""Processes on one machine."""
+
 _FOLDER = f"{GROUP}/{_CHOICE}"
 _SUBMITIT_SETTINGS = (
     "name", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "mem_gb", "timeout_min",
@@ -90,6 +93,20 @@ def choose_launcher(overrides: Sequence[Override]) -> LauncherName:
     return name
 
 
+def check_launcher(overrides: Sequence[Override]) -> None:
+    """Check the launcher and its settings before any run is composed.
+
+    Raises:
+        ConfigError: see build_launcher.
+    """
+    if not overrides:
+        return
+    name = choose_launcher(overrides)
+    settings = _read_settings(name, overrides)
+    if name is LauncherName.JOBLIB:
+        _check_n_jobs(settings["n_jobs"])
+
+
 def build_launcher(
     overrides: Sequence[Override], sweep_dir: Path, configs: Sequence[RunConfig]
 ) -> Launcher:
@@ -110,7 +127,7 @@ def build_launcher(
     if name is LauncherName.SLURM:
         return SlurmLauncher(settings, sweep_dir)
     is_basic = name is LauncherName.BASIC
-    at_a_time = 1 if is_basic else _count_runs_at_a_time(settings["n_jobs"], configs)
+    at_a_time = 1 if is_basic else _count_runs_at_a_time(_check_n_jobs(settings["n_jobs"]), configs)
     return LocalLauncher(name, at_a_time, list_cuda_devices(configs))
 
 
@@ -136,15 +153,27 @@ def _read_settings(name: LauncherName, overrides: Sequence[Override]) -> dict[st
     return {str(key): value for key, value in plain.items()}
 
 
-def _count_runs_at_a_time(n_jobs: Any, configs: Sequence[RunConfig]) -> int:
-    if not isinstance(n_jobs, int) or n_jobs == 0:
+def _check_n_jobs(n_jobs: Any) -> int:
+    """Return the setting n_jobs, after checking that it is a number of runs at a time."""
+    cores = count_cores()
+    is_whole = isinstance(n_jobs, int) and not isinstance(n_jobs, bool) and n_jobs != 0
+    if not is_whole or n_jobs > MOST_RUNS_AT_A_TIME:
         raise ConfigError(
-            f"hydra.launcher.n_jobs={n_jobs} is not allowed: it must be a whole number, at least "
-            f"1, or -1 for all cores or devices, -2 for all cores but one."
+            f"hydra.launcher.n_jobs={n_jobs} is not allowed: it must be a whole number from 1 to "
+            f"{MOST_RUNS_AT_A_TIME:,}, or -1 for all cores or devices, -2 for all cores but one."
         )
+    if n_jobs < min(-cores, -1):
+        raise ConfigError(
+            f"hydra.launcher.n_jobs={n_jobs} is not allowed: it leaves no core of this machine's "
+            f"{cores}; write at least {-cores}, or the number of runs at a time."
+        )
+    return int(n_jobs)
+
+
+def _count_runs_at_a_time(n_jobs: int, configs: Sequence[RunConfig]) -> int:
     if n_jobs == -1:
         return count_slots(configs)
-    return n_jobs if n_jobs > 0 else max(1, count_cores() + 1 + n_jobs)
+    return n_jobs if n_jobs > 0 else count_cores() + 1 + n_jobs
 
 
 class LocalLauncher:

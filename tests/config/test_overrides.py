@@ -80,7 +80,7 @@ def test_an_override_concerns_a_group_the_run_or_the_launcher(
     ("text", "message"),
     [
         ("verbose", "'verbose' is not an override; write key=value."),
-        ("=3", "'=3' is not an override; write key=value."),
+        ("=3", "'=3' has no key before the equals sign; write key=value"),
         ("~data", "'~data' is not an override; write key=value."),
         ("--verbose", "--verbose is not an option of this command; --help lists its options."),
         ("data.root=~/a", "cannot be read; quote the value: \"data.root='~/a'\"."),
