@@ -79,7 +79,7 @@ SIZE = "whole ≥ 1, or a fraction in (0, 1)"
         ("dropconnect", "regulariser.mask", ("choice", "example | batch", "example", True)),
         ("", "p", ("number or null", "[0, 1]", "0.5", True)),
         ("", "seed", ("whole number", "≥ 0", "0", True)),
-        ("", "threads", ("whole number or null", "> 0", "null", False)),
+        ("", "threads", ("whole number or null", "from 1 to 1,024", "null", False)),
     ],
 )
 def test_a_description_has_type_range_default_and_identity(
