@@ -12,6 +12,7 @@ DropexpError
 └── RunError               exit code 1: a run was started and failed
     ├── AuditError
     ├── StoreError
+    │   └── NewerFormatError
     └── BusyError
 
 A message is one or two plain sentences: the field, its value, what is allowed, what to do next.
@@ -29,6 +30,7 @@ __all__ = [
     "DeviceError",
     "DropexpError",
     "FilterError",
+    "NewerFormatError",
     "RunError",
     "RunIdError",
     "RunsDirError",
@@ -87,6 +89,10 @@ class AuditError(RunError):
 
 class StoreError(RunError):
     """A run folder cannot be written or read."""
+
+
+class NewerFormatError(StoreError):
+    """A file was written by a later dropexp, so that this one must not call it damaged."""
 
 
 class BusyError(RunError):

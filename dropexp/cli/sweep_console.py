@@ -28,9 +28,15 @@ _PLAN_LABELS = {
     PlanStatus.INTERRUPTED: "interrupted",
     PlanStatus.FAILED: "failed",
     PlanStatus.ELSEWHERE: "being trained by another process",
+    PlanStatus.DAMAGED: "damaged and trained again",
     PlanStatus.UNMEASURED: "finished but lacking mc_dropout",
 }
-_ALWAYS_COUNTED = set(PlanStatus) - {PlanStatus.ELSEWHERE, PlanStatus.UNMEASURED}
+_ALWAYS_COUNTED = {
+    PlanStatus.NEW,
+    PlanStatus.FINISHED,
+    PlanStatus.INTERRUPTED,
+    PlanStatus.FAILED,
+}
 
 ListedRow = tuple[str, PlanStatus, float | None]
 """A run's id, its status and the estimated seconds of its training."""

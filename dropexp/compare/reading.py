@@ -142,7 +142,7 @@ _UNFINISHED = {
     ListedStatus.INTERRUPTED: "interrupted; repeat their command to resume them",
     ListedStatus.RUNNING: "still training",
     ListedStatus.FAILED: "failed; dropexp runs show ID says why",
-    ListedStatus.DAMAGED: "damaged; dropexp runs show ID says how",
+    ListedStatus.DAMAGED: "damaged; dropexp runs check says how",
 }
 
 
@@ -285,7 +285,7 @@ class CurvesOnDisk(Curves):
 
 
 def _read_table(folder: RunFolder) -> NDArray[np.float64]:
-    text = folder.read_metrics()
+    text = folder.read_metrics(folder.read_summary().files.get(METRICS, ""))
     if text.startswith(_HEADER):
         cells = text[len(_HEADER) : -1].replace("\n", ",").split(",")
         # In a damaged file, read_records below raises an error that says where.

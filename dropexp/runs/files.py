@@ -10,3 +10,6 @@ WEIGHTS = "model.safetensors"
 LOG = "run.log"
 ERROR = "error.txt"
 LOCK = ".lock"
+
+CHECKED_FILES = (CONFIG, METRICS, WEIGHTS, AUDIT)
+"""The files whose checksums stand in the summary, beside that of the summary itself."""

@@ -83,6 +83,8 @@ def read_run(folder: RunFolder) -> ListedRun | None:
         if state is not FolderStatus.NEW or not is_held:
             config = folder.read_flat_config()
         summary = folder.read_summary() if state is FolderStatus.FINISHED else None
+        if summary is not None and (damage := folder.find_damage(summary, whole=False)):
+            raise StoreError(f"{folder.path}: {damage}; the run's command trains it again.")
         status = _derive_status(state, summary, is_held=is_held)
         if summary is None:
             epochs = _count_epochs(folder)

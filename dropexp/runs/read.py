@@ -17,7 +17,9 @@ from filelock import FileLock, Timeout
 from dropexp.config.fast_yaml import parse_yaml
 from dropexp.config.parsing import check_plain, get_mapping, parse_json
 from dropexp.config.seeded_yaml import parse_seeded_config
-from dropexp.errors import StoreError
+from dropexp.errors import NewerFormatError, StoreError
+from dropexp.runs.damage import find_damage
+from dropexp.runs.durable import PART, compute_digest
 from dropexp.runs.files import (
     AUDIT,
     CHECKPOINT,
@@ -29,11 +31,11 @@ from dropexp.runs.files import (
     SUMMARY,
 )
 from dropexp.runs.parsing import MOST_BYTES, check_audit, check_config, check_summary, read_limited
-from dropexp.runs.records import EpochRecord, RunSummary
+from dropexp.runs.records import SUMMARY_FORMAT, EpochRecord, RunSummary
 
 Config = TypeVar("Config")
 
-_REMEDY = "force=true trains this run again"
+_REMEDY = "the command of this run trains it again"
 
 
 class FolderStatus(StrEnum):
@@ -113,24 +115,61 @@ class StoredRun:
         """Return the summary of a finished run.
 
         Raises:
-            StoreError: summary.json is missing, damaged or of an unknown format.
+            NewerFormatError: a later dropexp has written it.
+            StoreError: summary.json is missing or damaged.
         """
         raw = self._read(SUMMARY)
         try:
-            return RunSummary.from_json(check_summary(parse_json(raw)))
-        except (ValueError, KeyError, TypeError) as error:
+            plain = parse_json(raw)
+            self._refuse_newer(plain)
+            return RunSummary.from_json(check_summary(plain))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = error if isinstance(error, ValueError) else repr(error)
             raise StoreError(
-                f"{self._path_of(SUMMARY)} is damaged or of another version of dropexp ({error}); "
-                f"{_REMEDY}."
+                f"{self._path_of(SUMMARY)} is damaged ({reason}); {_REMEDY}."
             ) from None
 
-    def read_metrics(self) -> str:
-        """Return the text of metrics.csv up to its last complete line.
+    def _refuse_newer(self, plain: Any) -> None:
+        written = get_mapping(plain)["format"]
+        if type(written) is int and written > SUMMARY_FORMAT:
+            raise NewerFormatError(
+                f"{self._path_of(SUMMARY)} was written by a later dropexp (format {written}; this "
+                f"one reads up to {SUMMARY_FORMAT}). Update dropexp, or train the run again with "
+                f"force=true."
+            )
+
+    def find_damage(self, summary: RunSummary | None = None, *, whole: bool) -> str:
+        """Return what is not whole in the folder of a finished run, as phrases; "" if all is.
+
+        Args:
+            summary: the run's, where it has been read; None reads it.
+            whole: whether to read and check every file; if not, only what a table reads.
 
         Raises:
-            StoreError: metrics.csv is missing, or not text.
+            NewerFormatError: a later dropexp has written it.
+        """
+        return find_damage(self, summary, whole=whole)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the folder of a finished run holds all that a table reads."""
+        return not self.find_damage(whole=False)
+
+    def read_metrics(self, digest: str = "") -> str:
+        """Return the text of metrics.csv up to its last complete line.
+
+        Args:
+            digest: of the file, as the run's summary has it; empty where it is not known.
+
+        Raises:
+            StoreError: metrics.csv is missing, not text, or has another digest.
         """
         text = self._read_text(METRICS)
+        if digest and compute_digest(text.encode()) != digest:
+            raise StoreError(
+                f"{self._path_of(METRICS)} is damaged: it does not have the checksum that "
+                f"summary.json holds; {_REMEDY}."
+            )
         return text[: text.rfind("\n") + 1]
 
     def read_records(self) -> list[EpochRecord]:
@@ -213,6 +252,36 @@ class StoredRun:
             return os.stat(self._path_of(name)).st_size  # noqa: PTH116 (see _path_of)
         except OSError:
             return 0
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+            FileNotFoundError: it is missing.
+            StoreError: it cannot be read, is no ordinary file, or too large.
+        """
+        return read_limited(self._path_of(name), MOST_BYTES[name])
+
+    def list_parts(self) -> list[Path]:
+        """Return the paths of files that a crash has left half written, by name."""
+        if not self.path.is_dir():
+            return []
+        return sorted(
+            path for path in self.path.iterdir() if path.name[:1] == "." and path.suffix == PART
+        )
+
+    def list_leftovers(self) -> list[str]:
+        """Return the names of the files that a finished run does not need."""
+        found = [path.name for path in self.list_parts()]
+        found += [ERROR] if self._has(ERROR) else []
+        return found + ([CHECKPOINT] if self._has(CHECKPOINT) and not self._keeps_state() else [])
+
+    def _keeps_state(self) -> bool:
+        """Whether the run was asked to keep its checkpoint; True where that is not known."""
+        try:
+            return bool(self.read_flat_config().get("keep_checkpoint", True))
+        except StoreError:
+            return True
 
     def read_files(self) -> dict[str, bytes]:
         """Return the content of every file but the lock, by name."""

@@ -3,18 +3,24 @@
 Accuracies are fractions in [0, 1], losses are mean cross-entropy in nats, times are seconds.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Self
 
-SUMMARY_FORMAT = 4
-"""Version of the layout of summary.json. Format 3 lacks clean_label_train_* and noisy_label_val_*;
-format 2 lacks test_entropy and mc_dropout as well; format 1 lacks test_ece, noisy_label_acc, rise
-and area as well."""
+from dropexp.runs.durable import compute_digest
+from dropexp.runs.files import SUMMARY
 
-_READABLE_FORMATS = (1, 2, 3, 4)
+SUMMARY_FORMAT = 5
+"""Version of the layout of summary.json.
+
+Format 4 lacks files, the checksums; format 3 lacks clean_label_train_* and noisy_label_val_* as
+well; format 2 lacks test_entropy and mc_dropout as well; format 1 lacks test_ece, noisy_label_acc,
+rise and area as well."""
+
+_READABLE_FORMATS = (1, 2, 3, 4, 5)
 
 
 class RunStatus(StrEnum):
@@ -217,7 +223,9 @@ class RunSummary:
 
     ``best`` is the epoch of the lowest validation loss; None if the run diverged before it had a
     finite one. ``last`` is the last epoch; its losses are null in the file where they are not
-    finite. ``seconds`` is the time spent in the recorded epochs.
+    finite. ``seconds`` is the time spent in the recorded epochs. ``files`` has the SHA-256 of the
+    run's files by name, and of these values themselves as ``summary.json``; it is empty in older
+    formats.
     """
 
     run_id: str
@@ -236,6 +244,7 @@ class RunSummary:
     rise: float | None = None  # of the validation loss after its best epoch, nats; None if unknown
     area: float | None = None  # the loss gap summed over epochs, nat·epochs
     mc_dropout: SampledTest | None = None  # None where not requested, or without noise
+    files: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     format: int = SUMMARY_FORMAT
 
     def lacks_mc_dropout(self, passes: int) -> bool:
@@ -264,6 +273,8 @@ class RunSummary:
                 f"its format is {plain['format']}, this dropexp reads up to {SUMMARY_FORMAT}"
             )
         values = dict(plain)
+        files = values.get("files", {})
+        values["files"] = {str(name): str(digest) for name, digest in files.items()}
         values["status"] = RunStatus(values["status"])
         values["audit"] = AuditOutcome(values["audit"])
         values["last"] = SelectedEpoch(**_restore_non_finite(values["last"]))
@@ -281,6 +292,12 @@ def find_best_epoch(records: Iterable[EpochRecord]) -> EpochRecord | None:
     """Return the record of the lowest validation loss; of equal ones the first."""
     finite = [record for record in records if record.is_finite]
     return min(finite, key=lambda record: record.val_loss, default=None)
+
+
+def compute_values_digest(plain: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a summary's plain values, that digest itself left out."""
+    files = {name: digest for name, digest in plain["files"].items() if name != SUMMARY}
+    return compute_digest(json.dumps({**plain, "files": files}, sort_keys=True).encode())
 
 
 def _replace_non_finite(value: Any) -> Any:

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,16 @@ from dropexp.config.paths import parse_path
 from dropexp.config.setting import digest_setting, extract_setting_from_flat
 from dropexp.errors import BusyError, RunsDirError, StoreError
 from dropexp.runs import durable
-from dropexp.runs.files import CHECKPOINT, CONFIG, ERROR, LOCK, LOG, METRICS, SUMMARY
+from dropexp.runs.files import CHECKED_FILES, CHECKPOINT, CONFIG, ERROR, LOCK, LOG, METRICS, SUMMARY
 from dropexp.runs.ledger import record_end
 from dropexp.runs.read import StoredRun
-from dropexp.runs.records import METRICS_COLUMNS, EpochRecord, RunSummary
+from dropexp.runs.records import (
+    METRICS_COLUMNS,
+    SUMMARY_FORMAT,
+    EpochRecord,
+    RunSummary,
+    compute_values_digest,
+)
 
 _HEADER = ",".join(METRICS_COLUMNS) + "\n"
 
@@ -60,6 +67,11 @@ class RunFolder(StoredRun):
         runs_dir: the folder of run folders; must exist.
         run_id: the run's id, which names its folder.
     """
+
+    def __init__(self, runs_dir: Path, run_id: str) -> None:
+        super().__init__(runs_dir, run_id)
+        self._digests: dict[str, str] = {}
+        """Of the files that have been written, for the summary."""
 
     @contextmanager
     def lock(
@@ -157,6 +169,8 @@ class RunFolder(StoredRun):
         with self._disk_errors(name):
             raw = content.encode() if isinstance(content, str) else content
             durable.write_file(self.path / name, raw, is_promised=is_promised)
+        if name in CHECKED_FILES:
+            self._digests[name] = durable.compute_digest(raw)
 
     def write_json(self, name: str, content: Any, *, is_promised: bool = True) -> None:
         """Write plain values as indented JSON; see ``write``."""
@@ -181,11 +195,18 @@ class RunFolder(StoredRun):
     def finish(self, summary: RunSummary, *, keep_checkpoint: bool) -> None:
         """Write the summary, which marks the run as finished, then remove the checkpoint.
 
-        What was written before is on the disk first; see durable.py.
+        The summary gets the checksums of the files that this object has written. What was written
+        before is on the disk first; see durable.py.
         """
         self._promise_end()
-        self.write_json(SUMMARY, summary.to_json())
+        self.write_summary(replace(summary, files=self._digests))
         self.remove_leftovers(keep_checkpoint=keep_checkpoint)
+
+    def write_summary(self, summary: RunSummary) -> None:
+        """Write the summary in the newest format, with the checksum of its own values."""
+        plain = replace(summary, format=SUMMARY_FORMAT).to_json()
+        plain["files"][SUMMARY] = compute_values_digest(plain)
+        self.write_json(SUMMARY, plain)
 
     def _promise_end(self) -> None:
         self._promise()
@@ -208,9 +229,21 @@ class RunFolder(StoredRun):
         with self._disk_errors(ERROR):
             durable.remove_file(self.path / ERROR)
 
+    def forget_results(self) -> None:
+        """Remove the summary, which makes a finished run an interrupted one."""
+        with self._disk_errors(SUMMARY):
+            durable.remove_file(self.path / SUMMARY)
+
+    def remove_parts(self) -> None:
+        """Remove the files that a crash has left half written."""
+        for path in self.list_parts():
+            with self._disk_errors(path.name):
+                durable.remove_file(path, is_promised=False)
+
     def remove_leftovers(self, *, keep_checkpoint: bool) -> None:
         """Remove the files that a finished run does not need."""
         self.remove_error()
+        self.remove_parts()
         if not keep_checkpoint:
             with self._disk_errors(CHECKPOINT):
                 durable.remove_file(self.path / CHECKPOINT, is_promised=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import drop_default_data_seeds, extract_setting
-from dropexp.errors import ConfigError, StoreError
+from dropexp.errors import ConfigError, NewerFormatError, StoreError
 from dropexp.runs import studies
 from dropexp.runs.attempts import Attempt, read_attempt
 from dropexp.runs.read import FolderStatus
@@ -25,6 +25,7 @@ class PlanStatus(StrEnum):
     FAILED = "failed"
     FINISHED = "finished"
     ELSEWHERE = "elsewhere"  # another process is training it
+    DAMAGED = "damaged"  # it says that it is finished, and is not whole: it is trained again
     UNMEASURED = "unmeasured"  # finished, without the mc_dropout passes that the config asks for
 
 
@@ -66,7 +67,7 @@ def open_sweep_runs_dir(configs: Sequence[RunConfig]) -> Path:
 def make_plan(configs: Sequence[RunConfig], runs_dir: Path) -> Plan:
     """Return what is to be done with each run, by its folder; with ``force=true`` all are new.
 
-    A run whose summary is damaged or of another version counts as failed.
+    A run that a later dropexp has trained counts as failed.
 
     Raises:
         ConfigError: a folder holds a run of another configuration with the same short id.
@@ -105,13 +106,17 @@ def _find_status(config: RunConfig, folder: RunFolder) -> PlanStatus:
         return PlanStatus(status.value)
     try:
         summary = folder.read_summary()
-    except StoreError:
+    except NewerFormatError:
         return PlanStatus.FAILED
+    except StoreError:
+        return PlanStatus.DAMAGED
     if summary.config_hash != config.config_hash:
         raise ConfigError(
             f"{folder.path} holds a run of another configuration with the same short id; "
             f"choose another runs_dir."
         )
+    if folder.find_damage(summary, whole=False):
+        return PlanStatus.DAMAGED
     lacks_passes = summary.lacks_mc_dropout(config.mc_dropout)
     return PlanStatus.UNMEASURED if lacks_passes else PlanStatus.FINISHED
 

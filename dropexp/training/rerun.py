@@ -9,7 +9,7 @@ import yaml
 
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
-from dropexp.errors import ConfigError, UserError, suggest
+from dropexp.errors import ConfigError, StoreError, UserError, suggest
 from dropexp.runs.listing import is_run_id
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord, RunSummary
@@ -59,6 +59,11 @@ def read_recorded_run(folder: RunFolder) -> RecordedRun:
         raise UserError(
             f"{folder.path} is not a finished run, so there are no numbers to compare with. "
             f"To resume an interrupted run, repeat its dropexp train command."
+        )
+    if damage := folder.find_damage(whole=True):
+        raise StoreError(
+            f"{folder.path} is not whole ({damage}), so its numbers are not compared; the command "
+            f"that trained it trains it again."
         )
     return RecordedRun(
         folder=folder,

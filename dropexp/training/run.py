@@ -19,7 +19,7 @@ from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import AuditError, ConfigError, RunError, StoreError, UserError
 from dropexp.runs.attempts import make_attempt, record_attempt
-from dropexp.runs.files import AUDIT, CHECKPOINT, CONFIG, ENVIRONMENT, ERROR, SUMMARY
+from dropexp.runs.files import AUDIT, CHECKPOINT, CONFIG, ENVIRONMENT, ERROR
 from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import AuditOutcome, EpochRecord, RunSummary
@@ -135,7 +135,11 @@ def run(
     with folder.lock(note_wait, patience=patience):
         is_forced = config.force if must_replace is None else must_replace(folder)
         if folder.status is FolderStatus.FINISHED and not is_forced:
-            return _reuse(config, folder, view, device)
+            _refuse_other_run(config, folder)
+            damage = folder.find_damage(whole=True)
+            if not damage:
+                return _reuse(config, folder, view, device)
+            view.warn(f"{folder.path} is not whole ({damage}): the run is trained again")
         try:
             return _train(config, folder, view, _Start(device, attempt, is_forced))
         except UserError:
@@ -153,12 +157,9 @@ def run(
 
 def _reuse(config: RunConfig, folder: RunFolder, view: RunView, device_name: str) -> FinishedRun:
     """Return a finished run, measured with mc_dropout if the config asks for it."""
+    if leftovers := folder.list_leftovers():
+        folder.remove_leftovers(keep_checkpoint=CHECKPOINT not in leftovers)
     summary = folder.read_summary()
-    if summary.config_hash != config.config_hash:
-        raise ConfigError(
-            f"{folder.path} holds a run of another configuration with the same short id. "
-            f"Choose another runs_dir, or replace that run with force=true."
-        )
     if summary.audit is not AuditOutcome.PASSED:
         view.warn(
             f"this run was trained with its audit {summary.audit}; force=true trains it again"
@@ -167,11 +168,21 @@ def _reuse(config: RunConfig, folder: RunFolder, view: RunView, device_name: str
     if is_measured:
         splits, _ = _prepare(config, device_name)
         summary = add_mc_dropout(config, summary, splits, read_weights(folder))
-        folder.write_json(SUMMARY, summary.to_json())
+        folder.write_summary(summary)
         folder.log(f"measured with mc_dropout={config.mc_dropout}")
     _note_no_effect(config, summary, view)
     records = tuple(folder.read_records())
     return FinishedRun(summary, records, folder.path, is_reused=True, is_measured=is_measured)
+
+
+def _refuse_other_run(config: RunConfig, folder: RunFolder) -> None:
+    """Refuse a folder whose summary is that of another configuration."""
+    with suppress(StoreError):
+        if folder.read_summary().config_hash != config.config_hash:
+            raise ConfigError(
+                f"{folder.path} holds a run of another configuration with the same short id. "
+                f"Choose another runs_dir, or replace that run with force=true."
+            )
 
 
 def _train(
@@ -187,7 +198,9 @@ def _train(
     record_request(folder.path.parent, config.study, [config.run_id], Purpose.SWEEP)
     if start.is_forced:
         folder.clear()
+    folder.forget_results()  # of a finished run that is not whole
     folder.remove_error()
+    folder.remove_parts()
     folder.write(CONFIG, to_yaml(config), is_promised=False)
     before, now = folder.read_environment(), describe_environment(device)
     now |= start.attempt

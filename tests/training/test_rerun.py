@@ -1,6 +1,5 @@
 """A rerun trains the recorded config, with overrides that make no other run of it."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dropexp.config.compose import compose_run, to_yaml
-from dropexp.errors import ConfigError, UserError
+from dropexp.errors import ConfigError, StoreError, UserError
 from dropexp.runs.files import CONFIG, ENVIRONMENT, SUMMARY
 from dropexp.runs.write import RunFolder
 from dropexp.training.rerun import build_rerun_config, list_caveats, read_recorded_run
@@ -23,8 +22,8 @@ def make(tmp_path: Path) -> Callable[..., RunFolder]:
         made = write_finished_run(tmp_path, 1.0, *overrides)
         made.write_metrics([make_record(1, 1.0)])
         made.write_json(ENVIRONMENT, {"threads": 3})
-        whole = replace(made.read_summary(), config_hash=compose_run(overrides).config_hash)
-        made.write_json(SUMMARY, whole.to_json())
+        hash_ = compose_run(overrides).config_hash
+        made.write_summary(replace(made.read_summary(), config_hash=hash_, files={}))
         return made
 
     return folder
@@ -86,6 +85,13 @@ def test_results_of_another_version_or_config_have_a_caveat(make: Callable[..., 
     folder = make()
     folder.write(CONFIG, to_yaml(compose_run(["train.epochs=7"])))
     assert "does not belong" in list_caveats(read_recorded_run(folder))[0]
-    plain = json.loads((folder.path / SUMMARY).read_text())
-    folder.write_json(SUMMARY, {**plain, "results_version": 0})
+    folder.write_summary(replace(folder.read_summary(), results_version=0))
     assert "results version 0" in list_caveats(read_recorded_run(folder))[0]
+
+
+def test_a_run_that_is_not_whole_is_not_compared_with(make: Callable[..., RunFolder]) -> None:
+    folder = make()
+    damaged = (folder.path / SUMMARY).read_text().replace('"test_loss": 1.0', '"test_loss": 1.5')
+    folder.write(SUMMARY, damaged)
+    with pytest.raises(StoreError, match=r"summary.json does not agree with its checksum"):
+        read_recorded_run(folder)

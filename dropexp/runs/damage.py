@@ -1,0 +1,119 @@
+"""What is not whole in the folder of a finished run, by the checksums in its summary.
+
+A summary of an older format holds no checksums. Its files are whole as far as they can be read and
+say what the summary says. Imports no torch.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dropexp.errors import NewerFormatError, StoreError
+from dropexp.runs.durable import compute_digest
+from dropexp.runs.files import CHECKED_FILES, CONFIG, METRICS, SUMMARY, WEIGHTS
+from dropexp.runs.records import RunSummary, compute_values_digest
+
+if TYPE_CHECKING:
+    from dropexp.runs.read import StoredRun
+
+
+def find_damage(run: "StoredRun", summary: RunSummary | None, *, whole: bool) -> str:
+    """Return what is not whole in a finished run, as phrases; see StoredRun.find_damage.
+
+    Weights that are missing are no damage: only mc_dropout reads them, and they may have been
+    removed to save space.
+
+    Raises:
+        NewerFormatError: a later dropexp has written it.
+    """
+    if summary is None:
+        try:
+            summary = run.read_summary()
+        except NewerFormatError:
+            raise
+        except StoreError:
+            return f"{SUMMARY} is damaged"
+    if not whole:
+        return ", ".join(_look(run, summary))
+    return ", ".join([*_check_summary(summary), *_check_files(run, summary)])
+
+
+def _look(run: "StoredRun", summary: RunSummary) -> Iterator[str]:
+    """Yield what is wrong with what a table reads: the config, and the sizes of other files."""
+    if CONFIG in summary.files:
+        yield from _check_digest(run, summary, CONFIG)
+    else:
+        yield from _check_size(run, CONFIG)
+    yield from _check_size(run, METRICS)
+    if WEIGHTS in summary.files:
+        yield from _check_size(run, WEIGHTS)
+
+
+def _check_size(run: "StoredRun", name: str) -> Iterator[str]:
+    try:
+        if not os.stat(f"{run.path}{os.sep}{name}").st_size:  # noqa: PTH116 (faster)
+            yield f"{name} is empty"
+    except OSError:
+        if name != WEIGHTS:
+            yield f"{name} is missing"
+
+
+def _check_summary(summary: RunSummary) -> Iterator[str]:
+    """Yield what is wrong with the summary's own values."""
+    digest = summary.files.get(SUMMARY)
+    if digest is not None and compute_values_digest(summary.to_json()) != digest:
+        yield f"{SUMMARY} does not agree with its checksum"
+
+
+def _check_files(run: "StoredRun", summary: RunSummary) -> Iterator[str]:
+    """Yield what is wrong with the files that the summary has checksums of, or should have."""
+    for name in CHECKED_FILES:
+        if name in summary.files:
+            yield from _check_digest(run, summary, name)
+    if CONFIG not in summary.files:
+        yield from _parse_config(run)
+    if METRICS not in summary.files:
+        yield from _check_epochs(run, summary)
+
+
+def _check_digest(run: "StoredRun", summary: RunSummary, name: str) -> Iterator[str]:
+    try:
+        raw = run.read_bytes(name)
+    except FileNotFoundError:
+        if name != WEIGHTS:
+            yield f"{name} is missing"
+    except StoreError as error:
+        yield f"{name} cannot be read ({error})"
+    else:
+        if not raw:
+            yield f"{name} is empty"
+        elif compute_digest(raw) != summary.files[name]:
+            yield f"{name} does not agree with its checksum"
+
+
+def _parse_config(run: "StoredRun") -> Iterator[str]:
+    try:
+        run.read_flat_config()
+    except StoreError:
+        yield f"{CONFIG} is damaged or missing"
+
+
+def _check_epochs(run: "StoredRun", summary: RunSummary) -> Iterator[str]:
+    """Yield what metrics.csv says otherwise than the summary, where no checksum is known."""
+    try:
+        records = run.read_records()
+    except StoreError:
+        yield f"{METRICS} is damaged or missing"
+        return
+    if not records:
+        yield f"{METRICS} holds no epoch"
+    elif len(records) != summary.last.epoch or not _equal(
+        records[-1].val_loss, summary.last.val_loss
+    ):
+        yield f"{METRICS} does not agree with {SUMMARY}"
+
+
+def _equal(recorded: float, summarised: float) -> bool:
+    """Compare two losses; the summary holds NaN for every number that is not finite."""
+    return recorded == summarised or (not math.isfinite(recorded) and math.isnan(summarised))
