@@ -104,7 +104,8 @@ class Job:
         except StoreError:
             return False
         is_same = summary.config_hash == self.config.config_hash
-        return is_same and not summary.lacks_mc_dropout(self.config.mc_dropout)
+        is_whole = not folder.find_damage(summary, whole=False)
+        return is_same and is_whole and not summary.lacks_mc_dropout(self.config.mc_dropout)
 
 
 @dataclass(frozen=True)

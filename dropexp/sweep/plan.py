@@ -92,7 +92,7 @@ def _find_stale(config: RunConfig, folder: RunFolder, status: PlanStatus) -> Att
     """Return the attempt whose end does not count if the run is launched; None: any end counts."""
     if config.force:
         return read_attempt(folder).without_end()
-    is_again = status in (PlanStatus.FAILED, PlanStatus.UNMEASURED)
+    is_again = status in (PlanStatus.FAILED, PlanStatus.DAMAGED, PlanStatus.UNMEASURED)
     return read_attempt(folder) if is_again else None
 
 

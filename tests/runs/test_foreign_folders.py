@@ -66,7 +66,7 @@ def test_a_comparison_names_them_and_is_the_same_without_them(
     write_good_runs(tmp_path / "runs")
     alone, among = (run_dropexp(folder, "compare") for folder in (tmp_path, received))
     assert among.returncode == alone.returncode == 0, among.stderr
-    left_out = f"{len(DAMAGES) + len(LINKS)} runs left out (damaged; dropexp runs show ID says how)"
+    left_out = f"{len(DAMAGES) + len(LINKS)} runs left out (damaged; dropexp runs check says how)"
     assert left_out in " ".join(among.stdout.split())
     assert [
         line for line in among.stdout.splitlines() if line.startswith(("dropout2d", "none"))
