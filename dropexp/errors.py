@@ -12,6 +12,7 @@ DropexpError
 └── RunError               exit code 1: a run was started and failed
     ├── AuditError
     ├── StoreError
+    │   ├── DiskError
     │   └── NewerFormatError
     └── BusyError
 
@@ -28,6 +29,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DeviceError",
+    "DiskError",
     "DropexpError",
     "FilterError",
     "NewerFormatError",
@@ -89,6 +91,18 @@ class AuditError(RunError):
 
 class StoreError(RunError):
     """A run folder cannot be written or read."""
+
+
+class DiskError(StoreError):
+    """The disk of the runs is full, read-only or defective: no fault of the run.
+
+    Attributes:
+        reason: what is wrong with the disk: "the disk is full".
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NewerFormatError(StoreError):

@@ -26,7 +26,7 @@ from dropexp.cli.until_decided import (
     UntilDecidedOption,
     run_until_decided,
 )
-from dropexp.errors import ConfigError
+from dropexp.errors import ConfigError, StoreError
 from dropexp.sweep.budget import LIMIT_OF_SEEDS
 
 if TYPE_CHECKING:
@@ -247,6 +247,8 @@ def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_
             console.note("stopped at once; the same command resumes the sweep")
             raise
         console.show_result(result, _next_commands(request, study))
+    if result.disk_problem:
+        raise StoreError(result.disk_problem)
     if result.is_interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if result.progress.unsuccessful or len(result.progress.ended) < result.progress.total:

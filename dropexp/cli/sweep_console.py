@@ -154,6 +154,8 @@ class SweepConsole(CommandConsole):
         print_problems(self, progress.unsuccessful)
         if progress.best:
             self.print_lines(_best_lines(progress.best))
+        if result.disk_problem:
+            return  # the error says how to resume
         if left:
             are_left = "run that is left" if left == 1 else f"{left:,} runs that are left"
             self.print_sentence(Text(f"the same command resumes the {are_left}"))

@@ -30,6 +30,8 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+from dropexp.errors import DiskError, StoreError
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -102,8 +104,30 @@ class Disk:
             os.close(descriptor)
 
 
+_DISK_PROBLEMS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk is full",
+    errno.EFBIG: "the disk is full",
+    errno.EROFS: "its file system is read-only",
+    errno.EIO: "the disk has failed",
+}
+"""What makes every file of a folder of runs unwritable, so that no run is to blame."""
+
 disk = Disk()
 """Makes every change; only tests replace it."""
+
+
+def make_store_error(path: Path, error: OSError, consequence: str = "") -> StoreError:
+    """Return the error to raise where a file could not be written: a DiskError where all are.
+
+    Args:
+        path: of the file.
+        error: why.
+        consequence: further sentences for the user.
+    """
+    problem = _DISK_PROBLEMS.get(error.errno or 0)
+    message = f"{path} could not be written: {problem or error.strerror}. {consequence}".rstrip()
+    return StoreError(message) if problem is None else DiskError(message, problem)
 
 
 def compute_digest(raw: bytes) -> str:

@@ -5,7 +5,6 @@ ended; see dropexp.compare.decisions. The order of lines in ``<runs_dir>/.ledger
 clock, so that no clock of a machine decides.
 """
 
-import errno
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,8 +16,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from dropexp.errors import StoreError
-from dropexp.runs.durable import append_line
+from dropexp.runs.durable import append_line, make_store_error
 from dropexp.runs.parsing import MOST_BYTES_OF_LEDGER, read_limited
 
 LEDGER = ".ledger.jsonl"
@@ -217,7 +215,7 @@ def _append(runs_dir: Path, entry: Mapping[str, Any]) -> None:
     try:
         append_line(path, json.dumps(entry, separators=(",", ":")).encode() + b"\n")
     except OSError as error:
-        raise StoreError(_explain(path, error)) from None
+        raise make_store_error(path, error) from None
 
 
 @contextmanager
@@ -226,13 +224,8 @@ def _lock(runs_dir: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except OSError as error:
-        raise StoreError(_explain(runs_dir / _LOCK, error)) from None
+        raise make_store_error(runs_dir / _LOCK, error) from None
     try:
         yield
     finally:
         lock.release()
-
-
-def _explain(path: Path, error: OSError) -> str:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return f"{path} could not be written: {'the disk is full' if full else error.strerror}."

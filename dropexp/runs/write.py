@@ -4,7 +4,6 @@ Imports no torch.
 """
 
 import csv
-import errno
 import io
 import json
 import shutil
@@ -19,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from dropexp.config.paths import parse_path
 from dropexp.config.setting import digest_setting, extract_setting_from_flat
-from dropexp.errors import BusyError, RunsDirError, StoreError
+from dropexp.errors import BusyError, DiskError, RunsDirError, StoreError
 from dropexp.runs import durable
 from dropexp.runs.files import CHECKED_FILES, CHECKPOINT, CONFIG, ERROR, LOCK, LOG, METRICS, SUMMARY
 from dropexp.runs.ledger import record_end
@@ -85,6 +84,7 @@ class RunFolder(StoredRun):
 
         Raises:
             RunsDirError: the folder cannot be written, or is a link.
+            DiskError: the disk is full or read-only.
             BusyError: another process still holds the lock after that time.
         """
         if self.path.is_symlink():
@@ -103,6 +103,9 @@ class RunFolder(StoredRun):
         except Timeout:
             raise BusyError(f"another process is training {self.run_id}.") from None
         except OSError as error:
+            problem = durable.make_store_error(self.path / LOCK, error)
+            if isinstance(problem, DiskError):
+                raise problem from None
             raise RunsDirError(
                 f"runs_dir={self.path.parent} cannot be written: {error.strerror}."
             ) from None
@@ -273,11 +276,10 @@ class RunFolder(StoredRun):
         try:
             yield
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            reason = "the disk is full" if full else error.strerror
-            raise StoreError(
-                f"{self.path / name} could not be written: {reason}. Files written before are "
-                f"intact; the same command resumes from them."
+            raise durable.make_store_error(
+                self.path / name,
+                error,
+                "Files written before are intact; the same command resumes from them.",
             ) from None
 
 

@@ -45,6 +45,7 @@ class SweepResult:
     measured: int  # finished runs that this sweep measured again
     seconds: float
     is_interrupted: bool  # by Ctrl-C, before every run had ended
+    disk_problem: str = ""  # a sentence, where a full or read-only disk has stopped it
 
 
 def sweep(
@@ -104,6 +105,7 @@ def sweep(
         measured=done[Work.MEASURED],
         seconds=time.monotonic() - started,
         is_interrupted=is_interrupted and len(progress.ended) < progress.total,
+        disk_problem=describe_disk_problem(rounds, runs_dir),
     )
 
 
@@ -127,6 +129,16 @@ def watch_rounds(rounds: Rounds, watcher: Watcher, view: SweepView, *, fail_fast
             rounds.stop()
             view.note(_describe_stop(len(watcher.look().running)))
     return is_interrupted
+
+
+def describe_disk_problem(rounds: Rounds, runs_dir: Path) -> str:
+    """Return what has stopped the rounds, and what to do; empty where no disk has."""
+    if not rounds.disk_problem:
+        return ""
+    return (
+        f"no run can be written to runs_dir={runs_dir}: {rounds.disk_problem}. Free space there, "
+        f"or make it writable; the same command resumes the runs that are left."
+    )
 
 
 def _describe_stop(running: int) -> str:

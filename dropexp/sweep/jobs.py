@@ -33,6 +33,7 @@ class Ending(StrEnum):
     BUSY = "busy"  # another process is training this run
     STOPPED = "stopped"  # on request; the run can be resumed
     KILLED = "killed"  # the run's process died
+    NO_DISK = "no disk"  # full, read-only or defective; the run can be resumed
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ class Job:
         """Whether the sweep has asked its runs to end."""
         return (self.sweep_dir / STOP_FILE).exists()
 
-    def find_outcome(self) -> "Outcome | None":
+    def find_outcome(self, *, is_stopped: bool = False) -> "Outcome | None":
         """Return the outcome of a job that needs no process; None where there is work to do.
 
         The sweep is to stop, or another process trains the run or has ended it meanwhile.
         """
-        if self.is_stopped:
+        if is_stopped or self.is_stopped:
             return Outcome(self.run_id, Ending.STOPPED)
         folder = RunFolder(self.runs_dir, self.run_id)
         status = folder.status
@@ -81,21 +82,12 @@ class Job:
         return Outcome(self.run_id, Ending.FINISHED) if self._is_done(folder) else None
 
     def must_replace(self, folder: RunFolder) -> bool:
-        """Return whether to train again in spite of what the folder holds.
+        """Return whether to train again in spite of what the folder holds, as ``force`` asks.
 
-        On request, or where its summary is damaged. Once a new attempt has begun, a forced run
-        that is launched again resumes it.
+        Once a new attempt has begun, a run that is launched again resumes it.
         """
         forced = self.stale if self.config.force else None
-        if forced is not None and read_attempt(folder).token in ("", forced.token):
-            return True
-        if folder.status is not FolderStatus.FINISHED:
-            return False
-        try:
-            folder.read_summary()
-        except StoreError:
-            return True
-        return False
+        return forced is not None and read_attempt(folder).token in ("", forced.token)
 
     def _is_done(self, folder: RunFolder) -> bool:
         """Return whether the finished run in the folder is this one, and lacks no measurement."""
@@ -115,7 +107,7 @@ class Outcome:
     Attributes:
         run_id: of the run.
         ending: how it ended.
-        message: why, where it has failed or was killed.
+        message: why, where it has failed or was killed; what is wrong with the disk.
         work: what the job has done for that.
         files: the whole run folder, where the process could not write to the sweep's store.
     """

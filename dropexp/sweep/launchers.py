@@ -70,6 +70,9 @@ class Launcher(Protocol):
             Exception: outcomes were lost, or the launcher cannot work; of any type.
         """
 
+    def stop(self) -> None:
+        """Start no more runs on this machine; the stop file tells those elsewhere."""
+
     def close(self) -> None:
         """End the runs at once; each loses what it has trained since its last checkpoint."""
 
@@ -193,6 +196,7 @@ class LocalLauncher:
         ]
         self._running: dict[RunProcess, str | None] = {}
         self._is_closed = False
+        self._is_stopped = False
 
     def launch(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Train the runs, as many at a time as there are slots."""
@@ -201,7 +205,7 @@ class LocalLauncher:
             while waiting or self._running:
                 while waiting and free and not self._is_closed:
                     job = waiting.popleft()
-                    outcome = job.find_outcome()
+                    outcome = job.find_outcome(is_stopped=self._is_stopped)
                     if outcome is not None:
                         yield outcome
                     else:
@@ -215,6 +219,10 @@ class LocalLauncher:
         finally:
             self._kill()
             self._running.clear()
+
+    def stop(self) -> None:
+        """Start no more runs, even if the stop file could not be written."""
+        self._is_stopped = True
 
     def close(self) -> None:
         """Kill the runs; launch(), which may be going on in another thread, starts no more."""
@@ -262,6 +270,9 @@ class RayLauncher:
         # Fails where Ray has lost a worker, or could not start one.
         yield from _collect(wait_for_each(), ray.get)
 
+    def stop(self) -> None:
+        """Leave it to the stop file."""
+
     def close(self) -> None:
         """End Ray's workers, or leave the cluster, which ends what they do for this sweep."""
         import ray
@@ -301,6 +312,9 @@ class SlurmLauncher:
         )
         self._submitted = executor.map_array(SlurmTask(), jobs)
         yield from _collect(self._submitted, lambda submitted: submitted.results()[0])
+
+    def stop(self) -> None:
+        """Leave it to the stop file."""
 
     def close(self) -> None:
         """Cancel the tasks that have not ended."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dropexp.config.compose import to_yaml
 from dropexp.config.run_config import RunConfig
-from dropexp.errors import RunError
+from dropexp.errors import DiskError, DropexpError, RunError
 from dropexp.runs.attempts import (
     Attempt,
     has_ended_since,
@@ -18,6 +18,7 @@ from dropexp.runs.attempts import (
     read_attempt,
     record_attempt,
 )
+from dropexp.runs.durable import make_store_error, write_file
 from dropexp.runs.files import CONFIG, ERROR
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.jobs import STOP_FILE, TOKEN_FILE, Ending, Job, Outcome, Work
@@ -71,11 +72,16 @@ class Rounds:
         self._stop_requested = threading.Event()
         self._ended = threading.Event()
         self._error: Exception | None = None
-        (sweep_dir / TOKEN_FILE).write_text(self._token, encoding="utf-8")
+        try:
+            write_file(sweep_dir / TOKEN_FILE, self._token.encode(), is_promised=False)
+        except OSError as error:
+            raise make_store_error(sweep_dir / TOKEN_FILE, error) from None
         self.failures: dict[str, str] = {}
         """Why runs have failed, by id; some failures cannot be written into the folder."""
         self.work: dict[str, Work] = {}
         """What this sweep has done for the runs that have ended, by id."""
+        self.disk_problem = ""
+        """Why the disk of the runs cannot be written; empty while it can."""
 
     @property
     def is_stopped(self) -> bool:
@@ -85,7 +91,9 @@ class Rounds:
     def stop(self) -> None:
         """Launch no more; runs that train save their state and end."""
         self._stop_requested.set()
-        (self._sweep_dir / STOP_FILE).touch()
+        self._launcher.stop()
+        with suppress(OSError):  # on a full disk, where runs end by themselves
+            (self._sweep_dir / STOP_FILE).touch()
 
     def start(self) -> None:
         """Begin to launch."""
@@ -136,7 +144,9 @@ class Rounds:
 
     def _explain_breakdown(self, error: Exception) -> RunError:
         trace = self._runs_dir / BREAKDOWN_FILE
-        trace.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        text = "".join(traceback.format_exception(error))
+        with suppress(OSError):
+            write_file(trace, text.encode(), is_promised=False)
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
         return RunError(
             f"hydra/launcher={self._launcher.name} broke down {_MOST_BREAKDOWNS} times in a row "
@@ -156,6 +166,9 @@ class Rounds:
 
     def _record_outcome(self, config: RunConfig, outcome: Outcome) -> None:
         reason = outcome.message
+        if outcome.ending is Ending.NO_DISK:
+            self._stop_for_lack_of_disk(reason)
+            return
         if outcome.ending is Ending.KILLED:
             self._attempts[outcome.run_id] += 1
             if self._attempts[outcome.run_id] < _MOST_ATTEMPTS:
@@ -166,7 +179,11 @@ class Rounds:
         elif outcome.ending not in (Ending.FINISHED, Ending.FAILED):
             return
         elif outcome.files:
-            reason = self._store_files(config, outcome.files) or reason
+            try:
+                reason = self._store_files(config, outcome.files) or reason
+            except DiskError as error:
+                self._stop_for_lack_of_disk(error.reason)
+                return
         self.work.setdefault(outcome.run_id, outcome.work)
         del self._left[outcome.run_id]
         if reason and outcome.ending is not Ending.FINISHED:
@@ -179,14 +196,21 @@ class Rounds:
             with folder.lock(patience=_PATIENCE):
                 if not has_ended_since(folder, self._stale.get(config.run_id)):
                     folder.replace_files(files)
-        except RunError as error:
+        except DiskError:
+            raise
+        except DropexpError as error:
             return str(error)
         return ""
+
+    def _stop_for_lack_of_disk(self, reason: str) -> None:
+        """Stop: no further run could be written, and none is to blame."""
+        self.disk_problem = reason
+        self.stop()
 
     def _write_failure(self, config: RunConfig, reason: str) -> None:
         folder = self._folder(config)
         # What cannot be written is still reported at the end of the sweep.
-        with suppress(RunError), folder.lock(patience=_PATIENCE):
+        with suppress(DropexpError), folder.lock(patience=_PATIENCE):
             folder.write(CONFIG, to_yaml(config))
             record_attempt(folder, make_attempt(self._token))
             folder.write(ERROR, f"{reason}\n")

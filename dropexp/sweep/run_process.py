@@ -18,6 +18,7 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import BinaryIO
 
 from dropexp.runs.files import LOG
 from dropexp.runs.write import RunFolder
@@ -126,13 +127,20 @@ def _shares_the_store(job: Job) -> bool:
 def _train(job: Job, device: str | None, printed: Path, outcome: Connection) -> None:
     """Train the run: the target of its process."""
     threading.Thread(target=_end_with_parents, daemon=True).start()
-    with printed.open("wb") as file:
+    with suppress(OSError), _open_to_print(printed) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     faulthandler.enable()  # a crash of torch leaves the Python line in the run's log
     from dropexp.sweep.training_job import train  # imports torch, which the server has
 
     outcome.send(train(job, device))
+
+
+def _open_to_print(printed: Path) -> BinaryIO:
+    try:
+        return printed.open("wb")
+    except OSError:  # the disk is full: the run finds out by itself what it can write
+        return Path(os.devnull).open("wb")
 
 
 def _end_with_parents() -> None:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dropexp.config.compose import to_yaml
-from dropexp.errors import BusyError, ConfigError, DropexpError
+from dropexp.errors import BusyError, ConfigError, DiskError, DropexpError
 from dropexp.runs.attempts import has_ended_since, make_attempt, record_attempt
 from dropexp.runs.files import CONFIG, ERROR
 from dropexp.runs.read import FolderStatus
@@ -95,6 +95,8 @@ def train(job: Job, device: str | None) -> Outcome:
     except ConfigError as error:
         _write_error(folder, job, error)
         return Outcome(job.run_id, Ending.FAILED, str(error), Work.TRAINED)
+    except DiskError as error:
+        return Outcome(job.run_id, Ending.NO_DISK, error.reason)
     except DropexpError as error:
         return Outcome(job.run_id, Ending.FAILED, str(error), Work.TRAINED)
     except Exception as error:  # run() has left the traceback in the folder

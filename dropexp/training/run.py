@@ -17,7 +17,7 @@ from dropexp import data
 from dropexp.config.compose import to_yaml
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
-from dropexp.errors import AuditError, ConfigError, RunError, StoreError, UserError
+from dropexp.errors import AuditError, ConfigError, DiskError, RunError, StoreError, UserError
 from dropexp.runs.attempts import make_attempt, record_attempt
 from dropexp.runs.files import AUDIT, CHECKPOINT, CONFIG, ENVIRONMENT, ERROR
 from dropexp.runs.ledger import Purpose, record_request
@@ -145,6 +145,8 @@ def run(
         except UserError:
             folder.discard_if_new()
             raise
+        except DiskError:
+            raise  # no fault of the run: the same command resumes it
         except Exception as error:
             _keep_traceback(folder, error, attempt)
             if is_out_of_memory(error):

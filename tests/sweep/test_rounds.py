@@ -40,6 +40,9 @@ class MadeUpLauncher:
             self.launched.append(job.run_id)
             yield self._do(job, before)
 
+    def stop(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from dropexp.errors import DiskError
 from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.studies import Study, StudyMember, StudyRun, save_study
-from dropexp.sweep.conduct import watch_rounds
+from dropexp.sweep.conduct import describe_disk_problem, watch_rounds
 from dropexp.sweep.jobs import Work
 from dropexp.sweep.launchers import Launcher, LauncherName, build_launcher, choose_launcher
 from dropexp.sweep.progress import Progress, Watcher
@@ -138,6 +139,8 @@ class _Command:
             if not has_ended:
                 rounds.close()
         rounds.raise_error()
+        if problem := describe_disk_problem(rounds, plan.runs_dir):
+            raise DiskError(problem, rounds.disk_problem)
         self._trained += sum(work is Work.TRAINED for work in rounds.work.values())
         plan.results.forget_retried(ids)
         plan.results.look(ahead.missing)

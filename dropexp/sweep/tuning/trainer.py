@@ -187,6 +187,7 @@ class Trainer:
 
         Raises:
             SearchStoppedError: Ctrl-C was pressed before they had ended.
+            StoreError: the disk is full or read-only.
         """
         by_id = {config.run_id: config for pair in pairs for config in pair}
         self.spent.runs |= by_id.keys()
@@ -205,6 +206,8 @@ class Trainer:
             return
         result = sweep(request, plan, self._view, retry_failed=self._retry_failed, purpose=purpose)
         self.spent.trained += result.trained
+        if result.disk_problem:
+            raise StoreError(result.disk_problem)
         if result.is_interrupted:
             raise SearchStoppedError
         self._note_failures(by_id)

@@ -1,0 +1,121 @@
+"""A disk that is full or read-only stops a sweep, and no run is to blame."""
+
+import csv
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver
+from pathlib import Path
+
+import pytest
+
+from dropexp.runs.write import RunFolder
+from dropexp.sweep.jobs import Ending, Outcome
+from tests.conftest import QUICK, Dropexp
+from tests.sweep.test_rounds import CONFIGS, MadeUpLauncher, finish, rounds_of, to_the_end
+
+SWEEP = ("sweep", "seed=0,1", *QUICK)
+SENTENCE = "no run can be written to runs_dir="
+
+
+@contextmanager
+def runs_may_not_write_files_above(size: int) -> Iterator[None]:
+    """Limit the files of the processes that the fork server starts, as a full disk does."""
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    before = resource.prlimit(server, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.prlimit(server, resource.RLIMIT_FSIZE, before)
+
+
+def read_numbers(runs: Path) -> dict[str, list[list[str]]]:
+    """Return every number of every run but its times."""
+    return {
+        path.parent.name: [row[:-1] for row in csv.reader(path.read_text().splitlines())]
+        for path in runs.glob("*/metrics.csv")
+    }
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
+def test_a_full_disk_stops_a_sweep_and_the_same_command_resumes_it(
+    dropexp: Dropexp, tmp_path: Path
+) -> None:
+    dropexp(*SWEEP, "runs_dir=undisturbed")
+    with runs_may_not_write_files_above(12_000):
+        done = dropexp(*SWEEP)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "stopped: 0 of 2 runs done, none trained" in done.stdout
+    (line,) = done.stderr.strip().splitlines()[-1:]
+    assert line.startswith("error: ")
+    assert SENTENCE in done.stderr
+    assert "the disk is full" in done.stderr
+    assert not list(tmp_path.rglob("error.txt"))
+    assert not list(tmp_path.rglob("*.part"))
+
+    done = dropexp(*SWEEP)
+    assert done.returncode == 0
+    assert "2 of 2 runs done, 2 trained" in done.stdout
+    assert read_numbers(tmp_path / "runs") == read_numbers(tmp_path / "undisturbed")
+
+
+def test_no_further_run_is_launched_and_none_is_given_up(tmp_path: Path) -> None:
+    launcher = MadeUpLauncher(
+        lambda job, _: (
+            finish(job)
+            if job.run_id == CONFIGS[0].run_id
+            else Outcome(job.run_id, Ending.NO_DISK, "the disk is full")
+        )
+    )
+    rounds = to_the_end(rounds_of(tmp_path, launcher))
+    rounds.raise_error()
+    assert launcher.launched == [CONFIGS[0].run_id, CONFIGS[1].run_id]
+    assert rounds.disk_problem == "the disk is full"
+    assert rounds.failures == {}
+    assert not RunFolder(tmp_path, CONFIGS[1].run_id).path.exists()
+
+
+def may_mount() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0 and Path("/proc/self/ns/mnt").exists()
+
+
+def mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount("-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk))
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not may_mount(), reason="needs root")
+def test_on_a_real_disk(small_disk: Path, dropexp_process: Dropexp) -> None:
+    words = ("sweep", "seed=range(6)", "train.epochs=40", "data.train_size=400", "threads=1")
+    folder = small_disk.parent
+    assert dropexp_process(*words, "runs_dir=undisturbed").returncode == 0
+
+    def assert_refused(code: int, problem: str) -> None:
+        done = dropexp_process(*words, f"runs_dir={small_disk}")
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        assert problem in done.stderr.strip().splitlines()[-1]
+        assert not list(small_disk.glob("*/error.txt"))
+
+    assert_refused(1, "the disk is full")
+    mount("-o", "remount,ro", str(small_disk))
+    assert_refused(2, "Read-only file system")
+    mount("-o", "remount,rw,size=100m", str(small_disk))
+    done = dropexp_process(*words, f"runs_dir={small_disk}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 of 6 runs done" in done.stdout
+    assert read_numbers(small_disk) == read_numbers(folder / "undisturbed")
