@@ -50,7 +50,9 @@ REPORT_HELP = (
 BOARD_HELP = (
     "Show a study in TensorBoard: means over seeds with intervals.\n\n"
     "[bold]dropexp board first[/bold]\n\n"
-    "Each setting is one run of TensorBoard, with its 95 % interval."
+    "Each setting is one run of TensorBoard: Custom Scalars draws its mean with a 95 % interval, "
+    "HParams lists its mean results. The event files stand beside the runs folder, so that "
+    "[bold]tensorboard --logdir runs[/bold] shows single runs only."
 )
 _DEFAULT_OUTPUT = Path("report.html")
 _FORMAT_OF_SUFFIX = {
@@ -137,6 +139,16 @@ def board(
         bool,
         typer.Option("--start/--no-start", help="Start TensorBoard, or only print how."),
     ] = True,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Folder to write; what is in it is replaced. Default: RUNS_DIR-boards/STUDY.",
+            show_default=False,
+        ),
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     import subprocess
@@ -146,11 +158,13 @@ def board(
     from dropexp.cli.console import CommandConsole
     from dropexp.compare import find_runs
     from dropexp.compare.grouping import group_runs
-    from dropexp.report.board import write_board
+    from dropexp.report.board import find_board, remove_old_board, write_board
 
     found = find_runs([f"study={study}"], runs_dir)
     settings = [setting for setting, _ in group_runs(found.in_view)]
-    folder = write_board(runs_dir, study, settings)
+    folder = output or find_board(runs_dir, study)
+    write_board(folder, settings)
+    remove_old_board(runs_dir, study)
     console = CommandConsole()
     for sentence in found.left_out:
         console.print_sentence(Text(sentence))

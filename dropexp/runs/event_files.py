@@ -88,6 +88,11 @@ def replace_event_files(folder: Path) -> Path:
     return folder / f"{name}.{time.monotonic_ns()}"
 
 
+def is_event_file(path: Path) -> bool:
+    """Return whether a path has the name of an event file."""
+    return path.name.startswith(_PREFIX)
+
+
 def make_scalars(values: Mapping[str, float]) -> list[Summary.Value]:
     """Convert a mapping of tag → value to TensorBoard's scalars."""
     return [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]

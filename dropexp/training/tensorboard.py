@@ -14,13 +14,12 @@ from torch import Tensor, nn
 
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.event_files import SCALAR_TAGS, EventFile, make_scalars
-from dropexp.runs.records import EpochRecord, RunSummary
+from dropexp.runs.hparams import list_hyperparameters, make_session_end, make_session_start
+from dropexp.runs.records import EpochRecord, RunStatus, RunSummary
 from dropexp.training.tensorboard_values import (
     arrange_images,
     encode_png,
     make_histogram,
-    make_session_end,
-    make_session_start,
 )
 
 _log = logging.getLogger(__name__)
@@ -57,7 +56,8 @@ class EventLog:
         # Makes a running TensorBoard forget the values of the removed file.
         restart = Event(wall_time=start, step=0, session_log=SessionLog(status=SessionLog.START))
         self._attempt(lambda file: file.write(restart))
-        self._write_values(0, [make_session_start(config, start)], wall_time=start)
+        session = make_session_start(list_hyperparameters(config), config.run_id, start)
+        self._write_values(0, [session], wall_time=start)
         for record in records:
             start += record.seconds
             self._write_values(record.epoch, _make_epoch_scalars(record), wall_time=start)
@@ -94,7 +94,7 @@ class EventLog:
 
     def finish(self, summary: RunSummary) -> None:
         """Write the final results and the run's status, then close the file."""
-        values = [make_session_end(summary)]
+        values = [make_session_end(is_completed=summary.status is RunStatus.COMPLETED)]
         blocks = {"best": summary.best, "last": summary.last, "mc_dropout": summary.mc_dropout}
         for name, block in blocks.items():
             if block is not None:

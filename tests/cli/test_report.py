@@ -50,8 +50,8 @@ def test_board_writes_a_study_and_says_how_to_see_it(
     done = dropexp("board", "first", "--no-start")
     assert done.returncode == 0, done.stderr
     assert "4 settings, mean and 95 % interval each" in done.stdout
-    assert "tensorboard --logdir runs/.board/first" in done.stdout
-    assert (runs / ".board" / "first" / "none" / "mean").is_dir()
+    assert "tensorboard --logdir runs-boards/first" in done.stdout
+    assert (tmp_path / "runs-boards" / "first" / "none").is_dir()
     page = dropexp("report", "study=first", "-o", "-", "--format", "md").stdout
     assert "dropexp sweep regulariser=none,dropout2d study=first" in page
 

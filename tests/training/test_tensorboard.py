@@ -1,15 +1,9 @@
-import contextlib
-import json
 import logging
 import math
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +19,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from dropexp.config.compose import compose_run
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.event_files import SCALAR_TAGS
+from dropexp.runs.hparams import list_hyperparameters
 from dropexp.runs.records import (
     AuditOutcome,
     EpochRecord,
@@ -34,7 +29,8 @@ from dropexp.runs.records import (
     find_best_epoch,
 )
 from dropexp.training.tensorboard import EventLog
-from dropexp.training.tensorboard_values import arrange_images, list_hyperparameters
+from dropexp.training.tensorboard_values import arrange_images
+from tests.tensorboard_server import SESSION_QUERY, fetch_json, tensorboard_server, wait_for_runs
 
 CONFIG = compose_run(["regulariser=dropout2d", "p=0.3"])
 
@@ -220,9 +216,13 @@ def test_a_full_disk_causes_one_warning(
     caplog: pytest.LogCaptureFixture,
     epochs: int,
 ) -> None:
-    monkeypatch.setattr(
-        "dropexp.runs.event_files.replace_event_files", lambda *_: Path("/dev/full")
-    )
+    class AlwaysFull(type(Path())):  # type: ignore[misc]
+        """A new file, which cannot be one of the disk's: /dev/full exists."""
+
+        def open(self, *_arguments: Any) -> Any:
+            return Path("/dev/full").open("wb")
+
+    monkeypatch.setattr("dropexp.runs.event_files.replace_event_files", lambda *_: AlwaysFull("x"))
     with caplog.at_level(logging.WARNING):
         log = EventLog(tmp_path, CONFIG)
         records = [make_record(epoch) for epoch in range(1, epochs + 1)]
@@ -315,31 +315,6 @@ def test_the_p_of_sites_is_written_if_sites_differ(tmp_path: Path) -> None:
 # --- hyperparameters -----------------------------------------------------------------------
 
 
-def test_every_run_has_the_same_hyperparameters_of_the_same_types() -> None:
-    choices = [
-        [],
-        ["regulariser=dropconnect"],
-        ["regulariser=stochastic_depth"],
-        ["model=resnet", "data=cifar10", "data.train_size=null", "optimiser=sgd"],
-        ["model=mlp", "data.train_size=0.5"],
-        ["regulariser=dropout2d+mixup", "regulariser.mixup.alpha=0.4"],
-    ]
-    tables = [list_hyperparameters(compose_run(overrides)) for overrides in choices]
-    types = [{name: isinstance(value, str) for name, value in table.items()} for table in tables]
-    assert all(one == types[0] for one in types)
-    assert tables[0]["regulariser_options"] == "-"
-    assert set(str(tables[1]["regulariser_options"]).split(", ")) == {
-        "mask=example",
-        "inference=mean",
-        "depth_schedule=uniform",
-        "time_schedule=constant",
-    }
-    assert tables[5]["regulariser"] == "dropout2d+mixup"
-    assert "mixup.alpha=0.4" in str(tables[5]["regulariser_options"]).split(", ")
-    assert tables[3]["train_size"] == "all"
-    assert tables[4]["model_options"] == "hidden=[800,800], nonlinearity=relu, shortcut=false"
-
-
 def test_the_import_loads_no_heavy_package() -> None:
     program = (
         "import sys, torch, dropexp.training.tensorboard\n"
@@ -383,53 +358,7 @@ def write_study(root: Path) -> dict[str, tuple[RunConfig, list[EpochRecord], Run
     return study
 
 
-@contextlib.contextmanager
-def tensorboard_server(root: Path, log: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(root)]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out) as server:
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            # SIGTERM, because TensorBoard then also ends its data server, a second process.
-            server.terminate()
-            try:
-                server.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-
-
-def fetch_json(url: str, body: dict[str, Any] | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return json.load(response)
-
-
-def wait_for_runs(server: str, number: int) -> dict[str, Any]:
-    """Wait until the server has read all runs; return the scalar tags of each."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError, urllib.error.URLError):
-            tags = fetch_json(f"{server}/data/plugin/scalars/tags")
-            if len(tags) == number and all("last/test_acc" in of_run for of_run in tags.values()):
-                return dict(tags)
-        time.sleep(0.2)
-    raise TimeoutError("TensorBoard did not show the runs")
-
-
-SESSION_QUERY = {
-    "experimentName": "",
-    "allowedStatuses": [f"STATUS_{s}" for s in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")],
-    "colParams": [],
-    "startIndex": 0,
-    "sliceSize": 100,
-}
-
-
+@pytest.mark.slow(reason="starts TensorBoard")
 def test_a_real_server_shows_every_value_of_every_run(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     root.mkdir()
@@ -457,7 +386,7 @@ def test_a_real_server_shows_every_value_of_every_run(tmp_path: Path) -> None:
     keys = set(list_hyperparameters(CONFIG))
     assert {info["name"] for info in experiment["hparamInfos"]} == keys
     types = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
-    assert types["train_size"] == "DATA_TYPE_STRING"
+    assert types["setup.data.train_size"] == "DATA_TYPE_STRING"
     assert types["p"] == "DATA_TYPE_FLOAT64"
 
     assert {group["name"] for group in groups["sessionGroups"]} == set(study)
