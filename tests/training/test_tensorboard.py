@@ -383,7 +383,7 @@ def test_a_real_server_shows_every_value_of_every_run(tmp_path: Path) -> None:
         values = [float(value) for _, _, value in points]  # TensorBoard sends "NaN"
         assert values == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
-    keys = set(list_hyperparameters(CONFIG))
+    keys = {name for config, *_ in study.values() for name in list_hyperparameters(config)}
     assert {info["name"] for info in experiment["hparamInfos"]} == keys
     types = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
     assert types["setup.data.train_size"] == "DATA_TYPE_STRING"
