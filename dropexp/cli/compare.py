@@ -18,6 +18,14 @@ from dropexp.cli.options import (
     make_choice_parser,
     parse_margin,
 )
+from dropexp.cli.picture_options import (
+    ChartOption,
+    DpiOption,
+    PictureOptions,
+    PlotOption,
+    SizeOption,
+    TitleOption,
+)
 from dropexp.cli.table_options import (
     CaptionOption,
     ColumnsOption,
@@ -172,12 +180,11 @@ def compare(
             "tex the main ones.",
         ),
     ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Draw all charts to FILE: .png, .svg, or .html (interactive)."
-        ),
-    ] = None,
+    plot: PlotOption = None,
+    chart: ChartOption = None,
+    size: SizeOption = None,
+    dpi: DpiOption = None,
+    title: TitleOption = None,
     curves: Annotated[
         bool, typer.Option("--curves", help="Draw validation curves of a few settings below.")
     ] = False,
@@ -194,13 +201,12 @@ def compare(
     format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ComparisonFormat.TABLE
     layout = TableOptions(sort, reverse, columns, caption, label)
     layout.refuse_unused(format_)
+    picture = PictureOptions(plot, chart, size, dpi, title)
+    picture.check()
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
     comparison, *_ = read_and_compare(arguments, options, runs_dir)
     comparison = layout.sort(comparison)
-    if plot is not None:
-        from dropexp.report import plot as draw_charts
-
-        draw_charts(comparison, plot)
+    picture.draw(comparison)
     if output is not None:
         if write_output(output, format_comparison_as(comparison, format_, layout)):
             print_text(f"written to {output}\n")

@@ -1,6 +1,7 @@
 """A comparison as one HTML page that works offline."""
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -16,13 +17,15 @@ from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison, Row
 from dropexp.report.answer import answer
 from dropexp.report.charts import HIDDEN, Panel, assign_looks, build_sections
-from dropexp.report.charts.panels import CONFIG, name_width_parameter
+from dropexp.report.charts.panels import CONFIG, Figure
+from dropexp.report.charts.pictures import follow_width
 from dropexp.report.charts.search import build_search_figures, describe_search
 from dropexp.report.phrases import describe_data
 from dropexp.runs.searches import SearchRecord
 from dropexp.statistics import Verdict
 from dropexp.terminal.numbers import format_count
 
+SECTIONS = ("search", "curves", "differences", "axes")
 _TEMPLATES = files("dropexp.report") / "templates"
 _BADGES = {
     Verdict.BETTER: "good",
@@ -58,13 +61,29 @@ def render_page(
     )
 
 
-def render_charts_page(comparison: Comparison) -> str:
-    """Return an HTML page with the answer and the charts only."""
-    return _render(comparison, None, main=None)
+def render_charts_page(
+    comparison: Comparison, sections: Mapping[str, list[Figure]] | None = None, title: str = ""
+) -> str:
+    """Return an HTML page with the answer and the charts only.
+
+    Args:
+        comparison: to draw.
+        sections: the charts of each section of the page; None for all.
+        title: the heading of the page; empty for the default one.
+    """
+    if sections is None:
+        sections = build_sections(comparison, comparison.rows)
+    return _render(comparison, None, dict(sections), title=title, main=None)
 
 
-def _render(comparison: Comparison, search: SearchRecord | None, **parts: Any) -> str:
-    sections = build_sections(comparison, comparison.rows)
+def _render(
+    comparison: Comparison,
+    search: SearchRecord | None,
+    sections: dict[str, list[Figure]] | None = None,
+    title: str = "",
+    **parts: Any,
+) -> str:
+    sections = sections or build_sections(comparison, comparison.rows)
     if search is not None:
         sections["search"] = build_search_figures(search)
     panels = [
@@ -80,7 +99,7 @@ def _render(comparison: Comparison, search: SearchRecord | None, **parts: Any) -
         _read("report.html.j2")
     )
     return template.render(
-        title=_write_title(comparison),
+        title=title or _write_title(comparison),
         version=__version__,
         sentences=answer(comparison),
         method=comparison.sentences,
@@ -93,7 +112,7 @@ def _render(comparison: Comparison, search: SearchRecord | None, **parts: Any) -
         script=_read("report.js"),
         libraries=_bundle_libraries(),
         about_search=describe_search(search) if search else "",
-        **{"search": [], **sections},
+        **{name: [] for name in SECTIONS} | sections,
         **parts,
     )
 
@@ -120,10 +139,7 @@ def _describe_panel(panel: Panel, *, is_toggled: bool) -> dict[str, Any]:
         width="container", autosize={"type": "fit-x", "contains": "padding"}
     )
     specification = {**chart.to_dict(validate=False), "datasets": panel.data}
-    for parameter in specification.get("params", ()):
-        if parameter["name"] == name_width_parameter(panel.name):
-            del parameter["value"]
-            parameter["expr"] = "width"
+    follow_width(specification, panel.name)
     return {"name": panel.name, "toggles": is_toggled, "spec": specification}
 
 

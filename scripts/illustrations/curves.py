@@ -18,4 +18,5 @@ def draw_curves(runs_dir: Path, picture: Path) -> None:
         picture: the PNG to write.
     """
     figures = build_curve_figures(compare(find_runs([], runs_dir), Question()))
-    write_png(render_picture(figures, ".svg").decode(), picture, _SCALE)
+    grid = [figure.panels for figure in figures]
+    write_png(render_picture(grid, ".svg").decode(), picture, _SCALE)

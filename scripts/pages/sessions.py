@@ -15,7 +15,8 @@ from pathlib import Path
 from PIL import Image
 
 from dropexp.compare import Question, compare, find_runs
-from dropexp.report.charts import build_figures, render_picture
+from dropexp.report.charts import render_picture
+from dropexp.report.charts.choices import build_chosen
 from dropexp.runs.metric_types import EpochChoice
 from pages.blocks import ROOT, Block, find_blocks
 
@@ -62,13 +63,9 @@ def refresh(folder: Path | None = None) -> None:
 def draw_summary(runs_dir: Path, picture: Path) -> None:
     """Draw the loss gap over epochs and the paired differences of a study, for the README."""
     comparison = compare(find_runs([], runs_dir), Question(at=EpochChoice.LAST))
-    names = {"loss_gap", "differences"}
-    figures = [
-        figure
-        for figure in build_figures(comparison)
-        if names & {panel.name for panel in figure.panels}
-    ]
-    picture.write_bytes(render_picture(figures, picture.suffix))
+    figures = build_chosen(comparison, ("gap", "differences"))
+    grid = [figure.panels for figure in figures]
+    picture.write_bytes(render_picture(grid, picture.suffix))
 
 
 def shrink(picture: Path, smaller: Path) -> None:

@@ -57,12 +57,14 @@ def test_board_writes_a_study_and_says_how_to_see_it(
 
 
 def test_compare_draws_what_it_shows(dropexp: Dropexp, runs: Path, tmp_path: Path) -> None:
-    done = dropexp("compare", "--plot", "charts.svg")
+    done = dropexp("compare", "--plot", "a.svg", "--chart", "gap,strength", "--size", "16x9cm")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "charts.svg").read_text().startswith("<svg")
-    done = dropexp("compare", "--plot", "charts.pdf")
+    text = (tmp_path / "a.svg").read_text()
+    assert 'width="604.724"' in text
+    assert "against p" in text
+    done = dropexp("compare", "--plot", "charts.jpg")
     assert done.returncode == 2
-    assert "Use .png, .svg or .html" in done.stderr
+    assert "Use .png, .svg, .pdf or .html" in done.stderr
 
 
 def test_report_refuses_what_is_not_there(dropexp: Dropexp, runs: Path) -> None:

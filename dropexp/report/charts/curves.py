@@ -192,7 +192,7 @@ def _build_panel(
         .properties(width=width, height=height)
         for lines in ([line], [make_zoomable(line, column), _draw_hover(base, y, metric)])
     )
-    return Panel(column, title, subtitle, data.values, still, live)
+    return Panel(column, title, subtitle, data.values, still, live, shown.limits)
 
 
 def _draw_zero(data: Datasets, x: alt.X, last: int) -> alt.Chart:

@@ -1,6 +1,7 @@
 """Paired differences: one dot for each seed, their mean and its interval, and a line at 0."""
 
 import math
+from collections.abc import Collection
 
 import altair as alt
 
@@ -23,15 +24,27 @@ from dropexp.runs.metric_types import Metric
 
 _NAME = "differences"
 _ROW_PIXELS, _ROW_PIXELS_OF_MANY, _MANY = 42, 34, 12
+_SEEDS_AT = 0.8  # of a row's height
 _MOST_ROWS = 26
 """The most rows of one panel, which a printed page must hold."""
 _NAME_PIXELS = 13
 """How far a setting's name stands above its dots: a phone has no room beside them."""
 
 
-def build_difference_figures(comparison: Comparison) -> list[Figure]:
-    """Build the figures of paired differences, the best first; none if no row has a baseline."""
-    rows = [row for row in comparison.rows if row.difference is not None]
+def build_difference_figures(
+    comparison: Comparison, only: Collection[str] | None = None
+) -> list[Figure]:
+    """Build the figures of paired differences, the best first; none if no row has a baseline.
+
+    Args:
+        comparison: the comparison to draw.
+        only: the names of the settings to draw; None for all.
+    """
+    rows = [
+        row
+        for row in comparison.rows
+        if row.difference is not None and (only is None or row.setting.name in only)
+    ]
     if not rows:
         return []
     rows.sort(key=lambda row: _rank(row, comparison.metric))
@@ -159,7 +172,7 @@ def _draw(
     layers = [
         *_draw_margin(comparison, data),
         zero,
-        _draw_seeds(seeds, comparison.metric, pixels),
+        _draw_seeds(seeds, comparison.metric),
         labels,
         interval,
         _draw_means(mean, comparison.metric, domain),
@@ -182,7 +195,7 @@ def _draw_outside(
         if row.setting.name in domain.outside and not low <= mean <= high:
             is_right = mean > high
             number = f"{'+' if is_right else '−'}{format_far(abs(mean), metric)}"
-            text = f"{number} ▶" if is_right else f"◀ {number}"
+            text = f"{number} →" if is_right else f"← {number}"
             edge = high if is_right else low
             values.append({"setting": row.setting.name, "edge": edge, "text": text})
     if not values:
@@ -203,12 +216,12 @@ def _draw_margin(comparison: Comparison, data: Datasets) -> list[alt.Chart]:
     return [band.mark_rect(color=RULE, opacity=0.18).encode(x="from:Q", x2="to:Q")]
 
 
-def _draw_seeds(base: alt.Chart, metric: Metric, pixels: int) -> alt.Chart:
+def _draw_seeds(base: alt.Chart, metric: Metric) -> alt.Chart:
     """Draw a dot for each seed, below the name of its setting."""
     number = number_format(metric, is_difference=True)
     dots: alt.Chart = base.mark_circle(size=46, opacity=0.45, clip=True).encode(
         x=alt.X("difference:Q"),
-        yOffset=alt.value(pixels * 0.8),
+        yOffset=alt.value(alt.expr(f"bandwidth('y') * {_SEEDS_AT}")),
         tooltip=make_tooltip(
             SETTING, Shown("seed", "seed"), Shown("difference", "difference", number)
         ),

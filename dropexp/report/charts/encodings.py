@@ -78,7 +78,7 @@ def make_count_axis(title: str, width: str) -> dict[str, Any]:
         labelOverlap="greedy",
         tickOpacity={"condition": {"test": f"!({is_whole})", "value": 0}, "value": 1},
         tickMinStep=1,
-        tickCount=alt.ExprRef(f"clamp(floor(({width}) / 45), 2, 10)"),
+        tickCount=alt.ExprRef(f"clamp(floor(({width}) / 34), 3, 10)"),
     )
     return {"title": title, "axis": axis}
 

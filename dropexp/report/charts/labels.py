@@ -7,7 +7,13 @@ import altair as alt
 
 from dropexp.report.charts.encodings import encode_text_colour, round_digits
 from dropexp.report.charts.palette import Look
-from dropexp.report.charts.panels import HEIGHT, Datasets, name_width_parameter
+from dropexp.report.charts.panels import (
+    HEIGHT,
+    Datasets,
+    Panel,
+    Values,
+    name_width_parameter,
+)
 
 _LETTER_PIXELS, _LABEL_PIXELS = 6.6, 15
 _GAP_PIXELS = 20
@@ -38,9 +44,18 @@ def make_end_labels(
         x: the field that stands on the x axis.
         height: of the chart, pixels.
     """
-    values = _place_labels(ends, looks, limits, x, height)
-    moved = _MOVED_PIXELS / height * (limits[1] - limits[0])
-    connectors = [each for each in values if abs(each["place"] - each["end"]) > moved]
+    values = [
+        {
+            "setting": name,
+            x: end[x],
+            "at": end[x],
+            "end": round_digits(min(max(end["mean"], limits[0]), limits[1]), 6),
+            "text": looks[name].text,
+            "label": _point_outside(end["mean"], limits) + looks[name].label,
+        }
+        for name, end in ends.items()
+    ]
+    values, connectors = _place_labels(values, limits, height)
     labels = alt.Chart(datasets.add("labels", values)).encode(
         x=f"{x}:Q", y="place:Q", color=encode_text_colour()
     )
@@ -54,37 +69,42 @@ def make_end_labels(
 
 
 def _place_labels(
-    ends: Mapping[str, Mapping[str, Any]],
-    looks: Mapping[str, Look],
-    limits: tuple[float, float],
-    x: str,
-    height: int,
-) -> list[dict[str, Any]]:
-    """Return the data rows of the labels: those at one place of the x axis avoid each other."""
-    distance = _LABEL_PIXELS / height * (limits[1] - limits[0])
+    values: Values, limits: tuple[float, float], height: float
+) -> tuple[Values, Values]:
+    """Return the data rows of labels with their places, and those that need a connector.
+
+    Labels at one place of the x axis, the field ``at``, avoid each other.
+    """
+    pixel = (limits[1] - limits[0]) / height
+    distance = _LABEL_PIXELS * pixel
     inside = (limits[0] + distance / 2, limits[1] - distance / 2)
-    by_place: dict[float, list[str]] = {}
-    for name, end in ends.items():
-        by_place.setdefault(end[x], []).append(name)
-    values = []
-    for names in by_place.values():
-        true = [ends[name]["mean"] for name in names]
-        seen = [min(max(value, limits[0]), limits[1]) for value in true]
-        for name, value, end, place in zip(
-            names, true, seen, space_labels(seen, distance, inside), strict=True
-        ):
-            arrow = "↑ " if value > limits[1] else "↓ " if value < limits[0] else ""
-            values.append(
-                {
-                    "setting": name,
-                    x: ends[name][x],
-                    "end": round_digits(end, 6),
-                    "place": round_digits(place, 6),
-                    "text": looks[name].text,
-                    "label": arrow + looks[name].label,
-                }
-            )
-    return values
+    by_place: dict[float, Values] = {}
+    for value in values:
+        by_place.setdefault(value["at"], []).append(value)
+    placed = [
+        {**value, "place": round_digits(place, 6)}
+        for same in by_place.values()
+        for value, place in zip(
+            same,
+            space_labels([value["end"] for value in same], distance, inside),
+            strict=True,
+        )
+    ]
+    moved = _MOVED_PIXELS * pixel
+    return placed, [each for each in placed if abs(each["place"] - each["end"]) > moved]
+
+
+def _point_outside(value: float, limits: tuple[float, float]) -> str:
+    return "↑ " if value > limits[1] else "↓ " if value < limits[0] else ""
+
+
+def space_again(panel: Panel, height: float) -> dict[str, Values]:
+    """Return the data sets of a panel with its labels placed for another height in pixels."""
+    data = dict(panel.data)
+    labels, connectors = f"{panel.name}_labels", f"{panel.name}_connectors"
+    if panel.limits is not None and labels in data:
+        data[labels], data[connectors] = _place_labels(data[labels], panel.limits, height)
+    return data
 
 
 def measure_height(labels: int) -> int:

@@ -93,7 +93,8 @@ def build_line_panel(
         .add_params(make_width_parameter(name))
         .properties(width=WIDTH, height=height)
     )
-    return Panel(name, title, "; ".join(filter(None, (subtitle, note))), data.values, chart)
+    about = "; ".join(filter(None, (subtitle, note)))
+    return Panel(name, title, about, data.values, chart, limits=domain.limits)
 
 
 def _choose_domain(points: Values, levels: Values, metric: Metric, keep: Collection[str]) -> Domain:

@@ -48,6 +48,7 @@ class Panel:
     data: Mapping[str, Values]  # the data sets that the chart refers to by name
     chart: alt.LayerChart
     live: alt.LayerChart | None = None  # the interactive chart, where it has more layers
+    limits: tuple[float, float] | None = None  # of the y axis, where lines have labels
 
 
 @dataclass(frozen=True)
