@@ -13,8 +13,8 @@ from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.runs.records import EpochRecord
 from dropexp.training.build import build_plan, build_state
-from dropexp.training.loop import TrainingPlan, TrainingState
 from dropexp.training.progress import EpochProgress
+from dropexp.training.state import TrainingPlan, TrainingState
 
 TINY = ("train.epochs=3", "data.train_size=70", "data.val_size=50")
 

@@ -40,10 +40,11 @@ def audit(
         describe_sites,
     )
     from dropexp.training.environment import configure_torch, select_device
+    from dropexp.training.threads import choose_threads
 
     config = compose_run(overrides or [])
     device = select_device(config.device)
-    configure_torch(device, config.threads, config.deterministic)
+    configure_torch(device, choose_threads(config), config.deterministic)
     splits = data.load(config.data).to(device)
     model = build_model(config, splits)
     report = audit_model(config, splits, model)

@@ -90,7 +90,9 @@ class RunConfig(Section):
         "GPU of that number, or mps.",
     )
     threads: Annotated[Whole, Field(le=MOST_THREADS)] | None = Field(
-        default=None, description="CPU threads of torch. null: torch's own choice."
+        default=None,
+        description="CPU threads of torch. null: by the size of the network, the images and the "
+        "batches, and by the machine's cores.",
     )
     deterministic: bool | None = Field(
         default=None,

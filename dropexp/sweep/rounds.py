@@ -154,10 +154,8 @@ class Rounds:
         )
 
     def _build_job(self, config: RunConfig) -> Job:
-        # On n cores, n runs of one thread each are faster than one run of n threads.
-        changes = {"threads": config.threads or 1}
         return Job(
-            config=config.model_copy(update=changes),
+            config=config,
             runs_dir=self._runs_dir,
             sweep_dir=self._sweep_dir,
             token=self._token,

@@ -1,25 +1,22 @@
 """How many runs this machine trains at a time, and on which devices."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from dropexp.config.run_config import RunConfig
+from dropexp.training.threads import choose_threads, count_cores
 
 _CUDA_DRIVERS = ("/dev/nvidiactl", "/dev/dxg")
 """Of Linux, and of Linux within Windows. Where neither exists, torch need not be asked (1 s)."""
-
-_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""A container's limit: microseconds of processor time a period, and the period ("max 100000")."""
 
 
 def count_slots(configs: Sequence[RunConfig]) -> int:
     """Return how many runs this machine should train at a time.
 
-    One on each CUDA device if the runs may use them; otherwise one on each core, of one thread
-    each unless the configs ask for more.
+    One on each CUDA device if the runs may use them; otherwise as many as have cores for the
+    threads of each, by the run with the most.
     """
-    threads = max((config.threads or 1 for config in configs), default=1)
+    threads = max(map(choose_threads, configs), default=1)
     return len(list_cuda_devices(configs)) or max(1, count_cores() // threads)
 
 
@@ -46,15 +43,3 @@ def refuse_missing_devices(configs: Sequence[RunConfig]) -> None:
 
         for device in sorted(named):
             select_device(device)
-
-
-def count_cores() -> int:
-    """Return how many processor cores this process may use, by its affinity and its cgroup."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        quota, period = _CGROUP_QUOTA.read_text(encoding="utf-8").split()
-        limit = -(-int(quota) // int(period))
-    except (OSError, ValueError):
-        return cores
-    return max(1, min(cores, limit))

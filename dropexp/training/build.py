@@ -19,8 +19,8 @@ from dropexp.regularisers import (
 from dropexp.training.audit import audit
 from dropexp.training.audit_checks import MAX_IMAGES
 from dropexp.training.audit_report import AuditReport
-from dropexp.training.loop import TrainingPlan, TrainingState
 from dropexp.training.optim import build_optimiser
+from dropexp.training.state import TrainingPlan, TrainingState
 
 _OPTIONS_OF_THE_LOOP = ("time_schedule", "switch_after")
 """Options of p over time. The epoch loop sets p at each epoch; regularisers do not take them."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from dropexp.runs.records import EpochRecord
-from dropexp.training.loop import TrainingState, clone_tensors
+from dropexp.training.state import TrainingState, clone_tensors
 
 _FORMAT = 1
 

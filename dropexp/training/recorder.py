@@ -16,7 +16,7 @@ from dropexp.runs.files import CHECKPOINT
 from dropexp.runs.records import EpochRecord, RunSummary
 from dropexp.runs.write import RunFolder
 from dropexp.training import checkpoint
-from dropexp.training.loop import TrainingState
+from dropexp.training.state import TrainingState
 from dropexp.training.tensorboard import EventLog
 
 _SAMPLE_IMAGES = 64

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from torch import nn
 
 from dropexp import data
 from dropexp.config.compose import to_yaml
+from dropexp.config.model_section import CustomConfig, TorchvisionConfig
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import AuditError, ConfigError, DiskError, RunError, StoreError, UserError
@@ -32,10 +34,12 @@ from dropexp.training.environment import (
     is_out_of_memory,
     select_device,
 )
-from dropexp.training.loop import TrainingState, train
+from dropexp.training.loop import train
 from dropexp.training.mc_dropout import add_mc_dropout, explain_no_effect
 from dropexp.training.progress import EpochProgress
+from dropexp.training.state import TrainingPlan, TrainingState
 from dropexp.training.summary import summarise
+from dropexp.training.threads import choose_threads, has_free_core
 from dropexp.training.weights import read_weights, write_weights
 
 
@@ -88,11 +92,13 @@ class _Start:
         device: to train on.
         attempt: the entries of environment.json that name it.
         is_forced: whether to remove what the folder holds.
+        shares_cores: whether other runs are to use the cores that this one leaves free.
     """
 
     device: str
     attempt: Mapping[str, Any]
     is_forced: bool
+    shares_cores: bool
 
 
 def run(
@@ -128,6 +134,7 @@ def run(
     folder = RunFolder(runs_dir or open_runs_dir(config.runs_dir), config.run_id)
     device = device or config.device
     attempt = make_attempt(sweep)
+    config = config.model_copy(update={"threads": choose_threads(config)})
 
     def note_wait() -> None:
         view.note(f"another process is training {config.run_id}; waiting for it")
@@ -141,7 +148,7 @@ def run(
                 return _reuse(config, folder, view, device)
             view.warn(f"{folder.path} is not whole ({damage}): the run is trained again")
         try:
-            return _train(config, folder, view, _Start(device, attempt, is_forced))
+            return _train(config, folder, view, _Start(device, attempt, is_forced, bool(sweep)))
         except UserError:
             folder.discard_if_new()
             raise
@@ -218,7 +225,8 @@ def _train(
     from dropexp.training.recorder import Recorder  # see startup.py
 
     with Recorder(config, folder, state, splits) as recorder:
-        for record in train(state, plan, view.report_step):
+        has_core = _watch_cores(plan, shares_cores=start.shares_cores)
+        for record in train(state, plan, view.report_step, has_core):
             recorder.write_epoch(record)
             view.report_epoch(record, config.train.epochs)
         if state.records[-1].is_finite and len(state.records) < config.train.epochs:
@@ -229,6 +237,16 @@ def _train(
         _note_no_effect(config, summary, view)
         recorder.finish(summary)
     return FinishedRun(summary, tuple(state.records), folder.path, is_reused=False)
+
+
+def _watch_cores(plan: TrainingPlan, *, shares_cores: bool) -> Callable[[], bool]:
+    """Return what tells whether a copy of the model may be evaluated while the model trains."""
+    config = plan.config
+    # Copies of networks that others wrote may share what their authors keep outside of modules.
+    is_ours = not isinstance(config.model, CustomConfig | TorchvisionConfig)
+    if plan.splits.device.type != "cpu" or config.precision != "float32" or not is_ours:
+        return lambda: False
+    return partial(has_free_core, choose_threads(config), shares_cores=shares_cores)
 
 
 def _prepare(config: RunConfig, device_name: str) -> tuple[Splits, torch.device]:

@@ -14,7 +14,7 @@ from dropexp.runs.records import (
 from dropexp.statistics import area_between, rise_after_best
 from dropexp.training.environment import measure_peak_memory
 from dropexp.training.evaluation import FinalMeasurement, evaluate_final
-from dropexp.training.loop import TrainingState
+from dropexp.training.state import TrainingState
 
 
 def summarise(

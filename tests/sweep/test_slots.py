@@ -9,7 +9,7 @@ from dropexp.config.overrides import parse_override
 from dropexp.errors import ConfigError
 from dropexp.sweep.jobs import Ending, Job, Outcome
 from dropexp.sweep.launchers import LocalLauncher, build_launcher
-from dropexp.sweep.slots import count_cores, count_slots
+from dropexp.sweep.slots import count_slots
 from tests.builders import compose_tiny
 
 
@@ -23,20 +23,6 @@ def test_gpus_are_slots_where_the_runs_may_use_them(monkeypatch: pytest.MonkeyPa
     assert count_slots([compose_tiny("device=cuda:1")]) == 12
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     assert count_slots([compose_tiny()]) == 12
-
-
-@pytest.mark.parametrize(
-    ("limit", "cores"),
-    [("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("50000 100000", 1), ("", 8)],
-)
-def test_a_container_has_the_cores_that_its_limit_gives_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, cores: int
-) -> None:
-    quota = tmp_path / "cpu.max"
-    quota.write_text(limit)
-    monkeypatch.setattr("dropexp.sweep.slots._CGROUP_QUOTA", quota)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert count_cores() == cores
 
 
 @pytest.mark.parametrize(("n_jobs", "runs"), [(3, 3), (-1, 8), (-2, 7), (-20, 1)])
