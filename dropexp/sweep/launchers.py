@@ -21,7 +21,8 @@ from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError, suggest
 from dropexp.sweep.jobs import Job, Outcome
 from dropexp.sweep.run_process import RunProcess, execute
-from dropexp.sweep.slots import count_cores, count_slots, list_cuda_devices
+from dropexp.sweep.slots import count_slots, list_cuda_devices
+from dropexp.training.threads import count_cores
 
 GROUP = "hydra/launcher"
 _CHOICE = "dropexp"

@@ -5,7 +5,7 @@ epoch trains. The numbers are those of one after the other.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def train(
     plan: TrainingPlan,
     report_step: ReportStep | None = None,
     has_free_core: Callable[[], bool] = lambda: False,
-) -> Iterator[EpochRecord]:
+) -> Generator[EpochRecord]:
     """Train from ``state`` to the end of the run, and yield the EpochRecord of each epoch.
 
     A run ends after ``train.epochs`` epochs, by early stopping, or after the first epoch with a
@@ -101,22 +101,21 @@ class _Training:
         # Of the latest step; those in the state are of the latest record.
         model, optimiser = self._state.model, self._state.optimiser
         epoch = len(self._state.records)
-        while not self._has_ended:
+        while not self._has_ended():
             epoch += 1
             steps = EpochSteps(model, optimiser, self._plan, epoch, self._report_step)
             for _ in steps:
                 if self._waiting is not None and self._waiting.measured.done():
                     yield from self._record()
-                    if self._has_ended:
+                    if self._has_ended():
                         return  # the steps since then are lost
             yield from self._record()
-            if self._has_ended:
+            if self._has_ended():
                 return
             self._waiting = self._evaluate(steps, model, optimiser)
             if self._waiting.model is model:
                 yield from self._record()
 
-    @property
     def _has_ended(self) -> bool:
         return has_ended(self._state.records, self._plan.config.train)
 

@@ -11,9 +11,9 @@ FINISHED_RUNS = 1000
 
 
 def count_cores() -> int:
-    from dropexp.sweep import slots
+    from dropexp.training import threads
 
-    return slots.count_cores()
+    return threads.count_cores()
 
 
 class Sweep:

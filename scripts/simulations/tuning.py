@@ -241,7 +241,7 @@ def _chosen(record: SearchRecord) -> Candidate:
 
 
 def _count_cores() -> int:
-    from dropexp.sweep.slots import count_cores
+    from dropexp.training.threads import count_cores
 
     return count_cores()
 
