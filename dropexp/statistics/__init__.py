@@ -1,7 +1,7 @@
 """Arrays of numbers come in; intervals, p-values, corrections, bounds and verdicts go out.
 
 Pure functions without scipy and torch, so that a table opens at once; tests compare the closed
-forms with scipy and statsmodels.
+forms with scipy.
 """
 
 from dropexp.statistics.anytime import (

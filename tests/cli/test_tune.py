@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -111,9 +112,9 @@ def test_a_report_names_the_command_and_has_the_search_and_extend_refuses_it(
     assert "--budget 24runs" in done.stderr  # the old one would train nothing
 
 
-def start(folder: Path) -> "subprocess.Popen[bytes]":
+def start(folder: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "dropexp", *SMALL],
+        [sys.executable, "-m", "dropexp", *command],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
@@ -127,29 +128,45 @@ def wait_for_runs(folder: Path, count: int) -> None:
         time.sleep(0.01)
 
 
+def read_tried(folder: Path) -> object:
+    """What the one search below a folder has tried, in order."""
+    (file,) = (folder / "runs" / ".studies").glob("*.tune.json")
+    return json.loads(file.read_text())["tried"]
+
+
+def assert_kills_change_nothing(
+    command: Sequence[str], whole: Path, killed: Path, counts: Sequence[int]
+) -> None:
+    """Kill a search at these counts of finished runs; then it ends as the one in ``whole``."""
+    for count in counts:
+        process = start(killed, command)
+        wait_for_runs(killed, count)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    before = list_runs(killed)
+    done = run(killed, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = list_runs(killed)
+    assert after.keys() == list_runs(whole).keys()
+    assert {run: after[run] for run in before} == before
+    assert read_tried(killed) == read_tried(whole)
+
+
 def test_a_search_that_is_killed_resumes_to_the_same_end_and_trains_nothing_twice(
+    tuned: "tuple[str, Path]", tmp_path: Path
+) -> None:
+    assert_kills_change_nothing(TUNE, tuned[1], tmp_path, (5,))
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_while_choosing_and_while_confirming_resumes_to_the_same_end(
     tmp_path: Path,
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
         folder.mkdir()
     assert run(whole, *SMALL).returncode == 0
-    for count in (3, 13):
-        process = start(killed)
-        wait_for_runs(killed, count)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    before = list_runs(killed)
-    done = run(killed, *SMALL)
-    assert done.returncode == 0, done.stdout + done.stderr
-    after = list_runs(killed)
-    assert after.keys() == list_runs(whole).keys()
-    assert {run: after[run] for run in before} == before
-    tried = [
-        json.loads(next((each / "runs" / ".studies").glob("*.tune.json")).read_text())["tried"]
-        for each in (whole, killed)
-    ]
-    assert tried[0] == tried[1]
+    assert_kills_change_nothing(SMALL, whole, killed, (3, 13))
 
 
 @pytest.mark.slow
