@@ -1,6 +1,7 @@
 """What all commands print with: lines, sentences and one block that is updated in place."""
 
 from collections.abc import Iterable
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -36,6 +37,9 @@ class SafeConsole(Console):
 def print_text(text: str) -> None:
     """Print a text of several lines on stdout as it is, but for control characters."""
     typer.echo(make_printable(text, keep_lines=True), nl=False)
+
+
+_LINES_AT_A_TIME = 200
 
 
 class CommandConsole:
@@ -78,8 +82,10 @@ class CommandConsole:
 
     def print_lines(self, lines: Iterable[Text]) -> None:
         """Print lines as they are; the terminal may wrap them."""
-        for line in lines:
-            self.print_line(line)
+        # Rich takes 0.2 ms to print a text of any length.
+        left = iter(lines)
+        while batch := list(islice(left, _LINES_AT_A_TIME)):
+            self.print_line(Text("\n").join(batch))
 
     def print_sentence(self, text: Text, indent: int = 0) -> None:
         """Print a sentence, on a terminal wrapped between words."""

@@ -29,6 +29,12 @@ class Classic:
         """Return whether a field belongs to this option."""
         return key == self.key or key.startswith(f"{self.key}.")
 
+    def is_on(self, fields: Mapping[str, Any]) -> bool:
+        """Return whether it is on; false if it has no field here."""
+        if self.key in fields:
+            return bool(fields[self.key] != self.off)
+        return any(key.startswith(f"{self.key}.") for key in fields)
+
     def active_fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return its fields if it is on; empty if it is off or has no field here."""
         return {key: value for key, value in fields.items() if self.owns(key) and value != self.off}
@@ -46,7 +52,7 @@ CLASSICS: Mapping[str, Classic] = {
 
 def list_active_classics(fields: Mapping[str, Any]) -> list[str]:
     """Return the names of the classics that are on."""
-    return [name for name, classic in CLASSICS.items() if classic.active_fields(fields)]
+    return [name for name, classic in CLASSICS.items() if classic.is_on(fields)]
 
 
 def list_varied_classics(settings: Sequence[Mapping[str, Any]]) -> list[str]:

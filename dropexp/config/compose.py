@@ -4,7 +4,7 @@ Errors of Hydra and OmegaConf become sentences that name the key, the value and 
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -104,29 +104,33 @@ def find_runs_dir(overrides: Sequence[Override]) -> Path:
 
 
 def freeze(
-    composed: DictConfig,
+    composed: DictConfig | Mapping[str, Any],
     study: str | None,
     fingerprint: Callable[[Path], str] = fingerprint_pictures,
+    of_source: Callable[[str], str] = fingerprint_source,
 ) -> RunConfig:
     """Return the checked RunConfig of a composed config, with the fingerprints of files.
 
     Args:
-        composed: the result of compose_dict.
+        composed: the result of compose_dict, or a plain mapping in which all is resolved.
         study: the name to find the run by, or None.
         fingerprint: returns the fingerprint of a folder of images.
+        of_source: returns the fingerprint of a custom model's source.
 
     Raises:
         ConfigError: a value is missing or not allowed, or a custom model has no source file.
         DataError: the image folder of data.root does not exist.
     """
-    config = RunConfig.from_mapping({**_resolve(composed), "study": study})
+    plain = _resolve(composed) if isinstance(composed, DictConfig) else composed
+    config = RunConfig.from_mapping({**plain, "study": study})
     data, model = config.data, config.model
     if data.name == "image_folder" and data.fingerprint is None:
         of_pictures = fingerprint(parse_path(data.root, f"data.root={data.root}"))
         data = data.model_copy(update={"fingerprint": of_pictures})
     if model.name == "custom" and model.fingerprint is None:
-        of_source = fingerprint_source(model.target)
-        model = model.model_copy(update={"fingerprint": of_source})
+        model = model.model_copy(update={"fingerprint": of_source(model.target)})
+    if data is config.data and model is config.model:
+        return config
     return config.model_copy(update={"data": data, "model": model})
 
 

@@ -9,6 +9,7 @@ default, leaves the ids of existing runs as they are.
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
@@ -140,6 +141,13 @@ class RunConfig(Section):
         _check_schedules(config)
         return config
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """See BaseModel; the copy has its own identity."""
+        copied = super().model_copy(update=update, deep=deep)
+        for derived in ("config_hash", "run_id"):
+            copied.__dict__.pop(derived, None)
+        return copied
+
     def to_mapping(self) -> dict[str, Any]:
         """Return the full config as plain values, of which from_mapping makes an equal config."""
         plain = self.model_dump(mode="json")
@@ -172,7 +180,7 @@ class RunConfig(Section):
             for schedule, switch in [_time_schedule(part)]
         }
 
-    @property
+    @cached_property
     def config_hash(self) -> str:
         """SHA-256 of the canonical JSON of what makes the run's identity, 64 hex digits."""
         # Validation has converted every number to its field's type: 1 and 1.0 are the same here.
@@ -181,7 +189,7 @@ class RunConfig(Section):
         )
         return hash_identity(identity)
 
-    @property
+    @cached_property
     def run_id(self) -> str:
         """``<regulariser>-p<p>-s<seed>-<8 hex>``; equal for configs that train the same run."""
         name, p = self.regulariser.name, self.regulariser.p

@@ -31,6 +31,8 @@ def estimate_seconds(configs: Sequence[RunConfig], runs_dir: Path) -> list[float
     for fields, seconds_per_epoch in _read_finished_runs(runs_dir):
         exact.setdefault(_key(fields), []).append(seconds_per_epoch)
         near.setdefault(_key(fields, "regulariser."), []).append(seconds_per_epoch)
+    if not near:
+        return [None] * len(configs)
     estimates: list[float | None] = []
     for config in configs:
         fields = extract_setting(config.to_mapping())

@@ -6,6 +6,7 @@ from functools import cache
 from itertools import product
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -17,12 +18,13 @@ from dropexp.config.compose import (
     parse_study_params,
     split_study,
 )
-from dropexp.config.fingerprints import fingerprint_pictures
+from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
 from dropexp.config.groups import REGULARISER
 from dropexp.config.identity import IDENTITY_KEYS
 from dropexp.config.overrides import Override, parse_override, parse_overrides
 from dropexp.config.run_config import RunConfig
 from dropexp.config.study_files import StudyFile, find_study_file
+from dropexp.config.template import ConfigTemplate
 from dropexp.config.time_schedules import SWITCHING_SCHEDULES
 from dropexp.errors import ConfigError
 from dropexp.runs.study_question import NO_QUESTION, StudyQuestion, parse_question
@@ -34,9 +36,9 @@ MOST_COMBINATIONS = 100_000
 _SCHEDULE, _SWITCH = "regulariser.time_schedule", "regulariser.switch_after"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SweepRequest:
-    """The sweep that the user asks for.
+    """The sweep that the user asks for; requests are told apart by identity, which is cheap.
 
     ``configs`` are all different runs, seed by seed, so that the runs of the first seeds are a
     complete comparison while the others wait.
@@ -135,12 +137,13 @@ def _compose_combinations(overrides: Sequence[Override], study: str | None) -> I
     """
     choices = [override for override in overrides if override.is_group_choice]
     others = [override for override in overrides if not override.is_group_choice]
-    fingerprint = cache(fingerprint_pictures)  # few folders, each in many configs
+    # Few folders and models, each in many configs.
+    of_pictures, of_source = cache(fingerprint_pictures), cache(fingerprint_source)
     for chosen in product(*(choice.split() for choice in choices)):
         left_out = _find_options_of_other_regularisers(others, choices, chosen)
         left_out |= _find_options_of_other_classics(others, choices, chosen)
         kept = [override for override in others if override.key not in left_out]
-        yield from _compose_values(chosen, kept, study, fingerprint)
+        yield from _compose_values(chosen, kept, study, of_pictures, of_source)
 
 
 def _find_options_of_other_regularisers(
@@ -201,7 +204,8 @@ def _compose_values(
     chosen: Sequence[Override],
     overrides: Sequence[Override],
     study: str | None,
-    fingerprint: Callable[[Path], str],
+    of_pictures: Callable[[Path], str],
+    of_source: Callable[[str], str],
 ) -> Iterator[RunConfig]:
     """Compose all combinations of values that are not group choices."""
     replaced = [override for override in overrides if _only_replaces_a_value(override)]
@@ -210,12 +214,13 @@ def _compose_values(
     varies_schedule = any(o.key == _SCHEDULE and len(o.values) > 1 for o in overrides)
     for others in product(*composed):
         # The first values are composed by Hydra, which refuses keys that are not there.
-        template = compose_dict([*chosen, *others, *first])
+        template = ConfigTemplate(
+            compose_dict([*chosen, *others, *first]), [override.key for override in replaced]
+        )
         for values in product(*(override.values for override in replaced)):
-            for override, value in zip(replaced, values, strict=True):
-                OmegaConf.update(template, override.key, value)
-            config = _drop_idle_switch(template) if varies_schedule else template
-            yield freeze(config, study, fingerprint)
+            config = template.fill(values)
+            config = _drop_idle_switch(config) if varies_schedule else config
+            yield freeze(config, study, of_pictures, of_source)
 
 
 def _only_replaces_a_value(override: Override) -> bool:
@@ -224,8 +229,13 @@ def _only_replaces_a_value(override: Override) -> bool:
     return len(override.values) > 1 and not override.is_addition and not has_mappings
 
 
-def _drop_idle_switch(config: DictConfig) -> DictConfig:
+def _drop_idle_switch(config: DictConfig | dict[str, Any]) -> DictConfig | dict[str, Any]:
     """Return the config without switch_after where its time schedule does not switch."""
+    if not isinstance(config, DictConfig):
+        section = config[REGULARISER]
+        if section["time_schedule"] in SWITCHING_SCHEDULES:
+            return config
+        return {**config, REGULARISER: {**section, "switch_after": None}}
     if OmegaConf.select(config, _SCHEDULE) in SWITCHING_SCHEDULES:
         return config
     without = config.copy()

@@ -101,12 +101,14 @@ def find_seed_problem(request: SweepRequest, runs_dir: Path) -> str:
     if not any(each.others for each in known.values()):
         return ""
     rows, left_out, seen = 0, 0, None
+    seeds: dict[int, set[int]] = {}
+    for member in study.members:
+        seeds.setdefault(member.setting, set()).add(member.seed)
     for place, baseline in _find_rows(study.settings):
         of_row, of_baseline = known.get(digests[place]), known.get(digests[baseline])
         if of_row is None or of_baseline is None:
             continue
-        seeds = {member.seed for member in study.members if member.setting == place}
-        left = of_row.find_left_out(seeds, may_have_pilot=request.question.margin is None)
+        left = of_row.find_left_out(seeds[place], may_have_pilot=request.question.margin is None)
         # Only what has both halves of a pair is a result that a test can leave out.
         if of_baseline.own.union(of_baseline.others).intersection(left):
             rows, left_out, seen = rows + 1, max(left_out, len(left)), of_row

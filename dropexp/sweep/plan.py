@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 from dropexp.config.run_config import RunConfig
@@ -121,15 +122,19 @@ def _find_status(config: RunConfig, folder: RunFolder) -> PlanStatus:
     return PlanStatus.UNMEASURED if lacks_passes else PlanStatus.FINISHED
 
 
+@lru_cache(maxsize=1)
 def make_study(request: SweepRequest) -> Study:
     """Return the sweep as a study: its name, overrides, settings and runs."""
     fields = drop_default_data_seeds(
         [(config.seed, extract_setting(config.to_mapping())) for config in request.configs]
     )
-    settings = [dict(one) for one in {repr(one): one for one in fields}.values()]
+    keys = [repr(one) for one in fields]
+    by_key = dict(zip(keys, fields, strict=True))
+    places = {key: place for place, key in enumerate(by_key)}
+    settings = [dict(one) for one in by_key.values()]
     members = tuple(
-        StudyMember(config.run_id, settings.index(dict(one)), config.seed, config.train.epochs)
-        for config, one in zip(request.configs, fields, strict=True)
+        StudyMember(config.run_id, places[key], config.seed, config.train.epochs)
+        for config, key in zip(request.configs, keys, strict=True)
     )
     name = request.study or studies.make_study_name(settings)
     return Study(name, (request.run_overrides,), tuple(settings), members, request.question)
