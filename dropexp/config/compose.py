@@ -121,7 +121,9 @@ def freeze(
         ConfigError: a value is missing or not allowed, or a custom model has no source file.
         DataError: the image folder of data.root does not exist.
     """
-    plain = _resolve(composed) if isinstance(composed, DictConfig) else composed
+    plain: Mapping[str, Any] = composed
+    if isinstance(composed, DictConfig):
+        plain = _resolve(composed)
     config = RunConfig.from_mapping({**plain, "study": study})
     data, model = config.data, config.model
     if data.name == "image_folder" and data.fingerprint is None:

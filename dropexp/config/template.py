@@ -6,7 +6,7 @@ set in plain mappings, and the interpolations that follow them are references su
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -29,8 +29,7 @@ class ConfigTemplate:
         self._composed = composed
         self._keys = keys
         self._paths: list[Path] = [tuple(key.split(".")) for key in keys]
-        plain = OmegaConf.to_container(composed)
-        self._plain: dict[str, Any] = plain if isinstance(plain, dict) else {}
+        self._plain = cast(dict[str, Any], OmegaConf.to_container(composed))
         self._references: dict[Path, Path] = {}
         self._is_simple = self._read_interpolations()
 

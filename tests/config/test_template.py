@@ -24,7 +24,7 @@ def compose_both_ways(fixed: list[str], varied: dict[str, list[str]]) -> list[tu
     pairs = []
     for chosen in product(*varied.values()):
         overrides = parse_overrides([f"{k}={v}" for k, v in zip(varied, chosen, strict=True)])
-        filled = template.fill([override.value for override in overrides])
+        filled: Any = template.fill([override.value for override in overrides])
         if isinstance(filled, DictConfig):
             filled = OmegaConf.to_container(filled, resolve=True)
         slow = compose_dict([*parse_overrides(fixed), *overrides])
