@@ -140,10 +140,11 @@ def _describe_small_effects(comparison: Comparison) -> list[str]:
 
 
 def describe_problems(comparison: Comparison) -> list[Note]:
-    """Return the notes on runs that diverged, are missing or were left out."""
+    """Return the notes on runs that diverged, are missing, unlike in threads, or left out."""
     return [
         *(Note(text, Tone.PROBLEM) for text in _describe_failures(comparison)),
         *(Note(text, Tone.WARNING) for text in _describe_missing(comparison)),
+        *(Note(text, Tone.WARNING) for text in _describe_unlike_threads(comparison)),
         *(Note(text, Tone.WARNING) for text in comparison.left_out),
     ]
 
@@ -217,6 +218,30 @@ def _describe_missing(comparison: Comparison) -> list[str]:
             advice = _advise_baseline(row, composed)
             sentences.append(f"{setting.name}: its baseline is missing. {advice}")
     return sentences
+
+
+def _describe_unlike_threads(comparison: Comparison) -> list[str]:
+    """Return the sentence on pairs whose two runs had other numbers of CPU threads; else none."""
+    settings = {row.setting.name: row.setting for row in comparison.rows}
+    unlike: dict[str, int] = {}
+    threads: set[int | None] = set()
+    for row in comparison.rows:
+        baseline = settings.get(row.baseline or "")
+        of_baseline = {run.seed: run.threads for run in baseline.runs} if baseline else {}
+        for run in row.setting.runs:
+            if of_baseline.get(run.seed, run.threads) != run.threads:
+                unlike[row.setting.name] = unlike.get(row.setting.name, 0) + 1
+                threads |= {run.threads, of_baseline[run.seed]}
+    if not unlike:
+        return []
+    names = [f"{name} ({format_count(count, 'pair')})" for name, count in unlike.items()]
+    numbers = [str(n) for n in sorted(n for n in threads if n is not None)]
+    numbers += ["an unrecorded number"] if None in threads else []
+    return [
+        f"Trained with other threads than the baseline ({' and '.join(numbers)}): "
+        f"{list_few(names)}. Sums are rounded in another order, so these pairs differ by more than "
+        f"the regulariser; threads=N with force=true trains runs again."
+    ]
 
 
 def _may_have_fewer_seeds(comparison: Comparison, row: Row) -> bool:

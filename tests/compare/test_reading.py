@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dropexp.compare import find_runs
+from dropexp.compare.notes import describe_notes
 from dropexp.compare.table import format_comparison
 from dropexp.errors import FilterError, RunIdError, StoreError, UserError
 from dropexp.runs.files import METRICS, SUMMARY
@@ -145,6 +146,17 @@ def test_runs_know_their_threads_and_device(tmp_path: Path) -> None:
     ]
     note = "Times are not comparable: the runs used different numbers of threads."
     assert format_comparison(table, None)[-1].plain == note
+
+
+def test_pairs_with_other_threads_than_their_baseline_are_flagged(tmp_path: Path) -> None:
+    noisy = ("regulariser=dropout2d", "p=0.3")
+    for seed in (0, 1):
+        write_finished_run(tmp_path, 1.0, f"seed={seed}", "threads=1")
+    write_finished_run(tmp_path, 0.9, "seed=0", *noisy, "threads=1")
+    assert not any("threads" in note.text for note in describe_notes(compare_folder(tmp_path)))
+    write_finished_run(tmp_path, 0.9, "seed=1", *noisy, "threads=2")
+    (note,) = (n.text for n in describe_notes(compare_folder(tmp_path)) if "threads" in n.text)
+    assert "other threads than the baseline (1 and 2): dropout2d p=0.3 (1 pair)." in note
 
 
 def test_a_copied_run_is_no_second_seed(tmp_path: Path) -> None:
