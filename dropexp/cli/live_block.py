@@ -52,10 +52,13 @@ def make_running_table(running: Sequence[RunningRun], width: int) -> Table:
     table = make_block_table("running", ("seed", "epoch", "val loss", "left"), width)
     for one in running[:_MOST_RUNNING]:
         epoch = one.last.epoch if one.last else 0
+        done = f"{epoch}/{one.run.epochs}"
+        if one.within is not None:
+            done = f"{one.within.share:.0%} of {one.within.epoch}/{one.run.epochs}"
         table.add_row(
             one.run.setting,
             str(one.run.seed),
-            f"{epoch}/{one.run.epochs}",
+            done,
             format_number(one.last.val_loss) if one.last else "",
             "" if one.seconds_left is None else format_clock(one.seconds_left),
         )

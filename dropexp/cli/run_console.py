@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -37,6 +37,7 @@ _WIDEST = 100
 
 _CHART_HEIGHT = 13
 _CHART_NEEDS_COLUMNS = 60
+_EPOCH_NEEDS_COLUMNS = 60
 
 _CAPTION = "best = lowest validation loss; losses in nats; train measured in eval mode"
 
@@ -48,6 +49,7 @@ class RunConsole(CommandConsole):
         super().__init__(console)
         self._next_refresh = 0.0
         self._seconds: list[float] = []  # of the epochs of this process; a resumed run has more
+        self._last: EpochRecord | None = None
 
     # --- before and while the run trains ----------------------------------------------------
 
@@ -71,10 +73,14 @@ class RunConsole(CommandConsole):
 
     def report_step(self, progress: EpochProgress) -> None:
         """Show the progress within a long epoch; in a pipe or a file, show nothing."""
+        if self.interactive:
+            self.show_block(self._progress_within(progress), transient=False)
+            self._next_refresh = time.monotonic() + _SECONDS_BETWEEN_REFRESHES
 
     def report_epoch(self, record: EpochRecord, epochs: int) -> None:
         """Show the progress after one more epoch, of at most ``epochs``."""
         self._seconds.append(record.seconds)
+        self._last = record
         if self.interactive:
             self._show_progress(record, epochs)
         elif self._deserves_a_line(record, epochs):
@@ -89,20 +95,42 @@ class RunConsole(CommandConsole):
         self._next_refresh = now + _SECONDS_BETWEEN_REFRESHES
 
     def _progress(self, record: EpochRecord, epochs: int) -> Group:
-        mean_seconds = sum(self._seconds) / len(self._seconds)
-        left = format_clock(mean_seconds * (epochs - record.epoch))
-        width = min(self.block_width, _WIDEST)
-        first = Table.grid(padding=(0, 2), expand=True)
-        first.width = width
-        first.add_column(no_wrap=True)
-        first.add_column(ratio=1)
-        first.add_column(no_wrap=True)
-        first.add_row(
-            Text(f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}"),
-            ProgressBar(total=epochs, completed=record.epoch, complete_style="cyan"),
-            Text(f"{left} left"),
-        )
+        left = self._mean_seconds * (epochs - record.epoch)
+        first = self._bar_line(record.epoch, epochs, f"{format_clock(left)} left", record.epoch)
         return Group(first, format_live_epoch(record, self.block_width))
+
+    def _progress_within(self, progress: EpochProgress) -> RenderableType:
+        """Return the block in a long epoch: its share and time left, then those of the run."""
+        done = progress.epochs_done
+        per_epoch = self._mean_seconds or progress.seconds / progress.share
+        run_left = max(per_epoch * (progress.epochs - done), progress.seconds_left)
+        text = f"{progress.share:.0%}, run {format_clock(run_left)} left"
+        if self.block_width >= _EPOCH_NEEDS_COLUMNS:
+            epoch_left = format_clock(progress.seconds_left)
+            text = (
+                f"{progress.share:.0%} of it, {epoch_left} left; run {format_clock(run_left)} left"
+            )
+        first = self._bar_line(progress.epoch, progress.epochs, text, done)
+        if self._last is None:
+            return first
+        return Group(first, format_live_epoch(self._last, self.block_width))
+
+    @property
+    def _mean_seconds(self) -> float:
+        return sum(self._seconds) / len(self._seconds) if self._seconds else 0.0
+
+    def _bar_line(self, epoch: int, epochs: int, text: str, done: float) -> Table:
+        line = Table.grid(padding=(0, 2), expand=True)
+        line.width = min(self.block_width, _WIDEST)
+        line.add_column(no_wrap=True)
+        line.add_column(ratio=1)
+        line.add_column(no_wrap=True)
+        line.add_row(
+            Text(f"epoch {epoch:>{len(str(epochs))}}/{epochs}"),
+            ProgressBar(total=epochs, completed=done, complete_style="cyan"),
+            Text(text),
+        )
+        return line
 
     def _deserves_a_line(self, record: EpochRecord, epochs: int) -> bool:
         every = -(-epochs // _PLAIN_LINES)

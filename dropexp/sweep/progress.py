@@ -16,6 +16,7 @@ from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary
 from dropexp.runs.studies import StudyRun
 from dropexp.runs.write import RunFolder
+from dropexp.training.progress import EpochProgress, read_progress
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class RunningRun:
     run: StudyRun
     last: EpochRecord | None  # None before its first epoch has ended
     seconds_left: float | None
+    within: EpochProgress | None = None  # of the epoch after ``last``, where it is a long one
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,13 @@ class Watcher:
             records = _read_records(folder)
             begun[run_id] = records
             if folder.is_held:
-                running.append(_describe_running(run, records))
+                within = read_progress(folder.path)
+                running.append(_describe_running(run, records, within))
         return Progress(
             total=self._total,
             ended=tuple(self._ended),
             running=tuple(sorted(running, key=lambda one: (one.run.seed, one.run.setting))),
-            seconds_left=self._estimate_seconds_left(begun, len(running)) if running else None,
+            seconds_left=self._estimate_seconds_left(begun, running) if running else None,
             best=rank_settings(self._ended),
         )
 
@@ -134,17 +137,21 @@ class Watcher:
         return {entry.name for entry in os.scandir(self._runs_dir)}
 
     def _estimate_seconds_left(
-        self, begun: Mapping[str, Sequence[EpochRecord]], running: int
+        self, begun: Mapping[str, Sequence[EpochRecord]], running: Sequence[RunningRun]
     ) -> float | None:
         rates = _mean_seconds_per_epoch(self._ended, begun, self._waiting)
+        within = {one.run.run_id: one.within for one in running if one.within is not None}
+        for run_id, progress in within.items():  # before a setting's first epoch has ended
+            rates.setdefault(self._waiting[run_id].setting, progress.seconds / progress.share)
         if not rates:
             return None
         usual = mean(rates.values())
-        left = [
-            rates.get(run.setting, usual) * (run.epochs - len(begun.get(run.run_id, ())))
-            for run in self._waiting.values()
-        ]
-        slots = min(self._at_a_time or running or 1, max(1, len(left)))
+        left = []
+        for run in self._waiting.values():
+            now = within.get(run.run_id)
+            done = now.epochs_done if now else len(begun.get(run.run_id, ()))
+            left.append(rates.get(run.setting, usual) * (run.epochs - done))
+        slots = min(self._at_a_time or len(running) or 1, max(1, len(left)))
         return max(sum(left) / slots, max(left, default=0.0))
 
 
@@ -184,11 +191,21 @@ def _read_records(folder: RunFolder) -> list[EpochRecord]:
         return []  # before its first epoch
 
 
-def _describe_running(run: StudyRun, records: Sequence[EpochRecord]) -> RunningRun:
-    if not records:
+def _describe_running(
+    run: StudyRun, records: Sequence[EpochRecord], within: EpochProgress | None
+) -> RunningRun:
+    if within is not None and within.epoch <= len(records):
+        within = None  # of an epoch that has ended meanwhile
+    if not records and within is None:
         return RunningRun(run, None, None)
-    per_epoch = mean(record.seconds for record in records)
-    return RunningRun(run, records[-1], per_epoch * (run.epochs - len(records)))
+    if records:
+        per_epoch = mean(record.seconds for record in records)
+    else:
+        assert within is not None
+        per_epoch = within.seconds / within.share
+    done = len(records) if within is None else within.epochs_done
+    last = records[-1] if records else None
+    return RunningRun(run, last, per_epoch * (run.epochs - done), within)
 
 
 def _mean_seconds_per_epoch(

@@ -1,5 +1,6 @@
 """Train the run of a job; called in the process of the run. Imports torch."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,11 +13,13 @@ from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.jobs import STOP_FILE, Ending, Job, Outcome, Work
-from dropexp.training.progress import EpochProgress
+from dropexp.training.progress import EpochProgress, remove_progress, save_progress
 from dropexp.training.run import run
 
 _CHEAP_TO_FINISH = 5.0
 """Seconds: a run with no more left trains to its end when the sweep is asked to stop."""
+
+_SECONDS_BETWEEN_SAVES = 1.0
 
 _PATIENCE = 1.0
 """Seconds to wait for another process that trains the run, as other runs may be waiting."""
@@ -35,6 +38,7 @@ class RunLog:
         self._stop_file = stop_file
         self._seconds = 0.0
         self._epochs = 0
+        self._next_save = 0.0
 
     def start(self, run_id: str, lines: Sequence[str]) -> None:
         """Log the run's id and description."""
@@ -54,7 +58,11 @@ class RunLog:
         self._folder.log(f"audit {line}")
 
     def report_step(self, progress: EpochProgress) -> None:
-        """Log nothing."""
+        """Leave the progress in the folder for the sweep that watches it, once a second at most."""
+        now = time.monotonic()
+        if now >= self._next_save:
+            self._next_save = now + _SECONDS_BETWEEN_SAVES
+            save_progress(self._folder.path, progress)
 
     def report_epoch(self, record: EpochRecord, epochs: int) -> None:
         """Stop the run after an epoch if the sweep asks for it and much is left to train.
@@ -62,6 +70,7 @@ class RunLog:
         Raises:
             KeyboardInterrupt: the run is to stop.
         """
+        remove_progress(self._folder.path)  # it would look like the next epoch's
         self._seconds += record.seconds
         self._epochs += 1
         left = self._seconds / self._epochs * (epochs - record.epoch)

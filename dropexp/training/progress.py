@@ -1,10 +1,27 @@
-"""How far the training steps of a long epoch have come."""
+"""How far the training steps of a long epoch have come, also for those who watch a run's folder.
 
+Imports no torch.
+"""
+
+import json
+import math
+import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from dropexp.errors import StoreError
+from dropexp.runs.parsing import read_limited
 
 SECONDS_BETWEEN_REPORTS = 0.5
+
+_FILE = ".progress.part"
+"""In the run folder. Files of this ending are removed at a run's start and end."""
+
+_MOST_BYTES = 1000
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +48,46 @@ class EpochProgress:
         return self.steps_done / self.steps
 
     @property
+    def epochs_done(self) -> float:
+        """The epochs of the run that are done, with the share of this one."""
+        return self.epoch - 1 + self.share
+
+    @property
     def seconds_left(self) -> float:
         """The seconds that the remaining steps of the epoch take at the mean speed so far."""
         return self.seconds / self.steps_done * (self.steps - self.steps_done)
+
+
+def save_progress(folder: Path, progress: EpochProgress) -> None:
+    """Write the progress into a run folder, where the disk allows it; it may be lost at any time.
+
+    It is a hint for whoever watches, so it is neither whole at every moment nor on the disk.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_LINK
+    with suppress(OSError):
+        descriptor = os.open(folder / _FILE, flags, 0o666)
+        try:
+            os.write(descriptor, json.dumps(astuple(progress)).encode())
+        finally:
+            os.close(descriptor)
+
+
+def read_progress(folder: Path) -> EpochProgress | None:
+    """Return the progress that a run folder holds; None where there is none that can be read."""
+    try:
+        epoch, epochs, done, steps, seconds = json.loads(read_limited(folder / _FILE, _MOST_BYTES))
+        numbers = (int(epoch), int(epochs), int(done), int(steps))
+        progress = EpochProgress(*numbers, float(seconds))
+    except (OSError, StoreError, ValueError, TypeError, OverflowError, RecursionError):
+        return None
+    is_possible = 1 <= progress.steps_done <= progress.steps and 0 <= progress.seconds < math.inf
+    return progress if is_possible and 1 <= progress.epoch <= progress.epochs else None
+
+
+def remove_progress(folder: Path) -> None:
+    """Remove the progress from a run folder."""
+    with suppress(OSError):
+        (folder / _FILE).unlink()
 
 
 ReportStep = Callable[[EpochProgress], None]

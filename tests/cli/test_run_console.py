@@ -20,6 +20,7 @@ from dropexp.runs.records import (
     SelectedEpoch,
     find_best_epoch,
 )
+from dropexp.training.progress import EpochProgress
 
 RUN_ID = "dropout2d-p0.3-s0-1a2b3c4d"
 FOLDER = Path("a folder") / ("deep" * 30) / RUN_ID
@@ -265,6 +266,28 @@ def test_terminal_lines_fit() -> None:
     console.warn("many words " * 20)
     console.close()
     assert max(map(len, without_escapes(out.getvalue()).splitlines())) <= 62
+
+
+@pytest.mark.parametrize(
+    ("width", "text"), [(100, "40% of it, 1:12 left; run 57:12 left"), (40, "40%, run 57:12 left")]
+)
+def test_a_long_epoch_shows_its_share_and_the_time_left(width: int, text: str) -> None:
+    """120 s an epoch: 72 s of this one and 28 more epochs are left."""
+    console, out = terminal(width=width)
+    within = EpochProgress(epoch=2, epochs=30, steps_done=400, steps=1000, seconds=48.0)
+    with console:
+        console.report_epoch(dataclasses.replace(record_of(1), seconds=120.0), 30)
+        console.report_step(within)
+    shown = without_escapes(out.getvalue())
+    assert "epoch  2/30" in shown
+    assert text in shown
+    console, out = terminal(width=width)
+    with console:
+        console.report_step(dataclasses.replace(within, epoch=1))  # no epoch has ended yet
+    assert re.search(r"40%.*run 59:12 left", without_escapes(out.getvalue()))
+    plain, out = plain_console()
+    plain.report_step(within)
+    assert out.getvalue() == ""
 
 
 def test_narrow_or_dumb_terminal_gets_no_chart() -> None:

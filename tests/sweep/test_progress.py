@@ -14,6 +14,7 @@ from dropexp.runs.studies import StudyRun
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.estimate import estimate_seconds
 from dropexp.sweep.progress import EndedRun, Watcher, rank_settings
+from dropexp.training.progress import EpochProgress, save_progress
 from tests.run_folders import make_record, make_summary
 
 RUNS = [
@@ -79,6 +80,19 @@ def test_time_left_is_the_epochs_left_over_the_runs_at_a_time(tmp_path: Path) ->
     with FileLock(folder(tmp_path, RUNS[1]).path / ".lock"):
         left = [Watcher(tmp_path, RUNS, at_a_time).look().seconds_left for at_a_time in (1, 3, 64)]
     assert left == pytest.approx([3 * 10 * per_epoch, 10 * per_epoch, 10 * per_epoch])
+
+
+def test_a_long_epoch_counts_by_its_share(tmp_path: Path) -> None:
+    half = EpochProgress(epoch=1, epochs=RUNS[0].epochs, steps_done=5, steps=10, seconds=60.0)
+    made = folder(tmp_path, RUNS[0])
+    with made.lock():
+        save_progress(made.path, half)
+        progress = Watcher(tmp_path, RUNS[:1]).look()
+        (running,) = progress.running
+        assert running.within == half
+        assert running.seconds_left == progress.seconds_left == 120 * (RUNS[0].epochs - 0.5)
+        made.write_metrics([make_record(1, 0.5)])  # and that epoch has ended
+        assert Watcher(tmp_path, RUNS[:1]).look().running[0].within is None
 
 
 @pytest.mark.parametrize("ending", ["finished", "failed"])
