@@ -1,10 +1,10 @@
 """The progress within an epoch: how often it is reported, and its file."""
 
+import time
 from pathlib import Path
 
 import pytest
 
-from dropexp.training import progress
 from dropexp.training.progress import (
     EpochProgress,
     StepCounter,
@@ -20,7 +20,7 @@ def test_steps_are_reported_twice_a_second_and_short_epochs_never(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     for seconds, expected in ((0.04, []), (0.2, [3, 6, 9])):
         reported: list[EpochProgress] = []
         counter = StepCounter(reported.append, epoch=3, epochs=30, steps=10)
