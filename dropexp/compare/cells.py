@@ -56,13 +56,14 @@ def estimate_cell(
     def text(value: float) -> str:
         return metric.format(value, notation, is_signed=is_signed)
 
-    half = metric.format(estimate.high - estimate.value, notation, is_signed=False)
-    if is_signed is None:  # a mean: a t interval of two runs may leave what can be true
-        estimate = estimate.clip(metric.limits)
     cell = Cell(text(estimate.value), sort_value=estimate.value)
     if not shows_interval or not math.isfinite(estimate.low):
         return cell
     interval = f"[{text(estimate.low)}, {text(estimate.high)}]"
+    below, above = estimate.value - estimate.low, estimate.high - estimate.value
+    if not math.isclose(below, above, rel_tol=1e-6, abs_tol=1e-12):
+        return replace(cell, interval=interval)
+    half = metric.format(above, notation, is_signed=False)
     return replace(cell, interval=interval, margin=f"±{half}")
 
 
@@ -104,7 +105,7 @@ def probability_cell(row: Row) -> Cell:
     share = row.better
     if share is None or math.isnan(share.value):
         return Cell()
-    interval = f"[{share.low:.2f}, {share.high:.2f}]"
+    interval = f"[{share.low:.2f}, {share.high:.2f}]" if share.n > 1 else ""
     return Cell(f"{share.value:.2f}", interval, sort_value=share.value)
 
 

@@ -11,7 +11,13 @@ from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.records import OPTIONAL_COLUMNS
-from dropexp.statistics import Estimate, common_target, matched_epoch, mean_interval
+from dropexp.statistics import (
+    Estimate,
+    common_target,
+    matched_epoch,
+    mean_interval,
+    positive_mean_interval,
+)
 
 MATCHED_BY = "train_loss"
 """The column of metrics.csv that is equal in all runs at EpochChoice.MATCHED."""
@@ -80,13 +86,30 @@ def refuse_old_runs(metric: Metric, runs: Sequence[ComparedRun]) -> None:
 
 
 def estimate_means(values: Sequence[Values], confidence: float) -> dict[str, Estimate]:
-    """Return the mean of each metric over runs with its t interval; see mean_interval."""
+    """Return the mean of each metric over runs with its interval; see estimate_mean."""
     estimates = {}
-    for key in METRIC_REGISTRY:
+    for key, metric in METRIC_REGISTRY.items():
         known = [value for run in values if (value := run.get(key)) is not None]
         if known:
-            estimates[key] = mean_interval(known, confidence)
+            estimates[key] = estimate_mean(known, metric, confidence)
     return estimates
+
+
+def estimate_mean(values: Sequence[float], metric: Metric | None, confidence: float) -> Estimate:
+    """Return the mean over runs with its t interval, within what the metric can be.
+
+    See positive_mean_interval for a quantity that is never negative. Of a fraction the interval is
+    cut at 0 and 1, which does not change its coverage.
+
+    Args:
+        values: one for each run.
+        metric: what they are of; None for a quantity without limits.
+        confidence: the interval's coverage, in (0, 1).
+    """
+    limits = metric.limits if metric else (-math.inf, math.inf)
+    if limits == (0.0, math.inf) and min(values, default=0.0) >= 0:
+        return positive_mean_interval(values, confidence)
+    return mean_interval(values, confidence).clip(limits)
 
 
 def _values_of(

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dropexp.compare.estimates import estimate_mean
 from dropexp.compare.settings import Setting
-from dropexp.statistics import Estimate, mean_interval
+from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.statistics import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class MeanCurve:
 
 
 def mean_curve(setting: Setting, column: str, confidence: float = 0.95) -> MeanCurve:
-    """Return the mean of a column over a setting's completed runs, with its t interval.
+    """Return the mean of a column over a setting's completed runs; see estimate_mean.
 
     Where early stopping ended some runs sooner, later epochs have fewer seeds; ``n`` of an
     estimate is their number.
@@ -43,9 +45,10 @@ def mean_curve(setting: Setting, column: str, confidence: float = 0.95) -> MeanC
         confidence: the coverage of the intervals, in (0, 1).
     """
     curves = [run.curves[column] for run in setting.completed]
+    metric = METRIC_REGISTRY.get(column)
     epochs = max((len(curve) for curve in curves), default=0)
     estimates = (
-        mean_interval([curve[epoch] for curve in curves if epoch < len(curve)], confidence)
+        estimate_mean([curve[epoch] for curve in curves if epoch < len(curve)], metric, confidence)
         for epoch in range(epochs)
     )
     return MeanCurve(setting.name, column, tuple(estimates))

@@ -35,7 +35,7 @@ def describe_method(comparison: Comparison, baseline: str, *, is_chosen: bool) -
     sentences = [
         selection,
         f"vs baseline: paired difference in {metric.name} to {baseline}; {side} 0 is "
-        f"{metric.improvement}. {describe_interval(comparison)}",
+        f"{metric.improvement}. {describe_interval(comparison)}".rstrip(),
         " ".join(describe_test(comparison)),
     ]
     if is_chosen:
@@ -59,6 +59,8 @@ def describe_method(comparison: Comparison, baseline: str, *, is_chosen: bool) -
 def _describe_epoch(comparison: Comparison) -> str:
     rows = comparison.rows
     means = f"Means over seeds with {comparison.confidence:.0%} t intervals; each run"
+    if rows and all(row.n <= 1 for row in rows):
+        means = "One seed for each setting; each run"
     match comparison.at:
         case EpochChoice.BEST:
             return f"{means} at its lowest validation loss."

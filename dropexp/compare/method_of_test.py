@@ -59,7 +59,12 @@ def explain_no_test(comparison: Comparison) -> str:
 
 
 def describe_interval(comparison: Comparison) -> str:
-    """Return the sentence on the interval of a difference, which belongs to the test."""
+    """Return the sentence on the interval of a difference, which belongs to the test.
+
+    Empty where no difference has one, because there is one seed.
+    """
+    if all(row.difference is None or row.difference.n <= 1 for row in comparison.rows):
+        return ""
     name = name_interval(comparison)
     if comparison.test.kind is TestKind.PLANNED:
         return f"Its {name} is for one row.{_describe_zeros(comparison)}"

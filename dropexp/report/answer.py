@@ -271,7 +271,7 @@ def _answer_without_test(comparison: Comparison) -> list[str]:
     if row is None:
         return ["No run completed, so there is nothing to compare."]
     metric = comparison.metric
-    estimate = row.estimates[metric.key].clip(metric.limits)
+    estimate = row.estimates[metric.key]
     data = describe_data(row.setting.fields, find_context_axes(comparison))
     setting = describe_setting(row.setting)
     value = f"{metric.describe_value(estimate.value)}{describe_interval(metric, estimate)}"

@@ -29,6 +29,7 @@ from dropexp.statistics.intervals import (
     Estimate,
     mean_interval,
     paired_difference,
+    positive_mean_interval,
     probability_of_improvement,
 )
 from dropexp.statistics.max_t import step_down_max_t
@@ -67,6 +68,7 @@ __all__ = [
     "normal_variance_bound",
     "paired_difference",
     "planned_power",
+    "positive_mean_interval",
     "probability_of_improvement",
     "rise_after_best",
     "sign_flip_p_value",

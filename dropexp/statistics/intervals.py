@@ -68,6 +68,40 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
     return Estimate(mean, mean - half, mean + half, n)
 
 
+def positive_mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
+    """Return the mean of a positive quantity and an interval that is above 0.
+
+    That is the t interval where it is above 0. Where it is not, it is the interval on the log
+    scale, mean · exp(±t · s/(√n · mean)): the delta method gives log(mean) the standard error
+    s/(√n · mean). In simulations with the spreads of losses and of times it never covers the mean
+    less often than the t interval, and more often where values are skewed; see
+    tests/statistics/test_intervals.py. A value of 0 has no logarithm: then the t interval is cut
+    at 0, which does not change its coverage.
+
+    Args:
+        values: shape (n,), floats of at least 0 in any unit: one for each seed.
+        confidence: the interval's coverage, in (0, 1).
+
+    Returns:
+        The estimate; see mean_interval for few or non-finite values.
+
+    Raises:
+        ValueError: a value is negative, and as mean_interval does.
+    """
+    estimate = mean_interval(values, confidence)
+    lowest = min(as_vector(values, "values"), default=math.nan)
+    if lowest < 0:
+        raise ValueError(f"the value {lowest:g} is negative; allowed: at least 0")
+    if not estimate.low <= 0 or not math.isfinite(estimate.high):
+        return estimate
+    if lowest == 0:
+        return Estimate(estimate.value, 0.0, estimate.high, estimate.n)
+    half = (estimate.high - estimate.value) / estimate.value
+    with np.errstate(over="ignore"):
+        high = float(estimate.value * np.exp(half))
+    return Estimate(estimate.value, estimate.value * math.exp(-half), high, estimate.n)
+
+
 def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Estimate:
     """Return the mean of a − b over pairs and its t interval.
 

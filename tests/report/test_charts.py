@@ -3,6 +3,8 @@ import re
 import pytest
 
 from dropexp.compare.highlights import select_featured_rows
+from dropexp.compare.provenance import Provenance
+from dropexp.report import render_page
 from dropexp.report.charts import assign_looks
 from dropexp.report.charts.labels import space_labels
 from dropexp.statistics import mean_interval
@@ -125,3 +127,14 @@ def test_labels_keep_their_distance_and_stay_near(
     places: list[float], expected: list[float]
 ) -> None:
     assert space_labels(places, 1.0, limits=(0.0, 10.0)) == pytest.approx(expected)
+
+
+def test_one_seed_has_no_interval_anywhere() -> None:
+    study = STUDIES["one seed"]()
+    for panel in build_panels(study).values():
+        assert "interval" not in panel.subtitle
+        assert "one seed" in panel.subtitle
+    page = render_page(study, Provenance())
+    body = page[page.index("<body>") : page.index('<script type="application/json"')]
+    assert "interval" not in body
+    assert "One seed for each setting" in body

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dropexp.statistics import (
     mean_interval,
     paired_difference,
+    positive_mean_interval,
     probability_of_improvement,
 )
 
@@ -150,3 +151,35 @@ def test_a_whole_comparison_imports_neither_scipy_nor_torch() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_positive_mean_has_its_t_interval_where_that_is_above_0() -> None:
+    assert positive_mean_interval([1.0, 1.1, 1.3]) == mean_interval([1.0, 1.1, 1.3])
+    assert math.isnan(positive_mean_interval([0.7]).low)
+    assert math.isnan(positive_mean_interval([]).value)
+    with pytest.raises(ValueError, match="the value -1 is negative; allowed: at least 0"):
+        positive_mean_interval([0.1, -1.0])
+
+
+def test_a_positive_mean_has_no_interval_below_0() -> None:
+    times = [16.64, 20.56]  # seconds; the t interval is [−6.3, 43.5]
+    plain, found = mean_interval(times), positive_mean_interval(times)
+    assert plain.low < 0
+    assert found.value == plain.value == pytest.approx(18.6)
+    assert (found.low, found.high) == pytest.approx((4.9, 71.0), rel=0.01)
+    assert found.low * found.high == pytest.approx(found.value**2), "symmetric on the log scale"
+    assert positive_mean_interval([0.0, 1.0]).low == 0
+    assert positive_mean_interval([0.0, 1.0]).high == mean_interval([0.0, 1.0]).high
+    assert positive_mean_interval([1e-200, 1e200]).high == math.inf
+
+
+@pytest.mark.parametrize(("spread", "least"), [(0.2, 0.93), (1.0, 0.88)])
+def test_a_positive_mean_is_covered_at_least_as_often_as_by_t(spread: float, least: float) -> None:
+    draw = np.random.default_rng(5)
+    mean, studies = math.exp(spread**2 / 2), 1500
+    covered = np.zeros(2)
+    for values in draw.lognormal(0, spread, (studies, 3)):
+        found, plain = positive_mean_interval(values), mean_interval(values)
+        covered += [each.low <= mean <= each.high for each in (found, plain)]
+    assert covered[0] / studies > least
+    assert covered[0] >= covered[1]

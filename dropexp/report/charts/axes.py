@@ -82,7 +82,7 @@ def _build_p_panel(comparison: Comparison) -> Panel:
         levels=[
             {
                 "setting": row.setting.kind,
-                **encode_estimate(row.estimates[metric.key].clip(metric.limits)),
+                **encode_estimate(row.estimates[metric.key]),
             }
             for row in rows
             if not row.setting.has_regulariser
@@ -141,7 +141,7 @@ def _make_point(row: Row, line: str, x: float, metric: Metric) -> dict[str, Any]
         "name": row.setting.name,
         "x": x,
         "value": x,  # stays when points are shifted
-        **encode_estimate(row.estimates[metric.key].clip(metric.limits)),
+        **encode_estimate(row.estimates[metric.key]),
     }
 
 

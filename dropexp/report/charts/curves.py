@@ -129,9 +129,8 @@ def _choose_domain(
 def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values:
     """Return the mean curve of each row as data rows, thinned so that a page stays small."""
     most = max(min(_MOST_EPOCHS, _MOST_POINTS // len(rows)), 10)
-    known = METRIC_REGISTRY[column].limits
     return [
-        {"setting": row.setting.name, "epoch": epoch, **encode_estimate(estimate.clip(known))}
+        {"setting": row.setting.name, "epoch": epoch, **encode_estimate(estimate)}
         for row in rows
         for epoch, estimate in mean_curve(row.setting, column, comparison.confidence)
         .thin(most)

@@ -153,6 +153,7 @@ def _draw(
         "setting:N",
         sort=names,
         title=None,
+        scale=alt.Scale(type="band", padding=0),
         axis=alt.Axis(labels=False, domain=False, ticks=False, grid=True),
     )
     zero = (
@@ -160,7 +161,8 @@ def _draw(
         .mark_rule(color=RULE, strokeDash=[4, 3])
         .encode(x="zero:Q")
     )
-    seeds = alt.Chart(data.add("seeds", _list_seeds(rows))).encode(y=y, color=colour)
+    below = y.copy().bandPosition(_SEEDS_AT)
+    seeds = alt.Chart(data.add("seeds", _list_seeds(rows))).encode(y=below, color=colour)
     texts = [{**each, "text": looks[each["setting"]].text} for each in means]
     labels = (
         alt.Chart(data.add("names", texts))
@@ -221,7 +223,6 @@ def _draw_seeds(base: alt.Chart, metric: Metric) -> alt.Chart:
     number = number_format(metric, is_difference=True)
     dots: alt.Chart = base.mark_circle(size=46, opacity=0.45, clip=True).encode(
         x=alt.X("difference:Q"),
-        yOffset=alt.value(alt.expr(f"bandwidth('y') * {_SEEDS_AT}")),
         tooltip=make_tooltip(
             SETTING, Shown("seed", "seed"), Shown("difference", "difference", number)
         ),
