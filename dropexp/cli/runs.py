@@ -1,4 +1,4 @@
-"""The commands that list, show and remove runs. None of them imports torch."""
+"""The commands that list, show, check and remove runs. None of them imports torch."""
 
 import sys
 from enum import StrEnum
@@ -10,6 +10,7 @@ import typer
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
 from dropexp.cli.options import RunId, RunsDir
+from dropexp.cli.runs_check import CHECK_HELP, check
 from dropexp.errors import FilterError, RunIdError, UserError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _FILTER_HELP = (
     "[bold]study=first[/bold]            the runs of a study"
 )
 _RUNS_HELP = (
-    "List, show and remove runs.\n\n"
+    "List, show, check and remove runs.\n\n"
     "[bold]dropexp runs regulariser=dropout2d 'p>=0.3' --sort test_loss[/bold]\n\n"
     f"Without a command, runs are listed. {_FILTER_HELP}\n\n"
     "[bold]dropexp runs list --help[/bold] describes sorting and formats."
@@ -174,6 +175,9 @@ def _show_results(run: "ListedRun", console: "RunConsole") -> None:
     console.show_curves(records)
 
 
+runs.command(cls=PlainHelpCommand, help=CHECK_HELP)(check)
+
+
 @runs.command(cls=PlainHelpCommand, help=_RM_HELP)
 def rm(
     ids_or_filters: Annotated[
@@ -192,7 +196,7 @@ def rm(
     from dropexp.runs.selection import explain_no_match
     from dropexp.terminal.numbers import format_count, format_size
 
-    selected = _select_by_ids_or_filters(ids_or_filters, runs_dir)
+    selected = select_by_ids_or_filters(ids_or_filters, runs_dir)
     if not selected:
         reason = explain_no_match(list_runs(runs_dir), ids_or_filters, str(runs_dir))
         CommandConsole().print_sentence(Text(f"{reason} Nothing was removed."))
@@ -231,7 +235,7 @@ def _list_runs(runs_dir: Path) -> "list[ListedRun]":
 
 def _refuse_late_command(filters: list[str]) -> None:
     for word in filters:
-        if word in ("list", "show", "rm"):
+        if word in ("list", "show", "check", "rm"):
             raise FilterError(f"{word} goes right after runs: dropexp runs {word} …")
 
 
@@ -253,7 +257,7 @@ def _print_list(
         print_text(f"{runs_dir} holds no runs; dropexp train makes one.\n")
 
 
-def _select_by_ids_or_filters(ids_or_filters: list[str], runs_dir: Path) -> "list[ListedRun]":
+def select_by_ids_or_filters(ids_or_filters: list[str], runs_dir: Path) -> "list[ListedRun]":
     """Return the runs with these ids, or those that pass these filters.
 
     Raises:

@@ -10,7 +10,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-_PREFIX = "events.out.tfevents."
+from dropexp.runs.files import EVENTS_PREFIX
 
 SCALAR_TAGS = {
     "loss/noisy_train": "noisy_train_loss",
@@ -80,11 +80,11 @@ class EventFile:
 
 def replace_event_files(folder: Path) -> Path:
     """Remove the folder's event files and return the path of the next one."""
-    for stale in folder.glob(f"{_PREFIX}*"):
+    for stale in folder.glob(f"{EVENTS_PREFIX}*"):
         stale.unlink(missing_ok=True)
     # TensorBoard reads a folder's event files in the order of their names. A name that was used
     # before would make a running TensorBoard wait for the removed file to grow.
-    name = f"{_PREFIX}{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
+    name = f"{EVENTS_PREFIX}{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
     return folder / f"{name}.{time.monotonic_ns()}"
 
 

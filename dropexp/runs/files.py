@@ -13,3 +13,11 @@ LOCK = ".lock"
 
 CHECKED_FILES = (CONFIG, METRICS, WEIGHTS, AUDIT)
 """The files whose checksums stand in the summary, beside that of the summary itself."""
+
+EVENTS_PREFIX = "events.out.tfevents."
+"""Begins the names of TensorBoard's files."""
+
+RUN_FILES = frozenset(
+    (CONFIG, ENVIRONMENT, AUDIT, METRICS, SUMMARY, CHECKPOINT, WEIGHTS, LOG, ERROR, LOCK)
+)
+"""The files of a run folder but for TensorBoard's."""

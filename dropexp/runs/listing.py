@@ -52,6 +52,15 @@ def list_runs(runs_dir: Path) -> list[ListedRun]:
     return runs
 
 
+def list_run_ids(runs_dir: Path) -> list[str]:
+    """Return the names of all run folders and of links named so, without a look inside.
+
+    Raises:
+        RunsDirError: runs_dir is not a folder.
+    """
+    return sorted(_scan_runs(runs_dir))
+
+
 def _list_records(runs: Iterable[ListedRun]) -> Iterator[tuple[str, SeededConfig, bytes]]:
     for run in runs:
         if run.packed_results is not None and isinstance(run.config, SeededConfig):

@@ -88,6 +88,11 @@ class StoredRun:
             return FolderStatus.INTERRUPTED
         return FolderStatus.NEW
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the folder says that the run is finished."""
+        return self._has(SUMMARY)
+
     def read_config(self) -> dict[str, Any]:
         """Return the plain values of config.yaml, unchecked.
 
@@ -167,8 +172,8 @@ class StoredRun:
         text = self._read_text(METRICS)
         if digest and compute_digest(text.encode()) != digest:
             raise StoreError(
-                f"{self._path_of(METRICS)} is damaged: it does not have the checksum that "
-                f"summary.json holds; {_REMEDY}."
+                f"{self._path_of(METRICS)} is damaged: it does not agree with its checksum in "
+                f"summary.json; dropexp runs check --repair has the run trained again."
             )
         return text[: text.rfind("\n") + 1]
 
@@ -271,8 +276,10 @@ class StoredRun:
         )
 
     def list_leftovers(self) -> list[str]:
-        """Return the names of the files that a finished run does not need."""
+        """Return the names of files that a crash has left behind, and that nothing needs."""
         found = [path.name for path in self.list_parts()]
+        if not self.is_finished:
+            return found
         found += [ERROR] if self._has(ERROR) else []
         return found + ([CHECKPOINT] if self._has(CHECKPOINT) and not self._keeps_state() else [])
 

@@ -6,6 +6,8 @@ Imports no torch.
 from pathlib import Path
 
 from dropexp.errors import StoreError
+from dropexp.runs.durable import PART
+from dropexp.runs.files import EVENTS_PREFIX, LOCK, RUN_FILES, SUMMARY
 from dropexp.runs.listing import is_run_id
 from dropexp.runs.write import RunFolder
 
@@ -22,8 +24,20 @@ def explain_refusal(folder: RunFolder, runs_dir: Path) -> str:
     try:
         folder.read_config()
     except StoreError as error:
-        return f"{error} {path} may not be a run and is not removed; remove it by hand."
+        if not _holds_only_files_of_a_run(path):
+            return f"{error} {path} may not be a run and is not removed; remove it by hand."
     return _explain_held(folder) if folder.is_held else ""
+
+
+def _holds_only_files_of_a_run(path: Path) -> bool:
+    """Whether a folder whose config is damaged is that of a run all the same."""
+    names = [entry.name for entry in path.iterdir()]
+    strange = [name for name in names if name not in RUN_FILES and not _is_written_by_runs(name)]
+    return not strange and bool({LOCK, SUMMARY} & set(names))
+
+
+def _is_written_by_runs(name: str) -> bool:
+    return name.startswith(EVENTS_PREFIX) or (name.startswith(".") and name.endswith(PART))
 
 
 def remove_run(folder: RunFolder) -> str:

@@ -108,7 +108,7 @@ def save_study(runs_dir: Path, study: Study) -> Study:
     Raises:
         RunsDirError: the folder cannot be written.
     """
-    path = _path(runs_dir, study.name)
+    path = get_study_path(runs_dir, study.name)
     with lock_study_file(runs_dir, path):
         if path.exists():
             study = read_study(runs_dir, study.name).merge(study)
@@ -123,7 +123,7 @@ def read_study(runs_dir: Path, name: str) -> Study:
         ConfigError: there is none.
         StoreError: its file is damaged.
     """
-    path = _path(runs_dir, name)
+    path = get_study_path(runs_dir, name)
     try:
         plain = check_study(parse_json(read_limited(path, MOST_BYTES_OF_STUDY)), name)
         members = tuple(StudyMember(**member) for member in plain["members"])
@@ -138,7 +138,10 @@ def read_study(runs_dir: Path, name: str) -> Study:
     except StoreError:
         raise
     except (ValueError, TypeError, ConfigError) as error:
-        raise StoreError(f"{path} cannot be read ({error}).") from None
+        raise StoreError(
+            f"{path} cannot be read ({error}). dropexp runs check --repair sets it aside; the "
+            f"study's sweeps, given again, make it anew."
+        ) from None
 
 
 def _to_mapping(study: Study) -> dict[str, Any]:
@@ -155,6 +158,6 @@ def list_study_names(runs_dir: Path) -> list[str]:
     return [name for _, name in sorted(files, reverse=True)]
 
 
-def _path(runs_dir: Path, name: str) -> Path:
+def get_study_path(runs_dir: Path, name: str) -> Path:
     refuse_study_name(name)  # it may come from a file, or from a filter
     return runs_dir / FOLDER / f"{name}.json"

@@ -244,10 +244,11 @@ class RunFolder(StoredRun):
                 durable.remove_file(path, is_promised=False)
 
     def remove_leftovers(self, *, keep_checkpoint: bool) -> None:
-        """Remove the files that a finished run does not need."""
-        self.remove_error()
+        """Remove the files that a finished run does not need, and those half written."""
         self.remove_parts()
-        if not keep_checkpoint:
+        if self.is_finished:
+            self.remove_error()
+        if self.is_finished and not keep_checkpoint:
             with self._disk_errors(CHECKPOINT):
                 durable.remove_file(self.path / CHECKPOINT, is_promised=False)
 

@@ -1,0 +1,202 @@
+"""The command that checks run folders byte by byte, and repairs them. It imports no torch."""
+
+import json
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dropexp.cli.exit_codes import ExitCode
+from dropexp.cli.options import RunsDir
+from dropexp.errors import DropexpError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.text import Text
+
+    from dropexp.cli.console import CommandConsole
+    from dropexp.runs.checking import Checked
+    from dropexp.runs.write import RunFolder
+
+CHECK_HELP = (
+    "Check that runs are whole: every file against the checksums that were written with it.\n\n"
+    "[bold]dropexp runs check[/bold]\n\n"
+    "Names each run whose config, metrics, weights, audit or summary is not as it was written, and "
+    "files that a crash has left behind. With [bold]--repair[/bold], leftovers are removed, a "
+    "config is rebuilt from a run of another seed where its checksum proves that it is the same, "
+    "and any other damaged run is moved to .set-aside in the folder of runs, and trained again by "
+    "its command. Nothing else is deleted. The exit code is 1 if a run is damaged and was not "
+    "repaired."
+)
+_SECONDS_BETWEEN_UPDATES = 0.1
+_REMEDIES = {
+    "damaged": "--repair rebuilds it, or sets it aside and has its command train it again",
+    "newer": "update dropexp",
+    "leftovers": "--repair removes them",
+}
+
+
+class CheckFormat(StrEnum):
+    """How the results of a check are written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def check(
+    ids_or_filters: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="IDS|FILTERS", help="Run ids, or key=value; all runs.", show_default=False
+        ),
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what is wrong.")] = False,
+    format_: Annotated[
+        CheckFormat, typer.Option("--format", "-f", help="Output format.")
+    ] = CheckFormat.TABLE,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    from dropexp.cli.console import CommandConsole, print_text
+    from dropexp.terminal.plain_text import escape_in_json
+
+    folders = _select(ids_or_filters or [], runs_dir)
+    console = CommandConsole()
+    checked = _check_all(folders, console)
+    repairs = {one.run_id: _repair(one) for one in checked} if repair else {}
+    shared = [] if ids_or_filters else _check_shared(runs_dir, repair=repair)
+    if format_ is CheckFormat.JSON:
+        rows = [_to_mapping(one, repairs.get(one.run_id, "")) for one in checked]
+        print_text(escape_in_json(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n")
+    else:
+        _print_table(checked, repairs, shared, console)
+    is_wrong = any(one.is_wrong and not _is_repaired(repairs.get(one.run_id)) for one in checked)
+    if is_wrong or (shared and not repair):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _select(ids_or_filters: list[str], runs_dir: Path) -> "Sequence[RunFolder]":
+    from dropexp.cli.runs import select_by_ids_or_filters
+    from dropexp.runs.listing import list_run_ids
+    from dropexp.runs.write import RunFolder
+
+    if not ids_or_filters:
+        return [RunFolder(runs_dir, run_id) for run_id in list_run_ids(runs_dir)]
+    return [run.folder for run in select_by_ids_or_filters(ids_or_filters, runs_dir)]
+
+
+def _check_all(folders: "Sequence[RunFolder]", console: "CommandConsole") -> "list[Checked]":
+    """Check folders; on a terminal, show how far it is."""
+    from dropexp.cli.live_block import make_bar_line
+    from dropexp.runs.checking import check_runs
+
+    checked: list[Checked] = []
+    shown_at = time.monotonic()
+    with console:
+        for one in check_runs(folders):
+            checked.append(one)
+            if console.interactive and time.monotonic() - shown_at > _SECONDS_BETWEEN_UPDATES:
+                shown_at = time.monotonic()
+                counts = f"{len(checked)}/{len(folders)} runs"
+                width = console.block_width
+                bar = make_bar_line("checking", len(checked), len(folders), counts, width)
+                console.show_block(bar, transient=True)
+    return checked
+
+
+def _repair(one: "Checked") -> str:
+    """Repair a run; return what was done, or why nothing could be."""
+    from dropexp.runs.repairing import Repair, repair_run
+
+    try:
+        done = repair_run(one)
+    except DropexpError as error:
+        return f"not repaired: {error}"
+    if done is Repair.NOTHING:
+        return "its command trains it again" if one.condition == "damaged" else ""
+    return done.value
+
+
+def _is_repaired(done: str | None) -> bool:
+    from dropexp.runs.repairing import Repair
+
+    return done in {Repair.REBUILT, Repair.RETRAIN, Repair.SET_ASIDE}
+
+
+def _check_shared(runs_dir: Path, *, repair: bool) -> list[str]:
+    """Return what is wrong with the files that runs share, each with what was or can be done."""
+    from dropexp.runs.checking import check_studies, list_half_written_studies
+    from dropexp.runs.durable import remove_file
+    from dropexp.runs.repairing import set_study_aside
+
+    if repair:
+        for path in list_half_written_studies(runs_dir):
+            remove_file(path)
+    found = []
+    for path, reason in check_studies(runs_dir).items():
+        if repair:
+            set_study_aside(runs_dir, path)
+            reason = f"{path} was damaged, and is set aside; the study's sweeps make it anew."
+        found.append(reason)
+    return found
+
+
+def _to_mapping(one: "Checked", done: str) -> dict[str, Any]:
+    return {
+        "run_id": one.run_id,
+        "folder": str(one.folder.path),
+        "condition": one.condition.value,
+        "damage": one.damage or None,
+        "leftovers": list(one.leftovers),
+        "note": one.note or None,
+        "repair": done or None,
+    }
+
+
+def _print_table(
+    checked: "Sequence[Checked]",
+    repairs: "Mapping[str, str]",
+    shared: "Sequence[str]",
+    console: "CommandConsole",
+) -> None:
+    from rich.text import Text
+
+    from dropexp.terminal.tables import Column, format_table
+
+    def what(one: "Checked") -> str:
+        left = f"left over: {', '.join(one.leftovers)}" if one.leftovers else ""
+        return "; ".join(filter(None, (one.damage, left, one.note)))
+
+    def remedy(one: "Checked") -> str:
+        return repairs.get(one.run_id, "" if repairs else _REMEDIES.get(one.condition, ""))
+
+    columns: tuple[Column[Checked], ...] = (
+        Column("run", lambda one: one.run_id, align="left", is_required=True),
+        Column("what", what, align="left", is_required=True, wrap_to=30),
+        Column("to do" if not repairs else "done", remedy, align="left", wrap_to=20),
+    )
+    told = [one for one in checked if what(one)]
+    if told:
+        table = format_table(columns, told, width=console.width, row_style=_style)
+        console.print_lines([*table, Text()])
+    for sentence in shared:
+        console.print_sentence(Text(sentence, "red"))
+    console.print_line(_count(checked))
+
+
+def _style(one: "Checked") -> str:
+    return "red" if one.is_wrong else ""
+
+
+def _count(checked: "Sequence[Checked]") -> "Text":
+    from rich.text import Text
+
+    from dropexp.runs.checking import Condition
+    from dropexp.terminal.numbers import format_count
+
+    counts = {each: sum(one.condition is each for one in checked) for each in Condition}
+    words = {Condition.LEFTOVERS: "with leftovers", Condition.NEWER: "of a later dropexp"}
+    parts = [f"{count} {words.get(each, each)}" for each, count in counts.items() if count]
+    return Text(f"{format_count(len(checked), 'run')} checked: {', '.join(parts) or 'none'}")

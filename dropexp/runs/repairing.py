@@ -1,0 +1,143 @@
+"""Repairing run folders: rebuilt where a checksum proves it, trained again or set aside otherwise.
+
+Nothing is deleted but leftovers. A folder whose results cannot be restored is moved to
+``<runs_dir>/.set-aside/``, which no command reads. Imports no torch.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import count
+from pathlib import Path
+
+from dropexp.errors import StoreError
+from dropexp.runs import durable
+from dropexp.runs.checking import Checked, Condition, find_run_damage
+from dropexp.runs.files import CHECKPOINT, CONFIG
+from dropexp.runs.listing import find_seed
+from dropexp.runs.write import RunFolder
+
+SET_ASIDE = ".set-aside"
+"""The folder, in a folder of runs, of what was set aside."""
+
+_SEEDS = (r"^seed: \d+$", r"^(?:  )?seed: \d+$")
+"""The lines of a config that hold its seed: the run's alone, or that of its data as well."""
+
+
+class Repair(StrEnum):
+    """What was done with a run folder."""
+
+    NOTHING = "nothing was done"
+    TIDIED = "leftovers removed"
+    REBUILT = "config.yaml rebuilt from a run of another seed; its checksum agrees"
+    RETRAIN = "set aside; the run's command trains it again"
+    SET_ASIDE = "set aside"
+
+
+def repair_run(checked: Checked) -> Repair:
+    """Repair a run folder.
+
+    Args:
+        checked: what is wrong with it.
+
+    Raises:
+        BusyError: another process trains the run.
+        RunsDirError, StoreError: the folder cannot be written.
+    """
+    folder = checked.folder
+    if checked.condition not in (Condition.DAMAGED, Condition.LEFTOVERS) or _is_link(folder):
+        return Repair.NOTHING
+    with folder.lock(patience=0):
+        if checked.leftovers:
+            folder.remove_leftovers(keep_checkpoint=CHECKPOINT not in checked.leftovers)
+        if not checked.damage:
+            return Repair.TIDIED
+        if not folder.is_finished:
+            return Repair.NOTHING  # its command writes the config again, and goes on
+        if _rebuild_config(folder) and not find_run_damage(folder):
+            return Repair.REBUILT
+    return _set_aside(folder)
+
+
+def set_study_aside(runs_dir: Path, path: Path) -> None:
+    """Move the damaged file of a study to the folder of what was set aside.
+
+    Raises:
+        StoreError: it cannot be moved.
+    """
+    _move(path, _find_free_place(runs_dir / SET_ASIDE, path.name))
+
+
+def _is_link(folder: RunFolder) -> bool:
+    return folder.path.is_symlink()
+
+
+def _rebuild_config(folder: RunFolder) -> bool:
+    """Write config.yaml as its checksum says it was; return whether that could be done."""
+    try:
+        wanted = folder.read_summary().files.get(CONFIG)
+    except StoreError:
+        return False
+    for text in _propose_configs(folder) if wanted else ():
+        if durable.compute_digest(text.encode()) == wanted:
+            folder.write(CONFIG, text)
+            return True
+    return False
+
+
+def _propose_configs(folder: RunFolder) -> Iterator[str]:
+    """Yield the configs of runs of the same regulariser with this run's seed."""
+    seed = find_seed(folder.run_id)
+    family = folder.run_id[: folder.run_id.rindex("-s")]
+    for path in sorted(folder.path.parent.glob(f"{family}-s*")):
+        try:
+            text = RunFolder(folder.path.parent, path.name).read_bytes(CONFIG).decode()
+        except (StoreError, FileNotFoundError, UnicodeDecodeError):
+            continue
+        for pattern in _SEEDS:
+            yield re.sub(
+                pattern, lambda line: f"{line[0].rpartition(' ')[0]} {seed}", text, flags=re.M
+            )
+
+
+def _set_aside(folder: RunFolder) -> Repair:
+    """Move a folder away; where its config is whole, leave a run that its command trains again."""
+    config = _read_whole_config(folder)
+    target = _find_free_place(folder.path.parent / SET_ASIDE, folder.run_id)
+    _move(folder.path, target)
+    if config is None:
+        return Repair.SET_ASIDE
+    again = RunFolder(folder.path.parent, folder.run_id)
+    with again.lock():
+        again.write(CONFIG, config)
+        if (target / CHECKPOINT).is_file():
+            _move(target / CHECKPOINT, again.path / CHECKPOINT)
+    return Repair.RETRAIN
+
+
+def _move(path: Path, target: Path) -> None:
+    try:
+        durable.move(path, target)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be moved: {error.strerror}.") from None
+
+
+def _read_whole_config(folder: RunFolder) -> bytes | None:
+    """Return config.yaml, if it is that of the run; None where that is not known."""
+    try:
+        config = folder.read_config()
+        raw = folder.read_bytes(CONFIG)
+    except (StoreError, FileNotFoundError):
+        return None
+    try:
+        wanted = folder.read_summary().files.get(CONFIG, "")
+    except StoreError:
+        wanted = ""
+    if wanted:
+        return raw if durable.compute_digest(raw) == wanted else None
+    return raw if config.get("seed") == find_seed(folder.run_id) else None
+
+
+def _find_free_place(folder: Path, name: str) -> Path:
+    places = (folder / (name if not number else f"{name}.{number}") for number in count())
+    return next(place for place in places if not place.exists())
