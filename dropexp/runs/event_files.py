@@ -90,7 +90,7 @@ def replace_event_files(folder: Path) -> Path:
 
 def is_event_file(path: Path) -> bool:
     """Return whether a path has the name of an event file."""
-    return path.name.startswith(_PREFIX)
+    return path.name.startswith(EVENTS_PREFIX)
 
 
 def make_scalars(values: Mapping[str, float]) -> list[Summary.Value]:

@@ -95,7 +95,7 @@ def test_a_write_that_fails_leaves_the_old_content_and_no_litter(folder: RunFold
     done = subprocess.run(
         [sys.executable, "-c", script, str(folder.path.parent)], capture_output=True, text=True
     )
-    assert "StoreError" in done.stderr
+    assert "DiskError" in done.stderr
     assert "the disk is full" in done.stderr
     assert (folder.path / METRICS).read_text() == "old"
     assert [entry.name for entry in folder.path.iterdir()] == [METRICS]
