@@ -8,7 +8,8 @@ DropexpError
 │   ├── DeviceError
 │   ├── RunsDirError
 │   ├── RunIdError
-│   └── FilterError
+│   ├── FilterError
+│   └── UntrustedError
 └── RunError               exit code 1: a run was started and failed
     ├── AuditError
     ├── StoreError
@@ -38,6 +39,7 @@ __all__ = [
     "RunsDirError",
     "SitesError",
     "StoreError",
+    "UntrustedError",
     "UserError",
     "propose",
     "suggest",
@@ -79,6 +81,10 @@ class RunIdError(UserError):
 
 class FilterError(UserError):
     """A filter or a sort key cannot be read, or names a field that no run has."""
+
+
+class UntrustedError(UserError):
+    """A recorded file names code or a folder that the user has not used on this machine."""
 
 
 class RunError(DropexpError):

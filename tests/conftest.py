@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from unittest import mock
@@ -18,6 +19,9 @@ from hypothesis import settings
 from dropexp.cli.main import run_command
 from dropexp.runs import durable
 
+# What tests use is not what the user has used: see dropexp/runs/trust.py.
+_STATE = tempfile.TemporaryDirectory(prefix="dropexp-state-")
+os.environ["XDG_STATE_HOME"] = _STATE.name
 # The machine may be busy: how long an example takes says nothing.
 settings.register_profile("dropexp", deadline=None)
 settings.load_profile("dropexp")

@@ -79,6 +79,12 @@ RunId = Annotated[
         show_default=False,
     ),
 ]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Import, call and read what the recorded files name, from whomever."
+    ),
+]
 
 
 def format_place(runs_dir: str) -> str:

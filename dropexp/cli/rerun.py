@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import Overrides, RunId, RunsDir
+from dropexp.cli.options import Overrides, RunId, RunsDir, TrustOption
 from dropexp.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ RERUN_HELP = (
     "[bold]dropexp rerun 6f3a0c1e device=cuda[/bold]\n\n"
     "ID may be a run folder, for example one that was copied from another machine. Overrides may "
     "set device, threads, deterministic, data.root, data.download and tensorboard.*. Exit code 0: "
-    "the numbers are identical or agree within rounding; 1: they do not agree."
+    "the numbers are identical or agree within rounding; 1: they do not agree.\n\n"
+    "A folder from somebody else may name code to run or files to read. What you have not used on "
+    "this machine is shown and refused, unless you say --trust."
 )
 
 
@@ -27,6 +29,7 @@ def rerun(
     into: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keep the new run in this folder.")
     ] = None,
+    trust: TrustOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     from tempfile import TemporaryDirectory
@@ -38,10 +41,11 @@ def rerun(
         if into is not None:
             if into.resolve() == folder.path.resolve().parent:
                 raise UserError(f"--into {into} is the folder that the run is in; choose another.")
-            agrees = _rerun(folder, overrides or [], into, is_kept=True)
+            agrees = _rerun(folder, overrides or [], into, is_kept=True, trust=trust)
         else:
             with TemporaryDirectory(prefix="dropexp-rerun-") as temporary:
-                agrees = _rerun(folder, overrides or [], Path(temporary), is_kept=False)
+                place = Path(temporary)
+                agrees = _rerun(folder, overrides or [], place, is_kept=False, trust=trust)
     except KeyboardInterrupt:
         from dropexp.cli.console import print_notice
 
@@ -51,7 +55,9 @@ def rerun(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _rerun(folder: "RunFolder", overrides: list[str], into: Path, *, is_kept: bool) -> bool:
+def _rerun(
+    folder: "RunFolder", overrides: list[str], into: Path, *, is_kept: bool, trust: bool
+) -> bool:
     from dropexp.cli.agreement_table import format_rerun
     from dropexp.cli.run_console import RunConsole
     from dropexp.training.agreement import AgreementVerdict
@@ -63,7 +69,7 @@ def _rerun(folder: "RunFolder", overrides: list[str], into: Path, *, is_kept: bo
     )
 
     recorded = read_recorded_run(folder)
-    config = build_rerun_config(recorded, overrides, into, is_kept=is_kept)
+    config = build_rerun_config(recorded, overrides, into, is_kept=is_kept, trust=trust)
     with RunConsole() as console:
         for caveat in list_caveats(recorded):
             console.warn(caveat)

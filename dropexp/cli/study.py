@@ -14,7 +14,7 @@ from dropexp.cli.compare import (
 )
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
-from dropexp.cli.options import TAKES_OVERRIDES, Overrides, RunsDir
+from dropexp.cli.options import TAKES_OVERRIDES, Overrides, RunsDir, TrustOption
 from dropexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -80,10 +80,12 @@ def register(
         int | None,
         typer.Option(metavar="N", min=1, help="Number of seeds: 0 to N-1. Default: 8."),
     ] = None,
+    trust: TrustOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     from dropexp.compare.stated_question import QuestionOptions
     from dropexp.runs.registration import refuse_used_name
+    from dropexp.runs.trust import remember_use
     from dropexp.sweep.plan import open_sweep_runs_dir
     from dropexp.sweep.registering import complete_question, compose_study, register_study
 
@@ -92,11 +94,12 @@ def register(
     place = (
         [] if any(word.startswith("runs_dir=") for word in words) else [f"runs_dir='{runs_dir}'"]
     )
-    request = compose_study(name, [*words, *place], seeds)
+    request = compose_study(name, [*words, *place], seeds, trust=trust)
     folder = open_sweep_runs_dir(request.configs)
     refuse_used_name(folder, name)
     question = complete_question(request.question, options)
     registration, replaced = register_study(request, question, folder)
+    remember_use(*request.configs)
     if replaced is not None:
         kept = Path(request.configs[0].runs_dir, replaced.parent.name, replaced.name)
         typer.echo(f"replaces the study registered before, which is kept as {kept}")
@@ -111,6 +114,7 @@ def verify(
     ] = 3,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the choice of these runs.")] = 0,
     overrides: Overrides = None,
+    trust: TrustOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     from rich.text import Text
@@ -125,7 +129,7 @@ def verify(
     for sentence in check.problems:
         console.print_sentence(Text(sentence, style="red"))
     chosen = choose_sample(check.finished, sample, seed)
-    differing = _train_again(chosen, runs_dir, overrides or [], console)
+    differing = _train_again(chosen, runs_dir, overrides or [], console, trust=trust)
     problems = len(check.problems)
     console.print_sentence(Text(_conclude(len(chosen), differing, problems), style="bold"))
     if differing or problems:
@@ -224,7 +228,12 @@ def _describe_question(question: "StudyQuestion") -> str:
 
 
 def _train_again(
-    run_ids: "Sequence[str]", runs_dir: Path, overrides: list[str], console: "CommandConsole"
+    run_ids: "Sequence[str]",
+    runs_dir: Path,
+    overrides: list[str],
+    console: "CommandConsole",
+    *,
+    trust: bool,
 ) -> int:
     """Train runs again, print how far each agrees, and return how many do not."""
     from tempfile import TemporaryDirectory
@@ -240,7 +249,9 @@ def _train_again(
     with TemporaryDirectory(prefix="dropexp-verify-") as temporary:
         for run_id in run_ids:
             recorded = read_recorded_run(RunFolder(runs_dir, run_id))
-            config = build_rerun_config(recorded, overrides, Path(temporary), is_kept=False)
+            config = build_rerun_config(
+                recorded, overrides, Path(temporary), is_kept=False, trust=trust
+            )
             done = rerun(recorded, config, _QuietView(console))
             first, *others = format_rerun(done)
             console.print_line(Text.assemble(f"{run_id}  ", first))

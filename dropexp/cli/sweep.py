@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import Overrides, RunsDir, format_place
+from dropexp.cli.options import Overrides, RunsDir, TrustOption, format_place
 from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.cli.sweep_warnings import (
     warn_of_idle_p,
@@ -77,6 +77,7 @@ def sweep(
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
+    trust: TrustOption = False,
     until_decided: UntilDecidedOption = False,
     margin: EqualityMarginOption = None,
     budget: BudgetOption = None,
@@ -93,7 +94,7 @@ def sweep(
         from dropexp.sweep.sequential.rows import compose_until_decided
 
         run_until_decided(
-            lambda most: compose_until_decided(overrides or [], most),
+            lambda most: compose_until_decided(overrides or [], most, trust=trust),
             options,
             dry_run=dry_run,
             retry_failed=retry_failed,
@@ -102,7 +103,8 @@ def sweep(
         return
     from dropexp.sweep.grammar import compose_sweep
 
-    _run_sweep(compose_sweep(overrides or []), dry_run, retry_failed, fail_fast)
+    request = compose_sweep(overrides or [], trust=trust)
+    _run_sweep(request, dry_run, retry_failed, fail_fast)
 
 
 def extend(
@@ -116,6 +118,7 @@ def extend(
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
+    trust: TrustOption = False,
     until_decided: UntilDecidedOption = False,
     margin: EqualityMarginOption = None,
     budget: BudgetOption = None,
@@ -134,7 +137,7 @@ def extend(
         from dropexp.sweep.sequential.rows import extend_until_decided
 
         run_until_decided(
-            lambda most: extend_until_decided(runs_dir, study, overrides or [], most),
+            lambda most: extend_until_decided(runs_dir, study, overrides or [], most, trust=trust),
             options,
             dry_run=dry_run,
             retry_failed=retry_failed,
@@ -144,7 +147,8 @@ def extend(
     from dropexp.runs.studies import read_study
     from dropexp.sweep.extend import extend_study
 
-    request = extend_study(runs_dir, study, _parse_seed_count(seeds), overrides or [])
+    count = _parse_seed_count(seeds)
+    request = extend_study(runs_dir, study, count, overrides or [], trust=trust)
     known = {run.seed for run in read_study(runs_dir, study).runs}
     if any(config.seed in known for config in request.configs):
         typer.echo(f"finishing what is left of {study}; the same command then adds seeds")

@@ -108,6 +108,7 @@ def freeze(
     study: str | None,
     fingerprint: Callable[[Path], str] = fingerprint_pictures,
     of_source: Callable[[str], str] = fingerprint_source,
+    check: Callable[[RunConfig], None] = lambda _: None,
 ) -> RunConfig:
     """Return the checked RunConfig of a composed config, with the fingerprints of files.
 
@@ -116,6 +117,7 @@ def freeze(
         study: the name to find the run by, or None.
         fingerprint: returns the fingerprint of a folder of images.
         of_source: returns the fingerprint of a custom model's source.
+        check: called before any file that the config names is looked for.
 
     Raises:
         ConfigError: a value is missing or not allowed, or a custom model has no source file.
@@ -125,6 +127,7 @@ def freeze(
     if isinstance(composed, DictConfig):
         plain = _resolve(composed)
     config = RunConfig.from_mapping({**plain, "study": study})
+    check(config)
     data, model = config.data, config.model
     if data.name == "image_folder" and data.fingerprint is None:
         of_pictures = fingerprint(parse_path(data.root, f"data.root={data.root}"))

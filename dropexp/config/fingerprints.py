@@ -50,6 +50,18 @@ def fingerprint_source(target: str) -> str:
     return _hash_files(sorted(_find_source_files(module, target).items()))
 
 
+def find_source_file(target: str) -> Path | None:
+    """Return the file of the module of ``package.module:Class``; None where there is none.
+
+    Nothing is imported.
+    """
+    try:
+        _, file = _find_module(split_target(target)[0], target)
+    except ConfigError:
+        return None
+    return file.resolve()
+
+
 def fingerprint_pictures(root: str | Path) -> str:
     """Return 12 hex digits that change when a picture is added, removed, renamed or changed.
 

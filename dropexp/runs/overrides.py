@@ -16,6 +16,7 @@ from dropexp.config.groups import list_groups
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import Fields, flatten
 from dropexp.errors import DataError, StoreError, UserError
+from dropexp.runs.trust import is_known_folder
 from dropexp.runs.write import RunFolder
 
 _DERIVED = ("force", "p", "regulariser.p", "data.fingerprint")
@@ -74,7 +75,7 @@ def find_training_command(folder: RunFolder) -> str | None:
     try:
         config = RunConfig.from_mapping(folder.read_config())
         overrides = find_overrides(config)
-        composed = _compose_without_pictures(overrides, flatten(config.to_mapping()))
+        composed = _compose_recorded(overrides, flatten(config.to_mapping()))
         if composed.config_hash != config.config_hash:
             return None
     except (UserError, StoreError):
@@ -111,7 +112,7 @@ def find_setting_overrides(fields: Fields) -> list[str]:
 
 def _find_overrides(wanted: Mapping[str, Any]) -> list[str]:
     overrides = [*_find_group_choices(wanted), *_list_interpolated_fields(wanted)]
-    composed = flatten(_compose_without_pictures(overrides, wanted).to_mapping())
+    composed = flatten(_compose_recorded(overrides, wanted).to_mapping())
     return overrides + [
         _make_override(key, value, is_new=key not in composed)
         for key, value in wanted.items()
@@ -119,12 +120,12 @@ def _find_overrides(wanted: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _compose_without_pictures(overrides: Iterable[str], wanted: Mapping[str, Any]) -> RunConfig:
-    """Compose a recorded config without reading the folder of pictures that it names.
+def _compose_recorded(overrides: Iterable[str], wanted: Mapping[str, Any]) -> RunConfig:
+    """Compose a recorded config without reading a folder of pictures that it names.
 
-    A run folder may come from anywhere, and name any folder.
+    A run folder may come from anywhere, and name any folder; one that the user has used is read.
     """
-    if wanted["data.name"] != "image_folder":
+    if wanted["data.name"] != "image_folder" or is_known_folder(wanted["data.root"]):
         return compose_run([*overrides])
     recorded = str(wanted.get("data.fingerprint"))
     return compose_run([*overrides, f"++data.fingerprint={_quote_for_hydra(recorded)}"])

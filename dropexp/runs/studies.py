@@ -159,5 +159,10 @@ def list_study_names(runs_dir: Path) -> list[str]:
 
 
 def get_study_path(runs_dir: Path, name: str) -> Path:
+    """Return where the file of a study is, or would be.
+
+    Raises:
+        ConfigError: the name cannot be that of a file.
+    """
     refuse_study_name(name)  # it may come from a file, or from a filter
     return runs_dir / FOLDER / f"{name}.json"

@@ -6,16 +6,18 @@ from pathlib import Path
 from shlex import quote
 
 from dropexp.compare.registered import explain_untrained
-from dropexp.config.overrides import parse_overrides
-from dropexp.errors import ConfigError
+from dropexp.config.overrides import Override, parse_overrides
+from dropexp.errors import ConfigError, StoreError
 from dropexp.runs.searches import read_search
-from dropexp.runs.studies import Study, list_study_names, read_study
+from dropexp.runs.studies import Study, get_study_path, list_study_names, read_study
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.budget import parse_budget
 from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep, replace_seeds
 
 
-def extend_study(runs_dir: Path, name: str, more: int, overrides: Sequence[str]) -> SweepRequest:
+def extend_study(
+    runs_dir: Path, name: str, more: int, overrides: Sequence[str], *, trust: bool = False
+) -> SweepRequest:
     """Return the request for a study's settings on more seeds.
 
     While runs of an earlier sweep are left, it asks for those and adds no seed.
@@ -25,13 +27,16 @@ def extend_study(runs_dir: Path, name: str, more: int, overrides: Sequence[str])
         name: of the study.
         more: how many seeds to add, counting on from the study's highest.
         overrides: that say where and how to run.
+        trust: whether what the study's file names may be imported, called and read.
 
     Raises:
         ConfigError: there is no such study, or an override says what to run.
+        UntrustedError: the study's file names code or a folder that the user has not used.
     """
     refuse_another_study(overrides)
     study = read_swept_study(runs_dir, name)
-    return compose_extension(runs_dir, study, _choose_seeds(runs_dir, study, more), overrides)
+    seeds = _choose_seeds(runs_dir, study, more)
+    return compose_extension(runs_dir, study, seeds, overrides, trust=trust)
 
 
 def read_swept_study(runs_dir: Path, name: str) -> Study:
@@ -48,7 +53,12 @@ def read_swept_study(runs_dir: Path, name: str) -> Study:
 
 
 def compose_extension(
-    runs_dir: Path, study: Study, seeds: Sequence[int], overrides: Sequence[str]
+    runs_dir: Path,
+    study: Study,
+    seeds: Sequence[int],
+    overrides: Sequence[str],
+    *,
+    trust: bool = False,
 ) -> SweepRequest:
     """Return the request for a study's settings on some seeds.
 
@@ -57,9 +67,12 @@ def compose_extension(
         study: whose settings they are.
         seeds: at least one.
         overrides: that say where and how to run; see refuse_another_study.
+        trust: whether what the study's file names may be imported, called and read.
 
     Raises:
         ConfigError: the study is a search, which has no fixed settings.
+        StoreError: the study's file says where or how to run, which dropexp never writes.
+        UntrustedError: the study's file names code or a folder that the user has not used.
     """
     search = read_search(runs_dir, study.name)
     if search is not None:
@@ -69,11 +82,14 @@ def compose_extension(
             f"{study.name} is a search, which chooses its seeds itself; repeat it with a larger "
             f"budget than {search.budget}: dropexp {' '.join(map(quote, command))}"
         )
+    path = get_study_path(runs_dir, study.name)
     parsed = parse_overrides(overrides)
-    sweeps = [replace_seeds([*parse_overrides(old), *parsed], seeds) for old in study.sweeps]
+    sweeps = [replace_seeds([*_parse_recorded(old, path), *parsed], seeds) for old in study.sweeps]
     # Earlier sweeps that differ in their seeds only are the same sweep with these seeds.
     different = {tuple(override.text for override in sweep): sweep for sweep in sweeps}
-    requests = [compose_parsed_sweep(sweep) for sweep in different.values()]
+    requests = [
+        compose_parsed_sweep(sweep, recorded_in=path, trust=trust) for sweep in different.values()
+    ]
     configs = {config.run_id: config for one in requests for config in one.configs}
     place = {"study": study.name, "runs_dir": str(runs_dir)}
     placed = [config.model_copy(update=place) for config in configs.values()]
@@ -82,6 +98,25 @@ def compose_extension(
         configs=tuple(sorted(placed, key=lambda config: config.seed)),
         study=study.name,
     )
+
+
+def _parse_recorded(overrides: Sequence[str], path: Path) -> list[Override]:
+    """Return the overrides of a sweep as the study's file has them.
+
+    Raises:
+        StoreError: one is not an override, or says where or how to run.
+    """
+    try:
+        parsed = parse_overrides(overrides)
+    except ConfigError as error:
+        raise StoreError(f"{path} is damaged: {error}") from None
+    for override in parsed:
+        if not override.is_about_the_run:
+            raise StoreError(
+                f"{path} is damaged: {override.text} does not say what its runs are, and dropexp "
+                f"writes no such override there."
+            )
+    return parsed
 
 
 def _choose_seeds(runs_dir: Path, study: Study, more: int) -> list[int]:

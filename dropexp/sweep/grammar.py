@@ -19,7 +19,7 @@ from dropexp.config.compose import (
     split_study,
 )
 from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
-from dropexp.config.groups import REGULARISER
+from dropexp.config.groups import REGULARISER, find_conf_dir
 from dropexp.config.identity import IDENTITY_KEYS
 from dropexp.config.overrides import Override, parse_override, parse_overrides
 from dropexp.config.run_config import RunConfig
@@ -28,6 +28,7 @@ from dropexp.config.template import ConfigTemplate
 from dropexp.config.time_schedules import SWITCHING_SCHEDULES
 from dropexp.errors import ConfigError
 from dropexp.runs.study_question import NO_QUESTION, StudyQuestion, parse_question
+from dropexp.runs.trust import refuse_computed_values, refuse_untrusted
 from dropexp.sweep.launchers import check_launcher
 
 MOST_COMBINATIONS = 100_000
@@ -53,23 +54,28 @@ class SweepRequest:
     study_file: StudyFile | None = None
 
 
-def compose_sweep(overrides: Sequence[str]) -> SweepRequest:
+def compose_sweep(overrides: Sequence[str], *, trust: bool = False) -> SweepRequest:
     """Parse the overrides of a sweep and compose its configs; see compose_parsed_sweep."""
-    return compose_parsed_sweep(parse_overrides(overrides))
+    return compose_parsed_sweep(parse_overrides(overrides), trust=trust)
 
 
-def compose_parsed_sweep(overrides: Sequence[Override]) -> SweepRequest:
+def compose_parsed_sweep(
+    overrides: Sequence[Override], *, recorded_in: Path | None = None, trust: bool = False
+) -> SweepRequest:
     """Compose one config for every combination of values.
 
     Args:
         overrides: of one value or several (``p=0.1,0.3``, ``seed=range(8)``); ``study=NAME``
             stands for the overrides of a registered or a ready study, and ``study=FILE.yaml`` for
             those of a file; others replace those.
+        recorded_in: the file that the overrides are from; None if the user has typed them.
+        trust: whether what a file names may be imported, called and read.
 
     Raises:
         ConfigError: an override names a key or value that is not allowed, or several values of
             what does not make another run.
         DataError: an image folder is not there.
+        UntrustedError: a file names code or a folder that the user has not used.
     """
     overrides, study = split_study(overrides)
     file = find_study_file(study, find_runs_dir(overrides))
@@ -82,7 +88,10 @@ def compose_parsed_sweep(overrides: Sequence[Override]) -> SweepRequest:
     _refuse_values_that_make_no_other_run(effective)
     _refuse_too_many_combinations(effective)
     check_launcher(launcher)
-    composed = list(_compose_combinations(effective, study))
+    recorded, typed = (params, others) if recorded_in is None else (others, [])
+    source = recorded_in or _find_foreign_source(file)
+    check = _make_check(recorded, typed, source, trust=trust)
+    composed = list(_compose_combinations(effective, study, check))
     by_id = {config.run_id: config for config in composed}
     return SweepRequest(
         configs=tuple(sorted(by_id.values(), key=lambda config: config.seed)),
@@ -93,6 +102,36 @@ def compose_parsed_sweep(overrides: Sequence[Override]) -> SweepRequest:
         question=question,
         study_file=file,
     )
+
+
+Check = Callable[[RunConfig], None]
+
+
+def _find_foreign_source(file: StudyFile | None) -> Path | None:
+    """Return the path of a study file that may come from somebody else; None for a ready study."""
+    is_ready = file is not None and file.path.parent == find_conf_dir() / "study"
+    return None if file is None or is_ready else file.path
+
+
+def _make_check(
+    recorded: Sequence[Override], typed: Sequence[Override], source: Path | None, *, trust: bool
+) -> Check:
+    """Return what refuses a config with code or a folder that a file names and nobody has used.
+
+    Args:
+        recorded: the overrides of the file.
+        typed: those of the command line, which replace them.
+        source: the file; None if everything is typed.
+        trust: whether nothing is to be refused.
+    """
+    if source is None:
+        return lambda _: None
+    keys = {override.key for override in typed}
+    left = [override for override in recorded if override.key not in keys]
+    refuse_computed_values(left, source, trust=trust)
+    if any(override.path[:2] == ("model", "options") for override in left):
+        keys.discard("model.target")  # the file's options are meant for another class
+    return lambda config: refuse_untrusted(config, source, keys, trust=trust)
 
 
 def replace_seeds(overrides: Sequence[Override], seeds: Sequence[int]) -> list[Override]:
@@ -130,7 +169,9 @@ def _keep_last_of_each_key(overrides: Sequence[Override]) -> list[Override]:
     return list({(override.sign, override.key): override for override in overrides}.values())
 
 
-def _compose_combinations(overrides: Sequence[Override], study: str | None) -> Iterator[RunConfig]:
+def _compose_combinations(
+    overrides: Sequence[Override], study: str | None, check: Check
+) -> Iterator[RunConfig]:
     """Compose all combinations of values.
 
     Hydra, which is slow, composes once for each combination of group choices.
@@ -143,7 +184,7 @@ def _compose_combinations(overrides: Sequence[Override], study: str | None) -> I
         left_out = _find_options_of_other_regularisers(others, choices, chosen)
         left_out |= _find_options_of_other_classics(others, choices, chosen)
         kept = [override for override in others if override.key not in left_out]
-        yield from _compose_values(chosen, kept, study, of_pictures, of_source)
+        yield from _compose_values(chosen, kept, study, of_pictures, of_source, check)
 
 
 def _find_options_of_other_regularisers(
@@ -206,6 +247,7 @@ def _compose_values(
     study: str | None,
     of_pictures: Callable[[Path], str],
     of_source: Callable[[str], str],
+    check: Check,
 ) -> Iterator[RunConfig]:
     """Compose all combinations of values that are not group choices."""
     replaced = [override for override in overrides if _only_replaces_a_value(override)]
@@ -220,7 +262,7 @@ def _compose_values(
         for values in product(*(override.values for override in replaced)):
             config = template.fill(values)
             config = _drop_idle_switch(config) if varies_schedule else config
-            yield freeze(config, study, of_pictures, of_source)
+            yield freeze(config, study, of_pictures, of_source, check)
 
 
 def _only_replaces_a_value(override: Override) -> bool:

@@ -38,7 +38,9 @@ _NOT_ABOUT_RUNS = ("study", "runs_dir")
 _MOST_NAMED = 3
 
 
-def compose_study(name: str, overrides: Sequence[str], seeds: int | None) -> SweepRequest:
+def compose_study(
+    name: str, overrides: Sequence[str], seeds: int | None, *, trust: bool = False
+) -> SweepRequest:
     """Return the sweep of a study that is to be registered.
 
     Args:
@@ -46,6 +48,7 @@ def compose_study(name: str, overrides: Sequence[str], seeds: int | None) -> Swe
         overrides: as of ``dropexp sweep``; ``study=`` names the ready study or the file that they
             change.
         seeds: how many; None: those of the overrides, or 8.
+        trust: whether what a study's file names may be read, and later imported and called.
 
     Raises:
         ConfigError: the name or an override is not allowed.
@@ -68,14 +71,15 @@ def compose_study(name: str, overrides: Sequence[str], seeds: int | None) -> Swe
         others.insert(0, parse_override(f"study='{base}'"))
     if seeds is not None:
         others.append(parse_override(f"seed=range({seeds})"))
-    request = compose_parsed_sweep(others)
+    request = compose_parsed_sweep(others, trust=trust)
     if base is not None and request.study_file is None:
         raise ConfigError(
             f"study={base} is no ready study: {', '.join(list_studies())}; and no file. Leave it "
             f"out: {name} is the study's name."
         )
     if not any(text.startswith("seed=") for text in request.run_overrides):
-        request = compose_parsed_sweep([*others, parse_override(f"seed=range({USUAL_SEEDS})")])
+        others.append(parse_override(f"seed=range({USUAL_SEEDS})"))
+        request = compose_parsed_sweep(others, trust=trust)
     configs = tuple(config.model_copy(update={"study": name}) for config in request.configs)
     return replace(request, study=name, configs=configs)
 

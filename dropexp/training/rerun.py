@@ -10,9 +10,11 @@ import yaml
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError, StoreError, UserError, suggest
+from dropexp.runs.files import CONFIG
 from dropexp.runs.listing import is_run_id
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord, RunSummary
+from dropexp.runs.trust import refuse_untrusted
 from dropexp.runs.write import RunFolder
 from dropexp.training.agreement import RerunResult, compare_environments, compare_trainings
 from dropexp.training.run import RunView, run
@@ -75,7 +77,12 @@ def read_recorded_run(folder: RunFolder) -> RecordedRun:
 
 
 def build_rerun_config(
-    recorded: RecordedRun, overrides: Sequence[str], runs_dir: Path, *, is_kept: bool
+    recorded: RecordedRun,
+    overrides: Sequence[str],
+    runs_dir: Path,
+    *,
+    is_kept: bool,
+    trust: bool = False,
 ) -> RunConfig:
     """Return the recorded config, changed so that it trains in another folder.
 
@@ -87,9 +94,11 @@ def build_rerun_config(
         overrides: ``key=value``, with keys that are not part of a run's identity.
         runs_dir: the folder of run folders to train in.
         is_kept: whether the caller keeps that folder; if not, TensorBoard's files are left out.
+        trust: whether what the recorded config names may be imported, called and read.
 
     Raises:
         ConfigError: a key or value is not allowed.
+        UntrustedError: the recorded config names code or a folder that the user has not used.
     """
     plain = recorded.config.to_mapping()
     # Not the config's number: run() may have added the passes to a finished run.
@@ -97,12 +106,16 @@ def build_rerun_config(
     plain |= {"runs_dir": str(runs_dir), "force": False}
     plain["mc_dropout"] = 0 if sampled is None else sampled.passes
     if plain["threads"] is None:
-        plain["threads"] = recorded.environment.get("threads")
+        threads = recorded.environment.get("threads")
+        plain["threads"] = threads if isinstance(threads, int) and threads > 0 else None
     if not is_kept:
         plain["tensorboard"] = {**plain["tensorboard"], "enabled": False}
     for override in overrides:
         _apply_override(override, plain)
-    return RunConfig.from_mapping(plain)
+    config = RunConfig.from_mapping(plain)
+    typed = {override.partition("=")[0] for override in overrides}
+    refuse_untrusted(config, recorded.folder.path / CONFIG, typed, trust=trust)
+    return config
 
 
 def list_caveats(recorded: RecordedRun) -> list[str]:

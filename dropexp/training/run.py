@@ -25,6 +25,7 @@ from dropexp.runs.files import AUDIT, CHECKPOINT, CONFIG, ENVIRONMENT, ERROR
 from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import AuditOutcome, EpochRecord, RunSummary
+from dropexp.runs.trust import remember_use
 from dropexp.runs.write import RunFolder, open_runs_dir
 from dropexp.training import checkpoint
 from dropexp.training.build import audit_model, build_plan, build_state, describe_data_and_model
@@ -251,6 +252,7 @@ def _watch_cores(plan: TrainingPlan, *, shares_cores: bool) -> Callable[[], bool
 
 def _prepare(config: RunConfig, device_name: str) -> tuple[Splits, torch.device]:
     """Set up torch, and load the data onto the device."""
+    remember_use(config)  # what reaches this line was typed, or trusted
     device = select_device(device_name)
     configure_torch(device, config.threads, config.deterministic)
     return data.load(config.data).to(device), device

@@ -1,7 +1,6 @@
 """The command that is shown for a run trains that very run, or is not shown."""
 
 import shlex
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +8,11 @@ import pytest
 import yaml
 
 from dropexp.config.compose import compose_run
+from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import flatten
 from dropexp.runs.files import CONFIG
 from dropexp.runs.overrides import ChangedField, find_changed_fields, find_training_command
+from dropexp.runs.trust import remember_use
 from dropexp.runs.write import RunFolder
 from tests.run_folders import write_finished_run
 
@@ -61,7 +62,7 @@ def test_no_command_is_shown_that_would_train_another_run(make: Make) -> None:
     assert find_training_command(folder) is None
 
 
-def test_the_command_of_a_run_on_pictures_is_shown_without_reading_them(
+def test_the_command_of_a_run_on_pictures_is_shown_and_unused_pictures_are_not_read(
     make: Make, tmp_path: Path
 ) -> None:
     for name in ("cat", "dog"):
@@ -70,8 +71,10 @@ def test_the_command_of_a_run_on_pictures_is_shown_without_reading_them(
     folder = make("data=image_folder", f"data.root={tmp_path / 'pictures'}", "data.image_size=8")
     assert "data=image_folder" in str(find_training_command(folder))
     assert "fingerprint" not in str(find_training_command(folder))
-    shutil.rmtree(tmp_path / "pictures")
+    (tmp_path / "pictures" / "train" / "cat" / "0.bmp").write_bytes(b"others")
     assert "data=image_folder" in str(find_training_command(folder))
+    remember_use(RunConfig.from_mapping(folder.read_config()))
+    assert find_training_command(folder) is None
 
 
 def test_differences_are_to_plain_train_and_name_what_follows_once() -> None:

@@ -51,12 +51,15 @@ class SequentialRequest:
     question: StudyQuestion
 
 
-def compose_until_decided(overrides: Sequence[str], most_seeds: int) -> SequentialRequest:
+def compose_until_decided(
+    overrides: Sequence[str], most_seeds: int, *, trust: bool = False
+) -> SequentialRequest:
     """Return the request of ``dropexp sweep … --until-decided``.
 
     Args:
         overrides: of the sweep, as typed.
         most_seeds: how many seeds a row gets at most.
+        trust: whether what a study's file names may be imported, called and read.
 
     Raises:
         ConfigError: an override is wrong, no setting has a baseline, or there are more seeds than
@@ -67,17 +70,17 @@ def compose_until_decided(overrides: Sequence[str], most_seeds: int) -> Sequenti
     _refuse_label_alone(parsed)
     seeds = _find_seeds(parsed)
     if seeds is None:
-        compose_parsed_sweep(parsed)  # says what is wrong
+        compose_parsed_sweep(parsed, trust=trust)  # says what is wrong
         raise AssertionError("seeds that are no numbers have been composed")
     every = _continue_seeds(seeds, most_seeds)
-    composed = compose_parsed_sweep(replace_seeds(parsed, every))
+    composed = compose_parsed_sweep(replace_seeds(parsed, every), trust=trust)
     started = replace_seeds(parse_overrides(composed.run_overrides), seeds)
     texts = (tuple(override.text for override in started),)
     return _make_request(composed, texts, seeds, composed.question)
 
 
 def extend_until_decided(
-    runs_dir: Path, name: str, overrides: Sequence[str], most_seeds: int
+    runs_dir: Path, name: str, overrides: Sequence[str], most_seeds: int, *, trust: bool = False
 ) -> SequentialRequest:
     """Return the request of ``dropexp extend STUDY --until-decided``.
 
@@ -90,6 +93,7 @@ def extend_until_decided(
         name: of the study.
         overrides: that say where and how to run.
         most_seeds: how many seeds a row gets at most.
+        trust: whether what a study's file names may be imported, called and read.
 
     Raises:
         ConfigError: there is no such study, an override says what to run, no setting has a
@@ -99,7 +103,7 @@ def extend_until_decided(
     study = read_swept_study(runs_dir, name)
     seeds = _find_common_seeds(study)
     every = _continue_seeds(seeds, most_seeds)
-    composed = compose_extension(runs_dir, study, every, overrides)
+    composed = compose_extension(runs_dir, study, every, overrides, trust=trust)
     return _make_request(composed, study.sweeps, seeds, study.question)
 
 

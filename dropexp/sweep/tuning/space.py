@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from omegaconf import DictConfig, OmegaConf
 
-from dropexp.config.compose import compose_dict, split_study
+from dropexp.config.compose import compose_dict, find_runs_dir, split_study
 from dropexp.config.groups import REGULARISER, list_studies
 from dropexp.config.overrides import Interval, Override, parse_override, parse_overrides
 from dropexp.config.run_config import RunConfig
+from dropexp.config.study_files import find_study_file
 from dropexp.errors import ConfigError
 from dropexp.sweep.grammar import compose_parsed_sweep
 from dropexp.sweep.tuning.candidates import Candidate, Choices, Dimension, Space
@@ -83,6 +84,10 @@ def parse_request(texts: Sequence[str]) -> TuneRequest:
     overrides, study = split_study(parse_overrides(texts, with_intervals=True))
     if study in list_studies():
         raise ConfigError(f"study={study} is a ready sweep; give the search another name.")
+    if (file := find_study_file(study, find_runs_dir(overrides))) is not None:
+        raise ConfigError(
+            f"study={study} stands for the sweep in {file.path}; give the search a name of its own."
+        )
     launcher = [override for override in overrides if override.is_about_the_launcher]
     others = {each.key: each for each in overrides if not each.is_about_the_launcher}
     first_seed = _take_seed(others.pop("seed", None))

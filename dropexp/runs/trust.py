@@ -1,0 +1,185 @@
+"""What recorded files may make this machine run or read, and what its user has trusted.
+
+A run folder and the file of a study may come from anybody, and a config can name any function to
+call (``model.target=os:system``) and any folder to read (``data.root=/``). So what a recorded file
+names is used only if the user has used it on this machine before, names it on the command line, or
+says ``--trust``. What the user has used is kept in a file of the user's own, outside of all folders
+of runs. Imports no torch.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from dropexp.config.fingerprints import find_source_file
+from dropexp.config.groups import find_conf_dir
+from dropexp.config.overrides import Override
+from dropexp.config.parsing import DamagedError, parse_json, read_limited
+from dropexp.config.run_config import RunConfig
+from dropexp.errors import StoreError, UntrustedError
+
+_FILE = "used.jsonl"
+_MOST_BYTES = 64 << 20
+_RESOLVER = re.compile(r"\$\{[^}]*:")
+"""Begins a value that OmegaConf computes, such as ``${oc.env:HOME}``; ``${seed}`` is harmless."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Something outside of its folder that a recorded config names.
+
+    Attributes:
+        key: of the config.
+        description: of the value and what would be done with it, for an error.
+        entry: identifies it in the user's file.
+    """
+
+    key: str
+    description: str
+    entry: Mapping[str, Any]
+
+
+def refuse_untrusted(
+    config: RunConfig, where: str | Path, typed: Collection[str] = (), *, trust: bool
+) -> None:
+    """Refuse a recorded config that names code or a folder that the user has not used here.
+
+    Nothing is imported, and no folder is read.
+
+    Args:
+        config: as recorded, changed by what was typed.
+        where: the file or folder that names it.
+        typed: the keys that the user has typed.
+        trust: whether the user has said ``--trust``.
+
+    Raises:
+        UntrustedError: shows what it names.
+    """
+    if trust:
+        return
+    found = [access for access in list_accesses(config) if access.key not in typed]
+    known = _read_known() if found else set()
+    found = [access for access in found if _format(access.entry) not in known]
+    if found:
+        raise UntrustedError(_explain(found, where))
+
+
+def refuse_computed_values(
+    overrides: Iterable[Override], where: str | Path, *, trust: bool
+) -> None:
+    """Refuse recorded overrides with values that OmegaConf computes, such as environment variables.
+
+    Raises:
+        UntrustedError: shows the first of them.
+    """
+    for override in overrides:
+        if not trust and _RESOLVER.search(override.text):
+            access = Access(override.key, f"{override.text} would be computed", {})
+            raise UntrustedError(_explain([access], where))
+
+
+def is_known_folder(root: str) -> bool:
+    """Return whether the user has used a folder of data on this machine."""
+    return _format(_make_folder_entry(root)) in _read_known()
+
+
+def remember_use(*configs: RunConfig) -> None:
+    """Remember that the user has used the code and the folders that configs name.
+
+    Called for what the user has typed or trusted only. Where the file cannot be written, nothing
+    is remembered, and ``--trust`` is asked for again.
+    """
+    entries = {_format(one.entry): one for config in configs for one in list_accesses(config)}
+    path = find_trust_file()
+    if path is None or not entries or not (new := entries.keys() - _read_known()):
+        return
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(descriptor, "".join(f"{entry}\n" for entry in sorted(new)).encode())
+        finally:
+            os.close(descriptor)
+
+
+def list_accesses(config: RunConfig) -> list[Access]:
+    """Return the code and the folder that a config names; the default folder is not one of them."""
+    accesses = []
+    model, data = config.model, config.data
+    if model.name == "custom":
+        file = find_source_file(model.target)
+        entry = {"target": model.target, "options": model.options, "file": file and str(file)}
+        options = f" with {json.dumps(model.options)}" if model.options else ""
+        place = file or "no file that is found here"
+        text = f"model.target={model.target}{options} ({place}) would be imported and called"
+        accesses.append(Access("model.target", text, entry))
+    if data.name != "digits" and not _is_default_root(data.name, data.root):
+        text = f"data.root={data.root} would be read"
+        accesses.append(Access("data.root", text, _make_folder_entry(data.root)))
+    return accesses
+
+
+def find_trust_file() -> Path | None:
+    """Return the file of what the user has used on this machine; None without a home folder."""
+    given = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_STATE_HOME")
+    try:
+        state = Path(given) if given else Path.home() / ".local" / "state"
+    except RuntimeError:
+        return None
+    return state / "dropexp" / _FILE if state.is_absolute() else None
+
+
+def _is_default_root(name: str, root: str) -> bool:
+    if name == "image_folder":
+        return False
+    file = find_conf_dir() / "data" / f"{name}.yaml"
+    default = OmegaConf.select(OmegaConf.load(file), "root")
+    return _resolve(str(default)) == _resolve(root)
+
+
+def _make_folder_entry(root: str) -> dict[str, Any]:
+    return {"root": _resolve(root)}
+
+
+def _resolve(folder: str) -> str:
+    try:
+        return str(Path(folder).expanduser().resolve())
+    except (OSError, RuntimeError, ValueError):
+        return folder
+
+
+def _format(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry, sort_keys=True)
+
+
+def _read_known() -> set[str]:
+    path = find_trust_file()
+    known: set[str] = set()
+    if path is None:
+        return known
+    try:
+        lines = read_limited(path, _MOST_BYTES, follow_link=True).splitlines()
+    except (FileNotFoundError, StoreError):
+        return known
+    for line in lines:
+        with suppress(DamagedError):
+            known.add(_format(parse_json(line)))
+    return known
+
+
+def _explain(found: Iterable[Access], where: str | Path) -> str:
+    described = "; ".join(access.description for access in found)
+    names_folder = any(access.key == "data.root" for access in found)
+    hint = ", or name the folder of your data: data.root=…" if names_folder else ""
+    return (
+        f"{where} names what you have not used on this machine: {described}. If you know who made "
+        f"it and trust it, repeat the command with --trust{hint}."
+    )
