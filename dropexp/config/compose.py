@@ -16,7 +16,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from dropexp.config.combinations import compose_combination, find_combination
 from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
-from dropexp.config.groups import list_groups
+from dropexp.config.groups import find_conf_dir, list_groups
 from dropexp.config.hydra_session import start_hydra
 from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.paths import parse_path
@@ -101,6 +101,12 @@ def find_runs_dir(overrides: Sequence[Override]) -> Path:
     named = [override.values[-1] for override in overrides if override.key == "runs_dir"]
     runs_dir = str(named[-1]) if named else "runs"
     return parse_path(runs_dir, f"runs_dir={runs_dir}")
+
+
+def find_default_root(data: str) -> str:
+    """Return the folder that a published data set is read from where none is given."""
+    file = find_conf_dir() / "data" / f"{data}.yaml"
+    return str(OmegaConf.select(OmegaConf.load(file), "root"))
 
 
 def freeze(

@@ -17,10 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from dropexp.config.compose import find_default_root
 from dropexp.config.fingerprints import find_source_file
-from dropexp.config.groups import find_conf_dir
 from dropexp.config.overrides import Override
 from dropexp.config.parsing import DamagedError, parse_json, read_limited
 from dropexp.config.run_config import RunConfig
@@ -140,9 +138,7 @@ def find_trust_file() -> Path | None:
 def _is_default_root(name: str, root: str) -> bool:
     if name == "image_folder":
         return False
-    file = find_conf_dir() / "data" / f"{name}.yaml"
-    default = OmegaConf.select(OmegaConf.load(file), "root")
-    return _resolve(str(default)) == _resolve(root)
+    return _resolve(find_default_root(name)) == _resolve(root)
 
 
 def _make_folder_entry(root: str) -> dict[str, Any]:
