@@ -226,7 +226,7 @@ def _train(
     from dropexp.training.recorder import Recorder  # see startup.py
 
     with Recorder(config, folder, state, splits) as recorder:
-        has_core = _watch_cores(plan, shares_cores=start.shares_cores)
+        has_core = watch_cores(plan, shares_cores=start.shares_cores)
         for record in train(state, plan, view.report_step, has_core):
             recorder.write_epoch(record)
             view.report_epoch(record, config.train.epochs)
@@ -240,7 +240,7 @@ def _train(
     return FinishedRun(summary, tuple(state.records), folder.path, is_reused=False)
 
 
-def _watch_cores(plan: TrainingPlan, *, shares_cores: bool) -> Callable[[], bool]:
+def watch_cores(plan: TrainingPlan, *, shares_cores: bool) -> Callable[[], bool]:
     """Return what tells whether a copy of the model may be evaluated while the model trains."""
     config = plan.config
     # Copies of networks that others wrote may share what their authors keep outside of modules.

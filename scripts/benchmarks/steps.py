@@ -1,45 +1,17 @@
 """Rows for the epoch loop and for single training steps."""
 
-import tempfile
 from functools import partial
 from pathlib import Path
 
-from benchmarks.timing import Action, BenchRow, Pair, repeat
+from benchmarks.timing import Action, BenchRow, Pair, repeat, start_process
 
 
 def _epoch_loop() -> Pair:
-    """Time thirty epochs with the files of each: metrics, checkpoint, log, TensorBoard."""
-    import torch
-
-    from baselines import handwritten
-    from dropexp import data
-    from dropexp.config.compose import compose_run
-    from dropexp.runs.write import RunFolder
-    from dropexp.training.build import build_plan, build_state
-    from dropexp.training.environment import configure_torch
-    from dropexp.training.loop import train
-    from dropexp.training.recorder import Recorder
-
-    configure_torch(torch.device("cpu"), None, None)
-    config = compose_run(["regulariser=dropout2d", "p=0.3", "train.epochs=30"])
-    splits = data.load(config.data)
-    theirs = handwritten.load()
-
-    def ours() -> None:
-        with tempfile.TemporaryDirectory() as runs:
-            run_folder = RunFolder(Path(runs), config.run_id)
-            run_folder.path.mkdir()
-            state = build_state(config, splits)
-            with Recorder(config, run_folder, state, splits) as recorder:
-                for record in train(state, build_plan(config, splits, state.model)):
-                    recorder.write_epoch(record)
-
-    def by_hand() -> None:
-        handwritten.train(handwritten.Net(p=0.3), theirs, epochs=30)
-
-    ours()
-    by_hand()
-    return ours, by_hand
+    script = str(Path(__file__).parent / "epoch_loop.py")
+    return (
+        start_process(script, "dropexp", states_seconds=True),
+        start_process(script, "handwritten", states_seconds=True),
+    )
 
 
 def _dropconnect_step() -> Pair:

@@ -66,13 +66,19 @@ def repeat(action: Action, count: int) -> Action:
     return repeats
 
 
-def start_process(*arguments: str) -> Action:
-    """Return an action that runs Python with arguments; its error has the last line printed."""
+def start_process(*arguments: str, states_seconds: bool = False) -> Action:
+    """Return an action that runs Python with arguments; its error has the last line printed.
 
-    def run() -> None:
+    Args:
+        arguments: of Python.
+        states_seconds: whether the last line that the process prints is its time in seconds.
+    """
+
+    def run() -> float | None:
         done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
         if done.returncode:
             last_line = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise RuntimeError(f"{' '.join(arguments)} failed: {last_line}")
+        return float(done.stdout.splitlines()[-1]) if states_seconds else None
 
     return run

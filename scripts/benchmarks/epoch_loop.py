@@ -1,0 +1,74 @@
+"""Print the seconds of thirty epochs of the default job, trained by dropexp or by hand.
+
+Each side has a process of its own, as for its user: dropexp's settings of OpenMP and of memory
+would change the other side too.
+
+    epoch_loop.py dropexp
+    epoch_loop.py handwritten
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+_P = 0.3
+
+
+def prepare_dropexp() -> Callable[[], None]:
+    """Return the training of a run with its files: metrics, checkpoint, log, TensorBoard."""
+    from dropexp.training.startup import shorten_waits
+
+    shorten_waits()  # before torch is imported
+
+    import torch
+
+    from dropexp import data
+    from dropexp.config.compose import compose_run
+    from dropexp.runs.write import RunFolder
+    from dropexp.training.build import build_plan, build_state
+    from dropexp.training.environment import configure_torch
+    from dropexp.training.loop import train
+    from dropexp.training.recorder import Recorder
+    from dropexp.training.run import watch_cores
+    from dropexp.training.threads import choose_threads
+
+    config = compose_run(["regulariser=dropout2d", f"p={_P}", "train.epochs=30"])
+    configure_torch(torch.device("cpu"), choose_threads(config), None)
+    splits = data.load(config.data)
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as runs:
+            folder = RunFolder(Path(runs), config.run_id)
+            folder.path.mkdir()
+            state = build_state(config, splits)
+            plan = build_plan(config, splits, state.model)
+            has_free_core = watch_cores(plan, shares_cores=False)
+            with Recorder(config, folder, state, splits) as recorder:
+                for record in train(state, plan, None, has_free_core):
+                    recorder.write_epoch(record)
+
+    return run
+
+
+def prepare_handwritten() -> Callable[[], None]:
+    """Return the same training and evaluation by hand, without files."""
+    from baselines import handwritten
+
+    splits = handwritten.load()
+    return lambda: handwritten.train(handwritten.Net(p=_P), splits, epochs=30)
+
+
+def main() -> None:
+    run = {"dropexp": prepare_dropexp, "handwritten": prepare_handwritten}[sys.argv[1]]()
+    run()  # a warm-up
+    start = time.perf_counter()
+    run()
+    print(time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()
