@@ -44,12 +44,22 @@ def train(
         bool, typer.Option("--multirun", "-m", help="Same as dropexp sweep.")
     ] = False,
 ) -> None:
+    from dropexp.training.startup import pause_collector, resume_collector
+
+    pause_collector()  # run() resumes it before the first epoch
+    try:
+        _compose_and_train(overrides or [], cfg)
+    finally:
+        resume_collector()
+
+
+def _compose_and_train(overrides: list[str], is_only_printed: bool) -> None:
     from dropexp.config.compose import compose_parsed, to_yaml
     from dropexp.config.overrides import parse_overrides
 
-    parsed = parse_overrides(overrides or [])
+    parsed = parse_overrides(overrides)
     config = compose_parsed(parsed)
-    if cfg:
+    if is_only_printed:
         typer.echo(f"# run id: {config.run_id}\n{to_yaml(config)}", nl=False)
         return
     try:

@@ -38,6 +38,7 @@ from dropexp.training.environment import (
 from dropexp.training.loop import train
 from dropexp.training.mc_dropout import add_mc_dropout, explain_no_effect
 from dropexp.training.progress import EpochProgress
+from dropexp.training.startup import resume_collector
 from dropexp.training.state import TrainingPlan, TrainingState
 from dropexp.training.summary import summarise
 from dropexp.training.threads import choose_threads, has_free_core
@@ -226,6 +227,7 @@ def _train(
     from dropexp.training.recorder import Recorder  # see startup.py
 
     with Recorder(config, folder, state, splits) as recorder:
+        resume_collector()
         has_core = watch_cores(plan, shares_cores=start.shares_cores)
         for record in train(state, plan, view.report_step, has_core):
             recorder.write_epoch(record)

@@ -14,6 +14,7 @@ TensorBoard's writer  0.15 s   by runs that are refused before they train
 ====================  =======  ========================================================
 """
 
+import gc
 import inspect
 import os
 import sys
@@ -71,6 +72,21 @@ def keep_freed_memory() -> None:
         mallopt(_M_MMAP_THRESHOLD, _OLDEST_LARGE_BLOCK)
     mallopt(_M_TRIM_THRESHOLD, _FREED_MEMORY_KEPT)
     mallopt(_M_ARENA_MAX, 1)  # the arenas of other threads give memory back whatever is set
+
+
+def pause_collector() -> None:
+    """Stop looking for garbage, of which importing modules makes none, until resume_collector.
+
+    Saves 7 % of the time until the first epoch.
+    """
+    gc.disable()
+
+
+def resume_collector() -> None:
+    """Look for garbage again, if that was stopped, but not among what has been imported."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def exit_process(code: int) -> NoReturn:

@@ -49,7 +49,7 @@ ROWS = (
         "compare 100",
         "dropexp compare, 100 runs of 30 epochs",
         lambda: _compare(100),
-        0.7,
+        0.35,
         is_seconds=True,
     ),
     BenchRow(

@@ -1,6 +1,7 @@
 """`dropexp train` as its user meets it, in an empty folder."""
 
 import csv
+import gc
 import json
 import re
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_a_run_leaves_the_whole_folder_and_says_where(
 
 def test_the_files_of_a_run_agree_with_each_other(dropexp: Dropexp, tmp_path: Path) -> None:
     dropexp("train", "regulariser=dropout2d", "p=0.3", "seed=5", *QUICK)
+    assert gc.isenabled()  # it is paused until the first epoch
     folder = only_run(tmp_path)
     summary = json.loads((folder / "summary.json").read_text())
     rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))

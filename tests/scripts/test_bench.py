@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmarks import busy, processes, steps, sweeps
+from benchmarks import busy, durability, processes, steps, sweeps
 from benchmarks.timing import BenchRow, Pair, measure_medians
 
-ROWS = (*processes.ROWS, *busy.ROWS, *sweeps.ROWS, *steps.ROWS)
+ROWS = (*durability.ROWS, *processes.ROWS, *busy.ROWS, *sweeps.ROWS, *steps.ROWS)
 
 
 def make_no_pair() -> Pair:

@@ -1,5 +1,6 @@
 """What the start-up tricks do is what torch does without them."""
 
+import gc
 import json
 import os
 import subprocess
@@ -11,7 +12,13 @@ from torch import nn
 
 from dropexp.config.compose import compose_run
 from dropexp.training.optim import build_optimiser, set_learning_rate
-from dropexp.training.startup import SHORT_WAITS, refuse_nondeterminism, take_step
+from dropexp.training.startup import (
+    SHORT_WAITS,
+    pause_collector,
+    refuse_nondeterminism,
+    resume_collector,
+    take_step,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +50,18 @@ def test_nondeterministic_operations_are_refused_and_allowed_again() -> None:
     for is_refused in (True, False):
         refuse_nondeterminism(is_refused)
         assert torch.are_deterministic_algorithms_enabled() is is_refused
+
+
+def test_garbage_is_looked_for_again_after_the_start() -> None:
+    gc.unfreeze()
+    resume_collector()  # it was never stopped
+    assert gc.get_freeze_count() == 0
+    pause_collector()
+    assert not gc.isenabled()
+    resume_collector()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
 
 
 WAITS = (*SHORT_WAITS, "OMP_WAIT_POLICY", "KMP_LIBRARY")
