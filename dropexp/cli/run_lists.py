@@ -34,18 +34,22 @@ def format_run_list(runs: Sequence[ListedRun], width: int | None) -> list[Text]:
     ]
 
 
-def format_removals(runs: Sequence[ListedRun], sizes: Mapping[str, int]) -> list[Text]:
+def format_removals(
+    runs: Sequence[ListedRun], sizes: Mapping[str, int], reasons: Mapping[str, str]
+) -> list[Text]:
     """Return one line for each run that is to be removed.
 
     Args:
         runs: in the order to show.
         sizes: run id → bytes of its folder.
+        reasons: run id → the arguments that chose it.
     """
     columns: tuple[Column[ListedRun], ...] = (
         Column("", lambda run: run.run_id, align="left"),
         Column("", lambda run: run.status.value, align="left"),
         Column("", lambda run: format_time(run.changed)),
         Column("", lambda run: format_size(sizes[run.run_id])),
+        Column("", lambda run: f"chosen by {reasons[run.run_id]}", align="left"),
     )
     return format_table(columns, runs, row_style=_status_style)
 

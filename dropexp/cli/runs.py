@@ -45,7 +45,7 @@ _FILTER_HELP = (
     "[bold]p=0.1,0.3[/bold]              one of these values; p!=0.1,0.3: none of them\n"
     "[bold]'test_acc>=0.9'[/bold]        a result at the best epoch; quote < and > in a shell\n"
     "[bold]'last.val_loss<1'[/bold]      a result at the last epoch\n"
-    "[bold]'changed<2026-01-31'[/bold]   the date of the last change\n"
+    "[bold]'changed<2026-01-31'[/bold]   before a day; 2026-01-31T18:30, today, yesterday\n"
     "[bold]status=failed[/bold]          or finished, diverged, interrupted, running, damaged\n"
     "[bold]study=first[/bold]            the runs of a study"
 )
@@ -196,7 +196,8 @@ def rm(
     from dropexp.runs.selection import explain_no_match
     from dropexp.terminal.numbers import format_count, format_size
 
-    selected = select_by_ids_or_filters(ids_or_filters, runs_dir)
+    chosen = select_by_ids_or_filters(ids_or_filters, runs_dir)
+    selected = [run for run, _ in chosen]
     if not selected:
         reason = explain_no_match(list_runs(runs_dir), ids_or_filters, str(runs_dir))
         CommandConsole().print_sentence(Text(f"{reason} Nothing was removed."))
@@ -204,8 +205,9 @@ def rm(
     kept = _print_errors(refusals.values())
     removable = [run for run in selected if not refusals[run.run_id]]
     if removable:
+        reasons = {run.run_id: reason for run, reason in chosen}
         sizes = {run.run_id: compute_folder_size(run.folder.path) for run in removable}
-        CommandConsole().print_lines(format_removals(removable, sizes))
+        CommandConsole().print_lines(format_removals(removable, sizes, reasons))
         total = f"{format_count(len(removable), 'run')}, {format_size(sum(sizes.values()))}"
         if not yes and not _confirm_removal(total):
             typer.echo("nothing was removed")
@@ -257,8 +259,10 @@ def _print_list(
         print_text(f"{runs_dir} holds no runs; dropexp train makes one.\n")
 
 
-def select_by_ids_or_filters(ids_or_filters: list[str], runs_dir: Path) -> "list[ListedRun]":
-    """Return the runs with these ids, or those that pass these filters.
+def select_by_ids_or_filters(
+    ids_or_filters: list[str], runs_dir: Path
+) -> "list[tuple[ListedRun, str]]":
+    """Return the runs with these ids, or those that pass these filters, each with what chose it.
 
     Raises:
         UserError: ids and filters are mixed, an id is unknown, or a filter is not one.
@@ -272,17 +276,16 @@ def select_by_ids_or_filters(ids_or_filters: list[str], runs_dir: Path) -> "list
             f"{' '.join(ids_or_filters)} has both ids and filters; give one or the other."
         )
     if filters:
-        return select_runs(_list_runs(runs_dir), filters)
-    folders = {
-        folder.path.absolute(): folder
-        for folder in (find_run(runs_dir, run_id) for run_id in ids_or_filters)
-    }
+        reason = " ".join(filters)
+        return [(run, reason) for run in select_runs(_list_runs(runs_dir), filters)]
+    named = [(find_run(runs_dir, run_id), run_id) for run_id in ids_or_filters]
+    folders = {folder.path.absolute(): (folder, run_id) for folder, run_id in named}
     selected = []
-    for folder in folders.values():
+    for folder, run_id in folders.values():
         run = read_run(folder)
         if run is None:
             raise RunIdError(f"{folder.path} is empty and not a run.")
-        selected.append(run)
+        selected.append((run, run_id))
     return selected
 
 

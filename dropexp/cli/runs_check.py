@@ -84,7 +84,7 @@ def _select(ids_or_filters: list[str], runs_dir: Path) -> "Sequence[RunFolder]":
 
     if not ids_or_filters:
         return [RunFolder(runs_dir, run_id) for run_id in list_run_ids(runs_dir)]
-    return [run.folder for run in select_by_ids_or_filters(ids_or_filters, runs_dir)]
+    return [run.folder for run, _ in select_by_ids_or_filters(ids_or_filters, runs_dir)]
 
 
 def _check_all(folders: "Sequence[RunFolder]", console: "CommandConsole") -> "list[Checked]":

@@ -62,8 +62,8 @@ def find_runs(
     """
     filters = [text for text in arguments if is_filter(text)]
     places = [text for text in arguments if not is_filter(text)]
-    folders = [Path(text) for text in places if _holds_runs(Path(text))]
-    ids = [text for text in places if not _holds_runs(Path(text))]
+    folders = [Path(text) for text in places if text and _holds_runs(Path(text))]
+    ids = [text for text in places if not text or not _holds_runs(Path(text))]
     named = [run for text in ids if (run := read_run(find_run(runs_dir, text))) is not None]
     folders = folders or ([] if ids else [runs_dir])
     runs, copies = _drop_copies([*_list_all(folders), *named])
@@ -112,7 +112,10 @@ def read_comparable_runs(folders: Iterable[RunFolder]) -> list[ComparedRun]:
 
 
 def _holds_runs(path: Path) -> bool:
-    return path.is_dir() and not (path / CONFIG).exists() and not is_run_id(path.resolve().name)
+    try:
+        return path.is_dir() and not (path / CONFIG).exists() and not is_run_id(path.resolve().name)
+    except (OSError, ValueError):  # too long, or with a null byte
+        return False
 
 
 def _list_all(folders: Iterable[Path]) -> list[ListedRun]:

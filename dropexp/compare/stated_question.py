@@ -1,5 +1,6 @@
 """The question of a comparison: what the options say, then what the study's file states."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,7 +128,9 @@ def _find_folder(arguments: Sequence[str], runs_dir: Path) -> Path | None:
     places = [text for text in arguments if not is_filter(text)]
     if not places:
         return runs_dir
-    return Path(places[0]) if len(places) == 1 and Path(places[0]).is_dir() else None
+    # Path.is_dir raises an error where the text is no possible path.
+    is_folder = len(places) == 1 and os.path.isdir(places[0])  # noqa: PTH112
+    return Path(places[0]) if is_folder else None
 
 
 def _drop_what_options_exclude(stated: StudyQuestion, options: QuestionOptions) -> StudyQuestion:

@@ -24,6 +24,7 @@ from dropexp.runs.write import RunFolder
 _ID = re.compile(r"[a-z][a-z0-9_+]*-p[0-9.e+-]+-s(?P<seed>\d+)-[0-9a-f]{8}")
 _FEWEST_HASH_DIGITS = 4
 _MOST_CANDIDATES = 6
+_LONGEST_ID = 80  # characters that an error repeats
 
 
 def list_runs(runs_dir: Path) -> list[ListedRun]:
@@ -119,11 +120,9 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
         RunIdError: no run matches, or several do.
         RunsDirError: runs_dir is not a folder.
     """
-    path = Path(text).expanduser()
-    if path.name == CONFIG:
-        path = path.parent
-    if (path / CONFIG).is_file():
-        path = path.resolve() if path.name in ("", "..") else path
+    if not text.strip():
+        raise RunIdError("an empty id names no run; dropexp runs lists the ids.")
+    if (path := _find_folder(text)) is not None:
         return RunFolder(path.parent, path.name)
     ids = list(_scan_runs(runs_dir))
     matches = [text] if text in ids else [name for name in ids if _abbreviates(text, name)]
@@ -131,11 +130,24 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
         return RunFolder(runs_dir, matches[0])
     if not matches:
         raise RunIdError(
-            f"No run in the folder {runs_dir} has the id {text}. {_hint_at_ids(text, ids)}"
+            f"No run in the folder {runs_dir} has the id {_shorten(text)}. "
+            f"{_hint_at_ids(text, ids)}"
         )
     shown = sorted(matches)[:_MOST_CANDIDATES]
     more = f" and {len(matches) - len(shown)} more" if len(matches) > len(shown) else ""
     raise RunIdError(f"{text} matches {', '.join(shown)}{more}; give more of the id.")
+
+
+def _find_folder(text: str) -> Path | None:
+    """Return the run folder that a path names; None if the text is no path of one."""
+    try:
+        path = Path(text).expanduser()
+        path = path.parent if path.name == CONFIG else path
+        if not (path / CONFIG).is_file():
+            return None
+    except (OSError, ValueError, RuntimeError):  # too long, with a null byte, an unknown ~user
+        return None
+    return path.resolve() if path.name in ("", "..") else path
 
 
 def is_run_id(name: str) -> bool:
@@ -170,6 +182,10 @@ def _abbreviates(text: str, run_id: str) -> bool:
     digits = run_id.rpartition("-")[2]
     may_be_hash = len(text) >= _FEWEST_HASH_DIGITS
     return run_id.startswith(text) or (may_be_hash and digits.startswith(text))
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST_ID else f"{text[:_LONGEST_ID]}…"
 
 
 def _hint_at_ids(text: str, ids: list[str]) -> str:

@@ -1,7 +1,7 @@
 """Filters on listed runs, such as ``p=0.1,0.3`` or ``data.train_size<400``, and sorting.
 
 The value of a run decides what the text of a filter means: beside a number it is a number
-(0.30 is 0.3), beside a text it is a text. Imports no torch.
+(0.30 is 0.3), beside a text it is a text, beside ``changed`` a date. Imports no torch.
 """
 
 import operator
@@ -21,6 +21,7 @@ from dropexp.errors import FilterError, suggest, suggest_close
 from dropexp.runs.listed_run import ListedRun, ListedStatus, list_keys
 from dropexp.runs.metric_types import MetricSource, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.runs.periods import ALLOWED, Period, parse_period
 from dropexp.runs.studies import list_study_names, read_study
 
 
@@ -81,12 +82,14 @@ class Filter:
         key: the full name of a field of ``ListedRun.values``.
         relation: of the run's value to those of the filter.
         values: several only with EQUAL and NOT_EQUAL.
+        periods: what the values of ``changed`` stand for; empty for other fields.
     """
 
     text: str
     key: str
     relation: Relation
     values: tuple[str, ...]
+    periods: tuple[Period, ...] = ()
     _studies: _Studies = field(default_factory=_Studies)
 
     def accepts(self, run: ListedRun) -> bool:
@@ -95,6 +98,9 @@ class Filter:
         Raises:
             FilterError: the filter's value is not a number, and the run's is.
         """
+        if self.periods:
+            found = [period.compare(run.changed, self.relation) for period in self.periods]
+            return all(found) if self.relation is Relation.NOT_EQUAL else any(found)
         value = run.get(self.key, _MISSING)
         if value is _MISSING:
             return False
@@ -220,7 +226,15 @@ def _parse_filter(text: str, known: set[str]) -> Filter:
         raise FilterError(f"{text} compares with several values; {relation} takes one.")
     if key == "status":
         _check_status(text, values)
-    return Filter(text, key, relation, values)
+    periods = _parse_periods(text, values) if key == "changed" else ()
+    return Filter(text, key, relation, values, periods)
+
+
+def _parse_periods(text: str, values: Iterable[str]) -> tuple[Period, ...]:
+    try:
+        return tuple(map(parse_period, values))
+    except ValueError as error:
+        raise FilterError(f"{text} compares with a date, and {error}; write {ALLOWED}.") from None
 
 
 def _check_status(text: str, values: Iterable[str]) -> None:

@@ -23,12 +23,15 @@ def test_a_file_gets_every_column(tmp_path: Path) -> None:
     assert not any("no room" in line for line in lines)
 
 
-def test_what_is_to_be_removed_is_shown_with_its_size(tmp_path: Path) -> None:
+def test_what_is_to_be_removed_is_shown_with_its_size_and_what_chose_it(tmp_path: Path) -> None:
     runs = [run for seed in range(2) if (run := write_finished_run(tmp_path, 0.9, f"seed={seed}"))]
     (first, second) = list_runs(tmp_path)
     sizes = {runs[0].run_id: 999, runs[1].run_id: 123_456}
-    lines = [line.plain for line in format_removals([first, second], sizes)]
+    reasons = {runs[0].run_id: "status=finished", runs[1].run_id: "none-p0-s1"}
+    lines = [line.plain for line in format_removals([first, second], sizes, reasons)]
     assert [line.split()[:2] for line in lines] == [
         [run.run_id, "finished"] for run in (first, second)
     ]
-    assert [line.rsplit("  ", 1)[1] for line in lines] == ["  999 B".strip(), "123 kB"]
+    assert [line.rsplit("  ", 2)[1].strip() for line in lines] == ["999 B", "123 kB"]
+    assert lines[0].endswith("chosen by status=finished")
+    assert lines[1].endswith("chosen by none-p0-s1")

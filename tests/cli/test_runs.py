@@ -84,6 +84,17 @@ def test_no_runs_are_a_sentence(dropexp: Dropexp, tmp_path: Path, runs: Path) ->
             "No run in the folder runs has the id spatial",
         ),
         (["runs", "rm", "none"], "--yes"),
+        (
+            ["runs", "rm", "changed<gestern", "--yes"],
+            "'gestern' is not a date; write a date (2026-",
+        ),
+        (["runs", "rm", "", "--yes"], "an empty id names no run"),
+        (["runs", "show", ""], "an empty id names no run"),
+        (["runs", "show", "~nobodyy/x"], "has the id ~nobodyy/x"),
+        (["runs", "show", "ä" * 400], "ä…"),
+        (["compare", ""], "an empty id names no run"),
+        (["compare", "ä" * 400], "ä…"),
+        (["compare", "study=../../x"], "it names a file"),
         (["rerun", "dropout2d-p0.1"], "not a finished run"),
         (["rerun", "none", "train.epochs=3"], "is not allowed"),
         (["rerun", "none", "--into", "runs"], "choose another"),
@@ -157,6 +168,7 @@ def test_rm_asks_and_keeps_the_runs_unless_the_answer_is_yes(
     before = sorted(runs.rglob("*"))
     done = dropexp("runs", "rm", "p>=0.2", stdin=Terminal(answer))
     assert "Remove 1 run, " in done.stdout
+    assert "chosen by p>=0.2" in done.stdout
     assert "nothing was removed" in done.stdout
     assert sorted(runs.rglob("*")) == before
 

@@ -51,6 +51,9 @@ FILTERS = [
     ("test_loss<=0.6", {"dropout2d 0.3", "dropconnect 0.3"}),
     ("last.test_loss=0.9", {"none 0"}),
     ("changed>2001-01-01", ALL),
+    ("changed<=2001-01-01T18:30", set()),
+    ("changed>=yesterday", ALL),
+    ("changed!=2001-01-01,2001-01-02", ALL),
 ]
 
 
@@ -76,6 +79,8 @@ def test_all_filters_must_be_passed(study: list[ListedRun]) -> None:
         ("p>=abc", "abc"),
         ("p>0.1,0.3", "several"),
         ("status=finishd", "finished"),
+        ("changed<tomorow", "is not a date"),
+        ("changed<2026-02-30", "is not a date"),
     ],
 )
 def test_what_is_not_a_filter_is_refused(study: list[ListedRun], word: str, said: str) -> None:
