@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from textwrap import wrap
 from typing import Any
 
 import vl_convert
@@ -27,6 +28,8 @@ from dropexp.terminal.numbers import format_count
 
 SECTIONS = ("search", "curves", "differences", "axes")
 _TEMPLATES = files("dropexp.report") / "templates"
+_SCRIPTS = ("points.js", "saving.js", "report.js")
+_SUBTITLE_LETTERS = 130  # of a line in a saved picture
 _BADGES = {
     Verdict.BETTER: "good",
     Verdict.WORSE: "bad",
@@ -109,7 +112,7 @@ def _render(
         # A setting's name that contains "</script>" must not end the script element.
         page=page.replace("<", "\\u003c"),
         style=_read("report.css"),
-        script=_read("report.js"),
+        script="\n".join(map(_read, _SCRIPTS)),
         libraries=_bundle_libraries(),
         about_search=describe_search(search) if search else "",
         **{name: [] for name in SECTIONS} | sections,
@@ -140,7 +143,13 @@ def _describe_panel(panel: Panel, *, is_toggled: bool) -> dict[str, Any]:
     )
     specification = {**chart.to_dict(validate=False), "datasets": panel.data}
     follow_width(specification, panel.name)
-    return {"name": panel.name, "toggles": is_toggled, "spec": specification}
+    return {
+        "name": panel.name,
+        "toggles": is_toggled,
+        "spec": specification,
+        "title": panel.title,
+        "subtitle": wrap(panel.subtitle, _SUBTITLE_LETTERS),
+    }
 
 
 def _list_legend(comparison: Comparison) -> list[dict[str, Any]]:

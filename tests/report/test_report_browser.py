@@ -1,13 +1,19 @@
 """The page in a real Chromium: no errors, no requests, and what can be clicked works."""
 
 import re
+import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dropexp.compare.mean_curves import mean_curve
 from dropexp.compare.provenance import Provenance
+from dropexp.compare.results import Comparison
 from dropexp.report import render_page
+from dropexp.report.wording import describe_metric
+from dropexp.runs.metrics import METRIC_REGISTRY
 from tests.browser import CHROMIUM, Browser, browser
 from tests.made_up import make_comparison
 
@@ -19,8 +25,12 @@ NAMES = f"{ROWS}.map((row) => row.cells[0].innerText)"
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = make_comparison(("none", "dropout2d", "spatial_dropout"), (0.1, 0.3, 0.5, 0.7))
+def study() -> Comparison:
+    return make_comparison(("none", "dropout2d", "spatial_dropout"), (0.1, 0.3, 0.5, 0.7))
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory, study: Comparison) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(
         render_page(study, Provenance(("dropexp sweep study=first",))), encoding="utf-8"
@@ -104,20 +114,99 @@ def test_a_click_on_a_setting_hides_it_and_show_all_shows_all(page: Browser) -> 
     assert page.value(count) == 9
 
 
-def test_the_tooltip_names_the_setting_and_its_numbers(page: Browser) -> None:
-    page.value("document.querySelector('#chart-val_loss').scrollIntoView({block: 'center'})")
-    box = page.value(
-        "(() => { const b = document.querySelector('#chart-val_loss svg').getBoundingClientRect();"
-        " return [b.x, b.y, b.width, b.height]; })()"
+def find_point(page: Browser, chart: str, setting: str, epoch: int) -> tuple[float, float]:
+    """Return where the point of a setting at an epoch is drawn, in the window."""
+    page.value(f"document.querySelector('#chart-{chart}').scrollIntoView({{block: 'center'}})")
+    x, y = page.value(
+        "(() => { const dots ="
+        f" [...document.querySelectorAll('#chart-{chart} .mark-symbol path')];"
+        f" const wanted = dots.find((dot) => dot.ariaLabel.startsWith('epoch: {epoch};') &&"
+        f" dot.ariaLabel.endsWith('setting: {setting}'));"
+        " const b = wanted.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2];"
+        " })()"
     )
-    for share in (0.4, 0.42):
-        x, y = box[0] + box[2] * share, box[1] + box[3] * 0.5
-        page.command("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    return x, y
+
+
+@pytest.mark.parametrize("chart", ["train_loss", "val_loss", "loss_gap"])
+def test_the_tooltip_of_a_real_point_names_its_setting_and_numbers(
+    page: Browser, study: Comparison, chart: str
+) -> None:
+    row = study.row("dropout2d p=0.5")
+    x, y = find_point(page, chart, "dropout2d p=0.5", 12)
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased", "mouseMoved"):
+        button = "none" if kind == "mouseMoved" else "left"
+        page.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, clickCount=1)
     page.wait_for("document.querySelector('#vg-tooltip-element.visible')")
-    tooltip = page.value("document.querySelector('#vg-tooltip-element').innerText")
-    assert re.match(r"setting\t(none|(dropout2d|spatial_dropout) p=0\.5)\nepoch\t\d+\n", tooltip)
-    assert "validation loss" in tooltip
-    assert "seeds" in tooltip
+    lines = page.value("document.querySelector('#vg-tooltip-element').innerText").splitlines()
+    shown = dict(line.split("\t") for line in lines)
+    wanted = mean_curve(row.setting, chart).estimates[11]
+    assert (shown["setting"], shown["epoch"], shown["seeds"]) == ("dropout2d p=0.5", "12", "6")
+    name = describe_metric(METRIC_REGISTRY[chart])
+    for field, value in ((name, wanted.value), ("interval from", wanted.low), ("to", wanted.high)):
+        assert float(shown[field]) == pytest.approx(value, abs=0.0006)
+
+
+def press(page: Browser, *keys: str) -> str:
+    """Press keys and return what the last point says to a screen reader."""
+    for key in keys:
+        page.command("Input.dispatchKeyEvent", type="keyDown", key=key)
+        page.command("Input.dispatchKeyEvent", type="keyUp", key=key)
+    said: str = page.value("document.querySelector('#point-said').textContent")
+    return said
+
+
+def test_every_chart_is_read_by_keyboard(page: Browser) -> None:
+    page.value("document.querySelector('[data-all=featured]').focus()")
+    press_tab = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
+    page.command("Input.dispatchKeyEvent", type="keyDown", **press_tab)
+    assert page.value("document.activeElement.id") == "chart-train_loss"
+    assert page.value("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert page.value("document.activeElement.ariaLabel").startswith("Training over epochs")
+    first = press(page, "ArrowRight")
+    assert re.match(r"setting [^,]+, epoch 1, training loss \(nats\) \d\.\d+, interval", first)
+    assert "epoch 3," in press(page, "ArrowRight", "ArrowRight")
+    other = press(page, "ArrowDown")
+    assert other.split(",")[:2] != first.split(",")[:2]
+    assert "epoch 3," in other
+    assert "epoch 30," in press(page, "End")
+    ring = "document.querySelector('#chart-train_loss .point-ring')"
+    assert page.value(f"{ring}.hidden") is False
+    right = page.value(f"{ring}.getBoundingClientRect().right")
+    assert right > page.value("document.activeElement.getBoundingClientRect().right") / 2
+    assert press(page, "Escape") == ""
+    assert page.value(f"{ring}.hidden") is True
+    for chart, words in (
+        ("differences", "difference"),
+        ("p", "test loss (nats)"),
+        ("map_regulariser_p", "verdict"),
+    ):
+        page.value(f"document.querySelector('#chart-{chart}').focus()")
+        assert press(page, "ArrowRight").startswith("setting ")
+        assert words in press(page, "ArrowRight", "ArrowDown")
+
+
+def test_a_chart_is_saved_as_a_picture_without_a_request(
+    page: Browser, file: Path, tmp_path: Path
+) -> None:
+    page.command("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    click(page, "[data-setting='none']")
+    for kind in ("svg", "png"):
+        click(page, f"[data-panel='val_loss'][data-save='{kind}']")
+        end = time.monotonic() + 60
+        while not (tmp_path / f"val_loss.{kind}").exists():
+            assert time.monotonic() < end, "no picture was saved"
+            page.value("new Promise((done) => setTimeout(done, 30))")
+    text = (tmp_path / "val_loss.svg").read_text()
+    assert text.startswith("<svg")
+    assert "Validation over epochs" in text
+    assert "dropout2d p=0.5" in text
+    assert "setting: none" not in text
+    content = (tmp_path / "val_loss.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert struct.unpack(">I", content[16:20]) == (3 * 880,)
+    assert page.complaints == []
+    assert {url for url in page.requests if not url.startswith("blob:")} == {file.as_uri()}
 
 
 def test_only_ctrl_and_scrolling_zooms(page: Browser) -> None:
@@ -166,7 +255,22 @@ def test_page_and_charts_follow_the_colour_scheme(
     assert (brightness(".chart .role-axis-label text", "fill") < 128) is is_light
 
 
-def test_printing_opens_every_folded_part(page: Browser, tmp_path: Path) -> None:
+def test_a_printed_page_is_whole(page: Browser, tmp_path: Path) -> None:
     page.pdf(tmp_path / "report.pdf")
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
     assert page.value("[...document.querySelectorAll('details')].every((each) => each.open)")
+    width, height = (round((side - 28) / 25.4 * 96) for side in (210, 297))  # A4, pixels
+    page.size(width, height)
+    page.command("Emulation.setEmulatedMedia", media="print")
+    page.value("window.dispatchEvent(new Event('beforeprint'))")
+    page.value("new Promise((done) => requestAnimationFrame(done))")
+    boxes = "[...document.querySelectorAll('main *')].map((e) => e.getBoundingClientRect())"
+    assert page.value(f"Math.max(...{boxes}.map((box) => box.right))") <= width + 0.5
+    figures = "[...document.querySelectorAll('.figure')]"
+    sizes = page.value(f"{figures}.map((e) => [e.offsetHeight, getComputedStyle(e).breakInside])")
+    assert all(tall <= height and style == "avoid" for tall, style in sizes)
+    widths = page.value("[...document.querySelectorAll('.chart svg')].map((e) => e.clientWidth)")
+    assert min(widths) > 0.95 * width, "charts use the paper"
+    for hidden in (".saving", ".legend", "nav", ".hint"):
+        assert page.value(f"document.querySelector('{hidden}').offsetHeight") == 0
+    page.command("Emulation.setEmulatedMedia", media="")

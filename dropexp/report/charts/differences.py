@@ -25,7 +25,7 @@ from dropexp.runs.metric_types import Metric
 _NAME = "differences"
 _ROW_PIXELS, _ROW_PIXELS_OF_MANY, _MANY = 42, 34, 12
 _SEEDS_AT = 0.8  # of a row's height
-_MOST_ROWS = 26
+_MOST_ROWS = 24
 """The most rows of one panel, which a printed page must hold."""
 _NAME_PIXELS = 13
 """How far a setting's name stands above its dots: a phone has no room beside them."""

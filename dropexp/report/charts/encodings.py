@@ -76,6 +76,7 @@ def make_count_axis(title: str, width: str) -> dict[str, Any]:
         format=",d",
         labelExpr=f"{is_whole} ? datum.label : ''",
         labelOverlap="greedy",
+        labelFlush=False,
         tickOpacity={"condition": {"test": f"!({is_whole})", "value": 0}, "value": 1},
         tickMinStep=1,
         tickCount=alt.ExprRef(f"clamp(floor(({width}) / 34), 3, 10)"),

@@ -15,13 +15,16 @@
     };
     const drawn = await vegaEmbed(place, panel.spec, options);
     views.set(panel.name, drawn.view);
+    readPoints(drawn.view, place);
   };
 
   // --- hiding settings --------------------------------------------------------------------
   const buttons = [...document.querySelectorAll("[data-setting]")];
   const isOn = (button) => button.getAttribute("aria-pressed") === "true";
+  const listHidden = () =>
+    buttons.filter((button) => !isOn(button)).map((button) => button.dataset.setting);
   const show = async () => {
-    const hidden = buttons.filter((button) => !isOn(button)).map((b) => b.dataset.setting);
+    const hidden = listHidden();
     const waiting = [];
     for (const panel of page.panels.filter((each) => each.toggles)) {
       const view = views.get(panel.name);
@@ -73,9 +76,26 @@
     button.addEventListener("click", () => sort(button.closest("th")));
   }
 
-  // --- printing: open every folded part ---------------------------------------------------
+  // --- saving a chart as a picture ---------------------------------------------------------
+  for (const button of document.querySelectorAll("[data-save]")) {
+    const panel = page.panels.find((each) => each.name === button.dataset.panel);
+    button.addEventListener("click", () => {
+      saveChart(page, panel, button.dataset.save, listHidden());
+    });
+  }
+
+  // --- printing: open every folded part, and draw charts as wide as the paper --------------
+  const [PAPER, TALL, LOW] = [680, 250, 190]; // pixels; A4 without its margins is 688 wide
   addEventListener("beforeprint", () => {
     for (const folded of document.querySelectorAll("details")) folded.open = true;
+    for (const view of views.values()) {
+      if (view.height() === TALL) view.height(LOW);
+      view.width(PAPER).run();
+    }
+  });
+  addEventListener("afterprint", () => {
+    for (const view of views.values()) if (view.height() === LOW) view.height(TALL);
+    dispatchEvent(new Event("resize"));
   });
 
   const all = page.panels.map(draw);
