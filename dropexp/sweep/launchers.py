@@ -4,7 +4,6 @@
 """
 
 import importlib.util
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
@@ -20,7 +19,8 @@ from dropexp.config.overrides import Override, parse_override
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError, suggest
 from dropexp.sweep.jobs import Job, Outcome
-from dropexp.sweep.run_process import RunProcess, execute
+from dropexp.sweep.local_launcher import LocalLauncher
+from dropexp.sweep.run_process import execute
 from dropexp.sweep.slots import count_slots, list_cuda_devices
 from dropexp.training.threads import count_cores
 
@@ -178,61 +178,6 @@ def _count_runs_at_a_time(n_jobs: int, configs: Sequence[RunConfig]) -> int:
     if n_jobs == -1:
         return count_slots(configs)
     return n_jobs if n_jobs > 0 else count_cores() + 1 + n_jobs
-
-
-class LocalLauncher:
-    """Trains runs on this machine, each in a process of its own.
-
-    Args:
-        name: the choice of hydra/launcher.
-        runs_at_a_time: at least 1.
-        devices: to spread the runs over; empty leaves the choice to their configs.
-    """
-
-    def __init__(self, name: str, runs_at_a_time: int, devices: Sequence[str]) -> None:
-        self.name = name
-        self.runs_at_a_time = runs_at_a_time
-        self._devices = [
-            devices[slot % len(devices)] if devices else None for slot in range(runs_at_a_time)
-        ]
-        self._running: dict[RunProcess, str | None] = {}
-        self._is_closed = False
-        self._is_stopped = False
-
-    def launch(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Train the runs, as many at a time as there are slots."""
-        waiting, free = deque(jobs), deque(self._devices)
-        try:
-            while waiting or self._running:
-                while waiting and free and not self._is_closed:
-                    job = waiting.popleft()
-                    outcome = job.find_outcome(is_stopped=self._is_stopped)
-                    if outcome is not None:
-                        yield outcome
-                    else:
-                        device = free.popleft()
-                        self._running[RunProcess(job, device)] = device
-                if self._is_closed or not self._running:
-                    return
-                for process in RunProcess.wait_for_any(self._running):
-                    free.append(self._running.pop(process))
-                    yield process.wait()
-        finally:
-            self._kill()
-            self._running.clear()
-
-    def stop(self) -> None:
-        """Start no more runs, even if the stop file could not be written."""
-        self._is_stopped = True
-
-    def close(self) -> None:
-        """Kill the runs; launch(), which may be going on in another thread, starts no more."""
-        self._is_closed = True
-        self._kill()
-
-    def _kill(self) -> None:
-        for process in list(self._running):
-            process.kill()
 
 
 class RayLauncher:

@@ -18,7 +18,7 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from dropexp.runs.files import LOG
 from dropexp.runs.write import RunFolder
@@ -63,6 +63,8 @@ class RunProcess:
         self._process = _get_context().Process(
             target=_train, args=(job, device, self._printed, outcome), daemon=True
         )
+        self._received: Outcome | None = None
+        self._is_finishing = False
         with outcome:
             self._process.start()
 
@@ -74,12 +76,25 @@ class RunProcess:
         """Wait for the end of the run, and return how it ended."""
         self._process.join()
         self._keep_what_was_printed()
-        try:
-            outcome: Outcome = self._outcome.recv()
-        except (EOFError, OSError):
-            outcome = Outcome(self._job.run_id, Ending.KILLED, _describe_exit(self._process))
+        while self._receive():
+            pass
         self._outcome.close()
-        return outcome
+        if self._received is None:
+            return Outcome(self._job.run_id, Ending.KILLED, _describe_exit(self._process))
+        return self._received
+
+    def _receive(self) -> bool:
+        """Read what the process says, that it has trained its last epoch or how it has ended.
+
+        Returns:
+            Whether it may say more.
+        """
+        self._is_finishing = True
+        try:
+            self._received = self._outcome.recv()
+        except (EOFError, OSError):
+            return False
+        return self._received is None
 
     def _keep_what_was_printed(self) -> None:
         """Append it to the run's log: it is what a crash leaves behind."""
@@ -92,10 +107,24 @@ class RunProcess:
                     log.write(printed)
 
     @staticmethod
-    def wait_for_any(processes: Iterable["RunProcess"]) -> list["RunProcess"]:
-        """Wait until at least one of the processes has ended, and return those that have."""
-        by_sentinel = {process._process.sentinel: process for process in processes}
-        return [by_sentinel[ended] for ended in wait(list(by_sentinel)) if isinstance(ended, int)]
+    def wait_for_any(processes: Iterable["RunProcess"]) -> dict["RunProcess", bool]:
+        """Wait until a process has trained its last epoch or has ended; say which has ended.
+
+        A process is returned at most once before its end.
+        """
+        by_sign: dict[Any, RunProcess] = {}
+        for process in processes:
+            by_sign[process._process.sentinel] = process
+            if not process._is_finishing:
+                by_sign[process._outcome] = process
+        found: dict[RunProcess, bool] = {}
+        for sign in wait(list(by_sign)):
+            process = by_sign[sign]
+            has_ended = isinstance(sign, int)
+            if not has_ended:
+                process._receive()
+            found[process] = has_ended or found.get(process, False)
+        return found
 
 
 def execute(job: Job) -> Outcome:
@@ -133,7 +162,7 @@ def _train(job: Job, device: str | None, printed: Path, outcome: Connection) -> 
     faulthandler.enable()  # a crash of torch leaves the Python line in the run's log
     from dropexp.sweep.training_job import train  # imports torch, which the server has
 
-    outcome.send(train(job, device))
+    outcome.send(train(job, device, lambda: outcome.send(None)))
 
 
 def _open_to_print(printed: Path) -> BinaryIO:

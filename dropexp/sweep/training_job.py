@@ -1,7 +1,7 @@
 """Train the run of a job; called in the process of the run. Imports torch."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,11 +31,18 @@ class RunLog:
     Args:
         folder: of the run.
         stop_file: asks the run to stop, once it exists.
+        on_last_epoch: called after the last epoch, while the run is measured and written.
     """
 
-    def __init__(self, folder: RunFolder, stop_file: Path) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        stop_file: Path,
+        on_last_epoch: Callable[[], None] = lambda: None,
+    ) -> None:
         self._folder = folder
         self._stop_file = stop_file
+        self._on_last_epoch = on_last_epoch
         self._seconds = 0.0
         self._epochs = 0
         self._next_save = 0.0
@@ -76,17 +83,22 @@ class RunLog:
         left = self._seconds / self._epochs * (epochs - record.epoch)
         if left > _CHEAP_TO_FINISH and self._stop_file.exists():
             raise KeyboardInterrupt
+        if record.epoch == epochs:
+            self._on_last_epoch()
 
 
-def train(job: Job, device: str | None) -> Outcome:
+def train(
+    job: Job, device: str | None, on_last_epoch: Callable[[], None] = lambda: None
+) -> Outcome:
     """Train the run of a job, and return how it ended.
 
     Args:
         job: the run to train.
         device: to train on instead of the config's; None leaves the config's.
+        on_last_epoch: called after the last epoch, while the run is measured and written.
     """
     folder = RunFolder(job.runs_dir, job.run_id)
-    view = RunLog(folder, job.sweep_dir / STOP_FILE)
+    view = RunLog(folder, job.sweep_dir / STOP_FILE, on_last_epoch)
     try:
         finished = run(
             job.config,

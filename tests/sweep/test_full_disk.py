@@ -89,7 +89,7 @@ def mount(*arguments: str) -> None:
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount("-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk))
+    mount("-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk))
     try:
         yield disk
     finally:
@@ -100,7 +100,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not may_mount(), reason="needs root")
 def test_on_a_real_disk(small_disk: Path, dropexp_process: Dropexp) -> None:
-    words = ("sweep", "seed=range(6)", "train.epochs=40", "data.train_size=400", "threads=1")
+    words = ("sweep", "seed=range(6)", "train.epochs=4", "data.train_size=100", "threads=1")
     folder = small_disk.parent
     assert dropexp_process(*words, "runs_dir=undisturbed").returncode == 0
 

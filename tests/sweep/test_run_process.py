@@ -156,3 +156,12 @@ def test_what_a_run_prints_is_in_its_log_even_of_a_crash(
         assert 'chatty.py", line' in log, "the line that crashed is named"
     else:
         assert outcome.ending is Ending.FINISHED, outcome.message
+
+
+def test_a_run_says_when_it_has_trained_its_last_epoch(tmp_path: Path) -> None:
+    process = RunProcess(job_for(tmp_path))
+    seen: list[bool] = []
+    while not any(seen):
+        seen += RunProcess.wait_for_any([process]).values()
+    assert seen == [False, True]
+    assert process.wait().ending is Ending.FINISHED

@@ -8,7 +8,8 @@ import pytest
 from dropexp.config.overrides import parse_override
 from dropexp.errors import ConfigError
 from dropexp.sweep.jobs import Ending, Job, Outcome
-from dropexp.sweep.launchers import LocalLauncher, build_launcher
+from dropexp.sweep.launchers import build_launcher
+from dropexp.sweep.local_launcher import LocalLauncher
 from dropexp.sweep.slots import count_slots
 from tests.builders import compose_tiny
 
@@ -25,7 +26,7 @@ def test_gpus_are_slots_where_the_runs_may_use_them(monkeypatch: pytest.MonkeyPa
     assert count_slots([compose_tiny()]) == 12
 
 
-@pytest.mark.parametrize(("n_jobs", "runs"), [(3, 3), (-1, 8), (-2, 7), (-20, 1)])
+@pytest.mark.parametrize(("n_jobs", "runs"), [(3, 3), (-1, 8), (-2, 7)])
 def test_n_jobs_counts_runs_or_the_cores_to_leave(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, n_jobs: int, runs: int
 ) -> None:
@@ -72,15 +73,55 @@ def test_runs_at_a_time_are_spread_over_the_devices(
         def kill(self) -> None: ...
 
         @staticmethod
-        def wait_for_any(processes: Iterable["Process"]) -> list["Process"]:
+        def wait_for_any(processes: Iterable["Process"]) -> dict["Process", bool]:
             in_use = [process._device for process in processes]
             assert all(in_use.count(device) <= 2 for device in in_use)
-            return list(processes)[:1]
+            return {next(iter(processes)): True}
 
-    monkeypatch.setattr("dropexp.sweep.launchers.RunProcess", Process)
+    monkeypatch.setattr("dropexp.sweep.local_launcher.RunProcess", Process)
     launcher = LocalLauncher("joblib", 3, ["cuda:0", "cuda:1"])
     jobs = [Job(compose_tiny(f"seed={n}"), tmp_path, tmp_path, "") for n in range(6)]
     outcomes = list(launcher.launch(jobs))
     assert sorted(outcome.run_id for outcome in outcomes) == sorted(job.run_id for job in jobs)
     assert max(most) == 3
     assert not running
+
+
+@pytest.mark.parametrize(
+    ("at_a_time", "devices", "overlap"), [(2, [], 1), (1, [], 0), (2, ["cuda:0"], 0)]
+)
+def test_the_next_run_starts_while_one_on_the_cpu_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    at_a_time: int,
+    devices: list[str],
+    overlap: int,
+) -> None:
+    alive: list[str] = []
+    most: list[int] = []
+
+    class Process:
+        def __init__(self, job: Job, device: str | None) -> None:
+            self._job = job
+            self._is_finishing = False
+            alive.append(job.run_id)
+            most.append(len(alive))
+
+        def wait(self) -> Outcome:
+            alive.remove(self._job.run_id)
+            return Outcome(self._job.run_id, Ending.FINISHED)
+
+        def kill(self) -> None: ...
+
+        @staticmethod
+        def wait_for_any(processes: Iterable["Process"]) -> dict["Process", bool]:
+            first = next(iter(processes))
+            has_ended = first._is_finishing
+            first._is_finishing = True
+            return {first: has_ended}
+
+    monkeypatch.setattr("dropexp.sweep.local_launcher.RunProcess", Process)
+    launcher = LocalLauncher("joblib", at_a_time, devices)
+    jobs = [Job(compose_tiny(f"seed={n}"), tmp_path, tmp_path, "") for n in range(6)]
+    assert len(list(launcher.launch(jobs))) == 6
+    assert max(most) == at_a_time + overlap
