@@ -77,6 +77,13 @@ def check_run(folder: RunFolder) -> Checked:
     return Checked(folder, Condition.WHOLE, note=_note_missing_weights(folder))
 
 
+def check_leftovers(folder: RunFolder) -> Checked:
+    """Return what is left over in the folder of a finished run; nothing else is checked."""
+    leftovers = tuple(folder.list_leftovers())
+    condition = Condition.LEFTOVERS if leftovers else Condition.WHOLE
+    return Checked(folder, condition, leftovers=leftovers)
+
+
 def check_runs(folders: Sequence[RunFolder]) -> Iterator[Checked]:
     """Check run folders one after another; those removed meanwhile are left out."""
     for folder in folders:

@@ -14,9 +14,10 @@ The order in which a run is written makes every moment resumable:
    its epochs, and resuming writes metrics.csv again from them.
 4. ``checkpoint.pt`` is on the disk once its writing has returned; the one before it stays until
    then.
-5. At the end ``metrics.csv`` and ``model.safetensors`` are on the disk first, then the ledger's
-   line that the run has ended, then ``summary.json``, which says that the run is finished. A cut
-   between the last two trains the end again from the checkpoint; of two ends the first counts.
+5. At the end ``metrics.csv``, ``model.safetensors``, ``run.log`` and TensorBoard's file are on the
+   disk first, then the ledger's line that the run has ended, then ``summary.json``, which says that
+   the run is finished. A cut between the last two trains the end again from the checkpoint; of two
+   ends the first counts.
 6. ``checkpoint.pt`` is removed last; where that was lost, the next command removes it.
 
 No link is followed: a link that has the name of a file is replaced by the file. Imports no torch.

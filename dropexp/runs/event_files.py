@@ -10,6 +10,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from dropexp.runs import durable
 from dropexp.runs.files import EVENTS_PREFIX
 
 SCALAR_TAGS = {
@@ -46,7 +47,8 @@ class EventFile:
         Raises:
             OSError: a file cannot be removed or opened.
         """
-        self._writer = RecordWriter(replace_event_files(folder).open("xb"))
+        self._raw = replace_event_files(folder).open("xb")
+        self._writer = RecordWriter(self._raw)
         self._flushed_at = time.monotonic()
         # Every reader expects this version in the first record.
         start_time = time.time() if start_time is None else start_time
@@ -72,6 +74,11 @@ class EventFile:
         """Write buffered records to the disk."""
         self._writer.flush()
         self._flushed_at = time.monotonic()
+
+    def promise(self) -> None:
+        """Wait until what was written is on the disk; its name is from the folder's fsync on."""
+        self.flush()
+        durable.disk.sync(self._raw.fileno())
 
     def close(self) -> None:
         """Flush and close the file."""

@@ -4,16 +4,18 @@ Nothing is deleted but leftovers. A folder whose results cannot be restored is m
 ``<runs_dir>/.set-aside/``, which no command reads. Imports no torch.
 """
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
 
-from dropexp.errors import StoreError
+from dropexp.errors import DropexpError, StoreError
 from dropexp.runs import durable
-from dropexp.runs.checking import Checked, Condition, find_run_damage
-from dropexp.runs.files import CHECKPOINT, CONFIG
+from dropexp.runs.checking import Checked, Condition, check_leftovers, find_run_damage
+from dropexp.runs.files import CHECKPOINT, CONFIG, ERROR
 from dropexp.runs.listing import find_seed
 from dropexp.runs.write import RunFolder
 
@@ -57,6 +59,19 @@ def repair_run(checked: Checked) -> Repair:
         if _rebuild_config(folder) and not find_run_damage(folder):
             return Repair.REBUILT
     return _set_aside(folder)
+
+
+def remove_leftovers(runs_dir: Path, run_ids: Iterable[str]) -> None:
+    """Remove the checkpoints and errors that a crash has left in folders of finished runs.
+
+    A folder that cannot be written, or that another process holds, is left as it is.
+    """
+    for run_id in run_ids:
+        place = f"{runs_dir}{os.sep}{run_id}{os.sep}"
+        # Almost never: a look at two names takes less than all that a RunFolder does.
+        if os.path.lexists(place + CHECKPOINT) or os.path.lexists(place + ERROR):
+            with suppress(DropexpError):
+                repair_run(check_leftovers(RunFolder(runs_dir, run_id)))
 
 
 def set_study_aside(runs_dir: Path, path: Path) -> None:

@@ -264,13 +264,14 @@ class RunFolder(StoredRun):
         else:
             self._promise()
 
-    def log(self, message: str) -> None:
-        """Append a line with the time to run.log."""
-        self._append(LOG, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+    def log(self, message: str, *, is_promised: bool = False) -> None:
+        """Append a line with the time to run.log; only on request it waits for the disk."""
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n"
+        self._append(LOG, line, is_promised=is_promised)
 
-    def _append(self, name: str, line: str) -> None:
+    def _append(self, name: str, line: str, *, is_promised: bool = False) -> None:
         with self._disk_errors(name):
-            durable.append_line(self.path / name, line.encode(), is_promised=False)
+            durable.append_line(self.path / name, line.encode(), is_promised=is_promised)
 
     @contextmanager
     def _disk_errors(self, name: str) -> Iterator[None]:

@@ -9,11 +9,12 @@ from typing import Protocol
 
 from dropexp.runs import studies
 from dropexp.runs.ledger import Purpose, record_request
+from dropexp.runs.repairing import remove_leftovers
 from dropexp.runs.studies import StudyRun
 from dropexp.sweep.grammar import SweepRequest
 from dropexp.sweep.jobs import Work
 from dropexp.sweep.launchers import LauncherName, build_launcher, choose_launcher
-from dropexp.sweep.plan import Plan, make_study, open_sweep_runs_dir
+from dropexp.sweep.plan import Plan, PlanStatus, make_study, open_sweep_runs_dir
 from dropexp.sweep.progress import EndedRun, Progress, SettingMean, Watcher, rank_settings
 from dropexp.sweep.rounds import Rounds
 from dropexp.sweep.slots import refuse_missing_devices
@@ -85,6 +86,7 @@ def sweep(
         study = make_study(request)
         studies.save_study(runs_dir, study)
         record_request(runs_dir, study.name, [run.run_id for run in study.runs], purpose)
+        remove_leftovers(runs_dir, (c.run_id for c in plan.select(PlanStatus.FINISHED)))
         stale = {c.run_id: plan.stale[c.run_id] for c in todo if c.run_id in plan.stale}
         rounds = Rounds(launcher, todo, runs_dir, sweep_dir, stale)
         watcher = Watcher(runs_dir, study.runs, launcher.runs_at_a_time, stale)

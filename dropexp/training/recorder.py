@@ -97,7 +97,8 @@ class Recorder:
         self._folder.write_metrics(self._state.records)
         if self._events is not None:
             self._events.finish(summary)
-        self._folder.log(f"{summary.status} after {summary.last.epoch} epochs")
+        ending = f"{summary.status} after {summary.last.epoch} epochs"
+        self._folder.log(ending, is_promised=True)
         self._folder.finish(summary, keep_checkpoint=self._config.keep_checkpoint)
 
     def _open_events(self, images: Tensor) -> EventLog | None:

@@ -101,6 +101,7 @@ class EventLog:
                 measured = {k: v for k, v in asdict(block).items() if v is not None}
                 values += make_scalars({f"{name}/{k}": v for k, v in measured.items()})
         self._write_values(self._last_step, values)
+        self._attempt(EventFile.promise)
         self.close()
 
     def close(self) -> None:

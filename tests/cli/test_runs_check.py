@@ -85,6 +85,10 @@ def test_the_same_command_trains_a_run_again_that_is_not_whole(
         assert "is not whole" in done.stdout + done.stderr
         assert (run / "model.safetensors").read_bytes() == expected
         assert dropexp("runs", "check").stdout == "1 run checked: 1 whole\n"
+    (run / "checkpoint.pt").touch()
+    sweep = dropexp("sweep", *QUICK)
+    assert "none trained" in sweep.stdout
+    assert not (run / "checkpoint.pt").exists()
     (run / CONFIG).write_bytes(b"")
     sweep = dropexp("sweep", *QUICK, "--dry-run")
     assert "1 damaged and trained again" in sweep.stdout
