@@ -46,6 +46,7 @@ def test_a_process_that_does_not_share_the_store_gives_back_the_whole_folder(
     received = RunFolder(tmp_path / "here", outcome.run_id)
     received.path.mkdir(parents=True)
     received.replace_files(outcome.files)
+    assert received.find_damage(whole=True) == ""
     assert execute(job_for(tmp_path)).ending is Ending.FINISHED
     direct = RunFolder(tmp_path, outcome.run_id)
     assert received.read_summary().last == direct.read_summary().last

@@ -20,6 +20,7 @@ from dropexp.randomness import global_stream
 from dropexp.regularisers import REGISTRY, Dropout, find_noise_modules
 from dropexp.regularisers.inputs import InputNoise
 from dropexp.runs.records import SampledTest
+from dropexp.runs.write import RunFolder
 from dropexp.statistics import expected_calibration_error, negative_log_likelihood
 from dropexp.training.build import build_model
 from dropexp.training.evaluation import evaluate, evaluate_final, predictive_entropy
@@ -215,6 +216,8 @@ def test_a_run_gets_the_same_numbers_at_its_end_and_later(tmp_path: Path) -> Non
     assert first.summary.mc_dropout is None
     again = run(later.model_copy(update={"mc_dropout": 4}), RecordingView())
     assert again.is_reused
+    folder = RunFolder(again.folder.parent, later.run_id)
+    assert folder.find_damage(whole=True) == ""  # the checksums are those of the files
     assert again.summary.mc_dropout == at_its_end.summary.mc_dropout is not None
     assert at_its_end.summary.last.test_loss == first.summary.last.test_loss
     with patch(
