@@ -5,6 +5,7 @@ A command imports what is heavy only when it is called: ``dropexp --help`` impor
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -18,12 +19,24 @@ from dropexp.cli.options import TAKES_OVERRIDES
 from dropexp.cli.report import BOARD_HELP, REPORT_HELP, board, report
 from dropexp.cli.rerun import RERUN_HELP, rerun
 from dropexp.cli.runs import runs
+from dropexp.cli.streams import find_lost_output, protect_streams
 from dropexp.cli.study import study
-from dropexp.cli.sweep import EXTEND_HELP, extend, make_sweep_help, sweep, watch
+from dropexp.cli.sweep import EXTEND_HELP, WATCH_HELP, extend, make_sweep_help, sweep, watch
 from dropexp.cli.train import make_train_help, train
 from dropexp.cli.tune import TUNE_HELP, tune
 from dropexp.errors import DropexpError
 from dropexp.training.startup import exit_process
+
+# No docstring, which python -OO removes.
+_HELP = (
+    "Which regulariser, at which strength, makes this network generalise better?\n\n"
+    "[bold]dropexp train regulariser=dropout2d p=0.3[/bold]\n"
+    "[bold]dropexp sweep regulariser=none,dropout2d p=0.1,0.3 'seed=range(8)'[/bold]\n"
+    "[bold]dropexp compare[/bold]\n\n"
+    "[bold]dropexp COMMAND --help[/bold] describes a command."
+)
+
+_NEEDS_NO_FOLDER = {"--help", "-h", "--version"}
 
 app = typer.Typer(
     name="dropexp",
@@ -41,7 +54,7 @@ def _print_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_HELP)
 def dropexp(
     _version: Annotated[
         bool,
@@ -50,14 +63,7 @@ def dropexp(
         ),
     ] = False,
 ) -> None:
-    """Which regulariser, at which strength, makes this network generalise better?
-
-    [bold]dropexp train regulariser=dropout2d p=0.3[/bold]
-    [bold]dropexp sweep regulariser=none,dropout2d p=0.1,0.3 'seed=range(8)'[/bold]
-    [bold]dropexp compare[/bold]
-
-    [bold]dropexp COMMAND --help[/bold] describes a command.
-    """
+    pass
 
 
 _add = partial(app.command, cls=PlainHelpCommand)
@@ -67,7 +73,7 @@ _add(help=make_train_help(), rich_help_panel=_TRAIN, context_settings=TAKES_OVER
 _add(help=make_sweep_help(), rich_help_panel=_TRAIN, context_settings=TAKES_OVERRIDES)(sweep)
 _add(help=EXTEND_HELP, rich_help_panel=_TRAIN)(extend)
 _add(help=TUNE_HELP, rich_help_panel=_TRAIN, context_settings=TAKES_OVERRIDES)(tune)
-_add(rich_help_panel=_TRAIN)(watch)
+_add(help=WATCH_HELP, rich_help_panel=_TRAIN)(watch)
 
 _COMPARE = "Compare"
 _add(help=COMPARE_HELP, rich_help_panel=_COMPARE)(compare)
@@ -83,7 +89,14 @@ _add(help=AUDIT_HELP, rich_help_panel=_CHECK, context_settings=TAKES_OVERRIDES)(
 
 def main() -> NoReturn:
     """Run the command that the process was started with, and end the process."""
-    exit_process(run_command(sys.argv[1:]))
+    protect_streams()
+    code = run_command(sys.argv[1:])
+    if lost := find_lost_output():
+        from dropexp.cli.console import print_error
+
+        print_error(f"the output cannot be written: {lost}.")
+        code = code or ExitCode.FAILED
+    exit_process(code)
 
 
 def run_command(arguments: list[str]) -> int:
@@ -92,6 +105,11 @@ def run_command(arguments: list[str]) -> int:
     Args:
         arguments: what follows ``dropexp`` on the command line.
     """
+    if _is_folder_gone() and not _NEEDS_NO_FOLDER & set(arguments):
+        from dropexp.cli.console import print_error
+
+        print_error("the current folder does not exist any more; change to another one with cd.")
+        return ExitCode.WRONG_INPUT
     try:
         app(_multirun_as_sweep(arguments))
     except SystemExit as end:
@@ -104,6 +122,14 @@ def run_command(arguments: list[str]) -> int:
         print_error(str(error))
         return get_exit_code(error)
     return ExitCode.DONE
+
+
+def _is_folder_gone() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _multirun_as_sweep(arguments: list[str]) -> list[str]:

@@ -58,6 +58,11 @@ EXTEND_HELP = (
     "Overrides may say where and how to train (device=…, hydra/launcher=…)."
 )
 
+WATCH_HELP = (
+    "Watch a sweep from another terminal.\n\n"
+    "Where the output is not a terminal, the state is printed once."
+)
+
 _SECONDS_BETWEEN_LOOKS = 0.5
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List the runs and their estimated time.")]
@@ -165,10 +170,6 @@ def watch(
     runs_dir: RunsDir = Path("runs"),
     once: Annotated[bool, typer.Option("--once", help="Print the state once.")] = False,
 ) -> None:
-    """Watch a sweep from another terminal.
-
-    Where the output is not a terminal, the state is printed once.
-    """
     from dropexp.cli.sweep_console import SweepConsole
     from dropexp.runs.studies import list_study_names, read_study
     from dropexp.sweep.progress import Watcher

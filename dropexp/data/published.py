@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dropexp.config.data_section import PublishedName
 from dropexp.config.paths import parse_path
-from dropexp.data.download import FAILURES, prepare_download, silence_torchvision
+from dropexp.data.download import FAILURES, list_answering, prepare_download, silence_torchvision
 from dropexp.data.idx import read_idx
 from dropexp.data.splits import Source, Split
 from dropexp.data.torchvision_import import import_torchvision
@@ -73,8 +73,9 @@ def _read_idx_set(name: Literal["mnist", "fashion_mnist"], root: Path, download:
     if files is None and download:
         dataset = _find_torchvision_class(name)
         try:
-            with prepare_download(name, root):
-                dataset(root, download=True)
+            mirrored = _choose_mirrors(dataset)
+            with prepare_download(name, root, [dataset.__name__]):
+                mirrored(root, download=True)
         except FAILURES as error:
             raise _make_missing_error(name, root, error) from error
         files = _find_idx_files(name, root)
@@ -94,6 +95,14 @@ def _read_idx_set(name: Literal["mnist", "fashion_mnist"], root: Path, download:
         test=_read_idx_pair(test_images, test_labels),
         class_names=DIGITS if name == "mnist" else CLOTHES,
     )
+
+
+def _choose_mirrors(dataset: Any) -> Any:
+    """Return torchvision's class of idx files with the mirrors that answer."""
+    file = dataset.resources[0][0]
+    answering = list_answering([f"{mirror}{file}" for mirror in dataset.mirrors])
+    mirrors = [address.removesuffix(file) for address in answering]
+    return type(dataset.__name__, (dataset,), {"mirrors": mirrors})
 
 
 def _list_subfolders(name: str) -> tuple[str, ...]:
@@ -141,12 +150,28 @@ def _read_with_torchvision(name: PublishedName, root: Path, download: bool) -> S
         if not download:
             raise _make_missing_error(name, root) from missing
         try:
-            with prepare_download(name, root):
+            _refuse_unreachable(dataset, root)
+            with prepare_download(name, root, _list_files(dataset)):
                 train, test = _open(dataset, root, download=True)
         except FAILURES as error:
             raise _make_missing_error(name, root, error) from error
     class_names = DIGITS if name == "svhn" else tuple(train.classes)
     return Source(_to_split(train), val=None, test=_to_split(test), class_names=class_names)
+
+
+def _list_files(dataset: Any) -> list[str]:
+    """Return the names of what torchvision makes for CIFAR or SVHN."""
+    if dataset.__name__ == "SVHN":
+        return [dataset.split_list[part][1] for part in ("train", "test")]
+    return [dataset.filename, dataset.base_folder]
+
+
+def _refuse_unreachable(dataset: Any, root: Path) -> None:
+    """Raise OSError where the server of CIFAR or SVHN does not answer and is needed."""
+    if dataset.__name__ == "SVHN":
+        list_answering([dataset.split_list["train"][0]])
+    elif not (root / dataset.filename).is_file():  # else torchvision only unpacks it
+        list_answering([dataset.url])
 
 
 def _open(dataset: Any, root: Path, download: bool = False) -> tuple[Any, Any]:

@@ -1,5 +1,7 @@
 import hashlib
 import pickle
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from dropexp.data import load, published
+from dropexp.data import download, load, published
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import DataError
 from tests.data.examples import in_a_new_process, published_config, write_idx_set
@@ -255,6 +257,51 @@ def test_svhn_is_read_from_its_matlab_files(
     assert splits.test.labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
     assert np.array_equal(splits.test.images.numpy(), images.transpose(3, 2, 0, 1))
     assert splits.num_classes == 10
+
+
+def test_a_server_that_never_answers_is_given_up_and_nothing_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published, "DEBIAN_FOLDER", tmp_path / "no-package")
+    monkeypatch.setattr(download.list_answering, "__defaults__", (0.2,))
+    datasets = import_torchvision().datasets
+    with socket.create_server(("127.0.0.1", 0)) as server:  # connects, and says nothing
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        monkeypatch.setattr(datasets.MNIST, "mirrors", [address, address])
+        monkeypatch.setattr(datasets.CIFAR10, "url", f"{address}cifar.tar.gz")
+        for name in ("mnist", "cifar10"):
+            began = time.monotonic()
+            with pytest.raises(
+                DataError, match=r"no answer from 127.0.0.1:\d+ within 0.2 s.*data.root"
+            ):
+                load(published_config(name, tmp_path / "new/root", download=True))
+            assert time.monotonic() - began < 5
+    assert list(tmp_path.iterdir()) == []
+    assert download.SECONDS_TO_ANSWER + download._STALL_S / 2 < 15
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_download_that_breaks_off_leaves_what_was_there(
+    is_there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, root = tmp_path / "served", tmp_path / "root"
+    write_idx_set(served)
+    kept = root / "MNIST/raw/mine.txt"
+    if is_there:
+        kept.parent.mkdir(parents=True)
+        kept.touch()
+    dataset = import_torchvision().datasets.MNIST
+    files = sorted(served.iterdir())
+    sums = [(path.name, md5(path)) for path in files]
+    sums[-1] = (files[-1].name, "0" * 32)  # the last of four arrives damaged
+    monkeypatch.setattr(dataset, "resources", sums)
+    with serving(served) as address:
+        monkeypatch.setattr(dataset, "mirrors", [NOWHERE, address])
+        with pytest.raises(DataError, match="the download failed"):
+            load(published_config("mnist", root, download=True))
+    left = {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
+    assert left <= {Path("MNIST/raw/mine.txt"), Path(".dropexp-download.lock")}
+    assert root.exists() == kept.exists() == is_there
 
 
 class _SilentHandler(SimpleHTTPRequestHandler):

@@ -3,6 +3,11 @@
 This package imports Altair, so only the commands that draw import it.
 """
 
+from dropexp.report.docstrings import keep_docstrings
+
+keep_docstrings("altair")  # before the modules below import it
+# ruff: noqa: E402
+
 from dropexp.report.charts.figures import build_figures, build_sections
 from dropexp.report.charts.palette import Look, assign_looks
 from dropexp.report.charts.panels import HIDDEN, Figure, Panel

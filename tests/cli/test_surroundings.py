@@ -1,0 +1,106 @@
+"""Commands in odd surroundings: closed streams, a deleted folder, python -O, no shared memory."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import typer
+
+from dropexp.cli.main import app
+from tests.conftest import PLAIN_OUTPUT, QUICK
+
+COMMAND = (sys.executable, "-m", "dropexp")
+SWEEP = ("sweep", *QUICK[:-1], "regulariser=none,dropout2d", "seed=1,2")
+CAN_UNSHARE = hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("unshare") is not None
+
+
+def run_in_shell(folder: Path, script: str, python: Sequence[str] = ()) -> int:
+    """Run a script in which dropexp is "$@", and return its exit code."""
+    words = [COMMAND[0], *python, *COMMAND[1:]]
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", *words],
+        cwd=folder,
+        env=os.environ | PLAIN_OUTPUT,
+        check=False,
+        timeout=240,
+    )
+    return done.returncode
+
+
+def count_finished(folder: Path) -> int:
+    return len(list(folder.glob("runs/*/summary.json")))
+
+
+def test_a_training_goes_on_without_anybody_who_reads(tmp_path: Path) -> None:
+    # The reader of stdout leaves at once, stdin and stderr are closed.
+    words = " ".join(QUICK)
+    script = f'"$@" train {words} <&- 2>&- | true; exit ${{PIPESTATUS[0]}}'
+    assert run_in_shell(tmp_path, script) == 0
+    assert count_finished(tmp_path) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", [">&-", "2>err >&-", "2>&- >out", "<&- >&- 2>&-", "<&- >out"])
+@pytest.mark.parametrize("command", [("train", *QUICK), SWEEP])
+def test_closed_streams_change_no_result(
+    command: Sequence[str], closed: str, tmp_path: Path
+) -> None:
+    assert run_in_shell(tmp_path, f'"$@" {" ".join(command)} {closed}') == 0
+    assert count_finished(tmp_path) == (1 if command[0] == "train" else 4)
+    assert not list(tmp_path.glob("runs/*/error.txt"))
+    for file in ("out", "err"):
+        text = (tmp_path / file).read_text() if (tmp_path / file).exists() else ""
+        assert "Traceback" not in text
+
+
+def test_output_that_nobody_wants_is_no_error_and_output_that_is_lost_is_one(
+    tmp_path: Path,
+) -> None:
+    assert run_in_shell(tmp_path, '"$@" --help 2>err | head -1; exit ${PIPESTATUS[0]}') == 0
+    assert (tmp_path / "err").read_text() == ""
+    assert run_in_shell(tmp_path, '"$@" --help >/dev/full 2>err') == 1
+    assert (tmp_path / "err").read_text().startswith("error: the output cannot be written: No ")
+
+
+def test_a_deleted_folder_gets_a_sentence(tmp_path: Path) -> None:
+    script = 'mkdir gone; cd gone; rmdir ../gone; "$@" train 2>../err'
+    assert run_in_shell(tmp_path, script) == 2
+    error = (tmp_path / "err").read_text()
+    assert error.startswith("error: the current folder does not exist any more")
+    assert error.count("\n") == 1
+
+
+def test_no_help_is_made_of_a_docstring() -> None:
+    # python -OO removes docstrings, and with them such a help.
+    groups: list[typer.Typer] = [app]
+    for group in groups:
+        groups += [each.typer_instance for each in group.registered_groups if each.typer_instance]
+        callbacks = [each.callback for each in group.registered_commands]
+        callbacks += [group.registered_callback.callback] if group.registered_callback else []
+        assert [each.__name__ for each in callbacks if each and each.__doc__] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flag", ["-O", "-OO"])
+def test_every_step_works_without_asserts_and_docstrings(flag: str, tmp_path: Path) -> None:
+    for words in (SWEEP, ("compare",), ("report", "-o", "page.html"), ("runs", "list")):
+        assert run_in_shell(tmp_path, f'"$@" {" ".join(words)} >out 2>err', [flag]) == 0
+        assert "Traceback" not in (tmp_path / "err").read_text()
+    assert count_finished(tmp_path) == 4
+    for command in ("", "sweep", "watch", "runs rm", "study register"):
+        run_in_shell(tmp_path, f'"$@" {command} --help >without', [flag])
+        run_in_shell(tmp_path, f'"$@" {command} --help >with')
+        assert (tmp_path / "without").read_text() == (tmp_path / "with").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CAN_UNSHARE, reason="only root may mount")
+def test_a_sweep_needs_no_shared_memory(tmp_path: Path) -> None:
+    mounts = "mount --bind /dev/shm /dev/shm && mount -o remount,bind,ro /dev/shm"
+    script = f'unshare -m bash -c \'{mounts}; ! touch /dev/shm/x 2>/dev/null && "$@"\' bash "$@"'
+    assert run_in_shell(tmp_path, f"{script} {' '.join(SWEEP)} >out 2>err") == 0
+    assert count_finished(tmp_path) == 4
