@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from errno import EPIPE
-from typing import TextIO
+from typing import Any, TextIO
 
 _IN, _OUT, _ERRORS = 0, 1, 2
 
@@ -21,12 +21,10 @@ class _PatientFile(io.FileIO):
 
     error: OSError | None = None
 
-    def write(self, data: "io.ReadableBuffer") -> int | None:  # type: ignore[name-defined]
+    def write(self, data: Any, /) -> int:
         if self.error is None:
             try:
                 return super().write(data)
-            except BlockingIOError:
-                raise
             except OSError as error:
                 self.error = error
         return memoryview(data).nbytes
