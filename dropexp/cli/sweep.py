@@ -15,6 +15,7 @@ from dropexp.cli.sweep_warnings import (
     warn_of_idle_p,
     warn_of_mistyped_study,
     warn_of_registration,
+    warn_of_slow_bfloat16,
 )
 from dropexp.cli.until_decided import (
     BudgetOption,
@@ -236,6 +237,7 @@ def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_
     study = make_study(request)
     warn_of_mistyped_study(request, runs_dir)
     warn_of_idle_p(request)
+    warn_of_slow_bfloat16(request.configs)
     _keep_registration(request, runs_dir, dry_run)
     with SweepConsole(study.name) as console:
         console.show_plan(plan, request.duplicates, retry_failed=retry_failed)

@@ -1,12 +1,14 @@
-"""Warnings of sweep and extend about what was typed: a name, a value that does nothing.
+"""Warnings about what was typed: a name, a value that does nothing or costs time.
 
 Everything heavy is imported when they are called.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dropexp.config.run_config import RunConfig
     from dropexp.sweep.grammar import SweepRequest
 
 
@@ -27,15 +29,38 @@ def warn_of_mistyped_study(request: "SweepRequest", runs_dir: Path) -> None:
 
 
 def warn_of_idle_p(request: "SweepRequest") -> None:
-    """Warn where p is swept and nothing has one."""
+    """Warn where p is given and nothing has one."""
     from dropexp.cli.console import print_warning
 
-    swept = [text for text in request.run_overrides if text.startswith(("p=", "regulariser.p="))]
-    if swept and all(config.regulariser.name == "none" for config in request.configs):
-        print_warning(
-            f"{swept[-1]} changes nothing, as regulariser=none has no p; name a regulariser: "
-            f"regulariser=none,dropout2d"
-        )
+    keys = {text.lstrip("+").partition("=")[0] for text in request.run_overrides}
+    given = keys & {"p", "regulariser.p"}
+    if given and all(config.regulariser.name == "none" for config in request.configs):
+        print_warning(explain_idle_p(given.pop(), "regulariser=none,dropout2d"))
+
+
+def explain_idle_p(key: str, remedy: str) -> str:
+    """Return the sentence on a p that nothing uses.
+
+    Args:
+        key: as typed.
+        remedy: an override that names a regulariser.
+    """
+    return f"{key} is ignored because regulariser=none; {remedy}, for example, uses it"
+
+
+def warn_of_slow_bfloat16(configs: Sequence["RunConfig"]) -> None:
+    """Warn once where runs in bfloat16 train on a processor that imitates it."""
+    from dropexp.cli.console import print_warning
+    from dropexp.sweep.slots import list_cuda_devices
+    from dropexp.training.bfloat16 import explain_slow_bfloat16
+
+    on_cpu = [
+        config
+        for config in configs
+        if config.precision == "bfloat16" and config.device in ("auto", "cpu")
+    ]
+    if on_cpu and not list_cuda_devices(on_cpu) and (text := explain_slow_bfloat16("bfloat16")):
+        print_warning(text)
 
 
 def warn_of_registration(runs_dir: Path, study: str) -> None:

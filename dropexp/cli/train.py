@@ -6,6 +6,7 @@ import typer
 
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import Overrides, format_place
+from dropexp.cli.sweep_warnings import explain_idle_p, warn_of_slow_bfloat16
 
 if TYPE_CHECKING:
     from dropexp.config.run_config import RunConfig
@@ -76,9 +77,9 @@ def _train(config: "RunConfig", *, is_p_given: bool) -> None:
 
     with RunConsole() as console:
         if config.regulariser.name == "none" and is_p_given:
-            console.warn(
-                "p is ignored because regulariser=none; regulariser=dropout2d, for example, uses it"
-            )
+            console.warn(explain_idle_p("p", "regulariser=dropout2d"))
+        if config.precision == "bfloat16":
+            warn_of_slow_bfloat16([config])
         from dropexp.runs.records import RunStatus
         from dropexp.training.run import run
 
@@ -87,18 +88,19 @@ def _train(config: "RunConfig", *, is_p_given: bool) -> None:
             result.summary,
             result.records,
             result.folder,
-            _next_commands(config),
+            _next_commands(config, has_results=result.summary.status is RunStatus.COMPLETED),
             is_reused=result.is_reused,
         )
     if result.summary.status is RunStatus.DIVERGED:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _next_commands(config: "RunConfig") -> list[tuple[str, str]]:
+def _next_commands(config: "RunConfig", *, has_results: bool) -> list[tuple[str, str]]:
     from shlex import quote
 
     runs_dir = format_place(config.runs_dir)
+    compare = [(f"dropexp compare{runs_dir}", "compare this run with the others")]
     return [
-        (f"dropexp compare{runs_dir}", "compare this run with the others"),
+        *(compare if has_results else []),
         (f"tensorboard --logdir {quote(config.runs_dir)}", "curves and hyperparameters"),
     ]

@@ -137,7 +137,8 @@ class TuneConsole(CommandConsole):
         self._print_cost(result)
         for run_id, reason in result.failed.items():
             self.print_sentence(Text(f"{run_id}  failed: {reason}", style="red"), indent=2)
-        self.print_lines(format_next_commands(next_commands))
+        if result.runs > len(result.failed):
+            self.print_lines(format_next_commands(next_commands))
 
     def _print_cost(self, result: TuneResult) -> None:
         trained = "none" if not result.trained else f"{result.trained}"

@@ -220,7 +220,7 @@ class UntilDecidedConsole(CommandConsole):
         self.print_lines(self._format_rows(state))
         if advice := self._advise(result):
             self.print_sentence(Text(advice))
-        if reason is not None:
+        if reason is not None and result.progress.num_successful:
             self.print_lines(format_next_commands(next_commands))
 
     def _format_rows(self, state: SequentialState) -> list[Text]:

@@ -216,13 +216,6 @@ def test_a_mistyped_name_of_a_ready_study_gets_a_warning(
     assert done.stderr == (f"{warning}\n" if is_warned else "")
 
 
-def test_p_of_none_is_warned_of(tmp_path: Path) -> None:
-    done = run_dropexp(tmp_path, "sweep", "p=0.1,0.2", "seed=range(8)", "--dry-run")
-    assert "warning: p=0.1,0.2 changes nothing, as regulariser=none has no p" in done.stderr
-    with_one = ("regulariser=none,dropout2d", "p=0.1,0.2", "seed=range(8)", "--dry-run")
-    assert run_dropexp(tmp_path, "sweep", *with_one).stderr == ""
-
-
 @pytest.mark.parametrize("how", [("--seeds", "+4"), ("--until-decided",)])
 def test_a_registered_study_is_trained_before_it_is_extended(
     tmp_path: Path, how: tuple[str, ...]
