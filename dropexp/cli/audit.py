@@ -39,12 +39,14 @@ def audit(
         describe_data_and_model,
         describe_sites,
     )
+    from dropexp.training.compiling import refuse_unavailable
     from dropexp.training.environment import configure_torch, select_device
     from dropexp.training.threads import choose_threads
 
     config = compose_run(overrides or [])
     device = select_device(config.device)
-    configure_torch(device, choose_threads(config), config.deterministic)
+    refuse_unavailable(config, device)
+    configure_torch(device, choose_threads(config), config.deterministic, config.precision)
     splits = data.load(config.data).to(device)
     model = build_model(config, splits)
     report = audit_model(config, splits, model)

@@ -79,9 +79,10 @@ class RunConfig(Section):
     regulariser: RegulariserConfig
     optimiser: OptimiserConfig
     train: TrainConfig
-    precision: Literal["float32", "bfloat16"] = Field(
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
         default="float32",
-        description="Floating-point type of the forward pass; bfloat16 is mixed precision.",
+        description="Floating-point type of the forward pass; bfloat16 is mixed precision. tf32 "
+        "rounds the factors of float32 products to 10 bits, on a CUDA device.",
     )
 
     # Where and how the run is trained; not part of its identity.

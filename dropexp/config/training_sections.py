@@ -132,3 +132,20 @@ class TrainConfig(Section):
         default=None,
         description="Early stopping. null: off; on with train/early_stopping=patience.",
     )
+    compile: bool = Field(
+        default=False,
+        description="Compile the training steps with torch.compile. It rounds differently, so it "
+        "is part of the run's id.",
+    )
+    cuda_graphs: bool = Field(
+        default=False,
+        description="Replay the compiled training steps as CUDA graphs; needs train.compile=true "
+        "and a CUDA device.",
+    )
+
+    @field_validator("cuda_graphs")
+    @classmethod
+    def _check_compile(cls, cuda_graphs: bool, info: ValidationInfo) -> bool:
+        if cuda_graphs and not info.data.get("compile"):
+            raise ValueError("it needs train.compile=true")
+        return cuda_graphs

@@ -47,7 +47,7 @@ def audit(
         plain: the same model built with no regulariser from the same stream.
         images: a normalised batch (N, C, H, W) on the models' device, N ≤ MAX_IMAGES.
         p_by_regulariser: regulariser → the drop probability that it must have; empty for none.
-        precision: ``float32`` or ``bfloat16``, as in training.
+        precision: ``float32``, ``tf32`` or ``bfloat16``, as in training.
 
     Returns:
         The report, which also holds the checks that failed.

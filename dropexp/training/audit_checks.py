@@ -33,7 +33,7 @@ class AuditSubject:
         plain: the same model without a regulariser.
         images: a normalised batch (N, C, H, W).
         p_by_regulariser: regulariser → the drop probability that it must have.
-        precision: ``float32`` or ``bfloat16``.
+        precision: ``float32``, ``tf32`` or ``bfloat16``.
     """
 
     model: nn.Module

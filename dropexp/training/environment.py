@@ -40,17 +40,27 @@ def select_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def configure_torch(device: torch.device, threads: int | None, deterministic: bool | None) -> None:
+def configure_torch(
+    device: torch.device,
+    threads: int | None,
+    deterministic: bool | None,
+    precision: str = "float32",
+) -> None:
     """Set torch's number of threads, its memory and what it refuses, before anything is trained.
 
     Args:
         device: to train on.
         threads: how many; None: torch's own choice.
         deterministic: whether to refuse them; None: on a CPU only.
+        precision: of the config. Only tf32 rounds products on a GPU; by default torch does so in
+            convolutions.
     """
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
+    is_rounded = precision == "tf32"
+    torch.set_float32_matmul_precision("high" if is_rounded else "highest")
+    torch.backends.cudnn.allow_tf32 = is_rounded
     is_refused = device.type == "cpu" if deterministic is None else deterministic
     if is_refused and device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

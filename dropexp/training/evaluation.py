@@ -62,8 +62,8 @@ class FinalMeasurement:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Return a context of mixed precision for ``bfloat16``, and an empty one for ``float32``."""
-    if precision == "float32":
+    """Return a context of mixed precision for ``bfloat16``, and an empty one otherwise."""
+    if precision != "bfloat16":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
@@ -78,7 +78,7 @@ def evaluate(
             eval mode meanwhile.
         splits: whose training set gives the normalisation.
         split: images to measure on, on the model's device.
-        precision: ``float32`` or ``bfloat16``; losses are summed in float32 or more.
+        precision: ``float32``, ``tf32`` or ``bfloat16``; losses are summed in float32 or more.
     """
     with in_mode(model, training=False):
         sums = map_chunks(model, splits, split, precision, _sum_loss_and_hits)

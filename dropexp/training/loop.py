@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from dropexp.config.training_sections import EarlyStoppingConfig, TrainConfig
 from dropexp.runs.records import EpochRecord, find_best_epoch
+from dropexp.training.compiling import prepare_forward
 from dropexp.training.evaluation import CleanAndNoisy, evaluate_train, evaluate_val
 from dropexp.training.progress import ReportStep
 from dropexp.training.state import TrainingPlan, TrainingState, clone_tensors
@@ -100,10 +101,11 @@ class _Training:
     def train_epochs(self) -> Iterator[EpochRecord]:
         # Of the latest step; those in the state are of the latest record.
         model, optimiser = self._state.model, self._state.optimiser
+        forward = prepare_forward(self._plan.config.train, model)
         epoch = len(self._state.records)
         while not self._has_ended():
             epoch += 1
-            steps = EpochSteps(model, optimiser, self._plan, epoch, self._report_step)
+            steps = EpochSteps(model, optimiser, forward, self._plan, epoch, self._report_step)
             for _ in steps:
                 if self._waiting is not None and self._waiting.measured.done():
                     yield from self._record()

@@ -109,7 +109,7 @@ def evaluate_by_sampling(
         split: images to measure on, on the model's device.
         passes: at least 1.
         seed: the run's.
-        precision: ``float32`` or ``bfloat16``; means are taken in float32.
+        precision: ``float32``, ``tf32`` or ``bfloat16``; means are taken in float32.
 
     Raises:
         ValueError: passes is below 1.

@@ -29,6 +29,7 @@ from dropexp.runs.trust import remember_use
 from dropexp.runs.write import RunFolder, open_runs_dir
 from dropexp.training import checkpoint
 from dropexp.training.build import audit_model, build_plan, build_state, describe_data_and_model
+from dropexp.training.compiling import refuse_unavailable
 from dropexp.training.environment import (
     configure_torch,
     describe_environment,
@@ -247,7 +248,8 @@ def watch_cores(plan: TrainingPlan, *, shares_cores: bool) -> Callable[[], bool]
     config = plan.config
     # Copies of networks that others wrote may share what their authors keep outside of modules.
     is_ours = not isinstance(config.model, CustomConfig | TorchvisionConfig)
-    if plan.splits.device.type != "cpu" or config.precision != "float32" or not is_ours:
+    is_plain = config.precision == "float32" and not config.train.compile
+    if plan.splits.device.type != "cpu" or not is_plain or not is_ours:
         return lambda: False
     return partial(has_free_core, choose_threads(config), shares_cores=shares_cores)
 
@@ -256,7 +258,8 @@ def _prepare(config: RunConfig, device_name: str) -> tuple[Splits, torch.device]
     """Set up torch, and load the data onto the device."""
     remember_use(config)  # what reaches this line was typed, or trusted
     device = select_device(device_name)
-    configure_torch(device, config.threads, config.deterministic)
+    refuse_unavailable(config, device)
+    configure_torch(device, config.threads, config.deterministic, config.precision)
     return data.load(config.data).to(device), device
 
 

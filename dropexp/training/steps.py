@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from dropexp.data import augment
 from dropexp.randomness import global_stream, stream
 from dropexp.regularisers import Noise, apply_input_noise, find_noise_modules, scale_p
+from dropexp.training.compiling import Forward
 from dropexp.training.evaluation import autocast
 from dropexp.training.modes import in_mode
 from dropexp.training.optim import set_learning_rate
@@ -25,6 +26,7 @@ class EpochSteps:
     Args:
         model: is trained.
         optimiser: of the model's parameters.
+        forward: the model, or its compiled form.
         plan: of the run.
         epoch: from 1.
         report: receives the progress, at most twice a second.
@@ -40,11 +42,13 @@ class EpochSteps:
         self,
         model: nn.Module,
         optimiser: Optimizer,
+        forward: Forward,
         plan: TrainingPlan,
         epoch: int,
         report: ReportStep | None = None,
     ) -> None:
         self._model, self._optimiser, self._plan = model, optimiser, plan
+        self._forward = forward
         self._noises = find_noise_modules(model)
         self._factors = plan.config.p_factors(epoch)
         epochs, steps = plan.config.train.epochs, plan.steps_per_epoch
@@ -65,11 +69,6 @@ class EpochSteps:
             yield from self._take_steps()
         self.p = _p_at_epoch(plan.config.p_by_regulariser, self._factors, self._noises)
 
-    def take_all(self) -> None:
-        """Take all steps."""
-        for _ in self:
-            pass
-
     def _take_steps(self) -> Iterator[None]:
         plan, model, optimiser = self._plan, self._model, self._optimiser
         splits, options = plan.splits, plan.config.train
@@ -86,7 +85,7 @@ class EpochSteps:
             set_learning_rate(optimiser, self.lr)
             x, targets = apply_input_noise(model, splits.normalise(x), y)
             with autocast(splits.device, plan.config.precision):
-                logits = model(x)
+                logits = self._forward(x)
             loss = F.cross_entropy(logits.float(), targets, label_smoothing=options.label_smoothing)
             optimiser.zero_grad()
             _add_penalties(loss, noises, len(labels)).backward()
