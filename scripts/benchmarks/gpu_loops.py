@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -116,11 +117,11 @@ def by_hand(overrides: list[str], images: int, device: str) -> Epoch:
 
 def by_lightning(overrides: list[str], images: int, device: str) -> Epoch:
     """Return an epoch of Lightning's trainer over the same network and batches."""
-    import lightning
+    lightning: Any = import_module("lightning")
 
     config, model, forward, batches = _build_by_hand(overrides, images, device)
 
-    class Module(lightning.LightningModule):  # type: ignore[misc, name-defined, unused-ignore]
+    class Module(lightning.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.model = model
@@ -139,7 +140,7 @@ def by_lightning(overrides: list[str], images: int, device: str) -> Epoch:
         def __len__(self) -> int:
             return -(-images // config.train.batch_size)
 
-    class Stopwatch(lightning.Callback):  # type: ignore[misc, name-defined, unused-ignore]
+    class Stopwatch(lightning.Callback):  # type: ignore[misc]
         seconds = 0.0
 
         def on_train_epoch_start(self, *_: object) -> None:

@@ -63,7 +63,12 @@ def test_only_tf32_lets_a_gpu_round_the_factors_of_products() -> None:
 
 def test_each_step_of_a_cuda_graph_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
-    monkeypatch.setattr(torch, "compile", lambda model, **options: calls.append(options) or model)
+
+    def compile_nothing(model: nn.Module, **options: Any) -> nn.Module:
+        calls.append(options)
+        return model
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
     monkeypatch.setattr(
         torch.compiler, "cudagraph_mark_step_begin", lambda: calls.append("step begins")
     )
@@ -83,8 +88,10 @@ def test_each_step_of_a_cuda_graph_begins_anew(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's compiler
 def test_a_compiled_run_is_resumed_exactly_also_with_a_schedule_of_p() -> None:
     """The resuming process compiles for the third p first; the other one for the first p."""
-    overrides = ("regulariser=dropout2d", "p=0.3", "regulariser.time_schedule=linear_up")
-    overrides += ("train.compile=true", "train.epochs=4")
+    overrides = [
+        *("regulariser=dropout2d", "p=0.3", "regulariser.time_schedule=linear_up"),
+        *("train.compile=true", "train.epochs=4"),
+    ]
     torch.compiler.reset()
     config, _, whole, plan = build_parts(*overrides)
     snapshots = [to_bytes(take_snapshot(whole, config.config_hash)) for _ in train(whole, plan)]
