@@ -20,6 +20,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dropexp.runs.durable import append_line
 from dropexp.runs.files import LOG
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.jobs import TOKEN_FILE, Ending, Job, Outcome
@@ -103,8 +104,7 @@ class RunProcess:
             printed = self._printed.read_bytes()
             self._printed.unlink()
             if printed and folder.path.is_dir():
-                with (folder.path / LOG).open("ab") as log:
-                    log.write(printed)
+                append_line(folder.path / LOG, printed, is_promised=False)
 
     @staticmethod
     def wait_for_any(processes: Iterable["RunProcess"]) -> dict["RunProcess", bool]:
