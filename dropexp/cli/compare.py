@@ -40,6 +40,7 @@ from dropexp.runs.metrics import deciding_metrics, parse_metric
 from dropexp.runs.question_types import Correction, TestChoice
 
 if TYPE_CHECKING:
+    from dropexp.compare.found_runs import FoundRuns
     from dropexp.compare.results import Comparison
 
 Format = TypeVar("Format", bound=StrEnum)
@@ -218,11 +219,11 @@ def compare(
 
 def read_and_compare(
     arguments: list[str] | None, options: Options, runs_dir: Path
-) -> "tuple[Comparison, list[Path], list[str]]":
+) -> "tuple[Comparison, FoundRuns, list[str]]":
     """Return the comparison that the options ask for, and how to ask for it in another folder.
 
     Returns:
-        The comparison, the folders of its runs, and the options that ask what the study's file
+        The comparison, its runs, and the options that ask what the study's file
         states: another folder does not have that file.
     """
     from dropexp.compare import compare, find_runs
@@ -236,8 +237,7 @@ def read_and_compare(
         allow_mixed=question.allow_mixed,
         with_baselines=question.baseline is None,
     )
-    folders = [run.listed.folder.path for run in found.in_view]
-    return compare(found, question), folders, spell_stated(question, given)
+    return compare(found, question), found, spell_stated(question, given)
 
 
 def parse_suffix(output: Path | None, formats: Mapping[str, Format]) -> Format | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import islice
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -22,23 +22,8 @@ class SafeConsole(Console):
     its markup is off, so that a text in brackets is a text.
     """
 
-    def __init__(
-        self,
-        *,
-        stderr: bool = False,
-        file: IO[str] | None = None,
-        force_terminal: bool | None = None,
-        width: int | None = None,
-    ) -> None:
-        super().__init__(
-            stderr=stderr,
-            file=file,
-            force_terminal=force_terminal,
-            width=width,
-            highlight=False,
-            markup=False,
-            emoji=False,
-        )
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

@@ -94,7 +94,8 @@ def report(
     if format_ is ReportFormat.MD and output == _DEFAULT_OUTPUT:
         output = _DEFAULT_OUTPUT.with_suffix(".md")
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
-    comparison, folders, stated = read_and_compare(arguments, options, runs_dir)
+    comparison, found, stated = read_and_compare(arguments, options, runs_dir)
+    folders = [run.listed.folder.path for run in found.in_view]
     comparison = TableOptions(sort, reverse).sort(comparison)
     text = _render(comparison, format_, folders, stated)
     if write_output(output, text):

@@ -122,8 +122,9 @@ def add_hidden_baselines(
         [(find_seed(run.run_id), extract_setting_from_flat(run.config)) for run in passing]
     )
     ids = {run.run_id for run in chosen}
+    keys = {id(f): context_key(f) for f in {id(of_run): of_run for of_run in fields}.values()}
     wanted = {
-        context_key(of_run)
+        keys[id(of_run)]
         for run, of_run in zip(passing, fields, strict=True)
         if run.run_id in ids and of_run["regulariser.name"] != "none"
     }
@@ -132,7 +133,7 @@ def add_hidden_baselines(
         for run, of_run in zip(passing, fields, strict=True)
         if of_run["regulariser.name"] == "none"
         and run.run_id not in ids
-        and context_key(of_run) in wanted
+        and keys[id(of_run)] in wanted
     ]
     return [*chosen, *hidden]
 

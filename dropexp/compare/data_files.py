@@ -159,7 +159,7 @@ def _json_row(row: Row) -> dict[str, Any]:
         "estimates": {key: asdict(estimate) for key, estimate in row.estimates.items()},
         "parameters": row.parameters,
         "baseline": row.baseline,
-        "pairs": [asdict(pair) for pair in row.pairs],
+        "pairs": [pair._asdict() for pair in row.pairs],
         "pairs_better": row.pairs_better,
         "difference": row.difference and asdict(row.difference),
         "better": row.better and asdict(row.better),

@@ -15,7 +15,6 @@ from dropexp.compare.pairing import PairedComparison
 from dropexp.compare.rules import Rule, TestKind
 from dropexp.runs.question_types import Correction
 from dropexp.statistics import (
-    EXACT_UP_TO,
     Estimate,
     SeedForecast,
     Verdict,
@@ -28,7 +27,7 @@ from dropexp.statistics import (
     holm,
     mean_interval,
     probability_of_improvement,
-    sign_flip_p_value,
+    sign_flip_p_values,
     smallest_adjusted_p,
     smallest_anytime_p,
     smallest_flip_p,
@@ -81,6 +80,7 @@ def decide(
     *,
     further_tests: int = 0,
     with_forecasts: bool = False,
+    with_p_values: bool = True,
 ) -> dict[str, Decision]:
     """Return the decision on every paired comparison of a table, corrected for their number.
 
@@ -89,10 +89,12 @@ def decide(
         rule: how rows are decided.
         further_tests: how many rows without pairs the correction of the anytime test counts too.
         with_forecasts: whether to forecast how many more seeds open rows need.
+        with_p_values: whether the p-value of each row alone is of interest; if not, it is NaN
+            where no verdict needs it.
     """
     rows = list(comparisons.values())
     if rule.kind is TestKind.PLANNED:
-        p_values, adjusted, smallest = _test_planned(rows, rule)
+        p_values, adjusted, smallest = _test_planned(rows, rule, with_p_values=with_p_values)
     else:
         p_values, adjusted, smallest = _test_anytime(rows, further_tests)
     tests = max(sum(not math.isnan(p) for p in adjusted) + further_tests, 1)
@@ -115,8 +117,11 @@ Tested = tuple[list[float], list[float], list[float]]
 """The p-value of each row alone, its adjusted p-value, and the smallest that it can have."""
 
 
-def _test_planned(rows: Sequence[PairedComparison], rule: Rule) -> Tested:
-    p_values = [_sign_flip_p(row.scores) for row in rows]
+def _test_planned(rows: Sequence[PairedComparison], rule: Rule, *, with_p_values: bool) -> Tested:
+    p_values = [math.nan] * len(rows)
+    if with_p_values or rule.correction is Correction.HOLM:
+        # The random signs of many pairs are always the same, so that a table is, too.
+        p_values = sign_flip_p_values([row.scores for row in rows])
     counts = [len(row.pairs) for row in rows]
     if rule.correction is Correction.HOLM:
         return p_values, holm(p_values).tolist(), smallest_adjusted_p(counts).tolist()
@@ -139,13 +144,6 @@ def _test_anytime(rows: Sequence[PairedComparison], further_tests: int) -> Teste
     p_values = [anytime_p_value(row.scores_in_order) for row in rows]
     smallest = [smallest_anytime_p(len(row.pairs)) for row in rows]
     return p_values, correct(p_values), correct(smallest)
-
-
-def _sign_flip_p(scores: Sequence[float]) -> float:
-    if len(scores) <= EXACT_UP_TO:
-        return sign_flip_p_value(scores)
-    # The seed is fixed, so that the same runs give the same table.
-    return sign_flip_p_value(scores, np.random.default_rng(0))
 
 
 def _decide_row(

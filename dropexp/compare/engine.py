@@ -6,13 +6,7 @@ from dataclasses import replace
 from dropexp.compare import grouping, mc_dropout
 from dropexp.compare.baselines import find_baselines
 from dropexp.compare.decisions import Decision, decide
-from dropexp.compare.estimates import (
-    Values,
-    estimate_means,
-    find_target,
-    read_values,
-    refuse_old_runs,
-)
+from dropexp.compare.estimates import MetricValues, find_target, refuse_old_runs
 from dropexp.compare.found_runs import FoundRuns
 from dropexp.compare.looks import choose_test
 from dropexp.compare.method import describe_method
@@ -22,7 +16,7 @@ from dropexp.compare.registered import describe_registrations
 from dropexp.compare.results import Comparison, Half, Row
 from dropexp.compare.rows import Family, TestedRow, collect_family
 from dropexp.compare.rules import Rule
-from dropexp.compare.settings import ComparedRun, Setting
+from dropexp.compare.settings import Setting
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.statistics import Verdict, is_underfit
 from dropexp.terminal.numbers import format_count
@@ -84,7 +78,7 @@ def compare(found: FoundRuns, question: Question | None = None) -> Comparison:
     sentences = describe_method(comparison, baselines.description, is_chosen=is_chosen)
     sentences += [question.stated] if question.stated else []
     sentences += _describe_pilots(family)
-    folders = [run.listed.folder.path.parent for run in found.in_view]
+    folders = [run.listed.runs_dir for run in found.in_view]
     sentences += describe_registrations(folders, settings, question)
     return replace(comparison, sentences=tuple(sentences))
 
@@ -120,7 +114,7 @@ class _Judge:
         self._family = family
         self._question = question
         self._rule = rule
-        self._values = read_values(family.completed, question.at, target)
+        self._values = MetricValues(family.settings, question.at, target)
         metric = question.deciding_metric
         self._pairs = self._compare(metric, self._values)
         further = family.further_tests
@@ -137,9 +131,7 @@ class _Judge:
         """Return the row of a setting of the table."""
         row = Row(
             setting=setting,
-            estimates=estimate_means(
-                [self._values[run] for run in setting.completed], self._rule.confidence
-            ),
+            estimates=self._values.estimate_means(setting, self._rule.confidence),
             parameters=setting.runs[0].summary.parameters,
         )
         tested = self._family.rows.get(setting.name)
@@ -175,9 +167,7 @@ class _Judge:
             and is_underfit(self._results[name].verdict, self._fits[name].verdict),
         )
 
-    def _compare(
-        self, metric: Metric, values: Mapping[ComparedRun, Values]
-    ) -> dict[str, PairedComparison]:
+    def _compare(self, metric: Metric, values: MetricValues) -> dict[str, PairedComparison]:
         return {
             name: row.compare(values, metric, self._rule.kind)
             for name, row in self._family.rows.items()
@@ -189,16 +179,20 @@ class _Judge:
             return self._decisions
         rule = replace(self._rule, margin=None)
         pairs = self._compare(metric, self._values)
-        return decide(pairs, rule, further_tests=self._family.further_tests)
+        return self._decide_verdicts(pairs, rule)
+
+    def _decide_verdicts(
+        self, pairs: Mapping[str, PairedComparison], rule: Rule
+    ) -> dict[str, Decision]:
+        further = self._family.further_tests
+        return decide(pairs, rule, further_tests=further, with_p_values=False)
 
     def _decide_other_half(self, metric: Metric) -> dict[str, Half]:
         other = _OTHER_HALF.get(self._question.at)
         if other is None or other not in metric.epochs or metric.source is MetricSource.RUN:
             return {}
-        pairs = self._compare(metric, read_values(self._family.completed, other, None, metric))
+        pairs = self._compare(metric, MetricValues(self._family.settings, other))
         return {
             name: Half(other, decision.difference, decision.verdict)
-            for name, decision in decide(
-                pairs, self._rule, further_tests=self._family.further_tests
-            ).items()
+            for name, decision in self._decide_verdicts(pairs, self._rule).items()
         }

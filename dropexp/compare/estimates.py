@@ -4,49 +4,141 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dropexp.compare.mc_dropout import has_results
-from dropexp.compare.settings import ComparedRun
+from dropexp.compare.settings import ComparedRun, Setting
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.runs.packed import NUMBERS, unpack_numbers
 from dropexp.runs.records import OPTIONAL_COLUMNS
 from dropexp.statistics import (
     Estimate,
     common_target,
     matched_epoch,
     mean_interval,
+    mean_intervals,
     positive_mean_interval,
 )
 
 MATCHED_BY = "train_loss"
 """The column of metrics.csv that is equal in all runs at EpochChoice.MATCHED."""
 
-Values = Mapping[str, float | None]
-"""The values of one run by metric key; None where a number was not measured."""
+Table = tuple[NDArray[np.float64], NDArray[np.bool_]]
+"""Values, and which of them are known; both of shape (metrics, runs)."""
+
+BySeed = Mapping[int, float | None]
+"""The value of a metric by seed; None where it is not finite. Other seeds were not measured."""
 
 
-def read_values(
-    runs: Sequence[ComparedRun],
-    at: EpochChoice,
-    target: float | None,
-    only: Metric | None = None,
-) -> dict[ComparedRun, Values]:
-    """Return the values of every run at the epoch at which it is compared.
+class MetricValues:
+    """The values of settings' completed runs at the epoch at which they are compared.
 
     Args:
-        runs: the completed runs.
+        settings: the settings whose runs may be asked for.
         at: the epoch of each run.
         target: the training loss at which runs are matched, in nats; see find_target. None
             without matching.
-        only: the metric to read; None reads all.
     """
-    if only is not None:
-        return {run: _values_of(run, [only], at, target) for run in runs}
-    metrics = [metric for metric in METRIC_REGISTRY.values() if at in metric.epochs]
-    if not has_results(runs):
-        metrics = [metric for metric in metrics if metric.source is not MetricSource.MC_DROPOUT]
-    return {run: _values_of(run, metrics, at, target) for run in runs}
+
+    def __init__(
+        self, settings: Iterable[Setting], at: EpochChoice, target: float | None = None
+    ) -> None:
+        self._at = at
+        self._target = target
+        metrics = [metric for metric in METRIC_REGISTRY.values() if at in metric.epochs]
+        if not any(has_results(setting.completed) for setting in settings):
+            metrics = [each for each in metrics if each.source is not MetricSource.MC_DROPOUT]
+        self._metrics = metrics
+        self._by_seed: dict[int, tuple[Setting, BySeed]] = {}
+        self._kept = ""
+
+    def by_seed(self, setting: Setting, metric: Metric) -> BySeed:
+        """Return the values of a setting's completed runs in one metric."""
+        if metric.key != self._kept:  # those of all metrics are 100 MB for 100,000 runs
+            self._by_seed, self._kept = {}, metric.key
+        if id(setting) not in self._by_seed:
+            # With the setting, so that no other one gets its identity.
+            self._by_seed[id(setting)] = setting, self._read_by_seed(setting, metric)
+        return self._by_seed[id(setting)][1]
+
+    def _read_by_seed(self, setting: Setting, metric: Metric) -> BySeed:
+        if metric not in self._metrics:
+            return {}
+        values, is_known = self._read_table(setting.completed, [metric])
+        return {
+            run.seed: value if math.isfinite(value) else None
+            for run, value, has in zip(
+                setting.completed, values[0].tolist(), is_known[0].tolist(), strict=True
+            )
+            if has
+        }
+
+    def estimate_means(self, setting: Setting, confidence: float) -> dict[str, Estimate]:
+        """Return the mean of each metric over runs with its interval; see estimate_mean."""
+        if not setting.completed:
+            return {}
+        values, is_known = self._read_table(setting.completed, self._metrics)
+        has_all = np.atleast_1d(is_known.all(axis=1))
+        whole = iter(mean_intervals(values[has_all], confidence))
+        estimates = {}
+        for row, metric in enumerate(self._metrics):
+            # As estimate_mean, which takes a metric at a time.
+            estimate = next(whole) if has_all[row] else None
+            if estimate is not None and not estimate.low <= 0:
+                estimates[metric.key] = estimate.clip(metric.limits)
+            elif is_known[row].any():
+                known = values[row, is_known[row]].tolist()
+                estimates[metric.key] = estimate_mean(known, metric, confidence)
+        return estimates
+
+    def _read_table(self, runs: Sequence[ComparedRun], metrics: Sequence[Metric]) -> Table:
+        values = np.full((len(metrics), len(runs)), math.nan)
+        is_known = np.zeros(values.shape, dtype=bool)
+        packed = [each for run in runs if (each := run.packed_results) is not None]
+        names = [_name_packed(metric, self._at) for metric in metrics]
+        rows = [row for row, name in enumerate(names) if name and len(packed) == len(runs)]
+        if rows and runs:
+            numbers, known = unpack_numbers(packed, [*(names[row] for row in rows), "last.epoch"])
+            for row, number, has in zip(rows, numbers, known, strict=False):
+                is_per_epoch = metrics[row].key == _PER_EPOCH
+                values[row] = number / numbers[-1] if is_per_epoch else number
+                is_known[row] = has
+        others = [row for row in range(len(names)) if row not in rows]
+        slow = [metrics[row] for row in others]
+        for column, run in enumerate(runs if others else ()):
+            of_run = _values_of(run, slow, self._at, self._target)
+            for row, value in zip(others, of_run, strict=True):
+                if value is not None:
+                    values[row, column], is_known[row, column] = value, True
+        return values, is_known
+
+
+def read_value(run: ComparedRun, metric: Metric, at: EpochChoice) -> float | None:
+    """Return the value of a run in one metric; None where it was not measured."""
+    return _values_of(run, [metric], at, None)[0]
+
+
+_PER_EPOCH = "seconds_per_epoch"
+_PACKED_OF_RUN = {
+    "epochs": "last.epoch",
+    "best_epoch": "best.epoch",
+    "seconds": "seconds",
+    _PER_EPOCH: "seconds",  # divided by last.epoch
+    "rise": "rise",
+    "area": "area",
+}
+
+
+def _name_packed(metric: Metric, at: EpochChoice) -> str:
+    """Return the name of a metric among packed numbers; empty where it is none of them."""
+    if metric.source is MetricSource.RUN:
+        return _PACKED_OF_RUN.get(metric.key, "")
+    if metric.source is MetricSource.MC_DROPOUT or at is EpochChoice.MATCHED:
+        return ""
+    name = f"{'best' if at is EpochChoice.BEST else 'last'}.{metric.key}"
+    return name if name in NUMBERS else ""
 
 
 def find_target(runs: Iterable[ComparedRun]) -> float:
@@ -85,16 +177,6 @@ def refuse_old_runs(metric: Metric, runs: Sequence[ComparedRun]) -> None:
         )
 
 
-def estimate_means(values: Sequence[Values], confidence: float) -> dict[str, Estimate]:
-    """Return the mean of each metric over runs with its interval; see estimate_mean."""
-    estimates = {}
-    for key, metric in METRIC_REGISTRY.items():
-        known = [value for run in values if (value := run.get(key)) is not None]
-        if known:
-            estimates[key] = estimate_mean(known, metric, confidence)
-    return estimates
-
-
 def estimate_mean(values: Sequence[float], metric: Metric | None, confidence: float) -> Estimate:
     """Return the mean over runs with its t interval, within what the metric can be.
 
@@ -114,7 +196,11 @@ def estimate_mean(values: Sequence[float], metric: Metric | None, confidence: fl
 
 def _values_of(
     run: ComparedRun, metrics: Iterable[Metric], at: EpochChoice, target: float | None
-) -> Values:
+) -> list[float | None]:
+    """Return the values of one run; None where a number was not measured."""
+    metrics = list(metrics)
+    if all(metric.source is MetricSource.RUN for metric in metrics):
+        return [getattr(run, metric.key) for metric in metrics]
     summary = run.summary
     selected = summary.best if at is EpochChoice.BEST else summary.last
     epoch = None
@@ -123,7 +209,7 @@ def _values_of(
     # A network without noise needs no passes: each pass would equal the deterministic evaluation.
     is_deterministic = summary.p == 0 and summary.mc_dropout is None
     sampled = summary.best if is_deterministic else summary.mc_dropout
-    values: dict[str, float | None] = {}
+    values: list[float | None] = []
     for metric in metrics:
         match metric.source:
             case MetricSource.RUN:
@@ -134,7 +220,7 @@ def _values_of(
                 value = None if epoch is None else _read_curve(run, metric.key, epoch)
             case _:
                 value = getattr(selected, metric.key, None)
-        values[metric.key] = value
+        values.append(value)
     return values
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from dropexp.compare.found_runs import FoundRun, MissingRun
 from dropexp.config.classics import list_active_classics
 from dropexp.config.setting import Fields, digest_setting, extract_setting_from_flat
+from dropexp.config.shared_config import SeededConfig, SharedConfig
 from dropexp.errors import DropexpError
 from dropexp.runs.ledger import Ledger, Purpose, read_ledger
 from dropexp.runs.listed_run import ListedRun, ListedStatus
 from dropexp.runs.listing import find_seed
-from dropexp.runs.records import AuditOutcome
 from dropexp.runs.studies import Study, StudyMember, read_study
 from dropexp.terminal.numbers import format_count
 
@@ -26,7 +26,7 @@ _WITHOUT_RESULT = (ListedStatus.INTERRUPTED, ListedStatus.RUNNING)
 
 def read_ledgers(runs: Iterable[ListedRun]) -> dict[Path, Ledger]:
     """Return the ledger of each folder of run folders."""
-    folders = dict.fromkeys(run.folder.path.parent for run in runs)
+    folders = dict.fromkeys(run.runs_dir for run in runs)
     return {folder: read_ledger(folder) for folder in folders}
 
 
@@ -47,7 +47,7 @@ def list_hidden_runs(
         ledgers: of the folders.
     """
     in_view = {run.run_id for run in chosen}
-    others = [run for run in all_runs if run.run_id not in in_view and run.summary is not None]
+    others = [run for run in all_runs if run.run_id not in in_view and run.has_results]
     if not others:
         return []
     registered = _find_registered(chosen, ledgers)
@@ -72,7 +72,7 @@ def find_missing_runs(
         ledgers: of the folders.
     """
     found = {run.listed.run_id for run in found_runs}
-    versions = {run.compared.summary.results_version for run in found_runs}
+    versions = {run.listed.results_version for run in found_runs}
     if all(ledger.requests.keys() <= found for ledger in ledgers.values()):
         return []
     registered = _find_registered([run.listed for run in found_runs], ledgers)
@@ -107,13 +107,8 @@ def find_missing_runs(
     return missing
 
 
-def _has_result(run: ListedRun, versions: Collection[int]) -> bool:
-    summary = run.summary
-    return (
-        summary is not None
-        and summary.audit is AuditOutcome.PASSED
-        and summary.results_version in versions
-    )
+def _has_result(run: ListedRun, versions: Collection[int | None]) -> bool:
+    return run.is_proven and run.results_version in versions
 
 
 def describe_unregistered(
@@ -138,7 +133,7 @@ def describe_unregistered(
     others = [
         run
         for run in all_runs
-        if run.run_id not in registered and run.summary is not None and _digest(run) in settings
+        if run.run_id not in registered and run.has_results and _digest(run) in settings
     ]
     if not others:
         return []
@@ -179,7 +174,7 @@ def _find_registered(runs: Iterable[ListedRun], ledgers: Mapping[Path, Ledger]) 
     """Return the runs of the registered study that asked for all of these; empty without one."""
     studies = set()
     for run in runs:
-        folder = run.folder.path.parent
+        folder = run.runs_dir
         request = ledgers[folder].asked(run.run_id)
         if request is None or request.purpose is not Purpose.REGISTERED:
             return ()
@@ -195,7 +190,7 @@ def _list_first_asked(runs: Iterable[ListedRun], ledgers: Mapping[Path, Ledger])
     """Return the ids of all runs that were first asked for in the same studies."""
     studies: dict[tuple[Path, str | None], None] = {}
     for run in runs:
-        folder = run.folder.path.parent
+        folder = run.runs_dir
         request = ledgers[folder].asked(run.run_id)
         if request is not None:
             studies[folder, request.study] = None
@@ -208,7 +203,14 @@ def is_plain(fields: Fields) -> bool:
 
 
 def _is_plain(run: ListedRun) -> bool:
-    return is_plain(_fields(run))
+    fields = _fields(run)
+    if isinstance(fields, SeededConfig):
+        return fields.shared.recall(_is_plain_for_all_seeds)
+    return is_plain(fields)
+
+
+def _is_plain_for_all_seeds(config: SharedConfig) -> bool:
+    return is_plain(config.fields)
 
 
 def _digest(run: ListedRun) -> str:

@@ -20,7 +20,6 @@ from dropexp.config.setting import (
     sort_key,
 )
 from dropexp.errors import UserError
-from dropexp.runs.records import AuditOutcome
 
 _REGULARISER = "regulariser."
 _TEST_IMAGES = (
@@ -41,9 +40,11 @@ def group_runs(found_runs: Sequence[FoundRun]) -> list[tuple[Setting, list[Found
     settings that differ only in classics are neighbours too.
     """
     kept = drop_default_data_seeds([(run.compared.seed, run.fields) for run in found_runs])
+    # Runs that differ in their seed only have one object as their fields.
+    keys = {id(fields): setting_key(fields) for fields in {id(f): f for f in kept}.values()}
     groups: dict[str, tuple[Fields, list[FoundRun]]] = {}
     for run, fields in zip(found_runs, kept, strict=True):
-        groups.setdefault(setting_key(fields), (fields, []))[1].append(run)
+        groups.setdefault(keys[id(fields)], (fields, []))[1].append(run)
     all_fields = [fields for fields, _ in groups.values()]
     classics = list_varied_classics(all_fields)
     seeds = _seeds_by_context(groups.values(), classics)
@@ -213,9 +214,7 @@ def _make_setting(
         completed=tuple(run for run in runs if run.is_completed),
         diverged=tuple(run for run in runs if not run.is_completed),
         missing_seeds=tuple(sorted(seeds - {run.seed for run in runs})),
-        unproven_seeds=tuple(
-            run.seed for run in runs if run.summary.audit is not AuditOutcome.PASSED
-        ),
+        unproven_seeds=tuple(run.seed for run in runs if not run.is_proven),
         options={key: fields[key] for key in options[fields["regulariser.name"]] if key in fields},
         classics=tuple(name for name in list_active_classics(fields) if name in classics),
     )

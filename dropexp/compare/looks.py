@@ -9,6 +9,7 @@ the first one that is missing, so that leaving a seed out cannot help.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from functools import cached_property
 
 from dropexp.compare.found_runs import FoundRun, MissingRun
 from dropexp.compare.rules import TestInForce, TestKind
@@ -50,32 +51,36 @@ class RowRuns:
     pilot: int
     is_explored: bool
 
-    @property
+    @cached_property
     def common(self) -> list[int]:
         """The seeds that both have, in the order in which they were asked for."""
         return sorted(self.setting.keys() & self.baseline.keys(), key=self._order)
 
-    @property
+    @cached_property
     def visible(self) -> list[int]:
         """The seeds that both have, measured and left in by filters, in the same order."""
         hidden = self.filtered | self.unmeasured
         return [seed for seed in self.common if seed not in hidden]
 
-    @property
+    @cached_property
     def before_first_hole(self) -> list[int]:
         """The visible seeds that were asked for before the first one that is missing."""
         visible = set(self.visible)
         holes = [self._order(seed) for seed in self.common if seed not in visible]
         holes += [self._order_of_missing(run) for run in self.missing if not run.is_refused]
         holes += self.passed_over
-        first = min(holes, default=None)
-        return [seed for seed in self.visible if first is None or self._order(seed) < first]
+        if not holes:
+            return self.visible
+        first = min(holes)
+        return [seed for seed in self.visible if self._order(seed) < first]
 
     @property
     def seeds_outside(self) -> int:
         """How many seeds with results, asked for before some visible one, are not in view."""
-        last = max(map(self._order, self.visible), default=None)
         outside = self.filtered & set(self.common)
+        if not outside:
+            return 0
+        last = max(map(self._order, self.visible), default=None)
         return sum(last is not None and self._order(seed) < last for seed in outside)
 
     @property

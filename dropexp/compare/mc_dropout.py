@@ -14,7 +14,7 @@ _HOW_TO_MEASURE = (
 
 def has_results(runs: Iterable[ComparedRun]) -> bool:
     """Return whether any run has results of MC dropout."""
-    return any(run.summary.mc_dropout is not None for run in runs)
+    return any(run.has_mc_dropout for run in runs)
 
 
 def is_unmeasured(run: ComparedRun, metric: Metric) -> bool:
@@ -23,7 +23,7 @@ def is_unmeasured(run: ComparedRun, metric: Metric) -> bool:
     A network without noise needs no passes.
     """
     is_needed = metric.source is MetricSource.MC_DROPOUT and run.is_completed
-    return is_needed and run.summary.p > 0 and run.summary.mc_dropout is None
+    return is_needed and run.p > 0 and not run.has_mc_dropout
 
 
 def refuse_unmeasured(metric: Metric, runs: Iterable[ComparedRun]) -> None:
@@ -43,8 +43,8 @@ def describe_unmeasured(settings: Sequence[Setting]) -> list[str]:
     """Return sentences on runs without results of MC dropout, and on unequal numbers of passes."""
     sentences = []
     for setting in settings:
-        noisy = [run for run in setting.completed if run.summary.p > 0]
-        unmeasured = sum(run.summary.mc_dropout is None for run in noisy)
+        noisy = [run for run in setting.completed if run.p > 0]
+        unmeasured = sum(not run.has_mc_dropout for run in noisy)
         if unmeasured:
             sentences.append(
                 f"{setting.name}: {unmeasured} of {len(noisy)} runs have no results of "

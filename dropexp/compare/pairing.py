@@ -7,12 +7,13 @@ both runs diverged is a tie.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from dropexp.compare.estimates import Values
+from dropexp.compare.estimates import BySeed, MetricValues
 from dropexp.compare.results import Pair
-from dropexp.compare.settings import ComparedRun, Setting
+from dropexp.compare.settings import Setting
 from dropexp.runs.metric_types import Metric
 
 
@@ -28,24 +29,32 @@ class PairedComparison:
     pairs: tuple[Pair, ...]
     sign: int
 
-    @property
+    @cached_property
     def differences(self) -> tuple[float, ...]:
         """Setting − baseline of the pairs in which both have a value, in the metric's unit."""
-        return tuple(pair.difference for pair in self.pairs if not math.isnan(pair.difference))
+        return tuple(
+            value - baseline
+            for _, baseline, value in self.pairs
+            if value is not None and baseline is not None
+        )
 
-    @property
+    @cached_property
     def scores(self) -> tuple[float, ...]:
         """One finite number for each pair; below 0 is better. A lost pair is the largest one."""
+        if not self.lost:
+            return tuple(self.sign * difference for difference in self.differences)
         largest = max(map(abs, self.differences), default=0.0) or 1.0  # without any, any size does
         return tuple(self._score(pair, largest) for pair in self.pairs)
 
-    @property
+    @cached_property
     def scores_in_order(self) -> tuple[float, ...]:
         """The scores, where a lost pair is as large as the largest difference before it.
 
         A score that depended on later seeds would change evidence that was looked at before. A
         lost pair before the first difference is a tie, as nothing says how large a loss is.
         """
+        if not self.lost:
+            return self.scores
         scores, largest = [], 0.0
         for pair in self.pairs:
             scores.append(self._score(pair, largest))
@@ -77,7 +86,7 @@ class PairedComparison:
 def compare_pairs(
     setting: Setting,
     baseline: Setting,
-    values: Mapping[ComparedRun, Values],
+    values: MetricValues,
     metric: Metric,
     seeds: Sequence[int],
 ) -> PairedComparison:
@@ -100,16 +109,12 @@ def compare_pairs(
     return PairedComparison(pairs, metric.sign)
 
 
-def _values_by_seed(
-    setting: Setting, values: Mapping[ComparedRun, Values], metric: Metric
-) -> dict[int, float | None]:
+def _values_by_seed(setting: Setting, values: MetricValues, metric: Metric) -> BySeed:
     """Return seed → value; None for a run that diverged or whose value is not finite.
 
     A run for which the metric was not measured is absent.
     """
-    by_seed: dict[int, float | None] = dict.fromkeys(setting.diverged_seeds)
-    for run in setting.completed:
-        value = values[run].get(metric.key)
-        if value is not None:
-            by_seed[run.seed] = value if math.isfinite(value) else None
-    return by_seed
+    completed = values.by_seed(setting, metric)
+    if not setting.diverged:
+        return completed
+    return {**dict.fromkeys(setting.diverged_seeds), **completed}

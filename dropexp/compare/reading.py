@@ -5,9 +5,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dropexp.compare.baselines import add_hidden_baselines
 from dropexp.compare.family import (
     describe_unregistered,
@@ -17,25 +14,20 @@ from dropexp.compare.family import (
 )
 from dropexp.compare.found_runs import FoundRun, FoundRuns
 from dropexp.compare.registered import explain_untrained
-from dropexp.compare.settings import ComparedRun, Curves
+from dropexp.compare.settings import ComparedRun
 from dropexp.compare.stated_question import find_study
+from dropexp.compare.stored_run import read_compared_run
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
-from dropexp.runs.files import CONFIG, METRICS
+from dropexp.runs.files import CONFIG
 from dropexp.runs.ledger import Ledger
 from dropexp.runs.listed_run import ListedRun, ListedStatus
 from dropexp.runs.listing import find_run, is_run_id, list_runs, read_run
-from dropexp.runs.records import METRICS_COLUMNS, OPTIONAL_COLUMNS, AuditOutcome, RunSummary
 from dropexp.runs.selection import explain_no_match, is_filter, select_runs
 from dropexp.runs.write import RunFolder
-from dropexp.statistics import area_between, rise_after_best
 from dropexp.terminal.numbers import format_count
 
-_HEADER = ",".join(METRICS_COLUMNS) + "\n"
-_OLD_HEADER = (
-    ",".join(column for column in METRICS_COLUMNS if column not in OPTIONAL_COLUMNS) + "\n"
-)
 _MOST_NAMED = 3
 
 
@@ -72,7 +64,7 @@ def find_runs(
         chosen = add_hidden_baselines(runs, chosen, filters)
     comparable, reasons = _split_comparable(chosen, allow_mixed=allow_mixed)
     if ids:  # of their folders only these runs have been read
-        runs, _ = _drop_copies([*runs, *_list_all({run.folder.path.parent for run in named})])
+        runs, _ = _drop_copies([*runs, *_list_all({run.runs_dir for run in named})])
     ledgers = read_ledgers(runs)
     found_runs, unreadable = _read_all(comparable, ledgers)
     if not found_runs:
@@ -82,12 +74,9 @@ def find_runs(
         if runs and not chosen:
             raise UserError(explain_no_match(runs, filters, place))
         raise UserError(_explain_nothing(place, reasons))
-    versions = {run.compared.summary.results_version for run in found_runs}
-    hidden = [
-        run
-        for run in list_hidden_runs(runs, chosen, ledgers)
-        if _summary(run).results_version in versions
-    ]
+    versions = {run.listed.results_version for run in found_runs}
+    hidden = list_hidden_runs(runs, chosen, ledgers)
+    hidden = [run for run in hidden if run.results_version in versions]
     countable, _ = _split_comparable(hidden, allow_mixed=allow_mixed)
     others, _ = _read_all(countable, ledgers)
     found_runs += [replace(run, is_in_view=False) for run in others]
@@ -95,7 +84,7 @@ def find_runs(
         runs=tuple(found_runs),
         left_out=(*copies, *reasons, *unreadable, *describe_unregistered(runs, chosen, ledgers)),
         missing=tuple(find_missing_runs(found_runs, runs, ledgers)),
-        folders=len({run.listed.folder.path.parent for run in found_runs}),
+        folders=len({run.listed.runs_dir for run in found_runs}),
         named_study=find_study(filters) or "",
     )
 
@@ -107,7 +96,7 @@ def read_comparable_runs(folders: Iterable[RunFolder]) -> list[ComparedRun]:
     runs = []
     for run in comparable:
         with suppress(StoreError):
-            runs.append(_read_run(run))
+            runs.append(read_compared_run(run))
     return runs
 
 
@@ -128,7 +117,7 @@ def _drop_copies(runs: Sequence[ListedRun]) -> tuple[list[ListedRun], list[str]]
     copies = []
     for run in runs:
         first = kept.setdefault(run.run_id, run)
-        if first.folder.path.absolute() != run.folder.path.absolute():
+        if first is not run and first.runs_dir.absolute() != run.runs_dir.absolute():
             copies.append(run)
     return list(kept.values()), _describe_left_out(copies, "copies of runs in another folder")
 
@@ -153,7 +142,7 @@ def _split_comparable(
     runs: Sequence[ListedRun], *, allow_mixed: bool
 ) -> tuple[list[ListedRun], list[str]]:
     """Return the finished runs whose numbers are comparable, and what to know of the choice."""
-    finished = [run for run in runs if run.summary is not None]
+    finished = [run for run in runs if run.has_results]
     reasons = [
         sentence
         for status, reason in _UNFINISHED.items()
@@ -162,10 +151,10 @@ def _split_comparable(
     if allow_mixed:
         return finished, reasons
     version = _choose_version(finished)
-    current = [run for run in finished if _summary(run).results_version == version]
-    other = [run for run in finished if _summary(run).results_version != version]
-    proven = [run for run in current if _summary(run).audit is AuditOutcome.PASSED]
-    unproven = [run for run in current if _summary(run).audit is not AuditOutcome.PASSED]
+    current = [run for run in finished if run.results_version == version]
+    other = [run for run in finished if run.results_version != version]
+    proven = [run for run in current if run.is_proven]
+    unproven = [run for run in current if not run.is_proven]
     reasons += _describe_left_out(other, "trained by a version of dropexp with other numbers")
     reasons += _describe_left_out(unproven, "without a passed audit")
     if other or unproven:
@@ -177,8 +166,8 @@ def _split_comparable(
 
 def _choose_version(finished: Sequence[ListedRun]) -> int:
     """Return the results version to compare: this dropexp's, else the newest older one."""
-    versions = {_summary(run).results_version for run in finished}
-    older = [version for version in versions if version <= RESULTS_VERSION]
+    versions = {run.results_version for run in finished}
+    older = [each for each in versions if each is not None and each <= RESULTS_VERSION]
     return max(older, default=RESULTS_VERSION)
 
 
@@ -201,11 +190,6 @@ def _describe_left_out(runs: Sequence[ListedRun], reason: str) -> list[str]:
     return [f"{count} left out ({reason}): {names}{more}."]
 
 
-def _summary(run: ListedRun) -> RunSummary:
-    assert run.summary is not None, "only finished runs have one"
-    return run.summary
-
-
 # --- reading ------------------------------------------------------------------------------
 
 
@@ -213,86 +197,17 @@ def _read_all(
     runs: Sequence[ListedRun], ledgers: Mapping[Path, Ledger]
 ) -> tuple[list[FoundRun], list[str]]:
     found_runs, unreadable = [], []
-    versions = {_summary(run).results_version for run in runs}
+    versions = {run.results_version for run in runs}
     for run in runs:
         try:
-            compared = _read_run(run)
+            compared = read_compared_run(run)
         except StoreError as error:
             unreadable.append(f"{run.run_id} left out: {error}")
             continue
         fields = extract_setting_from_flat(run.config)
         if len(versions) > 1:
-            fields = {**fields, "results_version": compared.summary.results_version}
-        ledger = ledgers[run.folder.path.parent]
+            fields = {**fields, "results_version": run.results_version}
+        ledger = ledgers[run.runs_dir]
         request, ended = ledger.asked(run.run_id), ledger.ended(run.run_id)
         found_runs.append(FoundRun(run, compared, fields, request, ended))
     return found_runs, unreadable
-
-
-def _read_run(run: ListedRun) -> ComparedRun:
-    folder, summary = run.folder, _summary(run)
-    header = _OLD_HEADER if summary.last.noisy_label_val_loss is None else _HEADER
-    if folder.size_of(METRICS) <= len(header):
-        raise StoreError(f"{folder.path / METRICS} is missing, or holds no epoch.")
-    curves = CurvesOnDisk(folder)
-    rise, area = summary.rise, summary.area
-    if rise is None or area is None:  # an older summary, or no finite epoch
-        rise = rise_after_best(curves["val_loss"]).last
-        area = area_between(curves["train_loss"], _comparable_val_loss(curves))
-    return ComparedRun(
-        run_id=folder.run_id,
-        seed=summary.seed,
-        summary=summary,
-        curves=curves,
-        rise=rise,
-        area=area,
-        threads=run.config.get("threads"),
-        device=run.config.get("device"),
-    )
-
-
-def _comparable_val_loss(curves: Curves) -> NDArray[np.float64]:
-    """Return the validation loss that the training loss may be subtracted from; see EpochRecord."""
-    noisy = curves["noisy_label_val_loss"]
-    return curves["val_loss"] if np.isnan(noisy).all() else noisy
-
-
-class CurvesOnDisk(Curves):
-    """The curves of a run, read from metrics.csv when a column is used for the first time.
-
-    A table uses no curve, and reading all curves would take longer than everything else.
-
-    Args:
-        folder: the run folder.
-    """
-
-    __slots__ = ("_folder", "_read")
-    _folder: RunFolder
-    _read: NDArray[np.float64] | None
-
-    def __init__(self, folder: RunFolder) -> None:
-        object.__setattr__(self, "_folder", folder)  # the class is frozen
-        object.__setattr__(self, "_read", None)
-
-    @property
-    def table(self) -> NDArray[np.float64]:
-        """float64 of shape (epochs, len(METRICS_COLUMNS)).
-
-        Raises:
-            StoreError: the file is damaged.
-        """
-        if self._read is None:
-            object.__setattr__(self, "_read", _read_table(self._folder))
-        assert self._read is not None
-        return self._read
-
-
-def _read_table(folder: RunFolder) -> NDArray[np.float64]:
-    text = folder.read_metrics(folder.read_summary().files.get(METRICS, ""))
-    if text.startswith(_HEADER):
-        cells = text[len(_HEADER) : -1].replace("\n", ",").split(",")
-        # In a damaged file, read_records below raises an error that says where.
-        with suppress(ValueError):
-            return np.array(list(map(float, cells))).reshape(-1, len(METRICS_COLUMNS))
-    rows = [list(record.to_row().values()) for record in folder.read_records()]
-    return np.array(rows, dtype=np.float64).reshape(-1, len(METRICS_COLUMNS))

@@ -6,7 +6,7 @@ They are frozen values. Tables, files, charts and reports are made from them. Im
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from dropexp.compare.rules import Rule, TestInForce
 from dropexp.compare.settings import Setting
@@ -14,8 +14,7 @@ from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.statistics import Estimate, SeedForecast, Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """The values of the deciding metric for a setting and for its baseline, with one seed.
 
     A value is None where the run diverged or the metric is not finite: that run loses the pair.

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dropexp.compare.baselines import Baselines, find_baselines
-from dropexp.compare.estimates import Values
+from dropexp.compare.estimates import MetricValues
 from dropexp.compare.found_runs import FoundRun, FoundRuns, MissingRun
 from dropexp.compare.grouping import group_runs
 from dropexp.compare.looks import RowRuns, collect_row_runs
 from dropexp.compare.mc_dropout import is_unmeasured
 from dropexp.compare.pairing import PairedComparison, compare_pairs
 from dropexp.compare.rules import TestKind
-from dropexp.compare.settings import ComparedRun, Setting
-from dropexp.runs.metric_types import Metric
+from dropexp.compare.settings import Setting
+from dropexp.runs.metric_types import Metric, MetricSource
 
 Grouped = Sequence[tuple[Setting, list[FoundRun]]]
 
@@ -41,9 +41,7 @@ class TestedRow:
             return sorted(self.runs.visible)
         return self.runs.before_first_hole
 
-    def compare(
-        self, values: Mapping[ComparedRun, Values], metric: Metric, kind: TestKind
-    ) -> PairedComparison:
+    def compare(self, values: MetricValues, metric: Metric, kind: TestKind) -> PairedComparison:
         """Return the pairs that a test counts, in its order."""
         seeds = self.choose_seeds(kind)
         return compare_pairs(self.setting, self.baseline, values, metric, seeds)
@@ -57,12 +55,12 @@ class Family:
         rows: name → row. A setting of the table has its name there; others have a name that no
             setting of the table has.
         unstarted: runs that were asked for, of settings without any result.
-        completed: the completed runs of all settings.
+        settings: all settings.
     """
 
     rows: Mapping[str, TestedRow]
     unstarted: tuple[MissingRun, ...]
-    completed: tuple[ComparedRun, ...]
+    settings: tuple[Setting, ...]
 
     @property
     def further_tests(self) -> int:
@@ -97,7 +95,9 @@ def collect_family(
         metric: the deciding metric.
         has_margin: whether a row may be practically equal.
     """
-    unmeasured = {run.listed.run_id for run in found.runs if is_unmeasured(run.compared, metric)}
+    unmeasured: set[str] = set()
+    if metric.source is MetricSource.MC_DROPOUT:
+        unmeasured = {r.listed.run_id for r in found.runs if is_unmeasured(r.compared, metric)}
     grouped = in_view if len(found.runs) == len(found.in_view) else group_runs(found.runs)
     by_run = {run.listed.run_id: setting.name for setting, runs in grouped for run in runs}
     by_name = {setting.name: (setting, runs) for setting, runs in grouped}
@@ -119,8 +119,7 @@ def collect_family(
             may_have_pilot=not has_margin,
         )
         rows[key] = TestedRow(setting, other, of_row, shown.get(baseline, baseline))
-    completed = tuple(run for setting, _ in grouped for run in setting.completed)
-    return Family(rows, tuple(missing.get("", ())), completed)
+    return Family(rows, tuple(missing.get("", ())), tuple(setting for setting, _ in grouped))
 
 
 def _find_pairs(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dropexp.config.classics import describe_classic
 from dropexp.config.setting import P_KEY, describe_regulariser, is_p_key
-from dropexp.runs.records import METRICS_COLUMNS, RunStatus, RunSummary
+from dropexp.runs.records import METRICS_COLUMNS, AuditOutcome, RunStatus, RunSummary
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -61,6 +61,21 @@ class ComparedRun:
     def p(self) -> float:
         """The drop probability."""
         return self.summary.p
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether its audit passed."""
+        return self.summary.audit is AuditOutcome.PASSED
+
+    @property
+    def has_mc_dropout(self) -> bool:
+        """Whether it has results of MC dropout."""
+        return self.summary.mc_dropout is not None
+
+    @property
+    def packed_results(self) -> bytes | None:
+        """Bytes whose end is the packed summary; None where there are none. See runs.packed."""
+        return None
 
     @property
     def is_completed(self) -> bool:

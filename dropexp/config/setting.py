@@ -95,18 +95,26 @@ def drop_default_data_seeds(runs: Sequence[tuple[int, Fields]]) -> list[Fields]:
         runs: seed and fields of each run.
     """
     others = [_without_data_seed(fields) for _, fields in runs]
-    keys = {id(fields): setting_key(fields) for fields in {id(f): f for f in others}.values()}
     fixed = {
-        keys[id(other)]
+        id(other): other
         for other, (seed, fields) in zip(others, runs, strict=True)
-        if fields["data.seed"] != seed
+        if not _follows(fields, seed)
     }
     if not fixed:
         return others
+    keys = {id(fields): setting_key(fields) for fields in {id(f): f for f in others}.values()}
+    fixed_keys = {setting_key(other) for other in fixed.values()}
     return [
-        fields if keys[id(other)] in fixed else other
+        fields if keys[id(other)] in fixed_keys else other
         for other, (_, fields) in zip(others, runs, strict=True)
     ]
+
+
+def _follows(fields: Fields, seed: int) -> bool:
+    """Return whether data.seed is the run's seed."""
+    if isinstance(fields, SeededConfig) and fields.seed == seed and fields.shared.data_follows:
+        return True
+    return bool(fields["data.seed"] == seed)
 
 
 def _without_data_seed(fields: Fields) -> Fields:

@@ -16,20 +16,23 @@ class SharedConfig:
     Attributes:
         fields: the config. What it has for the fields that follow the seed has no meaning.
         follows: the fields whose value is the run's seed: ``seed``, and ``data.seed`` by default.
+        data_follows: whether ``data.seed`` is one of them.
     """
 
-    __slots__ = ("_computed", "fields", "follows")
+    __slots__ = ("_computed", "data_follows", "fields", "follows")
 
     def __init__(self, fields: Mapping[str, Any], follows: frozenset[str]) -> None:
         self.fields = fields
         self.follows = follows
+        self.data_follows = "data.seed" in follows
         self._computed: dict[Callable[[SharedConfig], Any], Any] = {}
 
     def recall(self, compute: Callable[["SharedConfig"], Value]) -> Value:
         """Return what a function returns for this config; it is called once."""
-        if compute not in self._computed:
-            self._computed[compute] = compute(self)
-        value: Value = self._computed[compute]
+        try:
+            value: Value = self._computed[compute]
+        except KeyError:
+            value = self._computed[compute] = compute(self)
         return value
 
 

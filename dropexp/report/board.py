@@ -18,7 +18,7 @@ from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import metadata as custom_scalars
 
-from dropexp.compare.estimates import estimate_means, read_values
+from dropexp.compare.estimates import MetricValues
 from dropexp.compare.grouping import find_axes
 from dropexp.compare.mean_curves import mean_curve
 from dropexp.compare.settings import Setting
@@ -138,8 +138,7 @@ def _write_setting(
     for epoch in range(1, epochs + 1):
         values = {tag: curves[tag][epoch - 1] for tag in curves if len(curves[tag]) >= epoch}
         file.write_values(epoch, _make_band(values), wall_time=now)
-    of_runs = read_values(setting.completed, EpochChoice.BEST, None)
-    means = estimate_means(list(of_runs.values()), CONFIDENCE)
+    means = MetricValues([setting], EpochChoice.BEST).estimate_means(setting, CONFIDENCE)
     at_best = {f"{_MEAN}/{key}": estimate for key, estimate in means.items()}
     file.write_values(epochs, _make_band(at_best), wall_time=now)
     file.close()
@@ -192,11 +191,8 @@ def _make_columns(
     settings: Sequence[Setting], hparams: Sequence[Mapping[str, HParam]]
 ) -> Summary.Value:
     """Return the columns of HParams; metrics that were not measured have none."""
-    completed = [run for setting in settings for run in setting.completed]
-    values = read_values(completed, EpochChoice.BEST, None)
-    known = {
-        key for of_run in values.values() for key, value in of_run.items() if value is not None
-    }
+    values = MetricValues(settings, EpochChoice.BEST)
+    known = {key for setting in settings for key in values.estimate_means(setting, CONFIDENCE)}
     keys = dict.fromkeys((*_SHOWN_METRICS, *METRIC_REGISTRY))
     headings = {f"{_MEAN}/{key}": METRIC_REGISTRY[key].heading for key in keys if key in known}
     return make_table(hparams, ("regulariser", "p"), headings)

@@ -39,13 +39,18 @@ def find_damage(run: "StoredRun", summary: RunSummary | None, *, whole: bool) ->
     return ", ".join([*_check_summary(summary), *_check_files(run, summary)])
 
 
-def _look(run: "StoredRun", summary: RunSummary) -> Iterator[str]:
-    """Yield what is wrong with what a table reads: the config, and the sizes of other files."""
+def find_table_damage(run: "StoredRun", summary: RunSummary) -> Iterator[str]:
+    """Yield what is wrong with the config, and with the presence of epochs."""
     if CONFIG in summary.files:
         yield from _check_digest(run, summary, CONFIG)
     else:
         yield from _check_size(run, CONFIG)
     yield from _check_size(run, METRICS)
+
+
+def _look(run: "StoredRun", summary: RunSummary) -> Iterator[str]:
+    """Yield what is wrong with what a table reads, or with the size of the weights."""
+    yield from find_table_damage(run, summary)
     if WEIGHTS in summary.files:
         yield from _check_size(run, WEIGHTS)
 

@@ -2,8 +2,8 @@
 
 ``<runs_dir>/.index.sqlite`` saves opening two files a run. It is never trusted over the folders: a
 row counts only while size, times and inode of the run's summary.json and config.yaml are those that
-they had when they were read. It may be deleted at any time, and whatever is wrong with it, the
-folders are read instead.
+they had when they were read, and metrics.csv has its size. It may be deleted at any time, and
+whatever is wrong with it, the folders are read instead.
 
 The file is never changed: a new one is written beside it and renamed, so that machines that share a
 file system need no lock to read it, and the last one to write wins.
@@ -19,7 +19,6 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +26,7 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from dropexp.config.shared_config import SeededConfig, SharedConfig
-from dropexp.runs.files import CONFIG, SUMMARY
+from dropexp.runs.files import CONFIG, METRICS, SUMMARY
 from dropexp.runs.packed import NUMBERS, PACKED_SIZE, pack_summary
 from dropexp.runs.records import SUMMARY_FORMAT, RunSummary
 
@@ -36,9 +35,15 @@ _LOCK = ".index.lock"
 _FORMAT = zlib.crc32(repr((1, SUMMARY_FORMAT, NUMBERS)).encode()) >> 1
 """Of the index; one of another format is written anew."""
 
-_STAMP = struct.Struct("<qqqQqqqQ")
-_SEED = struct.Struct("<q")
-_RECORD_SIZE = _STAMP.size + _SEED.size + PACKED_SIZE
+_STAMP = struct.Struct("<qqqQqqqQqQ")
+"""Size, mtime, ctime and inode of summary.json and config.yaml, size and inode of metrics.csv."""
+_HEAD = struct.Struct("<II")
+"""The checksum of a record, and the number of its setting."""
+
+_SEED = _METRICS_SIZE = struct.Struct("<q")
+_METRICS_SIZE_AT = _HEAD.size + _STAMP.size - 16
+_STAMP_AT, _SEED_AT = _HEAD.size, _HEAD.size + _STAMP.size
+_RECORD_SIZE = _SEED_AT + _SEED.size + PACKED_SIZE
 
 SETTLED_AFTER = 2.0
 """Seconds after which a file's time tells a later change apart; file systems count in up to 2 s."""
@@ -46,21 +51,6 @@ SETTLED_AFTER = 2.0
 _FEWEST_NEW = 200
 _NEW_SHARE = 1 / 200
 """Of the rows. Reading so many runs takes as long as writing the index anew."""
-
-
-@dataclass(slots=True)
-class IndexedRun:
-    """A finished run as the index has it.
-
-    Attributes:
-        config: its config, flat.
-        record: what is kept; its end is the packed summary.
-        changed: when summary.json was written, in seconds since 1970.
-    """
-
-    config: SeededConfig
-    record: bytes
-    changed: float
 
 
 class RunIndex:
@@ -78,19 +68,24 @@ class RunIndex:
         """Return the number of rows, some of which may be out of date."""
         return len(self._rows)
 
-    def find(self, run_id: str) -> IndexedRun | None:
-        """Return a finished run; None where it must be read from its folder."""
-        row = self._rows.get(run_id)
-        if row is None:
+    def find(self, run_id: str) -> tuple[SeededConfig, bytes, float] | None:
+        """Return a finished run; None where it must be read from its folder.
+
+        Returns:
+            Its config, the record whose end is its packed summary, and when its summary was
+            written, in seconds since 1970.
+        """
+        record = self._rows.get(run_id)
+        if record is None:
             return None
-        setting, record, check = row
         stamp, changed = _stamp(f"{self._prefix}{run_id}{os.sep}")
-        if stamp is None or record[: _STAMP.size] != stamp:
+        if stamp is None or record[_STAMP_AT:_SEED_AT] != stamp:
             return None
+        check, setting = _HEAD.unpack_from(record)
         if len(record) != _RECORD_SIZE or _check(run_id, setting, record) != check:
             return None
-        (seed,) = _SEED.unpack_from(record, _STAMP.size)
-        return IndexedRun(SeededConfig(self._shared[setting], seed), record, changed)
+        (seed,) = _SEED.unpack_from(record, _SEED_AT)
+        return SeededConfig(self._shared[setting], seed), record, changed
 
 
 def stamp_files(runs_dir: Path, run_id: str) -> bytes | None:
@@ -100,7 +95,7 @@ def stamp_files(runs_dir: Path, run_id: str) -> bytes | None:
     """
     folder = f"{runs_dir}{os.sep}{run_id}{os.sep}"
     try:
-        modes = [os.lstat(folder + name).st_mode for name in (SUMMARY, CONFIG)]
+        modes = [os.lstat(folder + name).st_mode for name in (SUMMARY, CONFIG, METRICS)]
     except OSError:
         return None
     return _stamp(folder)[0] if all(map(stat.S_ISREG, modes)) else None
@@ -120,7 +115,14 @@ def make_record(
     if not isinstance(config, SeededConfig) or not config.shared.recall(_survives):
         return None
     packed = pack_summary(summary, run_id, config)
-    return packed and stamp + _SEED.pack(config.seed) + packed
+    # The checksum and the setting's number are those of the file that the record gets into.
+    return packed and b"".join((bytes(_HEAD.size), stamp, _SEED.pack(config.seed), packed))
+
+
+def read_metrics_size(record: bytes) -> int:
+    """Return the size of a run's metrics.csv in bytes, by its record."""
+    size: int = _METRICS_SIZE.unpack_from(record, _METRICS_SIZE_AT)[0]
+    return size
 
 
 def is_worth_writing(new: int, rows: int) -> bool:
@@ -159,6 +161,7 @@ def _stamp(folder: str) -> tuple[bytes | None, float]:
     """Return what tells the versions of both files apart, and when the summary was written."""
     try:
         first, second = os.lstat(folder + SUMMARY), os.lstat(folder + CONFIG)
+        third = os.lstat(folder + METRICS)
     except OSError:
         return None, 0.0
     stamp = _STAMP.pack(
@@ -170,13 +173,15 @@ def _stamp(folder: str) -> tuple[bytes | None, float]:
         second.st_mtime_ns,
         second.st_ctime_ns,
         second.st_ino,
+        third.st_size,
+        third.st_ino,
     )
     return stamp, first.st_mtime
 
 
 def _changed_at(record: bytes) -> float:
     """Return when one of the files was last changed, by the clock of the file system."""
-    _, mtime, ctime, _, _, other_mtime, other_ctime, _ = _STAMP.unpack_from(record)
+    _, mtime, ctime, _, _, other_mtime, other_ctime, *_ = _STAMP.unpack_from(record, _STAMP_AT)
     # A file's mtime can be set to any time, its ctime cannot; on Windows that is its creation.
     times = (mtime, other_mtime) if sys.platform == "win32" else (ctime, other_ctime)
     return float(max(times)) / 1e9
@@ -202,11 +207,8 @@ def _remove_parts(runs_dir: Path) -> None:
 
 # --- the database -------------------------------------------------------------------------
 
-_Row = tuple[int, bytes, int]
-"""The number of the setting, the record, and the checksum of both."""
 
-
-def _read(path: Path) -> tuple[dict[int, SharedConfig], dict[str, _Row]]:
+def _read(path: Path) -> tuple[dict[int, SharedConfig], dict[str, bytes]]:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return {}, {}
@@ -216,11 +218,7 @@ def _read(path: Path) -> tuple[dict[int, SharedConfig], dict[str, _Row]]:
             if database.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
                 return {}, {}
             shared = dict(map(_parse_setting, database.execute("SELECT * FROM settings")))
-            rows = {
-                name: (setting, record, check)
-                for name, setting, record, check in database.execute("SELECT * FROM runs")
-                if type(setting) is int and setting in shared and type(record) is bytes
-            }
+            rows = dict(database.execute("SELECT id, record FROM runs WHERE typeof(record)='blob'"))
     except (OSError, sqlite3.Error, ValueError, TypeError, KeyError, RecursionError):
         return {}, {}
     return shared, rows
@@ -235,26 +233,26 @@ def _write(path: Path, runs: Iterable[tuple[str, SeededConfig, bytes]]) -> None:
         if number is None:
             text = _format_setting(config.shared)
             number = numbers[id(config.shared)] = texts.setdefault(text, len(texts))
-        rows.append((run_id, number, record, _check(run_id, number, record)))
+        head = _HEAD.pack(_check(run_id, number, record), number)
+        rows.append((run_id, head + record[_HEAD.size :]))
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         # The file is nobody's before it is renamed, and every row has a checksum.
         for setting in ("journal_mode=OFF", "synchronous=OFF", f"user_version={_FORMAT}"):
             database.execute(f"PRAGMA {setting}")
         database.execute("BEGIN")
         database.execute("CREATE TABLE settings (number INTEGER, text TEXT, checksum INTEGER)")
-        database.execute(
-            "CREATE TABLE runs (id TEXT, setting INTEGER, record BLOB, checksum INTEGER)"
-        )
+        database.execute("CREATE TABLE runs (id TEXT, record BLOB)")
         database.executemany(
             "INSERT INTO settings VALUES (?, ?, ?)",
-            [(number, text, _check(text, number, b"")) for text, number in texts.items()],
+            [(number, text, _check(text, number)) for text, number in texts.items()],
         )
-        database.executemany("INSERT INTO runs VALUES (?, ?, ?, ?)", rows)
+        database.executemany("INSERT INTO runs VALUES (?, ?)", rows)
         database.execute("COMMIT")
 
 
-def _check(text: str, number: int, record: bytes) -> int:
-    return zlib.crc32(record, zlib.crc32(text.encode(), number))
+def _check(text: str, number: int, record: bytes = bytes(_HEAD.size)) -> int:
+    """Return the checksum of a text, a number, and a record but for its head."""
+    return zlib.crc32(record[_HEAD.size :], zlib.crc32(text.encode(), number))
 
 
 def _format_setting(shared: SharedConfig) -> str:
@@ -264,7 +262,7 @@ def _format_setting(shared: SharedConfig) -> str:
 def _survives(shared: SharedConfig) -> bool:
     """Return whether a config is the same after it was written and read."""
     try:
-        _, again = _parse_setting((0, text := _format_setting(shared), _check(text, 0, b"")))
+        _, again = _parse_setting((0, text := _format_setting(shared), _check(text, 0)))
     except (ValueError, TypeError, RecursionError):
         return False
     return repr(again.fields) == repr(dict(shared.fields)) and again.follows == shared.follows
@@ -277,7 +275,7 @@ def _parse_setting(row: tuple[int, str, int]) -> tuple[int, SharedConfig]:
         ValueError, TypeError: the row is damaged.
     """
     number, text, check = row
-    if _check(text, number, b"") != check:
+    if _check(text, number) != check:
         raise ValueError("a setting of the index is damaged")
     follows, items = json.loads(text)
     return number, SharedConfig(dict(items), frozenset(follows))

@@ -6,6 +6,7 @@ clock, so that no clock of a machine decides.
 """
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ from dropexp.runs.parsing import MOST_BYTES_OF_LEDGER, read_limited
 
 LEDGER = ".ledger.jsonl"
 _LOCK = ".ledger.lock"
+
+
+_END = re.compile(r'\{"ended":"([\w.+-]+)","setting":(?:null|"(\w+)")\}', re.ASCII)
+"""A line about an end as record_end writes it; parsing it as JSON takes four times as long."""
 
 
 class Purpose(StrEnum):
@@ -160,7 +165,13 @@ def read_ledger(runs_dir: Path) -> Ledger:
     """
     requests: dict[str, Request] = {}
     ends: dict[str, End] = {}
+    digests: dict[str, str] = {}  # runs of a setting share the text of its digest
     for number, line in enumerate(_read(runs_dir).splitlines()):
+        if match := _END.fullmatch(line):  # of a hundred thousand lines nearly all
+            run_id, digest = match.groups()
+            setting = None if digest is None else digests.setdefault(digest, digest)
+            ends.setdefault(run_id, End(number, setting))
+            continue
         with suppress(ValueError, KeyError, TypeError, RecursionError):
             entry = json.loads(line)
             if "ended" in entry:

@@ -11,8 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from dropexp.config.shared_config import SeededConfig
-from dropexp.runs.packed import read_audit, read_config_hash, read_number, unpack_summary
-from dropexp.runs.records import RunSummary, SampledTest, SelectedEpoch
+from dropexp.runs.files import METRICS
+from dropexp.runs.index import read_metrics_size
+from dropexp.runs.packed import (
+    has_numbers,
+    read_audit,
+    read_config_hash,
+    read_number,
+    read_version,
+    unpack_summary,
+)
+from dropexp.runs.records import AuditOutcome, RunSummary, SampledTest, SelectedEpoch
 from dropexp.runs.write import RunFolder
 
 
@@ -93,6 +102,12 @@ class ListedRun:
         return RunFolder(self.runs_dir, self.run_id)
 
     @property
+    def metrics_size(self) -> int:
+        """The size of metrics.csv in bytes; 0 where it is missing."""
+        packed = self.packed_results
+        return self.folder.size_of(METRICS) if packed is None else read_metrics_size(packed)
+
+    @property
     def summary(self) -> RunSummary | None:
         """The results of a finished or diverged run; None for other runs."""
         results = self._results
@@ -104,6 +119,29 @@ class ListedRun:
     def has_results(self) -> bool:
         """Whether the run finished or diverged."""
         return self._results is not None
+
+    @property
+    def results_version(self) -> int | None:
+        """The version of dropexp's numbers that it has; None without results."""
+        results = self._results
+        if isinstance(results, bytes):
+            return read_version(results)
+        return None if results is None else results.results_version
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it has results, and its audit passed."""
+        results = self._results
+        if isinstance(results, bytes):
+            return read_audit(results) is AuditOutcome.PASSED
+        return results is not None and results.audit is AuditOutcome.PASSED
+
+    def has_numbers(self, *names: str) -> bool:
+        """Return whether its summary has all of these numbers, which may be infinite or NaN."""
+        results = self._results
+        if isinstance(results, bytes):
+            return has_numbers(results, names)
+        return results is not None and all(_find_value(results, name) is not None for name in names)
 
     @property
     def packed_results(self) -> bytes | None:
@@ -178,17 +216,19 @@ def _read_result(results: RunSummary | bytes | None, key: str) -> Any:
 
 
 def _read_unpacked(summary: RunSummary, key: str) -> Any:
-    block, _, name = key.rpartition(".")
-    match block, key:
-        case _, "audit_outcome":
-            return summary.audit.value
-        case "", _:
-            value = getattr(summary, key)
-        case "best", _ if name.startswith("mc_"):
-            value = getattr(summary.mc_dropout, name.removeprefix("mc_"), None)
-        case _:
-            value = getattr(getattr(summary, block), name, None)
+    if key == "audit_outcome":
+        return summary.audit.value
+    value = _find_value(summary, key)
     return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _find_value(summary: RunSummary, key: str) -> Any:
+    block, _, name = key.rpartition(".")
+    if not block:
+        return getattr(summary, key)
+    if name.startswith("mc_"):
+        return getattr(summary.mc_dropout, name.removeprefix("mc_"), None)
+    return getattr(getattr(summary, block), name, None)
 
 
 def _format_change_time(run: ListedRun) -> str:

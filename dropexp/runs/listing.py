@@ -12,6 +12,7 @@ from typing import Any
 
 from dropexp.config.shared_config import SeededConfig
 from dropexp.errors import RunIdError, RunsDirError, StoreError, suggest, suggest_close
+from dropexp.runs.damage import find_table_damage
 from dropexp.runs.files import CONFIG, METRICS, SUMMARY
 from dropexp.runs.index import RunIndex, is_worth_writing, make_record, stamp_files, write_index
 from dropexp.runs.listed_run import ListedRun, ListedStatus
@@ -73,8 +74,8 @@ def find_indexed(index: RunIndex, runs_dir: Path, run_id: str) -> ListedRun | No
     found = index.find(run_id)
     if found is None:
         return None
-    status = _STATUSES[read_status(found.record)]
-    return ListedRun(runs_dir, run_id, status, found.changed, found.config, found.record)
+    config, record, changed = found
+    return ListedRun(runs_dir, run_id, _STATUSES[read_status(record)], changed, config, record)
 
 
 def read_run(folder: RunFolder) -> ListedRun | None:
@@ -93,7 +94,7 @@ def read_run(folder: RunFolder) -> ListedRun | None:
         if state is not FolderStatus.NEW or not is_held:
             config = folder.read_flat_config()
         summary = folder.read_summary() if state is FolderStatus.FINISHED else None
-        if summary is not None and (damage := folder.find_damage(summary, whole=False)):
+        if summary is not None and (damage := ", ".join(find_table_damage(folder, summary))):
             raise StoreError(f"{folder.path}: {damage}; the run's command trains it again.")
         status = _derive_status(state, summary, is_held=is_held)
         if summary is None:

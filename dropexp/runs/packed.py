@@ -6,11 +6,15 @@ it shows. The functions that read take bytes whose end is a packed summary. Impo
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dropexp.runs.records import AuditOutcome, RunStatus, RunSummary, SampledTest, SelectedEpoch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _OF_RUN = ("parameters", "seconds", "peak_memory_mb", "results_version", "rise", "area", "format")
 _OF_EPOCH = tuple(SelectedEpoch.__dataclass_fields__)
@@ -43,6 +47,8 @@ _AT = {
     name: (struct.Struct(f"<{_letter(name)}"), 8 * (place - len(NUMBERS)))
     for name, place in _PLACE.items()
 }
+_MISSING = struct.Struct("<Q")
+_VERSION, _VERSION_AT = _AT["results_version"]
 _STATUS, _AUDIT = 8 - PACKED_SIZE, 9 - PACKED_SIZE
 _BEST, _LAST = _PLACE["best.epoch"], _PLACE["last.epoch"]
 _SAMPLED = _PLACE["best.mc_passes"]
@@ -112,9 +118,53 @@ def read_number(packed: bytes, name: str) -> int | float | None:
     """Return one of NUMBERS; None where it is missing or not finite."""
     layout, at = _AT[name]
     value: int | float = layout.unpack_from(packed, at)[0]
-    if not value and _HEAD.unpack_from(packed, -PACKED_SIZE)[0] >> _PLACE[name] & 1:
+    if not value and _MISSING.unpack_from(packed, -PACKED_SIZE)[0] >> _PLACE[name] & 1:
         return None
     return value if math.isfinite(value) else None
+
+
+def unpack_numbers(
+    packed: Sequence[bytes], names: Sequence[str]
+) -> "tuple[NDArray[np.float64], NDArray[np.bool_]]":
+    """Return some of NUMBERS of many summaries, and which of them are not missing.
+
+    Args:
+        packed: the summaries.
+        names: of the numbers.
+
+    Returns:
+        Two arrays of shape (names, summaries).
+    """
+    import numpy as np  # a list of runs does without
+
+    raw = np.frombuffer(b"".join(each[-PACKED_SIZE:] for each in packed), dtype=np.uint8)
+    table = raw.reshape(len(packed), PACKED_SIZE)
+    body = np.ascontiguousarray(table[:, _HEAD.size :])
+    as_kind = {"d": body.view("<f8"), "q": body.view("<i8")}
+    missing = np.ascontiguousarray(table[:, :8]).view("<u8")[:, 0]
+    places = [_PLACE[name] for name in names]
+    values = np.empty((len(names), len(packed)))
+    for row, (name, place) in enumerate(zip(names, places, strict=True)):
+        values[row] = as_kind[_letter(name)][:, place]
+    shifts = np.array(places, dtype=np.uint64)
+    return values, (missing >> shifts[:, None] & np.uint64(1)) == 0
+
+
+def read_version(packed: bytes) -> int:
+    """Return the run's results version."""
+    version: int = _VERSION.unpack_from(packed, _VERSION_AT)[0]
+    return version
+
+
+def has_numbers(packed: bytes, names: tuple[str, ...]) -> bool:
+    """Return whether none of some of NUMBERS is missing; they may be infinite or NaN."""
+    missing: int = _MISSING.unpack_from(packed, -PACKED_SIZE)[0]
+    return not missing & _mark(names)
+
+
+@cache
+def _mark(names: tuple[str, ...]) -> int:
+    return sum(1 << _PLACE[name] for name in names)
 
 
 def read_status(packed: bytes) -> RunStatus:

@@ -66,7 +66,7 @@ class _Studies:
         """Return whether a run was trained for a study, or a sweep of the study has named it."""
         if _equals(run.get("study"), name):
             return True
-        key = run.folder.path.parent, name
+        key = run.runs_dir, name
         if key not in self._members:
             runs = read_study(*key).runs if name in list_study_names(key[0]) else ()
             self._members[key] = frozenset(member.run_id for member in runs)
@@ -165,7 +165,7 @@ def explain_no_match(runs: Sequence[ListedRun], filters: Iterable[str], place: s
 
 
 def _list_studies(runs: Iterable[ListedRun]) -> set[str]:
-    folders = {run.folder.path.parent for run in runs}
+    folders = {run.runs_dir for run in runs}
     swept = {name for folder in folders for name in list_study_names(folder)}
     return swept | {str(study) for run in runs if (study := run.get("study"))}
 

@@ -28,13 +28,19 @@ from dropexp.statistics.forecast import MOST_MORE_SEEDS, SeedForecast, forecast_
 from dropexp.statistics.intervals import (
     Estimate,
     mean_interval,
+    mean_intervals,
     paired_difference,
     positive_mean_interval,
     probability_of_improvement,
 )
 from dropexp.statistics.max_t import step_down_max_t
 from dropexp.statistics.power import anytime_power, planned_power
-from dropexp.statistics.sign_flip import EXACT_UP_TO, sign_flip_p_value, smallest_flip_p
+from dropexp.statistics.sign_flip import (
+    EXACT_UP_TO,
+    sign_flip_p_value,
+    sign_flip_p_values,
+    smallest_flip_p,
+)
 from dropexp.statistics.student_t import central_probability, t_quantile
 from dropexp.statistics.verdicts import Verdict, decide_verdict, is_underfit
 
@@ -64,6 +70,7 @@ __all__ = [
     "is_underfit",
     "matched_epoch",
     "mean_interval",
+    "mean_intervals",
     "negative_log_likelihood",
     "normal_variance_bound",
     "paired_difference",
@@ -72,6 +79,7 @@ __all__ = [
     "probability_of_improvement",
     "rise_after_best",
     "sign_flip_p_value",
+    "sign_flip_p_values",
     "smallest_adjusted_p",
     "smallest_anytime_p",
     "smallest_flip_p",

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from dropexp.statistics.arguments import as_vector, check_open_fraction
 from dropexp.statistics.student_t import t_quantile
@@ -55,17 +55,30 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
     Raises:
         ValueError: the values are not one-dimensional, or the confidence is outside (0, 1).
     """
-    numbers = as_vector(values, "values")
-    n = len(numbers)
-    if n == 0 or not np.isfinite(numbers).all():
-        return Estimate(math.nan, math.nan, math.nan, n)
-    if n == 1:
-        return Estimate(float(numbers[0]), math.nan, math.nan, n)
-    with np.errstate(over="ignore", invalid="ignore"):  # of losses beyond 1e154
-        mean, spread = float(numbers.mean()), float(numbers.std(ddof=1))
-    standard_error = spread / math.sqrt(n)
-    half = t_quantile(confidence, n - 1) * standard_error
-    return Estimate(mean, mean - half, mean + half, n)
+    (estimate,) = mean_intervals(as_vector(values, "values")[None], confidence)
+    return estimate
+
+
+def mean_intervals(table: NDArray[np.float64], confidence: float = 0.95) -> list[Estimate]:
+    """Return mean_interval of every row of a table of shape (rows, n).
+
+    Raises:
+        ValueError: the confidence is outside (0, 1).
+    """
+    n = table.shape[1]
+    if n == 0:
+        return [Estimate(math.nan, math.nan, math.nan, n)] * len(table)
+    is_finite = np.isfinite(table).all(axis=1)
+    # Sums of losses beyond 1e154 overflow.
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = np.where(is_finite, table.mean(axis=1), math.nan)
+        spreads = table.std(axis=1, ddof=1) if n > 1 else np.full(len(table), math.nan)
+    t = t_quantile(confidence, n - 1) if n > 1 else math.nan
+    halves = t * (spreads / math.sqrt(n))
+    return [
+        Estimate(mean, mean - half, mean + half, n)
+        for mean, half in zip(means.tolist(), halves.tolist(), strict=True)
+    ]
 
 
 def positive_mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:

@@ -1,6 +1,7 @@
 """The sign-flip test of paired differences, exact or with random signs."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ EXACT_UP_TO = 30
 # too large.
 _TIE = 1e-10
 _CHUNK = 1 << 18  # random signs held at a time
+_ROWS = 128  # whose sums are held at a time
 
 
 def sign_flip_p_value(
@@ -56,8 +58,8 @@ def sign_flip_p_value(
     if largest == 0:
         return 1.0
     numbers = numbers / largest  # p has no unit, and sums of huge differences would overflow
-    threshold = abs(float(numbers.sum())) - _TIE * float(np.abs(numbers).sum())
     if len(numbers) <= EXACT_UP_TO:
+        threshold = abs(float(numbers.sum())) - _TIE * float(np.abs(numbers).sum())
         return math.ldexp(_count_all(numbers, threshold), -len(numbers))
     if generator is None:
         raise ValueError(
@@ -65,7 +67,33 @@ def sign_flip_p_value(
             f"{EXACT_UP_TO}, or pass a generator"
         )
     check_at_least(flips, 1, "flips")
-    return (_count_random(numbers, threshold, generator, flips) + 1) / (flips + 1)
+    return (int(_count_random(numbers[None], generator, flips)[0]) + 1) / (flips + 1)
+
+
+def sign_flip_p_values(rows: Sequence[Sequence[float]], flips: int = 19_999) -> list[float]:
+    """Return sign_flip_p_value of each row, with the same random signs for rows of one length.
+
+    The signs are those of the generator numpy.random.default_rng(0), drawn once for all rows.
+
+    Args:
+        rows: differences, one sequence for each row.
+        flips: see sign_flip_p_value.
+    """
+    p_values = [math.nan] * len(rows)
+    many: dict[int, list[int]] = {}
+    for place, row in enumerate(rows):
+        if len(row) > EXACT_UP_TO and np.isfinite(row).all() and np.any(row):
+            many.setdefault(len(row), []).append(place)
+        else:
+            # Without random signs: few pairs, or a row that has no test.
+            p_values[place] = sign_flip_p_value(row)
+    for places in many.values():
+        numbers = np.array([rows[place] for place in places])
+        numbers /= np.abs(numbers).max(axis=1, keepdims=True)
+        hits = _count_random(numbers, np.random.default_rng(0), flips)
+        for place, count in zip(places, hits.tolist(), strict=True):
+            p_values[place] = (count + 1) / (flips + 1)
+    return p_values
 
 
 def smallest_flip_p(pairs: int) -> float:
@@ -112,14 +140,27 @@ def _sums_over_signs(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _count_random(
-    numbers: NDArray[np.float64], threshold: float, generator: "Generator", flips: int
-) -> int:
-    """Count the random patterns of signs whose sum is at least the threshold away from 0."""
-    n, hits = len(numbers), 0
-    total = numbers.sum()
+    rows: NDArray[np.float64], generator: "Generator", flips: int
+) -> NDArray[np.intp]:
+    """Count the random patterns of signs under which each row's sum is as far from 0 as it is.
+
+    Args:
+        rows: the differences, shape (rows, n).
+        generator: the source of random signs.
+        flips: the number of patterns.
+    """
+    n, totals = rows.shape[1], rows.sum(axis=1)
+    thresholds = np.abs(totals) - _TIE * np.abs(rows).sum(axis=1)
+    hits = np.zeros(len(rows), dtype=np.intp)
     at_a_time = max(1, _CHUNK // n)
+    blocks = [slice(first, first + _ROWS) for first in range(0, len(rows), _ROWS)]
     for start in range(0, flips, at_a_time):
         kept = generator.integers(0, 2, size=(min(at_a_time, flips - start), n), dtype=np.int8)
-        sums = 2 * (kept @ numbers) - total  # all but the kept ones are flipped
-        hits += int((np.abs(sums) >= threshold).sum())
+        chosen = kept.T.astype(np.float64)
+        for block in blocks:
+            sums = rows[block] @ chosen
+            sums *= 2
+            sums -= totals[block, None]  # all but the kept ones are flipped
+            is_far = np.abs(sums, out=sums) >= thresholds[block, None]
+            hits[block] += np.count_nonzero(is_far, axis=1)
     return hits

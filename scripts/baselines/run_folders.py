@@ -75,7 +75,8 @@ def make_runs(
     with (runs_dir / LEDGER).open("a", encoding="utf-8") as ledger:  # each end would take a lock
         for config in finished:
             setting = digest_setting(extract_setting(config.to_mapping()))
-            ledger.write(f"{json.dumps({'ended': config.run_id, 'setting': setting})}\n")
+            end = {"ended": config.run_id, "setting": setting}
+            ledger.write(f"{json.dumps(end, separators=(',', ':'))}\n")
 
 
 def list_overrides(strengths: Sequence[float], seeds: int) -> tuple[str, ...]:

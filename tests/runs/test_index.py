@@ -101,7 +101,7 @@ def change_in_place(folder: Path, other: Path) -> None:
 
 def damage(folder: Path, other: Path) -> None:
     """Cut a file short."""
-    path = folder / random.choice((SUMMARY, CONFIG))
+    path = folder / random.choice((SUMMARY, CONFIG, METRICS))
     os.truncate(path, random.choice((0, path.stat().st_size // 2)))
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from dropexp.compare.estimates import read_values
+from dropexp.compare.estimates import read_value
 from dropexp.compare.question import Question
 from dropexp.compare.reading import read_comparable_runs
 from dropexp.compare.settings import ComparedRun
@@ -86,8 +86,7 @@ class ResultReader:
             return Lost.LEFT_OUT
         if not run.is_completed:
             return Lost.DIVERGED
-        values = read_values([run], self._question.at, None)[run]
-        value = values.get(self._question.deciding_metric.key)
+        value = read_value(run, self._question.deciding_metric, self._question.at)
         if value is None:
             return Lost.LEFT_OUT
         return value if math.isfinite(value) else Lost.DIVERGED

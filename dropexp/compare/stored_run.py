@@ -1,0 +1,195 @@
+"""A run of a runs folder as it is compared: nothing is read of it that no table shows."""
+
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dropexp.compare.settings import ComparedRun, Curves
+from dropexp.errors import StoreError
+from dropexp.runs.files import METRICS
+from dropexp.runs.listed_run import ListedRun, ListedStatus
+from dropexp.runs.records import METRICS_COLUMNS, OPTIONAL_COLUMNS, RunSummary
+from dropexp.runs.write import RunFolder
+from dropexp.statistics import area_between, rise_after_best
+
+_HEADER = ",".join(METRICS_COLUMNS) + "\n"
+_OLD_HEADER = (
+    ",".join(column for column in METRICS_COLUMNS if column not in OPTIONAL_COLUMNS) + "\n"
+)
+
+
+def read_compared_run(run: ListedRun) -> ComparedRun:
+    """Return a finished run as it is compared.
+
+    Raises:
+        StoreError: its metrics.csv is missing, or needed and damaged.
+    """
+    is_new = run.has_numbers("last.noisy_label_val_loss")
+    if run.metrics_size <= len(_HEADER if is_new else _OLD_HEADER):
+        raise StoreError(f"{run.folder.path / METRICS} is missing, or holds no epoch.")
+    if run.packed_results is not None and run.has_numbers("rise", "area"):
+        return StoredComparedRun(run)
+    return _read_other_run(run)
+
+
+def _read_other_run(run: ListedRun) -> ComparedRun:
+    """Return a run whose summary is older, lacks a finite epoch, or cannot be packed."""
+    summary, curves = run.summary, CurvesOnDisk(run.folder)
+    assert summary is not None, "only finished runs have one"
+    rise, area = summary.rise, summary.area
+    if rise is None or area is None:
+        rise = rise_after_best(curves["val_loss"]).last
+        area = area_between(curves["train_loss"], _comparable_val_loss(curves))
+    return ComparedRun(
+        run_id=run.run_id,
+        seed=summary.seed,
+        summary=summary,
+        curves=curves,
+        rise=rise,
+        area=area,
+        threads=run.config.get("threads"),
+        device=run.config.get("device"),
+    )
+
+
+def _comparable_val_loss(curves: Curves) -> NDArray[np.float64]:
+    """Return the validation loss that the training loss may be subtracted from; see EpochRecord."""
+    noisy = curves["noisy_label_val_loss"]
+    return curves["val_loss"] if np.isnan(noisy).all() else noisy
+
+
+class StoredComparedRun(ComparedRun):
+    """A run whose numbers are looked up when they are asked for.
+
+    Args:
+        listed: the run as a row, with results.
+    """
+
+    __slots__ = ("_curves", "_listed")
+    _listed: ListedRun
+    _curves: Curves | None
+
+    def __init__(self, listed: ListedRun) -> None:
+        # The class is frozen.
+        object.__setattr__(self, "run_id", listed.run_id)
+        object.__setattr__(self, "seed", int(listed.config["seed"]))
+        object.__setattr__(self, "_listed", listed)
+        object.__setattr__(self, "_curves", None)
+
+    @property
+    def summary(self) -> RunSummary:
+        """The content of summary.json."""
+        summary = self._listed.summary
+        assert summary is not None, "only finished runs have one"
+        return summary
+
+    @property
+    def packed_results(self) -> bytes | None:
+        """Bytes whose end is the packed summary; None where there are none."""
+        return self._listed.packed_results
+
+    @property
+    def curves(self) -> Curves:
+        """The content of metrics.csv."""
+        if self._curves is None:
+            object.__setattr__(self, "_curves", CurvesOnDisk(self._listed.folder))
+        assert self._curves is not None
+        return self._curves
+
+    @property
+    def rise(self) -> float:
+        """The rise of the validation loss after its best epoch, nats."""
+        return float(self._listed.get_result("rise"))
+
+    @property
+    def area(self) -> float:
+        """The loss gap summed over epochs, nats × epochs."""
+        return float(self._listed.get_result("area"))
+
+    @property
+    def threads(self) -> int | None:
+        """The CPU threads of its config."""
+        return self._listed.config.get("threads")
+
+    @property
+    def device(self) -> str | None:
+        """The device of its config."""
+        return self._listed.config.get("device")
+
+    @property
+    def p(self) -> float:
+        """The drop probability."""
+        return float(self._listed.config["regulariser.p"])
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether the run completed; if not, it diverged."""
+        return self._listed.status is ListedStatus.FINISHED
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether its audit passed."""
+        return self._listed.is_proven
+
+    @property
+    def has_mc_dropout(self) -> bool:
+        """Whether it has results of MC dropout."""
+        return self._listed.has_numbers("best.mc_passes")
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch of the lowest validation loss; None without a finite one."""
+        epoch: int | None = self._listed.get_result("best.epoch")
+        return epoch
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were trained."""
+        return self._listed.epochs
+
+    @property
+    def seconds(self) -> float:
+        """The time of all epochs, training and evaluation."""
+        return float(self._listed.get_result("seconds"))
+
+
+class CurvesOnDisk(Curves):
+    """The curves of a run, read from metrics.csv when a column is used for the first time.
+
+    A table uses no curve, and reading all curves would take longer than everything else.
+
+    Args:
+        folder: the run folder.
+    """
+
+    __slots__ = ("_folder", "_read")
+    _folder: RunFolder
+    _read: NDArray[np.float64] | None
+
+    def __init__(self, folder: RunFolder) -> None:
+        object.__setattr__(self, "_folder", folder)  # the class is frozen
+        object.__setattr__(self, "_read", None)
+
+    @property
+    def table(self) -> NDArray[np.float64]:
+        """float64 of shape (epochs, len(METRICS_COLUMNS)).
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        if self._read is None:
+            object.__setattr__(self, "_read", _read_table(self._folder))
+        assert self._read is not None
+        return self._read
+
+
+def _read_table(folder: RunFolder) -> NDArray[np.float64]:
+    text = folder.read_metrics(folder.read_summary().files.get(METRICS, ""))
+    if text.startswith(_HEADER):
+        cells = text[len(_HEADER) : -1].replace("\n", ",").split(",")
+        # In a damaged file, read_records below raises an error that says where.
+        with suppress(ValueError):
+            return np.array(list(map(float, cells))).reshape(-1, len(METRICS_COLUMNS))
+    rows = [list(record.to_row().values()) for record in folder.read_records()]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(METRICS_COLUMNS))
