@@ -1,13 +1,14 @@
 import re
+from dataclasses import replace
 
 import pytest
 
 from dropexp.compare.highlights import select_featured_rows
-from dropexp.compare.provenance import Provenance
-from dropexp.report import render_page
+from dropexp.compare.results import Row
+from dropexp.compare.settings import Curves
 from dropexp.report.charts import assign_looks
 from dropexp.report.charts.labels import space_labels
-from dropexp.statistics import mean_interval
+from dropexp.statistics import Estimate, mean_interval
 from tests.made_up import STUDIES, make_comparison
 from tests.report.panels import build_panels
 
@@ -134,7 +135,47 @@ def test_one_seed_has_no_interval_anywhere() -> None:
     for panel in build_panels(study).values():
         assert "interval" not in panel.subtitle
         assert "one seed" in panel.subtitle
-    page = render_page(study, Provenance())
-    body = page[page.index("<body>") : page.index('<script type="application/json"')]
-    assert "interval" not in body
-    assert "One seed for each setting" in body
+
+
+def test_a_setting_that_only_diverged_is_named_and_not_drawn() -> None:
+    study = make_comparison(seeds=4, diverged=[("dropout2d", seed) for seed in range(4)])
+    panels = build_panels(study)
+    (missing,) = panels["differences"].data["differences_missing"]
+    assert missing["setting"] == "dropout2d p=0.3"
+    assert "the best setting of each" not in panels["val_loss"].subtitle, "all others are drawn"
+
+
+def test_one_setting_that_explodes_leaves_room_for_the_others() -> None:
+    study = make_comparison(("none", "dropout2d", "dropconnect"), (0.3, 0.9))
+    worst = "dropconnect p=0.9"
+    calm = study.rows
+    rows = [explode(row) if row.setting.name == worst else row for row in calm]
+    panels = build_panels(replace(study, rows=tuple(rows)))
+    for name in ("differences", "p", "val_loss"):
+        assert "out of view: dropconnect p=0.9 (up to" in panels[name].subtitle
+    limits = panels["val_loss"].limits
+    assert limits is not None
+    assert limits[1] < 10
+    (arrow,) = panels["differences"].data["differences_outside"]
+    assert re.fullmatch(r"\+\d+ →", arrow["text"])
+    labels = {each["setting"]: each["label"] for each in panels["val_loss"].data["val_loss_labels"]}
+    assert labels[worst] == f"↑ {worst}"
+    assert labels["none"] == "none"
+
+
+def explode(row: Row) -> Row:
+    """Return the row as if its losses were a hundred times as high."""
+    completed = tuple(
+        replace(run, curves=Curves(run.curves.table * 100)) for run in row.setting.completed
+    )
+    assert row.difference is not None
+    pairs = tuple(
+        replace(pair, value=None if pair.value is None else 100 * pair.value) for pair in row.pairs
+    )
+    return replace(
+        row,
+        setting=replace(row.setting, completed=completed),
+        difference=Estimate(130.0, 120.0, 140.0, 6),
+        pairs=pairs,
+        estimates={**row.estimates, "test_loss": Estimate(131.0, 121.0, 141.0, 6)},
+    )

@@ -95,3 +95,10 @@ def test_settings_that_still_improve_are_no_missing_runs() -> None:
     page = render_page(make_comparison(epochs=3, train_epochs=(3,)), Provenance())
     assert page.count("Still improving at their last epoch") == 1
     assert page.index("Still improving") < page.index('id="missing"')
+
+
+def test_a_page_of_one_seed_says_nothing_of_intervals() -> None:
+    page = render_page(STUDIES["one seed"](), Provenance())
+    body = page[page.index("<body>") : page.index('<script type="application/json"')]
+    assert "interval" not in body
+    assert "One seed for each setting" in body

@@ -142,7 +142,8 @@ def _describe(comparison: Comparison, rows: Sequence[Row]) -> str:
     parts = [f"{describe_means(comparison, rows)}, in eval mode"]
     if len(rows) < len(comparison.rows):
         parts.append(describe_fields(find_headline_context(comparison)))
-    if len(rows) < len(select_rows_in_context(comparison)):
+    possible = [row for row in select_rows_in_context(comparison) if row.setting.completed]
+    if len(rows) < len(possible):
         parts.append("the best setting of each regulariser")
     return "; ".join(filter(None, parts))
 

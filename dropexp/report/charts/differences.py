@@ -179,6 +179,7 @@ def _draw(
         interval,
         _draw_means(mean, comparison.metric, domain),
         *_draw_outside(rows, data, domain, comparison.metric, y),
+        *_draw_missing(rows, data, y),
     ]
     chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(
         width=WIDTH, height=pixels * len(names)
@@ -207,6 +208,21 @@ def _draw_outside(
         align="right" if is_right else "left", dx=-2 if is_right else 2, color=RULE
     )
     return [arrows.encode(y=y, x="edge:Q", text="text:N")]
+
+
+def _draw_missing(rows: list[Row], data: Datasets, y: alt.Y) -> list[alt.Chart]:
+    """Write why a row is empty, for each setting without a difference to draw."""
+    values = [
+        {"setting": row.setting.name, "text": "no seed in which both runs completed"}
+        for row in rows
+        if row.difference is not None and math.isnan(row.difference.value)
+    ]
+    if not values:
+        return []
+    texts = alt.Chart(data.add("missing", values)).mark_text(
+        align="left", dx=2, dy=4, color=RULE, fontStyle="italic"
+    )
+    return [texts.encode(y=y, x=alt.value(0), text="text:N")]
 
 
 def _draw_margin(comparison: Comparison, data: Datasets) -> list[alt.Chart]:
