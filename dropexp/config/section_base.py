@@ -14,6 +14,7 @@ SEED_LIMIT = 2**63
 
 MOST_EPOCHS = 1_000_000
 MOST_IMAGES_IN_A_STEP = 10_000_000
+MOST_IMAGES = 1_000_000_000
 MOST_THREADS = 1024
 MOST_MC_PASSES = 100_000
 MOST_PIXELS_A_SIDE = 4096
@@ -59,6 +60,8 @@ def read_whole(value: object) -> object:
 
 
 def _check_size(value: float) -> int | float:
+    if value > MOST_IMAGES:
+        raise ValueError(f"it must be at most {MOST_IMAGES:,}")
     if value <= 0 or (value >= 1 and value != int(value)):
         raise ValueError("it must be a whole number of images, or a fraction between 0 and 1")
     return int(value) if value >= 1 else value

@@ -3,16 +3,21 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from dropexp.config.overrides import MOST_VALUES
 from dropexp.config.reference import (
     FieldDescription,
     GroupDescription,
     describe_fields,
     describe_groups,
 )
+from dropexp.config.study_files import MOST_CHARACTERS
+from dropexp.sweep.budget import LIMIT_OF_SEEDS
+from dropexp.sweep.grammar import MOST_COMBINATIONS
+from dropexp.sweep.launchers import MOST_RUNS_AT_A_TIME
 from pages.blocks import escape_tags
 
 PAGE = "reference/configuration.md"
-_INTRODUCTION = """# Configuration
+_INTRODUCTION = f"""# Configuration
 
 <!-- Written by scripts/docs reference; edit dropexp/config/ and conf/ instead. -->
 
@@ -25,6 +30,18 @@ value out of range and an unknown key are refused before any data is read.
 another id. The other keys say where and how to run; their values make no other run. A value that is
 its key's default and means "off" or "as published" is left out of the hash, so that ids do not
 change when a key is added. [Bit-exact](../explanation/bit-exact.md#identity) says more.
+
+**Limits.** Every number has a largest value, which no study needs; a mistyped one is refused at
+once, by its name, instead of filling the memory. The tables state those of the keys. Others:
+
+| what | at most |
+|---|---|
+| values of one override, such as those of `range(…)` | {MOST_VALUES:,} |
+| combinations of values in one sweep | {MOST_COMBINATIONS:,} |
+| `hydra.launcher.n_jobs` | {MOST_RUNS_AT_A_TIME:,}, or from -1 (all cores) to minus the cores |
+| `--seeds` of `extend`, `--most-seeds` | {LIMIT_OF_SEEDS:,} |
+| characters of a study's name | {MOST_CHARACTERS} |
+| bytes of a name in `runs_dir` or `data.root` | 255 |
 """
 _HEAD = "| key | what it does | type and range | default | identity |\n|---|---|---|---|---|"
 

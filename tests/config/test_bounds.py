@@ -59,6 +59,7 @@ REFUSED = [
     (("train", "mc_dropout=1e18"), "mc_dropout=1000000000000000000", "at most 100,000"),
     (("train", "data.train_size=nan"), "data.train_size=nan", "finite"),
     (("train", "data.train_size=inf"), "data.train_size=inf", "finite"),
+    (("train", "data.train_size=1e300"), "data.train_size=1e+300", "at most 1,000,000,000"),
     (("train", "data.val_size=nan"), "data.val_size=nan", "finite"),
     (("train", "data.val_size=abc"), "data.val_size=abc", "a number"),
     (("train", f"seed={HUGE}"), f"seed={HUGE}", "below 9,223,372,036,854,775,808"),
