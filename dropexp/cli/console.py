@@ -1,6 +1,7 @@
 """What all commands print with: lines, sentences and one block that is updated in place."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from itertools import islice
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,13 @@ from rich.padding import Padding
 from rich.segment import Segment
 from rich.text import Text
 
+from dropexp.cli.progress_display import (
+    LogPace,
+    ProgressDisplay,
+    RewrittenLine,
+    choose_display,
+    is_tty,
+)
 from dropexp.terminal.plain_text import make_printable
 
 
@@ -23,7 +31,11 @@ class SafeConsole(Console):
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+        super().__init__(
+            stderr=stderr, highlight=False, markup=False, emoji=False, force_jupyter=False
+        )
+        # FORCE_COLOR, which notebooks and CI set, asks for colours: it makes no file a terminal.
+        self.is_tty = is_tty(sys.stderr if stderr else sys.stdout)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -48,15 +60,27 @@ class CommandConsole:
     As a context manager it leaves the terminal as it was, also after an exception or Ctrl-C.
 
     Attributes:
+        display: how progress is shown.
         interactive: whether the output is a terminal whose lines can be updated.
         width: of the terminal in characters; None where the output is a file or a pipe.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or SafeConsole()
-        self.interactive = self._console.is_interactive
-        self.width = self._console.width if self._console.is_terminal else None
+        is_terminal = self._console.is_terminal
+        if isinstance(self._console, SafeConsole):
+            is_terminal = self._console.is_tty
+            self.display = choose_display(
+                is_terminal=is_terminal, is_dumb=self._console.is_dumb_terminal
+            )
+        else:
+            is_live = self._console.is_interactive
+            self.display = ProgressDisplay.BLOCK if is_live else ProgressDisplay.LOG
+        self.interactive = self.display is ProgressDisplay.BLOCK
+        self.width = self._console.width if is_terminal else None
         self._live: Live | None = None
+        self._line = RewrittenLine(self._write)
+        self._pace = LogPace()
 
     def __enter__(self) -> Self:
         return self
@@ -70,13 +94,15 @@ class CommandConsole:
         self.close()
 
     def close(self) -> None:
-        """Stop updating the block; safe to call again."""
+        """Stop showing progress; safe to call again."""
+        self._line.clear()
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def print_line(self, text: Text) -> None:
         """Print a line as it is; the terminal may wrap it."""
+        self._line.clear()
         # Without soft_wrap rich inserts line ends, which break copied commands and grep.
         self._console.print(self._make_safe(text), soft_wrap=True)
 
@@ -97,7 +123,37 @@ class CommandConsole:
 
     def print_blank_line(self) -> None:
         """Print an empty line."""
+        self._line.clear()
         self._console.print()
+
+    def show_progress(
+        self,
+        block: Callable[[], RenderableType],
+        line: Callable[[], str],
+        share: float,
+        *,
+        transient: bool = True,
+    ) -> None:
+        """Show progress: as a block on a terminal, as a line in a notebook or, rarely, in a log.
+
+        Args:
+            block: returns the block.
+            line: returns the line.
+            share: the fraction that is done, in [0, 1]: a log has a line for each tenth.
+            transient: whether the block leaves the screen when it is closed.
+        """
+        match self.display:
+            case ProgressDisplay.BLOCK:
+                self.show_block(block(), transient=transient)
+            case ProgressDisplay.LINE:
+                self._line.show(self._make_safe(Text(line())).plain, is_last=share >= 1)
+            case ProgressDisplay.LOG:
+                if self._pace.is_due(share):
+                    self.print_line(Text(line()))
+
+    def _write(self, text: str) -> None:
+        self._console.file.write(text)
+        self._console.file.flush()
 
     def show_block(self, block: RenderableType, *, transient: bool) -> None:
         """Draw the block that is updated in place, or draw it anew.

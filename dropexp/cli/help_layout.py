@@ -27,11 +27,34 @@ class PlainHelpCommand(TyperCommand):
 
 
 class PlainHelpGroup(TyperGroup):
-    """A group of commands whose help has no ``<bool>`` beside a flag."""
+    """A group of commands whose help lists commands first, and no ``<bool>`` beside a flag."""
+
+    _hides_options = False
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters of the group, with ``--help``."""
-        return _hide_types(super().get_params(ctx))
+        return [] if self._hides_options else _hide_types(super().get_params(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help of the group: its commands, then its options."""
+        from typer import rich_utils
+
+        print_options = getattr(rich_utils, "_print_options_panel", None)
+        if print_options is None:  # a version of Typer that is built otherwise
+            super().format_help(ctx, formatter)
+            return
+        self._hides_options = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._hides_options = False
+        print_options(
+            name=rich_utils.OPTIONS_PANEL_TITLE,
+            params=[each for each in self.get_params(ctx) if not getattr(each, "hidden", False)],
+            ctx=ctx,
+            markup_mode=self.rich_markup_mode,
+            console=rich_utils._get_rich_console(),
+        )
 
 
 def _hide_types(parameters: list[Any]) -> list[Any]:

@@ -25,6 +25,7 @@ from dropexp.cli.study import study
 from dropexp.cli.sweep import EXTEND_HELP, WATCH_HELP, extend, make_sweep_help, sweep, watch
 from dropexp.cli.train import make_train_help, train
 from dropexp.cli.tune import TUNE_HELP, tune
+from dropexp.cli.usage_errors import UsageError, describe_usage_error
 from dropexp.errors import DropexpError
 from dropexp.training.startup import exit_process
 
@@ -119,9 +120,13 @@ def run_command(arguments: list[str]) -> int:
         print_error("the current folder does not exist any more; change to another one with cd.")
         return ExitCode.WRONG_INPUT
     try:
-        app(_multirun_as_sweep(arguments))
+        code = app(_multirun_as_sweep(arguments), standalone_mode=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except UsageError as error:
+        return _report_usage_error(error)
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except DropexpError as error:
@@ -129,7 +134,15 @@ def run_command(arguments: list[str]) -> int:
 
         print_error(str(error))
         return get_exit_code(error)
-    return ExitCode.DONE
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _report_usage_error(error: Exception) -> int:
+    if message := describe_usage_error(error):
+        from dropexp.cli.console import print_error
+
+        print_error(message)
+    return ExitCode.WRONG_INPUT
 
 
 def _is_folder_gone() -> bool:

@@ -1,7 +1,7 @@
 """What one run prints: its progress, its results, messages.
 
-On a terminal the progress is one block that is updated in place. In a pipe or a file every line
-is plain text for grep.
+On a terminal the progress is one block that is updated in place, in a notebook one line. In a pipe
+or a file every line is plain text for grep.
 """
 
 import time
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropexp.cli.console import CommandConsole
+from dropexp.cli.progress_display import LogPace, ProgressDisplay
 from dropexp.cli.run_tables import (
     describe_cost,
     describe_divergence,
@@ -31,6 +32,7 @@ from dropexp.terminal.numbers import format_clock
 from dropexp.training.progress import EpochProgress
 
 _SECONDS_BETWEEN_REFRESHES = 0.5
+_SECONDS_BETWEEN_STEP_LINES = 30.0
 _PLAIN_LINES = 10
 _WIDEST = 100
 """The progress and the chart are at most this wide, in characters."""
@@ -50,6 +52,7 @@ class RunConsole(CommandConsole):
         self._next_refresh = 0.0
         self._seconds: list[float] = []  # of the epochs of this process; a resumed run has more
         self._last: EpochRecord | None = None
+        self._pace_of_steps = LogPace(_SECONDS_BETWEEN_STEP_LINES)
 
     # --- before and while the run trains ----------------------------------------------------
 
@@ -72,18 +75,27 @@ class RunConsole(CommandConsole):
         self.print_sentence(Text(f"audit  {line}"), indent=2)
 
     def report_step(self, progress: EpochProgress) -> None:
-        """Show the progress within a long epoch; in a pipe or a file, show nothing."""
-        if self.interactive:
-            self.show_block(self._progress_within(progress), transient=False)
+        """Show the progress within a long epoch; in a log, a line for each tenth of the run."""
+        share = progress.epochs_done / progress.epochs
+        if self.display is not ProgressDisplay.LOG:
+            self.show_progress(
+                lambda: self._progress_within(progress),
+                lambda: self._describe_step(progress),
+                share,
+                transient=False,
+            )
             self._next_refresh = time.monotonic() + _SECONDS_BETWEEN_REFRESHES
+        elif self._pace_of_steps.is_due(share):
+            self.print_line(Text(self._describe_step(progress)))
 
     def report_epoch(self, record: EpochRecord, epochs: int) -> None:
         """Show the progress after one more epoch, of at most ``epochs``."""
         self._seconds.append(record.seconds)
         self._last = record
-        if self.interactive:
+        if self.display is not ProgressDisplay.LOG:
             self._show_progress(record, epochs)
         elif self._deserves_a_line(record, epochs):
+            self._pace_of_steps.note_line(record.epoch / epochs)
             self.print_line(Text(format_epoch(record, epochs)))
 
     def _show_progress(self, record: EpochRecord, epochs: int) -> None:
@@ -91,8 +103,28 @@ class RunConsole(CommandConsole):
         now = time.monotonic()
         if now < self._next_refresh and record.epoch < epochs:
             return
-        self.show_block(self._progress(record, epochs), transient=False)
+        self.show_progress(
+            lambda: self._progress(record, epochs),
+            lambda: self._describe_epoch(record, epochs),
+            record.epoch / epochs,
+            transient=False,
+        )
         self._next_refresh = now + _SECONDS_BETWEEN_REFRESHES
+
+    def _describe_epoch(self, record: EpochRecord, epochs: int) -> str:
+        left = format_clock(self._mean_seconds * (epochs - record.epoch))
+        return f"{format_epoch(record, epochs)}  {left} left"
+
+    def _describe_step(self, progress: EpochProgress) -> str:
+        """Return the progress in a long epoch as a line: its share, and the run's time left."""
+        place = f"epoch {progress.epoch:>{len(str(progress.epochs))}}/{progress.epochs}"
+        left = format_clock(self._estimate_left(progress))
+        return f"{place}  {progress.share:.0%} of it, run {left} left"
+
+    def _estimate_left(self, progress: EpochProgress) -> float:
+        """Return the seconds that the rest of the run takes."""
+        per_epoch = self._mean_seconds or progress.seconds / progress.share
+        return max(per_epoch * (progress.epochs - progress.epochs_done), progress.seconds_left)
 
     def _progress(self, record: EpochRecord, epochs: int) -> Group:
         left = self._mean_seconds * (epochs - record.epoch)
@@ -102,8 +134,7 @@ class RunConsole(CommandConsole):
     def _progress_within(self, progress: EpochProgress) -> RenderableType:
         """Return the block in a long epoch: its share and time left, then those of the run."""
         done = progress.epochs_done
-        per_epoch = self._mean_seconds or progress.seconds / progress.share
-        run_left = max(per_epoch * (progress.epochs - done), progress.seconds_left)
+        run_left = self._estimate_left(progress)
         text = f"{progress.share:.0%}, run {format_clock(run_left)} left"
         if self.block_width >= _EPOCH_NEEDS_COLUMNS:
             epoch_left = format_clock(progress.seconds_left)
@@ -164,7 +195,7 @@ class RunConsole(CommandConsole):
         if self._live is not None:
             # The table below repeats what the progress shows.
             self._live.transient = True
-            self.close()
+        self.close()
         self.print_blank_line()
         self.print_sentence(Text.assemble((summary.run_id, "bold"), f" {header}"))
         if summary.status is RunStatus.DIVERGED:

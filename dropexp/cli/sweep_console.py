@@ -1,7 +1,7 @@
 """Show a sweep to its user: the plan, the progress, the failures, the result.
 
-On a terminal the progress is one block that is updated in place. Elsewhere every run that ends is
-a line of its own.
+On a terminal the progress is one block that is updated in place, in a notebook one line. A log has
+a line for each tenth of the runs, and for each run that fails or diverges.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from dropexp.cli.console import CommandConsole
 from dropexp.cli.live_block import make_bar_line, make_block_table, make_running_table
+from dropexp.cli.progress_display import ProgressDisplay
 from dropexp.cli.run_tables import format_next_commands
 from dropexp.sweep.conduct import SweepResult
 from dropexp.sweep.plan import Plan, PlanStatus
@@ -40,6 +41,9 @@ _ALWAYS_COUNTED = {
 
 ListedRow = tuple[str, PlanStatus, float | None]
 """A run's id, its status and the estimated seconds of its training."""
+
+_RUNS_WITH_LINES = 10
+"""The most runs of which a log has a line each; with more, the lines say how long it takes."""
 
 _MOST_SETTINGS = 5
 _MOST_PROBLEMS = 20
@@ -108,15 +112,28 @@ class SweepConsole(CommandConsole):
         self._reported |= {one.run.run_id for one in progress.ended}
 
     def report_progress(self, progress: Progress) -> None:
-        """Print a line for each run that has ended since; on a terminal, update the block."""
+        """Show the progress; a failure has a line that stays, in a log other runs too."""
         for one in progress.ended:
             if one.run.run_id not in self._reported:
                 self._reported.add(one.run.run_id)
-                if not self.interactive or not one.is_successful:
-                    place = f"{len(self._reported):>{len(str(progress.total))}}/{progress.total}  "
-                    self.print_line(format_run_line(one, place))
-        if self.interactive:
-            self.show_block(self._block(progress), transient=True)
+                self._report_end(one, progress)
+        if self.display is not ProgressDisplay.LOG:
+            self.show_progress(
+                lambda: self._block(progress),
+                lambda: f"{self._name}  {_count(progress)}",
+                len(progress.ended) / progress.total,
+            )
+
+    def _report_end(self, one: EndedRun, progress: Progress) -> None:
+        number = len(self._reported)
+        is_due = self._pace.is_due(number / progress.total)
+        if one.is_successful and not (self.display is ProgressDisplay.LOG and is_due):
+            return
+        place = f"{number:>{len(str(progress.total))}}/{progress.total}  "
+        line = format_run_line(one, place)
+        if one.is_successful and progress.total > _RUNS_WITH_LINES and progress.seconds_left:
+            line.append(f"  {format_clock(progress.seconds_left)} left")
+        self.print_line(line)
 
     def _block(self, progress: Progress) -> Group:
         width = min(self.block_width, _WIDEST)
@@ -128,14 +145,7 @@ class SweepConsole(CommandConsole):
         return Group(*parts)
 
     def _bar(self, progress: Progress, width: int) -> Table:
-        counts = Text(f"{progress.num_successful}/{progress.total} done")
-        for count, word in ((progress.num_failed, "failed"), (progress.num_diverged, "diverged")):
-            if count:
-                counts.append(f"  {count} {word}", style="red")
-        if not progress.running and len(progress.ended) < progress.total:
-            counts.append("  none running")
-        if progress.seconds_left is not None and len(progress.ended) < progress.total:
-            counts.append(f"  {format_clock(progress.seconds_left)} left")
+        counts = _count(progress)
         return make_bar_line(self._name, len(progress.ended), progress.total, counts, width)
 
     # --- afterwards -----------------------------------------------------------------------------
@@ -176,6 +186,19 @@ class SweepConsole(CommandConsole):
             self.print_line(Text(f"  {one.run.run_id}  epoch {epoch}/{one.run.epochs}"))
         if progress.best:
             self.print_lines(_best_lines(progress.best))
+
+
+def _count(progress: Progress) -> Text:
+    """Return how many runs have ended, and the time that is left."""
+    counts = Text(f"{progress.num_successful}/{progress.total} done")
+    for count, word in ((progress.num_failed, "failed"), (progress.num_diverged, "diverged")):
+        if count:
+            counts.append(f"  {count} {word}", style="red")
+    if not progress.running and len(progress.ended) < progress.total:
+        counts.append("  none running")
+    if progress.seconds_left is not None and len(progress.ended) < progress.total:
+        counts.append(f"  {format_clock(progress.seconds_left)} left")
+    return counts
 
 
 def print_problems(console: CommandConsole, unsuccessful: Sequence[EndedRun]) -> None:

@@ -1,6 +1,7 @@
 """Show a search to its user: what it may choose, its progress, the answer and what it cost."""
 
 import math
+import time
 from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -9,6 +10,7 @@ from rich.text import Text
 
 from dropexp.cli.console import CommandConsole
 from dropexp.cli.live_block import make_bar_line, make_block_table
+from dropexp.cli.progress_display import ProgressDisplay
 from dropexp.cli.run_tables import format_next_commands
 from dropexp.config.overrides import Interval
 from dropexp.statistics import Estimate, Verdict
@@ -44,6 +46,7 @@ class TuneConsole(CommandConsole):
         self._rows: Sequence[Confirmation] = ()
         self._runs = 0
         self._progress: Progress | None = None
+        self._started = time.monotonic()
 
     # --- before ---------------------------------------------------------------------------------
 
@@ -66,34 +69,50 @@ class TuneConsole(CommandConsole):
         self.report_progress(progress)
 
     def report_progress(self, progress: Progress) -> None:
-        """Update the block on a terminal."""
+        """Update the block on a terminal, the line in a notebook."""
         self._progress = progress
-        self._draw()
+        if self.display is not ProgressDisplay.LOG:
+            self._show()
 
     def report_search(self, search: Search, runs: int) -> None:
-        """Update the block, or print a line for each generation."""
+        """Show the progress after a generation."""
         self._search, self._runs = search, runs
         self._progress = None
-        self._draw()
-        if not self.interactive:
-            best = search.best
-            so_far = f"best {best.candidate.name} {_signed(best.mean)}" if best else "none complete"
-            tried = format_count(len(search.trials), "setting")
-            self.print_line(Text(f"choosing    {runs} runs  {tried}  {so_far}"))
+        self._show()
 
     def report_confirmation(self, rows: Sequence[Confirmation], runs: int) -> None:
-        """Update the block, or print a line for each setting."""
+        """Show the progress of the confirmation; a setting that is decided has a line in a log."""
+        decided = {row.candidate.name for row in self._rows if row.is_decided}
         self._rows, self._runs = rows, runs
         self._progress = None
-        self._draw()
-        if not self.interactive:
-            for row in rows:
-                if row.pairs:
-                    self.print_line(Text(f"confirming  {runs} runs  {_describe_row(row)}"))
+        self._show()
+        for row in rows if self.display is ProgressDisplay.LOG else ():
+            if row.is_decided and row.candidate.name not in decided:
+                self.print_line(Text(f"confirming  {runs} runs  {_describe_row(row)}"))
 
-    def _draw(self) -> None:
-        if self.interactive:
-            self.show_block(self._block(), transient=True)
+    def _show(self) -> None:
+        self.show_progress(self._block, self._describe_progress, self._share())
+
+    def _share(self) -> float:
+        """Return the fraction of the budget that is spent."""
+        if self._budget.runs:
+            return min(1.0, self._runs / self._budget.runs)
+        elapsed = time.monotonic() - self._started
+        return min(1.0, elapsed / self._budget.seconds) if self._budget.seconds else 0.0
+
+    def _describe_progress(self) -> str:
+        stage, runs = self._describe_stage()
+        measured = [row for row in self._rows if row.pairs]
+        if measured:
+            return f"{stage}  {runs}  {'; '.join(map(_describe_row, measured))}"
+        best = self._search.best
+        so_far = f"best {best.candidate.name} {_signed(best.mean)}" if best else "none complete"
+        return f"{stage}  {runs}  {format_count(len(self._search.trials), 'setting')}  {so_far}"
+
+    def _describe_stage(self) -> tuple[str, str]:
+        done = self._runs + (len(self._progress.ended) if self._progress else 0)
+        of = f"{done}/{self._budget.runs} runs" if self._budget.runs else f"{done} runs"
+        return "confirming" if self._rows else "choosing", of
 
     def _block(self) -> Group:
         width = min(self.block_width, _WIDEST)
@@ -107,11 +126,8 @@ class TuneConsole(CommandConsole):
     def _bar(self, width: int) -> Table:
         progress = self._progress
         ended = len(progress.ended) if progress else 0
-        counts = Text("confirming" if self._rows else "choosing")
+        counts = Text("  ".join(self._describe_stage()))
         done = self._runs + ended
-        counts.append(
-            f"  {done}/{self._budget.runs} runs" if self._budget.runs else f"  {done} runs"
-        )
         if progress and progress.running:
             counts.append(f"  {len(progress.running)} running")
         total = self._budget.runs or max(1, done + (progress.total - ended if progress else 0))

@@ -1,7 +1,7 @@
 """Show a sweep until decided to its user: the rows on their way to a verdict, round by round.
 
-On a terminal there is one block that is updated in place. Elsewhere every run that ends, every
-round and every decided row is a line of its own.
+On a terminal there is one block that is updated in place, in a notebook one line. A log has a line
+for each decided row, for each run that fails or diverges, and now and then one for a round.
 """
 
 import math
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from dropexp.cli.console import CommandConsole
 from dropexp.cli.live_block import make_bar_line, make_block_table, make_running_table
+from dropexp.cli.progress_display import ProgressDisplay
 from dropexp.cli.run_tables import format_next_commands
 from dropexp.cli.sweep_console import format_run_line, print_problems
 from dropexp.statistics import Estimate, Verdict
@@ -106,24 +107,42 @@ class UntilDecidedConsole(CommandConsole):
         self.print_sentence(Text(message))
 
     def report_state(self, state: SequentialState) -> None:
-        """Receive the state after a round; without a terminal, print what it has decided."""
+        """Receive the state after a round; a log says what it has decided, and how far it is."""
         before = {row.row.setting: row.fate for row in self._state.rows} if self._state else {}
-        for row in state.rows if before and not self.interactive else ():
-            if row.fate is not before[row.row.setting]:
-                self.print_line(Text(self._describe_fate(row)))
+        decided = [row for row in state.rows if before and row.fate is not before[row.row.setting]]
         self._state = state
-        if not self.interactive and state.round is not None:
+        if self.display is not ProgressDisplay.LOG:
+            return
+        for row in decided:
+            self.print_line(Text(self._describe_fate(row)))
+        is_due = self._pace.is_due(self._share(state))
+        if state.round is not None and (decided or is_due or not before):
             self.print_line(Text(self._describe_round(state)))
 
+    def _share(self, state: SequentialState) -> float:
+        """Return how much of what limits the sweep is used, in [0, 1]."""
+        budget = self._plan.budget
+        seeds = max((len(row.seeds) for row in state.rows), default=0)
+        shares = [seeds / self._plan.design.most_seeds]
+        if budget.runs:
+            shares.append(state.asked / budget.runs)
+        if budget.seconds:
+            shares.append((time.monotonic() - self._started) / budget.seconds)
+        return min(1.0, max(shares))
+
     def report_progress(self, progress: Progress, state: SequentialState) -> None:
-        """Print a line for each run that has ended since; on a terminal, update the block."""
+        """Show the progress; a run that fails or diverges has a line that stays."""
         for one in progress.ended:
             if one.run.run_id not in self._reported:
                 self._reported.add(one.run.run_id)
-                if not self.interactive or not one.is_successful:
+                if not one.is_successful:
                     self.print_line(format_run_line(one, "  "))
-        if self.interactive:
-            self.show_block(self._block(state, progress), transient=True)
+        if self.display is not ProgressDisplay.LOG:
+            self.show_progress(
+                lambda: self._block(state, progress),
+                lambda: f"{self._plan.request.study}  {self._count(state, progress)}",
+                self._share(state),
+            )
 
     def _describe_fate(self, row: RowState) -> str:
         seeds = format_count(len(row.seeds), "seed")
@@ -159,6 +178,12 @@ class UntilDecidedConsole(CommandConsole):
         return Group(*parts)
 
     def _head(self, state: SequentialState, progress: Progress, width: int) -> Table:
+        counts = self._count(state, progress)
+        name = self._plan.request.study
+        return make_bar_line(name, len(progress.ended), progress.total, counts, width)
+
+    def _count(self, state: SequentialState, progress: Progress) -> str:
+        """Return the round, its runs, the time that they take, and what is left of the budget."""
         counts = f"{len(progress.ended)}/{progress.total} runs"
         if state.round is not None:
             counts = f"round {state.round.number}: {counts}"
@@ -166,8 +191,7 @@ class UntilDecidedConsole(CommandConsole):
             counts += f", {format_clock(progress.seconds_left)}"
         if left := self._describe_what_is_left(state):
             counts += f"  {left}"
-        name = self._plan.request.study
-        return make_bar_line(name, len(progress.ended), progress.total, counts, width)
+        return counts
 
     def _rows_table(self, state: SequentialState, width: int) -> Table:
         decided = len(state.rows) - len(state.open_rows)

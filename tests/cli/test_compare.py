@@ -56,6 +56,14 @@ def test_a_wrong_option_is_refused_with_one_sentence(dropexp: Dropexp, tmp_path:
         (["compare", "--at", "matched", "--metric", "train_loss"], "are equal"),
         (["compare", "-o", "table.xlsx"], "table.xlsx has no known suffix"),
         (["report", "-o", "report.pdf"], ".html"),
+        (["compare", "--format", "x"], "error: --format x is not known. Allowed: table, csv, json"),
+        (
+            ["report", "-f", "x"],
+            "error: --format x is not known. Allowed: html, md. dropexp report",
+        ),
+        (["runs", "list", "--nope"], "--nope. dropexp runs list --help shows what it takes."),
+        (["runs", "show"], "error: ID is missing. dropexp runs show --help"),
+        (["comprae"], "dropexp --help shows what it takes."),
         (["compare", "--label", "tab:x"], "--label is for --format latex"),
         (["compare", "-f", "json", "--columns", "n"], "--columns is for table, csv"),
     ):
@@ -63,6 +71,7 @@ def test_a_wrong_option_is_refused_with_one_sentence(dropexp: Dropexp, tmp_path:
         assert done.returncode == 2, done.stdout
         assert word in done.stderr
         assert "Traceback" not in done.stderr
+        assert "╭" not in done.stderr
 
 
 def test_an_unknown_epoch_is_refused_without_types_of_python(dropexp: Dropexp) -> None:

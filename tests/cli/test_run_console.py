@@ -367,6 +367,7 @@ def test_error_wraps_between_words_on_a_terminal(
 ) -> None:
     for name, value in {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "40"}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     message = f"it is not known; {'write another one ' * 5}"
     print_error(message)
     lines = without_escapes(capsys.readouterr().err).splitlines()

@@ -114,11 +114,13 @@ def test_the_evidence_needed_counts_settings_that_were_confirmed_before() -> Non
     assert "evidence of 40" in out.getvalue()
 
 
-def test_in_a_file_there_is_a_line_for_each_batch() -> None:
+def test_in_a_file_there_is_a_line_for_each_tenth_of_the_budget() -> None:
     out = io.StringIO()
-    with TuneConsole("mine", Budget(seconds=60), Console(file=out, width=100)) as view:
+    with TuneConsole("mine", Budget(runs=40), Console(file=out, width=100)) as view:
         view.report_search(Search(TRIALS), 20)
+        view.report_search(Search(TRIALS), 21)
         view.report_confirmation([confirm([-0.03, math.nan, -0.02, -0.03, -0.01])], 30)
     lines = out.getvalue().splitlines()
-    assert lines[0] == "choosing    20 runs  3 settings  best good p=0.3 -0.030"
-    assert lines[1].startswith("confirming  30 runs  good p=0.3  5 seeds  -0.0")
+    assert lines[0] == "choosing  20/40 runs  3 settings  best good p=0.3 -0.030"
+    assert len(lines) == 2
+    assert lines[1].startswith("confirming  30/40 runs  good p=0.3  5 seeds  -0.0")
