@@ -171,14 +171,7 @@ def watch(
     runs_dir: RunsDir = Path("runs"),
     once: Annotated[bool, typer.Option("--once", help="Print the state once.")] = False,
 ) -> None:
-<<<<<<< HEAD
-=======
-    """Watch a sweep from another terminal.
-
-    In a pipe or a file the state is printed once.
-    """
     from dropexp.cli.progress_display import ProgressDisplay
->>>>>>> 642af45 (Notebooks have one line of progress, logs one for each tenth; errors of options are sentences; help lists commands first)
     from dropexp.cli.sweep_console import SweepConsole
     from dropexp.runs.studies import list_study_names, read_study
     from dropexp.sweep.progress import Watcher
