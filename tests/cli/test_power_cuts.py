@@ -75,8 +75,15 @@ class Disk:
         os.close(descriptor)
 
     def _unmount(self) -> None:
-        for _ in range(100):  # processes that were killed may hold it a little longer
-            if subprocess.run(["umount", self.root], capture_output=True).returncode == 0:
+        """Unmount it, and wait until it is gone: mounted again before, it would be the same one.
+
+        Processes that were killed may hold it a little longer, and so does the copy of all mounts
+        that a container started meanwhile has.
+        """
+        for _ in range(600):
+            subprocess.run(["umount", self.root], capture_output=True)
+            using = ["losetup", "-j", str(self._image)]
+            if not subprocess.run(using, capture_output=True, check=True).stdout:
                 return
             time.sleep(0.1)
         raise AssertionError(f"{self.root} is busy")
@@ -135,7 +142,7 @@ _UNDISTURBED: dict[str, tuple[float, dict[str, Any]]] = {}
 def find_undisturbed(command: str, tmp_path: Path) -> tuple[float, dict[str, Any]]:
     """Return the seconds and the end of a command that nothing disturbs."""
     if command not in _UNDISTURBED:
-        folder = tmp_path / "undisturbed"
+        folder = tmp_path / f"undisturbed-{command}"
         folder.mkdir()
         began_at = time.monotonic()
         finish(folder, _COMMANDS[command])
