@@ -61,6 +61,8 @@ def test_each_regulariser_has_a_chart_of_its_settings_and_seeds() -> None:
         "Tried: dropconnect",
         "Confirmed: dropout2d p=0.2, better",
     ]
+    assert panels["Tried: dropconnect"].subtitle.endswith("; at the upper end: up to +0.5")
+    assert "upper end" not in panels["Tried: dropout2d"].subtitle
     seeds = panels["Tried: dropconnect"].data["tried_1_seeds"]
     assert [(each["x"], each["seed"], each["difference"]) for each in seeds] == [
         (0.3, 0, 0.01),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 
 import altair as alt
 
@@ -104,7 +105,11 @@ def _choose_domain(comparison: Comparison, rows: list[Row]) -> Domain:
             extents[row.setting.name] = (min(known), max(known))
             ends += [(row.setting.name, end) for end in (row.difference.low, row.difference.high)]
             ends += [(row.setting.name, sign * margin) for sign in (-1, 1)]
-    return choose_domain(extents, comparison.metric, intervals=ends, zero=True, ideal=0.0)
+    domain = choose_domain(extents, comparison.metric, intervals=ends, zero=True, ideal=0.0)
+    low, high = domain.limits
+    if low == 0:  # the line at 0 would be the chart's edge
+        low = -0.03 * high
+    return replace(domain, limits=(low, high))
 
 
 def _describe_missing_intervals(rows: list[Row]) -> str:

@@ -152,6 +152,9 @@ def _build_tried_panel(
     ]
     chart = alt.LayerChart(layer=layers).properties(width=WIDTH // 2, height=HEIGHT)
     subtitle = "dots: seeds; diamonds: means, grey where the setting was dropped early"
+    values = [value for one in own for value in one.differences.values() if value is not None]
+    if values and max(values) > axes.difference[1]:
+        subtitle += f"; at the upper end: up to +{max(values):.3g}"
     return Panel(name, f"Tried: {regulariser}", subtitle, data.values, chart)
 
 
