@@ -61,7 +61,7 @@ EXTEND_HELP = (
 
 WATCH_HELP = (
     "Watch a sweep from another terminal.\n\n"
-    "Where the output is not a terminal, the state is printed once."
+    "In a pipe or a file the state is printed once."
 )
 
 _SECONDS_BETWEEN_LOOKS = 0.5
