@@ -4,7 +4,9 @@ import re
 
 from typer import BadParameter
 
-UsageError = next(kind for kind in BadParameter.__mro__ if kind.__name__ == "ClickException")
+UsageError: type[Exception] = next(
+    kind for kind in BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 """The base class of the errors that Typer raises; some versions of Typer have one of their own."""
 
 _VALUE = re.compile(r"Invalid value for '?(?P<name>[^':/]+)'?(?: / '[^']+')*: (?P<reason>.*)", re.S)

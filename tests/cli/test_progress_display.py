@@ -154,10 +154,11 @@ def test_a_notebook_shows_a_sweep_in_one_line(variables: pytest.MonkeyPatch) -> 
 def test_the_first_long_epoch_shows_how_far_it_is_and_the_time_left(
     variables: pytest.MonkeyPatch,
 ) -> None:
-    variables.setattr(sys, "stdout", Terminal())
+    out = Terminal()
+    variables.setattr(sys, "stdout", out)
     with RunConsole() as console:
         console.report_step(EpochProgress(1, 10, 250, 1000, 30.0))
-        text = sys.stdout.getvalue()  # type: ignore[attr-defined]
+        text = out.getvalue()
     assert "epoch  1/10" in text
     assert "25% of it" in text
     assert "19:30 left" in text  # 90 s of this epoch, and nine of 120 s
