@@ -60,8 +60,7 @@ EXTEND_HELP = (
 )
 
 WATCH_HELP = (
-    "Watch a sweep from another terminal.\n\n"
-    "In a pipe or a file the state is printed once."
+    "Watch a sweep from another terminal.\n\nIn a pipe or a file the state is printed once."
 )
 
 _SECONDS_BETWEEN_LOOKS = 0.5
