@@ -22,7 +22,7 @@ from dropexp.sweep.jobs import Job, Outcome
 from dropexp.sweep.local_launcher import LocalLauncher
 from dropexp.sweep.run_process import execute
 from dropexp.sweep.slots import count_slots, list_cuda_devices
-from dropexp.training.threads import count_cores
+from dropexp.training.threads import choose_threads, count_cores
 
 GROUP = "hydra/launcher"
 _CHOICE = "dropexp"
@@ -177,7 +177,9 @@ def _check_n_jobs(n_jobs: Any) -> int:
 def _count_runs_at_a_time(n_jobs: int, configs: Sequence[RunConfig]) -> int:
     if n_jobs == -1:
         return count_slots(configs)
-    return n_jobs if n_jobs > 0 else count_cores() + 1 + n_jobs
+    if n_jobs > 0:
+        return n_jobs
+    return max(1, (count_cores() + 1 + n_jobs) // max(map(choose_threads, configs), default=1))
 
 
 class RayLauncher:

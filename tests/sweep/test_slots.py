@@ -37,6 +37,10 @@ def test_n_jobs_counts_runs_or_the_cores_to_leave(
         [parse_override(f"hydra.launcher.n_jobs={n_jobs}")], tmp_path, [config]
     )
     assert launcher.runs_at_a_time == runs
+    if n_jobs < 0:  # each run has its threads
+        wide = compose_tiny("device=cpu", "threads=2")
+        words = [parse_override(f"hydra.launcher.n_jobs={n_jobs}")]
+        assert build_launcher(words, tmp_path, [wide]).runs_at_a_time == max(1, runs // 2)
 
 
 @pytest.mark.parametrize(

@@ -87,24 +87,23 @@ def test_each_step_of_a_cuda_graph_begins_anew(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's compiler
 def test_a_compiled_run_is_resumed_exactly_also_with_a_schedule_of_p() -> None:
-    """The resuming process compiles for the third p first; the other one for the first p."""
+    """The resuming process compiles for the second p first; the other one for the first p."""
     overrides = [
         *("regulariser=dropout2d", "p=0.3", "regulariser.time_schedule=linear_up"),
-        *("train.compile=true", "train.epochs=4"),
+        *("train.compile=true", "train.epochs=3", "data.train_size=64"),
     ]
     torch.compiler.reset()
     config, _, whole, plan = build_parts(*overrides)
     snapshots = [to_bytes(take_snapshot(whole, config.config_hash)) for _ in train(whole, plan)]
     torch.compiler.reset()  # as in another process
     _, _, again, plan = build_parts(*overrides)
-    restore(again, snapshots[1], config.config_hash, CPU)
+    restore(again, snapshots[0], config.config_hash, CPU)
     list(train(again, plan))
     assert without_seconds(again.records) == without_seconds(whole.records)
     weights = [hash_tensors(*state.model.state_dict().values()) for state in (whole, again)]
     assert weights[0] == weights[1]
     *_, eager, plan = build_parts(*overrides, "train.compile=false")
-    records = list(train(eager, plan))
-    for record, compiled in zip(records, whole.records, strict=True):
-        # The masks are the same: only rounding differs.
-        assert compiled.val_loss == pytest.approx(record.val_loss, rel=1e-4)
+    first = next(train(eager, plan))
+    # Of one step, before any weight has changed: the masks are the same, only rounding differs.
+    assert whole.records[0].noisy_train_loss == pytest.approx(first.noisy_train_loss, rel=1e-5)
     torch.compiler.reset()

@@ -1,6 +1,7 @@
 """A run ends with the summary of its weights, whatever happened to its folder in between."""
 
 import csv
+import json
 import os
 import resource
 from collections.abc import Iterator
@@ -10,12 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from dropexp import data
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import RunsDirError, StoreError
-from dropexp.runs.files import CHECKPOINT, METRICS, SUMMARY, WEIGHTS
+from dropexp.runs.files import CHECKPOINT, CONFIG, ENVIRONMENT, METRICS, SUMMARY, WEIGHTS
 from dropexp.runs.records import SUMMARY_FORMAT
 from dropexp.statistics import expected_calibration_error
 from dropexp.training import recorder
@@ -84,6 +86,23 @@ def test_rise_area_calibration_and_memorising_are_their_definitions(tmp_path: Pa
 def test_without_label_noise_there_is_no_accuracy_on_noisy_labels(tmp_path: Path) -> None:
     config = compose_tiny("train.epochs=1", "data.label_noise=0", f"runs_dir={tmp_path}")
     assert run(config, RecordingView()).summary.last.noisy_label_acc is None
+
+
+def test_every_command_trains_with_the_threads_of_the_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep calls run() with its token, ``train`` without; the config of both is as typed."""
+    monkeypatch.setattr("dropexp.training.threads.count_cores", lambda: 2)
+    monkeypatch.setattr("dropexp.training.threads.WORK_OF_A_THREAD", 1)
+    threads = torch.get_num_threads()
+    try:
+        for sweep in ("", "token"):
+            config = compose_tiny("train.epochs=1", f"runs_dir={tmp_path}", f"seed={len(sweep)}")
+            folder = run(config, RecordingView(), sweep=sweep).folder
+            assert json.loads((folder / ENVIRONMENT).read_text())["threads"] == 2
+            assert yaml.safe_load((folder / CONFIG).read_text())["threads"] == 2
+    finally:
+        torch.set_num_threads(threads)
 
 
 # --- an interrupted run -----------------------------------------------------------------------
