@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
+from threading import Event
 
 import torch
 from torch import nn
@@ -43,7 +44,11 @@ def train(
         has_free_core: asked after each epoch whether to evaluate while the next epoch trains.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="evaluation") as evaluator:
-        yield from _Training(state, plan, evaluator, report_step, has_free_core).train_epochs()
+        training = _Training(state, plan, evaluator, report_step, has_free_core)
+        try:
+            yield from training.train_epochs()
+        finally:
+            training.is_abandoned.set()  # Ctrl-C need not wait for a long evaluation
 
 
 def has_ended(records: Sequence[EpochRecord], config: TrainConfig) -> bool:
@@ -94,6 +99,7 @@ class _Training:
         self._state, self._plan = state, plan
         self._evaluator = evaluator
         self._report_step, self._has_free_core = report_step, has_free_core
+        self.is_abandoned = Event()
         self._waiting: _Trained | None = None
         self._evaluation_seconds = 0.0
         self._lap = time.perf_counter()
@@ -127,7 +133,7 @@ class _Training:
         is_worthwhile = self._evaluation_seconds >= _SECONDS_WORTH_A_THREAD
         if is_worthwhile and not is_last and self._has_free_core():
             model, optimiser = deepcopy((model, optimiser))  # the copy's own parameters
-            measured = self._evaluator.submit(_measure, model, self._plan)
+            measured = self._evaluator.submit(_measure_copy, model, self._plan, self.is_abandoned)
             return _Trained(steps, model, optimiser, measured)
         start = time.perf_counter()
         measured = Future()
@@ -171,3 +177,21 @@ class _Training:
 def _measure(model: nn.Module, plan: TrainingPlan) -> _Measured:
     splits, precision = plan.splits, plan.config.precision
     return evaluate_train(model, splits, precision), evaluate_val(model, splits, precision)
+
+
+class _AbandonedError(Exception):
+    """Nobody waits for an evaluation any more."""
+
+
+def _measure_copy(model: nn.Module, plan: TrainingPlan, is_abandoned: Event) -> _Measured:
+    """Measure a model that nothing else uses, and give up at the next chunk if asked to."""
+
+    def give_up(*_: object) -> None:
+        if is_abandoned.is_set():
+            raise _AbandonedError
+
+    handle = model.register_forward_pre_hook(give_up)
+    try:
+        return _measure(model, plan)
+    finally:
+        handle.remove()

@@ -107,3 +107,14 @@ def test_a_run_is_resumed_from_a_record_in_the_middle_of_an_epoch() -> None:
     follow(again, plan, overlap=True)
     assert without_seconds(again.records) == without_seconds(whole.records)
     assert hash_tensors(*again.best_weights.values()) == hash_tensors(*whole.best_weights.values())
+
+
+def test_an_evaluation_that_nobody_waits_for_gives_up() -> None:
+    state, plan = build()
+    is_abandoned = threading.Event()
+    expected = loop._measure(state.model, plan)
+    assert loop._measure_copy(state.model, plan, is_abandoned) == expected
+    is_abandoned.set()
+    with pytest.raises(loop._AbandonedError):
+        loop._measure_copy(state.model, plan, is_abandoned)
+    assert loop._measure(state.model, plan) == expected, "the model keeps no hook"
