@@ -16,6 +16,7 @@ from dropexp.runs.studies import Study, StudyMember
 from dropexp.runs.write import RunFolder, open_runs_dir
 from dropexp.sweep.grammar import SweepRequest
 from dropexp.sweep.sweep_dirs import list_living_sweeps
+from dropexp.training.work import estimate_layer_work
 
 
 class PlanStatus(StrEnum):
@@ -51,9 +52,21 @@ class Plan:
         return sorted(chosen, key=lambda config: config.seed)
 
     def select_to_launch(self, *, retry_failed: bool) -> list[RunConfig]:
-        """Return the runs that are left to train or measure, seed by seed."""
+        """Return the runs that are left to train or measure, seed by seed.
+
+        Of a seed the longest come first, so that the cores run out of work together at the end.
+        """
         left = set(PlanStatus) - {PlanStatus.FINISHED}
-        return self.select(*(left if retry_failed else left - {PlanStatus.FAILED}))
+        chosen = self.select(*(left if retry_failed else left - {PlanStatus.FAILED}))
+        return sorted(chosen, key=_order)
+
+
+def _order(config: RunConfig) -> tuple[int, float, bool]:
+    """Return the seed, and what puts long runs before short ones as far as their configs tell."""
+    size = config.data.train_size
+    images = size if isinstance(size, int) else 1  # a share, of a number that is not known yet
+    work = estimate_layer_work(config) / config.train.batch_size * images * config.train.epochs
+    return config.seed, -work, all(part.p == 0 for part in config.parts)
 
 
 def open_sweep_runs_dir(configs: Sequence[RunConfig]) -> Path:

@@ -153,3 +153,12 @@ def test_a_sweep_tidies_what_dead_ones_have_left(tmp_path: Path) -> None:
         assert {path.name for path in abandoned.parent.glob("[!.]*")} == {first.name, second.name}
         assert not (tmp_path / BREAKDOWN_FILE).exists()
     assert not list(abandoned.parent.glob("[!.]*"))
+
+
+def test_the_longest_runs_of_a_seed_are_launched_first(tmp_path: Path) -> None:
+    words = ["regulariser=none,dropout2d", "p=0.3", "train.epochs=2,9", "seed=0,1"]
+    configs = compose_sweep([*words, f"runs_dir={tmp_path}"]).configs
+    chosen = make_plan(configs, tmp_path).select_to_launch(retry_failed=False)
+    found = [(one.seed, one.train.epochs, one.regulariser.name) for one in chosen]
+    of_a_seed = [(9, "dropout2d"), (9, "none"), (2, "dropout2d"), (2, "none")]
+    assert found == [(seed, *each) for seed in (0, 1) for each in of_a_seed]
