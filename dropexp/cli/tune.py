@@ -8,6 +8,7 @@ import typer
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import Overrides, format_place
 from dropexp.cli.signals import interrupt_at_sigterm
+from dropexp.cli.sweep_warnings import warn_of_slow_bfloat16
 from dropexp.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def tune(
     from dropexp.sweep.tuning.trainer import SearchStoppedError
 
     refuse_small_budget(request, limit)
+    warn_of_slow_bfloat16(request.compose_reference([0]))
     interrupt_at_sigterm()
     with TuneConsole(name_study(request), limit) as console:
         console.show_plan(request)

@@ -17,6 +17,7 @@ from dropexp.cli.options import (
     parse_margin,
 )
 from dropexp.cli.signals import interrupt_at_sigterm
+from dropexp.cli.sweep_warnings import warn_of_slow_bfloat16
 from dropexp.errors import ConfigError
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.metrics import parse_metric
@@ -184,6 +185,7 @@ def run_until_decided(
     request = compose(most_seeds)
     question = options.ask(request.question)
     plan = make_sequential_plan(request, question, most_seeds, budget, retry_failed=retry_failed)
+    warn_of_slow_bfloat16(list(request.configs.values()))
     with UntilDecidedConsole(plan) as console:
         state = plan.find_state()
         console.show_plan(state)
