@@ -13,7 +13,6 @@ from dropexp.config.run_config import RunConfig
 from dropexp.config.study_files import MOST_CHARACTERS
 from dropexp.config.time_schedules import TIME_SCHEDULES, p_factor
 from dropexp.errors import ConfigError
-from dropexp.sweep.grammar import compose_sweep
 from tests.conftest import Dropexp, run_dropexp
 
 HUGE = 10**26
@@ -117,7 +116,6 @@ def test_what_a_study_may_ask_for_is_allowed() -> None:
     assert (config.train.epochs, config.threads, config.seed) == (10**6, 1024, 2**63 - 1)
     values = parse_override(f"seed=range({MOST_VALUES})").values
     assert (len(values), values[-1]) == (MOST_VALUES, MOST_VALUES - 1)
-    assert len(compose_sweep(["p=range(0,1,0.25)", "regulariser=dropout2d"]).configs) == 4
 
 
 def test_a_path_at_the_limit_is_a_path() -> None:
