@@ -1,5 +1,6 @@
 """Listed runs as tables for a terminal."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.text import Text
@@ -25,7 +26,8 @@ def format_run_list(runs: Sequence[ListedRun], width: int | None) -> list[Text]:
         runs: in the order to show.
         width: of the terminal in characters; None shows every column.
     """
-    counts = {status: sum(run.status is status for run in runs) for status in ListedStatus}
+    counted = Counter(run.status for run in runs)
+    counts = {status: counted[status] for status in ListedStatus}
     return [
         *format_table(_LIST_COLUMNS, runs, width=width, row_style=_status_style),
         Text(),
@@ -62,7 +64,7 @@ def _format_best(key: str, sign: str = "") -> Callable[[ListedRun], str]:
     name = f"best.{key}"
 
     def cell(run: ListedRun) -> str:
-        value = run.get(name)
+        value = run.get_result(name)
         return "" if value is None else format_number(value, sign)
 
     return cell
@@ -76,7 +78,7 @@ def _format_epochs(run: ListedRun) -> str:
 
 
 def _format_seconds(run: ListedRun) -> str:
-    seconds = run.get("seconds")
+    seconds = run.get_result("seconds")
     return "" if seconds is None else f"{seconds:.{2 if seconds < 1 else 1}f}"
 
 

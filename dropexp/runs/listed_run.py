@@ -163,7 +163,7 @@ class ListedRun:
             return self.config[key]
         if key in _OWN:
             return _OWN[key](self)
-        return _read_result(self._results, key) if key in _RESULTS else default
+        return _read_result(self._results, key) if key in _RESULT_KEYS else default
 
     @property
     def values(self) -> dict[str, Any]:
@@ -206,13 +206,11 @@ def _read_result(results: RunSummary | bytes | None, key: str) -> Any:
         return None
     if not isinstance(results, bytes):
         return _read_unpacked(results, key)
-    match key:
-        case "audit_outcome":
-            return read_audit(results).value
-        case "config_hash":
-            return read_config_hash(results)
-        case _:
-            return read_number(results, key)
+    if key == "audit_outcome":
+        return read_audit(results).value
+    if key == "config_hash":
+        return read_config_hash(results)
+    return read_number(results, key)
 
 
 def _read_unpacked(summary: RunSummary, key: str) -> Any:
@@ -236,6 +234,7 @@ def _format_change_time(run: ListedRun) -> str:
     return changed.isoformat(timespec="milliseconds")
 
 
+_RESULT_KEYS = frozenset(_RESULTS)
 _OWN: Mapping[str, Callable[[ListedRun], Any]] = {
     "run_id": lambda run: run.run_id,
     "status": lambda run: run.status.value,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 
 def format_number(value: float, sign: str = "") -> str:
@@ -30,7 +31,12 @@ def format_duration(seconds: float) -> str:
 
 def format_time(seconds: float) -> str:
     """Return a time in seconds since 1970 as local ``YYYY-MM-DD HH:MM``."""
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+    return _format_minute(int(seconds // 60))
+
+
+@lru_cache(maxsize=1 << 12)  # runs of a sweep end one after the other
+def _format_minute(minutes: int) -> str:
+    return datetime.fromtimestamp(60 * minutes).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def format_size(size: int) -> str:

@@ -6,6 +6,7 @@ rich's Table is not used: it takes 50 to 150 µs a cell, which is seconds for a 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
 from textwrap import wrap
 from typing import Generic, Literal, TypeVar
@@ -73,7 +74,7 @@ def format_table(
     columns, cells = [columns[index] for index in has_text], [cells[index] for index in has_text]
     headings = [column.heading.split("\n") for column in columns]
     widths = [
-        max(map(cell_len, (*heading, *texts)))
+        max(map(_measure, (*heading, *texts)))
         for heading, texts in zip(headings, cells, strict=True)
     ]
     if width is not None:
@@ -107,6 +108,11 @@ class _Layout(Generic[Row]):
     indent: str
     gap: str
 
+    @cached_property
+    def aligns(self) -> list[Callable[[str, int], str]]:
+        """What aligns the cells of each column."""
+        return [str.ljust if column.align == "left" else str.rjust for column in self.columns]
+
     def row(self, row: Row, cells: Sequence[str], style: str) -> list[Text]:
         """Return the lines of one row: several where a cell is wrapped."""
         styles = [column.style(row) if column.style else "" for column in self.columns]
@@ -120,11 +126,13 @@ class _Layout(Generic[Row]):
 
     def line(self, cells: Sequence[str], style: str, styles: Sequence[str] = ()) -> Text:
         """Return one line of cells side by side."""
-        aligned = []
-        for column, width, cell in zip(self.columns, self.widths, cells, strict=True):
-            padding = " " * (width - cell_len(cell))
-            aligned.append(cell + padding if column.align == "left" else padding + cell)
+        aligned = [
+            align(cell, width - _measure(cell) + len(cell))
+            for align, width, cell in zip(self.aligns, self.widths, cells, strict=True)
+        ]
         line = Text((self.indent + self.gap.join(aligned)).rstrip(), style=style)
+        if not any(styles):
+            return line
         start = len(self.indent)
         for text, cell_style in zip(aligned, styles, strict=False):
             if cell_style:
@@ -134,7 +142,12 @@ class _Layout(Generic[Row]):
 
     @staticmethod
     def _fits(column: Column[Row], width: int, cell: str) -> bool:
-        return column.wrap_to is None or cell_len(cell) <= width
+        return column.wrap_to is None or _measure(cell) <= width
+
+
+def _measure(text: str) -> int:
+    """Return the width of a text in characters; most texts are as wide as they are long."""
+    return len(text) if text.isascii() and text.isprintable() else cell_len(text)
 
 
 def _fit(columns: Sequence[Column[Row]], widths: list[int], available: int, gap: int) -> list[int]:
