@@ -12,6 +12,9 @@ from statistics import mean
 
 from dropexp.errors import StoreError
 from dropexp.runs.attempts import Attempt, has_ended_since
+from dropexp.runs.index import RunIndex
+from dropexp.runs.listed_run import ListedRun, ListedStatus
+from dropexp.runs.listing import find_indexed
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary
 from dropexp.runs.studies import StudyRun
@@ -29,18 +32,43 @@ class RunningRun:
     within: EpochProgress | None = None  # of the epoch after ``last``, where it is a long one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EndedRun:
-    """A run that has ended; without a summary it has failed."""
+    """A run that has ended; without results it has failed."""
 
     run: StudyRun
-    summary: RunSummary | None
+    results: RunSummary | ListedRun | None  # packed where the run was found in an index
     error: str = ""
+
+    @property
+    def summary(self) -> RunSummary | None:
+        """Its results as objects; None if it has failed."""
+        return self.results.summary if isinstance(self.results, ListedRun) else self.results
 
     @property
     def is_successful(self) -> bool:
         """Whether it neither failed nor diverged."""
-        return self.summary is not None and self.summary.status is RunStatus.COMPLETED
+        if isinstance(self.results, ListedRun):
+            return self.results.status is ListedStatus.FINISHED
+        return self.results is not None and self.results.status is RunStatus.COMPLETED
+
+    @property
+    def best_val_loss(self) -> float:
+        """The validation loss at the best epoch, nats; infinite without one."""
+        if not self.is_successful:
+            return inf
+        if isinstance(self.results, ListedRun):
+            loss: float | None = self.results.get_result("best.val_loss")
+            return inf if loss is None else loss
+        best = self.summary.best if self.summary is not None else None
+        return best.val_loss if best else inf
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """The mean time of an epoch; 0 where it is not known."""
+        if isinstance(self.results, ListedRun):
+            return float(self.results.get_result("seconds") or 0.0) / self.results.epochs
+        return 0.0 if self.results is None else self.results.seconds / self.results.last.epoch
 
 
 @dataclass(frozen=True)
@@ -75,7 +103,7 @@ class Progress:
     @property
     def num_failed(self) -> int:
         """How many runs have failed."""
-        return sum(ended.summary is None for ended in self.ended)
+        return sum(ended.results is None for ended in self.ended)
 
     @property
     def num_diverged(self) -> int:
@@ -107,11 +135,15 @@ class Watcher:
         self._at_a_time = at_a_time
         self._stale = dict(stale or {})
         self._ended: list[EndedRun] = []
+        self._has_looked = False
 
     def look(self) -> Progress:
         """Return the state of all runs now."""
         running, begun = [], {}
-        for run_id in self._list_folders() & self._waiting.keys():
+        links = self._list_folders()
+        if not self._has_looked:
+            self._look_up(links)
+        for run_id in links.keys() & self._waiting.keys():
             run, folder = self._waiting[run_id], RunFolder(self._runs_dir, run_id)
             ended = _find_end(run, folder, self._stale.get(run_id))
             if ended is not None:
@@ -131,10 +163,23 @@ class Watcher:
             best=rank_settings(self._ended),
         )
 
-    def _list_folders(self) -> set[str]:
+    def _look_up(self, links: Mapping[str, bool]) -> None:
+        """Find the runs that ended long ago in the index of the folder, without opening files."""
+        index = RunIndex(self._runs_dir)
+        for run_id in list(self._waiting) if len(index) else ():
+            if links.get(run_id, True) or run_id in self._stale:
+                continue
+            found = find_indexed(index, self._runs_dir, run_id)
+            if found is not None:
+                self._ended.append(EndedRun(self._waiting.pop(run_id), found))
+        self._has_looked = True
+
+    def _list_folders(self) -> dict[str, bool]:
+        """Return the name of each folder → whether it is a link."""
         if not self._runs_dir.is_dir():
-            return set()
-        return {entry.name for entry in os.scandir(self._runs_dir)}
+            return {}
+        with os.scandir(self._runs_dir) as entries:
+            return {entry.name: entry.is_symlink() for entry in entries}
 
     def _estimate_seconds_left(
         self, begun: Mapping[str, Sequence[EpochRecord]], running: Sequence[RunningRun]
@@ -162,9 +207,8 @@ def rank_settings(ended: Sequence[EndedRun]) -> tuple[SettingMean, ...]:
     """
     losses: dict[str, dict[int, float]] = {}
     for one in ended:
-        if one.summary is not None:
-            best = one.summary.best if one.is_successful else None
-            losses.setdefault(one.run.setting, {})[one.run.seed] = best.val_loss if best else inf
+        if one.results is not None:
+            losses.setdefault(one.run.setting, {})[one.run.seed] = one.best_val_loss
     common = set.intersection(*(set(seeds) for seeds in losses.values())) if losses else set()
     means = [
         SettingMean(setting, mean(seeds[seed] for seed in common or seeds), len(common or seeds))
@@ -216,8 +260,7 @@ def _mean_seconds_per_epoch(
     """Return the mean for each setting, over its finished and its running runs."""
     found: dict[str, list[float]] = {}
     for one in ended:
-        if one.summary is not None and one.summary.seconds > 0:
-            rate = one.summary.seconds / one.summary.last.epoch
+        if rate := one.seconds_per_epoch:
             found.setdefault(one.run.setting, []).append(rate)
     for run_id, records in begun.items():
         if records:
