@@ -7,6 +7,7 @@ say what the summary says. Imports no torch.
 import math
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropexp.errors import NewerFormatError, StoreError
@@ -37,6 +38,14 @@ def find_damage(run: "StoredRun", summary: RunSummary | None, *, whole: bool) ->
     if not whole:
         return ", ".join(_look(run, summary))
     return ", ".join([*_check_summary(summary), *_check_files(run, summary)])
+
+
+def has_empty_weights(runs_dir: Path, run_id: str) -> bool:
+    """Return whether a run's file of weights is there and empty, as after a power cut."""
+    try:
+        return not os.stat(f"{runs_dir}{os.sep}{run_id}{os.sep}{WEIGHTS}").st_size  # noqa: PTH116
+    except OSError:
+        return False
 
 
 def find_table_damage(run: "StoredRun", summary: RunSummary) -> Iterator[str]:

@@ -11,6 +11,9 @@ from dropexp.config.setting import drop_default_data_seeds, extract_setting
 from dropexp.errors import ConfigError, NewerFormatError, StoreError
 from dropexp.runs import studies
 from dropexp.runs.attempts import Attempt, read_attempt
+from dropexp.runs.damage import has_empty_weights
+from dropexp.runs.index import RunIndex
+from dropexp.runs.listing import find_indexed
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.studies import Study, StudyMember
 from dropexp.runs.write import RunFolder, open_runs_dir
@@ -88,7 +91,11 @@ def make_plan(configs: Sequence[RunConfig], runs_dir: Path) -> Plan:
     """
     statuses, stale = {}, {}
     living: frozenset[str] | None = None
+    index = RunIndex(runs_dir)
     for config in configs:
+        if not config.force and _is_indexed_as_finished(index, config, runs_dir):
+            statuses[config.run_id] = PlanStatus.FINISHED
+            continue
         folder = RunFolder(runs_dir, config.run_id)
         status = statuses[config.run_id] = _find_status(config, folder)
         held = _find_stale(config, folder, status)
@@ -100,6 +107,16 @@ def make_plan(configs: Sequence[RunConfig], runs_dir: Path) -> Plan:
         if held.sweep not in living or status is PlanStatus.UNMEASURED:
             stale[config.run_id] = held
     return Plan(tuple(configs), statuses, stale)
+
+
+def _is_indexed_as_finished(index: RunIndex, config: RunConfig, runs_dir: Path) -> bool:
+    """Return whether nothing is left to do for a run, by the index; False if it does not tell."""
+    run = find_indexed(index, runs_dir, config.run_id)
+    if run is None or run.get_result("config_hash") != config.config_hash:
+        return False
+    if config.mc_dropout and config.mc_dropout != run.get_result("best.mc_passes"):
+        return False  # a network without noise needs no passes, and its summary tells
+    return not has_empty_weights(runs_dir, config.run_id)
 
 
 def _find_stale(config: RunConfig, folder: RunFolder, status: PlanStatus) -> Attempt | None:

@@ -170,7 +170,7 @@ def explode(row: Row) -> Row:
     )
     assert row.difference is not None
     pairs = tuple(
-        replace(pair, value=None if pair.value is None else 100 * pair.value) for pair in row.pairs
+        pair._replace(value=None if pair.value is None else 100 * pair.value) for pair in row.pairs
     )
     return replace(
         row,

@@ -5,6 +5,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace as replace_values
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from dropexp.runs.files import CONFIG, METRICS, SUMMARY
 from dropexp.runs.index import INDEX, RunIndex
 from dropexp.runs.listed_run import ListedRun
 from dropexp.runs.listing import list_runs
+from dropexp.runs.studies import save_study
+from dropexp.runs.write import RunFolder
+from dropexp.sweep.grammar import compose_sweep
+from dropexp.sweep.plan import PlanStatus, make_plan, make_study
+from dropexp.sweep.progress import Watcher
 from tests.run_folders import mark_diverged, write_finished_run, write_unfinished_run
 
 
@@ -293,3 +299,47 @@ def test_a_second_writer_leaves_it_to_the_first(runs: Path) -> None:
         assert not (runs / INDEX).exists()
     list_runs(runs)
     assert count_rows(runs) == 11
+
+
+# --- other readers of the index -----------------------------------------------------------------
+
+
+def test_planning_and_watching_find_what_the_folders_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = ["regulariser=none,dropout2d", "p=0.3", "seed=range(3)", f"runs_dir={tmp_path}"]
+    request = compose_sweep([*overrides, "study=mine"])
+    for config in request.configs[:5]:
+        name = config.regulariser.name
+        folder = write_finished_run(
+            tmp_path,
+            0.5,
+            f"regulariser={name}",
+            "p=0.3",
+            f"seed={config.seed}",
+            change=lambda summary, hashed=config.config_hash: replace_values(
+                summary, config_hash=hashed
+            ),
+        )
+        folder.write("model.safetensors", "weights")
+    study = save_study(tmp_path, make_study(request))
+
+    def look() -> tuple[Any, ...]:
+        progress = Watcher(tmp_path, study.runs).look()
+        ended = sorted((one.run.run_id, one.is_successful) for one in progress.ended)
+        return make_plan(request.configs, tmp_path).statuses, ended, progress.best
+
+    expected = look()
+    assert list(expected[0].values()).count(PlanStatus.FINISHED) == 5
+    list_runs(tmp_path)
+    assert count_rows(tmp_path) == 5
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, "read_summary", None)
+        assert look() == expected
+    emptied = RunFolder(tmp_path, request.configs[0].run_id)
+    os.truncate(emptied.path / "model.safetensors", 0)
+    (tmp_path / request.configs[1].run_id / SUMMARY).unlink()
+    indexed = look()
+    (tmp_path / INDEX).unlink()
+    assert indexed == look()
+    assert list(indexed[0].values()).count(PlanStatus.INTERRUPTED) == 1
