@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace as replace_values
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from dropexp.runs.files import CONFIG, METRICS, SUMMARY
 from dropexp.runs.index import INDEX, RunIndex
 from dropexp.runs.listed_run import ListedRun
 from dropexp.runs.listing import list_runs
+from dropexp.runs.records import RunSummary
 from dropexp.runs.studies import save_study
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.grammar import compose_sweep
@@ -304,6 +306,11 @@ def test_a_second_writer_leaves_it_to_the_first(runs: Path) -> None:
 # --- other readers of the index -----------------------------------------------------------------
 
 
+def set_hash(config_hash: str, summary: RunSummary) -> RunSummary:
+    """Return the summary as that of a run of this config."""
+    return replace_values(summary, config_hash=config_hash)
+
+
 def test_planning_and_watching_find_what_the_folders_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,9 +324,7 @@ def test_planning_and_watching_find_what_the_folders_say(
             f"regulariser={name}",
             "p=0.3",
             f"seed={config.seed}",
-            change=lambda summary, hashed=config.config_hash: replace_values(
-                summary, config_hash=hashed
-            ),
+            change=partial(set_hash, config.config_hash),
         )
         folder.write("model.safetensors", "weights")
     study = save_study(tmp_path, make_study(request))
