@@ -83,6 +83,7 @@ def register(
     trust: TrustOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
+    from dropexp.cli.console import print_text
     from dropexp.compare.stated_question import QuestionOptions
     from dropexp.runs.registration import refuse_used_name
     from dropexp.runs.trust import remember_use
@@ -102,7 +103,7 @@ def register(
     remember_use(*request.configs)
     if replaced is not None:
         kept = Path(request.configs[0].runs_dir, replaced.parent.name, replaced.name)
-        typer.echo(f"replaces the study registered before, which is kept as {kept}")
+        print_text(f"replaces the study registered before, which is kept as {kept}\n")
     _print_registered(registration, request, folder)
 
 
@@ -138,14 +139,14 @@ def verify(
 
 @study.command("list", cls=PlainHelpCommand, help=_LIST_HELP)
 def list_(runs_dir: RunsDir = Path("runs")) -> None:
-    from dropexp.cli.console import CommandConsole
+    from dropexp.cli.console import CommandConsole, print_text
     from dropexp.runs.registration import list_registered_names, read_registration
     from dropexp.terminal.tables import Column, format_table
 
     found = [read_registration(runs_dir, name) for name in list_registered_names(runs_dir)]
     rows = [each for each in found if each is not None]
     if not rows:
-        typer.echo(f"{runs_dir} has no registered study; dropexp study register makes one.")
+        print_text(f"{runs_dir} has no registered study; dropexp study register makes one.\n")
         return
     columns: tuple[Column[Registration], ...] = (
         Column("study", lambda each: each.name, align="left"),

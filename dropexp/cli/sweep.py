@@ -149,6 +149,7 @@ def extend(
             fail_fast=fail_fast,
         )
         return
+    from dropexp.cli.console import print_text
     from dropexp.runs.studies import read_study
     from dropexp.sweep.extend import extend_study
 
@@ -156,7 +157,7 @@ def extend(
     request = extend_study(runs_dir, study, count, overrides or [], trust=trust)
     known = {run.seed for run in read_study(runs_dir, study).runs}
     if any(config.seed in known for config in request.configs):
-        typer.echo(f"finishing what is left of {study}; the same command then adds seeds")
+        print_text(f"finishing what is left of {study}; the same command then adds seeds\n")
     else:
         typer.echo("the anytime test will speak: these seeds are added after results were seen")
     _run_sweep(request, dry_run, retry_failed, fail_fast)

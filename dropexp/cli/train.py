@@ -55,13 +55,14 @@ def train(
 
 
 def _compose_and_train(overrides: list[str], is_only_printed: bool) -> None:
+    from dropexp.cli.console import print_text
     from dropexp.config.compose import compose_parsed, to_yaml
     from dropexp.config.overrides import parse_overrides
 
     parsed = parse_overrides(overrides)
     config = compose_parsed(parsed)
     if is_only_printed:
-        typer.echo(f"# run id: {config.run_id}\n{to_yaml(config)}", nl=False)
+        print_text(f"# run id: {config.run_id}\n{to_yaml(config)}")
         return
     try:
         _train(config, is_p_given=any(override.key == "p" for override in parsed))

@@ -56,6 +56,7 @@ MOST_BYTES = {
 
 MOST_BYTES_OF_LEDGER = 1024 * _MIB
 
+_LONGEST_TEXT = 1000  # characters
 _LARGEST_FLOAT = 1e300  # sums of it and its square roots are finite
 _NUMBERS = frozenset((int, float, type(None)))
 _BLOCKS = ("best", "last", "mc_dropout")
@@ -73,10 +74,12 @@ def check_summary(plain: Any) -> Mapping[str, Any]:
         KeyError: one is missing.
     """
     summary = get_mapping(plain)
+    if _is_ordinary(summary):
+        return summary
     for key in _COUNTS:
         _check_count(key, summary[key])
     for key in _TEXTS:
-        if type(summary[key]) is not str or len(summary[key]) > 1000:
+        if type(summary[key]) is not str or len(summary[key]) > _LONGEST_TEXT:
             raise DamagedError(f"{key} is not a short text")
     measured = {key: summary.get(key) for key in _MEASURED}
     _check_numbers("", measured)
@@ -89,8 +92,48 @@ def check_summary(plain: Any) -> Mapping[str, Any]:
             name = "passes" if key == "mc_dropout" else "epoch"
             _check_count(f"{key}.{name}", block[name], at_least=1)
     if "files" in summary:
-        check_plain(summary["files"])
+        files = get_mapping(summary["files"], "files")
+        check_types(files, dict.fromkeys(files, (str,)))
     return summary
+
+
+def _is_ordinary(summary: Mapping[str, Any]) -> bool:
+    """Return whether it is a summary as dropexp writes it; ten times as fast as saying what is not.
+
+    Where it is not, check_summary looks at each value.
+    """
+    for block in (summary.get("best"), summary["last"], summary.get("mc_dropout")):
+        if block is None:
+            continue
+        if type(block) is not dict or next(iter(block), "") not in ("epoch", "passes"):
+            return False
+        first, *others = block.values()
+        if type(first) is not int or not 0 < first < LARGEST_NUMBER:
+            return False
+        given = [value for value in others if value is not None]
+        if not _IS_FLOAT.issuperset(map(type, given)):
+            return False
+        if given and not (max(given) <= _LARGEST_FLOAT and min(given) >= -_LARGEST_FLOAT):
+            return False
+    counts = [summary[key] for key in _COUNTS]
+    texts = [summary[key] for key in _TEXTS]
+    given = [value for key in _MEASURED if (value := summary.get(key)) is not None]
+    return (
+        _IS_INT.issuperset(map(type, counts))
+        and min(counts) >= 0
+        and max(counts) < LARGEST_NUMBER
+        and _IS_TEXT.issuperset(map(type, texts))
+        and max(map(len, texts)) <= _LONGEST_TEXT
+        and len(given) == len(_MEASURED)
+        and _IS_FLOAT.issuperset(map(type, given))
+        and max(given) <= _LARGEST_FLOAT
+        and min(given) >= -_LARGEST_FLOAT
+        and type(files := summary.get("files", {})) is dict
+        and _IS_TEXT.issuperset(map(type, files.values()))
+    )
+
+
+_IS_INT, _IS_FLOAT, _IS_TEXT = frozenset((int,)), frozenset((float,)), frozenset((str,))
 
 
 def check_config(flat: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -99,6 +142,9 @@ def check_config(flat: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises:
         DamagedError: names a field that has not.
     """
+    kinds = tuple(map(type, map(flat.get, _FIELDS)))
+    if kinds in _ORDINARY_FIELDS and min(flat["seed"], flat["train.epochs"]) >= 0:
+        return flat
     for key in ("data.name", "model.name", "regulariser.name"):
         if type(flat.get(key)) is not str:
             raise DamagedError(f"{key} is not a text")
@@ -110,6 +156,17 @@ def check_config(flat: Mapping[str, Any]) -> Mapping[str, Any]:
         if type(flat.get(key)) not in _NUMBERS:
             raise DamagedError(f"{key} is not a number")
     return flat
+
+
+_FIELDS = (
+    *("data.name", "model.name", "regulariser.name", "seed", "train.epochs"),
+    *("study", "p", "regulariser.p", "threads"),
+)
+_ORDINARY_FIELDS = frozenset(
+    (str, str, str, int, int, study, float, float, threads)
+    for study in (str, type(None))
+    for threads in (int, type(None))
+)
 
 
 def check_audit(plain: Any) -> dict[str, Any]:
