@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable
 from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -30,12 +30,26 @@ class SafeConsole(Console):
     its markup is off, so that a text in brackets is a text.
     """
 
-    def __init__(self, *, stderr: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        stderr: bool = False,
+        file: IO[str] | None = None,
+        force_terminal: bool | None = None,
+        width: int | None = None,
+    ) -> None:
         super().__init__(
-            stderr=stderr, highlight=False, markup=False, emoji=False, force_jupyter=False
+            stderr=stderr,
+            file=file,
+            force_terminal=force_terminal,
+            width=width,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            force_jupyter=False,
         )
         # FORCE_COLOR, which notebooks and CI set, asks for colours: it makes no file a terminal.
-        self.is_tty = is_tty(sys.stderr if stderr else sys.stdout)
+        self.is_tty = is_tty(file or (sys.stderr if stderr else sys.stdout))
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from dropexp.cli.audit_table import format_audit
 from dropexp.errors import StoreError
-from dropexp.runs.files import ERROR
+from dropexp.runs.files import ENVIRONMENT, ERROR
 from dropexp.runs.listed_run import ListedRun
 from dropexp.runs.overrides import ChangedField
 from dropexp.runs.write import RunFolder
@@ -63,6 +63,14 @@ def format_stored_audit(folder: RunFolder, width: int | None) -> list[Text]:
         return [Text("audit: none, the run was trained with audit=off")]
     checks = format_audit(report["checks"], width)
     return [Text("audit", style="bold"), *checks] if checks else [Text("audit: no checks")]
+
+
+def format_stored_environment(folder: RunFolder) -> list[Text]:
+    """Return the versions and the machine of environment.json; none where there is no such file."""
+    environment = folder.read_environment()
+    if not environment and folder.size_of(ENVIRONMENT):
+        return [Text(f"environment: {folder.path / ENVIRONMENT} is damaged", style="red")]
+    return format_environment(environment)
 
 
 def format_environment(environment: Mapping[str, Any]) -> list[Text]:

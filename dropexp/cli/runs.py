@@ -119,10 +119,10 @@ def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
     from dropexp.cli.run_console import RunConsole
     from dropexp.cli.run_details import (
         format_changed_fields,
-        format_environment,
         format_error,
         format_files,
         format_stored_audit,
+        format_stored_environment,
     )
     from dropexp.cli.run_lists import STATUS_STYLES
     from dropexp.runs.listing import find_run, read_run
@@ -143,7 +143,7 @@ def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
     for section in (
         format_error(run),
         format_stored_audit(folder, console.width),
-        format_environment(folder.read_environment()),
+        format_stored_environment(folder),
         format_files(folder),
     ):
         console.print_lines([Text(), *section] if section else [])

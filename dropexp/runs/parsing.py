@@ -34,6 +34,7 @@ __all__ = [
     "DamagedError",
     "check_audit",
     "check_config",
+    "check_environment",
     "check_search",
     "check_study",
     "check_summary",
@@ -260,6 +261,29 @@ _SEARCH = {
     "seconds": _NUMBER,
     "batches": (int, type(None)),
     "runs": (int,),
+}
+
+
+def check_environment(plain: Any) -> dict[str, Any]:
+    """Return the values of an environment.json, those that dropexp reads of the right types.
+
+    Raises:
+        DamagedError: says what is wrong.
+    """
+    check_plain(plain)
+    environment = get_mapping(plain)
+    check_types({**dict.fromkeys(_ENVIRONMENT), **environment}, _ENVIRONMENT)
+    packages = environment.get("packages") or {}
+    check_types(packages, dict.fromkeys(packages, (str, type(None))))
+    return environment
+
+
+_TEXT_OR_NONE: tuple[type, ...] = (str, type(None))
+_ENVIRONMENT: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("dropexp", "python", "platform", "device", "device_name"), _TEXT_OR_NONE),
+    "git_commit": _TEXT_OR_NONE,
+    "packages": (dict, type(None)),
+    "threads": (int, type(None)),
 }
 
 

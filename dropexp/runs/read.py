@@ -15,7 +15,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from dropexp.config.fast_yaml import parse_yaml
-from dropexp.config.parsing import check_plain, get_mapping, parse_json
+from dropexp.config.parsing import get_mapping, parse_json
 from dropexp.config.seeded_yaml import parse_seeded_config
 from dropexp.errors import NewerFormatError, StoreError
 from dropexp.runs.damage import find_damage
@@ -30,7 +30,14 @@ from dropexp.runs.files import (
     METRICS,
     SUMMARY,
 )
-from dropexp.runs.parsing import MOST_BYTES, check_audit, check_config, check_summary, read_limited
+from dropexp.runs.parsing import (
+    MOST_BYTES,
+    check_audit,
+    check_config,
+    check_environment,
+    check_summary,
+    read_limited,
+)
 from dropexp.runs.records import SUMMARY_FORMAT, EpochRecord, RunSummary
 
 Config = TypeVar("Config")
@@ -204,9 +211,7 @@ class StoredRun:
     def read_environment(self) -> dict[str, Any]:
         """Return environment.json; empty where it is missing or damaged."""
         try:
-            environment = parse_json(self._read(ENVIRONMENT))
-            check_plain(environment)
-            return dict(get_mapping(environment))
+            return check_environment(parse_json(self._read(ENVIRONMENT)))
         except (StoreError, ValueError):
             return {}
 

@@ -33,7 +33,7 @@ def replace(name: str, old: str, new: str) -> Damage:
     def damage(folder: Path) -> None:
         text = (folder / name).read_text()
         assert old in text, f"{name} has no {old!r}"
-        put(name, text.replace(old, new, 1))(folder)
+        put(name, text.replace(old, new, 1).encode(errors="surrogateescape"))(folder)
 
     return damage
 
@@ -134,3 +134,22 @@ DAMAGES: dict[str, Damage] = {
     "the study is a list": replace("config.yaml", "study: null", "study: [1]"),
 }
 """Each makes a finished run of QUICK without a regulariser damaged."""
+
+QUIET_DAMAGES: dict[str, Damage] = {
+    "metrics.csv is a named pipe": put_pipe("metrics.csv"),
+    "metrics.csv is an endless device": put_link("metrics.csv", "/dev/zero"),
+    "a cell has 140,000 characters": replace("metrics.csv", "\n1,", '\n"' + "a" * 140_000 + '",'),
+    "metrics.csv is not UTF-8": replace("metrics.csv", "epoch", "\udcff"),
+    "an epoch of metrics.csv is a text": replace("metrics.csv", "\n1,", "\nx,"),
+    "audit.json is nested deep": put("audit.json", "[" * 99_999),
+    "a check is a number": put("audit.json", '{"checks": [5]}'),
+    "a check has no meaning": put("audit.json", '{"checks": [{"name": "a", "passed": true}]}'),
+    "audit.json is a named pipe": put_pipe("audit.json"),
+    "environment.json is nested deep": put("environment.json", "[" * 99_999),
+    "the packages are a list": put("environment.json", '{"packages": [1], "threads": "x"}'),
+    "environment.json is a named pipe": put_pipe("environment.json"),
+    "error.txt is a named pipe": put_pipe("error.txt"),
+    "the lock is a named pipe": put_pipe(".lock"),
+    "an event file is a link to itself": put_link("events.out.tfevents.1", "events.out.tfevents.1"),
+}
+"""Each is found when the file is used; a list of runs reads none of these."""

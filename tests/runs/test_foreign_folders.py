@@ -10,7 +10,7 @@ from dropexp.runs.listed_run import ListedStatus
 from dropexp.runs.listing import find_seed, list_runs
 from tests.conftest import run_dropexp
 from tests.run_folders import write_finished_run
-from tests.runs.hostile import DAMAGES
+from tests.runs.hostile import DAMAGES, QUIET_DAMAGES
 
 LINKS = {300: "none-p0-s300-00000000", 301: "/etc", 302: "missing"}
 """Seed → what the link that is named like its run leads to; the first leads to itself."""
@@ -71,3 +71,17 @@ def test_a_comparison_names_them_and_is_the_same_without_them(
     assert [
         line for line in among.stdout.splitlines() if line.startswith(("dropout2d", "none"))
     ] == [line for line in alone.stdout.splitlines() if line.startswith(("dropout2d", "none"))]
+
+
+@pytest.mark.parametrize("damage_name", QUIET_DAMAGES)
+def test_a_damaged_file_is_named_where_it_is_used(tmp_path: Path, damage_name: str) -> None:
+    folder = write_finished_run(tmp_path / "runs", 0.5, "model.width=4").path
+    QUIET_DAMAGES[damage_name](folder)
+    shown = run_dropexp(tmp_path, "runs", "show", "none")
+    listed = run_dropexp(tmp_path, "runs")
+    compared = run_dropexp(tmp_path, "compare", "--curves") if "cell" in damage_name else listed
+    for done in (shown, listed, compared):
+        assert done.returncode in (0, 2)
+        assert "Traceback" not in done.stderr
+    names = [name for name in ("audit.json", "environment.json") if (folder / name).is_file()]
+    assert all(f"{name} is damaged" in shown.stdout for name in names)
