@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -93,6 +96,27 @@ def test_three_coordinators_each_count_what_they_have_trained(tmp_path: Path) ->
     before = read_tokens(tmp_path)
     assert_shared(three_at_once(compose(tmp_path, "force=true"), tmp_path), runs=2)
     assert not before & read_tokens(tmp_path), "each was trained again, once"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("force", ["false", "true"])
+def test_three_commands_at_once_share_the_runs(tmp_path: Path, force: str) -> None:
+    words = ("regulariser=none,dropout2d", "p=0.3", "seed=range(4)", *QUICK, "train.epochs=20")
+    command = [sys.executable, "-m", "dropexp", "sweep", *words]
+    if force == "true":
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        command.append("force=true")
+    before = read_tokens(tmp_path / "runs")
+    processes = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    ends = [re.search(r"finished: 8 of 8 runs done, (\w+) trained", text) for text in outputs]
+    trained = [0 if end and end[1] == "none" else int(end[1]) if end else -1 for end in ends]
+    assert sum(trained) == 8, outputs
+    assert len({text[text.index("lowest validation loss") :] for text in outputs}) == 1
+    assert not before & read_tokens(tmp_path / "runs")
 
 
 def held(tmp_path: Path, **environment: object) -> RunFolder:

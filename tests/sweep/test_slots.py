@@ -1,5 +1,6 @@
 """How many runs go on at a time, and on which devices."""
 
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -129,3 +130,31 @@ def test_the_next_run_starts_while_one_on_the_cpu_is_written(
     jobs = [Job(compose_tiny(f"seed={n}"), tmp_path, tmp_path, "") for n in range(6)]
     assert len(list(launcher.launch(jobs))) == 6
     assert max(most) == at_a_time + overlap
+
+
+def test_a_launcher_holds_no_run_that_has_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """So that the memory of a sweep does not grow with the runs that it has trained."""
+    known: weakref.WeakSet[object] = weakref.WeakSet()
+
+    class Process:
+        def __init__(self, job: Job, device: str | None) -> None:
+            self._job = job
+            known.add(self)
+
+        def wait(self) -> Outcome:
+            return Outcome(self._job.run_id, Ending.FINISHED)
+
+        def kill(self) -> None: ...
+
+        @staticmethod
+        def wait_for_any(processes: Iterable["Process"]) -> dict["Process", bool]:
+            return {next(iter(processes)): True}
+
+    monkeypatch.setattr("dropexp.sweep.local_launcher.RunProcess", Process)
+    config = compose_tiny()
+    jobs = [Job(config, tmp_path, tmp_path, "") for _ in range(50)]
+    held = [len(known) for _ in LocalLauncher("joblib", 2, []).launch(jobs)]
+    assert len(held) == 50
+    assert max(held) <= 3
