@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable
 from itertools import islice
 from types import TracebackType
-from typing import IO, Self
+from typing import Self, TextIO
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -34,7 +34,7 @@ class SafeConsole(Console):
         self,
         *,
         stderr: bool = False,
-        file: IO[str] | None = None,
+        file: TextIO | None = None,
         force_terminal: bool | None = None,
         width: int | None = None,
     ) -> None:

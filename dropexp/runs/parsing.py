@@ -4,6 +4,7 @@ See dropexp.config.parsing for how they are read. Imports no torch.
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from dropexp.config.parsing import (
@@ -99,10 +100,13 @@ def check_summary(plain: Any) -> Mapping[str, Any]:
 
 
 def _is_ordinary(summary: Mapping[str, Any]) -> bool:
-    """Return whether it is a summary as dropexp writes it; ten times as fast as saying what is not.
+    """Return whether it is a summary as dropexp writes it; faster than saying what is not.
 
     Where it is not, check_summary looks at each value.
     """
+    measured = [value for key in _MEASURED if (value := summary.get(key)) is not None]
+    if len(measured) < len(_MEASURED):
+        return False
     for block in (summary.get("best"), summary["last"], summary.get("mc_dropout")):
         if block is None:
             continue
@@ -111,30 +115,24 @@ def _is_ordinary(summary: Mapping[str, Any]) -> bool:
         first, *others = block.values()
         if type(first) is not int or not 0 < first < LARGEST_NUMBER:
             return False
-        given = [value for value in others if value is not None]
-        if not _IS_FLOAT.issuperset(map(type, given)):
-            return False
-        if given and not (max(given) <= _LARGEST_FLOAT and min(given) >= -_LARGEST_FLOAT):
-            return False
+        measured += others
     counts = [summary[key] for key in _COUNTS]
     texts = [summary[key] for key in _TEXTS]
-    given = [value for key in _MEASURED if (value := summary.get(key)) is not None]
     return (
-        _IS_INT.issuperset(map(type, counts))
+        _IS_FLOAT.issuperset(map(type, measured))
+        and isfinite(sum(filter(None, measured)))
+        and _IS_INT.issuperset(map(type, counts))
         and min(counts) >= 0
         and max(counts) < LARGEST_NUMBER
         and _IS_TEXT.issuperset(map(type, texts))
         and max(map(len, texts)) <= _LONGEST_TEXT
-        and len(given) == len(_MEASURED)
-        and _IS_FLOAT.issuperset(map(type, given))
-        and max(given) <= _LARGEST_FLOAT
-        and min(given) >= -_LARGEST_FLOAT
         and type(files := summary.get("files", {})) is dict
         and _IS_TEXT.issuperset(map(type, files.values()))
     )
 
 
-_IS_INT, _IS_FLOAT, _IS_TEXT = frozenset((int,)), frozenset((float,)), frozenset((str,))
+_IS_INT, _IS_TEXT = frozenset((int,)), frozenset((str,))
+_IS_FLOAT = frozenset((float, type(None)))
 
 
 def check_config(flat: Mapping[str, Any]) -> Mapping[str, Any]:
