@@ -9,9 +9,10 @@ from dataclasses import asdict
 from typing import Any
 
 from dropexp.compare.headline import describe_choice
+from dropexp.compare.notes import NOT_COUNTED, is_not_counted
 from dropexp.compare.results import Comparison, Row
 from dropexp.runs.metrics import METRIC_REGISTRY
-from dropexp.statistics import Estimate
+from dropexp.statistics import Estimate, Verdict
 from dropexp.terminal.plain_text import escape_in_json, make_csv_text
 
 
@@ -117,7 +118,7 @@ def _csv_row(row: Row, fields: Sequence[str]) -> dict[str, Any]:
     return cells | {
         "p_value": row.p_value,
         "adjusted_p": row.adjusted_p,
-        "verdict": row.verdict,
+        "verdict": _name_verdict(row, row.verdict),
         "evidence": row.evidence,
         "evidence_needed": row.evidence_needed,
         "more_seeds_low": row.forecast and row.forecast.low,
@@ -127,9 +128,14 @@ def _csv_row(row: Row, fields: Sequence[str]) -> dict[str, Any]:
         "selection_score": row.selection_score,
         "other_at": half and half.at,
         **_estimate_cells("other_difference", half.difference if half else None),
-        "other_verdict": half and half.verdict,
+        "other_verdict": half and _name_verdict(row, half.verdict),
         "underfits": None if row.baseline is None else str(row.underfits),
     }
+
+
+def _name_verdict(row: Row, verdict: Verdict | None) -> str | None:
+    """Return a verdict in the words of the table."""
+    return NOT_COUNTED if is_not_counted(row) else verdict
 
 
 def _estimate_cells(name: str, estimate: Estimate | None) -> dict[str, float | None]:
@@ -165,13 +171,14 @@ def _json_row(row: Row) -> dict[str, Any]:
         "better": row.better and asdict(row.better),
         "p_value": row.p_value,
         "adjusted_p": row.adjusted_p,
-        "verdict": row.verdict,
+        "verdict": _name_verdict(row, row.verdict),
         "evidence": row.evidence,
         "evidence_needed": row.evidence_needed,
         "more_seeds": row.forecast and asdict(row.forecast),
         "uncounted_pairs": row.uncounted,
         "selection_score": row.selection_score,
-        "other_half": row.other_half and asdict(row.other_half),
+        "other_half": row.other_half
+        and asdict(row.other_half) | {"verdict": _name_verdict(row, row.other_half.verdict)},
         "underfits": row.underfits,
     }
 

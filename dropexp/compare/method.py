@@ -4,10 +4,17 @@ import math
 from collections.abc import Sequence
 
 from dropexp.compare.estimates import find_target
-from dropexp.compare.method_of_test import describe_interval, describe_test, explain_no_test
+from dropexp.compare.method_of_test import (
+    describe_interval,
+    describe_test,
+    explain_no_test,
+    name_interval,
+)
 from dropexp.compare.results import Comparison, Row
+from dropexp.compare.rules import TestKind
 from dropexp.config.classics import list_active_classics
 from dropexp.runs.metric_types import EpochChoice
+from dropexp.terminal.numbers import format_count
 
 _EARLY_STOPPING = "early_stopping"
 
@@ -54,6 +61,25 @@ def describe_method(comparison: Comparison, baseline: str, *, is_chosen: bool) -
             "difference, means and intervals leave it out."
         )
     return sentences
+
+
+def summarise_method(comparison: Comparison) -> list[str]:
+    """Return what a reader of a terminal needs above a table, of 80 columns: three lines.
+
+    A comparison in which nothing is tested has its own sentences, which are short.
+    """
+    if not any(row.pairs for row in comparison.rows):
+        return list(comparison.sentences)
+    metric, rule = comparison.metric, comparison.rule
+    side = "below" if metric.sign > 0 else "above"
+    rows = format_count(comparison.tests, "row")
+    correction = "Holm" if comparison.test.kind is TestKind.ANYTIME else rule.correction_name
+    return [
+        comparison.sentences[0],
+        f"vs baseline: paired difference in {metric.name}, {name_interval(comparison)}; "
+        f"{side} 0 is {metric.improvement}.",
+        f"Verdicts: {comparison.test.kind} test, {correction} over {rows}, p <= {rule.alpha:g}.",
+    ]
 
 
 def _describe_epoch(comparison: Comparison) -> str:

@@ -17,6 +17,10 @@ from dropexp.terminal.numbers import format_count, list_few
 _MOST_COMMANDS = 5  # each takes Hydra 0.1 s
 
 
+NOT_COUNTED = "not counted"
+"""The verdict of a row with pairs of which the test counts none, in every format."""
+
+
 class Tone(Enum):
     """How serious a note is."""
 
@@ -52,12 +56,17 @@ def describe_claim(comparison: Comparison, row: Row) -> str:
         if row.setting.name in comparison.baselines:
             return "baseline"
         return "not compared" if row.setting.is_plain else "no baseline"
-    if not row.pairs and row.uncounted:
-        return "not counted"
+    if is_not_counted(row):
+        return NOT_COUNTED
     if row.underfits:
         is_worse = row.verdict is Verdict.WORSE
         return "worse: underfits" if is_worse else f"{row.verdict}, underfits"
     return row.verdict
+
+
+def is_not_counted(row: Row) -> bool:
+    """Return whether a row has pairs and the test counts none of them."""
+    return not row.pairs and row.uncounted > 0
 
 
 def describe_forecast(forecast: SeedForecast) -> str:

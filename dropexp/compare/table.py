@@ -6,6 +6,7 @@ from rich.text import Text
 
 from dropexp.compare.column_choice import choose_columns
 from dropexp.compare.columns import ComparisonColumn, list_columns
+from dropexp.compare.method import summarise_method
 from dropexp.compare.notes import Tone, describe_notes, describe_times
 from dropexp.compare.results import Comparison, Row
 from dropexp.compare.sorting import BY_EFFECT
@@ -30,7 +31,7 @@ _NOTE_STYLES = {Tone.PLAIN: "dim", Tone.WARNING: "yellow", Tone.PROBLEM: "red"}
 def format_comparison(
     comparison: Comparison, width: int | None, columns: Sequence[str] | None = None
 ) -> list[Text]:
-    """Return a comparison as lines: how to read it, the table, and the notes.
+    """Return a comparison as lines: how to read it, the table, the notes, and the method.
 
     Args:
         comparison: the comparison to show.
@@ -48,8 +49,10 @@ def format_comparison(
         for note in noted
         for line in wrap_text(note.text, width)
     ]
+    lead = summarise_method(comparison)
+    details = [each for each in comparison.sentences if each not in lead]
     return [
-        *(Text(line, "dim") for text in comparison.sentences for line in wrap_text(text, width)),
+        *(Text(line, "dim") for text in lead for line in wrap_text(text, width)),
         Text(),
         *format_table(
             [_terminal_column(column) for column in shown],
@@ -59,6 +62,8 @@ def format_comparison(
         ),
         *([Text(_BY_EFFECT, "dim")] if comparison.sorted_by == BY_EFFECT else []),
         *([Text(), *notes] if notes else []),
+        *([Text()] if details else []),
+        *(Text(line, "dim") for text in details for line in wrap_text(text, width)),
     ]
 
 

@@ -16,7 +16,10 @@ def test_a_study_of_real_runs_is_compared_and_written(dropexp: Dropexp, tmp_path
     table = dropexp("compare")
     assert table.returncode == 0, table.stderr
     assert "too few seeds" in table.stdout
-    assert table.stdout.index("e-process") < table.stdout.index("setting")
+    lead, _, rest = table.stdout.partition("\n\n")
+    assert len(lead.splitlines()) == 3
+    assert "Verdicts: anytime test, Holm over 1 row, p <= 0.05." in lead
+    assert rest.index("setting") < rest.index("e-process")
     plain = json.loads(dropexp("compare", "--format", "json").stdout)
     none, dropout = plain["rows"]
     summaries = [

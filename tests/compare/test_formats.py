@@ -142,6 +142,7 @@ def test_a_pipe_in_a_name_does_not_end_a_markdown_cell(comparison: Comparison) -
 def test_the_table_is_no_wider_than_the_terminal(comparison: Comparison, width: int) -> None:
     lines = [line.plain for line in format_comparison(comparison, width)]
     assert max(map(len, lines)) <= width
+    assert lines.index("") == 3  # what is above the table
     text = "\n".join(lines)
     for word in ("setting", "verdict", "better", "max-t", "lowest validation loss", "1 of 1 runs"):
         assert word in text

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dropexp.compare import FoundRuns, Question, compare
+from dropexp.compare.data_files import format_csv, format_json
 from dropexp.compare.decisions import decide
 from dropexp.compare.notes import describe_verdict
 from dropexp.compare.pairing import PairedComparison
@@ -187,6 +188,9 @@ def test_a_filter_on_seeds_counts_the_first_ones_only(ask: Asking, tmp_path: Pat
     assert "results on 4 other seeds, asked for earlier, outside this table" in nothing
     assert "dropexp study register" in nothing
     assert describe_verdict(later, later.row(ROW)) == "not counted"
+    assert "not counted" in format_csv(later)
+    assert '"verdict": "not counted"' in format_json(later)
+    assert "too few seeds" not in format_csv(later)
     assert (
         answer(later)[1] == f"No setting is tested. {nothing.removeprefix('Nothing is tested: ')}"
     )
