@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dropexp.errors import StoreError
 from dropexp.runs.files import ENVIRONMENT, ERROR, SUMMARY
 from dropexp.runs.read import FolderStatus, StoredRun
 from dropexp.runs.write import RunFolder
@@ -92,6 +93,6 @@ def _digest_end(folder: StoredRun) -> str:
     if name is None:
         return ""
     try:
-        return hashlib.sha256((folder.path / name).read_bytes()).hexdigest()[:32]
-    except OSError:
-        return ""  # removed meanwhile, as a run that is trained again removes it
+        return hashlib.sha256(folder.read_bytes(name)).hexdigest()[:32]
+    except (FileNotFoundError, StoreError):
+        return ""  # removed meanwhile, as a run that is trained again removes it, or no file

@@ -152,6 +152,12 @@ def test_a_folder_of_an_older_version_has_no_token(tmp_path: Path) -> None:
     assert has_ended_since(folder, stale)
 
 
+def test_a_pipe_in_the_place_of_a_summary_is_no_end(tmp_path: Path) -> None:
+    folder = held(tmp_path, **make_attempt(""))
+    os.mkfifo(folder.path / "summary.json")
+    assert read_attempt(folder).end == ""
+
+
 def test_what_a_living_sweep_has_trained_is_not_forced_again(tmp_path: Path) -> None:
     request = compose(tmp_path, "force=true")
     with open_sweep_dir(tmp_path) as sweep_dir:
