@@ -6,7 +6,7 @@ from pathlib import Path
 from dropexp.compare.results import Comparison
 from dropexp.errors import UserError
 from dropexp.report.answer import answer
-from dropexp.report.charts import SUFFIXES, build_figures
+from dropexp.report.charts import SUFFIXES
 from dropexp.report.charts.choices import build_chosen, build_overview
 from dropexp.report.charts.panels import Figure
 from dropexp.report.charts.pictures import PictureLayout, arrange, render_picture
@@ -60,7 +60,7 @@ def plot(comparison: Comparison, path: Path, options: PlotOptions | None = None)
     options = options or PlotOptions()
     suffix = path.suffix.lower()
     refuse_unsuitable(path, options)
-    if not build_figures(comparison):
+    if not any(row.setting.completed for row in comparison.rows):
         raise UserError(
             "--plot has nothing to draw, because no run completed. dropexp runs lists the runs."
         )

@@ -10,12 +10,12 @@ from dropexp.report.charts import assign_looks
 from dropexp.report.charts.labels import space_labels
 from dropexp.statistics import Estimate, mean_interval
 from tests.made_up import STUDIES, make_comparison
-from tests.report.panels import build_panels
+from tests.report.panels import build_panels, build_panels_of
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_chart_is_valid_vega_lite(name: str) -> None:
-    panels = build_panels(STUDIES[name]())
+    panels = build_panels_of(name)
     assert panels
     for panel in panels.values():
         for chart in filter(None, (panel.chart, panel.live)):
@@ -42,20 +42,20 @@ def test_every_chart_is_valid_vega_lite(name: str) -> None:
 )
 def test_a_study_has_the_charts_of_its_axes(study: str, expected: set[str]) -> None:
     always = {"train_loss", "val_loss", "loss_gap", "differences"}
-    assert build_panels(STUDIES[study]()).keys() == always | expected
+    assert build_panels_of(study).keys() == always | expected
 
 
 def test_a_metric_of_accuracy_draws_accuracies() -> None:
-    assert {"train_acc", "val_acc", "acc_gap"} <= build_panels(STUDIES["accuracy"]()).keys()
+    assert {"train_acc", "val_acc", "acc_gap"} <= build_panels_of("accuracy").keys()
 
 
 def test_without_a_baseline_there_are_no_differences() -> None:
-    assert build_panels(STUDIES["no baseline"]()).keys() == {"train_loss", "val_loss", "loss_gap"}
+    assert build_panels_of("no baseline").keys() == {"train_loss", "val_loss", "loss_gap"}
 
 
 def test_the_differences_say_whose_interval_they_show() -> None:
     captions = {
-        name: build_panels(STUDIES[name]())["differences"].subtitle
+        name: build_panels_of(name)["differences"].subtitle
         for name in ("settings", "anytime", "no interval", "margin")
     }
     assert "mean with 95% t interval; left of 0" in captions["settings"]
@@ -65,7 +65,7 @@ def test_the_differences_say_whose_interval_they_show() -> None:
 
 
 def test_an_infinite_interval_is_not_drawn() -> None:
-    drawn = build_panels(STUDIES["no interval"]())["differences"].data["differences_means"]
+    drawn = build_panels_of("no interval")["differences"].data["differences_means"]
     assert all(value["mean"] is not None for value in drawn)
     assert all(value["low"] is None and value["high"] is None for value in drawn)
 
@@ -75,7 +75,7 @@ def test_curves_show_the_means_and_intervals_of_the_runs() -> None:
     row = study.rows[1]
     drawn = next(
         value
-        for value in build_panels(study)["val_loss"].data["val_loss_curves"]
+        for value in build_panels_of("settings")["val_loss"].data["val_loss_curves"]
         if value["setting"] == row.setting.name and value["epoch"] == 7
     )
     wanted = mean_interval([member.curves["val_loss"][6] for member in row.setting.completed])
@@ -131,8 +131,7 @@ def test_labels_keep_their_distance_and_stay_near(
 
 
 def test_one_seed_has_no_interval_anywhere() -> None:
-    study = STUDIES["one seed"]()
-    for panel in build_panels(study).values():
+    for panel in build_panels_of("one seed").values():
         assert "interval" not in panel.subtitle
         assert "one seed" in panel.subtitle
 

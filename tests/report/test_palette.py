@@ -8,7 +8,7 @@ import pytest
 from dropexp.report.charts import assign_looks
 from dropexp.report.charts.palette import COLOURS, choose_colour
 from tests.made_up import STUDIES
-from tests.report.panels import build_panels
+from tests.report.panels import build_panels_of
 
 
 def colours_of(spec: Any) -> Iterator[dict[str, str]]:
@@ -28,7 +28,7 @@ def colours_of(spec: Any) -> Iterator[dict[str, str]]:
 def test_a_regulariser_has_one_colour_in_every_chart_and_study() -> None:
     found: dict[str, set[str]] = {}
     for study in ("settings", "noises"):  # one strength each, so that no shade is mixed in
-        for panel in build_panels(STUDIES[study]()).values():
+        for panel in build_panels_of(study).values():
             for mapping in colours_of(panel.chart.to_dict(validate=False)):
                 for setting, shade in mapping.items():
                     if "label_noise" not in setting:

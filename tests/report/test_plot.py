@@ -53,8 +53,7 @@ def test_a_title_of_nothing_leaves_out_all_titles(tmp_path: Path) -> None:
     path = tmp_path / "chart.svg"
     plot(STUDIES["settings"](), path, PlotOptions(("answer",), title=""))
     assert "chosen by" not in path.read_text()
-    plot(STUDIES["settings"](), path, PlotOptions(("answer",)))
-    assert "chosen by" in path.read_text()
+    assert "validation loss" not in path.read_text()
 
 
 def test_a_pdf_has_its_size_in_points(tmp_path: Path) -> None:
@@ -65,6 +64,7 @@ def test_a_pdf_has_its_size_in_points(tmp_path: Path) -> None:
     assert b"/MediaBox [0 0 252 180]" in content
 
 
+@pytest.mark.slow
 def test_a_page_has_the_charts_that_were_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "chart.html"
     plot(STUDIES["settings"](), path, PlotOptions(("gap", "differences"), title="Mine"))
@@ -107,6 +107,8 @@ def test_the_charts_of_the_command_are_those_that_can_be_built() -> None:
     assert list(BUILDERS) == list(Chart)
     drawn = {name for name, build in BUILDERS.items() if build(STUDIES["strengths"]())}
     assert drawn == set(Chart)
+    (answer,) = BUILDERS["answer"](STUDIES["settings"]())
+    assert "chosen by" in answer.panels[0].title
 
 
 def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
