@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from unittest import mock
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,17 @@ EVIL = "\x1b]0;owned\x07\x9b2J\x1b[31m\u202e\r=2+3[red]x[/y]"
 texts = st.text(st.characters(exclude_characters="\n"), min_size=1, max_size=30)
 
 
-def test_no_command_prints_what_a_run_folder_holds_unescaped(tmp_path: Path) -> None:
+FEW = ("runs show none-p0-s0", "compare", "compare -f latex")
+MORE = (
+    "runs", "runs -f csv", "runs -f json", "compare -f csv", "compare -f json", "compare -f md",
+    "report -o -", "runs check",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("commands", [FEW, pytest.param(MORE, marks=pytest.mark.slow)])
+def test_no_command_prints_what_a_run_folder_holds_unescaped(
+    tmp_path: Path, commands: tuple[str, ...]
+) -> None:
     for seed in range(2):
         for setting in ("regulariser=none", "regulariser=dropout2d p=0.3"):
             words = [*setting.split(), f"seed={seed}"]
@@ -41,10 +52,7 @@ def test_no_command_prints_what_a_run_folder_holds_unescaped(tmp_path: Path) -> 
             check = {"name": EVIL, "meaning": EVIL, "passed": False, "value": 1, "bound": 2}
             (path / "audit.json").write_text(json.dumps({"checks": [check]}))
             (path / EVIL.replace("/", "")).touch()
-    for command in (
-        "runs", "runs -f csv", "runs -f json", "runs show none-p0-s0", "compare", "compare -f csv",
-        "compare -f json", "compare -f md", "compare -f latex", "report -o -", "runs check",
-    ):  # fmt: skip
+    for command in commands:
         done = run_dropexp(tmp_path, *command.split())
         assert done.returncode in (0, 1), command + done.stderr
         assert "owned" in done.stdout or command in ("runs", "runs check"), command

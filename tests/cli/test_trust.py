@@ -66,7 +66,6 @@ def test_a_received_run_calls_nothing(received: Path, dropexp: Dropexp) -> None:
     change_config(run, "model", {"name": "custom", "target": "their_net:Net", "options": options})
     for command in (
         ["rerun", str(run)],
-        ["rerun", "none"],
         ["study", "verify", "swept", "--sample", "2"],
         ["runs", "show", "none"],
         ["compare"],
@@ -90,7 +89,9 @@ def test_a_received_run_calls_nothing(received: Path, dropexp: Dropexp) -> None:
     assert (received / "EXECUTED").exists()  # so the refusal is what kept it from being called
 
 
-@pytest.mark.parametrize("more", [["--seeds", "+1"], ["--until-decided"]])
+@pytest.mark.parametrize(
+    "more", [["--seeds", "+1"], pytest.param(["--until-decided"], marks=pytest.mark.slow)]
+)
 def test_a_received_study_calls_nothing(received: Path, dropexp: Dropexp, more: list[str]) -> None:
     words = ["regulariser=none,dropout2d", "p=0.3", *TARGET]
     change_study(received, lambda study: study.update(sweeps=[words]))
@@ -195,6 +196,7 @@ def test_what_the_user_has_typed_needs_no_flag_afterwards(
     assert "elsewhere/my_own_net.py" in "".join(done.stderr.split())
 
 
+@pytest.mark.slow
 def test_without_a_place_to_remember_it_in_everything_works_and_is_asked_again(
     received: Path, dropexp: Dropexp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
