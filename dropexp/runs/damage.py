@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dropexp.errors import NewerFormatError, StoreError
 from dropexp.runs.durable import compute_digest
 from dropexp.runs.files import CHECKED_FILES, CONFIG, METRICS, SUMMARY, WEIGHTS
-from dropexp.runs.records import RunSummary, compute_values_digest
+from dropexp.runs.records import RunSummary
 
 if TYPE_CHECKING:
     from dropexp.runs.read import StoredRun
@@ -37,7 +37,7 @@ def find_damage(run: "StoredRun", summary: RunSummary | None, *, whole: bool) ->
             return f"{SUMMARY} is damaged"
     if not whole:
         return ", ".join(_look(run, summary))
-    return ", ".join([*_check_summary(summary), *_check_files(run, summary)])
+    return ", ".join(_check_files(run, summary))
 
 
 def has_empty_weights(runs_dir: Path, run_id: str) -> bool:
@@ -71,13 +71,6 @@ def _check_size(run: "StoredRun", name: str) -> Iterator[str]:
     except OSError:
         if name != WEIGHTS:
             yield f"{name} is missing"
-
-
-def _check_summary(summary: RunSummary) -> Iterator[str]:
-    """Yield what is wrong with the summary's own values."""
-    digest = summary.files.get(SUMMARY)
-    if digest is not None and compute_values_digest(summary.to_json()) != digest:
-        yield f"{SUMMARY} does not agree with its checksum"
 
 
 def _check_files(run: "StoredRun", summary: RunSummary) -> Iterator[str]:

@@ -38,7 +38,7 @@ from dropexp.runs.parsing import (
     check_summary,
     read_limited,
 )
-from dropexp.runs.records import SUMMARY_FORMAT, EpochRecord, RunSummary
+from dropexp.runs.records import SUMMARY_FORMAT, EpochRecord, RunSummary, check_values_digest
 
 Config = TypeVar("Config")
 
@@ -134,7 +134,8 @@ class StoredRun:
         try:
             plain = parse_json(raw)
             self._refuse_newer(plain)
-            return RunSummary.from_json(check_summary(plain))
+            check_values_digest(check_summary(plain))
+            return RunSummary.from_json(plain)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = error if isinstance(error, ValueError) else repr(error)
             raise StoreError(

@@ -300,6 +300,17 @@ def compute_values_digest(plain: Mapping[str, Any]) -> str:
     return compute_digest(json.dumps({**plain, "files": files}, sort_keys=True).encode())
 
 
+def check_values_digest(plain: Mapping[str, Any]) -> None:
+    """Check a summary's plain values against their own digest, where they hold one.
+
+    Raises:
+        ValueError: they do not agree.
+    """
+    digest = plain.get("files", {}).get(SUMMARY)
+    if digest is not None and digest != compute_values_digest(plain):
+        raise ValueError("its values do not agree with its checksum")
+
+
 def _replace_non_finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _replace_non_finite(item) for key, item in value.items()}

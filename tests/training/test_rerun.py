@@ -93,5 +93,5 @@ def test_a_run_that_is_not_whole_is_not_compared_with(make: Callable[..., RunFol
     folder = make()
     damaged = (folder.path / SUMMARY).read_text().replace('"test_loss": 1.0', '"test_loss": 1.5')
     folder.write(SUMMARY, damaged)
-    with pytest.raises(StoreError, match=r"summary.json does not agree with its checksum"):
+    with pytest.raises(StoreError, match=r"summary.json is damaged"):
         read_recorded_run(folder)
