@@ -81,7 +81,7 @@ def test_train_with_multirun_is_a_sweep(dropexp: Dropexp, tmp_path: Path) -> Non
 
 
 def test_a_process_with_torch_ends_at_once_with_its_exit_code(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Without this, taking torch down would cost 0.2 s; what was printed must not be lost."""
 
@@ -90,9 +90,11 @@ def test_a_process_with_torch_ends_at_once_with_its_exit_code(
 
     monkeypatch.setattr(os, "_exit", end)
     monkeypatch.setattr(sys, "argv", ["dropexp", "runs", "-r", str(tmp_path / "nowhere")])
+    for name in ("stdin", "stdout", "stderr"):  # main() replaces them; this puts them back
+        monkeypatch.setattr(sys, name, getattr(sys, name))
     with pytest.raises(SystemExit, match="2"):
         main()
-    assert "nowhere is not a folder" in capsys.readouterr().err
+    assert "nowhere is not a folder" in capfd.readouterr().err
 
 
 def test_the_home_folder_is_expanded_in_every_runs_dir(
