@@ -13,14 +13,13 @@ from dropexp.compare.notes import NOT_COUNTED, is_not_counted
 from dropexp.compare.results import Comparison, Row
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate, Verdict
-from dropexp.terminal.plain_text import escape_in_json, make_csv_text
+from dropexp.terminal.plain_text import escape_in_json, make_csv_cell, make_csv_text
 
 
 def tabulate(comparison: Comparison) -> list[dict[str, Any]]:
     """Return each setting as CSV column → value, in the order of rows; None for no value.
 
-    A text that a spreadsheet program would run as a formula has an apostrophe before it. An
-    estimate has three columns: the value, and the low and the high end of its interval. Every
+    An estimate has three columns: the value, and the low and the high end of its interval. Every
     comparison has the same columns, except for the fields of settings, which follow ``setting``.
     """
     fields = _distinguishing_fields(comparison)
@@ -41,7 +40,7 @@ def format_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> 
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(map(make_csv_text, names))
-    writer.writerows([_csv_cell(row[name]) for name in names] for row in rows)
+    writer.writerows([make_csv_cell(row[name]) for name in names] for row in rows)
     return file.getvalue()
 
 
@@ -142,14 +141,6 @@ def _estimate_cells(name: str, estimate: Estimate | None) -> dict[str, float | N
     if estimate is None:
         return dict.fromkeys((name, f"{name}_low", f"{name}_high"))
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-
-
-def _csv_cell(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    if isinstance(value, bool | list):
-        value = json.dumps(value)
-    return make_csv_text(value) if isinstance(value, str) else value
 
 
 def _json_row(row: Row) -> dict[str, Any]:

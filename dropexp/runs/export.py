@@ -4,10 +4,9 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from dropexp.runs.listed_run import ListedRun, list_keys
-from dropexp.terminal.plain_text import escape_in_json, make_csv_text
+from dropexp.terminal.plain_text import escape_in_json, make_csv_cell, make_csv_text
 
 
 def to_csv(runs: Sequence[ListedRun], all_runs: Sequence[ListedRun]) -> str:
@@ -19,12 +18,12 @@ def to_csv(runs: Sequence[ListedRun], all_runs: Sequence[ListedRun]) -> str:
         runs: in the order to write.
         all_runs: all runs of the folder: their fields are the columns whichever runs are written.
     """
-    columns = _columns(all_runs)
+    columns = list_keys(all_runs)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([make_csv_text(column) for column in columns])
     for run in runs:
-        writer.writerow([_csv_cell(run.get(column)) for column in columns])
+        writer.writerow([make_csv_cell(run.get(column)) for column in columns])
     return file.getvalue()
 
 
@@ -35,18 +34,6 @@ def to_json(runs: Sequence[ListedRun], all_runs: Sequence[ListedRun]) -> str:
         runs: in the order to write.
         all_runs: all runs of the folder, as for ``to_csv``.
     """
-    columns = _columns(all_runs)
+    columns = list_keys(all_runs)
     rows = [{column: run.get(column) for column in columns} for run in runs]
     return escape_in_json(json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
-
-
-def _columns(runs: Sequence[ListedRun]) -> list[str]:
-    return list_keys(runs)
-
-
-def _csv_cell(value: Any) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, bool | list):
-        value = json.dumps(value)
-    return make_csv_text(value) if isinstance(value, str) else value

@@ -1,6 +1,9 @@
 """Text from files and from the command line, made safe to print."""
 
+import json
+import math
 import re
+from typing import Any
 
 _CONTROL = r"\x00-\x1f\x7f-\x9f"  # ESC, OSC and all others of C0 and C1
 _BIDI = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # reorder what stands around them
@@ -52,3 +55,15 @@ def make_csv_text(text: str) -> str:
     """
     is_formula = _FORMULA.match(text) and not _NUMBER.fullmatch(text)
     return make_printable(f"'{text}" if is_formula else text)
+
+
+def make_csv_cell(value: Any) -> Any:
+    """Return a plain value as csv.writer takes it; see make_csv_text.
+
+    None and numbers that are not finite become empty cells, true, false and lists become JSON.
+    """
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, bool | list):
+        value = json.dumps(value)
+    return make_csv_text(value) if isinstance(value, str) else value
