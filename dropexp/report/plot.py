@@ -7,7 +7,7 @@ from dropexp.compare.results import Comparison
 from dropexp.errors import UserError
 from dropexp.report.answer import answer
 from dropexp.report.charts import SUFFIXES
-from dropexp.report.charts.choices import build_chosen, build_overview
+from dropexp.report.charts.choices import CHART_KINDS, build_chosen, build_overview
 from dropexp.report.charts.panels import Figure
 from dropexp.report.charts.pictures import PictureLayout, arrange, render_picture
 from dropexp.report.page import render_charts_page
@@ -16,15 +16,6 @@ _PAGE_SUFFIX = ".html"
 _SLIDE = (13.333, 7.5)
 """Width and height of the overview in inches: a slide, and the shape of a screen."""
 _DPI = 200.0
-_SECTIONS = {
-    "curves": "curves",
-    "gap": "curves",
-    "differences": "differences",
-    "answer": "differences",
-    "strength": "axes",
-    "heatmap": "axes",
-}
-"""Name of a chart → the section of the page that it stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +86,8 @@ def _render_page(comparison: Comparison, options: PlotOptions) -> str:
         return render_charts_page(comparison, title=options.title or "")
     sections: dict[str, list[Figure]] = {}
     for name in dict.fromkeys(options.charts):
-        sections.setdefault(_SECTIONS[name], []).extend(build_chosen(comparison, [name]))
+        section = sections.setdefault(CHART_KINDS[name].section, [])
+        section += build_chosen(comparison, [name])
     return render_charts_page(comparison, sections, options.title or "")
 
 

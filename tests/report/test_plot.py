@@ -8,7 +8,7 @@ import pytest
 from dropexp.cli.picture_options import Chart
 from dropexp.errors import UserError
 from dropexp.report import PlotOptions, plot
-from dropexp.report.charts.choices import BUILDERS
+from dropexp.report.charts.choices import CHART_KINDS
 from dropexp.runs.metrics import METRIC_REGISTRY
 from tests.made_up import STUDIES, make_comparison
 
@@ -104,10 +104,10 @@ def test_what_cannot_be_drawn_is_refused(
 
 
 def test_the_charts_of_the_command_are_those_that_can_be_built() -> None:
-    assert list(BUILDERS) == list(Chart)
-    drawn = {name for name, build in BUILDERS.items() if build(STUDIES["strengths"]())}
+    assert list(CHART_KINDS) == list(Chart)
+    drawn = {name for name, kind in CHART_KINDS.items() if kind.build(STUDIES["strengths"]())}
     assert drawn == set(Chart)
-    (answer,) = BUILDERS["answer"](STUDIES["settings"]())
+    (answer,) = CHART_KINDS["answer"].build(STUDIES["settings"]())
     assert "chosen by" in answer.panels[0].title
 
 

@@ -1,6 +1,7 @@
 """The charts that ``--chart`` names, and the overview without it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from dropexp.compare.highlights import select_featured_rows
 from dropexp.compare.results import Comparison
@@ -15,24 +16,40 @@ from dropexp.report.charts.pictures import Grid
 
 _COLUMNS = 2
 
-BUILDERS: Mapping[str, Callable[[Comparison], list[Figure]]] = {
-    "curves": lambda comparison: build_curve_figures(comparison)[:-1],
-    "gap": lambda comparison: build_curve_figures(comparison)[-1:],
-    "differences": build_difference_figures,
-    "strength": build_axis_figures,
-    "heatmap": build_heat_map_figures,
-    "answer": build_pair_figures,
-}
-"""Name of a chart → what builds its figures."""
 
-_NEEDS = {
-    "curves": "a completed run",
-    "gap": "a completed run",
-    "differences": "a setting with a baseline on the same seeds",
-    "strength": "settings that differ in p or in another number",
-    "heatmap": "several regularisers at several values of p or of another field",
-    "answer": "a setting with a baseline on the same seeds",
+@dataclass(frozen=True, slots=True)
+class ChartKind:
+    """A chart that can be asked for by name.
+
+    Attributes:
+        build: builds its figures; none where a comparison has nothing to show in it.
+        needs: what a comparison must have for it, as the object of a sentence.
+        section: of the page, in which it stands.
+    """
+
+    build: Callable[[Comparison], list[Figure]]
+    needs: str
+    section: str
+
+
+_RUN = "a completed run"
+_PAIRED = "a setting with a baseline on the same seeds"
+
+CHART_KINDS: Mapping[str, ChartKind] = {
+    "curves": ChartKind(lambda each: build_curve_figures(each)[:-1], _RUN, "curves"),
+    "gap": ChartKind(lambda each: build_curve_figures(each)[-1:], _RUN, "curves"),
+    "differences": ChartKind(build_difference_figures, _PAIRED, "differences"),
+    "strength": ChartKind(
+        build_axis_figures, "settings that differ in p or in another number", "axes"
+    ),
+    "heatmap": ChartKind(
+        build_heat_map_figures,
+        "several regularisers at several values of p or of another field",
+        "axes",
+    ),
+    "answer": ChartKind(build_pair_figures, _PAIRED, "differences"),
 }
+"""Name of a chart → how it is built."""
 
 
 def build_chosen(comparison: Comparison, charts: Sequence[str]) -> list[Figure]:
@@ -43,11 +60,12 @@ def build_chosen(comparison: Comparison, charts: Sequence[str]) -> list[Figure]:
     """
     chosen = []
     for name in dict.fromkeys(charts):
-        figures = BUILDERS[name](comparison)
+        kind = CHART_KINDS[name]
+        figures = kind.build(comparison)
         if not figures:
-            possible = [each for each, build in BUILDERS.items() if build(comparison)]
+            possible = [each for each, other in CHART_KINDS.items() if other.build(comparison)]
             raise UserError(
-                f"--chart {name} has nothing to draw: it needs {_NEEDS[name]}. These runs have: "
+                f"--chart {name} has nothing to draw: it needs {kind.needs}. These runs have: "
                 f"{', '.join(possible) or 'nothing to draw, because no run completed'}."
             )
         chosen += figures
