@@ -59,7 +59,7 @@ def check(
     ] = CheckFormat.TABLE,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    from dropexp.cli.console import CommandConsole, print_text
+    from dropexp.cli.console import CommandConsole, print_text, print_warning
     from dropexp.terminal.plain_text import escape_in_json
 
     folders = _select(ids_or_filters or [], runs_dir)
@@ -70,6 +70,8 @@ def check(
     if format_ is CheckFormat.JSON:
         rows = [_to_mapping(one, repairs.get(one.run_id, "")) for one in checked]
         print_text(escape_in_json(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n")
+        for sentence in shared:
+            print_warning(sentence)
     else:
         _print_table(checked, repairs, shared, console)
     is_wrong = any(one.is_wrong and not _is_repaired(repairs.get(one.run_id)) for one in checked)
@@ -127,13 +129,11 @@ def _is_repaired(done: str | None) -> bool:
 
 def _check_shared(runs_dir: Path, *, repair: bool) -> list[str]:
     """Return what is wrong with the files that runs share, each with what was or can be done."""
-    from dropexp.runs.checking import check_studies, list_half_written_studies
-    from dropexp.runs.durable import remove_file
-    from dropexp.runs.repairing import set_study_aside
+    from dropexp.runs.checking import check_studies
+    from dropexp.runs.repairing import remove_half_written_studies, set_study_aside
 
     if repair:
-        for path in list_half_written_studies(runs_dir):
-            remove_file(path)
+        remove_half_written_studies(runs_dir)
     found = []
     for path, reason in check_studies(runs_dir).items():
         if repair:

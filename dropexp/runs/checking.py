@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from dropexp.config.study_files import FOLDER
 from dropexp.errors import NewerFormatError, StoreError
-from dropexp.runs.durable import PART
 from dropexp.runs.files import CONFIG, SUMMARY, WEIGHTS
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.studies import get_study_path, list_study_names, read_study
@@ -125,11 +123,3 @@ def check_studies(runs_dir: Path) -> dict[Path, str]:
         except StoreError as error:
             damaged[get_study_path(runs_dir, name)] = str(error)
     return damaged
-
-
-def list_half_written_studies(runs_dir: Path) -> list[Path]:
-    """Return the paths of study files that a crash has left half written."""
-    folder = runs_dir / FOLDER
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix == PART)

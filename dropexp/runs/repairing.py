@@ -12,6 +12,7 @@ from enum import StrEnum
 from itertools import count
 from pathlib import Path
 
+from dropexp.config.study_files import FOLDER
 from dropexp.errors import DropexpError, StoreError
 from dropexp.runs import durable
 from dropexp.runs.checking import Checked, Condition, check_leftovers, find_run_damage
@@ -72,6 +73,19 @@ def remove_leftovers(runs_dir: Path, run_ids: Iterable[str]) -> None:
         if os.path.lexists(place + CHECKPOINT) or os.path.lexists(place + ERROR):
             with suppress(DropexpError):
                 repair_run(check_leftovers(RunFolder(runs_dir, run_id)))
+
+
+def remove_half_written_studies(runs_dir: Path) -> None:
+    """Remove the study files that a crash has left half written.
+
+    Raises:
+        StoreError: one cannot be removed.
+    """
+    for path in (runs_dir / FOLDER).glob(f"*{durable.PART}"):
+        try:
+            durable.remove_file(path)
+        except OSError as error:
+            raise durable.make_store_error(path, error) from None
 
 
 def set_study_aside(runs_dir: Path, path: Path) -> None:

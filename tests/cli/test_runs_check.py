@@ -56,6 +56,10 @@ def test_a_damaged_study_file_is_set_aside(dropexp: Dropexp, runs: Path) -> None
     (runs / ".studies").mkdir()
     (runs / ".studies" / "mine.json").write_bytes(b"")
     (runs / ".studies" / ".mine.json.part").touch()
+    done = dropexp("runs", "check", "-f", "json")
+    assert done.returncode == 1
+    assert "mine.json" in done.stderr
+    assert len(json.loads(done.stdout)) == 3
     done = dropexp("runs", "check")
     assert done.returncode == 1
     assert "mine.json cannot be read" in done.stdout
