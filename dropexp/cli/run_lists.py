@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rich.text import Text
 
 from dropexp.runs.listed_run import ListedRun, ListedStatus
-from dropexp.terminal.numbers import format_number, format_size, format_time
+from dropexp.terminal.numbers import format_decimals, format_number, format_size, format_time
 from dropexp.terminal.tables import Column, format_table
 
 STATUS_STYLES = {
@@ -79,7 +79,7 @@ def _format_epochs(run: ListedRun) -> str:
 
 def _format_seconds(run: ListedRun) -> str:
     seconds = run.get_result("seconds")
-    return "" if seconds is None else f"{seconds:.{2 if seconds < 1 else 1}f}"
+    return "" if seconds is None else format_decimals(seconds, 2 if seconds < 1 else 1)
 
 
 _LIST_COLUMNS: tuple[Column[ListedRun], ...] = (

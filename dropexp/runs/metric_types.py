@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
-from dropexp.terminal.numbers import format_number
+from dropexp.terminal.numbers import format_decimals, format_number
 
 
 class EpochChoice(StrEnum):
@@ -130,7 +130,7 @@ class Metric:
         elif self.digits == 3:
             text = format_number(value, sign)
         else:
-            text = f"{value:{sign}.{self.digits}f}"
+            text = format_decimals(value, self.digits, sign)
         return text.replace("-", "−") if notation is Notation.DOCUMENT else text
 
     def describe_size(self, value: float) -> str:

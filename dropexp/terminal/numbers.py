@@ -15,6 +15,17 @@ def format_number(value: float, sign: str = "") -> str:
     return f"{value:{sign}.3g}" if abs(value) >= 1000 else f"{value:{sign}.3f}"
 
 
+def format_decimals(value: float, decimals: int, sign: str = "") -> str:
+    """Return a number with so many decimals, or with three digits from 10⁹ on.
+
+    Args:
+        value: the number.
+        decimals: digits after the point.
+        sign: see format_number.
+    """
+    return f"{value:{sign}.3g}" if abs(value) >= 1e9 else f"{value:{sign}.{decimals}f}"
+
+
 def format_clock(seconds: float) -> str:
     """Return seconds as ``m:ss`` or ``h:mm:ss``."""
     minutes, rest = divmod(round(seconds), 60)

@@ -3,6 +3,7 @@ import pytest
 from dropexp.terminal.numbers import (
     format_clock,
     format_count,
+    format_decimals,
     format_duration,
     format_number,
     format_size,
@@ -21,6 +22,12 @@ def test_numbers_have_three_decimals_or_three_digits() -> None:
     assert format_number(0.12345) == "0.123"
     assert format_number(0.12345, "+") == "+0.123"
     assert format_number(123456.0) == "1.23e+05"
+
+
+def test_a_huge_number_does_not_get_hundreds_of_digits() -> None:
+    assert format_decimals(1234.56, 1) == "1234.6"
+    assert format_decimals(1234.56, 2, "+") == "+1234.56"
+    assert format_decimals(1e300, 2) == "1e+300"
 
 
 def test_durations_have_a_unit_that_fits() -> None:
