@@ -5,16 +5,11 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.timing import BASELINES, BenchRow, Pair, start_process
+from dropexp.training.threads import count_cores
 
 RUNS_OF_A_SWEEP = 16
 RUNS_OF_A_LONG_SWEEP = 100
 FINISHED_RUNS = 1000
-
-
-def count_cores() -> int:
-    from dropexp.training import threads
-
-    return threads.count_cores()
 
 
 class Sweep:

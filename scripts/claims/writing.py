@@ -1,7 +1,6 @@
 """Write findings as text for a terminal and as a page of Markdown."""
 
 import datetime
-import os
 import re
 from collections.abc import Sequence
 
@@ -15,6 +14,7 @@ from claims.finding import CLAIMS, ClaimVerdict, Finding
 from claims.studies import STUDIES, format_command
 from dropexp import __version__
 from dropexp.compare.markdown import escape_markdown
+from dropexp.training.threads import count_cores
 
 _WIDEST = 110  # columns: longer lines are hard to read
 _STYLES = {
@@ -56,14 +56,13 @@ def count_verdicts(findings: Sequence[Finding]) -> str:
 
 def format_page(findings: Sequence[Finding], seconds: float) -> str:
     """Return the page of docs: the table, and the commands that repeat the studies."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     blocks = [
         "# The article's claims, measured",
         "dropexp began from an article about `torch.nn.functional.dropout2d` and its relatives. "
         f"Of the article's {len(CLAIMS)} claims, {count_verdicts(findings)}.",
         f"Written by `scripts/article_claims.py` on {datetime.date.today().isoformat()} with "
         f"dropexp {__version__} and torch {torch.__version__}, on the CPU of a machine with "
-        f"{cores} cores. Claims 1 to 14 took {seconds:.0f} s of one core.",
+        f"{count_cores()} cores. Claims 1 to 14 took {seconds:.0f} s of one core.",
         format_table(findings),
         "Each verdict follows from the numbers by the rule at the end of its row. Intervals are "
         "95 % t intervals. Differences are paired, seed by seed. p is the probability of dropping.",

@@ -30,6 +30,7 @@ from dropexp.runs.searches import SearchRecord, read_search
 from dropexp.sweep.tuning.candidates import Candidate, Dimension, Space
 from dropexp.sweep.tuning.search import Attempt, run_search
 from dropexp.sweep.tuning.trainer import SEARCH_SHARE
+from dropexp.training.threads import count_cores
 
 REGULARISERS = ("dropout2d", "spatial_dropout", "dropconnect", "stochastic_depth")
 SPACE = Space({name: (Dimension("p", Interval(0.05, 0.7)),) for name in REGULARISERS})
@@ -185,7 +186,7 @@ class Digits:
 
     def _search(self, number: int) -> SearchRecord:
         runs_dir = self.folder / f"search-{number}"
-        threads = max(1, _count_cores() // self.at_a_time)
+        threads = max(1, count_cores() // self.at_a_time)
         self._call(
             "tune",
             f"seed={2000 * number}",
@@ -238,12 +239,6 @@ def _chosen(record: SearchRecord) -> Candidate:
     complete = [each for each in record.tried if each.is_complete] or list(record.tried)
     best = min(complete, key=lambda each: fmean(v or 0.0 for v in each.differences.values()))
     return Candidate(best.regulariser, tuple(best.values.items()))
-
-
-def _count_cores() -> int:
-    from dropexp.training.threads import count_cores
-
-    return count_cores()
 
 
 def main() -> None:
