@@ -177,8 +177,8 @@ def compare(
             "--output",
             "-o",
             metavar="FILE",
-            help='Write to FILE ("-" for standard output): csv and json hold all columns, md and '
-            "tex the main ones.",
+            help='Write to FILE ("-" for standard output): csv and json hold all columns, md the '
+            "main ones, tex those that fit the page.",
         ),
     ] = None,
     plot: PlotOption = None,
