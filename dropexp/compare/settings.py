@@ -43,8 +43,8 @@ class ComparedRun:
         rise: the rise of the validation loss after its best epoch, nats; NaN without a finite
             loss.
         area: the loss gap summed over epochs, nats × epochs; NaN without a finite loss.
-        threads: the CPU threads of its config; None for torch's own choice. Times of runs are
-            comparable only if threads and device are equal.
+        threads: the CPU threads of its config; None where an older dropexp left them to torch.
+            Times of runs are comparable only if threads and device are equal.
         device: the device of its config.
     """
 

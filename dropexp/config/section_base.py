@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 SEED_LIMIT = 2**63
 """Seeds are below this number, as torch's are."""
 
+# Limits that no study meets. Without them a mistyped number shows only when memory or the user's
+# patience is used up.
 MOST_EPOCHS = 1_000_000
 MOST_IMAGES_IN_A_STEP = 10_000_000
 MOST_IMAGES = 1_000_000_000
@@ -21,8 +23,6 @@ MOST_PIXELS_A_SIDE = 4096
 MOST_CHANNELS = 10_000
 MOST_UNITS = 1_000_000
 MOST_LAYERS = 10_000
-# Limits that no study meets. Without them a mistyped number is found when memory or the patience
-# of the user is used up.
 
 
 class Section(BaseModel):

@@ -4,12 +4,12 @@
 written before training starts. Imports no torch.
 """
 
-import hashlib
 import uuid
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dropexp.errors import StoreError
+from dropexp.runs.durable import compute_digest
 from dropexp.runs.files import ENVIRONMENT, ERROR, SUMMARY
 from dropexp.runs.read import FolderStatus, StoredRun
 from dropexp.runs.write import RunFolder
@@ -93,6 +93,6 @@ def _digest_end(folder: StoredRun) -> str:
     if name is None:
         return ""
     try:
-        return hashlib.sha256(folder.read_bytes(name)).hexdigest()[:32]
+        return compute_digest(folder.read_bytes(name))[:32]
     except (FileNotFoundError, StoreError):
         return ""  # removed meanwhile, as a run that is trained again removes it, or no file

@@ -86,8 +86,8 @@ def build_rerun_config(
 ) -> RunConfig:
     """Return the recorded config, changed so that it trains in another folder.
 
-    Where the config leaves the number of threads to torch, the recorded number is set, because
-    another number of threads sums in another order.
+    Where the config names no number of threads, as those of older versions, the recorded number is
+    set, because another number of threads sums in another order.
 
     Args:
         recorded: the finished run.
