@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from dropexp.config.overrides import Interval
 from dropexp.runs.records import RunSummary
 from dropexp.runs.searches import SearchRecord, read_search
-from dropexp.sweep.tuning.candidates import Candidate, Dimension, Space
-from dropexp.sweep.tuning.search import Attempt, run_search
+from dropexp.sweep.tuning.candidates import Candidate, Dimension, SeededCandidate, Space
+from dropexp.sweep.tuning.search import run_search
 from dropexp.sweep.tuning.trainer import SEARCH_SHARE
 from dropexp.training.threads import count_cores
 
@@ -68,7 +68,7 @@ class MadeUpLosses:
     def __init__(self, number: int) -> None:
         self._rng = np.random.default_rng(number)
         self._shared: dict[tuple[str, int], NDArray[np.float64]] = {}
-        self._own: dict[Attempt, float] = {}
+        self._own: dict[SeededCandidate, float] = {}
 
     def __call__(self, candidate: Candidate, seed: int) -> float:
         """Return the difference of a setting on a seed; always the same."""
@@ -101,7 +101,7 @@ def choose_made_up(number: int, budget: int) -> Candidate:
     losses = MadeUpLosses(number)
     asked: set[object] = set()
 
-    def evaluate(batch: Sequence[Attempt]) -> Mapping[Attempt, float]:
+    def evaluate(batch: Sequence[SeededCandidate]) -> Mapping[SeededCandidate, float]:
         results = {}
         for candidate, seed in batch:
             runs = asked | {(candidate, seed), seed}

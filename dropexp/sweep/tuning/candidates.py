@@ -90,6 +90,10 @@ class Candidate:
         return " ".join([self.regulariser, *(f"{key}={text}" for key, text in self.values)])
 
 
+SeededCandidate = tuple[Candidate, int]
+"""A candidate and the seed that it is tried on."""
+
+
 @dataclass(frozen=True)
 class Space:
     """Everything that a search can choose from.

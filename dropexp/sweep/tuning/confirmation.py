@@ -14,16 +14,14 @@ from dropexp.compare.pairing import PairedComparison
 from dropexp.compare.results import Pair
 from dropexp.compare.rules import Rule, TestKind
 from dropexp.statistics import Estimate, Verdict, anytime_interval, fewest_anytime_pairs
-from dropexp.sweep.tuning.candidates import Candidate
+from dropexp.sweep.tuning.candidates import Candidate, SeededCandidate
 
 RULE = Rule(TestKind.ANYTIME)
 """How a confirmation is decided; the level holds for all settings that are confirmed together."""
 
 _NO_PAIRS = PairedComparison((), sign=1)  # in the test loss, of which less is better
 
-Attempt = tuple[Candidate, int]
-
-Evaluate = Callable[[Sequence[Attempt]], Mapping[Attempt, Pair | None]]
+Evaluate = Callable[[Sequence[SeededCandidate]], Mapping[SeededCandidate, Pair | None]]
 """Trains settings and none on seeds, the first ones of the list, as far as the budget goes; a pair
 with a failed run is None."""
 
@@ -129,7 +127,7 @@ def _count_next(used: int, rows: int) -> int:
     return max(2, used // 4) if used else fewest_anytime_pairs(rows, RULE.alpha)
 
 
-def _add(row: Confirmation, results: Mapping[Attempt, Pair | None]) -> Confirmation:
+def _add(row: Confirmation, results: Mapping[SeededCandidate, Pair | None]) -> Confirmation:
     fresh = [
         pair
         for (candidate, _), pair in results.items()

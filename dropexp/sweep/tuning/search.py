@@ -9,7 +9,7 @@ speak against regularisers.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dropexp.sweep.tuning.candidates import Candidate, Space
+from dropexp.sweep.tuning.candidates import Candidate, SeededCandidate, Space
 from dropexp.sweep.tuning.proposals import Trial, TrialState, is_worse, propose
 
 SEEDS = 8
@@ -24,10 +24,7 @@ _FIRST_EACH = 3
 _LATER = 4
 """Settings in each later generation."""
 
-Attempt = tuple[Candidate, int]
-"""A setting on a seed."""
-
-Evaluate = Callable[[Sequence[Attempt]], Mapping[Attempt, float]]
+Evaluate = Callable[[Sequence[SeededCandidate]], Mapping[SeededCandidate, float]]
 """Trains runs, and returns their differences from none in nats: for the first ones of the list, as
 far as the budget goes."""
 
@@ -134,7 +131,7 @@ def _try_all(
 
 
 def _try_batch(
-    search: Search, batch: Sequence[Attempt], seeds: Sequence[int], evaluate: Evaluate
+    search: Search, batch: Sequence[SeededCandidate], seeds: Sequence[int], evaluate: Evaluate
 ) -> None:
     """Train a batch, and add its results to the trials; settings that are new become trials."""
     results = evaluate(batch)

@@ -17,12 +17,11 @@ from dropexp.sweep.budget import Budget
 from dropexp.sweep.conduct import SweepView, sweep
 from dropexp.sweep.grammar import SweepRequest
 from dropexp.sweep.plan import make_plan, make_study
-from dropexp.sweep.tuning.candidates import Candidate
+from dropexp.sweep.tuning.candidates import Candidate, SeededCandidate
 from dropexp.sweep.tuning.configs import Configs
 from dropexp.sweep.tuning.proposals import WORST
 from dropexp.sweep.tuning.space import TuneRequest
 
-Attempt = tuple[Candidate, int]
 ConfigPair = tuple[RunConfig, RunConfig]
 """The configs of none and of a setting on the same seed."""
 
@@ -94,11 +93,10 @@ class Trainer:
 
     # --- choosing -------------------------------------------------------------------------------
 
-    def evaluate(self, batch: Sequence[Attempt]) -> Mapping[Attempt, float]:
+    def evaluate(self, batch: Sequence[SeededCandidate]) -> Mapping[SeededCandidate, float]:
         """Return validation differences from none; see search.Evaluate."""
         runs = {
-            attempt: (self._configs.reference(attempt[1]), self._configs.setting(*attempt))
-            for attempt in batch
+            each: (self._configs.reference(each[1]), self._configs.setting(*each)) for each in batch
         }
         if self._searched is not None and self.spent.batches >= self._searched:
             # A search whose time was over ends after the same batch when it is replayed.
@@ -107,7 +105,7 @@ class Trainer:
         if runs:
             self._train(runs.values(), Purpose.SEARCH)
             self.spent.batches += 1
-        return {attempt: self._difference(*configs) for attempt, configs in runs.items()}
+        return {each: self._difference(*configs) for each, configs in runs.items()}
 
     def _difference(self, reference: RunConfig, config: RunConfig) -> float:
         """Return the validation loss − that of none; WORST where a run has none."""
@@ -121,16 +119,17 @@ class Trainer:
 
     # --- confirming -----------------------------------------------------------------------------
 
-    def evaluate_pairs(self, batch: Sequence[Attempt]) -> Mapping[Attempt, Pair | None]:
+    def evaluate_pairs(
+        self, batch: Sequence[SeededCandidate]
+    ) -> Mapping[SeededCandidate, Pair | None]:
         """Return test results beside those of none; see confirmation.Evaluate."""
         runs = {
-            attempt: (self._configs.baseline(*attempt), self._configs.setting(*attempt))
-            for attempt in batch
+            each: (self._configs.baseline(*each), self._configs.setting(*each)) for each in batch
         }
         runs = self._select_affordable(runs, 1.0)
         if runs:
             self._train(runs.values(), Purpose.CONFIRMATION)
-        return {attempt: self._pair(*configs) for attempt, configs in runs.items()}
+        return {each: self._pair(*configs) for each, configs in runs.items()}
 
     def list_fresh_seeds(self, candidates: Sequence[Candidate], seeds: Sequence[int]) -> list[int]:
         """Return the seeds on which nothing but this search has asked for these settings or none.
@@ -166,8 +165,8 @@ class Trainer:
     # --- both -----------------------------------------------------------------------------------
 
     def _select_affordable(
-        self, runs: Mapping[Attempt, ConfigPair], share: float
-    ) -> dict[Attempt, ConfigPair]:
+        self, runs: Mapping[SeededCandidate, ConfigPair], share: float
+    ) -> dict[SeededCandidate, ConfigPair]:
         """Return the first of the runs, as far as a share of the budget pays for them."""
         if self._budget.runs is None:
             # Runs that are there cost nothing: what is replayed gets as far again.
@@ -175,11 +174,11 @@ class Trainer:
             is_over = left and self._clock() >= share * (self._budget.seconds or math.inf)
             return {} if is_over else dict(runs)
         asked, affordable = set(self.spent.runs), {}
-        for attempt, pair in runs.items():
+        for each, pair in runs.items():
             asked |= {config.run_id for config in pair}
             if len(asked) > math.floor(share * self._budget.runs):
                 break
-            affordable[attempt] = pair
+            affordable[each] = pair
         return affordable
 
     def _train(self, pairs: Iterable[ConfigPair], purpose: Purpose) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from dropexp.config.overrides import Interval
-from dropexp.sweep.tuning.candidates import Candidate, Dimension, Space
-from dropexp.sweep.tuning.search import Attempt
+from dropexp.sweep.tuning.candidates import Candidate, Dimension, SeededCandidate, Space
 
 SPACE = Space(
     {name: (Dimension("p", Interval(0.05, 0.7)),) for name in ("good", "middling", "harmful")}
@@ -45,15 +44,15 @@ class MadeUpRuns:
     """
 
     def __init__(self, most: int, loss: Loss = measured_loss) -> None:
-        self.batches: list[tuple[Attempt, ...]] = []
+        self.batches: list[tuple[SeededCandidate, ...]] = []
         self._most = most
         self._loss = loss
 
     @property
-    def runs(self) -> list[Attempt]:
-        return [attempt for batch in self.batches for attempt in batch]
+    def runs(self) -> list[SeededCandidate]:
+        return [each for batch in self.batches for each in batch]
 
-    def evaluate(self, batch: Sequence[Attempt]) -> Mapping[Attempt, float]:
+    def evaluate(self, batch: Sequence[SeededCandidate]) -> Mapping[SeededCandidate, float]:
         paid = tuple(batch[: self._most - len(self.runs)])
         self.batches.append(paid)
-        return {attempt: self._loss(*attempt) for attempt in paid}
+        return {each: self._loss(*each) for each in paid}

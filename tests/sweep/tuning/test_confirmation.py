@@ -9,9 +9,8 @@ import pytest
 from dropexp.compare.pairing import PairedComparison
 from dropexp.compare.results import Pair
 from dropexp.statistics import Verdict
-from dropexp.sweep.tuning.candidates import Candidate
+from dropexp.sweep.tuning.candidates import Candidate, SeededCandidate
 from dropexp.sweep.tuning.confirmation import (
-    Attempt,
     Confirmation,
     decide,
     run_confirmation,
@@ -25,14 +24,14 @@ class MadeUpPairs:
     """Counts pairs, of which the budget pays for the first ones."""
 
     def __init__(self, most: int, pair: Callable[[Candidate, int], Pair | None]) -> None:
-        self.asked: list[Attempt] = []
+        self.asked: list[SeededCandidate] = []
         self._most = most
         self._pair = pair
 
-    def evaluate(self, batch: Sequence[Attempt]) -> Mapping[Attempt, Pair | None]:
+    def evaluate(self, batch: Sequence[SeededCandidate]) -> Mapping[SeededCandidate, Pair | None]:
         paid = batch[: self._most - len(self.asked)]
         self.asked += paid
-        return {attempt: self._pair(*attempt) for attempt in paid}
+        return {each: self._pair(*each) for each in paid}
 
 
 def noisy_pair(candidate: Candidate, seed: int) -> Pair:
