@@ -9,6 +9,9 @@ from rich.text import Text
 from dropexp.sweep.progress import RunningRun
 from dropexp.terminal.numbers import format_clock, format_number
 
+WIDEST = 100
+"""The most characters of a block and of a chart: the eye loses a longer line."""
+
 _MOST_RUNNING = 8
 
 

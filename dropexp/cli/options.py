@@ -81,9 +81,7 @@ RunId = Annotated[
 ]
 TrustOption = Annotated[
     bool,
-    typer.Option(
-        "--trust", help="Import, call and read what the recorded files name, from whomever."
-    ),
+    typer.Option("--trust", help="Use the code and the folders that the recorded files name."),
 ]
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropexp.cli.console import CommandConsole
+from dropexp.cli.live_block import WIDEST
 from dropexp.cli.progress_display import LogPace, ProgressDisplay
 from dropexp.cli.run_tables import (
     describe_cost,
@@ -34,9 +35,6 @@ from dropexp.training.progress import EpochProgress
 _SECONDS_BETWEEN_REFRESHES = 0.5
 _SECONDS_BETWEEN_STEP_LINES = 30.0
 _PLAIN_LINES = 10
-_WIDEST = 100
-"""The progress and the chart are at most this wide, in characters."""
-
 _CHART_HEIGHT = 13
 _CHART_NEEDS_COLUMNS = 60
 _EPOCH_NEEDS_COLUMNS = 60
@@ -152,7 +150,7 @@ class RunConsole(CommandConsole):
 
     def _bar_line(self, epoch: int, epochs: int, text: str, done: float) -> Table:
         line = Table.grid(padding=(0, 2), expand=True)
-        line.width = min(self.block_width, _WIDEST)
+        line.width = min(self.block_width, WIDEST)
         line.add_column(no_wrap=True)
         line.add_column(ratio=1)
         line.add_column(no_wrap=True)
@@ -236,7 +234,7 @@ class RunConsole(CommandConsole):
                 "train loss": [record.train_loss for record in records],
                 "val loss": [record.val_loss for record in records],
             },
-            width=min(self._console.width, _WIDEST),
+            width=min(self._console.width, WIDEST),
             height=_CHART_HEIGHT,
             x_label="epoch",
             y_label="loss in nats",

@@ -91,11 +91,11 @@ def register(
     from dropexp.sweep.registering import complete_question, compose_study, register_study
 
     options = QuestionOptions(metric=metric, at=at, margin=margin, test=test, correction=correction)
-    words = overrides or []
+    typed = overrides or []
     place = (
-        [] if any(word.startswith("runs_dir=") for word in words) else [f"runs_dir='{runs_dir}'"]
+        [] if any(each.startswith("runs_dir=") for each in typed) else [f"runs_dir='{runs_dir}'"]
     )
-    request = compose_study(name, [*words, *place], seeds, trust=trust)
+    request = compose_study(name, [*typed, *place], seeds, trust=trust)
     folder = open_sweep_runs_dir(request.configs)
     refuse_used_name(folder, name)
     question = complete_question(request.question, options)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropexp.cli.console import CommandConsole
-from dropexp.cli.live_block import make_bar_line, make_block_table, make_running_table
+from dropexp.cli.live_block import WIDEST, make_bar_line, make_block_table, make_running_table
 from dropexp.cli.progress_display import ProgressDisplay
 from dropexp.cli.run_tables import format_next_commands
 from dropexp.sweep.conduct import SweepResult
@@ -19,9 +19,6 @@ from dropexp.sweep.plan import Plan, PlanStatus
 from dropexp.sweep.progress import EndedRun, Progress, SettingMean
 from dropexp.terminal.numbers import format_clock, format_count, format_duration, format_number
 from dropexp.terminal.tables import Column, format_table
-
-_WIDEST = 100
-"""The progress is at most this wide, in characters: the eye loses a longer line."""
 
 _PLAN_LABELS = {
     PlanStatus.NEW: "new",
@@ -136,7 +133,7 @@ class SweepConsole(CommandConsole):
         self.print_line(line)
 
     def _block(self, progress: Progress) -> Group:
-        width = min(self.block_width, _WIDEST)
+        width = min(self.block_width, WIDEST)
         parts: list[RenderableType] = [self._bar(progress, width)]
         if progress.running:
             parts.append(make_running_table(progress.running, width))

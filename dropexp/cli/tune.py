@@ -95,8 +95,8 @@ def _say_stopped(console: "TuneConsole") -> NoReturn:
 def _next_commands(request: "TuneRequest", result: "TuneResult") -> list[tuple[str, str]]:
     commands = []
     if result.confirmed:
-        words = request.list_overrides(result.confirmed[0].candidate)
-        commands.append((f"dropexp train {' '.join(map(quote, words))}", "train it"))
+        overrides = request.list_overrides(result.confirmed[0].candidate)
+        commands.append((f"dropexp train {' '.join(map(quote, overrides))}", "train it"))
     place = format_place(request.runs_dir)
     name = quote(f"study={result.study}")
     commands.append((f"dropexp compare{place} {name}", "the table"))

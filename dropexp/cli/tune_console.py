@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropexp.cli.console import CommandConsole
-from dropexp.cli.live_block import make_bar_line, make_block_table
+from dropexp.cli.live_block import WIDEST, make_bar_line, make_block_table
 from dropexp.cli.progress_display import ProgressDisplay
 from dropexp.cli.run_tables import format_next_commands
 from dropexp.config.overrides import Interval
@@ -25,7 +25,6 @@ from dropexp.sweep.tuning.space import TuneRequest
 from dropexp.terminal.numbers import format_count, format_duration, format_number
 from dropexp.terminal.tables import Column, format_table
 
-_WIDEST = 100
 _MOST_SETTINGS = 8
 
 
@@ -115,7 +114,7 @@ class TuneConsole(CommandConsole):
         return "confirming" if self._rows else "choosing", of
 
     def _block(self) -> Group:
-        width = min(self.block_width, _WIDEST)
+        width = min(self.block_width, WIDEST)
         parts: list[RenderableType] = [self._bar(width)]
         if self._rows:
             parts.append(_confirmation_table(self._rows, width))

@@ -150,11 +150,11 @@ class SequentialOptions:
             )
         return self.most_seeds or MOST_SEEDS
 
-    def list_words(self) -> list[str]:
+    def list_arguments(self) -> list[str]:
         """Return what dropexp compare needs to ask the same question."""
-        words = [] if self.metric is None else ["--metric", self.metric.key]
-        words += [] if self.at is None else ["--at", self.at.value]
-        return words if self.margin is None else [*words, "--margin", f"{self.margin:g}"]
+        arguments = [] if self.metric is None else ["--metric", self.metric.key]
+        arguments += [] if self.at is None else ["--at", self.at.value]
+        return arguments if self.margin is None else [*arguments, "--margin", f"{self.margin:g}"]
 
 
 def run_until_decided(
@@ -234,6 +234,6 @@ def _exit(result: "SequentialResult") -> None:
 def _next_commands(plan: "SequentialPlan", options: SequentialOptions) -> Sequence[tuple[str, str]]:
     request = plan.request
     typed = str(Path(next(iter(request.configs.values())).runs_dir).expanduser())
-    words = [f"study={request.study}", *options.list_words()]
-    command = f"dropexp compare{format_place(typed)} {' '.join(map(quote, words))}"
+    arguments = [f"study={request.study}", *options.list_arguments()]
+    command = f"dropexp compare{format_place(typed)} {' '.join(map(quote, arguments))}"
     return [(command, "the whole table")]

@@ -15,7 +15,7 @@ _MISSING = re.compile(r"Missing (?:argument|option|parameter) '?(?P<name>[^'.]+)
 
 
 def describe_usage_error(error: Exception) -> str:
-    """Return an error of Typer's in a sentence or two, with the command that shows what is allowed.
+    """Return an error of Typer's in a sentence or two, with the command that shows the help.
 
     Args:
         error: a UsageError.

@@ -21,6 +21,7 @@ from tensorboard.plugins.custom_scalar import metadata as custom_scalars
 from dropexp.compare.estimates import MetricValues
 from dropexp.compare.grouping import find_axes
 from dropexp.compare.mean_curves import mean_curve
+from dropexp.compare.rules import CONFIDENCE
 from dropexp.compare.settings import Setting
 from dropexp.config.setting import P_KEY
 from dropexp.errors import RunsDirError
@@ -30,7 +31,6 @@ from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate
 
-CONFIDENCE = 0.95
 _OLD_FOLDER = ".board"
 _BAND = "upper and lower 95 %"
 """The group of the ends' tags; TensorBoard shows groups by name, and these belong last."""

@@ -59,7 +59,7 @@ MOST_BYTES = {
 MOST_BYTES_OF_LEDGER = 1024 * _MIB
 
 _LONGEST_TEXT = 1000  # characters
-_LARGEST_FLOAT = 1e300  # sums of it and its square roots are finite
+_LARGEST_FLOAT = 1e300  # the sum of a hundred million such numbers is finite
 _NUMBERS = frozenset((int, float, type(None)))
 _BLOCKS = ("best", "last", "mc_dropout")
 _COUNTS = ("seed", "parameters", "results_version", "format")

@@ -73,7 +73,7 @@ def refuse_untrusted(
 def refuse_computed_values(
     overrides: Iterable[Override], where: str | Path, *, trust: bool
 ) -> None:
-    """Refuse recorded overrides with values that OmegaConf computes, such as environment variables.
+    """Refuse recorded overrides with values that OmegaConf computes, as from the environment.
 
     Raises:
         UntrustedError: shows the first of them.

@@ -59,9 +59,9 @@ class EpochProgress:
 
 
 def save_progress(folder: Path, progress: EpochProgress) -> None:
-    """Write the progress into a run folder, where the disk allows it; it may be lost at any time.
+    """Write the progress into a run folder, where the disk allows it.
 
-    It is a hint for whoever watches, so it is neither whole at every moment nor on the disk.
+    It is a hint for commands that watch the run: it may be half written, or lost in a crash.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_LINK
     with suppress(OSError):

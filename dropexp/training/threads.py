@@ -27,7 +27,7 @@ _LOAD = Path("/proc/loadavg")
 
 
 def choose_threads(config: RunConfig) -> int:
-    """Return the number of CPU threads of a run: the config's, or one for each share of its work.
+    """Return the CPU threads of a run: the config's, or one for each share of its work.
 
     It depends on nothing but the config and the cores that this process may use.
     """
