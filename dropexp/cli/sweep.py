@@ -10,13 +10,13 @@ import typer
 
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import Overrides, RunsDir, TrustOption, format_place
-from dropexp.cli.signals import interrupt_at_sigterm
-from dropexp.cli.sweep_warnings import (
+from dropexp.cli.request_warnings import (
     warn_of_idle_p,
     warn_of_mistyped_study,
     warn_of_registration,
     warn_of_slow_bfloat16,
 )
+from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.cli.until_decided import (
     BudgetOption,
     DecidingEpochOption,

@@ -6,7 +6,7 @@ import typer
 
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import Overrides, format_place
-from dropexp.cli.sweep_warnings import explain_idle_p, warn_of_slow_bfloat16
+from dropexp.cli.request_warnings import explain_idle_p, warn_of_slow_bfloat16
 
 if TYPE_CHECKING:
     from dropexp.config.run_config import RunConfig

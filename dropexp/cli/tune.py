@@ -7,8 +7,8 @@ import typer
 
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import Overrides, format_place
+from dropexp.cli.request_warnings import warn_of_slow_bfloat16
 from dropexp.cli.signals import interrupt_at_sigterm
-from dropexp.cli.sweep_warnings import warn_of_slow_bfloat16
 from dropexp.errors import ConfigError, suggest
 
 if TYPE_CHECKING:

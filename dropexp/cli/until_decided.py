@@ -16,8 +16,8 @@ from dropexp.cli.options import (
     make_choice_parser,
     parse_margin,
 )
+from dropexp.cli.request_warnings import warn_of_slow_bfloat16
 from dropexp.cli.signals import interrupt_at_sigterm
-from dropexp.cli.sweep_warnings import warn_of_slow_bfloat16
 from dropexp.errors import ConfigError
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.metrics import parse_metric
