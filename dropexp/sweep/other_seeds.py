@@ -108,7 +108,8 @@ def find_seed_problem(request: SweepRequest, runs_dir: Path) -> str:
         of_row, of_baseline = known.get(digests[place]), known.get(digests[baseline])
         if of_row is None or of_baseline is None:
             continue
-        left = of_row.find_left_out(seeds[place], may_have_pilot=request.question.margin is None)
+        own = seeds.get(place, set())
+        left = of_row.find_left_out(own, may_have_pilot=request.question.margin is None)
         # Only what has both halves of a pair is a result that a test can leave out.
         if of_baseline.own.union(of_baseline.others).intersection(left):
             rows, left_out, seen = rows + 1, max(left_out, len(left)), of_row

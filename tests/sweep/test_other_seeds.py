@@ -1,12 +1,15 @@
 """A sweep warns before it trains seeds of which compare will count none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dropexp.runs.ledger import Purpose
+from dropexp.runs.studies import save_study
 from dropexp.sweep.grammar import SweepRequest, compose_sweep
 from dropexp.sweep.other_seeds import find_seed_problem
+from dropexp.sweep.plan import make_study
 from dropexp.sweep.registering import compose_study, register_study
 from tests.conftest import run_dropexp
 from tests.sweep.ledgers import PAIR, write_trained
@@ -59,6 +62,12 @@ def test_a_setting_without_its_baseline_makes_no_pair_that_could_be_left_out(
     assert find_seed_problem(ask("range(100,108)"), tmp_path) == ""
     write_trained(tmp_path, "second", "range(8)", "regulariser=none")
     assert "1 row has results" in find_seed_problem(ask("range(100,108)"), tmp_path)
+
+
+def test_a_setting_of_the_study_may_have_no_run_left(tmp_path: Path) -> None:
+    write_trained(tmp_path, "first", "range(8)")
+    save_study(tmp_path, replace(make_study(ask("range(2)")), members=()))
+    assert find_seed_problem(ask("range(100,108)", "regulariser=none"), tmp_path)
 
 
 def test_a_registered_study_may_have_fresh_seeds(tmp_path: Path) -> None:
