@@ -15,7 +15,7 @@ from dropexp.cli.compare import (
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
 from dropexp.cli.options import TAKES_OVERRIDES, Overrides, RunsDir, TrustOption
-from dropexp.errors import ConfigError
+from dropexp.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -236,7 +236,10 @@ def _train_again(
     *,
     trust: bool,
 ) -> int:
-    """Train runs again, print how far each agrees, and return how many do not."""
+    """Train runs again, print how far each agrees, and return how many do not.
+
+    A run whose files do not agree with their checksums is one that does not; it is not trained.
+    """
     from tempfile import TemporaryDirectory
 
     from rich.text import Text
@@ -249,7 +252,12 @@ def _train_again(
     differing = 0
     with TemporaryDirectory(prefix="dropexp-verify-") as temporary:
         for run_id in run_ids:
-            recorded = read_recorded_run(RunFolder(runs_dir, run_id))
+            try:
+                recorded = read_recorded_run(RunFolder(runs_dir, run_id))
+            except StoreError as error:
+                console.print_sentence(Text(str(error), style="red"))
+                differing += 1
+                continue
             config = build_rerun_config(
                 recorded, overrides, Path(temporary), is_kept=False, trust=trust
             )
