@@ -34,7 +34,8 @@ def warn_of_idle_p(request: "SweepRequest") -> None:
 
     keys = {text.lstrip("+").partition("=")[0] for text in request.run_overrides}
     given = keys & {"p", "regulariser.p"}
-    if given and all(config.regulariser.name == "none" for config in request.configs):
+    settings = request.planned.one_of_each_setting
+    if given and all(config.regulariser.name == "none" for config in settings):
         print_warning(explain_idle_p(given.pop(), "regulariser=none,dropout2d"))
 
 

@@ -100,7 +100,7 @@ def register(
     refuse_used_name(folder, name)
     question = complete_question(request.question, options)
     registration, replaced = register_study(request, question, folder)
-    remember_use(*request.configs)
+    remember_use(*request.planned.one_of_each_setting)
     if replaced is not None:
         kept = Path(request.configs[0].runs_dir, replaced.parent.name, replaced.name)
         print_text(f"replaces the study registered before, which is kept as {kept}\n")

@@ -156,7 +156,7 @@ def extend(
     count = _parse_seed_count(seeds)
     request = extend_study(runs_dir, study, count, overrides or [], trust=trust)
     known = {run.seed for run in read_study(runs_dir, study).runs}
-    if any(config.seed in known for config in request.configs):
+    if any(run.seed in known for run in request.planned.runs):
         print_text(f"finishing what is left of {study}; the same command then adds seeds\n")
     else:
         typer.echo("the anytime test will speak: these seeds are added after results were seen")
@@ -238,7 +238,7 @@ def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_
     study = make_study(request)
     warn_of_mistyped_study(request, runs_dir)
     warn_of_idle_p(request)
-    warn_of_slow_bfloat16(request.configs)
+    warn_of_slow_bfloat16(request.planned.one_of_each_setting)
     _keep_registration(request, runs_dir, dry_run)
     with SweepConsole(study.name) as console:
         console.show_plan(plan, request.duplicates, retry_failed=retry_failed)

@@ -58,13 +58,13 @@ class SweepConsole(CommandConsole):
 
     def show_plan(self, plan: Plan, duplicates: int, *, retry_failed: bool) -> None:
         """Say what there is to do, before anything starts."""
-        counts = [(len(plan.select(status)), status) for status in _PLAN_LABELS]
+        counts = [(plan.counts[status], status) for status in _PLAN_LABELS]
         listed = ", ".join(
             f"{count} {_PLAN_LABELS[status]}"
             for count, status in counts
             if count or status in _ALWAYS_COUNTED
         )
-        total = format_count(len(plan.configs), "run")
+        total = format_count(len(plan.runs), "run")
         self.print_sentence(Text.assemble((self._name, "bold"), f"  {total}: {listed}"))
         if duplicates:
             count = format_count(duplicates, "duplicate")
@@ -72,7 +72,7 @@ class SweepConsole(CommandConsole):
                 f"{count} left out: combinations that make the same run, such as none at several p"
             )
             self.print_sentence(Text(sentence), indent=2)
-        if plan.select(PlanStatus.FAILED):
+        if plan.counts[PlanStatus.FAILED]:
             told = "trained again" if retry_failed else "skipped; --retry-failed trains them again"
             self.print_sentence(Text(f"failed runs are {told}"), indent=2)
 

@@ -154,6 +154,13 @@ class RunConfig(Section):
         plain = self.model_dump(mode="json")
         return {"p": self.regulariser.p, **plain}
 
+    def to_identity(self) -> dict[str, Any]:
+        """Return what determines the run's numbers, as plain values."""
+        # Validation has converted every number to its field's type: 1 and 1.0 are the same here.
+        return self.model_dump(
+            mode="json", include=set(IDENTITY_KEYS), exclude=NOT_IN_IDENTITY, exclude_defaults=True
+        )
+
     @property
     def parts(self) -> "tuple[SingleRegulariser, ...]":
         """The section of each regulariser; empty for regulariser=none."""
@@ -184,17 +191,17 @@ class RunConfig(Section):
     @cached_property
     def config_hash(self) -> str:
         """SHA-256 of the canonical JSON of what makes the run's identity, 64 hex digits."""
-        # Validation has converted every number to its field's type: 1 and 1.0 are the same here.
-        identity = self.model_dump(
-            mode="json", include=set(IDENTITY_KEYS), exclude=NOT_IN_IDENTITY, exclude_defaults=True
-        )
-        return hash_identity(identity)
+        return hash_identity(self.to_identity())
 
     @cached_property
     def run_id(self) -> str:
         """``<regulariser>-p<p>-s<seed>-<8 hex>``; equal for configs that train the same run."""
-        name, p = self.regulariser.name, self.regulariser.p
-        return f"{name}-p{p:g}-s{self.seed}-{self.config_hash[:8]}"
+        return make_run_id(self.regulariser.name, self.regulariser.p, self.seed, self.config_hash)
+
+
+def make_run_id(regulariser: str, p: float, seed: int, config_hash: str) -> str:
+    """Return the id of a run; see RunConfig.run_id."""
+    return f"{regulariser}-p{p:g}-s{seed}-{config_hash[:8]}"
 
 
 def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:

@@ -43,7 +43,7 @@ class ConfigTemplate:
             Plain, with all interpolations resolved; or the composed config where it has
             interpolations that only OmegaConf resolves, changed in place.
         """
-        if not self._is_simple or any(_has_text(value, ("${", _MISSING)) for value in values):
+        if not self._is_plain(values):
             for key, value in zip(self._keys, values, strict=True):
                 OmegaConf.update(self._composed, key, value)
             return self._composed
@@ -53,6 +53,22 @@ class ConfigTemplate:
         for path, target in self._references.items():
             filled = _with_value(filled, path, _find(filled, target))
         return filled
+
+    def find_followers(self, key: str, values: Sequence[Any]) -> set[str] | None:
+        """Return the keys that follow a key's value; None where only OmegaConf can tell.
+
+        Args:
+            key: dotted.
+            values: as for fill.
+        """
+        if not self._is_plain(values):
+            return None
+        target = tuple(key.split("."))
+        return {".".join(path) for path, other in self._references.items() if other == target}
+
+    def _is_plain(self, values: Sequence[Any]) -> bool:
+        """Return whether the config with these values can be filled without OmegaConf."""
+        return self._is_simple and not any(_has_text(value, ("${", _MISSING)) for value in values)
 
     def _read_interpolations(self) -> bool:
         """Resolve what no value changes; return whether the rest are references to plain values."""

@@ -7,6 +7,7 @@ from shlex import quote
 
 from dropexp.compare.registered import explain_untrained
 from dropexp.config.overrides import Override, parse_overrides
+from dropexp.config.planned_runs import PlannedConfigs
 from dropexp.errors import ConfigError, StoreError
 from dropexp.runs.searches import read_search
 from dropexp.runs.studies import Study, get_study_path, list_study_names, read_study
@@ -90,14 +91,10 @@ def compose_extension(
     requests = [
         compose_parsed_sweep(sweep, recorded_in=path, trust=trust) for sweep in different.values()
     ]
-    configs = {config.run_id: config for one in requests for config in one.configs}
-    place = {"study": study.name, "runs_dir": str(runs_dir)}
-    placed = [config.model_copy(update=place) for config in configs.values()]
-    return replace(
-        requests[0],
-        configs=tuple(sorted(placed, key=lambda config: config.seed)),
-        study=study.name,
-    )
+    by_id = {run.run_id: run for one in requests for run in one.planned.runs}
+    configs = PlannedConfigs(sorted(by_id.values(), key=lambda run: run.seed))
+    placed = configs.move(study=study.name, runs_dir=str(runs_dir))
+    return replace(requests[0], configs=placed, study=study.name)
 
 
 def _parse_recorded(overrides: Sequence[str], path: Path) -> list[Override]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -22,6 +22,13 @@ from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
 from dropexp.config.groups import REGULARISER, find_conf_dir
 from dropexp.config.identity import IDENTITY_KEYS
 from dropexp.config.overrides import Override, parse_override, parse_overrides
+from dropexp.config.planned_runs import (
+    PlannedConfigs,
+    PlannedRun,
+    PlannedSetting,
+    plan_configs,
+    read_seed,
+)
 from dropexp.config.run_config import RunConfig
 from dropexp.config.study_files import StudyFile, find_study_file
 from dropexp.config.template import ConfigTemplate
@@ -45,13 +52,18 @@ class SweepRequest:
     complete comparison while the others wait.
     """
 
-    configs: tuple[RunConfig, ...]
+    configs: Sequence[RunConfig]
     duplicates: int  # combinations of values that make the same run as another one
     run_overrides: tuple[str, ...]  # that say what the runs are, with those of a ready study
     study: str | None
     launcher: tuple[Override, ...]  # overrides that choose and set the launcher
     question: StudyQuestion = NO_QUESTION  # that the study's file states
     study_file: StudyFile | None = None
+
+    @cached_property
+    def planned(self) -> PlannedConfigs:
+        """The configs, with what can be said of their runs without making them."""
+        return plan_configs(self.configs)
 
 
 def compose_sweep(overrides: Sequence[str], *, trust: bool = False) -> SweepRequest:
@@ -92,9 +104,9 @@ def compose_parsed_sweep(
     source = recorded_in or _find_foreign_source(file)
     check = _make_check(recorded, typed, source, trust=trust)
     composed = list(_compose_combinations(effective, study, check))
-    by_id = {config.run_id: config for config in composed}
+    by_id = {run.run_id: run for run in composed}
     return SweepRequest(
-        configs=tuple(sorted(by_id.values(), key=lambda config: config.seed)),
+        configs=PlannedConfigs(sorted(by_id.values(), key=lambda run: run.seed)),
         duplicates=len(composed) - len(by_id),
         run_overrides=tuple(override.text for override in effective if override.is_about_the_run),
         study=study,
@@ -171,7 +183,7 @@ def _keep_last_of_each_key(overrides: Sequence[Override]) -> list[Override]:
 
 def _compose_combinations(
     overrides: Sequence[Override], study: str | None, check: Check
-) -> Iterator[RunConfig]:
+) -> Iterator[PlannedRun]:
     """Compose all combinations of values.
 
     Hydra, which is slow, composes once for each combination of group choices.
@@ -180,11 +192,15 @@ def _compose_combinations(
     others = [override for override in overrides if not override.is_group_choice]
     # Few folders and models, each in many configs.
     of_pictures, of_source = cache(fingerprint_pictures), cache(fingerprint_source)
+
+    def freeze_config(config: DictConfig | dict[str, Any]) -> RunConfig:
+        return freeze(config, study, of_pictures, of_source, check)
+
     for chosen in product(*(choice.split() for choice in choices)):
         left_out = _find_options_of_other_regularisers(others, choices, chosen)
         left_out |= _find_options_of_other_classics(others, choices, chosen)
         kept = [override for override in others if override.key not in left_out]
-        yield from _compose_values(chosen, kept, study, of_pictures, of_source, check)
+        yield from _compose_values(chosen, kept, freeze_config)
 
 
 def _find_options_of_other_regularisers(
@@ -244,13 +260,11 @@ def _has_key(config: DictConfig, key: str) -> bool:
 def _compose_values(
     chosen: Sequence[Override],
     overrides: Sequence[Override],
-    study: str | None,
-    of_pictures: Callable[[Path], str],
-    of_source: Callable[[str], str],
-    check: Check,
-) -> Iterator[RunConfig]:
-    """Compose all combinations of values that are not group choices."""
+    freeze_config: Callable[[DictConfig | dict[str, Any]], RunConfig],
+) -> Iterator[PlannedRun]:
+    """Compose all combinations of values that are not group choices, the seeds of each together."""
     replaced = [override for override in overrides if _only_replaces_a_value(override)]
+    replaced.sort(key=lambda override: override.key == "seed")  # the last one, where there are some
     composed = [override.split() for override in overrides if override not in replaced]
     first = [override.split()[0] for override in replaced]
     varies_schedule = any(o.key == _SCHEDULE and len(o.values) > 1 for o in overrides)
@@ -259,10 +273,43 @@ def _compose_values(
         template = ConfigTemplate(
             compose_dict([*chosen, *others, *first]), [override.key for override in replaced]
         )
-        for values in product(*(override.values for override in replaced)):
+
+        def compose(values: Sequence[Any], template: ConfigTemplate = template) -> RunConfig:
             config = template.fill(values)
-            config = _drop_idle_switch(config) if varies_schedule else config
-            yield freeze(config, study, of_pictures, of_source, check)
+            return freeze_config(_drop_idle_switch(config) if varies_schedule else config)
+
+        if not replaced or replaced[-1].key != "seed":
+            for values in product(*(override.values for override in replaced)):
+                yield PlannedRun.of(compose(values))
+            continue
+        *_, seeds = replaced
+        for values in product(*(override.values for override in replaced[:-1])):
+            yield from _compose_seeds(template, compose, values, seeds.values)
+
+
+def _compose_seeds(
+    template: ConfigTemplate,
+    compose: Callable[[Sequence[Any]], RunConfig],
+    values: Sequence[Any],
+    seeds: Sequence[Any],
+) -> Iterator[PlannedRun]:
+    """Compose the runs of one setting; all but the first need only their seed.
+
+    Args:
+        template: makes the configs.
+        compose: makes a config from the values of all keys.
+        values: of all keys but the last one, the seed.
+        seeds: the values of that.
+    """
+    followers = template.find_followers("seed", values)
+    first = compose((*values, seeds[0]))
+    read = [read_seed(value) for value in seeds]
+    if followers is None or followers - {"data.seed"} or None in read:
+        yield PlannedRun.of(first)
+        yield from (PlannedRun.of(compose((*values, seed))) for seed in seeds[1:])
+        return
+    setting = PlannedSetting(first, data_follows=bool(followers))
+    yield from (setting.make_run(seed) for seed in read if seed is not None)
 
 
 def _only_replaces_a_value(override: Override) -> bool:

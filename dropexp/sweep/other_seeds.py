@@ -90,7 +90,7 @@ def find_seed_problem(request: SweepRequest, runs_dir: Path) -> str:
         runs_dir: its folder of run folders.
     """
     ledger = read_ledger(runs_dir)
-    requests = [ledger.asked(config.run_id) for config in request.configs]
+    requests = [ledger.asked(run.run_id) for run in request.planned.runs]
     if all(each is not None and each.purpose is Purpose.REGISTERED for each in requests):
         return ""
     study = make_study(request)

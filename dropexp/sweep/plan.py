@@ -1,19 +1,21 @@
 """Plan a sweep: what is to be done with each of its runs, and the study that they form."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
+from dropexp.config.planned_runs import PlannedRun, plan_configs
 from dropexp.config.run_config import RunConfig
-from dropexp.config.setting import drop_default_data_seeds, extract_setting
+from dropexp.config.setting import drop_default_data_seeds
 from dropexp.errors import ConfigError, NewerFormatError, StoreError
 from dropexp.runs import studies
 from dropexp.runs.attempts import Attempt, read_attempt
 from dropexp.runs.damage import has_empty_weights
 from dropexp.runs.index import RunIndex
-from dropexp.runs.listing import find_indexed
+from dropexp.runs.packed import read_config_hash, read_number
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.studies import Study, StudyMember
 from dropexp.runs.write import RunFolder, open_runs_dir
@@ -39,37 +41,44 @@ class Plan:
     """The runs of a sweep, in launching order, each with what is to be done with it.
 
     Attributes:
-        configs: of the runs.
+        runs: of the sweep.
         statuses: run id → what is to be done.
         stale: run id → the attempt whose end does not count, where the run is to be trained or
             measured again if it is launched.
     """
 
-    configs: tuple[RunConfig, ...]
+    runs: tuple[PlannedRun, ...]
     statuses: Mapping[str, PlanStatus]
     stale: Mapping[str, Attempt] = field(default_factory=dict)
 
-    def select(self, *statuses: PlanStatus) -> list[RunConfig]:
+    @cached_property
+    def counts(self) -> Counter[PlanStatus]:
+        """How many runs have each status."""
+        return Counter(self.statuses[run.run_id] for run in self.runs)
+
+    def select(self, *statuses: PlanStatus) -> list[PlannedRun]:
         """Return the runs of these statuses, seed by seed."""
-        chosen = [config for config in self.configs if self.statuses[config.run_id] in statuses]
-        return sorted(chosen, key=lambda config: config.seed)
+        chosen = [run for run in self.runs if self.statuses[run.run_id] in statuses]
+        return sorted(chosen, key=lambda run: run.seed)
 
     def select_to_launch(self, *, retry_failed: bool) -> list[RunConfig]:
-        """Return the runs that are left to train or measure, seed by seed.
+        """Return the configs of the runs that are left to train or measure, seed by seed.
 
         Of a seed the longest come first, so that the cores run out of work together at the end.
         """
         left = set(PlanStatus) - {PlanStatus.FINISHED}
         chosen = self.select(*(left if retry_failed else left - {PlanStatus.FAILED}))
-        return sorted(chosen, key=_order)
+        orders = {setting: _order(setting.config) for setting in {run.setting for run in chosen}}
+        chosen.sort(key=lambda run: (run.seed, *orders[run.setting]))
+        return [run.make_config() for run in chosen]
 
 
-def _order(config: RunConfig) -> tuple[int, float, bool]:
-    """Return the seed, and what puts long runs before short ones as far as their configs tell."""
+def _order(config: RunConfig) -> tuple[float, bool]:
+    """Return what puts long runs before short ones as far as their configs tell."""
     size = config.data.train_size
     images = size if isinstance(size, int) else 1  # a share, of a number that is not known yet
     work = estimate_layer_work(config) / config.train.batch_size * images * config.train.epochs
-    return config.seed, -work, all(part.p == 0 for part in config.parts)
+    return -work, all(part.p == 0 for part in config.parts)
 
 
 def open_sweep_runs_dir(configs: Sequence[RunConfig]) -> Path:
@@ -86,37 +95,43 @@ def make_plan(configs: Sequence[RunConfig], runs_dir: Path) -> Plan:
 
     A run that a later dropexp has trained counts as failed.
 
+    Args:
+        configs: of the runs.
+        runs_dir: the folder of run folders.
+
     Raises:
         ConfigError: a folder holds a run of another configuration with the same short id.
     """
     statuses, stale = {}, {}
     living: frozenset[str] | None = None
     index = RunIndex(runs_dir)
-    for config in configs:
-        if not config.force and _is_indexed_as_finished(index, config, runs_dir):
-            statuses[config.run_id] = PlanStatus.FINISHED
+    planned = plan_configs(configs)
+    for run in planned.runs:
+        if _is_indexed_as_finished(index, run, runs_dir):
+            statuses[run.run_id] = PlanStatus.FINISHED
             continue
-        folder = RunFolder(runs_dir, config.run_id)
-        status = statuses[config.run_id] = _find_status(config, folder)
-        held = _find_stale(config, folder, status)
+        folder = RunFolder(runs_dir, run.run_id)
+        status = statuses[run.run_id] = _find_status(run, folder)
+        held = _find_stale(run.setting.config, folder, status)
         if held is None:
             continue
         if living is None:
             living = list_living_sweeps(runs_dir)
         # What another sweep that still lives has done is not done again: both get it.
         if held.sweep not in living or status is PlanStatus.UNMEASURED:
-            stale[config.run_id] = held
-    return Plan(tuple(configs), statuses, stale)
+            stale[run.run_id] = held
+    return Plan(planned.runs, statuses, stale)
 
 
-def _is_indexed_as_finished(index: RunIndex, config: RunConfig, runs_dir: Path) -> bool:
+def _is_indexed_as_finished(index: RunIndex, run: PlannedRun, runs_dir: Path) -> bool:
     """Return whether nothing is left to do for a run, by the index; False if it does not tell."""
-    run = find_indexed(index, runs_dir, config.run_id)
-    if run is None or run.get_result("config_hash") != config.config_hash:
+    config = run.setting.config
+    found = None if config.force else index.find(run.run_id)
+    if found is None or read_config_hash(found[1]) != run.config_hash:
         return False
-    if config.mc_dropout and config.mc_dropout != run.get_result("best.mc_passes"):
+    if config.mc_dropout and config.mc_dropout != read_number(found[1], "best.mc_passes"):
         return False  # a network without noise needs no passes, and its summary tells
-    return not has_empty_weights(runs_dir, config.run_id)
+    return not has_empty_weights(runs_dir, run.run_id)
 
 
 def _find_stale(config: RunConfig, folder: RunFolder, status: PlanStatus) -> Attempt | None:
@@ -127,7 +142,8 @@ def _find_stale(config: RunConfig, folder: RunFolder, status: PlanStatus) -> Att
     return read_attempt(folder) if is_again else None
 
 
-def _find_status(config: RunConfig, folder: RunFolder) -> PlanStatus:
+def _find_status(run: PlannedRun, folder: RunFolder) -> PlanStatus:
+    config = run.setting.config
     status = folder.status
     if status is not FolderStatus.FINISHED and folder.is_held:
         return PlanStatus.ELSEWHERE
@@ -141,7 +157,7 @@ def _find_status(config: RunConfig, folder: RunFolder) -> PlanStatus:
         return PlanStatus.FAILED
     except StoreError:
         return PlanStatus.DAMAGED
-    if summary.config_hash != config.config_hash:
+    if summary.config_hash != run.config_hash:
         raise ConfigError(
             f"{folder.path} holds a run of another configuration with the same short id; "
             f"choose another runs_dir."
@@ -155,16 +171,21 @@ def _find_status(config: RunConfig, folder: RunFolder) -> PlanStatus:
 @lru_cache(maxsize=1)
 def make_study(request: SweepRequest) -> Study:
     """Return the sweep as a study: its name, overrides, settings and runs."""
-    fields = drop_default_data_seeds(
-        [(config.seed, extract_setting(config.to_mapping())) for config in request.configs]
-    )
-    keys = [repr(one) for one in fields]
-    by_key = dict(zip(keys, fields, strict=True))
+    runs = request.planned.runs
+    fields = drop_default_data_seeds([(run.seed, run.fields) for run in runs])
+    # The runs of a setting have one object as their fields, unless some of them have other data.
+    keys = {id(one): repr(dict(one)) for one in {id(one): one for one in fields}.values()}
+    by_key = {keys[id(one)]: one for one in fields}
     places = {key: place for place, key in enumerate(by_key)}
     settings = [dict(one) for one in by_key.values()]
     members = tuple(
-        StudyMember(config.run_id, places[key], config.seed, config.train.epochs)
-        for config, key in zip(request.configs, keys, strict=True)
+        StudyMember(
+            run.run_id,
+            places[keys[id(one)]],
+            run.seed,
+            run.setting.config.train.epochs,
+        )
+        for run, one in zip(runs, fields, strict=True)
     )
     name = request.study or studies.make_study_name(settings)
     return Study(name, (request.run_overrides,), tuple(settings), members, request.question)

@@ -80,8 +80,7 @@ def compose_study(
     if not any(text.startswith("seed=") for text in request.run_overrides):
         others.append(parse_override(f"seed=range({USUAL_SEEDS})"))
         request = compose_parsed_sweep(others, trust=trust)
-    configs = tuple(config.model_copy(update={"study": name}) for config in request.configs)
-    return replace(request, study=name, configs=configs)
+    return replace(request, study=name, configs=request.planned.move(study=name))
 
 
 def register_study(
@@ -104,7 +103,7 @@ def register_study(
             or the metric cannot decide at that epoch.
     """
     assert request.study is not None
-    run_ids = tuple(sorted(config.run_id for config in request.configs))
+    run_ids = tuple(sorted(run.run_id for run in request.planned.runs))
     ended = find_ended(runs_dir, run_ids)
     if ended:
         raise ConfigError(
@@ -124,7 +123,7 @@ def register_study(
             version=__version__,
             question=question,
             params=dict(text.split("=", 1) for text in request.run_overrides),
-            seeds=tuple(sorted({config.seed for config in request.configs})),
+            seeds=tuple(sorted({run.seed for run in request.planned.runs})),
             run_ids=run_ids,
         )
     )
@@ -193,7 +192,7 @@ def adopt_registration(request: SweepRequest, runs_dir: Path, *, dry_run: bool) 
             f"{runs_dir} has another registered study {registration.name}, of {kept.on}; choose "
             f"another runs_dir."
         )
-    warnings = _compare_runs(registration, {config.run_id for config in request.configs})
+    warnings = _compare_runs(registration, {run.run_id for run in request.planned.runs})
     if kept is None:
         ended = find_ended(runs_dir, registration.run_ids)
         if ended:

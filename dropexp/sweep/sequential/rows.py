@@ -158,7 +158,7 @@ def _make_request(
     seeds: Sequence[int],
     question: StudyQuestion,
 ) -> SequentialRequest:
-    if any(config.force for config in composed.configs):
+    if any(config.force for config in composed.planned.one_of_each_setting):
         raise ConfigError(
             "force=true is not allowed with --until-decided, which decides from the results that "
             "are there; leave it out, or remove the runs first with dropexp runs rm."
