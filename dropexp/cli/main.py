@@ -96,7 +96,8 @@ _READING = ("compare", "runs", "watch", "report")
 def main() -> NoReturn:
     """Run the command that the process was started with, and end the process."""
     protect_streams()
-    if sys.argv[1:2] and sys.argv[1] in _READING:
+    is_plan = sys.argv[1:2] == ["sweep"] and "--dry-run" in sys.argv
+    if is_plan or (sys.argv[1:2] and sys.argv[1] in _READING):
         # What is read stays until the end, so that there is nothing to collect: 15 % of a table.
         gc.disable()
     code = run_command(sys.argv[1:])

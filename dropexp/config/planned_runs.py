@@ -30,6 +30,7 @@ class PlannedSetting:
     def __init__(self, config: RunConfig, *, data_follows: bool = False) -> None:
         self.config = config
         self.data_follows = data_follows
+        self.epochs = config.train.epochs
 
     def make_run(self, seed: int) -> "PlannedRun":
         """Return its run with a seed, which must be allowed; see read_seed."""

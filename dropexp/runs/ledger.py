@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +163,15 @@ def read_ledger(runs_dir: Path) -> Ledger:
     A line that cannot be read, such as one that a power cut has cut short, is left out: then
     nothing is known of its runs, and no test that includes them is planned.
     """
+    return _parse(_read(runs_dir))
+
+
+@lru_cache(maxsize=1)  # a command reads it several times, and it seldom changes meanwhile
+def _parse(text: str) -> Ledger:
     requests: dict[str, Request] = {}
     ends: dict[str, End] = {}
     digests: dict[str, str] = {}  # runs of a setting share the text of its digest
-    for number, line in enumerate(_read(runs_dir).splitlines()):
+    for number, line in enumerate(text.splitlines()):
         if match := _END.fullmatch(line):  # of a hundred thousand lines nearly all
             run_id, digest = match.groups()
             setting = None if digest is None else digests.setdefault(digest, digest)

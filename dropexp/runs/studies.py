@@ -6,8 +6,11 @@ the run folders, in ``<runs_dir>/.studies/<name>.json``. Imports no torch.
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +85,21 @@ class Study:
 
         The later question counts, unless it states nothing, as that of added seeds.
         """
+        known: dict[Any, int] = {}
+        for number, fields in enumerate(self.settings):
+            known.setdefault(_freeze(fields), number)
         settings = list(self.settings)
-        settings += [fields for fields in later.settings if fields not in settings]
-        places = [settings.index(fields) for fields in later.settings]
+        places = []
+        for fields in later.settings:
+            place = known.setdefault(_freeze(fields), len(settings))
+            if place == len(settings):
+                settings.append(fields)
+            places.append(place)
         members = {member.run_id: member for member in self.members}
         members |= {
-            member.run_id: replace(member, setting=places[member.setting])
+            member.run_id: member
+            if places[member.setting] == member.setting
+            else replace(member, setting=places[member.setting])
             for member in later.members
         }
         sweeps = dict.fromkeys((*self.sweeps, *later.sweeps))
@@ -111,7 +123,12 @@ def save_study(runs_dir: Path, study: Study) -> Study:
     path = get_study_path(runs_dir, study.name)
     with lock_study_file(runs_dir, path):
         if path.exists():
-            study = read_study(runs_dir, study.name).merge(study)
+            kept = read_study(runs_dir, study.name)
+            study = kept.merge(study)
+            if study == kept:
+                with suppress(OSError):
+                    os.utime(path)  # it is the study that was swept last
+                return study
         write_whole(path, json.dumps(_to_mapping(study)))
     return study
 
@@ -125,12 +142,7 @@ def read_study(runs_dir: Path, name: str) -> Study:
     """
     path = get_study_path(runs_dir, name)
     try:
-        plain = check_study(parse_json(read_limited(path, MOST_BYTES_OF_STUDY)), name)
-        members = tuple(StudyMember(**member) for member in plain["members"])
-        sweeps = tuple(tuple(overrides) for overrides in plain["sweeps"])
-        # The files of older versions have no question.
-        question = parse_question(plain.get("question", {}), str(path))
-        return Study(name, sweeps, tuple(plain["settings"]), members, question)
+        return _parse_study(read_limited(path, MOST_BYTES_OF_STUDY), name, str(path))
     except FileNotFoundError:
         known = list_study_names(runs_dir)
         hint = suggest(name, known) if known else "There is none; dropexp sweep makes one."
@@ -142,6 +154,23 @@ def read_study(runs_dir: Path, name: str) -> Study:
             f"{path} cannot be read ({error}). dropexp runs check --repair sets it aside; the "
             f"study's sweeps, given again, make it anew."
         ) from None
+
+
+@lru_cache(maxsize=1)  # a sweep reads it several times
+def _parse_study(raw: bytes, name: str, path: str) -> Study:
+    plain = check_study(parse_json(raw), name)
+    members = tuple(StudyMember(**member) for member in plain["members"])
+    sweeps = tuple(tuple(overrides) for overrides in plain["sweeps"])
+    # The files of older versions have no question.
+    question = parse_question(plain.get("question", {}), path)
+    return Study(name, sweeps, tuple(plain["settings"]), members, question)
+
+
+def _freeze(value: Any) -> Any:
+    """Return a value that can be hashed, equal for equal fields of settings."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _freeze(item)) for key, item in value.items())
+    return tuple(map(_freeze, value)) if isinstance(value, list | tuple) else value
 
 
 def _to_mapping(study: Study) -> dict[str, Any]:

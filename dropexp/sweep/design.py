@@ -7,7 +7,7 @@ from pathlib import Path
 from dropexp.compare.baselines import find_baselines
 from dropexp.compare.grouping import make_settings_without_runs
 from dropexp.compare.rules import ALPHA
-from dropexp.runs.ledger import Purpose, read_ledger
+from dropexp.runs.ledger import Ledger, Purpose, read_ledger
 from dropexp.runs.studies import Study, list_study_names, read_study
 from dropexp.runs.write import RunFolder
 from dropexp.statistics import anytime_power, planned_power, smallest_flip_p
@@ -189,16 +189,14 @@ def _will_be_anytime(study: Study, runs_dir: Path) -> bool:
     if any(request and request.purpose not in _PLANNED for request in requests):
         return True
     last = max((request.number for request in requests if request), default=0)
-    ends = [
-        _find_end(RunFolder(runs_dir, member.run_id), ledger.ended(member.run_id))
-        for member in study.members
-    ]
+    ends = [_find_end(runs_dir, member.run_id, ledger) for member in study.members]
     ended = [end for end in ends if end is not None]
     return bool(ended) and (None in requests or min(ended) < last)
 
 
-def _find_end(folder: RunFolder, recorded: int | None) -> int | None:
+def _find_end(runs_dir: Path, run_id: str, ledger: Ledger) -> int | None:
     """Return the place in the ledger at which a run ended; -1 if it is not known when it did."""
+    recorded = ledger.ended(run_id)
     if recorded is not None:
         return recorded
-    return -1 if folder.has_ended else None
+    return -1 if RunFolder(runs_dir, run_id).has_ended else None

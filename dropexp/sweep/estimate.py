@@ -26,6 +26,8 @@ def estimate_seconds(configs: Sequence[RunConfig], runs_dir: Path) -> list[float
     Runs are alike if their fields that change the cost of an epoch are equal or, where no run is
     that close, equal but for the regulariser.
     """
+    if not configs:
+        return []
     exact: dict[Any, list[float]] = {}
     near: dict[Any, list[float]] = {}
     for fields, seconds_per_epoch in _read_finished_runs(runs_dir):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dropexp.config.planned_runs import PlannedRun, plan_configs
 from dropexp.config.run_config import RunConfig
-from dropexp.config.setting import drop_default_data_seeds
+from dropexp.config.setting import Fields, drop_default_data_seeds
 from dropexp.errors import ConfigError, NewerFormatError, StoreError
 from dropexp.runs import studies
 from dropexp.runs.attempts import Attempt, read_attempt
@@ -172,20 +172,26 @@ def _find_status(run: PlannedRun, folder: RunFolder) -> PlanStatus:
 def make_study(request: SweepRequest) -> Study:
     """Return the sweep as a study: its name, overrides, settings and runs."""
     runs = request.planned.runs
-    fields = drop_default_data_seeds([(run.seed, run.fields) for run in runs])
-    # The runs of a setting have one object as their fields, unless some of them have other data.
+    fields = _list_fields(runs)
+    # Runs of one setting have one object as their fields, unless their data is fixed.
     keys = {id(one): repr(dict(one)) for one in {id(one): one for one in fields}.values()}
     by_key = {keys[id(one)]: one for one in fields}
     places = {key: place for place, key in enumerate(by_key)}
     settings = [dict(one) for one in by_key.values()]
     members = tuple(
-        StudyMember(
-            run.run_id,
-            places[keys[id(one)]],
-            run.seed,
-            run.setting.config.train.epochs,
-        )
+        StudyMember(run.run_id, places[keys[id(one)]], run.seed, run.setting.epochs)
         for run, one in zip(runs, fields, strict=True)
     )
     name = request.study or studies.make_study_name(settings)
     return Study(name, (request.run_overrides,), tuple(settings), members, request.question)
+
+
+def _list_fields(runs: Sequence[PlannedRun]) -> list[Fields]:
+    """Return the fields of each run, without data.seed where it follows the run's seed."""
+    settings = dict.fromkeys(run.setting for run in runs)
+    if not all(setting.data_follows for setting in settings):
+        return drop_default_data_seeds([(run.seed, run.fields) for run in runs])
+    one_of_each = [setting.make_run(setting.config.seed) for setting in settings]
+    fields = drop_default_data_seeds([(run.seed, run.fields) for run in one_of_each])
+    by_setting = dict(zip(settings, fields, strict=True))
+    return [by_setting[run.setting] for run in runs]

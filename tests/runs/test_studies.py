@@ -50,6 +50,33 @@ def test_the_one_last_swept_comes_first(tmp_path: Path) -> None:
     assert studies.list_study_names(tmp_path / "nowhere") == []
 
 
+def test_a_study_that_is_swept_again_is_not_written_and_is_the_last(tmp_path: Path) -> None:
+    import os
+
+    study = Study("mine", (("seed=0,1",),), (NONE, LONGER), (ONE, TWO))
+    studies.save_study(tmp_path, study)
+    path = tmp_path / FOLDER / "mine.json"
+    studies.save_study(tmp_path, Study("other", (), (), ()))
+    os.utime(path, (1000, 1000))
+    before = path.stat()
+    assert studies.save_study(tmp_path, study) == study
+    assert (path.stat().st_ino, path.stat().st_size) == (before.st_ino, before.st_size)
+    assert path.stat().st_mtime > 1000
+    grown = studies.save_study(tmp_path, replace(study, members=(ONE, TWO, THREE)))
+    assert path.stat().st_ino != before.st_ino
+    assert studies.read_study(tmp_path, "mine") == grown
+
+
+def test_settings_are_the_same_if_their_values_are_equal() -> None:
+    kept = {**NONE, "regulariser.p": 0, "model.hidden": [8, 4], "model.options": {"a": [1]}}
+    same = {**NONE, "regulariser.p": 0.0, "model.hidden": (8, 4), "model.options": {"a": (1.0,)}}
+    merged = Study("mine", (), (NONE, kept), ()).merge(
+        Study("mine", (), (same, LONGER), (replace(ONE, setting=0), replace(TWO, setting=1)))
+    )
+    assert merged.settings == (NONE, kept, LONGER)
+    assert [member.setting for member in merged.members] == [1, 2]
+
+
 def test_an_unknown_study_names_the_near_ones(tmp_path: Path) -> None:
     studies.save_study(tmp_path, Study("regularisers", (), (), ()))
     with pytest.raises(ConfigError, match="regularisers"):
