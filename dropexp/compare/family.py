@@ -78,8 +78,9 @@ def find_missing_runs(
     registered = _find_registered([run.listed for run in found_runs], ledgers)
     by_setting = {_digest(run.listed): run.listed.run_id for run in found_runs}
     listed = {run.run_id: run for run in all_runs}
-    rows = [run.listed for run in found_runs if not _is_plain(run.listed)]
-    wanted = _list_first_asked(rows or [run.listed for run in found_runs], ledgers)
+    in_view = [run.listed for run in found_runs if run.is_in_view]
+    rows = [run for run in in_view if not _is_plain(run)]
+    wanted = _list_first_asked(rows or in_view, ledgers)
     missing = []
     for folder, ledger in ledgers.items():
         places = _StudyPlaces(folder)

@@ -279,6 +279,20 @@ def test_a_later_and_larger_study_does_not_change_an_earlier_one(
     assert (larger.tests, larger.test.kind) == (3, TestKind.ANYTIME)
 
 
+def test_rows_of_another_study_that_lack_results_do_not_count_for_a_shared_setting(
+    ask: Asking, tmp_path: Path
+) -> None:
+    """Its seeds of the shared setting count; what else it asked for is not the first study's."""
+    ask(*SWEEP, "seed=range(8)")
+    ask("regulariser=none,dropout2d,dropout", "p=0.3", "seed=20", study="other", ends=False)
+    other = ask(*SWEEP, "seed=20", study="other")
+
+    comparison = compare_folder(tmp_path, "study=first")
+
+    assert {path.name for path in tmp_path.iterdir()} >= set(other)
+    assert comparison.tests == 1
+
+
 def test_other_seeds_of_a_shared_baseline_do_not_matter(ask: Asking, tmp_path: Path) -> None:
     ask(*SWEEP, "seed=range(8)")
     ask("regulariser=none", "seed=range(20)", study="more")
