@@ -44,13 +44,20 @@ def read_swept_study(runs_dir: Path, name: str) -> Study:
     """Return the study of a name, for more seeds.
 
     Raises:
-        ConfigError: there is none, or it is registered and none of its runs was trained.
+        ConfigError: there is none, it is registered and none of its runs was trained, or it has no
+            runs.
     """
     if name not in list_study_names(runs_dir):
         reason = explain_untrained([f"study={name}"], [runs_dir])
         if reason:
             raise ConfigError(reason)
-    return read_study(runs_dir, name)
+    study = read_study(runs_dir, name)
+    if not study.members:
+        raise ConfigError(
+            f"{get_study_path(runs_dir, name)} names no run, so there is nothing to extend; repeat "
+            f"the dropexp sweep of this study."
+        )
+    return study
 
 
 def compose_extension(
