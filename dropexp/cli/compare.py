@@ -205,7 +205,9 @@ def compare(
     picture = PictureOptions(plot, chart, size, dpi, title)
     picture.check()
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
-    comparison, *_ = read_and_compare(arguments, options, runs_dir)
+    comparison, *_ = read_and_compare(
+        arguments, options, runs_dir, with_curves=curves or plot is not None
+    )
     comparison = layout.sort(comparison)
     picture.draw(comparison)
     if output is not None:
@@ -218,9 +220,15 @@ def compare(
 
 
 def read_and_compare(
-    arguments: list[str] | None, options: Options, runs_dir: Path
+    arguments: list[str] | None, options: Options, runs_dir: Path, *, with_curves: bool
 ) -> "tuple[Comparison, FoundRuns, list[str]]":
     """Return the comparison that the options ask for, and how to ask for it in another folder.
+
+    Args:
+        arguments: folders, ids and filters.
+        options: as given.
+        runs_dir: the folder of runs where the arguments name none.
+        with_curves: whether curves are drawn, so that each run needs them.
 
     Returns:
         The comparison, its runs, and the options that ask what the study's file
@@ -236,6 +244,7 @@ def read_and_compare(
         runs_dir,
         allow_mixed=question.allow_mixed,
         with_baselines=question.baseline is None,
+        with_curves=with_curves or question.at is EpochChoice.MATCHED,
     )
     return compare(found, question), found, spell_stated(question, given)
 

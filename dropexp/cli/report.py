@@ -94,7 +94,7 @@ def report(
     if format_ is ReportFormat.MD and output == _DEFAULT_OUTPUT:
         output = _DEFAULT_OUTPUT.with_suffix(".md")
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
-    comparison, found, stated = read_and_compare(arguments, options, runs_dir)
+    comparison, found, stated = read_and_compare(arguments, options, runs_dir, with_curves=True)
     folders = [run.listed.folder.path for run in found.in_view]
     comparison = TableOptions(sort, reverse).sort(comparison)
     text = _render(comparison, format_, folders, stated)
@@ -161,7 +161,7 @@ def board(
     from dropexp.compare.grouping import group_runs
     from dropexp.report.board import find_board, remove_old_board, write_board
 
-    found = find_runs([f"study={study}"], runs_dir)
+    found = find_runs([f"study={study}"], runs_dir, with_curves=True)
     settings = [setting for setting, _ in group_runs(found.in_view)]
     folder = output or find_board(runs_dir, study)
     write_board(folder, settings)

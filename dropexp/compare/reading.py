@@ -37,6 +37,7 @@ def find_runs(
     *,
     allow_mixed: bool = False,
     with_baselines: bool = True,
+    with_curves: bool = False,
 ) -> FoundRuns:
     """Return the runs that can be compared, and a sentence for each reason to leave runs out.
 
@@ -47,6 +48,7 @@ def find_runs(
         allow_mixed: include runs of another results version and runs without a passed audit.
         with_baselines: include the ``none`` of the chosen settings where only a filter on p or
             regulariser hides it.
+        with_curves: leave out runs whose curves cannot be read, for what draws or compares them.
 
     Raises:
         UserError: an id, a folder or a field is unknown, or no finished run is left.
@@ -66,19 +68,19 @@ def find_runs(
     if ids:  # of their folders only these runs have been read
         runs, _ = _drop_copies([*runs, *_list_all({run.runs_dir for run in named})])
     ledgers = read_ledgers(runs)
-    found_runs, unreadable = _read_all(comparable, ledgers)
+    found_runs, unreadable = _read_all(comparable, ledgers, with_curves=with_curves)
     if not found_runs:
         place = " ".join(map(str, folders or [runs_dir]))
         if not chosen and (untrained := explain_untrained(filters, folders or [runs_dir])):
             raise UserError(untrained)
         if runs and not chosen:
             raise UserError(explain_no_match(runs, filters, place))
-        raise UserError(_explain_nothing(place, reasons))
+        raise UserError(_explain_nothing(place, [*reasons, *unreadable]))
     versions = {run.listed.results_version for run in found_runs}
     hidden = list_hidden_runs(runs, chosen, ledgers)
     hidden = [run for run in hidden if run.results_version in versions]
     countable, _ = _split_comparable(hidden, allow_mixed=allow_mixed)
-    others, _ = _read_all(countable, ledgers)
+    others, _ = _read_all(countable, ledgers, with_curves=with_curves)
     found_runs += [replace(run, is_in_view=False) for run in others]
     return FoundRuns(
         runs=tuple(found_runs),
@@ -194,13 +196,15 @@ def _describe_left_out(runs: Sequence[ListedRun], reason: str) -> list[str]:
 
 
 def _read_all(
-    runs: Sequence[ListedRun], ledgers: Mapping[Path, Ledger]
+    runs: Sequence[ListedRun], ledgers: Mapping[Path, Ledger], *, with_curves: bool
 ) -> tuple[list[FoundRun], list[str]]:
     found_runs, unreadable = [], []
     versions = {run.results_version for run in runs}
     for run in runs:
         try:
             compared = read_compared_run(run)
+            if with_curves:
+                compared.curves.table  # noqa: B018 (reads the file, which is kept)
         except StoreError as error:
             unreadable.append(f"{run.run_id} left out: {error}")
             continue

@@ -9,6 +9,7 @@ import math
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from shutil import rmtree
 
@@ -65,6 +66,8 @@ def find_board(runs_dir: Path, study: str) -> Path:
 def write_board(folder: Path, settings: Sequence[Setting]) -> None:
     """Write the event files of a study, one folder for each setting; replace earlier ones.
 
+    The folder is written whole or not at all.
+
     Args:
         folder: the folder to write, from find_board; event files in it are removed.
         settings: the study's settings, in the order to show.
@@ -72,34 +75,35 @@ def write_board(folder: Path, settings: Sequence[Setting]) -> None:
     Raises:
         RunsDirError: the folder cannot be written, or has other files.
     """
+    folder = folder.resolve()
+    part = folder.with_name(f".{folder.name}.part")
     try:
-        _empty(folder)
+        _refuse_other_files(folder)
+        rmtree(part, ignore_errors=True)
         axes = list(find_axes(settings))
         hparams = [_list_hparams(setting, axes) for setting in settings]
         # TensorBoard finds the charts and the columns in any run: the first one has them.
         first = [_make_layout(), _make_columns(settings, hparams)]
         for setting, of_setting in zip(settings, hparams, strict=True):
-            _write_setting(folder / _clean_name(setting.name), setting, of_setting, first)
+            _write_setting(part / _clean_name(setting.name), setting, of_setting, first)
             first = []
+        if folder.exists():
+            rmtree(folder)
+        part.rename(folder)
     except OSError as error:
         raise RunsDirError(f"{folder} cannot be written: {error.strerror}.") from None
+    finally:
+        rmtree(part, ignore_errors=True)
 
 
-def _empty(folder: Path) -> None:
-    """Remove a folder of event files.
-
-    Raises:
-        RunsDirError: it has other files, which are kept.
-    """
-    if not folder.exists():
-        return
-    for path in folder.rglob("*"):
+def _refuse_other_files(folder: Path) -> None:
+    """Raise RunsDirError where a folder has other files than those of a board; they are kept."""
+    for path in folder.rglob("*") if folder.exists() else ():
         if not path.is_dir() and not is_event_file(path):
             raise RunsDirError(
                 f"{folder} has other files than those of a board, such as {path.name}. Name a new "
                 f"folder with --output."
             )
-    rmtree(folder)
 
 
 def remove_old_board(runs_dir: Path, study: str) -> None:
@@ -126,22 +130,21 @@ def _write_setting(
         first: what TensorBoard reads once for all runs.
     """
     folder.mkdir(parents=True)
-    now = time.time()
-    file = EventFile(folder, now)
-    session = [make_session_start(hparams, setting.name, now), make_session_end(is_completed=True)]
-    file.write_values(0, [*first, *session], wall_time=now)
     curves = {
         tag: mean_curve(setting, column, CONFIDENCE).estimates
         for tag, column in SCALAR_TAGS.items()
     }
     epochs = max(len(estimates) for estimates in curves.values())
-    for epoch in range(1, epochs + 1):
-        values = {tag: curves[tag][epoch - 1] for tag in curves if len(curves[tag]) >= epoch}
-        file.write_values(epoch, _make_band(values), wall_time=now)
-    means = MetricValues([setting], EpochChoice.BEST).estimate_means(setting, CONFIDENCE)
-    at_best = {f"{_MEAN}/{key}": estimate for key, estimate in means.items()}
-    file.write_values(epochs, _make_band(at_best), wall_time=now)
-    file.close()
+    now = time.time()
+    session = [make_session_start(hparams, setting.name, now), make_session_end(is_completed=True)]
+    with closing(EventFile(folder, now)) as file:
+        file.write_values(0, [*first, *session], wall_time=now)
+        for epoch in range(1, epochs + 1):
+            values = {tag: curves[tag][epoch - 1] for tag in curves if len(curves[tag]) >= epoch}
+            file.write_values(epoch, _make_band(values), wall_time=now)
+        means = MetricValues([setting], EpochChoice.BEST).estimate_means(setting, CONFIDENCE)
+        at_best = {f"{_MEAN}/{key}": estimate for key, estimate in means.items()}
+        file.write_values(epochs, _make_band(at_best), wall_time=now)
 
 
 def _make_band(estimates: Mapping[str, Estimate]) -> list[Summary.Value]:

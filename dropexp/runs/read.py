@@ -181,7 +181,7 @@ class StoredRun:
         if digest and compute_digest(text.encode()) != digest:
             raise StoreError(
                 f"{self._path_of(METRICS)} is damaged: it does not agree with its checksum in "
-                f"summary.json; dropexp runs check --repair has the run trained again."
+                f"summary.json; dropexp runs check --repair sets the run aside, and {_REMEDY}."
             )
         return text[: text.rfind("\n") + 1]
 

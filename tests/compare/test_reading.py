@@ -215,3 +215,18 @@ def test_curves_without_an_epoch_leave_the_run_out(tmp_path: Path, text: str) ->
         word = "no epoch" if text else "damaged"
         assert [empty.run_id in line and word in line for line in table.left_out] == [True]
         assert table.rows[0].n == 1
+
+
+def test_runs_with_damaged_curves_are_left_out_of_all_that_draws_them(tmp_path: Path) -> None:
+    folders = [
+        write_finished_run(
+            tmp_path, 1.0, f"seed={seed}", change=lambda made: replace(made, rise=0.0, area=1.0)
+        )
+        for seed in range(2)
+    ]
+    (folders[1].path / METRICS).write_text("epoch\n1\n" * 100)
+    assert len(find_runs([], tmp_path).runs) == 2
+    found = find_runs([], tmp_path, with_curves=True)
+    assert [run.listed.run_id for run in found.runs] == [folders[0].run_id]
+    assert [folders[1].run_id in sentence for sentence in found.left_out] == [True]
+    assert "damaged" in found.left_out[0]

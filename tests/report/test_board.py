@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from dropexp.errors import RunsDirError
+from dropexp.errors import RunsDirError, StoreError
 from dropexp.report.board import find_board, remove_old_board, write_board
 from dropexp.statistics import mean_interval
 from tests.made_up import make_comparison
@@ -139,3 +139,20 @@ def test_a_real_server_shows_the_bands_and_the_mean_results(tmp_path: Path) -> N
     }
     wanted = study.row("none").estimates["test_loss"].value
     assert found["none", "mean/test_loss"] == pytest.approx(wanted)
+
+
+def test_a_board_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = [row.setting for row in make_comparison(("none", "dropout2d"), epochs=1).rows]
+    write_board(tmp_path / "board", settings[:1])
+    kept = sorted(tmp_path.rglob("*"))
+
+    def fail(*arguments: object) -> None:
+        raise StoreError("metrics.csv is damaged")
+
+    monkeypatch.setattr("dropexp.report.board.mean_curve", fail)
+    for name in ("board", "other"):
+        with pytest.raises(StoreError, match="damaged"):
+            write_board(tmp_path / name, settings)
+    assert sorted(tmp_path.rglob("*")) == kept
