@@ -18,6 +18,7 @@ import gc
 import inspect
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -45,6 +46,25 @@ def shorten_waits() -> None:
     """
     if not any(name in os.environ for name in _SETTINGS_OF_WAITS):
         os.environ.update(SHORT_WAITS)
+
+
+def keep_out_current_folder() -> None:
+    """Let no Python that this process starts import modules of the current folder by their names.
+
+    ``python -c`` and ``python -m`` look there first, so that a received ``selectors.py`` would run
+    in place of Python's own. A network of the user's own is still found: see module_search_path.
+    """
+    os.environ["PYTHONSAFEPATH"] = "1"
+    source = os.path.realpath(Path(__file__).parents[2])
+    try:
+        first, here = (os.path.realpath(path) for path in (sys.path[0], os.curdir))
+    except FileNotFoundError:  # the current folder was deleted
+        return
+    if first == source:  # dropexp's own source, which may not be installed
+        paths = filter(None, (source, os.environ.get("PYTHONPATH")))
+        os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    elif first == here:  # python -m dropexp
+        del sys.path[0]
 
 
 def describe_waits() -> dict[str, str]:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import typer
 
+import dropexp
 from dropexp.cli.main import app
 from tests.conftest import PLAIN_OUTPUT, QUICK
+from tests.models.custom_networks import NET
 
 COMMAND = (sys.executable, "-m", "dropexp")
 SWEEP = ("sweep", *QUICK[:-1], "regulariser=none,dropout2d", "seed=1,2")
@@ -104,3 +106,24 @@ def test_a_sweep_needs_no_shared_memory(tmp_path: Path) -> None:
     script = f'unshare -m bash -c \'{mounts}; ! touch /dev/shm/x 2>/dev/null && "$@"\' bash "$@"'
     assert run_in_shell(tmp_path, f"{script} {' '.join(SWEEP)} >out 2>err") == 0
     assert count_finished(tmp_path) == 4
+
+
+def test_modules_of_the_current_folder_are_not_imported(tmp_path: Path) -> None:
+    there, here = tmp_path / "bin", tmp_path / "here"
+    there.mkdir()
+    here.mkdir()
+    script = there / "command.py"  # as an installed command: its own folder is on the path
+    script.write_text("from dropexp.__main__ import main\nif __name__ == '__main__':\n    main()\n")
+    for name in ("selectors", "multiprocessing", "runpy"):
+        (here / f"{name}.py").write_text("from pathlib import Path\nPath('EXECUTED').touch()\n")
+    (here / "own_net.py").write_text(NET)
+    words = ("sweep", *QUICK[:2], "model=custom", "model.target=own_net:Net", "regulariser=none")
+    done = subprocess.run(
+        [sys.executable, str(script), *words, "seed=1,2"],
+        cwd=here,
+        env=os.environ | PLAIN_OUTPUT | {"PYTHONPATH": str(Path(dropexp.__file__).parents[1])},
+        check=False,
+        timeout=240,
+    )
+    assert (done.returncode, count_finished(here)) == (0, 2)
+    assert not (here / "EXECUTED").exists()
