@@ -173,13 +173,13 @@ def watch(
 ) -> None:
     from dropexp.cli.progress_display import ProgressDisplay
     from dropexp.cli.sweep_console import SweepConsole
-    from dropexp.runs.studies import list_study_names, read_study
+    from dropexp.runs.studies import find_last_study, read_study
     from dropexp.sweep.progress import Watcher
 
-    known = list_study_names(runs_dir)
-    if study is None and not known:
+    name = find_last_study(runs_dir) if study is None else study
+    if name is None:
         raise ConfigError(f"{runs_dir} has no study; dropexp sweep makes one.")
-    watched = read_study(runs_dir, study or known[0])
+    watched = read_study(runs_dir, name)
     watcher = Watcher(runs_dir, watched.runs)
     with SweepConsole(watched.name) as console:
         progress = watcher.look()

@@ -60,7 +60,7 @@ class SweepConsole(CommandConsole):
         """Say what there is to do, before anything starts."""
         counts = [(plan.counts[status], status) for status in _PLAN_LABELS]
         listed = ", ".join(
-            f"{count} {_PLAN_LABELS[status]}"
+            f"{count:,} {_PLAN_LABELS[status]}"
             for count, status in counts
             if count or status in _ALWAYS_COUNTED
         )
@@ -153,7 +153,7 @@ class SweepConsole(CommandConsole):
         progress = result.progress
         left = progress.total - len(progress.ended)
         header = "stopped" if left else "finished"
-        counts = f"{progress.num_successful} of {format_count(progress.total, 'run')} done"
+        counts = f"{progress.num_successful:,} of {format_count(progress.total, 'run')} done"
         trained = f"{result.trained} trained" if result.trained else "none trained"
         measured = f", {result.measured} measured" if result.measured else ""
         took = f"{trained}{measured} in {format_duration(result.seconds)}"
@@ -173,7 +173,7 @@ class SweepConsole(CommandConsole):
         """Print the state of a set of runs, in lines that stay."""
         self.close()
         left = progress.total - len(progress.ended)
-        counts = f"{progress.num_successful} of {format_count(progress.total, 'run')} done"
+        counts = f"{progress.num_successful:,} of {format_count(progress.total, 'run')} done"
         waiting = f", {len(progress.running)} running, {left - len(progress.running)} waiting"
         text = Text.assemble((self._name, "bold"), f"  {counts}{waiting if left else ''}")
         self.print_sentence(text)

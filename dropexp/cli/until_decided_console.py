@@ -184,7 +184,7 @@ class UntilDecidedConsole(CommandConsole):
 
     def _count(self, state: SequentialState, progress: Progress) -> str:
         """Return the round, its runs, the time that they take, and what is left of the budget."""
-        counts = f"{len(progress.ended)}/{progress.total} runs"
+        counts = f"{len(progress.ended):,}/{progress.total:,} runs"
         if state.round is not None:
             counts = f"round {state.round.number}: {counts}"
         if progress.seconds_left is not None and len(progress.ended) < progress.total:

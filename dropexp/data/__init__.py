@@ -3,6 +3,7 @@
 A DataConfig comes in (``load``); Splits on the CPU go out.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from dropexp.config.data_section import (
@@ -12,9 +13,10 @@ from dropexp.config.data_section import (
     PublishedConfig,
 )
 from dropexp.data.augmentation import augment
-from dropexp.data.splits import ImageShape, Source, Split, Splits, make_splits
+from dropexp.data.splits import ImageShape, Source, Split, Splits, make_splits, refuse_sizes
+from dropexp.errors import DataError
 
-__all__ = ["ImageShape", "Split", "Splits", "augment", "load"]
+__all__ = ["ImageShape", "Split", "Splits", "augment", "check", "load"]
 
 
 def load(config: DataConfig) -> Splits:
@@ -24,6 +26,44 @@ def load(config: DataConfig) -> Splits:
         DataError: the data set is missing, damaged, or too small for the requested sizes.
     """
     return make_splits(_read_source(config), config)
+
+
+def check(configs: Sequence[DataConfig]) -> None:
+    """Check that load would return splits, without decoding pictures; a data set is read once.
+
+    Raises:
+        DataError: as load; it names the data set where there are several.
+    """
+    by_source: dict[DataConfig, list[DataConfig]] = {}
+    for config in configs:
+        by_source.setdefault(_drop_sizes(config), []).append(config)
+    for of_source in by_source.values():
+        name = of_source[0].name
+        try:
+            source = _count_source(of_source[0])
+            for config in of_source:
+                refuse_sizes(source, config)
+        except DataError as error:
+            if len({config.name for config in configs}) == 1 or str(error).startswith("data="):
+                raise
+            raise DataError(f"data={name}: {error}") from error
+
+
+def _drop_sizes(config: DataConfig) -> DataConfig:
+    """Return a section that is the same for all that are read from the same files."""
+    sizes = {"train_size": None, "val_size": 1, "label_noise": 0.0, "augment": "none", "seed": 0}
+    if isinstance(config, ImageFolderConfig):
+        sizes["test_size"] = 1
+    return config.model_copy(update=sizes)
+
+
+def _count_source(config: DataConfig) -> Source:
+    """Return a data set, a folder of pictures without their pixels."""
+    if not isinstance(config, ImageFolderConfig):
+        return _read_source(config)
+    from dropexp.data import image_folder
+
+    return image_folder.count(config)
 
 
 def _read_source(config: DataConfig) -> Source:

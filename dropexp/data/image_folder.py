@@ -3,6 +3,7 @@
 Every picture is decoded once, into memory, at the size that the network is given.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from dropexp.data.splits import Source, Split
 from dropexp.errors import DataError
 
 Pixels = NDArray[np.uint8]
+_DecodeAll = Callable[[list[Path]], Pixels]
 
 
 def read(config: ImageFolderConfig) -> Source:
@@ -33,11 +35,24 @@ def read(config: ImageFolderConfig) -> Source:
     """
     root = resolve_root(config.root)
     _check_fingerprint(root, config)
+    return _read_splits(root, partial(_decode_all, config=config))
+
+
+def count(config: ImageFolderConfig) -> Source:
+    """Return the classes of all pictures, with images of no pixels; no picture is opened.
+
+    Raises:
+        DataError: as read, but for pictures that have changed or cannot be decoded.
+    """
+    return _read_splits(resolve_root(config.root), _leave_out_pixels)
+
+
+def _read_splits(root: Path, decode_all: _DecodeAll) -> Source:
     class_names = _list_class_names(root / "train")
     return Source(
-        train=_read_split(root / "train", class_names, config),
-        val=_read_optional_split(root / "val", class_names, config),
-        test=_read_optional_split(root / "test", class_names, config),
+        train=_read_split(root / "train", class_names, decode_all),
+        val=_read_optional_split(root / "val", class_names, decode_all),
+        test=_read_optional_split(root / "test", class_names, decode_all),
         class_names=class_names,
     )
 
@@ -111,12 +126,12 @@ def _list_class_names(train: Path) -> tuple[str, ...]:
 
 
 def _read_optional_split(
-    folder: Path, class_names: tuple[str, ...], config: ImageFolderConfig
+    folder: Path, class_names: tuple[str, ...], decode_all: _DecodeAll
 ) -> Split | None:
-    return _read_split(folder, class_names, config) if folder.is_dir() else None
+    return _read_split(folder, class_names, decode_all) if folder.is_dir() else None
 
 
-def _read_split(folder: Path, class_names: tuple[str, ...], config: ImageFolderConfig) -> Split:
+def _read_split(folder: Path, class_names: tuple[str, ...], decode_all: _DecodeAll) -> Split:
     unknown = sorted(set(list_classes(folder)) - set(class_names))
     if unknown:
         raise DataError(
@@ -130,7 +145,7 @@ def _read_split(folder: Path, class_names: tuple[str, ...], config: ImageFolderC
             f"{folder} holds no pictures; remove the folder to draw this split from train."
         )
     labels = np.repeat(np.arange(len(class_names)), [len(pictures) for pictures in by_class])
-    images = _decode_all(paths, config)
+    images = decode_all(paths)
     return Split(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
 
 
@@ -143,3 +158,7 @@ def _decode_all(paths: list[Path], config: ImageFolderConfig) -> Pixels:
         for image, pixels in zip(images, threads.map(decode_one, paths), strict=True):
             image[...] = pixels
     return images
+
+
+def _leave_out_pixels(paths: list[Path]) -> Pixels:
+    return np.empty((len(paths), 0, 0, 0), dtype=np.uint8)

@@ -156,12 +156,7 @@ def make_splits(source: Source, config: DataConfig) -> Splits:
             noise with a single class.
     """
     train, val, test = _draw_splits(source, config)
-    labels, noisy = add_label_noise(
-        train.labels,
-        fraction=config.label_noise,
-        num_classes=len(source.class_names),
-        generator=stream(config.seed, "label_noise"),
-    )
+    labels, noisy = _add_noise(train.labels, source, config)
     mean, std = compute_channel_statistics(train.images)
     return Splits(
         train=Split(train.images, labels),
@@ -173,6 +168,25 @@ def make_splits(source: Source, config: DataConfig) -> Splits:
         wrong_share=int(noisy.sum()) / len(noisy),
         mean=mean,
         std=std,
+    )
+
+
+def refuse_sizes(source: Source, config: DataConfig) -> None:
+    """Check that make_splits would return splits; it looks at no pixel.
+
+    Raises:
+        DataError: as make_splits.
+    """
+    train, _, _ = _draw_splits(source, config)
+    _add_noise(train.labels, source, config)
+
+
+def _add_noise(labels: Tensor, source: Source, config: DataConfig) -> tuple[Tensor, Tensor]:
+    return add_label_noise(
+        labels,
+        fraction=config.label_noise,
+        num_classes=len(source.class_names),
+        generator=stream(config.seed, "label_noise"),
     )
 
 

@@ -27,6 +27,9 @@ _LOCK = ".ledger.lock"
 _END = re.compile(r'\{"ended":"([\w.+-]+)","setting":(?:null|"(\w+)")\}', re.ASCII)
 """A line about an end as record_end writes it; parsing it as JSON takes four times as long."""
 
+_ASKED = '{"asked":'
+"""How a line about requests begins."""
+
 
 class Purpose(StrEnum):
     """Why a run was asked for."""
@@ -106,7 +109,12 @@ class Ledger:
 
 
 def record_request(
-    runs_dir: Path, study: str | None, run_ids: Sequence[str], purpose: Purpose
+    runs_dir: Path,
+    study: str | None,
+    run_ids: Sequence[str],
+    purpose: Purpose,
+    *,
+    is_study: bool = False,
 ) -> None:
     """Record that runs were asked for; runs that were asked for before keep their first request.
 
@@ -115,6 +123,8 @@ def record_request(
         study: the study that they are asked for in; None outside studies.
         run_ids: of the runs.
         purpose: why they are asked for.
+        is_study: whether the whole study is asked for, which is recorded without a new run too;
+            see list_asked_studies.
 
     Raises:
         StoreError: the ledger cannot be written.
@@ -122,8 +132,18 @@ def record_request(
     with _lock(runs_dir):
         known = _find_asked(runs_dir, run_ids)
         new = [run_id for run_id in run_ids if run_id not in known]
-        if new:
+        if new or (is_study and list_asked_studies(runs_dir)[:1] != [study]):
             _append(runs_dir, {"asked": {"study": study, "purpose": purpose, "runs": new}})
+
+
+def list_asked_studies(runs_dir: Path) -> list[str]:
+    """Return the names of the studies that the ledger knows, the one last asked for first."""
+    names: dict[str, None] = {}
+    for line in reversed(_read(runs_dir).splitlines()):
+        if line.startswith(_ASKED):
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
+                names.setdefault(_text(json.loads(line)["asked"]["study"]))
+    return list(names)
 
 
 def record_end(runs_dir: Path, run_id: str, setting: str | None = None) -> None:

@@ -18,6 +18,7 @@ from dropexp.config.parsing import parse_json
 from dropexp.config.setting import Fields, name_settings
 from dropexp.config.study_files import FOLDER, refuse_study_name
 from dropexp.errors import ConfigError, StoreError, suggest
+from dropexp.runs.ledger import list_asked_studies
 from dropexp.runs.parsing import MOST_BYTES_OF_STUDY, check_study, read_limited
 from dropexp.runs.study_folder import list_study_files, lock_study_file, write_whole
 from dropexp.runs.study_question import NO_QUESTION, StudyQuestion, parse_question
@@ -185,6 +186,16 @@ def list_study_names(runs_dir: Path) -> list[str]:
         if not path.name.endswith(TUNE_SUFFIX)
     ]
     return [name for _, name in sorted(files, reverse=True)]
+
+
+def find_last_study(runs_dir: Path) -> str | None:
+    """Return the study that was last asked for, by the ledger; None where there is no study.
+
+    Of studies that the ledger does not know, as older versions made them, file times decide.
+    """
+    known = list_study_names(runs_dir)
+    asked = (name for name in list_asked_studies(runs_dir) if name in known)
+    return next(asked, known[0] if known else None)
 
 
 def get_study_path(runs_dir: Path, name: str) -> Path:

@@ -13,11 +13,11 @@ from dropexp.runs.repairing import remove_leftovers
 from dropexp.runs.studies import StudyRun
 from dropexp.sweep.grammar import SweepRequest
 from dropexp.sweep.jobs import Work
-from dropexp.sweep.launchers import LauncherName, build_launcher, choose_launcher
+from dropexp.sweep.launchers import build_launcher, choose_launcher
 from dropexp.sweep.plan import Plan, PlanStatus, make_study, open_sweep_runs_dir
 from dropexp.sweep.progress import EndedRun, Progress, SettingMean, Watcher, rank_settings
+from dropexp.sweep.requirements import refuse_unmet
 from dropexp.sweep.rounds import Rounds
-from dropexp.sweep.slots import refuse_missing_devices
 from dropexp.sweep.sweep_dirs import open_sweep_dir
 from dropexp.terminal.numbers import format_count
 
@@ -71,7 +71,8 @@ def sweep(
         purpose: why the runs are asked for, as the ledger records it.
 
     Raises:
-        UserError: the launcher is not installed, or the folder cannot be written.
+        UserError: the launcher is not installed, the folder cannot be written, or this machine
+            lacks the data or the device of a run.
         RunError: the launcher has failed several times in a row before any run ended.
         KeyboardInterrupt: at a second Ctrl-C; runs lose what they have trained since their last
             checkpoint.
@@ -79,13 +80,14 @@ def sweep(
     started = time.monotonic()
     runs_dir = open_sweep_runs_dir(request.configs)
     todo = plan.select_to_launch(retry_failed=retry_failed)
-    if choose_launcher(request.launcher) is LauncherName.JOBLIB:
-        refuse_missing_devices(todo)
+    if choose_launcher(request.launcher).is_here:
+        refuse_unmet(todo, view)
     with open_sweep_dir(runs_dir) as sweep_dir:
         launcher = build_launcher(request.launcher, sweep_dir, todo)
         study = make_study(request)
         studies.save_study(runs_dir, study)
-        record_request(runs_dir, study.name, [run.run_id for run in study.runs], purpose)
+        ids = [run.run_id for run in study.runs]
+        record_request(runs_dir, study.name, ids, purpose, is_study=True)
         remove_leftovers(runs_dir, (c.run_id for c in plan.select(PlanStatus.FINISHED)))
         stale = {c.run_id: plan.stale[c.run_id] for c in todo if c.run_id in plan.stale}
         rounds = Rounds(launcher, todo, runs_dir, sweep_dir, stale)

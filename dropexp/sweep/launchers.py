@@ -47,6 +47,11 @@ class LauncherName(StrEnum):
     RAY = "ray"
     SLURM = "slurm"
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it trains on this machine, with its data and devices."""
+        return self in (LauncherName.JOBLIB, LauncherName.BASIC)
+
 
 _PACKAGES = {LauncherName.RAY: "ray", LauncherName.SLURM: "submitit"}
 

@@ -132,15 +132,25 @@ class Rounds:
             jobs = [self._build_job(config) for config in self._left.values()]
             try:
                 for outcome in self._launcher.launch(jobs):
+                    self._refuse_lost_folder()
                     self._record_outcome(self._left[outcome.run_id], outcome)
             except Exception as error:
                 # Launchers differ in what they raise when a process of theirs is lost.
+                self._refuse_lost_folder()
                 self._forget_ended()
                 breakdowns = breakdowns + 1 if len(self._left) == before else 0
                 if breakdowns >= _MOST_BREAKDOWNS:
                     raise self._explain_breakdown(error) from error
             if self._left:
                 time.sleep(_SECONDS_BETWEEN_ROUNDS)
+
+    def _refuse_lost_folder(self) -> None:
+        """Raise RunError if somebody has removed the folder of the runs, with that of the sweep."""
+        if not self._sweep_dir.is_dir():
+            raise RunError(
+                f"runs_dir={self._runs_dir} was removed or replaced while the sweep trained "
+                f"runs in it; what they had written is gone. The same command trains them anew."
+            )
 
     def _explain_breakdown(self, error: Exception) -> RunError:
         trace = self._runs_dir / BREAKDOWN_FILE

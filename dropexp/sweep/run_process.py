@@ -29,7 +29,8 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 
 
 @cache
-def _get_context() -> ForkServerContext:
+def get_context() -> ForkServerContext:
+    """Return what makes processes that have imported torch."""
     context = multiprocessing.get_context("forkserver")
     # Without __main__ in the server, every run would import the command's script again.
     context.set_forkserver_preload(["__main__", "dropexp.sweep.preload"])
@@ -38,7 +39,7 @@ def _get_context() -> ForkServerContext:
 
 def start_fork_server() -> None:
     """Start the process that imports what runs need and forks them; return at once."""
-    _get_context()
+    get_context()
     resource_tracker.ensure_running()  # first, because it unblocks Ctrl-C
     # A terminal sends Ctrl-C to every process of a sweep; the sweep alone decides what ends. The
     # server and its runs inherit that it is blocked; here it arrives a moment later.
@@ -60,8 +61,8 @@ class RunProcess:
     def __init__(self, job: Job, device: str | None = None) -> None:
         self._job = job
         self._printed = job.sweep_dir / f"{job.run_id}.out"
-        self._outcome, outcome = _get_context().Pipe(duplex=False)
-        self._process = _get_context().Process(
+        self._outcome, outcome = get_context().Pipe(duplex=False)
+        self._process = get_context().Process(
             target=_train, args=(job, device, self._printed, outcome), daemon=True
         )
         self._received: Outcome | None = None
@@ -155,7 +156,7 @@ def _shares_the_store(job: Job) -> bool:
 
 def _train(job: Job, device: str | None, printed: Path, outcome: Connection) -> None:
     """Train the run: the target of its process."""
-    threading.Thread(target=_end_with_parents, daemon=True).start()
+    threading.Thread(target=end_with_parents, daemon=True).start()
     with suppress(OSError), _open_to_print(printed) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -172,7 +173,7 @@ def _open_to_print(printed: Path) -> BinaryIO:
         return Path(os.devnull).open("wb")
 
 
-def _end_with_parents() -> None:
+def end_with_parents() -> None:
     """End this process once the process that asked for it, or the fork server, is gone."""
     server, parent = os.getppid(), multiprocessing.parent_process()
     assert parent is not None

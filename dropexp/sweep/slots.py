@@ -29,17 +29,3 @@ def list_cuda_devices(configs: Sequence[RunConfig]) -> list[str]:
     import torch
 
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-
-
-def refuse_missing_devices(configs: Sequence[RunConfig]) -> None:
-    """Check the devices that the configs name, on this machine.
-
-    Raises:
-        DeviceError: one of them is not there.
-    """
-    named = {config.device for config in configs} - {"auto", "cpu"}
-    if named:
-        from dropexp.training.environment import select_device
-
-        for device in sorted(named):
-            select_device(device)

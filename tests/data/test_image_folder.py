@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dropexp.data import load
+from dropexp.data import check, load
 from dropexp.data.image_folder import decode
 from dropexp.errors import DataError
 from tests.data.examples import folder_config, write_picture
@@ -189,3 +189,14 @@ def test_floating_point_pictures_are_refused(tmp_path: Path) -> None:
 def test_too_few_pictures_to_split_are_refused_with_the_size(tmp_path: Path) -> None:
     fill(tmp_path, "train", 1)
     refused(tmp_path, r"data\.test_size=0\.2 is not allowed: that is 0 of 2 images")
+
+
+def test_pictures_are_counted_without_being_decoded(tmp_path: Path) -> None:
+    fill(tmp_path, "train", 5)
+    (tmp_path / "train/cat/0.png").write_text("not a picture")
+    enough = folder_config(tmp_path, test_size=2, val_size=2, train_size=6)
+    check([enough])
+    with pytest.raises(DataError, match=r"^data.train_size=7 .* at most 6 images"):
+        check([enough, folder_config(tmp_path, test_size=2, val_size=2, train_size=7)])
+    with pytest.raises(DataError, match="cannot be decoded"):
+        load(enough)

@@ -1,6 +1,7 @@
 """Named sets of runs."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from dropexp.config.study_files import FOLDER
 from dropexp.errors import ConfigError, StoreError
 from dropexp.runs import studies
+from dropexp.runs.ledger import LEDGER, Purpose, read_ledger, record_request
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.studies import Study, StudyMember
 from dropexp.runs.study_question import NO_QUESTION, StudyQuestion
@@ -40,14 +42,30 @@ def test_settings_that_differ_keep_different_names_when_they_meet(tmp_path: Path
 
 
 def test_the_one_last_swept_comes_first(tmp_path: Path) -> None:
-    import os
-
     for age, name in enumerate(["new", "old", "older"]):
         studies.save_study(tmp_path, Study(name, (), (), ()))
         path = tmp_path / FOLDER / f"{name}.json"
         os.utime(path, (1000 - age, 1000 - age))
     assert studies.list_study_names(tmp_path) == ["new", "old", "older"]
     assert studies.list_study_names(tmp_path / "nowhere") == []
+    assert studies.find_last_study(tmp_path) == "new", "the ledger knows none"
+
+
+def test_the_study_last_asked_for_is_the_ledgers(tmp_path: Path) -> None:
+    assert studies.find_last_study(tmp_path) is None
+    for name in ("first", "second"):
+        studies.save_study(tmp_path, Study(name, (), (), ()))
+        record_request(tmp_path, name, [f"none-p0-s0-{name}"], Purpose.SWEEP)
+    os.utime(tmp_path / FOLDER / "first.json", (4e9, 4e9))  # a clock in the future
+    assert studies.find_last_study(tmp_path) == "second"
+    before = read_ledger(tmp_path)
+    for _ in range(2):  # none of its runs is new
+        record_request(tmp_path, "first", ["none-p0-s0-first"], Purpose.SWEEP, is_study=True)
+    assert studies.find_last_study(tmp_path) == "first"
+    assert len((tmp_path / LEDGER).read_text().splitlines()) == 3
+    assert read_ledger(tmp_path) == before
+    (tmp_path / FOLDER / "first.json").unlink()
+    assert studies.find_last_study(tmp_path) == "second"
 
 
 def test_a_study_that_is_swept_again_is_not_written_and_is_the_last(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Runs that are lost are launched again, but not for ever, whatever a launcher does."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -140,6 +141,22 @@ def test_a_launcher_that_only_breaks_down_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"broke down 3 times in a row.*no such cluster"):
         rounds.raise_error()
     assert "Traceback" in (tmp_path / ".launcher-error.txt").read_text()
+
+
+@pytest.mark.parametrize("breaks_down", [True, False])
+def test_a_folder_of_runs_that_is_removed_meanwhile_is_named(
+    tmp_path: Path, breaks_down: bool
+) -> None:
+    def do(job: Job, before: int) -> Outcome:
+        shutil.rmtree(job.sweep_dir)
+        if breaks_down:
+            raise FileNotFoundError(job.sweep_dir)
+        return Outcome(job.run_id, Ending.FAILED, "metrics.csv is gone")
+
+    launcher = MadeUpLauncher(do)
+    with pytest.raises(RunError, match="was removed or replaced while the sweep trained"):
+        to_the_end(rounds_of(tmp_path, launcher)).raise_error()
+    assert len(launcher.launched) == 1
 
 
 def test_after_stop_nothing_more_is_launched(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.studies import Study, StudyMember, StudyRun, save_study
 from dropexp.sweep.conduct import describe_disk_problem, watch_rounds
 from dropexp.sweep.jobs import Work
-from dropexp.sweep.launchers import Launcher, LauncherName, build_launcher, choose_launcher
+from dropexp.sweep.launchers import Launcher, build_launcher, choose_launcher
 from dropexp.sweep.progress import Progress, Watcher
+from dropexp.sweep.requirements import refuse_unmet
 from dropexp.sweep.rounds import Rounds
 from dropexp.sweep.sequential.design import Cell, SequentialState, StopReason
 from dropexp.sweep.sequential.prepare import SequentialPlan
-from dropexp.sweep.slots import refuse_missing_devices
 from dropexp.sweep.sweep_dirs import open_sweep_dir
 
 
@@ -68,12 +68,10 @@ def train_until_decided(
         fail_fast: stop at the first run that fails or diverges.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written, or this machine lacks the data or the device.
         RunError: the launcher has failed several times in a row before any run ended.
         KeyboardInterrupt: at a second Ctrl-C.
     """
-    if choose_launcher(plan.request.launcher) is LauncherName.JOBLIB:
-        refuse_missing_devices(list(plan.request.configs.values()))
     with open_sweep_dir(plan.runs_dir) as sweep_dir:
         return _Command(plan, view, sweep_dir, fail_fast=fail_fast).run()
 
@@ -101,6 +99,8 @@ class _Command:
             while True:
                 state = plan.find_state()
                 self._view.report_state(state)
+                if state.round is not None and choose_launcher(plan.request.launcher).is_here:
+                    refuse_unmet(configs, self._view)  # once for all rounds
                 self._save_study(state)
                 if state.round is None:
                     reason = state.reason
@@ -124,7 +124,7 @@ class _Command:
         began = time.monotonic()
         todo = [plan.request.configs[cell] for cell in ahead.missing]
         ids = [config.run_id for config in todo]
-        record_request(plan.runs_dir, plan.request.study, ids, Purpose.SEQUENTIAL)
+        record_request(plan.runs_dir, plan.request.study, ids, Purpose.SEQUENTIAL, is_study=True)
         stale = {run_id: plan.stale[run_id] for run_id in ids if run_id in plan.stale}
         rounds = Rounds(launcher, todo, plan.runs_dir, self._sweep_dir, stale)
         runs = [_find_run(plan, cell) for cell in ahead.cells]

@@ -1,0 +1,79 @@
+"""What the runs of a sweep need is checked once, before any is launched."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dropexp.config.run_config import RunConfig
+from dropexp.errors import DataError, UserError
+from dropexp.sweep import requirements
+from dropexp.sweep.requirements import refuse_unmet
+from tests.builders import compose_tiny
+from tests.conftest import QUICK, assert_refused
+from tests.data.examples import write_idx_set
+
+
+class View:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def test_a_sweep_without_one_of_its_data_sets_is_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_idx_set(tmp_path / "elsewhere" / "mnist", count=30)
+    monkeypatch.setenv("DROPEXP_DATA", str(tmp_path / "elsewhere"))
+    words = ("sweep", "data=digits,mnist", "seed=0,1", *QUICK, "study=mine")
+    assert_refused(tmp_path, words, ["error: data=mnist: data.val_size=5000 is not allowed"])
+    assert list((tmp_path / "runs").iterdir()) == [], "nothing was launched, and no study made"
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[list[RunConfig]]:
+    """What was looked for; data sets of more than 700 images to train on are not there."""
+    calls: list[list[RunConfig]] = []
+
+    def check(configs: Sequence[RunConfig], _: object) -> UserError | None:
+        calls.append(list(configs))
+        sizes = [config.data.train_size or 0 for config in configs]
+        return DataError("too many") if max(sizes) > 700 else None
+
+    monkeypatch.setattr(requirements, "_met", set())
+    monkeypatch.setattr(requirements, "_check_elsewhere", check)
+    return calls
+
+
+def test_runs_that_differ_by_seed_or_regulariser_are_checked_once(
+    checked: list[list[RunConfig]],
+) -> None:
+    runs = [compose_tiny(f"seed={seed}", "regulariser=dropout") for seed in range(3)]
+    refuse_unmet(runs, View())
+    refuse_unmet([compose_tiny("seed=7", "data.augment=flip")], View())
+    assert [len(call) for call in checked] == [1]
+
+
+def test_what_was_missing_is_looked_for_again(checked: list[list[RunConfig]]) -> None:
+    runs = [compose_tiny(), compose_tiny("data.train_size=701")]
+    for _ in range(2):
+        with pytest.raises(DataError, match="too many"):
+            refuse_unmet(runs, View())
+    assert [len(call) for call in checked] == [2, 2]
+
+
+def test_the_process_finds_what_training_would_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "_met", set())
+    monkeypatch.setattr(requirements, "_SECONDS_UNTIL_NOTE", 0.0)
+    view = View()
+    refuse_unmet([compose_tiny()], view)
+    assert view.notes == ["reading the data of the runs; a download may take minutes"]
+    for override, words in (
+        ("data.train_size=7000", "data.train_size=7000 is not allowed.*at most 950 images"),
+        ("device=cuda:7", "device=cuda:7 is not available"),
+        ("precision=tf32", "tf32 needs a CUDA device"),
+    ):
+        with pytest.raises(UserError, match=words):
+            refuse_unmet([compose_tiny("device=cpu", override)], view)
