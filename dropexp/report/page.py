@@ -25,6 +25,7 @@ from dropexp.report.phrases import describe_data
 from dropexp.runs.searches import SearchRecord
 from dropexp.statistics import Verdict
 from dropexp.terminal.numbers import format_count
+from dropexp.terminal.plain_text import make_printable
 
 SECTIONS = ("search", "curves", "differences", "axes")
 _TEMPLATES = files("dropexp.report") / "templates"
@@ -98,9 +99,8 @@ def _render(
     page = json.dumps(
         {"hidden": HIDDEN, "config": {**CONFIG, "background": None}, "panels": panels}
     )
-    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
-        _read("report.html.j2")
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_make_safe)
+    template = environment.from_string(_read("report.html.j2"))
     return template.render(
         title=title or _write_title(comparison),
         version=__version__,
@@ -118,6 +118,11 @@ def _render(
         **{name: [] for name in SECTIONS} | sections,
         **parts,
     )
+
+
+def _make_safe(value: Any) -> Any:
+    """Escape control characters in a text that a run may hold; what is markup has none of them."""
+    return make_printable(value, keep_lines=True) if type(value) is str else value
 
 
 def _write_title(comparison: Comparison) -> str:

@@ -1,5 +1,9 @@
 """The names of the files in a run folder; docs/reference/run-folder.md says what each holds."""
 
+from pathlib import Path
+
+from dropexp.runs.durable import PART
+
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
 AUDIT = "audit.json"
@@ -21,3 +25,12 @@ RUN_FILES = frozenset(
     (CONFIG, ENVIRONMENT, AUDIT, METRICS, SUMMARY, CHECKPOINT, WEIGHTS, LOG, ERROR, LOCK)
 )
 """The files of a run folder but for TensorBoard's."""
+
+
+def is_half_written(path: Path) -> bool:
+    """Return whether durable.py made this file on the way to one of a run's files."""
+    if path.name[:1] != "." or path.suffix != PART:
+        return False
+    name = path.name[1 : -len(PART)]
+    is_own = name in RUN_FILES or name.startswith(EVENTS_PREFIX)
+    return is_own and path.is_file() and not path.is_symlink()

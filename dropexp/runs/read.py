@@ -19,7 +19,7 @@ from dropexp.config.parsing import get_mapping, parse_json
 from dropexp.config.seeded_yaml import parse_seeded_config
 from dropexp.errors import NewerFormatError, StoreError
 from dropexp.runs.damage import find_damage
-from dropexp.runs.durable import PART, compute_digest
+from dropexp.runs.durable import compute_digest
 from dropexp.runs.files import (
     AUDIT,
     CHECKPOINT,
@@ -29,6 +29,7 @@ from dropexp.runs.files import (
     LOCK,
     METRICS,
     SUMMARY,
+    is_half_written,
 )
 from dropexp.runs.parsing import (
     MOST_BYTES,
@@ -274,12 +275,13 @@ class StoredRun:
         return read_limited(self._path_of(name), MOST_BYTES[name])
 
     def list_parts(self) -> list[Path]:
-        """Return the paths of files that a crash has left half written, by name."""
+        """Return the paths of files that a crash has left half written, by name.
+
+        Only those that dropexp writes: any other file may be somebody's own.
+        """
         if not self.path.is_dir():
             return []
-        return sorted(
-            path for path in self.path.iterdir() if path.name[:1] == "." and path.suffix == PART
-        )
+        return sorted(path for path in self.path.iterdir() if is_half_written(path))
 
     def list_leftovers(self) -> list[str]:
         """Return the names of files that a crash has left behind, and that nothing needs."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import count
 from pathlib import Path
 
-from dropexp.config.study_files import FOLDER
+from dropexp.config.study_files import FOLDER, REGISTERED_SUFFIX, is_study_name
 from dropexp.errors import DropexpError, StoreError
 from dropexp.runs import durable
 from dropexp.runs.checking import Checked, Condition, check_leftovers, find_run_damage
@@ -25,6 +25,10 @@ SET_ASIDE = ".set-aside"
 
 _SEEDS = (r"^seed: \d+$", r"^(?:  )?seed: \d+$")
 """The lines of a config that hold its seed: the run's alone, or that of its data as well."""
+
+
+_OF_STUDIES = (REGISTERED_SUFFIX, ".json")
+"""What the names of the files in the folder of studies end in."""
 
 
 class Repair(StrEnum):
@@ -76,16 +80,25 @@ def remove_leftovers(runs_dir: Path, run_ids: Iterable[str]) -> None:
 
 
 def remove_half_written_studies(runs_dir: Path) -> None:
-    """Remove the study files that a crash has left half written.
+    """Remove the study files that a crash has left half written; any other file is left alone.
 
     Raises:
         StoreError: one cannot be removed.
     """
-    for path in (runs_dir / FOLDER).glob(f"*{durable.PART}"):
+    for path in (runs_dir / FOLDER).glob(f".*{durable.PART}"):
+        if not _is_half_written_study(path):
+            continue
         try:
             durable.remove_file(path)
         except OSError as error:
             raise durable.make_store_error(path, error) from None
+
+
+def _is_half_written_study(path: Path) -> bool:
+    """Return whether durable.py made this file on the way to one of a study's files."""
+    name = path.name.removeprefix(".").removesuffix(durable.PART)
+    stem = next((name.removesuffix(each) for each in _OF_STUDIES if name.endswith(each)), "")
+    return is_study_name(stem) and path.is_file() and not path.is_symlink()
 
 
 def set_study_aside(runs_dir: Path, path: Path) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isfinite
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -109,10 +110,12 @@ class Filter:
         if self.key == "study":
             is_equal = any(self._studies.has(run, name) for name in self.values)
         else:
+            self._refuse_what_no_number_equals(value)
             is_equal = any(_equals(value, text) for text in self.values)
         return is_equal is (self.relation is Relation.EQUAL)
 
     def _is_ordered(self, value: Any) -> bool:
+        self._refuse_what_no_number_equals(value)
         compare, text = _ORDERS[self.relation], self.values[0]
         if isinstance(value, str):
             return compare(value, text)
@@ -122,6 +125,15 @@ class Filter:
         if number is None:
             raise FilterError(f"{self.text} compares with {text!r}, which is not a number.")
         return compare(value, number)
+
+    def _refuse_what_no_number_equals(self, value: Any) -> None:
+        """Refuse nan and inf beside a number: every run would pass ``seed!=nan`` or ``p<inf``."""
+        if not isinstance(value, int | float):
+            return
+        for text in self.values:
+            number = _parse_number(text)
+            if isinstance(number, float) and not isfinite(number):
+                raise FilterError(f"{self.text} compares with {text}; give a finite number.")
 
 
 def is_filter(text: str) -> bool:
@@ -224,6 +236,8 @@ def _parse_filter(text: str, known: set[str]) -> Filter:
     values = tuple(value.strip() for value in _COMMA.split(match["values"]))
     if relation in _ORDERS and len(values) > 1:
         raise FilterError(f"{text} compares with several values; {relation} takes one.")
+    if "" in values:
+        raise FilterError(f"{text} has an empty value; write null for a field without a value.")
     if key == "status":
         _check_status(text, values)
     periods = _parse_periods(text, values) if key == "changed" else ()

@@ -56,6 +56,9 @@ def test_a_damaged_study_file_is_set_aside(dropexp: Dropexp, runs: Path) -> None
     (runs / ".studies").mkdir()
     (runs / ".studies" / "mine.json").write_bytes(b"")
     (runs / ".studies" / ".mine.json.part").touch()
+    theirs = [runs / ".studies" / "thesis.part", find(runs, 0) / ".thesis.docx.part"]
+    for path in theirs:
+        path.touch()
     done = dropexp("runs", "check", "-f", "json")
     assert done.returncode == 1
     assert "mine.json" in done.stderr
@@ -64,7 +67,8 @@ def test_a_damaged_study_file_is_set_aside(dropexp: Dropexp, runs: Path) -> None
     assert done.returncode == 1
     assert "mine.json cannot be read" in done.stdout
     assert dropexp("runs", "check", "--repair").returncode == 0
-    assert [path.name for path in (runs / ".studies").iterdir()] == []
+    assert [path.name for path in (runs / ".studies").iterdir()] == ["thesis.part"]
+    assert all(path.exists() for path in theirs)
     assert (runs / ".set-aside" / "mine.json").exists()
 
 

@@ -55,6 +55,13 @@ def test_names_cannot_end_the_page() -> None:
     assert "</script><b>x" not in page
 
 
+def test_names_cannot_turn_the_page_around() -> None:
+    study = make_comparison(("none", "dropout2d"), seeds=2, data_name=("\u202egpj\x9b2J",))
+    page = render_page(study, KNOWN)
+    assert "\\u202egpj\\x9b2J" in page
+    assert not {"\u202e", "\x9b"} & set(page)
+
+
 def test_hundred_runs_of_many_settings_stay_small() -> None:
     study = make_comparison(
         ("none", "dropout2d", "spatial_dropout", "dropconnect", "dropout"),
