@@ -62,7 +62,7 @@ MetricOption = Annotated[
         parser=parse_metric,
         autocompletion=lambda: [metric.key for metric in deciding_metrics()],
         help=f"Metric to test: {', '.join(metric.key for metric in deciding_metrics())}. "
-        "Default: test_loss, or noisy_label_val_loss with --at matched.",
+        "Default: the study's own question, or test_loss (noisy_label_val_loss with --at matched).",
     ),
 ]
 AtOption = Annotated[
@@ -73,7 +73,7 @@ AtOption = Annotated[
         parser=make_choice_parser("--at", EpochChoice),
         autocompletion=list_choices(EpochChoice),
         help="Epoch of each run: best (lowest validation loss), last, or matched (the first with a "
-        "training loss that every run reaches). Default: best.",
+        "training loss that every run reaches). Default: the study's own question, or best.",
     ),
 ]
 BaselineOption = Annotated[

@@ -166,13 +166,21 @@ class PictureOptions:
             raise UserError(f"{named[0]} is for a picture. Add --plot FILE.png.")
         self._list_charts()
         self._measure()
+        if self.plot is not None:
+            from dropexp.report.plot import refuse_unsuitable
+
+            refuse_unsuitable(self.plot, self._to_plot_options())
 
     def draw(self, comparison: "Comparison") -> None:
         """Draw the charts to the file; nothing without ``--plot``."""
         if self.plot is not None:
+            from dropexp.cli.console import print_notice
             from dropexp.report import plot
+            from dropexp.terminal.numbers import format_size
 
             plot(comparison, self.plot, self._to_plot_options())
+            size = format_size(self.plot.stat().st_size)
+            print_notice(f"written to {self.plot} ({size})")
 
     def _list_charts(self) -> tuple[Chart, ...]:
         return tuple(chart for text in self.charts or () for chart in parse_charts(text))

@@ -75,4 +75,8 @@ def _rerun(
             console.warn(caveat)
         done = rerun(recorded, config, console)
     console.print_lines(format_rerun(done))
+    if is_kept:
+        from rich.text import Text
+
+        console.print_line(Text(f"kept in {into / config.run_id}"))
     return done.agreement.verdict is not AgreementVerdict.DIFFERS

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from dropexp.runs.listed_run import ListedRun, ListedStatus
 from dropexp.terminal.numbers import format_decimals, format_number, format_size, format_time
-from dropexp.terminal.tables import Column, format_table
+from dropexp.terminal.tables import Column, format_table, wrap_text
 
 STATUS_STYLES = {
     ListedStatus.FINISHED: "",
@@ -19,6 +19,9 @@ STATUS_STYLES = {
 }
 
 
+_EXPLANATION = "losses, acc and gap (val - train) at the epoch of the lowest val loss"
+
+
 def format_run_list(runs: Sequence[ListedRun], width: int | None) -> list[Text]:
     """Return one line for each run, and below them the number of runs of each status.
 
@@ -28,23 +31,29 @@ def format_run_list(runs: Sequence[ListedRun], width: int | None) -> list[Text]:
     """
     counted = Counter(run.status for run in runs)
     counts = {status: counted[status] for status in ListedStatus}
+    table = format_table(_LIST_COLUMNS, runs, width=width, row_style=_status_style)
+    has_results = any(" loss" in line.plain for line in table[:2])  # a heading has two lines
     return [
-        *format_table(_LIST_COLUMNS, runs, width=width, row_style=_status_style),
+        *table,
         Text(),
         Text(", ".join(f"{count} {status}" for status, count in counts.items() if count), "dim"),
-        Text("losses, acc and gap (val - train) at the epoch of the lowest val loss", "dim"),
+        *([Text(_EXPLANATION, "dim")] if has_results else []),
     ]
 
 
 def format_removals(
-    runs: Sequence[ListedRun], sizes: Mapping[str, int], reasons: Mapping[str, str]
+    runs: Sequence[ListedRun],
+    sizes: Mapping[str, int],
+    reasons: Mapping[str, str],
+    width: int | None = None,
 ) -> list[Text]:
-    """Return one line for each run that is to be removed.
+    """Return one line for each run that is to be removed, and one below where there is no room.
 
     Args:
         runs: in the order to show.
         sizes: run id → bytes of its folder.
         reasons: run id → the arguments that chose it.
+        width: of the terminal in characters; None for any.
     """
     columns: tuple[Column[ListedRun], ...] = (
         Column("", lambda run: run.run_id, align="left"),
@@ -53,7 +62,19 @@ def format_removals(
         Column("", lambda run: format_size(sizes[run.run_id])),
         Column("", lambda run: f"chosen by {reasons[run.run_id]}", align="left"),
     )
-    return format_table(columns, runs, row_style=_status_style)
+    lines = format_table(columns, runs, row_style=_status_style)
+    if width is None or all(line.cell_len <= width for line in lines):
+        return lines
+    lines = format_table(columns[:-1], runs, row_style=_status_style)
+    return [
+        each
+        for line, run in zip(lines, runs, strict=True)
+        for each in (line, *_indent(f"chosen by {reasons[run.run_id]}", width))
+    ]
+
+
+def _indent(text: str, width: int) -> list[Text]:
+    return [Text(f"    {line}") for line in wrap_text(text, max(width - 4, 20))]
 
 
 def _status_style(run: ListedRun) -> str:

@@ -207,7 +207,8 @@ def rm(
     if removable:
         reasons = {run.run_id: reason for run, reason in chosen}
         sizes = {run.run_id: compute_folder_size(run.folder.path) for run in removable}
-        CommandConsole().print_lines(format_removals(removable, sizes, reasons))
+        console = CommandConsole()
+        console.print_lines(format_removals(removable, sizes, reasons, console.width))
         total = f"{format_count(len(removable), 'run')}, {format_size(sum(sizes.values()))}"
         if not yes and not _confirm_removal(total):
             typer.echo("nothing was removed")

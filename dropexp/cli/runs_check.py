@@ -2,7 +2,9 @@
 
 import json
 import time
+from collections import Counter
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,8 +34,9 @@ CHECK_HELP = (
     "repaired."
 )
 _SECONDS_BETWEEN_UPDATES = 0.1
+_MOST_COMMANDS = 5
+_TRAINED_AGAIN = "the command that trained it trains it again"
 _REMEDIES = {
-    "damaged": "--repair rebuilds it, or sets it aside and has its command train it again",
     "newer": "update dropexp",
     "leftovers": "--repair removes them",
 }
@@ -117,7 +120,7 @@ def _repair(one: "Checked") -> str:
     except DropexpError as error:
         return f"not repaired: {error}"
     if done is Repair.NOTHING:
-        return "its command trains it again" if one.condition == "damaged" else ""
+        return _TRAINED_AGAIN if one.condition == "damaged" else ""
     return done.value
 
 
@@ -170,7 +173,7 @@ def _print_table(
         return "; ".join(filter(None, (one.damage, left, one.note)))
 
     def remedy(one: "Checked") -> str:
-        return repairs.get(one.run_id, "" if repairs else _REMEDIES.get(one.condition, ""))
+        return repairs.get(one.run_id, "" if repairs else _propose(one))
 
     columns: tuple[Column[Checked], ...] = (
         Column("run", lambda one: one.run_id, align="left", is_required=True),
@@ -183,20 +186,72 @@ def _print_table(
         console.print_lines([*table, Text()])
     for sentence in shared:
         console.print_sentence(Text(sentence, "red"))
-    console.print_line(_count(checked))
+    console.print_line(_count(checked, repairs))
+    console.print_lines(_list_commands(checked, repairs))
+
+
+def _propose(one: "Checked") -> str:
+    """Return what --repair will do about a run, or what its user can."""
+    from dropexp.runs.files import CONFIG
+
+    if one.condition != "damaged":
+        return _REMEDIES.get(one.condition, "")
+    if one.folder.path.is_symlink():
+        return "remove the link"
+    if not one.folder.is_finished:
+        return _TRAINED_AGAIN
+    # Nothing but the config can be told from other runs.
+    is_config = one.damage.startswith(CONFIG) and "," not in one.damage
+    rebuilds = "rebuilds it from a run of another seed, or " if is_config else ""
+    return f"--repair {rebuilds}sets the run aside; {_TRAINED_AGAIN}"
+
+
+def _list_commands(checked: "Sequence[Checked]", repairs: "Mapping[str, str]") -> "list[Text]":
+    """Return the commands that train the runs again that were set aside."""
+    from rich.text import Text
+
+    from dropexp.compare.provenance import find_sweeps
+    from dropexp.runs.overrides import find_training_command
+    from dropexp.runs.repairing import Repair
+
+    again = [one.folder for one in checked if repairs.get(one.run_id) == Repair.RETRAIN]
+    sweeps, swept = find_sweeps({folder.run_id: folder.path for folder in again})
+    others = (find_training_command(folder) for folder in again if folder.run_id not in swept)
+    commands = [*sweeps, *filter(None, islice(others, _MOST_COMMANDS + 1))]
+    lines = [
+        f"{'' if number else 'next':<8}{command}"
+        for number, command in enumerate(commands[:_MOST_COMMANDS])
+    ]
+    if len(commands) > _MOST_COMMANDS:
+        lines.append("        and more: dropexp runs status=interrupted lists the runs")
+    return list(map(Text, lines))
 
 
 def _style(one: "Checked") -> str:
     return "red" if one.is_wrong else ""
 
 
-def _count(checked: "Sequence[Checked]") -> "Text":
+def _count(checked: "Sequence[Checked]", repairs: "Mapping[str, str]") -> "Text":
+    """Return how many runs are in which condition; what was repaired counts as what was done."""
     from rich.text import Text
 
     from dropexp.runs.checking import Condition
+    from dropexp.runs.repairing import SET_ASIDE, Repair
     from dropexp.terminal.numbers import format_count
 
-    counts = {each: sum(one.condition is each for one in checked) for each in Condition}
-    words = {Condition.LEFTOVERS: "with leftovers", Condition.NEWER: "of a later dropexp"}
-    parts = [f"{count} {words.get(each, each)}" for each, count in counts.items() if count]
+    words: dict[str, str] = {
+        Condition.LEFTOVERS: "with leftovers",
+        Condition.NEWER: "of a later dropexp",
+        Repair.TIDIED: "tidied",
+        Repair.REBUILT: "rebuilt",
+        Repair.SET_ASIDE: "set aside",
+    }
+    conditions = [*Condition, Repair.TIDIED, Repair.REBUILT, Repair.SET_ASIDE]
+    same = {Repair.RETRAIN: Repair.SET_ASIDE}
+    done = {each.value: same.get(each, each) for each in Repair if each is not Repair.NOTHING}
+    counts = Counter(done.get(repairs.get(one.run_id, ""), one.condition) for one in checked)
+    parts = [f"{counts[each]} {words.get(each, each)}" for each in conditions if counts[each]]
+    places = {str(one.folder.path.parent / SET_ASIDE) for one in checked}
+    if counts[Repair.SET_ASIDE]:
+        parts[-1] += f" in {', '.join(sorted(places))}"
     return Text(f"{format_count(len(checked), 'run')} checked: {', '.join(parts) or 'none'}")

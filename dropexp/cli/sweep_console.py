@@ -1,7 +1,8 @@
 """Show a sweep to its user: the plan, the progress, the failures, the result.
 
 On a terminal the progress is one block that is updated in place, in a notebook one line. A log has
-a line for each tenth of the runs, and for each run that fails or diverges.
+a line for each run that ends; with more than 200 runs for each tenth of them, and for each run that
+fails or diverges.
 """
 
 from collections.abc import Sequence
@@ -39,8 +40,11 @@ _ALWAYS_COUNTED = {
 ListedRow = tuple[str, PlanStatus, float | None]
 """A run's id, its status and the estimated seconds of its training."""
 
-_RUNS_WITH_LINES = 10
-"""The most runs of which a log has a line each; with more, the lines say how long it takes."""
+_RUNS_WITH_LINES = 200
+"""The most runs of which a log has a line each; of more, it has one for each tenth of them."""
+
+_RUNS_WITHOUT_TIMES = 10
+"""With more runs, the lines say how long it takes."""
 
 _MOST_SETTINGS = 5
 _MOST_PROBLEMS = 20
@@ -123,12 +127,12 @@ class SweepConsole(CommandConsole):
 
     def _report_end(self, one: EndedRun, progress: Progress) -> None:
         number = len(self._reported)
-        is_due = self._pace.is_due(number / progress.total)
+        is_due = self._pace.is_due(number / progress.total) or progress.total <= _RUNS_WITH_LINES
         if one.is_successful and not (self.display is ProgressDisplay.LOG and is_due):
             return
         place = f"{number:>{len(str(progress.total))}}/{progress.total}  "
         line = format_run_line(one, place)
-        if one.is_successful and progress.total > _RUNS_WITH_LINES and progress.seconds_left:
+        if one.is_successful and progress.total > _RUNS_WITHOUT_TIMES and progress.seconds_left:
             line.append(f"  {format_clock(progress.seconds_left)} left")
         self.print_line(line)
 

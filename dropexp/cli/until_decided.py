@@ -77,7 +77,8 @@ DecidingMetricOption = Annotated[
         "--metric",
         metavar="METRIC",
         parser=parse_metric,
-        help="Metric to test, as in dropexp compare. Default: test_loss.",
+        help="Metric to test, as in dropexp compare. Default: the study's own question, or "
+        "test_loss.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -88,7 +89,7 @@ DecidingEpochOption = Annotated[
         metavar="EPOCH",
         parser=make_choice_parser("--at", EpochChoice),
         autocompletion=list_choices(EpochChoice),
-        help="Epoch of each run: best (the default) or last.",
+        help="Epoch of each run: best or last. Default: the study's own question, or best.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -99,11 +99,12 @@ def describe_too_few(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
     if not lacking:
         return []
     row = max(lacking, key=lambda each: len(each.pairs))
+    what = "seed" if len(row.pairs) == row.n else "counted pair"
     # Joint sign flips have one floor for any number of rows.
     is_joint = comparison.rule.correction_name == "max-t"
     tests = "" if is_joint else f" and {format_count(comparison.tests, 'setting')} to test"
     return [
-        f"With {format_count(len(row.pairs), 'seed')}{tests}, no result can have a p-value below "
+        f"With {format_count(len(row.pairs), what)}{tests}, no result can have a p-value below "
         f"{row.smallest_p:.2g}; a verdict needs {comparison.alpha:g}."
     ]
 

@@ -42,13 +42,13 @@ def trace_provenance(
         arguments: the command line of the comparison itself, without ``dropexp``.
     """
     by_run_id = {folder.name: folder for folder in folders}
-    sweeps, swept = _find_sweeps(by_run_id)
+    sweeps, swept = find_sweeps(by_run_id)
     rest = {run_id: folder for run_id, folder in by_run_id.items() if run_id not in swept}
     commands = [*sweeps, *_reconstruct_commands(comparison, rest), _format_command(*arguments)]
     return Provenance(tuple(dict.fromkeys(commands)), _collect_versions(by_run_id.values()))
 
 
-def _find_sweeps(by_run_id: Mapping[str, Path]) -> tuple[list[str], set[str]]:
+def find_sweeps(by_run_id: Mapping[str, Path]) -> tuple[list[str], set[str]]:
     """Return the sweep commands of the studies with any of the runs, and these studies' run ids."""
     commands, swept = [], set()
     for runs_dir in dict.fromkeys(folder.parent for folder in by_run_id.values()):

@@ -107,10 +107,10 @@ def register_study(
     ended = find_ended(runs_dir, run_ids)
     if ended:
         raise ConfigError(
-            f"{len(ended)} of the {format_count(len(run_ids), 'run')} of {request.study} have "
-            f"ended in {runs_dir} already ({_name_some(ended)}), and a study can only be "
-            f"registered before. Choose other seeds, such as 'seed=range(100,108)', or another "
-            f"runs_dir."
+            f"{len(ended)} of the {format_count(len(run_ids), 'run')} of {request.study} "
+            f"{'has' if len(ended) == 1 else 'have'} ended in {runs_dir} already "
+            f"({_name_some(ended)}), and a study can only be registered before. Choose other "
+            f"seeds, such as 'seed=range(100,108)', or another runs_dir."
         )
     question = complete_question(question)
     _refuse_question(question)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from dropexp.cli.run_lists import format_removals, format_run_list
 from dropexp.runs.listing import list_runs
-from tests.run_folders import mark_diverged, write_finished_run
+from tests.run_folders import mark_diverged, write_finished_run, write_unfinished_run
 
 
 def test_at_80_columns_the_losses_have_room_and_the_rest_is_named(tmp_path: Path) -> None:
@@ -35,3 +35,16 @@ def test_what_is_to_be_removed_is_shown_with_its_size_and_what_chose_it(tmp_path
     assert [line.rsplit("  ", 2)[1].strip() for line in lines] == ["999 B", "123 kB"]
     assert lines[0].endswith("chosen by status=finished")
     assert lines[1].endswith("chosen by none-p0-s1")
+    reasons[runs[0].run_id] = "status=interrupted changed<2026-01-31"
+    lines = [line.plain for line in format_removals([first, second], sizes, reasons, 70)]
+    assert lines[0].endswith("999 B")
+    assert lines[1] == f"    chosen by {reasons[runs[0].run_id]}"
+
+
+def test_results_are_explained_only_where_they_are_shown(tmp_path: Path) -> None:
+    write_unfinished_run(tmp_path)
+    texts = [line.plain for line in format_run_list(list_runs(tmp_path), 80)]
+    assert texts[-1] == "1 interrupted"
+    write_finished_run(tmp_path, 0.9, "seed=1")
+    texts = [line.plain for line in format_run_list(list_runs(tmp_path), 80)]
+    assert texts[-1].startswith("losses, acc and gap")

@@ -37,6 +37,8 @@ def test_damage_is_named_repaired_and_then_gone(dropexp: Dropexp, runs: Path) ->
         "config.yaml is empty",
         "metrics.csv does not agree with its checksum",
         "left over: .summary.json.part",
+        "--repair rebuilds it from a run of another seed, or sets the run aside; the command that",
+        "--repair sets the run aside; the command that trained it trains it again",
         "3 runs checked: 1 with leftovers, 2 damaged",
     ):
         assert words in done.stdout
@@ -46,7 +48,12 @@ def test_damage_is_named_repaired_and_then_gone(dropexp: Dropexp, runs: Path) ->
 
     done = dropexp("runs", "check", "--repair")
     assert done.returncode == 0, done.stdout + done.stderr
-    for words in ("config.yaml rebuilt", "set aside", "leftovers removed"):
+    for words in (
+        "config.yaml rebuilt",
+        "leftovers removed",
+        "3 runs checked: 1 tidied, 1 rebuilt, 1 set aside in runs/.set-aside\n",
+        "\nnext    dropexp train seed=1",
+    ):
         assert words in done.stdout
     done = dropexp("runs", "check")
     assert (done.returncode, done.stdout) == (0, "3 runs checked: 2 whole, 1 unfinished\n")

@@ -27,6 +27,8 @@ def test_too_few_seeds_are_explained_under_both_tests() -> None:
     assert text(planned).startswith(
         "With 3 seeds, no result can have a p-value below 0.25; a verdict needs 0.05."
     )
+    fewer = tuple(replace(row, pairs=row.pairs[:1]) for row in planned.rows)
+    assert text(replace(planned, rows=fewer)).startswith("With 1 counted pair, no result can")
     anytime = make_comparison(seeds=3, test=TestChoice.ANYTIME)
     smallest = anytime.rows[1].smallest_p
     assert text(anytime).startswith(

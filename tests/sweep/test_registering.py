@@ -95,7 +95,7 @@ def test_what_cannot_be_registered_gets_a_sentence(
 
 def test_a_study_can_only_be_registered_before_its_runs_end(tmp_path: Path) -> None:
     write_finished_run(tmp_path, 0.5, "regulariser=none", "model.width=8", "seed=1")
-    with pytest.raises(ConfigError, match=r"1 of the 12 runs of mine have ended in .*none-p0-s1-"):
+    with pytest.raises(ConfigError, match=r"1 of the 12 runs of mine has ended in .*none-p0-s1-"):
         register(tmp_path)
     assert read_registration(tmp_path, "mine") is None
 
@@ -104,7 +104,7 @@ def test_a_run_that_has_ended_and_was_removed_has_ended(tmp_path: Path) -> None:
     run_id = compose_study("mine", WORDS, 6).configs[0].run_id
     record_request(tmp_path, None, [run_id], Purpose.SWEEP)
     record_end(tmp_path, run_id)
-    with pytest.raises(ConfigError, match="have ended"):
+    with pytest.raises(ConfigError, match="has ended"):
         register(tmp_path)
 
 
@@ -151,7 +151,7 @@ def test_a_registered_study_is_replaced_until_its_runs_start(tmp_path: Path) -> 
     assert len(numbers) == 1  # all runs belong to the new one, those of the old one too
     assert set(ledger.requests) == set(registration.run_ids)
     write_finished_run(tmp_path, 0.5, "regulariser=none", "model.width=8", "seed=1")
-    with pytest.raises(ConfigError, match="have ended"):
+    with pytest.raises(ConfigError, match="has ended"):
         register(tmp_path)
 
 
