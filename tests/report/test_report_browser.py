@@ -227,8 +227,12 @@ def test_only_ctrl_and_scrolling_zooms(page: Browser) -> None:
 
 
 def test_a_phone_needs_no_sideways_scrolling(page: Browser, file: Path) -> None:
-    page.size(390, 844, phone=True)
+    page.size(500, 844)
     page.open(file)
+    verdicts = "[...document.querySelectorAll('#table .badge')]"
+    right = f"Math.max(...{verdicts}.map((each) => each.getBoundingClientRect().right))"
+    assert 300 < page.value(right) <= 500, "a narrow window shows verdicts too"
+    page.size(390, 844, phone=True)
     assert page.value("document.documentElement.scrollWidth") <= 390
     assert page.value("document.querySelector('#table thead').offsetHeight") == 0
     for table in ("#table .scroll", "#table details .scroll"):
@@ -266,7 +270,7 @@ def test_a_printed_page_is_whole(page: Browser, tmp_path: Path) -> None:
     page.value("new Promise((done) => requestAnimationFrame(done))")
     boxes = "[...document.querySelectorAll('main *')].map((e) => e.getBoundingClientRect())"
     assert page.value(f"Math.max(...{boxes}.map((box) => box.right))") <= width + 0.5
-    figures = "[...document.querySelectorAll('.figure')]"
+    figures = "[...document.querySelectorAll('figure')]"
     sizes = page.value(f"{figures}.map((e) => [e.offsetHeight, getComputedStyle(e).breakInside])")
     assert all(tall <= height and style == "avoid" for tall, style in sizes)
     widths = page.value("[...document.querySelectorAll('.chart svg')].map((e) => e.clientWidth)")
