@@ -7,7 +7,7 @@ rich's Table is not used: it takes 50 to 150 µs a cell, which is seconds for a 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from textwrap import wrap
 from typing import Generic, Literal, TypeVar
 
@@ -74,16 +74,22 @@ def format_table(
     columns, cells = [columns[index] for index in has_text], [cells[index] for index in has_text]
     headings = [column.heading.split("\n") for column in columns]
     widths = [
-        max(map(_measure, (*heading, *texts)))
+        max(_measure_widest(heading), _measure_widest(texts))
         for heading, texts in zip(headings, cells, strict=True)
     ]
+    full_widths = widths
     if width is not None:
         widths = _fit(columns, widths, width - indent, gap)
     layout = _Layout(columns[: len(widths)], widths, " " * indent, " " * gap)
     lines = [layout.line(texts, "bold") for texts in _heading_lines(headings[: len(widths)])]
-    for index, row in enumerate(rows):
-        style = row_style(row) if row_style else ""
-        lines += layout.row(row, [texts[index] for texts in cells[: len(widths)]], style)
+    styles = map(row_style, rows) if row_style else repeat("", len(rows))
+    shown = cells[: len(widths)]
+    if layout.is_plain(shown) and widths == full_widths[: len(widths)]:
+        plain_lines = layout.plain_lines(shown)
+        lines += [Text(line, style) for line, style in zip(plain_lines, styles, strict=True)]
+    else:
+        for index, (row, style) in enumerate(zip(rows, styles, strict=True)):
+            lines += layout.row(row, [texts[index] for texts in shown], style)
     return lines + _dropped_lines(columns[len(widths) :], width, dropped_hint)
 
 
@@ -112,6 +118,21 @@ class _Layout(Generic[Row]):
     def aligns(self) -> list[Callable[[str, int], str]]:
         """What aligns the cells of each column."""
         return [str.ljust if column.align == "left" else str.rjust for column in self.columns]
+
+    def is_plain(self, cells: Sequence[Sequence[str]]) -> bool:
+        """Return whether all cells of all columns are as wide as long, and of the row's style."""
+        has_styles = any(column.style for column in self.columns)
+        return not has_styles and all(_is_as_wide_as_long("".join(texts)) for texts in cells)
+
+    def plain_lines(self, cells: Sequence[Sequence[str]]) -> list[str]:
+        """Return the lines of all rows where ``is_plain``: a fifth of the time of ``row``."""
+        columns = zip(self.columns, self.widths, strict=True)
+        fields = [
+            f"{{:{'<' if column.align == 'left' else '>'}{width}}}" if width else "{}"
+            for column, width in columns
+        ]
+        format_line = (self.indent + self.gap.join(fields)).format
+        return [format_line(*texts).rstrip() for texts in zip(*cells, strict=True)]
 
     def row(self, row: Row, cells: Sequence[str], style: str) -> list[Text]:
         """Return the lines of one row: several where a cell is wrapped."""
@@ -147,7 +168,16 @@ class _Layout(Generic[Row]):
 
 def _measure(text: str) -> int:
     """Return the width of a text in characters; most texts are as wide as they are long."""
-    return len(text) if text.isascii() and text.isprintable() else cell_len(text)
+    return len(text) if _is_as_wide_as_long(text) else cell_len(text)
+
+
+def _measure_widest(texts: Sequence[str]) -> int:
+    is_plain = _is_as_wide_as_long("".join(texts))
+    return max(map(len if is_plain else _measure, texts), default=0)
+
+
+def _is_as_wide_as_long(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _fit(columns: Sequence[Column[Row]], widths: list[int], available: int, gap: int) -> list[int]:
