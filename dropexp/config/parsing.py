@@ -42,6 +42,8 @@ LONGEST_TEXT = 64_000  # characters
 # The loader written in C is six times as fast.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_VALUE_ERRORS = (ValueError, LookupError, AttributeError, TypeError, OverflowError)
+"""What PyYAML raises for a number of 5,000 digits, the day 2026-99-99, or ``!!bool maybe``."""
 
 _KINDS: Mapping[type, str] = {
     str: "text",
@@ -143,6 +145,10 @@ def parse_yaml_text(text: str) -> Any:
         value = yaml.load(text, Loader=_LOADER)
     except RecursionError:
         raise DamagedError("it is nested too deep") from None
+    except _VALUE_ERRORS as error:
+        if isinstance(error, DamagedError):
+            raise
+        raise DamagedError("it has a value that YAML cannot hold") from None
     check_plain(value)
     return value
 

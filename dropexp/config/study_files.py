@@ -125,20 +125,26 @@ def find_study_file(study: str | None, runs_dir: Path) -> StudyFile | None:
         return read_study_file(parse_path(study, f"study={study}"))
     refuse_study_name(study)
     registered = get_registered_path(runs_dir, study)
-    if registered.is_file():
-        return read_study_file(registered)
+    if registered.is_symlink() or registered.is_file():
+        return read_study_file(registered, follow_link=False)
     if study in list_studies():
         return read_study_file(find_conf_dir() / "study" / f"{study}.yaml")
     return None
 
 
-def read_study_file(path: Path) -> StudyFile:
+def read_study_file(path: Path, *, follow_link: bool = True) -> StudyFile:
     """Return the content of a study file.
+
+    Args:
+        path: of the file.
+        follow_link: whether it may be a link, as where the user has named it.
 
     Raises:
         ConfigError: the file does not exist, is not YAML, or is not a study file.
     """
-    plain = _read_mapping(path)
+    plain = _read_mapping(path, follow_link=follow_link)
+    if _KEYS[0] not in plain:  # no word of it is shown: it may be any file
+        raise ConfigError(f"{path} is not a study: {_EXPECTED}")
     for key in plain:
         if key not in _KEYS:
             raise ConfigError(f"{path}: {key} is not a key of a study. {suggest(str(key), _KEYS)}")
@@ -162,9 +168,9 @@ def read_study_file(path: Path) -> StudyFile:
     )
 
 
-def _read_mapping(path: Path) -> Mapping[Any, Any]:
+def _read_mapping(path: Path, *, follow_link: bool) -> Mapping[Any, Any]:
     try:
-        raw = read_limited(path, MOST_BYTES_OF_STUDY, follow_link=True)
+        raw = read_limited(path, MOST_BYTES_OF_STUDY, follow_link=follow_link)
         plain = parse_yaml_text(raw.decode())
     except FileNotFoundError as error:
         raise ConfigError(

@@ -26,8 +26,9 @@ from dropexp.errors import StoreError, UntrustedError
 
 _FILE = "used.jsonl"
 _MOST_BYTES = 64 << 20
-_RESOLVER = re.compile(r"\$\{[^}]*:")
-"""Begins a value that OmegaConf computes, such as ``${oc.env:HOME}``; ``${seed}`` is harmless."""
+_COMPUTED = re.compile(r"\$\{(?!\s*[\w.]+\s*\})")
+"""Begins a value that OmegaConf computes, such as ``${oc.env:HOME}``, nested ones included: only
+another value of the config by its name, such as ``${seed}``, is harmless."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def refuse_computed_values(
         UntrustedError: shows the first of them.
     """
     for override in overrides:
-        if not trust and _RESOLVER.search(override.text):
+        # Hydra removes backslashes: $\\{ is a brace too.
+        if not trust and _COMPUTED.search(override.text.replace("\\", "")):
             access = Access(override.key, f"{override.text} would be computed", {})
             raise UntrustedError(_explain([access], where))
 

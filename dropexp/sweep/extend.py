@@ -52,10 +52,11 @@ def read_swept_study(runs_dir: Path, name: str) -> Study:
         if reason:
             raise ConfigError(reason)
     study = read_study(runs_dir, name)
-    if not study.members:
+    if not study.members or not study.sweeps:
+        lacks = "run" if study.sweeps else "sweep"
         raise ConfigError(
-            f"{get_study_path(runs_dir, name)} names no run, so there is nothing to extend; repeat "
-            f"the dropexp sweep of this study."
+            f"{get_study_path(runs_dir, name)} names no {lacks}, so there is nothing to extend; "
+            f"repeat the dropexp sweep of this study."
         )
     return study
 

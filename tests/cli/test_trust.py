@@ -5,13 +5,17 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import yaml
 
-from dropexp.runs.trust import find_trust_file
+from dropexp.config.overrides import parse_override
+from dropexp.config.study_files import read_study_file
+from dropexp.errors import ConfigError, UntrustedError
+from dropexp.runs.trust import find_trust_file, refuse_computed_values
 from tests.conftest import QUICK, Dropexp, run_dropexp
 from tests.models.custom_networks import NET
 
@@ -159,12 +163,65 @@ def test_a_received_folder_of_pictures_is_not_read(received: Path, dropexp: Drop
         assert f"data.root={root} would be read" in "".join(done.stderr.split("\n"))
 
 
-def test_a_value_that_would_be_computed_is_refused(received: Path, dropexp: Dropexp) -> None:
-    words = ["regulariser=none", "data.train_size=${oc.env:SECRET}"]
+@pytest.mark.parametrize(
+    "value",
+    [
+        "${oc.env:SECRET}",
+        pytest.param("$\\{oc.env:SECRET\\}", marks=pytest.mark.slow),
+    ],
+)
+def test_a_value_that_would_be_computed_is_refused(
+    received: Path, dropexp: Dropexp, value: str
+) -> None:
+    words = ["regulariser=none", f"data.train_size={value}"]
     change_study(received, lambda study: study.update(sweeps=[words]))
     done = dropexp("extend", "swept", "--seeds", "+1", "--dry-run")
     assert done.returncode == 2
-    assert "${oc.env:SECRET} would be computed" in " ".join(done.stderr.split())
+    assert f"{value} would be computed" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("value", "is_computed"),
+    [
+        ("${seed}", False),
+        ("a-${train.epochs}_${seed}", False),
+        ("${oc.env:HOME}", True),
+        ("${oc.${data.root}:HOME}", True),
+        ("${seed}${oc.env:HOME}", True),
+        ("$\\{oc.env:HOME\\}", True),
+    ],
+)
+def test_only_other_values_by_their_names_are_not_computed(value: str, is_computed: bool) -> None:
+    override = replace(parse_override("seed=1"), text=f"data.train_size={value}")
+    if is_computed:
+        with pytest.raises(UntrustedError):
+            refuse_computed_values([override], "study", trust=False)
+    else:
+        refuse_computed_values([override], "study", trust=False)
+
+
+def test_no_word_of_a_file_that_is_no_study_is_shown(tmp_path: Path, dropexp: Dropexp) -> None:
+    (tmp_path / "runs" / ".studies").mkdir(parents=True)
+    (tmp_path / "secret").write_text("root:$6$word:1: x\n")
+    link = tmp_path / "runs" / ".studies" / "linked.registered.yaml"
+    link.symlink_to(tmp_path / "secret")
+    done = dropexp("sweep", "study=linked", "--dry-run")
+    assert (done.returncode, "is a link" in done.stderr) == (2, True)
+    link.unlink()
+    (tmp_path / "secret").rename(link)
+    done = dropexp("sweep", "study=linked", "--dry-run")
+    assert (done.returncode, "is not a study" in done.stderr) == (2, True)
+    assert "word" not in done.stderr
+
+
+@pytest.mark.parametrize("value", ["1" * 5000, "2026-99-99", "!!bool maybe", "!!int ''"])
+def test_a_study_file_with_a_value_that_yaml_cannot_hold_is_named(
+    value: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "theirs.yaml"
+    path.write_text(f"hydra: {{sweeper: {{params: {{p: {value}}}}}}}")
+    with pytest.raises(ConfigError, match="is not a study: it has a value that YAML cannot hold"):
+        read_study_file(path)
 
 
 def test_what_the_user_has_typed_needs_no_flag_afterwards(

@@ -81,6 +81,7 @@ def put_folder(name: str) -> Damage:
 
 DAMAGES: dict[str, Damage] = {
     "a loss is a text": set_in_summary("best", "val_loss", "x"),
+    "a loss is another number": replace("summary.json", '"val_loss": ', '"val_loss": 1'),
     "a loss is a list": set_in_summary("last", "test_loss", [1]),
     "a loss has 400 digits": set_in_summary("best", "test_loss", 10**400),
     "an epoch is a text": set_in_summary("last", "epoch", "2"),
