@@ -17,6 +17,9 @@ def test_a_study_file_without_runs_is_refused(tmp_path: Path) -> None:
 
 def test_a_study_file_without_sweeps_is_refused(tmp_path: Path) -> None:
     member = StudyMember("none-p0-s0-00000000", 0, 0, 3)
-    save_study(tmp_path, Study("mine", (), ({"regulariser.name": "none"},), (member,)))
+    save_study(
+        tmp_path,
+        Study("mine", (), ({"regulariser.name": "none", "regulariser.p": 0.0},), (member,)),
+    )
     with pytest.raises(ConfigError, match="names no"):
         extend_study(tmp_path, "mine", 1, [])
