@@ -232,6 +232,8 @@ def _describe_missing(comparison: Comparison) -> list[str]:
 
 def _describe_unlike_threads(comparison: Comparison) -> list[str]:
     """Return the sentence on pairs whose two runs had other numbers of CPU threads; else none."""
+    if len({run.threads for row in comparison.rows for run in row.setting.runs}) < 2:
+        return []
     settings = {row.setting.name: row.setting for row in comparison.rows}
     unlike: dict[str, int] = {}
     threads: set[int | None] = set()
