@@ -50,7 +50,7 @@ REPORT_HELP = (
 BOARD_HELP = (
     "Show a study in TensorBoard: means over seeds with intervals.\n\n"
     "[bold]dropexp board first[/bold]\n\n"
-    "Each setting is one run of TensorBoard: Custom Scalars draws its mean with a 95 % interval, "
+    "Each setting is one run of TensorBoard: Custom Scalars draws its mean with a 95% interval, "
     "HParams lists its mean results. The event files stand beside the runs folder, so that "
     "[bold]tensorboard --logdir runs[/bold] shows single runs only."
 )
@@ -170,7 +170,7 @@ def board(
     for sentence in found.left_out:
         console.print_sentence(Text(sentence))
     num_settings = format_count(len(settings), "setting")
-    console.print_line(Text(f"{num_settings}, mean and 95 % interval each: {folder}"))
+    console.print_line(Text(f"{num_settings}, mean and 95% interval each: {folder}"))
     console.print_line(Text(f"tensorboard --logdir {quote(str(folder))}"))
     if start:
         subprocess.run([sys.executable, "-m", "tensorboard.main", "--logdir", folder], check=True)

@@ -11,6 +11,7 @@ from dropexp.compare.rules import TestKind
 from dropexp.config.classics import CLASSICS, turn_off_classics
 from dropexp.config.setting import P_KEY, setting_key
 from dropexp.errors import UserError
+from dropexp.runs.question_types import MOST_SEEDS
 from dropexp.statistics import MOST_MORE_SEEDS, SeedForecast, Verdict
 from dropexp.terminal.numbers import format_count, list_few
 
@@ -114,15 +115,38 @@ def describe_extension(comparison: Comparison) -> str:
     study = comparison.named_study
     if not study:
         study = comparison.studies[0] if len(comparison.studies) == 1 else "STUDY"
-    return f"dropexp extend {quote(study)} --until-decided"
+    needed = [
+        len(row.setting.runs) + (row.forecast.high or MOST_MORE_SEEDS)
+        for row in comparison.rows
+        if row.forecast
+    ]
+    most = max(needed, default=0)
+    limit = f" --most-seeds {most}" if most > MOST_SEEDS else ""
+    return f"dropexp extend {quote(study)} --until-decided{limit}"
+
+
+def describe_effect_ends(forecasts: Sequence[SeedForecast]) -> str:
+    """Return for which true effect a number of further seeds holds, as part of a sentence."""
+    large = "if the true effect is at the large end of what the data allow"
+    has_range = any(forecast.high not in (None, forecast.low) for forecast in forecasts)
+    is_unbounded = any(forecast.high is None for forecast in forecasts)
+    if has_range:
+        more = f" (with ≥: more than {MOST_MORE_SEEDS})" if is_unbounded else ""
+        return f"the first number {large}, the last{more} if it is at the small end"
+    if is_unbounded:
+        return f"{large} (with ≥, more than {MOST_MORE_SEEDS} if it is at the small end)"
+    return "whether the true effect is at the large or at the small end of what the data allow"
 
 
 def describe_last_seeds(forecasts: Sequence[SeedForecast]) -> str:
     """Return after which further seeds the chance to stay open is given, as part of a sentence."""
-    if len(forecasts) == 1 and forecasts[0].high is None:
-        return f"after {MOST_MORE_SEEDS}"
-    is_range = any(forecast.low != forecast.high for forecast in forecasts)
-    return "after the most" if is_range else "after them"
+    is_unbounded = any(forecast.high is None for forecast in forecasts)
+    if all(forecast.high is None for forecast in forecasts):
+        return f"after {MOST_MORE_SEEDS} more"
+    after = "after them"
+    if any(forecast.high not in (None, forecast.low) for forecast in forecasts):
+        after = "after the last number"
+    return f"{after} (with ≥: after {MOST_MORE_SEEDS} more)" if is_unbounded else after
 
 
 def _describe_forecasts(comparison: Comparison) -> list[str]:
@@ -132,9 +156,10 @@ def _describe_forecasts(comparison: Comparison) -> list[str]:
     chances = sorted(forecast.still_open for forecast in forecasts)
     ends = dict.fromkeys(f"{chance:.0%}" for chance in (chances[0], chances[-1]))
     return [
-        f"(+k): k more seeds decide the row with {forecasts[0].power:.0%} probability, from a "
-        f"large to a small plausible effect; {describe_last_seeds(forecasts)}, the chance that it "
-        f"is still open is {' to '.join(ends)}. {describe_extension(comparison)} adds them."
+        f"(+k): about k more seeds decide the row with {forecasts[0].power:.0%} probability, "
+        f"{describe_effect_ends(forecasts)}. The chance that it stays open "
+        f"{describe_last_seeds(forecasts)} is {' to '.join(ends)}; "
+        f"{describe_extension(comparison)} adds them."
     ]
 
 

@@ -13,6 +13,7 @@ from dropexp.compare.headline import (
 from dropexp.compare.highlights import find_best, find_context_axes
 from dropexp.compare.method_of_test import TWO_PROCEDURES, describe_uncounted, includes_zero
 from dropexp.compare.notes import (
+    describe_effect_ends,
     describe_extension,
     describe_forecast,
     describe_last_seeds,
@@ -132,7 +133,7 @@ def _describe_lost_pairs(row: Row) -> str:
 
 
 def _describe_cost(comparison: Comparison, row: Row) -> str:
-    """Return `` (test accuracy 83.0 → 89.1 %); cost: +2 % time per epoch``, as far as measured."""
+    """Return `` (test accuracy 83.0 → 89.1%); cost: +2% time per epoch``, as far as measured."""
     baseline = comparison.row(row.baseline) if row.baseline else None
     if baseline is None:
         return ""
@@ -145,7 +146,7 @@ def _describe_cost(comparison: Comparison, row: Row) -> str:
     accuracy = METRIC_REGISTRY["test_acc"]
     if comparison.metric is not accuracy and (accuracies := means(accuracy.key)):
         first, second = (accuracy.format(each, Notation.DOCUMENT) for each in accuracies)
-        text += f" ({accuracy.name} {first} → {second} %)"
+        text += f" ({accuracy.name} {first} → {second}%)"
     text += _describe_time(baseline.setting, row.setting)
     if (epochs := means("epochs")) and round(epochs[0]) != round(epochs[1]):
         text += f", {epochs[1]:.0f} epochs instead of {epochs[0]:.0f}"
@@ -153,7 +154,7 @@ def _describe_cost(comparison: Comparison, row: Row) -> str:
 
 
 def _describe_time(baseline: Setting, setting: Setting) -> str:
-    """Return ``; cost: +2 % time per epoch``, the median over pairs of runs on equal hardware."""
+    """Return ``; cost: +2% time per epoch``, the median over pairs of runs on equal hardware."""
     by_seed = {run.seed: run for run in baseline.completed}
     pairs = [(by_seed[run.seed], run) for run in setting.completed if run.seed in by_seed]
     ratios = [
@@ -163,7 +164,7 @@ def _describe_time(baseline: Setting, setting: Setting) -> str:
     ]
     if ratios:
         more = round(100 * (median(ratios) - 1))
-        return f"; cost: {more:+d} % time per epoch".replace("-", "−")  # never −0
+        return f"; cost: {more:+d}% time per epoch".replace("-", "−")  # never −0
     if all(before.device != after.device for before, after in pairs):
         return "; cost not comparable: the runs used different devices" if pairs else ""
     return "; cost not comparable: the runs used different numbers of threads"
@@ -221,9 +222,10 @@ def _describe_forecast(comparison: Comparison, forecast: SeedForecast) -> str:
     if forecast.high is None:
         seeds = f"At least {forecast.low}"
     return (
-        f"{seeds} further seeds would decide it with {forecast.power:.0%} probability, from a "
-        f"large to a small plausible effect; {describe_last_seeds([forecast])}, the chance that it "
-        f"is still open is {forecast.still_open:.0%}. {describe_extension(comparison)} adds them."
+        f"{seeds} further seeds would decide it with {forecast.power:.0%} probability, "
+        f"{describe_effect_ends([forecast]).replace('with ≥, ', '')}. The chance that it stays "
+        f"open {describe_last_seeds([forecast])} is {forecast.still_open:.0%}; "
+        f"{describe_extension(comparison)} adds them."
     )
 
 

@@ -33,7 +33,7 @@ from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate
 
 _OLD_FOLDER = ".board"
-_BAND = "upper and lower 95 %"
+_BAND = "upper and lower 95%"
 """The group of the ends' tags; TensorBoard shows groups by name, and these belong last."""
 
 _MEAN = "mean"
@@ -186,7 +186,7 @@ def _make_chart(name: str, tag: str) -> layout_pb2.Chart:
     series = layout_pb2.MarginChartContent.Series(
         value=tag, lower=_name_end(tag, "lower"), upper=_name_end(tag, "upper")
     )
-    title = f"{name}: mean over seeds and 95 % interval"
+    title = f"{name}: mean over seeds and 95% interval"
     return layout_pb2.Chart(title=title, margin=layout_pb2.MarginChartContent(series=[series]))
 
 

@@ -12,7 +12,7 @@ from dropexp.statistics import Estimate
 
 
 def describe_data(fields: Mapping[str, Any], others: Iterable[str] = ()) -> str:
-    """Return what was trained on: ``digits with 400 images and 20 % noisy labels``.
+    """Return what was trained on: ``digits with 400 images and 20% noisy labels``.
 
     Args:
         fields: the fields of a setting, or those that settings share.
@@ -22,7 +22,7 @@ def describe_data(fields: Mapping[str, Any], others: Iterable[str] = ()) -> str:
     if isinstance(fields.get("data.train_size"), int):
         parts.append(f"{fields['data.train_size']:,} images")
     if fields.get("data.label_noise"):
-        parts.append(f"{100 * fields['data.label_noise']:g} % noisy labels")
+        parts.append(f"{100 * fields['data.label_noise']:g}% noisy labels")
     known = ("data.name", "data.train_size", "data.label_noise")
     rest = [f"{key}={fields[key]}" for key in others if key not in known and key in fields]
     data = str(fields.get("data.name", "the data"))

@@ -29,7 +29,7 @@ def describe_field(key: str) -> str:
 
 
 def describe_fields(fields: Mapping[str, Any]) -> str:
-    """Return fields with values: ``400 training images, 20 % noisy labels, model.width=32``."""
+    """Return fields with values: ``400 training images, 20% noisy labels, model.width=32``."""
     return ", ".join(_describe_value(key, value) for key, value in fields.items())
 
 
@@ -52,6 +52,6 @@ def _describe_value(key: str, value: Any) -> str:
         case "data.train_size", int(size):
             return f"{size:,} training images"
         case "data.label_noise", share:
-            return f"{100 * share:g} % noisy labels"
+            return f"{100 * share:g}% noisy labels"
         case _:
             return f"{key}={value}"

@@ -139,9 +139,9 @@ class Metric:
         return f"{self.format(value, Notation.DOCUMENT, is_signed=False)} {unit}"
 
     def describe_value(self, value: float) -> str:
-        """Return a value with its unit for a sentence: ``0.123 nats``, ``83.0 %``."""
-        unit = "%" if self.unit is Unit.FRACTION else self.unit.value
-        return f"{self.format(value, Notation.DOCUMENT)} {unit}"
+        """Return a value with its unit for a sentence: ``0.123 nats``, ``83.0%``."""
+        unit = "%" if self.unit is Unit.FRACTION else f" {self.unit.value}"
+        return f"{self.format(value, Notation.DOCUMENT)}{unit}"
 
     def document_heading(self) -> str:
         """Return the heading with the unit where a document shows another than the files hold."""

@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+MOST_SEEDS = 64
+"""Seeds after which an open setting is left open, unless the user names another number."""
+
 
 class TestChoice(StrEnum):
     """The value of ``--test``."""

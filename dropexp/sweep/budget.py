@@ -4,10 +4,8 @@ import re
 from dataclasses import dataclass
 
 from dropexp.errors import ConfigError
+from dropexp.runs.question_types import MOST_SEEDS as MOST_SEEDS
 from dropexp.terminal.numbers import format_count
-
-MOST_SEEDS = 64
-"""Seeds after which an open setting is left open, unless the user names another number."""
 
 LIMIT_OF_SEEDS = 10_000
 """Largest number of seeds that a user may name: more than any study needs."""

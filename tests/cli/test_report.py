@@ -35,7 +35,7 @@ def test_report_writes_a_page_and_tells_the_answer(
 def test_report_as_markdown_on_standard_output(dropexp: Dropexp, runs: Path) -> None:
     done = dropexp("report", "p=0,0.3", "-o", "-", "--format", "md", "--metric", "test_acc")
     assert done.returncode == 0, done.stderr
-    assert "## digits with 400 images and 20 % noisy labels" in done.stdout
+    assert "## digits with 400 images and 20% noisy labels" in done.stdout
     assert "dropout2d p=0.3" in done.stdout
     assert "p=0.5" not in done.stdout
 
@@ -49,7 +49,7 @@ def test_board_writes_a_study_and_says_how_to_see_it(
     save_study(runs, Study("first", (("regulariser=none,dropout2d",),), (setting,), members))
     done = dropexp("board", "first", "--no-start")
     assert done.returncode == 0, done.stderr
-    assert "4 settings, mean and 95 % interval each" in done.stdout
+    assert "4 settings, mean and 95% interval each" in done.stdout
     assert "tensorboard --logdir runs-boards/first" in done.stdout
     assert (tmp_path / "runs-boards" / "first" / "none").is_dir()
     page = dropexp("report", "study=first", "-o", "-", "--format", "md").stdout

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from dropexp.compare.method_of_test import describe_interval
 from dropexp.compare.notes import describe_notes, describe_open_rows
 from dropexp.compare.results import Comparison
@@ -44,8 +46,20 @@ def test_a_forecast_has_its_power_its_range_and_the_chance_that_it_stays_open() 
         forecast=SeedForecast(8, 40, 0.8, 0.21),
     )
     (note,) = describe_open_rows(open_row)
-    for part in ("80% probability", "still open is 21%", "dropexp extend made-up --until-decided"):
+    for part in ("80% probability, the first number if", "after the last number is 21%"):
         assert part in note.text
+    assert note.text.endswith("; dropexp extend made-up --until-decided adds them.")
+
+
+@pytest.mark.parametrize(("high", "most"), [(95, 103), (None, 104)])
+def test_a_forecast_above_the_usual_limit_of_seeds_raises_it(high: int | None, most: int) -> None:
+    open_row = change_row(
+        make_comparison(seeds=8),
+        verdict=Verdict.NO_CLEAR_DIFFERENCE,
+        forecast=SeedForecast(8, high, 0.8, 0.21),
+    )
+    (note,) = describe_open_rows(open_row)
+    assert f"dropexp extend made-up --until-decided --most-seeds {most} adds" in note.text
 
 
 def test_the_study_that_a_filter_names_is_extended() -> None:
@@ -55,8 +69,8 @@ def test_the_study_that_a_filter_names_is_extended() -> None:
         forecast=SeedForecast(8, 8, 0.8, 0.21),
     )
     (note,) = describe_open_rows(replace(row, named_study="mine", studies=("a", "b")))
-    assert "; after them, the chance" in note.text
-    assert note.text.endswith(". dropexp extend mine --until-decided adds them.")
+    assert "stays open after them is 21%" in note.text
+    assert note.text.endswith("; dropexp extend mine --until-decided adds them.")
 
 
 def test_a_verdict_beside_an_interval_with_0_is_explained() -> None:

@@ -21,10 +21,10 @@ def study() -> Comparison:
 def test_the_answer_says_what_by_how_much_how_sure_and_at_what_cost(study: Comparison) -> None:
     first = answer(study)[0]
     assert re.fullmatch(
-        r"On digits with 400 images and 20 % noisy labels, dropout2d at p = 0\.3, chosen by "
+        r"On digits with 400 images and 20% noisy labels, dropout2d at p = 0\.3, chosen by "
         r"validation loss among 2 settings, lowers the test loss by 0\.\d+ nats "
         r"\[0\.\d+, 0\.\d+\] against none, better in 8 of 8 seeds "
-        r"\(test accuracy \d+\.\d → \d+\.\d %\); cost: \+\d+ % time per epoch\.",
+        r"\(test accuracy \d+\.\d → \d+\.\d%\); cost: \+\d+% time per epoch\.",
         first,
     )
     row = study.row("dropout2d p=0.3")
@@ -156,7 +156,7 @@ def test_the_cost_is_that_of_pairs_with_equal_threads() -> None:
         for row in study.rows
     ]
     mixed = use_threads(replace(study, rows=tuple(rows)), {"none": [1] * 8, "dropout2d": slow})
-    cost = re.search(r"cost: \+(\d+) % time per epoch", answer(mixed)[0])
+    cost = re.search(r"cost: \+(\d+)% time per epoch", answer(mixed)[0])
     assert cost, "seed 7 was trained with equal threads"
     assert int(cost[1]) < 20, "seeds 0 to 6 do not count"
 

@@ -14,7 +14,7 @@ from dropexp.statistics import mean_interval
 from tests.made_up import make_comparison
 from tests.tensorboard_server import SESSION_QUERY, fetch_json, tensorboard_server, wait_for_runs
 
-LOW, HIGH = (f"upper and lower 95 %/loss val {end}" for end in ("lower", "upper"))
+LOW, HIGH = (f"upper and lower 95%/loss val {end}" for end in ("lower", "upper"))
 
 
 def read(folder: Path) -> EventAccumulator:

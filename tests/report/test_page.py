@@ -94,7 +94,7 @@ def test_the_page_says_which_test_decided_and_what_its_interval_is(name: str) ->
 
 def test_the_title_counts_one_setting_and_one_run() -> None:
     alone = make_comparison(("none",), seeds=1)
-    title = "<title>dropexp: 1 setting, 1 run, digits with 400 images and 20 % noisy labels</title>"
+    title = "<title>dropexp: 1 setting, 1 run, digits with 400 images and 20% noisy labels</title>"
     assert title in render_page(alone, Provenance())
 
 

@@ -107,7 +107,7 @@ def test_a_terminal_has_fractions_and_a_document_percent(
 
 
 def test_sentences_have_units() -> None:
-    assert (ACC.describe_size(0.061), ACC.describe_value(0.83)) == ("6.1 points", "83.0 %")
+    assert (ACC.describe_size(0.061), ACC.describe_value(0.83)) == ("6.1 points", "83.0%")
     assert (LOSS.describe_size(0.061), LOSS.describe_value(0.83)) == ("0.061 nats", "0.830 nats")
 
 
