@@ -1,9 +1,15 @@
 """Commands whose help and errors say what an option takes, without types of Python."""
 
+from difflib import get_close_matches
 from typing import Any
 
 from typer import BadParameter
 from typer.core import TyperCommand, TyperGroup
+
+from dropexp.errors import UserError, propose
+
+_CLOSENESS = 0.8
+"""The least similarity of a mistyped option: --seed is meant as seed=, not as --most-seeds."""
 
 
 class PlainHelpCommand(TyperCommand):
@@ -18,12 +24,24 @@ class PlainHelpCommand(TyperCommand):
 
         Raises:
             BadParameter: says what is allowed, without pydantic's prefix of a ValueError.
+            UserError: an override is a mistyped option.
         """
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except BadParameter as error:
             error.message = error.message.removeprefix("Value error, ")
             raise
+        self._refuse_mistyped_options(ctx)
+        return rest
+
+    def _refuse_mistyped_options(self, ctx: Any) -> None:
+        """Raise UserError where an unknown option, passed on as an override, is close to one."""
+        known = {name for each in self.get_params(ctx) for name in each.opts}
+        for text in ctx.params.get("overrides") or ():
+            name = text.partition("=")[0]
+            close = get_close_matches(name, known, n=1, cutoff=_CLOSENESS)
+            if name.startswith("--") and close:
+                raise UserError(f"{name} is not an option of this command. {propose(close)}")
 
 
 class PlainHelpGroup(TyperGroup):

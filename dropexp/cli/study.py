@@ -15,7 +15,8 @@ from dropexp.cli.compare import (
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
 from dropexp.cli.options import TAKES_OVERRIDES, Overrides, RunsDir, TrustOption
-from dropexp.errors import ConfigError, StoreError
+from dropexp.errors import ConfigError, StoreError, UserError
+from dropexp.sweep.budget import LIMIT_OF_SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +68,18 @@ study = typer.Typer(
 )
 
 
+def _parse_seeds(text: str) -> int:
+    """Return the number of seeds that ``--seeds`` names.
+
+    Raises:
+        UserError: it is no number above 0.
+    """
+    if text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= LIMIT_OF_SEEDS:
+        return int(text)
+    seeds = f"; for these seeds write 'seed={text}'" if set(text) & set("(,") else ""
+    raise UserError(f"--seeds {text} is no number of seeds, from 1 to {LIMIT_OF_SEEDS:,}{seeds}.")
+
+
 @study.command(cls=PlainHelpCommand, help=_REGISTER_HELP, context_settings=TAKES_OVERRIDES)
 def register(
     name: StudyName,
@@ -78,7 +91,9 @@ def register(
     correction: CorrectionOption = None,
     seeds: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Number of seeds: 0 to N-1. Default: 8."),
+        typer.Option(
+            metavar="N", parser=_parse_seeds, help="Number of seeds: 0 to N-1. Default: 8."
+        ),
     ] = None,
     trust: TrustOption = False,
     runs_dir: RunsDir = Path("runs"),

@@ -190,10 +190,27 @@ def _parse_with_hydra(text: str) -> HydraOverride:
             raise ConfigError(
                 f"{text} cannot be read; write {number} arguments: {' '.join(parts)}."
             ) from None
+        if missing := _find_missing_brackets(value):
+            raise ConfigError(
+                f'{text} cannot be read: {missing} is missing; write "{text}{missing}".'
+            ) from None
         quoted = value.replace("'", "\\'")
         raise ConfigError(
             f"{text} cannot be read; quote the value: \"{key}='{quoted}'\"."
         ) from None
+
+
+def _find_missing_brackets(value: str) -> str:
+    """Return the closing brackets that a value lacks at its end; empty where it lacks none."""
+    pairs, missing = {"(": ")", "[": "]", "{": "}"}, ""
+    for character in value:
+        if character in pairs:
+            missing = pairs[character] + missing
+        elif missing and character == missing[0]:
+            missing = missing[1:]
+        elif character in ")]}'\"\\":  # a stray one, or a quote: brackets are not what is wrong
+            return ""
+    return missing
 
 
 def _list_values(parsed: HydraOverride) -> tuple[tuple[Any, ...], tuple[str, ...]]:

@@ -129,6 +129,8 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
     matches = [text] if text in ids else [name for name in ids if _abbreviates(text, name)]
     if len(matches) == 1:
         return RunFolder(runs_dir, matches[0])
+    if not matches and os.sep in text and not os.path.exists(text):  # noqa: PTH110 (any text)
+        raise RunIdError(f"there is no folder {_shorten(text)}; name one, or the id of a run.")
     if not matches:
         raise RunIdError(
             f"No run in the folder {runs_dir} has the id {_shorten(text)}. "

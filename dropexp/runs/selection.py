@@ -173,6 +173,9 @@ def explain_no_match(runs: Sequence[ListedRun], filters: Iterable[str], place: s
     for each in unmatched:
         if each.key == "study" and (names := _list_studies(runs)):
             text += f" {suggest(each.values[0], names)}"
+        elif each.relation is Relation.EQUAL:
+            found = {value for run in runs if isinstance(value := run.get(each.key), str)}
+            text += f" {suggest_close(each.values[0], found)}".rstrip()
     return text
 
 

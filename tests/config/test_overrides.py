@@ -82,6 +82,8 @@ def test_an_override_concerns_a_group_the_run_or_the_launcher(
         ("verbose", "'verbose' is not an override; write key=value."),
         ("=3", "'=3' has no key before the equals sign; write key=value"),
         ("~data", "'~data' is not an override; write key=value."),
+        ("seed=range(3", 'seed=range(3 cannot be read: ) is missing; write "seed=range(3)".'),
+        ("model.hidden=[[8", ']] is missing; write "model.hidden=[[8]]".'),
         ("--verbose", "--verbose is not an option of this command; --help lists its options."),
         ("data.root=~/a", "cannot be read; quote the value: \"data.root='~/a'\"."),
         ("regulariser=dropout2d p=0.3", "write two arguments: regulariser=dropout2d p=0.3."),
