@@ -1,6 +1,6 @@
 """Charts of a comparison in one file: a picture, or a page that works offline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dropexp.compare.results import Comparison
@@ -9,13 +9,14 @@ from dropexp.report.answer import answer
 from dropexp.report.charts import SUFFIXES
 from dropexp.report.charts.choices import CHART_KINDS, build_chosen, build_overview
 from dropexp.report.charts.panels import Figure
-from dropexp.report.charts.pictures import PictureLayout, arrange, render_picture
+from dropexp.report.charts.pictures import Grid, PictureLayout, arrange, render_picture
 from dropexp.report.page import render_charts_page
 
 _PAGE_SUFFIX = ".html"
 _SLIDE = (13.333, 7.5)
 """Width and height of the overview in inches: a slide, and the shape of a screen."""
 _DPI = 200.0
+_ANSWER = "answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,14 @@ def _render_page(comparison: Comparison, options: PlotOptions) -> str:
 
 def _render_picture(comparison: Comparison, suffix: str, options: PlotOptions) -> bytes:
     heading, size = options.title, options.size
+    grid: Grid
     if options.charts:
         grid = arrange(build_chosen(comparison, options.charts), size)
     else:
         grid, size = build_overview(comparison), size or _SLIDE
         heading = answer(comparison)[0] if heading is None else heading
+    if options.charts == (_ANSWER,) and heading:  # instead of the answer, its own title
+        grid = [[replace(panel, title=heading) for panel in row] for row in grid]
+        heading = None
     layout = PictureLayout(size, options.dpi or _DPI, heading or "", options.title != "")
     return render_picture(grid, suffix, layout)

@@ -7,6 +7,7 @@ import pytest
 from dropexp.compare.method_of_test import describe_interval
 from dropexp.compare.notes import describe_notes, describe_open_rows
 from dropexp.compare.results import Comparison
+from dropexp.compare.table import format_comparison
 from dropexp.report.answer import answer
 from dropexp.runs.question_types import TestChoice
 from dropexp.statistics import Estimate, SeedForecast, Verdict
@@ -118,3 +119,15 @@ def test_a_row_that_needs_no_more_seeds_does_not_lack_them() -> None:
     assert "lacks seed" in text(still_open)
     explored = change_row(planned, setting=missing, verdict=Verdict.EXPLORATION)
     assert "lacks seed" not in text(explored)
+
+
+def test_brackets_beside_plus_minus_are_explained_once() -> None:
+    def lines(comparison: Comparison) -> str:
+        return "\n".join(line.plain for line in format_comparison(comparison, None))
+
+    plain = make_comparison(seeds=8)
+    assert "log scale" not in lines(plain)
+    wide = {plain.metric.key: Estimate(0.692, 0.241, 1.991, 8)}
+    mixed = change_row(plain, estimates={**plain.rows[-1].estimates, **wide})
+    assert "0.692 [0.241, 1.991]" in lines(mixed)
+    assert lines(mixed).count("are on the log scale, because ± would reach below 0") == 1

@@ -114,3 +114,22 @@ def test_the_charts_of_the_command_are_those_that_can_be_built() -> None:
 def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written: No such file"):
         plot(STUDIES["one epoch"](), tmp_path / "no" / "chart.svg")
+
+
+def test_a_title_replaces_the_answer_and_a_small_picture_has_no_subtitle(tmp_path: Path) -> None:
+    path = tmp_path / "chart.svg"
+    plot(STUDIES["settings"](), path, PlotOptions(("answer",), title="My own title"))
+    text = path.read_text()
+    assert text.count("My own title</text>") == 1
+    assert "chosen by" not in text
+    assert "a line for each seed" in text
+    plot(STUDIES["settings"](), path, PlotOptions(("answer",), size=(2.8, 1.6), title="Mine"))
+    assert "a line for each seed" not in path.read_text()
+
+
+def test_names_of_settings_have_a_halo_over_the_line_at_0(tmp_path: Path) -> None:
+    path = tmp_path / "chart.svg"
+    plot(STUDIES["settings"](), path, PlotOptions(("differences",), size=(3.5, 3)))
+    text = path.read_text()
+    halo, dots = text.index("halo_marks"), text.index("mark-symbol")
+    assert text.index("mark-rule") < halo < dots

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import altair as alt
 
@@ -169,16 +170,18 @@ def _draw(
     below = y.copy().bandPosition(_SEEDS_AT)
     seeds = alt.Chart(data.add("seeds", _list_seeds(rows))).encode(y=below, color=colour)
     texts = [{**each, "text": looks[each["setting"]].text} for each in means]
-    labels = (
-        alt.Chart(data.add("names", texts))
-        .mark_text(align="left", dx=2, dy=-_NAME_PIXELS)
-        .encode(y=y, x=alt.value(0), text="setting:N", color=encode_text_colour())
-    )
+    names_of = alt.Chart(data.add("names", texts)).encode(y=y, x=alt.value(0), text="setting:N")
+    place: dict[str, Any] = {"align": "left", "dx": 2, "dy": -_NAME_PIXELS}
+    labels = names_of.mark_text(**place).encode(color=encode_text_colour())
+    # It covers the line at 0 and no dot. The page's style sheet knows it by its name.
+    halo = names_of.mark_text(**place, stroke="white", strokeWidth=4, color="white")
+    halo = halo.properties(name="halo")
     mean = alt.Chart(data.add("means", means)).encode(y=y, color=colour)
     interval = mean.mark_rule(strokeWidth=3, clip=True).encode(x=alt.X("low:Q"), x2="high:Q")
     layers = [
         *_draw_margin(comparison, data),
         zero,
+        halo,
         _draw_seeds(seeds, comparison.metric),
         labels,
         interval,

@@ -33,8 +33,8 @@ def make_end_labels(
 ) -> list[alt.Chart]:
     """Make the layers with the name of each line to the right of the line's end.
 
-    A label that had to move is connected with its line. The label of a line that ends beyond the
-    axis has an arrow.
+    Labels of which one had to move are connected with their lines. The label of a line that ends
+    beyond the axis has an arrow.
 
     Args:
         datasets: the data sets of the panel; those of the labels are added.
@@ -91,7 +91,9 @@ def _place_labels(
         )
     ]
     moved = _MOVED_PIXELS * pixel
-    return placed, [each for each in placed if abs(each["place"] - each["end"]) > moved]
+    # Beside connected labels, one without a connector would seem to belong to no line.
+    apart = {each["at"] for each in placed if abs(each["place"] - each["end"]) > moved}
+    return placed, [each for each in placed if each["at"] in apart]
 
 
 def _point_outside(value: float, limits: tuple[float, float]) -> str:

@@ -7,7 +7,7 @@ cannot fit several charts into a size.
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 from typing import Any
 from xml.sax.saxutils import escape
@@ -33,6 +33,8 @@ _TITLE_LINE, _SUBTITLE_LINE, _HEADING_LINE = 18, 14.5, 24
 _AXIS_PIXELS = 52  # below a chart
 _NARROWEST = 430
 """The pixels of a panel in which its text has its full size."""
+_LOWEST_WITH_SUBTITLE = 230
+"""The pixels of a panel, with its title and axes, below which its subtitle is left out."""
 _SMALLEST_TEXT = 1.4
 """The text of a smaller panel is at most so many times smaller: 6.4 points."""
 _ASPECT = 1.7
@@ -47,13 +49,15 @@ class PictureLayout:
         size: width and height in inches; None for 880 pixels by what the charts need.
         dpi: dots per inch of a PNG.
         heading: the text above all charts; empty for none.
-        has_titles: whether each chart has its own title and subtitle.
+        has_titles: whether each chart has its own title.
+        has_subtitles: whether it has a subtitle too, where there are titles.
     """
 
     size: tuple[float, float] | None = None
     dpi: float = 200.0
     heading: str = ""
     has_titles: bool = True
+    has_subtitles: bool = True
 
 
 def render_picture(grid: Grid, suffix: str, layout: PictureLayout | None = None) -> bytes:
@@ -100,10 +104,12 @@ def compose_svg(grid: Grid, layout: PictureLayout, unit: float = 1.0) -> str:
         unit /= scale
     lines = _wrap(layout.heading, width - 2 * _PADDING, _HEADING_LETTER)
     top = _PADDING + len(lines) * _HEADING_LINE + (10 if lines else 0)
+    free = height - top - _PADDING - _GAP * (len(grid) - 1)
+    if free < _LOWEST_WITH_SUBTITLE * len(grid):
+        layout = replace(layout, has_subtitles=False)
     wanted = [
         max(_natural_height(panel, width / len(row), layout) for panel in row) for row in grid
     ]
-    free = height - top - _PADDING - _GAP * (len(grid) - 1)
     stretch = 1.0 if math.isinf(height) else free / sum(wanted)
     parts, y = list(_write_heading(lines)), float(top)
     for number, (row, natural) in enumerate(zip(grid, wanted, strict=True)):
@@ -138,7 +144,11 @@ def _title_height(panel: Panel, width: float, layout: PictureLayout) -> float:
     if not layout.has_titles:
         return 6.0
     title = len(_wrap(panel.title, width, _TITLE_LETTER)) * _TITLE_LINE
-    return title + len(_wrap(panel.subtitle, width, _SUBTITLE_LETTER)) * _SUBTITLE_LINE + 14
+    return title + len(_wrap_subtitle(panel, width, layout)) * _SUBTITLE_LINE + 14
+
+
+def _wrap_subtitle(panel: Panel, width: float, layout: PictureLayout) -> list[str]:
+    return _wrap(panel.subtitle, width, _SUBTITLE_LETTER) if layout.has_subtitles else []
 
 
 def _draw_panel(panel: Panel, width: float, height: float, layout: PictureLayout) -> str:
@@ -152,7 +162,7 @@ def _draw_panel(panel: Panel, width: float, height: float, layout: PictureLayout
     if layout.has_titles:
         title = alt.TitleParams(
             _wrap(panel.title, width, _TITLE_LETTER),
-            subtitle=_wrap(panel.subtitle, width, _SUBTITLE_LETTER),
+            subtitle=_wrap_subtitle(panel, width, layout),
         )
         chart = chart.properties(title=title)
     plot = height - _AXIS_PIXELS - _title_height(panel, width, layout)
