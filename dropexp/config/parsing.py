@@ -8,6 +8,7 @@ limits of each file. Imports no torch.
 import json
 import os
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from math import isfinite
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -76,6 +77,41 @@ def read_limited(path: str | Path, limit: int, *, follow_link: bool = False) -> 
         FileNotFoundError: there is no such file.
         StoreError: it cannot be read, is no ordinary file, or is larger than the limit.
     """
+    descriptor = _open(path, limit, follow_link=follow_link)
+    try:
+        raw = os.read(descriptor, _MOST_AT_ONCE)
+        if len(raw) == _MOST_AT_ONCE:
+            raw = _read_rest(descriptor, raw, limit)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
+    finally:
+        os.close(descriptor)
+    if len(raw) > limit:
+        raise StoreError(f"{path} cannot be read: {_explain_limit(len(raw), limit)}.")
+    return raw
+
+
+def digest_limited(path: str | Path, limit: int) -> str:
+    """Return the SHA-256 of an ordinary file, in little memory; "" for an empty one.
+
+    Raises:
+        FileNotFoundError, StoreError: see read_limited.
+    """
+    digest, left = sha256(), limit
+    descriptor = _open(path, limit, follow_link=False)
+    try:
+        while left > 0 and (raw := os.read(descriptor, min(left, 16 * _MOST_AT_ONCE))):
+            digest.update(raw)
+            left -= len(raw)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
+    finally:
+        os.close(descriptor)
+    return digest.hexdigest() if left < limit else ""
+
+
+def _open(path: str | Path, limit: int, *, follow_link: bool) -> int:
+    """Open an ordinary file of at most so many bytes; see read_limited for the errors."""
     try:
         descriptor = os.open(path, _FLAGS & ~_NO_LINK if follow_link else _FLAGS)
     except FileNotFoundError:
@@ -89,16 +125,10 @@ def read_limited(path: str | Path, limit: int, *, follow_link: bool = False) -> 
             raise StoreError(f"{path} cannot be read: it is a {kind}, not a file.")
         if status.st_size > limit:
             raise StoreError(f"{path} cannot be read: {_explain_limit(status.st_size, limit)}.")
-        raw = os.read(descriptor, _MOST_AT_ONCE)
-        if len(raw) == _MOST_AT_ONCE:
-            raw = _read_rest(descriptor, raw, limit)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
-    finally:
+    except BaseException:
         os.close(descriptor)
-    if len(raw) > limit:
-        raise StoreError(f"{path} cannot be read: {_explain_limit(len(raw), limit)}.")
-    return raw
+        raise
+    return descriptor
 
 
 def parse_json(text: str | bytes, *, has_nan: bool = False) -> Any:

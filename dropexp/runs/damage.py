@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dropexp.config.parsing import digest_limited
 from dropexp.errors import NewerFormatError, StoreError
-from dropexp.runs.durable import compute_digest
 from dropexp.runs.files import CHECKED_FILES, CONFIG, METRICS, SUMMARY, WEIGHTS
+from dropexp.runs.parsing import MOST_BYTES, limit_weights
 from dropexp.runs.records import RunSummary
 
 if TYPE_CHECKING:
@@ -85,17 +86,18 @@ def _check_files(run: "StoredRun", summary: RunSummary) -> Iterator[str]:
 
 
 def _check_digest(run: "StoredRun", summary: RunSummary, name: str) -> Iterator[str]:
+    limit = limit_weights(summary.parameters) if name == WEIGHTS else MOST_BYTES[name]
     try:
-        raw = run.read_bytes(name)
+        digest = digest_limited(f"{run.path}{os.sep}{name}", limit)
     except FileNotFoundError:
         if name != WEIGHTS:
             yield f"{name} is missing"
     except StoreError as error:
         yield f"{name} cannot be read ({error})"
     else:
-        if not raw:
+        if not digest:
             yield f"{name} is empty"
-        elif compute_digest(raw) != summary.files[name]:
+        elif digest != summary.files[name]:
             yield f"{name} does not agree with its checksum"
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "check_search",
     "check_study",
     "check_summary",
+    "limit_weights",
     "read_limited",
 ]
 
@@ -51,12 +52,25 @@ MOST_BYTES = {
     ERROR: 16 * _MIB,
     AUDIT: 16 * _MIB,
     METRICS: 512 * _MIB,  # two million epochs
-    CHECKPOINT: 1 << 40,  # these two: what torch can load
-    WEIGHTS: 1 << 40,
+    CHECKPOINT: 1 << 36,  # these two also by the size of the network, see limit_weights
+    WEIGHTS: 1 << 36,
 }
 """File of a run folder → the most bytes that are read of it."""
 
 MOST_BYTES_OF_LEDGER = 1024 * _MIB
+
+_MOST_BYTES_BESIDE_PARAMETERS = 256 * _MIB  # names, and buffers such as a network's statistics
+_MOST_BYTES_OF_PARAMETER = 16
+
+
+def limit_weights(parameters: int) -> int:
+    """Return the most bytes that the weights of a network of so many parameters may have.
+
+    A sparse file of terabytes takes no space on a disk, and would be read for hours.
+    """
+    needed = _MOST_BYTES_BESIDE_PARAMETERS + _MOST_BYTES_OF_PARAMETER * parameters
+    return min(MOST_BYTES[WEIGHTS], needed)
+
 
 _LONGEST_TEXT = 1000  # characters
 _LARGEST_FLOAT = 1e300  # the sum of a hundred million such numbers is finite

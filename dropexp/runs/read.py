@@ -37,6 +37,7 @@ from dropexp.runs.parsing import (
     check_config,
     check_environment,
     check_summary,
+    limit_weights,
     read_limited,
 )
 from dropexp.runs.records import SUMMARY_FORMAT, EpochRecord, RunSummary, check_values_digest
@@ -199,14 +200,15 @@ class StoredRun:
             path = self._path_of(METRICS)
             raise StoreError(f"{path} is damaged ({error!r}); {_REMEDY}.") from None
 
-    def read_checkpoint(self) -> bytes | None:
-        """Return the bytes of the checkpoint; None where there is none.
+    def read_checkpoint(self, numbers: int) -> bytes | None:
+        """Return the bytes of the checkpoint of a network of so many numbers; None without one.
 
         Raises:
-            StoreError: checkpoint.pt cannot be read.
+            StoreError: checkpoint.pt cannot be read, or is too large for such a network.
         """
         try:
-            return read_limited(self._path_of(CHECKPOINT), MOST_BYTES[CHECKPOINT])
+            # The network, the best one, and two averages of the optimiser.
+            return read_limited(self.path / CHECKPOINT, limit_weights(4 * numbers))
         except FileNotFoundError:
             return None
 
@@ -249,10 +251,7 @@ class StoredRun:
         return self.status in (FolderStatus.FINISHED, FolderStatus.FAILED)
 
     def changed_at(self, name: str) -> float:
-        """Return when a file was last written, in seconds since 1970; 0 where it is missing.
-
-        For lists that people read: no decision depends on it, as clocks differ.
-        """
+        """Return when a file was last written, in seconds since 1970, for people; 0 if missing."""
         try:
             return os.stat(self._path_of(name)).st_mtime  # noqa: PTH116 (see _path_of)
         except OSError:

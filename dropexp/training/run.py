@@ -3,6 +3,7 @@
 The route: config → folder → data → model → audit → epochs → summary.
 """
 
+import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -179,7 +180,7 @@ def _reuse(config: RunConfig, folder: RunFolder, view: RunView, device_name: str
     is_measured = summary.lacks_mc_dropout(config.mc_dropout)
     if is_measured:
         splits, _ = _prepare(config, device_name)
-        summary = add_mc_dropout(config, summary, splits, read_weights(folder))
+        summary = add_mc_dropout(config, summary, splits, read_weights(folder, summary.parameters))
         folder.write_summary(summary)
         folder.log(f"measured with mc_dropout={config.mc_dropout}")
     _note_no_effect(config, summary, view)
@@ -292,10 +293,13 @@ def _resume(
     config: RunConfig, splits: Splits, folder: RunFolder, view: RunView
 ) -> TrainingState | None:
     """Return the state that an interrupted process saved; None where there is none to use."""
-    raw = folder.read_checkpoint()
-    if raw is None:
+    if not os.path.lexists(folder.path / CHECKPOINT):  # a link too, which is refused
         return None
     state = build_state(config, splits)
+    numbers = sum(tensor.numel() for tensor in state.model.state_dict().values())
+    raw = folder.read_checkpoint(numbers)
+    if raw is None:
+        return None
     try:
         checkpoint.restore(state, raw, config.config_hash, splits.device)
     except checkpoint.DamagedCheckpointError as error:

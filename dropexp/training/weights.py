@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dropexp.errors import StoreError
 from dropexp.runs.files import WEIGHTS
-from dropexp.runs.parsing import MOST_BYTES, read_limited
+from dropexp.runs.parsing import limit_weights, read_limited
 from dropexp.runs.write import RunFolder
 
 
@@ -23,15 +23,19 @@ def write_weights(folder: RunFolder, weights: Mapping[str, Tensor]) -> None:
         folder.write(WEIGHTS, save(contiguous), is_promised=False)
 
 
-def read_weights(folder: RunFolder) -> dict[str, Tensor]:
+def read_weights(folder: RunFolder, parameters: int) -> dict[str, Tensor]:
     """Return the state_dict that write_weights wrote.
+
+    Args:
+        folder: of the run.
+        parameters: how many the network has.
 
     Raises:
         StoreError: the file is missing or damaged.
     """
     path = folder.path / WEIGHTS
     try:
-        return load(read_limited(path, MOST_BYTES[WEIGHTS]))
+        return load(read_limited(path, limit_weights(parameters)))
     except (OSError, StoreError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise StoreError(

@@ -1,5 +1,7 @@
 """Whatever is not as it was written is found, named, and repaired or set aside."""
 
+import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +54,16 @@ def test_what_a_table_reads_is_checked_without_reading_all(run: RunFolder) -> No
     assert read_statuses(run.path.parent) == {run.run_id: ListedStatus.DAMAGED}
 
 
+def test_endless_weights_are_not_read(run: RunFolder) -> None:
+    os.truncate(run.path / WEIGHTS, 1 << 38)  # sparse: it takes no space
+    assert "are allowed" in check_run(run).damage
+    os.truncate(run.path / WEIGHTS, 100 << 20)
+    tracemalloc.start()
+    assert check_run(run).damage == "model.safetensors does not agree with its checksum"
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
+
+
 def test_weights_that_were_removed_are_no_damage(run: RunFolder) -> None:
     (run.path / WEIGHTS).unlink()
     checked = check_run(run)
@@ -99,7 +111,7 @@ def test_leftovers_are_removed_and_a_kept_checkpoint_is_not(tmp_path: Path) -> N
     for folder in (run, kept):
         assert repair_run(check_run(folder)) is Repair.TIDIED
         assert check_run(folder).condition is Condition.WHOLE
-    assert [run.read_checkpoint(), kept.read_checkpoint()] == [None, b"state"]
+    assert [run.read_checkpoint(0), kept.read_checkpoint(0)] == [None, b"state"]
 
 
 def test_a_config_is_rebuilt_from_another_seed_if_its_checksum_proves_it(tmp_path: Path) -> None:
@@ -124,7 +136,7 @@ def test_results_that_are_lost_are_set_aside_and_the_run_is_left_to_be_trained(
     assert (tmp_path / SET_ASIDE / run.run_id / METRICS).read_bytes() == damaged
     assert run.status is FolderStatus.INTERRUPTED
     assert (run.path / CONFIG).read_bytes() == config
-    assert run.read_checkpoint() == b"state"  # the run goes on from it
+    assert run.read_checkpoint(0) == b"state"  # the run goes on from it
     assert read_statuses(tmp_path) == {run.run_id: ListedStatus.INTERRUPTED}
 
 

@@ -39,7 +39,7 @@ def test_the_status_follows_the_files(folder: RunFolder) -> None:
 def test_a_checkpoint_is_kept_on_request(folder: RunFolder) -> None:
     folder.write(CHECKPOINT, b"state")
     folder.finish(make_summary(None, make_record(1, 1.0)), keep_checkpoint=True)
-    assert folder.read_checkpoint() == b"state"
+    assert folder.read_checkpoint(0) == b"state"
 
 
 def test_metrics_are_read_back_as_they_were(folder: RunFolder) -> None:
