@@ -25,9 +25,11 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
+from dropexp.config.parsing import check_plain, parse_json
 from dropexp.config.shared_config import SeededConfig, SharedConfig
 from dropexp.runs.files import CONFIG, METRICS, SUMMARY
 from dropexp.runs.packed import NUMBERS, PACKED_SIZE, pack_summary
+from dropexp.runs.parsing import check_config
 from dropexp.runs.records import SUMMARY_FORMAT, RunSummary
 
 INDEX = ".index.sqlite"
@@ -82,7 +84,7 @@ class RunIndex:
         if stamp is None or record[_STAMP_AT:_SEED_AT] != stamp:
             return None
         check, setting = _HEAD.unpack_from(record)
-        if len(record) != _RECORD_SIZE or _check(run_id, setting, record) != check:
+        if setting not in self._shared or _check(run_id, setting, record) != check:
             return None
         (seed,) = _SEED.unpack_from(record, _SEED_AT)
         return SeededConfig(self._shared[setting], seed), record, changed
@@ -208,6 +210,17 @@ def _remove_parts(runs_dir: Path) -> None:
 # --- the database -------------------------------------------------------------------------
 
 
+_TABLES = (
+    "CREATE TABLE settings (number INTEGER, text TEXT, checksum INTEGER)",
+    "CREATE TABLE runs (id TEXT, record BLOB)",
+)
+_SELECT_RUNS = (
+    "SELECT id, record FROM runs WHERE typeof(id) = 'text' AND typeof(record) = 'blob' "
+    "AND length(record) = ? LIMIT ?"
+)
+_LONGEST_VALUE = 1 << 20  # bytes; a config has no more
+
+
 def _read(path: Path) -> tuple[dict[int, SharedConfig], dict[str, bytes]]:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
@@ -215,11 +228,20 @@ def _read(path: Path) -> tuple[dict[int, SharedConfig], dict[str, bytes]]:
         # Immutable: nobody changes the file in place, and nothing is locked.
         uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
         with closing(sqlite3.connect(uri, uri=True)) as database:
-            if database.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+            # Views and triggers, which somebody else may have put there, are programs.
+            tables = database.execute("SELECT type, sql FROM sqlite_master LIMIT 3").fetchall()
+            version = database.execute("PRAGMA user_version").fetchone()
+            if version != (_FORMAT,) or tables != [("table", sql) for sql in _TABLES]:
                 return {}, {}
-            shared = dict(map(_parse_setting, database.execute("SELECT * FROM settings")))
-            rows = dict(database.execute("SELECT id, record FROM runs WHERE typeof(record)='blob'"))
-    except (OSError, sqlite3.Error, ValueError, TypeError, KeyError, RecursionError):
+            # No more than the file has room for: its pages may lead in circles.
+            most = (path.stat().st_size // _RECORD_SIZE + 1, _RECORD_SIZE)
+            settings = database.execute("SELECT * FROM settings LIMIT ?", most[:1])
+            shared = dict(map(_parse_setting, settings))
+            rows = dict(database.execute(_SELECT_RUNS, most[::-1]))
+    except (OSError, sqlite3.Error, ValueError, TypeError, LookupError, AttributeError):
+        return {}, {}
+    except (RecursionError, MemoryError, OverflowError):
         return {}, {}
     return shared, rows
 
@@ -240,8 +262,8 @@ def _write(path: Path, runs: Iterable[tuple[str, SeededConfig, bytes]]) -> None:
         for setting in ("journal_mode=OFF", "synchronous=OFF", f"user_version={_FORMAT}"):
             database.execute(f"PRAGMA {setting}")
         database.execute("BEGIN")
-        database.execute("CREATE TABLE settings (number INTEGER, text TEXT, checksum INTEGER)")
-        database.execute("CREATE TABLE runs (id TEXT, record BLOB)")
+        for table in _TABLES:
+            database.execute(table)
         database.executemany(
             "INSERT INTO settings VALUES (?, ?, ?)",
             [(number, text, _check(text, number)) for text, number in texts.items()],
@@ -268,14 +290,17 @@ def _survives(shared: SharedConfig) -> bool:
     return repr(again.fields) == repr(dict(shared.fields)) and again.follows == shared.follows
 
 
-def _parse_setting(row: tuple[int, str, int]) -> tuple[int, SharedConfig]:
+def _parse_setting(row: tuple[Any, Any, Any]) -> tuple[int, SharedConfig]:
     """Return the number and the config of a row.
 
     Raises:
         ValueError, TypeError: the row is damaged.
     """
     number, text, check = row
-    if _check(text, number) != check:
+    if (type(number), type(text)) != (int, str) or _check(text, number) != check:
         raise ValueError("a setting of the index is damaged")
-    follows, items = json.loads(text)
-    return number, SharedConfig(dict(items), frozenset(follows))
+    follows, items = parse_json(text, has_nan=True)
+    fields = dict(items)
+    check_plain([follows, fields], has_nan=True)
+    check_config({**fields, "seed": 0})
+    return number, SharedConfig(fields, frozenset(follows))

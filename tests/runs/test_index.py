@@ -267,6 +267,30 @@ def test_what_is_no_index_is_replaced_or_left_alone(runs: Path, kind: str) -> No
     assert not (runs / "nowhere").exists()
 
 
+HOSTILE = (
+    "INSERT INTO settings VALUES (0, NULL, 0)",
+    "INSERT INTO settings VALUES ('x', x'00', 'y')",
+    "DELETE FROM settings",
+    "UPDATE runs SET id = x'ff'",
+    "UPDATE runs SET record = 'text'",
+    "UPDATE runs SET record = zeroblob(900000)",
+    "INSERT INTO settings VALUES (9, zeroblob(90000000), 0)",
+    "CREATE TRIGGER more AFTER INSERT ON runs BEGIN DELETE FROM runs; END",
+    "DROP TABLE runs; CREATE VIEW runs (id, record) AS WITH RECURSIVE n(i) AS "
+    "(SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT 'a' || i, x'00' FROM n WHERE i < 0",
+)
+
+
+@pytest.mark.parametrize("change", HOSTILE)
+def test_an_index_that_somebody_else_has_made_does_no_harm(runs: Path, change: str) -> None:
+    expected = list_without_index(runs)
+    list_runs(runs)
+    with sqlite3.connect(runs / INDEX) as database:
+        database.executescript(change)
+    database.close()
+    assert describe(list_runs(runs)) == expected
+
+
 def test_a_folder_that_cannot_be_written_is_read(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
