@@ -127,7 +127,7 @@ def _repair(one: "Checked") -> str:
 def _is_repaired(done: str | None) -> bool:
     from dropexp.runs.repairing import Repair
 
-    return done in {Repair.REBUILT, Repair.RETRAIN, Repair.SET_ASIDE}
+    return done in {Repair.REBUILT, Repair.RETRAIN, Repair.SET_ASIDE, Repair.UNLINKED}
 
 
 def _check_shared(runs_dir: Path, *, repair: bool) -> list[str]:
@@ -173,6 +173,8 @@ def _print_table(
         return "; ".join(filter(None, (one.damage, left, one.note)))
 
     def remedy(one: "Checked") -> str:
+        if one.folder.path.is_symlink():
+            return "--repair removes the link, never what it leads to"
         return repairs.get(one.run_id, "" if repairs else _propose(one))
 
     columns: tuple[Column[Checked], ...] = (

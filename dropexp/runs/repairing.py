@@ -39,6 +39,7 @@ class Repair(StrEnum):
     REBUILT = "config.yaml rebuilt from a run of another seed; its checksum agrees"
     RETRAIN = "set aside; the run's command trains it again"
     SET_ASIDE = "set aside"
+    UNLINKED = "the link was removed; what it led to is as it was"
 
 
 def repair_run(checked: Checked) -> Repair:
@@ -52,7 +53,9 @@ def repair_run(checked: Checked) -> Repair:
         RunsDirError, StoreError: the folder cannot be written.
     """
     folder = checked.folder
-    if checked.condition not in (Condition.DAMAGED, Condition.LEFTOVERS) or _is_link(folder):
+    if _is_link(folder):
+        return _remove_link(folder)
+    if checked.condition not in (Condition.DAMAGED, Condition.LEFTOVERS):
         return Repair.NOTHING
     with folder.lock(patience=0):
         if checked.leftovers:
@@ -112,6 +115,14 @@ def set_study_aside(runs_dir: Path, path: Path) -> None:
 
 def _is_link(folder: RunFolder) -> bool:
     return folder.path.is_symlink()
+
+
+def _remove_link(folder: RunFolder) -> Repair:
+    try:
+        durable.remove_file(folder.path)
+    except OSError as error:
+        raise StoreError(f"{folder.path} cannot be removed: {error.strerror}.") from None
+    return Repair.UNLINKED
 
 
 def _rebuild_config(folder: RunFolder) -> bool:

@@ -101,6 +101,7 @@ def make_plan(configs: Sequence[RunConfig], runs_dir: Path) -> Plan:
 
     Raises:
         ConfigError: a folder holds a run of another configuration with the same short id.
+        RunsDirError: a run's folder is a link.
     """
     statuses, stale = {}, {}
     living: frozenset[str] | None = None
@@ -143,6 +144,7 @@ def _find_stale(config: RunConfig, folder: RunFolder, status: PlanStatus) -> Att
 
 
 def _find_status(run: PlannedRun, folder: RunFolder) -> PlanStatus:
+    folder.refuse_link()
     config = run.setting.config
     status = folder.status
     if status is not FolderStatus.FINISHED and folder.is_held:

@@ -97,8 +97,10 @@ def test_other_conditions_have_names(run: RunFolder, tmp_path: Path) -> None:
     with held.lock():
         conditions = [checked.condition for checked in check_runs(folders)]
     assert conditions == ["newer", "unfinished", "damaged", "training", "damaged"]
-    for folder in (run, damaged, link):
+    for folder in (run, damaged):
         assert repair_run(check_run(folder)) is Repair.NOTHING
+    assert repair_run(check_run(link)) is Repair.UNLINKED
+    assert (link.path.is_symlink(), run.is_finished) == (False, True)
 
 
 def test_leftovers_are_removed_and_a_kept_checkpoint_is_not(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dropexp.errors import RunsDirError
 from dropexp.runs.attempts import Attempt, has_ended_since, make_attempt, read_attempt
 from dropexp.runs.files import ENVIRONMENT
 from dropexp.runs.write import RunFolder
@@ -21,6 +22,7 @@ from dropexp.sweep.plan import make_plan
 from dropexp.sweep.progress import Progress
 from dropexp.sweep.sweep_dirs import BREAKDOWN_FILE, list_living_sweeps, open_sweep_dir
 from tests.conftest import QUICK, Dropexp
+from tests.run_folders import write_finished_run
 
 
 class SilentView:
@@ -192,3 +194,12 @@ def test_the_longest_runs_of_a_seed_are_launched_first(tmp_path: Path) -> None:
     found = [(one.seed, one.train.epochs, one.regulariser.name) for one in chosen]
     of_a_seed = [(9, "dropout2d"), (9, "none"), (2, "dropout2d"), (2, "none")]
     assert found == [(seed, *each) for seed in (0, 1) for each in of_a_seed]
+
+
+def test_a_run_whose_folder_is_a_link_is_not_planned(tmp_path: Path) -> None:
+    request = compose_sweep(["regulariser=none", "seed=0"])
+    real = write_finished_run(tmp_path / "other", 0.5)
+    (run,) = request.configs
+    (tmp_path / run.run_id).symlink_to(real.path)
+    with pytest.raises(RunsDirError, match="is a link"):
+        make_plan(request.configs, tmp_path)
