@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from dropexp.report.charts.curves import choose_curve_domain
 from dropexp.report.charts.domains import choose_domain, describe_outside, find_curve_extents
 from dropexp.runs.metrics import METRIC_REGISTRY
+from tests.made_up import make_comparison
 
 LOSS, ACC = METRIC_REGISTRY["test_loss"], METRIC_REGISTRY["test_acc"]
 
@@ -81,3 +83,20 @@ def test_the_first_epochs_do_not_set_the_axis() -> None:
     assert early == {"steep": 12.0}
     note = describe_outside({"gone": (5.0, 134.2)}, early, LOSS)
     assert note == "out of view: gone (up to 134); the first epochs (up to 12) are above the axis"
+
+
+def test_first_epochs_that_the_other_panels_axis_has_room_for_are_not_called_out_of_view() -> None:
+    training = [{"setting": "one", "epoch": e, "mean": m} for e, m in enumerate((1.7, 1.0, 0.1), 1)]
+    validation = [
+        {"setting": "one", "epoch": epoch, "mean": mean, "low": mean, "high": mean}
+        for epoch, mean in enumerate((1.6, 0.5, 0.45, 0.45), start=1)
+    ]
+    wide = [{**each, "low": each["mean"], "high": each["mean"]} for each in training]
+    comparison = make_comparison()
+    alone, beside = (
+        choose_curve_domain(comparison, panels, LOSS)[-1]
+        for panels in ((validation,), (wide, validation))
+    )
+    assert "the first epochs (up to 1.6) are above the axis" in alone.note
+    assert beside.note == ""
+    assert beside.limits[1] > 1.6

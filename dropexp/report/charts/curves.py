@@ -82,11 +82,11 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
         about = "; ".join(filter(None, (definition + subtitle, shown.note)))
         return _build_panel(column, title, about, values[column], looks, names, shown, width)
 
-    beside = _choose_domain(comparison, (values[train], values[val]), METRIC_REGISTRY[val])
+    beside = choose_curve_domain(comparison, (values[train], values[val]), METRIC_REGISTRY[val])
     width = _HALF_WIDTH if is_narrow else WIDTH
     left = build(train, "Training over epochs", beside[0], width)
     right = build(val, "Validation over epochs", beside[1], width)
-    (own,) = _choose_domain(comparison, (values[gap],), METRIC_REGISTRY[gap], zero=True)
+    (own,) = choose_curve_domain(comparison, (values[gap],), METRIC_REGISTRY[gap], zero=True)
     below = build(gap, "The generalisation gap over epochs", own, WIDTH)
     figures = [Figure((left, right))] if is_narrow else [Figure((left,)), Figure((right,))]
     return [*figures, Figure((below,))]
@@ -100,7 +100,7 @@ class _Shown:
     note: str
 
 
-def _choose_domain(
+def choose_curve_domain(
     comparison: Comparison, panels: Sequence[Values], metric: Metric, *, zero: bool = False
 ) -> list[_Shown]:
     """Choose one axis for the curves of all panels; each panel has its own note."""
@@ -123,7 +123,14 @@ def _choose_domain(
     domain = choose_domain(
         extents, metric, intervals=ends, limits=metric.limits, keep=keep, zero=zero
     )
-    return [_Shown(domain.limits, describe_outside(domain.outside, each, metric)) for each in early]
+    low, high = domain.limits
+    # The axis of both panels may have room for what is far off in one of them.
+    beyond = [
+        {name: value for name, value in each.items() if not low <= value <= high} for each in early
+    ]
+    return [
+        _Shown(domain.limits, describe_outside(domain.outside, each, metric)) for each in beyond
+    ]
 
 
 def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values:
