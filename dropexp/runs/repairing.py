@@ -16,7 +16,7 @@ from dropexp.config.study_files import FOLDER, REGISTERED_SUFFIX, is_study_name
 from dropexp.errors import DropexpError, StoreError
 from dropexp.runs import durable
 from dropexp.runs.checking import Checked, Condition, check_leftovers, find_run_damage
-from dropexp.runs.files import CHECKPOINT, CONFIG, ERROR
+from dropexp.runs.files import CHECKPOINT, CONFIG, ERROR, LOCK, SUMMARY
 from dropexp.runs.listing import find_seed
 from dropexp.runs.write import RunFolder
 
@@ -66,7 +66,7 @@ def repair_run(checked: Checked) -> Repair:
             return Repair.NOTHING  # its command writes the config again, and goes on
         if _rebuild_config(folder) and not find_run_damage(folder):
             return Repair.REBUILT
-    return _set_aside(folder)
+        return _set_aside(folder)
 
 
 def remove_leftovers(runs_dir: Path, run_ids: Iterable[str]) -> None:
@@ -154,17 +154,22 @@ def _propose_configs(folder: RunFolder) -> Iterator[str]:
 
 
 def _set_aside(folder: RunFolder) -> Repair:
-    """Move a folder away; where its config is whole, leave a run that its command trains again."""
+    """Move a folder's files away; where its config is whole, leave a run that trains again.
+
+    The folder and its lock stay, so that a process that waits for the lock gets the one that later
+    processes ask for. The summary goes first: after that, the run is not finished any more.
+    """
     config = _read_whole_config(folder)
     target = _find_free_place(folder.path.parent / SET_ASIDE, folder.run_id)
-    _move(folder.path, target)
+    entries = sorted(folder.path.iterdir(), key=lambda entry: entry.name != SUMMARY)
+    for entry in entries:
+        is_kept = config is not None and entry.name == CHECKPOINT
+        if entry.name != LOCK and not is_kept:
+            _move(entry, target / entry.name)
     if config is None:
+        folder.discard_if_new()
         return Repair.SET_ASIDE
-    again = RunFolder(folder.path.parent, folder.run_id)
-    with again.lock():
-        again.write(CONFIG, config)
-        if (target / CHECKPOINT).is_file():
-            _move(target / CHECKPOINT, again.path / CHECKPOINT)
+    folder.write(CONFIG, config)
     return Repair.RETRAIN
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dropexp.runs.checking import Condition, check_run, check_runs
-from dropexp.runs.files import AUDIT, CHECKPOINT, CONFIG, METRICS, SUMMARY, WEIGHTS
+from dropexp.runs.files import AUDIT, CHECKPOINT, CONFIG, LOCK, METRICS, SUMMARY, WEIGHTS
 from dropexp.runs.listed_run import ListedStatus
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.removal import explain_refusal, remove_run
@@ -140,6 +140,18 @@ def test_results_that_are_lost_are_set_aside_and_the_run_is_left_to_be_trained(
     assert (run.path / CONFIG).read_bytes() == config
     assert run.read_checkpoint(0) == b"state"  # the run goes on from it
     assert read_statuses(tmp_path) == {run.run_id: ListedStatus.INTERRUPTED}
+
+
+def test_a_process_that_waits_for_a_repair_gets_the_lock_of_the_runs_folder(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    """A lock that went away with the files would let two processes train the run."""
+    with run.lock():
+        before = (run.path / LOCK).stat().st_ino
+    flip_a_bit(run.path / METRICS)
+    assert repair_run(check_run(run)) is Repair.RETRAIN
+    assert (run.path / LOCK).stat().st_ino == before
+    assert not (tmp_path / SET_ASIDE / run.run_id / LOCK).exists()
 
 
 def test_a_run_without_its_config_is_set_aside_beside_an_earlier_one(
