@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dropexp.config.compose import compose_run
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import DataError, UserError
 from dropexp.sweep import requirements
@@ -25,9 +26,11 @@ class View:
 def test_a_sweep_without_one_of_its_data_sets_is_refused_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It is named, also where the others were found by an earlier check of the same process."""
     write_idx_set(tmp_path / "elsewhere" / "mnist", count=30)
     monkeypatch.setenv("DROPEXP_DATA", str(tmp_path / "elsewhere"))
     words = ("sweep", "data=digits,mnist", "seed=0,1", *QUICK, "study=mine")
+    refuse_unmet([compose_run(["data=digits", *QUICK])], View())
     assert_refused(tmp_path, words, ["error: data=mnist: data.val_size=5000 is not allowed"])
     assert list((tmp_path / "runs").iterdir()) == [], "nothing was launched, and no study made"
 
