@@ -196,7 +196,7 @@ def test_pictures_are_counted_without_being_decoded(tmp_path: Path) -> None:
     (tmp_path / "train/cat/0.png").write_text("not a picture")
     enough = folder_config(tmp_path, test_size=2, val_size=2, train_size=6)
     check([enough])
-    with pytest.raises(DataError, match=r"^data.train_size=7 .* at most 6 images"):
+    with pytest.raises(DataError, match=r"^data=image_folder: data.train_size=7 .* at most 6"):
         check([enough, folder_config(tmp_path, test_size=2, val_size=2, train_size=7)])
     with pytest.raises(DataError, match="cannot be decoded"):
         load(enough)
