@@ -22,6 +22,9 @@ from dropexp.runs import durable
 # What tests use is not what the user has used: see dropexp/runs/trust.py.
 _STATE = tempfile.TemporaryDirectory(prefix="dropexp-state-")
 os.environ["XDG_STATE_HOME"] = _STATE.name
+# How a terminal shows things is for each test to say, not for the machine that runs the tests.
+for _name in ("CI", "COLUMNS", "FORCE_COLOR", "JPY_PARENT_PID", "NO_COLOR"):
+    os.environ.pop(_name, None)
 # The machine may be busy: how long an example takes says nothing.
 settings.register_profile("dropexp", deadline=None)
 settings.load_profile("dropexp")

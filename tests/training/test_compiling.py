@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo.config as dynamo
+import torch._inductor.config as inductor
 from torch import nn
 
 from dropexp.errors import ConfigError, DropexpError
@@ -21,7 +23,12 @@ GRAPHS = ("train.compile=true", "train.cuda_graphs=true")
 @pytest.fixture(autouse=True)
 def settings_are_put_back() -> Iterator[None]:
     deterministic = torch.get_deterministic_debug_mode()
-    yield
+    names = ("specialize_float", "recompile_limit", "accumulated_recompile_limit")
+    with (
+        dynamo.patch({name: getattr(dynamo, name) for name in names}),
+        inductor.patch(fallback_random=inductor.fallback_random),
+    ):
+        yield
     configure_torch(CPU, 1, None)
     torch.set_deterministic_debug_mode(deterministic)
 
