@@ -18,6 +18,7 @@ from hypothesis import settings
 
 from dropexp.cli.main import run_command
 from dropexp.runs import durable
+from dropexp.sweep import timing
 
 # What tests use is not what the user has used: see dropexp/runs/trust.py.
 _STATE = tempfile.TemporaryDirectory(prefix="dropexp-state-")
@@ -43,6 +44,10 @@ class UnsyncedDisk(durable.Disk):
 
 
 durable.disk = UnsyncedDisk()
+
+TIME_EPOCHS = timing.time_epochs
+"""Takes a process: only tests of ``--dry-run`` about it put it back."""
+timing.time_epochs = lambda configs: [None] * len(configs)
 
 QUICK = ("train.epochs=2", "data.train_size=60", "model.width=4", "threads=1")
 """Overrides that make a run a matter of milliseconds."""

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from io import StringIO
 from itertools import islice
 from types import TracebackType
 from typing import Self, TextIO
@@ -17,6 +18,7 @@ from dropexp.cli.progress_display import (
     LogPace,
     ProgressDisplay,
     RewrittenLine,
+    Verbosity,
     choose_display,
     is_tty,
 )
@@ -68,18 +70,35 @@ def print_text(text: str) -> None:
 _LINES_AT_A_TIME = 200
 
 
+class _Nowhere(StringIO):
+    """Keeps nothing of what is written."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
 class CommandConsole:
     """Prints what a command has to say, on stdout unless a console is given.
 
     As a context manager it leaves the terminal as it was, also after an exception or Ctrl-C.
 
+    Args:
+        console: to print on; None: stdout.
+        verbosity: how much is printed.
+
     Attributes:
+        verbosity: as given.
         display: how progress is shown.
         interactive: whether the output is a terminal whose lines can be updated.
         width: of the terminal in characters; None where the output is a file or a pipe.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(
+        self, console: Console | None = None, *, verbosity: Verbosity = Verbosity.NORMAL
+    ) -> None:
+        self.verbosity = verbosity
+        if verbosity is Verbosity.QUIET:
+            console = SafeConsole(file=_Nowhere())
         self._console = console or SafeConsole()
         is_terminal = self._console.is_terminal
         if isinstance(self._console, SafeConsole):
@@ -91,6 +110,8 @@ class CommandConsole:
             is_live = self._console.is_interactive
             self.display = ProgressDisplay.BLOCK if is_live else ProgressDisplay.LOG
         self.interactive = self.display is ProgressDisplay.BLOCK
+        if verbosity is Verbosity.VERBOSE:
+            self.display = ProgressDisplay.LOG  # lines that stay
         self.width = self._console.width if is_terminal else None
         self._live: Live | None = None
         self._line = RewrittenLine(self._write)

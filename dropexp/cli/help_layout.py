@@ -1,5 +1,6 @@
 """Commands whose help and errors say what an option takes, without types of Python."""
 
+import re
 from difflib import get_close_matches
 from typing import Any
 
@@ -7,6 +8,11 @@ from typer import BadParameter
 from typer.core import TyperCommand, TyperGroup
 
 from dropexp.errors import UserError, propose
+
+LEFT_OUT = {"--cfg": "run", "-c": "run", "--info": "all"}
+"""The value of an option that is given without one."""
+
+_IS_VALUE = re.compile(r"[a-z][\w-]*", re.IGNORECASE)
 
 _CLOSENESS = 0.8
 """The least similarity of a mistyped option: --seed is meant as seed=, not as --most-seeds."""
@@ -20,13 +26,15 @@ class PlainHelpCommand(TyperCommand):
         return _hide_types(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments of the command.
+        """Parse the arguments of the command; an option may stand without its value.
 
         Raises:
             BadParameter: says what is allowed, without pydantic's prefix of a ValueError.
             UserError: an override is a mistyped option.
         """
         try:
+            if any("--cfg" in each.opts for each in self.get_params(ctx)):
+                args = _add_left_out_values(args)
             rest = super().parse_args(ctx, args)
         except BadParameter as error:
             error.message = error.message.removeprefix("Value error, ")
@@ -42,6 +50,17 @@ class PlainHelpCommand(TyperCommand):
             close = get_close_matches(name, known, n=1, cutoff=_CLOSENESS)
             if name.startswith("--") and close:
                 raise UserError(f"{name} is not an option of this command. {propose(close)}")
+
+
+def _add_left_out_values(args: list[str]) -> list[str]:
+    """Return the arguments with the value of an option that stands without one."""
+    complete: list[str] = []
+    for place, each in enumerate(args):
+        following = args[place + 1 : place + 2]
+        complete.append(each)
+        if each in LEFT_OUT and not (following and _IS_VALUE.fullmatch(following[0])):
+            complete.append(LEFT_OUT[each])
+    return complete
 
 
 class PlainHelpGroup(TyperGroup):

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from dropexp.cli.completion import complete_override
 from dropexp.config.paths import parse_path
 from dropexp.errors import UserError
+
+if TYPE_CHECKING:
+    from dropexp.cli.progress_display import Verbosity
 
 TAKES_OVERRIDES = {"ignore_unknown_options": True}
 """Passes an unknown option such as ``--epochs=3`` on as an override; its error says what to do."""
@@ -69,7 +73,12 @@ RunsDir = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="OVERRIDES", help="group=choice or key=value.", show_default=False),
+    typer.Argument(
+        metavar="OVERRIDES",
+        help="group=choice or key=value.",
+        show_default=False,
+        autocompletion=complete_override,
+    ),
 ]
 RunId = Annotated[
     str,
@@ -83,6 +92,27 @@ TrustOption = Annotated[
     bool,
     typer.Option("--trust", help="Use the code and the folders that the recorded files name."),
 ]
+
+
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print a line for every epoch or run that ends.")
+]
+
+
+def choose_verbosity(*, quiet: bool, verbose: bool) -> "Verbosity":
+    """Return how much to print.
+
+    Raises:
+        UserError: both options are given.
+    """
+    from dropexp.cli.progress_display import Verbosity
+
+    if quiet and verbose:
+        raise UserError("--quiet and --verbose exclude each other; give one of them.")
+    if quiet:
+        return Verbosity.QUIET
+    return Verbosity.VERBOSE if verbose else Verbosity.NORMAL
 
 
 def format_place(runs_dir: str) -> str:

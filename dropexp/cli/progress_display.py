@@ -19,6 +19,14 @@ class ProgressDisplay(Enum):
     LOG = auto()  # a file, a pipe, CI: a new line after every tenth
 
 
+class Verbosity(Enum):
+    """How much a command prints."""
+
+    QUIET = auto()  # warnings and errors, on stderr
+    NORMAL = auto()
+    VERBOSE = auto()  # a line for every epoch, or for every run of a sweep
+
+
 def choose_display(
     *, is_terminal: bool, is_dumb: bool, environment: Mapping[str, str] = os.environ
 ) -> ProgressDisplay:

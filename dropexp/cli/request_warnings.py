@@ -12,22 +12,6 @@ if TYPE_CHECKING:
     from dropexp.sweep.grammar import SweepRequest
 
 
-def warn_of_mistyped_study(request: "SweepRequest", runs_dir: Path) -> None:
-    """Warn where the name of a ready study is probably mistyped: one run is planned, not many."""
-    from dropexp.cli.console import print_warning
-    from dropexp.config.groups import list_studies
-    from dropexp.errors import suggest_close
-    from dropexp.runs.studies import list_study_names
-
-    name = request.study
-    if name is None or len(request.configs) + request.duplicates > 1:
-        return
-    question = suggest_close(name, list_studies())
-    if question and name not in {*list_studies(), *list_study_names(runs_dir)}:
-        hint = question[:1].lower() + question[1:]
-        print_warning(f"study={name} is no ready study ({hint}): it only labels this run")
-
-
 def warn_of_idle_p(request: "SweepRequest") -> None:
     """Warn where p is given and nothing has one."""
     from dropexp.cli.console import print_warning

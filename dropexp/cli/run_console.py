@@ -13,9 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dropexp.cli.console import CommandConsole
+from dropexp.cli.audit_table import format_audit
+from dropexp.cli.console import CommandConsole, print_warning
 from dropexp.cli.live_block import WIDEST
-from dropexp.cli.progress_display import LogPace, ProgressDisplay
+from dropexp.cli.progress_display import LogPace, ProgressDisplay, Verbosity
 from dropexp.cli.run_tables import (
     describe_cost,
     describe_divergence,
@@ -28,6 +29,7 @@ from dropexp.cli.run_tables import (
 )
 from dropexp.runs.files import METRICS
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary, find_best_epoch
+from dropexp.runs.write import RunFolder
 from dropexp.terminal.chart import draw_line_chart
 from dropexp.terminal.numbers import format_clock
 from dropexp.training.progress import EpochProgress
@@ -45,8 +47,10 @@ _CAPTION = "best = lowest validation loss; losses in nats; train measured in eva
 class RunConsole(CommandConsole):
     """Prints one run on stdout; a RunView."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        super().__init__(console)
+    def __init__(
+        self, console: Console | None = None, *, verbosity: Verbosity = Verbosity.NORMAL
+    ) -> None:
+        super().__init__(console, verbosity=verbosity)
         self._next_refresh = 0.0
         self._seconds: list[float] = []  # of the epochs of this process; a resumed run has more
         self._last: EpochRecord | None = None
@@ -66,11 +70,22 @@ class RunConsole(CommandConsole):
 
     def warn(self, message: str) -> None:
         """Print a message that the user should act on."""
+        if self.verbosity is Verbosity.QUIET:
+            print_warning(message)
         self.print_sentence(Text.assemble(("warning:", "yellow"), f" {message}"))
 
     def report_audit(self, line: str) -> None:
         """Print the outcome of the audit."""
         self.print_sentence(Text(f"audit  {line}"), indent=2)
+
+    def show_audit(self, folder: Path) -> None:
+        """Print each check of a run's audit, where everything is to be printed."""
+        if self.verbosity is not Verbosity.VERBOSE:
+            return
+        report = RunFolder(folder.parent, folder.name).read_audit()
+        if report is not None:
+            self.print_blank_line()
+            self.print_lines(format_audit(report["checks"], self.width))
 
     def report_step(self, progress: EpochProgress) -> None:
         """Show the progress within a long epoch; in a log, a line for each tenth of the run."""
@@ -162,6 +177,8 @@ class RunConsole(CommandConsole):
         return line
 
     def _deserves_a_line(self, record: EpochRecord, epochs: int) -> bool:
+        if self.verbosity is Verbosity.VERBOSE:
+            return True
         every = -(-epochs // _PLAIN_LINES)
         is_first_seen = len(self._seconds) == 1
         is_last = record.epoch == epochs or not record.is_finite

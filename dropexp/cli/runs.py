@@ -110,6 +110,8 @@ def list_(
         print_text(f"{explain_no_match(all_runs, filters or [], str(runs_dir))}\n")
         return
     _print_list(selected, all_runs, format_, runs_dir)
+    if format_ is ListFormat.TABLE and not filters:
+        _print_unfinished(all_runs, runs_dir)
 
 
 @runs.command(cls=PlainHelpCommand, help=_SHOW_HELP)
@@ -240,6 +242,18 @@ def _refuse_late_command(filters: list[str]) -> None:
     for word in filters:
         if word in ("list", "show", "check", "rm"):
             raise FilterError(f"{word} goes right after runs: dropexp runs {word} …")
+
+
+def _print_unfinished(all_runs: "list[ListedRun]", runs_dir: Path) -> None:
+    """Say which studies have runs that wait, which have no folder yet."""
+    from rich.text import Text
+
+    from dropexp.cli.console import CommandConsole
+    from dropexp.compare.unfinished import describe_unfinished
+    from dropexp.runs.ledger import read_ledger
+
+    for sentence in describe_unfinished(all_runs, {runs_dir: read_ledger(runs_dir)}, None):
+        CommandConsole().print_sentence(Text(sentence))
 
 
 def _print_list(

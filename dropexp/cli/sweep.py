@@ -3,20 +3,21 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import Overrides, RunsDir, TrustOption, format_place
-from dropexp.cli.request_warnings import (
-    warn_of_idle_p,
-    warn_of_mistyped_study,
-    warn_of_registration,
-    warn_of_slow_bfloat16,
+from dropexp.cli.config_options import CfgOption, InfoOption, ResolveOption, print_config
+from dropexp.cli.launch_sweep import DryRun, FailFast, Launching, RetryFailed, run_sweep
+from dropexp.cli.options import (
+    Overrides,
+    QuietOption,
+    RunsDir,
+    TrustOption,
+    VerboseOption,
+    choose_verbosity,
 )
-from dropexp.cli.signals import interrupt_at_sigterm
+from dropexp.cli.request_warnings import warn_of_registration
 from dropexp.cli.until_decided import (
     BudgetOption,
     DecidingEpochOption,
@@ -27,14 +28,9 @@ from dropexp.cli.until_decided import (
     UntilDecidedOption,
     run_until_decided,
 )
-from dropexp.errors import ConfigError, StoreError
+from dropexp.errors import ConfigError
 from dropexp.sweep.budget import LIMIT_OF_SEEDS
-
-if TYPE_CHECKING:
-    from dropexp.cli.sweep_console import SweepConsole
-    from dropexp.runs.studies import Study
-    from dropexp.sweep.grammar import SweepRequest
-    from dropexp.sweep.plan import Plan
+from dropexp.terminal.numbers import format_count
 
 _SWEEP_HELP = (
     "Train every combination of several values.\n\n"
@@ -44,7 +40,8 @@ _SWEEP_HELP = (
     "a registered one, [bold]study=FILE.yaml[/bold] that of a file; your overrides replace theirs. "
     "Any other name is a label to find these runs by.\n\n"
     "Finished runs are not trained again, and interrupted runs resume. Give the same command again "
-    "after a stop, a crash or a power cut, or with more values to add runs.\n\n"
+    "after a stop, a crash or a power cut, or only [bold]study=NAME[/bold]; with more values it "
+    "adds runs.\n\n"
     "[bold]hydra/launcher[/bold] selects where runs train: joblib (this machine; "
     "hydra.launcher.n_jobs=N runs at a time), ray or slurm."
 )
@@ -65,9 +62,14 @@ WATCH_HELP = (
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="List the runs and their estimated time.")]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Train failed runs again.")]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop when a run fails or diverges.")]
+
+def _show_runs(overrides: Sequence[str], *, trust: bool) -> str:
+    """Return the config of a sweep's first run, below the number of its runs."""
+    from dropexp.config.showing import show_run
+    from dropexp.sweep.resuming import compose_request
+
+    configs = compose_request(overrides, trust=trust).configs
+    return f"# {format_count(len(configs), 'run')}; the first of them:\n{show_run(configs[0])}"
 
 
 def make_sweep_help() -> str:
@@ -83,6 +85,11 @@ def sweep(
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
     trust: TrustOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    cfg: CfgOption = None,
+    resolve: ResolveOption = False,
+    info: InfoOption = None,
     until_decided: UntilDecidedOption = False,
     margin: EqualityMarginOption = None,
     budget: BudgetOption = None,
@@ -90,26 +97,33 @@ def sweep(
     metric: DecidingMetricOption = None,
     at: DecidingEpochOption = None,
 ) -> None:
+    typed = overrides or []
     options = SequentialOptions(margin, budget, most_seeds, metric, at)
     if not until_decided:
         options.refuse_without_until_decided()
+    verbosity = choose_verbosity(quiet=quiet, verbose=verbose)
+    launching = Launching(dry_run, retry_failed, fail_fast, verbosity)
+
+    def show_runs() -> str:
+        return _show_runs(typed, trust=trust)
+
+    if print_config(typed, cfg, info, resolve=resolve, show_runs=show_runs):
+        return
     if not dry_run:
-        _start_fork_server(overrides or [])
+        _start_fork_server(typed)
     if until_decided:
         from dropexp.sweep.sequential.rows import compose_until_decided
 
         run_until_decided(
-            lambda most: compose_until_decided(overrides or [], most, trust=trust),
+            lambda most: compose_until_decided(typed, most, trust=trust),
             options,
-            dry_run=dry_run,
-            retry_failed=retry_failed,
-            fail_fast=fail_fast,
+            launching,
         )
         return
-    from dropexp.sweep.grammar import compose_sweep
+    from dropexp.sweep.resuming import compose_request
 
-    request = compose_sweep(overrides or [], trust=trust)
-    _run_sweep(request, dry_run, retry_failed, fail_fast)
+    request = compose_request(overrides or [], trust=trust)
+    run_sweep(request, launching)
 
 
 def extend(
@@ -124,6 +138,8 @@ def extend(
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
     trust: TrustOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
     until_decided: UntilDecidedOption = False,
     margin: EqualityMarginOption = None,
     budget: BudgetOption = None,
@@ -131,6 +147,8 @@ def extend(
     metric: DecidingMetricOption = None,
     at: DecidingEpochOption = None,
 ) -> None:
+    verbosity = choose_verbosity(quiet=quiet, verbose=verbose)
+    launching = Launching(dry_run, retry_failed, fail_fast, verbosity)
     options = SequentialOptions(margin, budget, most_seeds, metric, at)
     _refuse_unclear_extension(study, seeds, until_decided=until_decided)
     if not until_decided:
@@ -144,9 +162,7 @@ def extend(
         run_until_decided(
             lambda most: extend_until_decided(runs_dir, study, overrides or [], most, trust=trust),
             options,
-            dry_run=dry_run,
-            retry_failed=retry_failed,
-            fail_fast=fail_fast,
+            launching,
         )
         return
     from dropexp.cli.console import print_text
@@ -160,7 +176,7 @@ def extend(
         print_text(f"finishing what is left of {study}; the same command then adds seeds\n")
     else:
         typer.echo("the anytime test will speak: these seeds are added after results were seen")
-    _run_sweep(request, dry_run, retry_failed, fail_fast)
+    run_sweep(request, launching)
 
 
 def watch(
@@ -226,109 +242,3 @@ def _parse_seed_count(seeds: str) -> int:
             f"--seeds {seeds} is not a number of seeds to add, from +1 to +{LIMIT_OF_SEEDS:,}."
         )
     return int(count)
-
-
-def _run_sweep(request: "SweepRequest", dry_run: bool, retry_failed: bool, fail_fast: bool) -> None:
-    from dropexp.cli.sweep_console import SweepConsole
-    from dropexp.sweep.conduct import sweep
-    from dropexp.sweep.plan import make_plan, make_study, open_sweep_runs_dir
-
-    runs_dir = open_sweep_runs_dir(request.configs)
-    plan = make_plan(request.configs, runs_dir)
-    study = make_study(request)
-    warn_of_mistyped_study(request, runs_dir)
-    warn_of_idle_p(request)
-    warn_of_slow_bfloat16(request.planned.one_of_each_setting)
-    _keep_registration(request, runs_dir, dry_run)
-    with SweepConsole(study.name) as console:
-        console.show_plan(plan, request.duplicates, retry_failed=retry_failed)
-        if plan.select_to_launch(retry_failed=retry_failed):
-            _describe_design(console, request, runs_dir, dry_run)
-        if dry_run:
-            _print_dry_run(console, request, plan, runs_dir, retry_failed)
-            return
-        interrupt_at_sigterm()
-        try:
-            result = sweep(request, plan, console, retry_failed=retry_failed, fail_fast=fail_fast)
-        except KeyboardInterrupt:
-            console.close()
-            console.note("stopped at once; the same command resumes the sweep")
-            raise
-        console.show_result(result, _next_commands(request, study))
-    if result.disk_problem:
-        raise StoreError(result.disk_problem)
-    if result.is_interrupted:
-        raise typer.Exit(ExitCode.INTERRUPTED)
-    if result.progress.unsuccessful or len(result.progress.ended) < result.progress.total:
-        raise typer.Exit(ExitCode.FAILED)
-
-
-def _keep_registration(request: "SweepRequest", runs_dir: Path, dry_run: bool) -> None:
-    from dropexp.cli.console import print_warning
-    from dropexp.sweep.registering import adopt_registration
-
-    for warning in adopt_registration(request, runs_dir, dry_run=dry_run):
-        print_warning(warning)
-
-
-def _describe_design(
-    console: "SweepConsole", request: "SweepRequest", runs_dir: Path, dry_run: bool
-) -> None:
-    """Say what the study can find, on a dry run, and warn where it can find nothing."""
-    from dropexp.cli.console import print_warning
-    from dropexp.sweep.design import describe_design, find_design, find_design_problem
-    from dropexp.sweep.other_seeds import find_seed_problem
-
-    design = find_design(request, runs_dir)
-    seed_problem = find_seed_problem(request, runs_dir)
-    if dry_run and not seed_problem and (sentence := describe_design(design)):
-        console.note(sentence)
-    if problem := seed_problem or find_design_problem(design):
-        print_warning(problem)
-
-
-def _print_dry_run(
-    console: "SweepConsole",
-    request: "SweepRequest",
-    plan: "Plan",
-    runs_dir: Path,
-    retry_failed: bool,
-) -> None:
-    from dropexp.sweep.estimate import estimate_seconds
-    from dropexp.sweep.launchers import build_launcher
-    from dropexp.sweep.plan import PlanStatus
-
-    to_launch = plan.select_to_launch(retry_failed=retry_failed)
-    launcher = build_launcher(request.launcher, runs_dir, to_launch)
-    to_train = [c for c in to_launch if plan.statuses[c.run_id] is not PlanStatus.UNMEASURED]
-    seconds = dict(
-        zip((c.run_id for c in to_train), estimate_seconds(to_train, runs_dir), strict=True)
-    )
-    ids = [config.run_id for config in to_launch]
-    rows = [(run_id, plan.statuses[run_id], seconds.get(run_id)) for run_id in ids]
-    console.list_runs(rows, launcher.runs_at_a_time)
-
-
-def _next_commands(request: "SweepRequest", study: "Study") -> Sequence[tuple[str, str]]:
-    from dropexp.sweep.design import find_design
-
-    runs_dir = str(Path(request.configs[0].runs_dir).expanduser())
-    folder = format_place(runs_dir)
-    purpose = "which setting is better" if len(study.settings) > 1 else "means over seeds"
-    commands = [(f"dropexp compare{folder} {quote(f'study={study.name}')}", purpose)]
-    has_rows = bool(find_design(request, Path(runs_dir)).rows)
-    if has_rows and _may_be_extended(request, study.name, Path(runs_dir)):
-        place = "" if runs_dir == "runs" else f" --runs-dir {quote(runs_dir)}"
-        more = f"dropexp extend {quote(study.name)} --until-decided{place}"
-        commands.append((more, "more seeds, if rows are open"))
-    return commands
-
-
-def _may_be_extended(request: "SweepRequest", study: str, runs_dir: Path) -> bool:
-    """Return whether more seeds of a study belong to it, and count."""
-    from dropexp.runs.registration import read_registration
-    from dropexp.sweep.other_seeds import find_seed_problem
-
-    if read_registration(runs_dir, study) is not None:
-        return False
-    return not find_seed_problem(request, runs_dir)

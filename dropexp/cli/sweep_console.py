@@ -11,9 +11,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dropexp.cli.console import CommandConsole
+from dropexp.cli.console import CommandConsole, print_warning
 from dropexp.cli.live_block import WIDEST, make_bar_line, make_block_table, make_running_table
-from dropexp.cli.progress_display import ProgressDisplay
+from dropexp.cli.progress_display import ProgressDisplay, Verbosity
 from dropexp.cli.run_tables import format_next_commands
 from dropexp.sweep.conduct import SweepResult
 from dropexp.sweep.plan import Plan, PlanStatus
@@ -53,8 +53,14 @@ _MOST_PROBLEMS = 20
 class SweepConsole(CommandConsole):
     """Shows a sweep on stdout, to the user who runs it or watches it."""
 
-    def __init__(self, name: str, console: Console | None = None) -> None:
-        super().__init__(console)
+    def __init__(
+        self,
+        name: str,
+        console: Console | None = None,
+        *,
+        verbosity: Verbosity = Verbosity.NORMAL,
+    ) -> None:
+        super().__init__(console, verbosity=verbosity)
         self._name = name
         self._reported: set[str] = set()
 
@@ -80,27 +86,30 @@ class SweepConsole(CommandConsole):
             told = "trained again" if retry_failed else "skipped; --retry-failed trains them again"
             self.print_sentence(Text(f"failed runs are {told}"), indent=2)
 
-    def list_runs(self, rows: Sequence[ListedRow], at_a_time: int | None) -> None:
+    def list_runs(
+        self, rows: Sequence[ListedRow], at_a_time: int | None, *, is_timed: bool = False
+    ) -> None:
         """List the runs that a sweep would launch, and say how long it would take.
 
         Args:
             rows: id, status and estimated seconds of training; None without an estimate.
             at_a_time: runs that would train at the same time; None where the launcher decides.
+            is_timed: whether an epoch was timed for the estimate.
         """
         to_train = [seconds for _, status, seconds in rows if status != PlanStatus.UNMEASURED]
         self.print_lines(format_table(_LISTED_COLUMNS, rows))
         known = [seconds for seconds in to_train if seconds is not None]
         if len(known) < len(to_train):
             unknown = format_count(len(to_train) - len(known), "run")
-            self.print_sentence(Text(f"no estimate for {unknown}: no finished run is like them"))
+            reason = "no finished run is like them, and none could be timed here"
+            self.print_sentence(Text(f"no estimate for {unknown}: {reason}"))
         if known:
             slots = min(at_a_time or 1, len(known))
             wall = format_duration(max(sum(known) / slots, max(known)))
             how = "one after another" if slots == 1 else f"{slots} at a time"
             runs = format_count(len(known), "run")
-            self.print_sentence(
-                Text(f"about {wall} for {runs}, {how}, estimated from finished runs")
-            )
+            source = "one timed epoch of each kind" if is_timed else "finished runs"
+            self.print_sentence(Text(f"about {wall} for {runs}, {how}, estimated from {source}"))
 
     # --- meanwhile ------------------------------------------------------------------------------
 
@@ -127,7 +136,8 @@ class SweepConsole(CommandConsole):
 
     def _report_end(self, one: EndedRun, progress: Progress) -> None:
         number = len(self._reported)
-        is_due = self._pace.is_due(number / progress.total) or progress.total <= _RUNS_WITH_LINES
+        has_lines = progress.total <= _RUNS_WITH_LINES or self.verbosity is Verbosity.VERBOSE
+        is_due = self._pace.is_due(number / progress.total) or has_lines
         if one.is_successful and not (self.display is ProgressDisplay.LOG and is_due):
             return
         place = f"{number:>{len(str(progress.total))}}/{progress.total}  "
@@ -204,6 +214,9 @@ def _count(progress: Progress) -> Text:
 
 def print_problems(console: CommandConsole, unsuccessful: Sequence[EndedRun]) -> None:
     """Print the first of the runs that have failed or diverged, and how many more there are."""
+    if console.verbosity is Verbosity.QUIET:
+        for one in unsuccessful:
+            print_warning(describe_problem(one))
     for one in unsuccessful[:_MOST_PROBLEMS]:
         console.print_sentence(Text(describe_problem(one), style="red"), indent=2)
     if len(unsuccessful) > _MOST_PROBLEMS:

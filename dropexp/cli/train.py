@@ -4,11 +4,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dropexp.cli.config_options import CfgOption, InfoOption, ResolveOption, print_config
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import Overrides, format_place
+from dropexp.cli.options import (
+    Overrides,
+    QuietOption,
+    VerboseOption,
+    choose_verbosity,
+    format_place,
+)
 from dropexp.cli.request_warnings import explain_idle_p, warn_of_slow_bfloat16
 
 if TYPE_CHECKING:
+    from dropexp.cli.progress_display import Verbosity
+    from dropexp.config.overrides import Override
     from dropexp.config.run_config import RunConfig
 
 _TRAIN_HELP = (
@@ -38,34 +47,45 @@ def make_train_help() -> str:
 
 def train(
     overrides: Overrides = None,
-    cfg: Annotated[
-        bool, typer.Option("--cfg", "-c", help="Print the composed config; train nothing.")
-    ] = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    cfg: CfgOption = None,
+    resolve: ResolveOption = False,
+    info: InfoOption = None,
     _multirun: Annotated[
         bool, typer.Option("--multirun", "-m", help="Same as dropexp sweep.")
     ] = False,
 ) -> None:
+    typed = overrides or []
+    verbosity = choose_verbosity(quiet=quiet, verbose=verbose)
+    if print_config(typed, cfg, info, resolve=resolve, show_runs=lambda: _show_run(typed)):
+        return
     from dropexp.training.startup import pause_collector, resume_collector
 
     pause_collector()  # run() resumes it before the first epoch
     try:
-        _compose_and_train(overrides or [], cfg)
+        _compose_and_train(typed, verbosity)
     finally:
         resume_collector()
 
 
-def _compose_and_train(overrides: list[str], is_only_printed: bool) -> None:
-    from dropexp.cli.console import print_text
-    from dropexp.config.compose import compose_parsed, to_yaml
+def _show_run(overrides: list[str]) -> str:
+    from dropexp.config.compose import compose_run
+    from dropexp.config.showing import show_run
+
+    return show_run(compose_run(overrides))
+
+
+def _compose_and_train(overrides: list[str], verbosity: "Verbosity") -> None:
+    from dropexp.config.compose import compose_parsed
     from dropexp.config.overrides import parse_overrides
 
     parsed = parse_overrides(overrides)
+    _refuse_study_alone(parsed)
     config = compose_parsed(parsed)
-    if is_only_printed:
-        print_text(f"# run id: {config.run_id}\n{to_yaml(config)}")
-        return
+    is_p_given = any(override.key == "p" for override in parsed)
     try:
-        _train(config, is_p_given=any(override.key == "p" for override in parsed))
+        _train(config, verbosity, is_p_given=is_p_given)
     except KeyboardInterrupt:
         from dropexp.cli.console import print_notice
 
@@ -73,10 +93,27 @@ def _compose_and_train(overrides: list[str], is_only_printed: bool) -> None:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-def _train(config: "RunConfig", *, is_p_given: bool) -> None:
+def _refuse_study_alone(overrides: "list[Override]") -> None:
+    """Refuse study=NAME without an override that says what to train, where a sweep is meant.
+
+    A new name begins a study with the default run, unless it looks like a mistyped one.
+    """
+    if not any(override.key == "study" for override in overrides):
+        return
+    if any(override.is_about_the_run for override in overrides):
+        return
+    from dropexp.config.compose import find_runs_dir, split_study
+    from dropexp.runs.study_names import refuse_sweep_or_typo
+
+    others, name = split_study(overrides)
+    if name is not None:
+        refuse_sweep_or_typo(name, find_runs_dir(others))
+
+
+def _train(config: "RunConfig", verbosity: "Verbosity", *, is_p_given: bool) -> None:
     from dropexp.cli.run_console import RunConsole
 
-    with RunConsole() as console:
+    with RunConsole(verbosity=verbosity) as console:
         if config.regulariser.name == "none" and is_p_given:
             console.warn(explain_idle_p("p", "regulariser=dropout2d"))
         if config.precision == "bfloat16":
@@ -85,6 +122,7 @@ def _train(config: "RunConfig", *, is_p_given: bool) -> None:
         from dropexp.training.run import run
 
         result = run(config, console)
+        console.show_audit(result.folder)
         console.show_run(
             result.summary,
             result.records,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
+from dropexp.cli.launch_sweep import Launching
 from dropexp.cli.options import (
     MARGIN_HELP,
     format_place,
@@ -161,19 +162,14 @@ class SequentialOptions:
 def run_until_decided(
     compose: "Callable[[int], SequentialRequest]",
     options: SequentialOptions,
-    *,
-    dry_run: bool,
-    retry_failed: bool,
-    fail_fast: bool,
+    launching: Launching,
 ) -> None:
     """Train until every row is decided, and show how it goes.
 
     Args:
         compose: returns the request for a number of most seeds.
         options: as typed.
-        dry_run: only list the runs of the first round.
-        retry_failed: train failed runs again.
-        fail_fast: stop at the first run that fails or diverges.
+        launching: how; a dry run lists the runs of the first round.
 
     Raises:
         UserError: the request, an option or the folder is not allowed.
@@ -185,17 +181,19 @@ def run_until_decided(
     budget, most_seeds = options.parse_budget(), options.parse_most_seeds()
     request = compose(most_seeds)
     question = options.ask(request.question)
-    plan = make_sequential_plan(request, question, most_seeds, budget, retry_failed=retry_failed)
+    plan = make_sequential_plan(
+        request, question, most_seeds, budget, retry_failed=launching.retry_failed
+    )
     warn_of_slow_bfloat16(list(request.configs.values()))
-    with UntilDecidedConsole(plan) as console:
+    with UntilDecidedConsole(plan, verbosity=launching.verbosity) as console:
         state = plan.find_state()
         console.show_plan(state)
-        if dry_run:
+        if launching.dry_run:
             _list_first_runs(console, plan, state)
             return
         interrupt_at_sigterm()
         try:
-            result = train_until_decided(plan, console, fail_fast=fail_fast)
+            result = train_until_decided(plan, console, fail_fast=launching.fail_fast)
         except KeyboardInterrupt:
             console.close()
             console.note("stopped at once; the same command resumes the sweep")
@@ -211,17 +209,21 @@ def _list_first_runs(
     from dropexp.cli.sweep_console import SweepConsole
     from dropexp.sweep.estimate import estimate_seconds
     from dropexp.sweep.plan import make_plan
+    from dropexp.sweep.timing import time_epochs
 
     if state.round is None:
         console.note(f"nothing to train: {state.reason}")
         return
     configs = [plan.request.configs[cell] for cell in state.round.missing]
     statuses = make_plan(configs, plan.runs_dir).statuses
+    estimate = estimate_seconds(configs, plan.runs_dir, time_epochs)
     rows = [
         (config.run_id, statuses[config.run_id], seconds)
-        for config, seconds in zip(configs, estimate_seconds(configs, plan.runs_dir), strict=True)
+        for config, seconds in zip(configs, estimate.seconds, strict=True)
     ]
-    SweepConsole(plan.request.study).list_runs(rows, plan.design.runs_at_a_time)
+    SweepConsole(plan.request.study).list_runs(
+        rows, plan.design.runs_at_a_time, is_timed=estimate.is_timed
+    )
     console.note("this is the next round; later rounds follow from the results")
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from dropexp.cli.console import CommandConsole
 from dropexp.cli.live_block import make_bar_line, make_block_table, make_running_table
-from dropexp.cli.progress_display import ProgressDisplay
+from dropexp.cli.progress_display import ProgressDisplay, Verbosity
 from dropexp.cli.run_tables import format_next_commands
 from dropexp.cli.sweep_console import format_run_line, print_problems
 from dropexp.statistics import Estimate, Verdict
@@ -48,10 +48,17 @@ class UntilDecidedConsole(CommandConsole):
     Args:
         plan: the sweep.
         console: to print on; None: standard output.
+        verbosity: how much is printed.
     """
 
-    def __init__(self, plan: SequentialPlan, console: Console | None = None) -> None:
-        super().__init__(console)
+    def __init__(
+        self,
+        plan: SequentialPlan,
+        console: Console | None = None,
+        *,
+        verbosity: Verbosity = Verbosity.NORMAL,
+    ) -> None:
+        super().__init__(console, verbosity=verbosity)
         self._plan = plan
         self._state: SequentialState | None = None
         self._started = time.monotonic()

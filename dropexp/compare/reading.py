@@ -17,11 +17,12 @@ from dropexp.compare.registered import explain_untrained
 from dropexp.compare.settings import ComparedRun
 from dropexp.compare.stated_question import find_study
 from dropexp.compare.stored_run import read_compared_run
+from dropexp.compare.unfinished import describe_unfinished
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
 from dropexp.runs.files import CONFIG
-from dropexp.runs.ledger import Ledger
+from dropexp.runs.ledger import Ledger, read_ledger
 from dropexp.runs.listed_run import ListedRun, ListedStatus
 from dropexp.runs.listing import find_run, is_run_id, list_runs, read_run
 from dropexp.runs.selection import explain_no_match, is_filter, select_runs
@@ -73,9 +74,12 @@ def find_runs(
         place = " ".join(map(str, folders or [runs_dir]))
         if not chosen and (untrained := explain_untrained(filters, folders or [runs_dir])):
             raise UserError(untrained)
-        if runs and not chosen:
+        study = find_study(filters)
+        asked = {folder: read_ledger(folder) for folder in folders or [runs_dir]}
+        there = describe_unfinished(runs, asked, None if study is None else [study])
+        if runs and not chosen and not (study and there):
             raise UserError(explain_no_match(runs, filters, place))
-        raise UserError(_explain_nothing(place, [*reasons, *unreadable]))
+        raise UserError(_explain_nothing(place, [*there, *reasons, *unreadable]))
     versions = {run.listed.results_version for run in found_runs}
     hidden = list_hidden_runs(runs, chosen, ledgers)
     hidden = [run for run in hidden if run.results_version in versions]
@@ -84,11 +88,23 @@ def find_runs(
     found_runs += [replace(run, is_in_view=False) for run in others]
     return FoundRuns(
         runs=tuple(found_runs),
-        left_out=(*copies, *reasons, *unreadable, *describe_unregistered(runs, chosen, ledgers)),
+        left_out=(
+            *copies,
+            *reasons,
+            *unreadable,
+            *describe_unfinished(runs, ledgers, _list_studies(found_runs)),
+            *describe_unregistered(runs, chosen, ledgers),
+        ),
         missing=tuple(find_missing_runs(found_runs, runs, ledgers)),
         folders=len({run.listed.runs_dir for run in found_runs}),
         named_study=find_study(filters) or "",
     )
+
+
+def _list_studies(found_runs: Iterable[FoundRun]) -> set[str]:
+    """Return the studies that first asked for the runs in view."""
+    requests = (run.request for run in found_runs if run.is_in_view)
+    return {request.study for request in requests if request and request.study}
 
 
 def read_comparable_runs(folders: Iterable[RunFolder]) -> list[ComparedRun]:

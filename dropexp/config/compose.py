@@ -164,18 +164,11 @@ def compose_dict(overrides: Sequence[Override], *, with_hydra: bool = False) -> 
     if combination:
         return compose_combination(combination, overrides, compose_dict)
     start_hydra()
-    texts = [_to_hydra(override) for override in overrides]
+    texts = [override.hydra_text for override in overrides]
     try:
         return compose("config", overrides=texts, return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain_hydra_error(error, overrides)) from None
-
-
-def _to_hydra(override: Override) -> str:
-    """Return an override as Hydra takes it, which has no ``group=null``."""
-    if override.is_group_choice and override.value is None:
-        return f"{override.key.replace('/', '.')}=null"
-    return override.text
 
 
 def _resolve(config: DictConfig) -> dict[str, Any]:

@@ -69,6 +69,11 @@ class ImageFolderConfig(_DataSection):
         description="Test images, taken from train/ where there is no test/: a number of images, "
         "or a fraction."
     )
+    on_broken: Literal["refuse", "skip"] = Field(
+        default="refuse",
+        description="Pictures that cannot be decoded: refuse ends the run before it trains; skip "
+        "leaves them out, and lists them in run.log.",
+    )
     fingerprint: str | None = Field(
         default=None,
         description="Hash of the pictures' names and bytes, filled in by dropexp. A run is "

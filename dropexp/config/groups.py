@@ -9,7 +9,8 @@ from dropexp.errors import ConfigError, suggest
 REGULARISER = "regulariser"
 """The group that allows several choices: ``regulariser=dropout2d+stochastic_depth``."""
 
-_GROUPS_OF_SWEEPS = ("study", "hydra/launcher/dropexp")
+_LAUNCHER = "hydra/launcher/dropexp"
+_GROUPS_OF_SWEEPS = ("study", _LAUNCHER)
 
 
 def find_conf_dir() -> Path:
@@ -28,6 +29,11 @@ def list_groups() -> dict[str, list[str]]:
 def list_studies() -> list[str]:
     """Return the names of the ready studies in conf/study."""
     return _list_all_groups()["study"]
+
+
+def list_launchers() -> list[str]:
+    """Return what ``hydra/launcher=`` may be."""
+    return _list_all_groups()[_LAUNCHER]
 
 
 def split_combination(choice: str) -> list[str]:

@@ -32,6 +32,9 @@ _TORCHVISION_ARCHITECTURE = re.compile(
 )
 """How torchvision names its architectures; to import it for their list takes a second."""
 
+_IN_HOME = re.compile(r"~[\w.-]*(/[\w./ +-]*)?")
+"""A path such as ``~/pictures``."""
+
 MOST_VALUES = 100_000
 """Values of one override. A range is counted before it is expanded."""
 
@@ -108,6 +111,13 @@ class Override:
         (value,) = self.values
         return value
 
+    @property
+    def hydra_text(self) -> str:
+        """The override as Hydra takes it, which has no ``group=null``."""
+        if self.is_group_choice and self.value is None:
+            return f"{self.key.replace('/', '.')}=null"
+        return self.text
+
     def split(self) -> list["Override"]:
         """Return an override with a single value for each of the values."""
         return [
@@ -154,6 +164,9 @@ def parse_override(text: str, *, with_intervals: bool = False) -> Override:
         raise ConfigError(
             f"{text!r} has no key before the equals sign; write key=value, such as seed=3."
         )
+    if _IN_HOME.fullmatch(value):  # Hydra takes it in quotes only
+        value = f"'{value}'"
+        text = f"{typed_key}={value}"
     parsed = _parse_with_hydra(text)
     is_interval = isinstance(parsed.value(), IntervalSweep)
     if is_interval and not with_intervals:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
 import yaml
@@ -10,6 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from dropexp.config.conf_files import read_choice, read_default_choices, read_file
 from dropexp.config.data_section import DataConfig
 from dropexp.config.groups import find_conf_dir, list_groups
 from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY
@@ -75,7 +75,7 @@ class GroupDescription:
 
 def describe_fields() -> list[FieldDescription]:
     """Describe every key that can be overridden: the top level first, then group by group."""
-    top = _read_yaml("config.yaml")
+    top = read_file("config.yaml")
     described = [
         *_describe_section(TopLevelP, top),
         *_describe_section(RunConfig, top),
@@ -92,9 +92,7 @@ def describe_fields() -> list[FieldDescription]:
 
 def describe_groups() -> list[GroupDescription]:
     """Describe every config group that makes up a run."""
-    defaults: dict[str, Any] = {}
-    for entry in _read_yaml("config.yaml")["defaults"]:
-        defaults |= entry if isinstance(entry, dict) else {}
+    defaults = read_default_choices()
     return [
         GroupDescription(
             group=group,
@@ -122,13 +120,6 @@ def find_section_class(group: str, choice: str) -> type[BaseModel] | None:
         return None
     classes: tuple[type[BaseModel], ...] = (NoneConfig, *get_args(get_args(unions[group])[0]))
     return next(each for each in classes if choice in _list_names(each))
-
-
-def read_choice(group: str, choice: str) -> dict[str, Any]:
-    """Return the values that a file of conf/ sets in its own section."""
-    values = _read_yaml(f"{group}/{choice}.yaml")
-    section: dict[str, Any] = values.get(group, values)
-    return section
 
 
 def _list_names(section: type[BaseModel]) -> tuple[str, ...]:
@@ -229,12 +220,6 @@ def _format_value(value: Any) -> str:
         return "required"
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=200)
     return text.removesuffix("\n").removesuffix("\n...").strip("'")
-
-
-@cache
-def _read_yaml(name: str) -> dict[str, Any]:
-    values: dict[str, Any] = yaml.safe_load((find_conf_dir() / name).read_text(encoding="utf-8"))
-    return values
 
 
 def _read_comment(group: str, choice: str) -> str:

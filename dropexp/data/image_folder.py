@@ -5,6 +5,7 @@ Every picture is decoded once, into memory, at the size that the network is give
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from dropexp.data.splits import Source, Split
 from dropexp.errors import DataError
 
 Pixels = NDArray[np.uint8]
-_DecodeAll = Callable[[list[Path]], Pixels]
+Kept = NDArray[np.bool_]
+_DecodeAll = Callable[[list[Path]], tuple[Pixels, Kept]]
+"""Returns the pixels of the pictures that it keeps, and which of them these are."""
 
 
 def read(config: ImageFolderConfig) -> Source:
@@ -31,11 +34,15 @@ def read(config: ImageFolderConfig) -> Source:
     Raises:
         DataError: the folder is missing or has another layout; train has fewer than two classes,
             or a class without pictures; val or test has a class that train does not have; a
-            picture cannot be decoded; or the pictures have another fingerprint than the config.
+            picture cannot be decoded and may not be skipped; or the pictures have another
+            fingerprint than the config.
     """
     root = resolve_root(config.root)
     _check_fingerprint(root, config)
-    return _read_splits(root, partial(_decode_all, config=config))
+    skipped: list[Path] = []
+    source = _read_splits(root, partial(_decode_all, config=config, skipped=skipped))
+    names = tuple(path.relative_to(root).as_posix() for path in skipped)
+    return replace(source, skipped=names)
 
 
 def count(config: ImageFolderConfig) -> Source:
@@ -81,7 +88,8 @@ def decode(path: Path, size: int, *, grayscale: bool) -> Pixels:
             square = ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC)
     except Exception as error:  # Pillow's decoders raise exceptions of many types
         raise DataError(
-            f"{path} cannot be decoded as a picture: {error}. Convert or remove it."
+            f"{path} cannot be decoded as a picture: {error}. Convert or remove it, or leave out "
+            f"all such pictures with data.on_broken=skip."
         ) from error
     pixels = np.asarray(square, dtype=np.uint8)
     return pixels[None] if grayscale else np.ascontiguousarray(pixels.transpose(2, 0, 1))
@@ -145,20 +153,53 @@ def _read_split(folder: Path, class_names: tuple[str, ...], decode_all: _DecodeA
             f"{folder} holds no pictures; remove the folder to draw this split from train."
         )
     labels = np.repeat(np.arange(len(class_names)), [len(pictures) for pictures in by_class])
-    images = decode_all(paths)
+    images, is_kept = decode_all(paths)
+    labels = labels[is_kept]
+    _refuse_empty_classes(folder, class_names, labels)
     return Split(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
 
 
-def _decode_all(paths: list[Path], config: ImageFolderConfig) -> Pixels:
+def _refuse_empty_classes(
+    folder: Path, class_names: tuple[str, ...], labels: NDArray[np.int64]
+) -> None:
+    """Refuse a split that skipped pictures have left empty, or train without one of its classes."""
+    left = np.bincount(labels, minlength=len(class_names))
+    needed = class_names if folder.name == "train" else ()
+    empty = [name for name, count in zip(class_names, left, strict=True) if not count]
+    lacking = [folder / name for name in empty if name in needed]
+    if lacking or not len(labels):
+        raise DataError(
+            f"{(lacking or [folder])[0]} holds no picture that can be decoded; convert or remove "
+            f"them."
+        )
+
+
+def _decode_all(
+    paths: list[Path], config: ImageFolderConfig, skipped: list[Path]
+) -> tuple[Pixels, Kept]:
+    """Decode pictures; add those that cannot be decoded to ``skipped``, if they may be skipped."""
     size, channels = config.image_size, 1 if config.grayscale else 3
     images = np.empty((len(paths), channels, size, size), dtype=np.uint8)
-    decode_one = partial(decode, size=size, grayscale=config.grayscale)
+    is_kept = np.ones(len(paths), dtype=np.bool_)
+
+    def decode_one(path: Path) -> Pixels | None:
+        try:
+            return decode(path, size, grayscale=config.grayscale)
+        except DataError:
+            if config.on_broken == "refuse":
+                raise
+            return None
+
     # Pillow releases the interpreter lock while it decodes and resizes, so threads run in parallel.
     with ThreadPoolExecutor() as threads:
-        for image, pixels in zip(images, threads.map(decode_one, paths), strict=True):
-            image[...] = pixels
-    return images
+        for place, pixels in enumerate(threads.map(decode_one, paths)):
+            if pixels is None:
+                is_kept[place] = False
+                skipped.append(paths[place])
+            else:
+                images[place] = pixels
+    return (images if is_kept.all() else images[is_kept]), is_kept
 
 
-def _leave_out_pixels(paths: list[Path]) -> Pixels:
-    return np.empty((len(paths), 0, 0, 0), dtype=np.uint8)
+def _leave_out_pixels(paths: list[Path]) -> tuple[Pixels, Kept]:
+    return np.empty((len(paths), 0, 0, 0), dtype=np.uint8), np.ones(len(paths), dtype=np.bool_)

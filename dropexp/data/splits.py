@@ -61,6 +61,7 @@ class Source:
         test: the publisher's own test images; None: drawn from ``train``.
         class_names: one for each label.
         test_size: the number of test images to draw; None where the config gives it.
+        skipped: the files that were left out because they cannot be decoded.
     """
 
     train: Split
@@ -68,6 +69,7 @@ class Source:
     test: Split | None
     class_names: tuple[str, ...]
     test_size: int | None = None
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +84,7 @@ class Splits:
             ``train.labels`` without noise.
         wrong_share: the mean of ``noisy``, in [0, 1]; evaluation needs it after every epoch.
         mean, std: float32 (C,), of the values 0–255 of the training images; a std of 0 is set to 1.
+        skipped: see Source.
     """
 
     train: Split
@@ -93,6 +96,7 @@ class Splits:
     wrong_share: float
     mean: Tensor
     std: Tensor
+    skipped: tuple[str, ...] = ()
     _mean: Tensor = field(init=False, repr=False)
     _inverse_std: Tensor = field(init=False, repr=False)
 
@@ -168,6 +172,7 @@ def make_splits(source: Source, config: DataConfig) -> Splits:
         wrong_share=int(noisy.sum()) / len(noisy),
         mean=mean,
         std=std,
+        skipped=source.skipped,
     )
 
 

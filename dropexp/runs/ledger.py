@@ -100,6 +100,11 @@ class Ledger:
         """Return the runs that were first asked for in a study, or outside studies."""
         return self._by_study.get(study, [])
 
+    @property
+    def studies(self) -> list[str]:
+        """The studies in which runs were asked for first, in the order of their first request."""
+        return [study for study in self._by_study if study is not None]
+
     @cached_property
     def _by_study(self) -> dict[str | None, list[str]]:
         runs: dict[str | None, list[str]] = {}

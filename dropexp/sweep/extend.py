@@ -64,7 +64,7 @@ def read_swept_study(runs_dir: Path, name: str) -> Study:
 def compose_extension(
     runs_dir: Path,
     study: Study,
-    seeds: Sequence[int],
+    seeds: Sequence[int] | None,
     overrides: Sequence[str],
     *,
     trust: bool = False,
@@ -74,7 +74,7 @@ def compose_extension(
     Args:
         runs_dir: the folder of run folders that holds the study.
         study: whose settings they are.
-        seeds: at least one.
+        seeds: at least one; None: those of each sweep.
         overrides: that say where and how to run; see refuse_another_study.
         trust: whether what the study's file names may be imported, called and read.
 
@@ -93,7 +93,9 @@ def compose_extension(
         )
     path = get_study_path(runs_dir, study.name)
     parsed = parse_overrides(overrides)
-    sweeps = [replace_seeds([*_parse_recorded(old, path), *parsed], seeds) for old in study.sweeps]
+    sweeps = [[*_parse_recorded(old, path), *parsed] for old in study.sweeps]
+    if seeds is not None:
+        sweeps = [replace_seeds(sweep, seeds) for sweep in sweeps]
     # Earlier sweeps that differ in their seeds only are the same sweep with these seeds.
     different = {tuple(override.text for override in sweep): sweep for sweep in sweeps}
     requests = [
@@ -103,6 +105,36 @@ def compose_extension(
     configs = PlannedConfigs(sorted(by_id.values(), key=lambda run: run.seed))
     placed = configs.move(study=study.name, runs_dir=str(runs_dir))
     return replace(requests[0], configs=placed, study=study.name)
+
+
+def compose_recorded(
+    runs_dir: Path, study: Study, overrides: Sequence[str], *, trust: bool = False
+) -> SweepRequest:
+    """Return the request for the runs that a study has, and no other.
+
+    Args:
+        runs_dir: the folder of run folders that holds the study.
+        study: whose runs they are.
+        overrides: that say where and how to run.
+        trust: whether what the study's file names may be imported, called and read.
+
+    Raises:
+        ConfigError: the study is a search, or an override says what to run.
+        StoreError, UntrustedError: as compose_extension.
+    """
+    refuse_another_study(overrides)
+    search = read_search(runs_dir, study.name)
+    if search is not None:
+        command = " ".join(map(quote, search.command))
+        raise ConfigError(f"study={study.name} is a search; resume it with dropexp {command}")
+    seeds = list(dict.fromkeys(member.seed for member in study.members))
+    request = compose_extension(runs_dir, study, seeds, overrides, trust=trust)
+    members = {member.run_id for member in study.members}
+    runs = [run for run in request.planned.runs if run.run_id in members]
+    if len(runs) == len(members):
+        return replace(request, configs=PlannedConfigs(runs))
+    # Their ids have changed, with the data or the version of dropexp: the sweeps say what they are.
+    return compose_extension(runs_dir, study, None, overrides, trust=trust)
 
 
 def _parse_recorded(overrides: Sequence[str], path: Path) -> list[Override]:

@@ -16,12 +16,14 @@ from dropexp.regularisers import (
     group_parameters,
     read_p,
 )
+from dropexp.terminal.numbers import format_count
 from dropexp.training.audit import audit
 from dropexp.training.audit_checks import MAX_IMAGES
 from dropexp.training.audit_report import AuditReport
 from dropexp.training.optim import build_optimiser
 from dropexp.training.state import TrainingPlan, TrainingState
 
+_MOST_NAMED = 3
 _OPTIONS_OF_THE_LOOP = ("time_schedule", "switch_after")
 """Options of p over time. The epoch loop sets p at each epoch; regularisers do not take them."""
 
@@ -107,10 +109,22 @@ def describe_data_and_model(config: RunConfig, splits: Splits, model: nn.Module)
     return [
         f"data   {config.data.name}: {len(splits.train):,} train, {len(splits.val):,} val, "
         f"{len(splits.test):,} test images of {shape}{noise}",
+        *_describe_skipped(splits),
         f"model  {_model_name(config)}: {parameters:,} parameters, on {splits.device} in "
         f"{config.precision}",
         *(f"       {note}" for note in models.get_notes(model)),
     ]
+
+
+def _describe_skipped(splits: Splits) -> list[str]:
+    """Return a line on the pictures that were left out; none where none was."""
+    if not splits.skipped:
+        return []
+    named = ", ".join(splits.skipped[:_MOST_NAMED])
+    rest = len(splits.skipped) - _MOST_NAMED
+    more = f" and {rest} more, which run.log lists" if rest > 0 else ""
+    count = format_count(len(splits.skipped), "picture")
+    return [f"       {count} that cannot be decoded left out: {named}{more}"]
 
 
 def _build_network(config: RunConfig, splits: Splits, regulariser: Regulariser) -> nn.Module:

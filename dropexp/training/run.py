@@ -219,6 +219,8 @@ def _train(
     now |= start.attempt
     folder.write_json(ENVIRONMENT, now)
     view.start(config.run_id, describe_data_and_model(config, splits, state.model))
+    for name in splits.skipped:
+        folder.log(f"left out, as it cannot be decoded: {name}")
     audit = _audit(config, splits, state.model, folder, view)
     resumed = _resume(config, splits, folder, view)
     if resumed is not None:

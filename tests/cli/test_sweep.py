@@ -177,7 +177,6 @@ def test_a_run_whose_summary_is_damaged_has_failed_and_can_be_tried_again(
         (["sweep", "seed=range(0)"], ["seed=range(0)", "no value"]),
         (["sweep", "device=cuda", "seed=1,2"], ["device=cuda", "cpu"]),
         (["sweep", "hydra.launcher.n_jobs=0"], ["n_jobs=0"]),
-        (["train", "-m", "--cfg", "seed=1,2"], ["--cfg"]),
         (["extend", "mine", "--seeds", "+1", "runs_dir=x"], ["runs_dir=x"]),
         (["extend", "mine", "--seeds", "+1", "classic=weight_decay"], ["classic=weight_decay"]),
         (["extend", "nowhere", "--seeds", "+2"], ["nowhere"]),
@@ -201,19 +200,6 @@ def test_a_mistake_gets_a_sentence_and_nothing_is_started(
 ) -> None:
     monkeypatch.setattr("dropexp.sweep.run_process.start_fork_server", lambda: None)
     assert_refused(tmp_path, arguments, words)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "is_warned"),
-    [(["study=quik"], True), (["study=mine"], False), (["study=quik", "seed=0,1"], False)],
-)
-def test_a_mistyped_name_of_a_ready_study_gets_a_warning(
-    tmp_path: Path, overrides: list[str], is_warned: bool
-) -> None:
-    done = run_dropexp(tmp_path, "sweep", *overrides, "--dry-run")
-    assert done.returncode == 0
-    warning = "warning: study=quik is no ready study (did you mean quick?): it only labels this run"
-    assert done.stderr == (f"{warning}\n" if is_warned else "")
 
 
 @pytest.mark.parametrize("how", [("--seeds", "+4"), ("--until-decided",)])

@@ -3,8 +3,10 @@
 import csv
 import gc
 import json
+import os
 import re
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
@@ -164,6 +166,31 @@ def test_a_run_that_diverges_keeps_its_records_and_exits_with_1(
     folder = only_run(tmp_path)
     assert json.loads((folder / "summary.json").read_text())["status"] == "diverged"
     assert len(list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))) >= 1
+
+
+def test_quiet_prints_nothing_and_verbose_every_epoch_and_check(dropexp: Dropexp) -> None:
+    words = ("train", *QUICK, "train.epochs=12")
+    quiet = dropexp(*words, "--quiet", "audit=off")
+    assert (quiet.returncode, quiet.stdout) == (0, "")
+    assert quiet.stderr == "warning: audit=off: nothing proves that the regulariser is on\n"
+    verbose = dropexp(*words, "-v", "force=true")
+    assert len(re.findall(r"^epoch +\d+/12 ", verbose.stdout, flags=re.MULTILINE)) == 12
+    assert re.search(r"^ok +initial_weights ", verbose.stdout, flags=re.MULTILINE)
+
+
+def test_pictures_that_are_left_out_are_named(dropexp: Dropexp, tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        for index in range(8):
+            path = tmp_path / "home" / "train" / name / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (30 * index, 0, 0)).save(path)
+    path.write_text("not a picture")
+    with mock.patch.dict(os.environ, {"HOME": str(tmp_path)}):
+        words = ("data=image_folder", "data.root=~/home", "data.image_size=8", *QUICK[2:])
+        done = dropexp("train", *words, "data.on_broken=skip", "train.epochs=1")
+    assert "1 picture that cannot be decoded left out: train/dog/7.png" in done.stdout
+    log = (only_run(tmp_path) / "run.log").read_text()
+    assert "left out, as it cannot be decoded: train/dog/7.png" in log
 
 
 def test_cfg_shows_the_configuration_and_trains_nothing(dropexp: Dropexp, tmp_path: Path) -> None:

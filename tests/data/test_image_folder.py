@@ -191,6 +191,24 @@ def test_too_few_pictures_to_split_are_refused_with_the_size(tmp_path: Path) -> 
     refused(tmp_path, r"data\.test_size=0\.2 is not allowed: that is 0 of 2 images")
 
 
+def test_broken_pictures_are_left_out_and_listed_on_request(tmp_path: Path) -> None:
+    fill(tmp_path, "train", 10)
+    plain = load(folder_config(tmp_path, on_broken="skip"))
+    assert (plain.skipped, len(plain.train)) == ((), len(load(folder_config(tmp_path)).train))
+    for name in ("cat/a.png", "dog/b.png"):
+        (tmp_path / "train" / name).write_text("not a picture")
+    splits = load(folder_config(tmp_path, on_broken="skip"))
+    assert splits.skipped == ("train/cat/a.png", "train/dog/b.png")
+    for ours, theirs in ((splits.train, plain.train), (splits.test, plain.test)):
+        assert torch.equal(ours.images, theirs.images)
+    with pytest.raises(DataError, match=r"data\.on_broken=skip"):
+        load(folder_config(tmp_path))
+    for picture in (tmp_path / "train/cat").iterdir():
+        picture.write_text("not a picture")
+    with pytest.raises(DataError, match=r"train/cat holds no picture that can be decoded"):
+        load(folder_config(tmp_path, on_broken="skip"))
+
+
 def test_pictures_are_counted_without_being_decoded(tmp_path: Path) -> None:
     fill(tmp_path, "train", 5)
     (tmp_path / "train/cat/0.png").write_text("not a picture")

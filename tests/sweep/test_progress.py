@@ -1,6 +1,7 @@
 """What watching the store says about a set of runs."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from filelock import FileLock
 
 from dropexp.config.compose import compose_run, to_yaml
+from dropexp.config.run_config import RunConfig
 from dropexp.runs.attempts import make_attempt, read_attempt
 from dropexp.runs.records import RunStatus
 from dropexp.runs.studies import StudyRun
@@ -15,6 +17,9 @@ from dropexp.runs.write import RunFolder
 from dropexp.sweep.estimate import estimate_seconds
 from dropexp.sweep.progress import EndedRun, Watcher, rank_settings
 from dropexp.training.progress import EpochProgress, save_progress
+from dropexp.training.timing import time_epoch
+from tests.builders import compose_tiny
+from tests.conftest import TIME_EPOCHS
 from tests.run_folders import make_record, make_summary
 
 RUNS = [
@@ -146,5 +151,31 @@ def test_estimates_come_from_finished_runs_that_cost_the_same(tmp_path: Path) ->
         ["regulariser=none", "train.epochs=20"],  # of another regulariser: better than nothing
         ["regulariser=none", "model.width=8"],
     ]
-    found = estimate_seconds([compose_run(words) for words in asked], tmp_path)
-    assert found == [pytest.approx(40.0), pytest.approx(20.0), pytest.approx(40.0), None]
+    configs = [compose_run(words) for words in asked]
+    found = estimate_seconds(configs, tmp_path)
+    assert found.seconds[:3] == pytest.approx((40.0, 20.0, 40.0))
+    assert found.seconds[3] is None
+    assert not found.is_timed
+    timed: list[RunConfig] = []
+
+    def time_epochs(chosen: Sequence[RunConfig]) -> list[float | None]:
+        timed.extend(chosen)
+        return [0.5] * len(chosen)
+
+    found = estimate_seconds([*configs, *configs[-1:]], tmp_path, time_epochs)
+    assert timed == configs[-1:], "one of each kind, and none that a finished run is like"
+    assert found.seconds[3:] == (15.0, 15.0)
+    assert found.is_timed
+
+
+@pytest.mark.slow
+def test_an_epoch_is_timed_in_a_process_that_leaves_nothing_behind(tmp_path: Path) -> None:
+    missing = compose_tiny("data=mnist", f"data.root='{tmp_path}'")
+    found = TIME_EPOCHS([compose_tiny(), missing, compose_tiny("regulariser=dropout2d")])
+    assert [seconds is not None and 0 < seconds < 10 for seconds in found] == [True, False, True]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_epoch_is_stopped_and_its_time_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dropexp.training.progress.SECONDS_BETWEEN_REPORTS", 0.0)
+    assert time_epoch(compose_tiny(), 0.0) > 0

@@ -18,6 +18,7 @@ from dropexp.sweep.budget import MOST_SEEDS
 from dropexp.sweep.extend import compose_extension, read_swept_study, refuse_another_study
 from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep, replace_seeds
 from dropexp.sweep.plan import make_study
+from dropexp.sweep.resuming import refuse_unknown_study
 from dropexp.sweep.sequential.design import Cell, RowOfDesign
 
 _DEFAULT_SEEDS = (0,)
@@ -68,6 +69,7 @@ def compose_until_decided(
     """
     parsed = parse_overrides(overrides)
     _refuse_label_alone(parsed)
+    refuse_unknown_study(parsed)
     seeds = _find_seeds(parsed)
     if seeds is None:
         compose_parsed_sweep(parsed, trust=trust)  # says what is wrong

@@ -1,0 +1,85 @@
+"""What is there of studies whose runs have not all ended: how many, and how to resume them."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from shlex import quote
+
+from dropexp.errors import DropexpError
+from dropexp.runs.ledger import Ledger
+from dropexp.runs.listed_run import ListedRun, ListedStatus
+from dropexp.runs.searches import read_search
+from dropexp.runs.studies import list_study_names
+from dropexp.terminal.numbers import format_count
+
+_MOST_STUDIES = 5
+_ORDER = ("interrupted", "training", "failed", "waiting")
+_LABELS: Mapping[ListedStatus, str] = {
+    ListedStatus.INTERRUPTED: "interrupted",
+    ListedStatus.RUNNING: "training",
+    ListedStatus.FAILED: "failed",
+    ListedStatus.DAMAGED: "failed",
+}
+
+
+def describe_unfinished(
+    runs: Iterable[ListedRun], ledgers: Mapping[Path, Ledger], studies: Collection[str] | None
+) -> list[str]:
+    """Return a sentence on each study with runs that were asked for and have not ended.
+
+    Args:
+        runs: all runs of the folders.
+        ledgers: of the folders.
+        studies: the names of those that are wanted; None: all.
+    """
+    by_id = {run.run_id: run for run in runs}
+    sentences = []
+    for folder, ledger in ledgers.items():
+        for study in ledger.studies:
+            if studies is not None and study not in studies:
+                continue
+            asked = ledger.runs_of(study)
+            if len(asked) > 1 and (sentence := _describe(folder, ledger, study, asked, by_id)):
+                sentences.append(sentence)
+    more = len(sentences) - _MOST_STUDIES
+    return [*sentences[:_MOST_STUDIES], *[f"{more} more studies are unfinished."] * (more > 0)]
+
+
+def _describe(
+    folder: Path,
+    ledger: Ledger,
+    study: str,
+    asked: Collection[str],
+    by_id: Mapping[str, ListedRun],
+) -> str:
+    counts: Counter[str] = Counter()
+    for run_id in asked:
+        run = by_id.get(run_id)
+        if run is not None and run.has_results:
+            counts["finished"] += 1
+        elif run is not None:
+            counts[_LABELS.get(run.status, "waiting")] += 1
+        elif ledger.ended(run_id) is None:  # else it was removed
+            counts["waiting"] += 1
+    if not counts["interrupted"] and not counts["waiting"]:
+        return ""
+    total = format_count(sum(counts.values()), "run")
+    listed = "".join(f", {counts[label]:,} {label}" for label in _ORDER if counts[label])
+    return (
+        f"{study}: {counts['finished']:,} of {total} finished{listed}; "
+        f"{_find_command(folder, study)} resumes it."
+    )
+
+
+def _find_command(folder: Path, study: str) -> str:
+    """Return the command that resumes a study, quoted for a shell."""
+    try:
+        search = read_search(folder, study)
+    except DropexpError:
+        search = None
+    if search is not None:
+        return f"dropexp {' '.join(map(quote, search.command))}"
+    if study not in list_study_names(folder):
+        return "repeating its commands"
+    place = "" if folder == Path("runs") else f" {quote(f'runs_dir={folder}')}"
+    return f"dropexp sweep {quote(f'study={study}')}{place}"

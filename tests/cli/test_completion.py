@@ -1,0 +1,72 @@
+"""What a shell completes: groups, choices, keys, values, studies and folders."""
+
+import os
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from tests.conftest import run_dropexp
+
+
+def complete_in_bash(folder: Path, *words: str) -> list[str]:
+    """Return what bash would offer for the last of the words, which it has split at ``=``."""
+    typed = {"COMP_WORDS": "\n".join(["dropexp", *words]), "COMP_CWORD": str(len(words))}
+    with mock.patch.dict(os.environ, {"_DROPEXP_COMPLETE": "complete_bash", **typed}):
+        return run_dropexp(folder).stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["regulariser", "=", "dropc"], ["dropconnect"]),
+        (["data", "="], "digits"),
+        (["regul"], ["regulariser=", "regulariser.p="]),
+        (["+regul"], ["+regulariser=", "+regulariser.p="]),
+        (["optimiser/"], "optimiser/schedule=cosine"),
+        (["train.ep"], ["train.epochs=", "train.epochs=30"]),
+        (["data.augment", "=", "c"], ["crop", "crop_flip"]),
+        (["regulariser", "=", "none,drop"], "none,dropout2d"),
+        (["regulariser", "=", "dropout2d+dropc"], ["dropout2d+dropconnect"]),
+        (["regulariser", "=", "dropconnect", "regulariser.mask", "="], ["example", "batch"]),
+        (
+            ["regulariser", "=", "dropout2d+mixup", "regulariser.mixup.a"],
+            "regulariser.mixup.alpha=1.0",
+        ),
+        (["force", "="], ["true", "false"]),
+        (["study", "=", "q"], ["quick"]),
+        (["hydra/launcher", "=", "j"], ["joblib"]),
+        (["data", "=", "mnist", "data.root", "=", "pic"], ["pictures/"]),
+        (["train.nothing", "=", "x"], []),
+        (["--cf"], ["--cfg"]),
+    ],
+)
+def test_bash(tmp_path: Path, words: list[str], offered: list[str] | str) -> None:
+    (tmp_path / "pictures").mkdir()
+    found = complete_in_bash(tmp_path, "train", *words)
+    if isinstance(offered, str):
+        assert offered in found
+    else:
+        assert found == offered
+
+
+@pytest.mark.parametrize("command", ["sweep", "tune", "audit"])
+def test_other_commands_with_overrides_complete_them(tmp_path: Path, command: str) -> None:
+    assert complete_in_bash(tmp_path, command, "model", "=", "res") == ["resnet"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "expected"),
+    [
+        ("fish", "regulariser=dropconnect\n"),
+        ("zsh", "_arguments '*: :((\"regulariser=dropconnect\"))'"),
+    ],
+)
+def test_zsh_and_fish_get_whole_words(tmp_path: Path, shell: str, expected: str) -> None:
+    typed = {
+        "_DROPEXP_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": "dropexp train p=0.3 regulariser=dropc",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    with mock.patch.dict(os.environ, typed):
+        assert run_dropexp(tmp_path).stdout.strip() == expected.strip()
