@@ -85,7 +85,6 @@ def test_an_override_concerns_a_group_the_run_or_the_launcher(
         ("seed=range(3", 'seed=range(3 cannot be read: ) is missing; write "seed=range(3)".'),
         ("model.hidden=[[8", ']] is missing; write "model.hidden=[[8]]".'),
         ("--verbose", "--verbose is not an option of this command; --help lists its options."),
-        ("data.root=~/a", "cannot be read; quote the value: \"data.root='~/a'\"."),
         ("regulariser=dropout2d p=0.3", "write two arguments: regulariser=dropout2d p=0.3."),
         ("model=resnet18", "write model=torchvision model.arch=resnet18."),
         ("p=interval(0,1)", "is an interval, from which dropexp tune chooses; list values here"),
@@ -139,3 +138,9 @@ def test_an_invalid_interval_is_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         parse_override(text, with_intervals=True)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("path", ["~/a", "~", "~ann/my-data/v1.2", "~/two words"])
+def test_a_path_in_a_home_folder_needs_no_quotes(path: str) -> None:
+    override = parse_override(f"data.root={path}")
+    assert (override.value, override.text) == (path, f"data.root='{path}'")
