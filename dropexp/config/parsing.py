@@ -35,7 +35,7 @@ MOST_BYTES_OF_STUDY = 256 << 20  # a million runs
 MOST_NESTED = 32
 """How deep lists and mappings may be nested; dropexp's own files have at most 6 levels."""
 
-LARGEST_NUMBER = 1 << 63
+LARGEST_NUMBER = (1 << 63) - 1
 """No number of a run is larger; a float cannot hold one of thousands of digits."""
 
 LONGEST_TEXT = 64_000  # characters

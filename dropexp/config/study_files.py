@@ -96,14 +96,26 @@ def refuse_study_name(name: str) -> None:
         raise ConfigError(f"study={shown} is not allowed: {error}.") from None
 
 
+def find_study_folder(runs_dir: Path) -> Path:
+    """Return the folder of what is known of studies; it need not exist.
+
+    Raises:
+        ConfigError: it is a link, and what that leads to may be anybody's.
+    """
+    folder = runs_dir / FOLDER
+    if folder.is_symlink():
+        raise ConfigError(f"{folder} is a link, which is not followed. Remove the link.")
+    return folder
+
+
 def get_registered_path(runs_dir: Path, name: str) -> Path:
     """Return where the file of a registered study is, or would be.
 
     Raises:
-        ConfigError: the name cannot be that of a file.
+        ConfigError: the name cannot be that of a file, or its folder is a link.
     """
     refuse_study_name(name)
-    return runs_dir / FOLDER / f"{name}{REGISTERED_SUFFIX}"
+    return find_study_folder(runs_dir) / f"{name}{REGISTERED_SUFFIX}"
 
 
 def find_study_file(study: str | None, runs_dir: Path) -> StudyFile | None:

@@ -160,13 +160,16 @@ def write_index(
 
 
 def _stamp(folder: str) -> tuple[bytes | None, float]:
-    """Return what tells the versions of both files apart, and when the summary was written."""
+    """Return what tells the versions of the files apart, and when the summary was written.
+
+    None where a file is missing, or its time is beyond the year 2262, which only an archive has.
+    """
     try:
         first, second = os.lstat(folder + SUMMARY), os.lstat(folder + CONFIG)
         third = os.lstat(folder + METRICS)
     except OSError:
         return None, 0.0
-    stamp = _STAMP.pack(
+    values = (
         first.st_size,
         first.st_mtime_ns,
         first.st_ctime_ns,
@@ -178,7 +181,10 @@ def _stamp(folder: str) -> tuple[bytes | None, float]:
         third.st_size,
         third.st_ino,
     )
-    return stamp, first.st_mtime
+    try:
+        return _STAMP.pack(*values), first.st_mtime
+    except struct.error:
+        return None, 0.0
 
 
 def _changed_at(record: bytes) -> float:

@@ -88,7 +88,8 @@ def remove_half_written_studies(runs_dir: Path) -> None:
     Raises:
         StoreError: one cannot be removed.
     """
-    for path in (runs_dir / FOLDER).glob(f".*{durable.PART}"):
+    folder = runs_dir / FOLDER
+    for path in () if folder.is_symlink() else folder.glob(f".*{durable.PART}"):
         if not _is_half_written_study(path):
             continue
         try:
@@ -110,7 +111,7 @@ def set_study_aside(runs_dir: Path, path: Path) -> None:
     Raises:
         StoreError: it cannot be moved.
     """
-    _move(path, _find_free_place(runs_dir / SET_ASIDE, path.name))
+    _move(path, _find_free_place(runs_dir, path.name))
 
 
 def _is_link(folder: RunFolder) -> bool:
@@ -160,7 +161,7 @@ def _set_aside(folder: RunFolder) -> Repair:
     processes ask for. The summary goes first: after that, the run is not finished any more.
     """
     config = _read_whole_config(folder)
-    target = _find_free_place(folder.path.parent / SET_ASIDE, folder.run_id)
+    target = _find_free_place(folder.path.parent, folder.run_id)
     entries = sorted(folder.path.iterdir(), key=lambda entry: entry.name != SUMMARY)
     for entry in entries:
         is_kept = config is not None and entry.name == CHECKPOINT
@@ -196,6 +197,14 @@ def _read_whole_config(folder: RunFolder) -> bytes | None:
     return raw if config.get("seed") == find_seed(folder.run_id) else None
 
 
-def _find_free_place(folder: Path, name: str) -> Path:
+def _find_free_place(runs_dir: Path, name: str) -> Path:
+    """Return where to set aside what has a name.
+
+    Raises:
+        StoreError: the folder for that is a link.
+    """
+    folder = runs_dir / SET_ASIDE
+    if folder.is_symlink():
+        raise StoreError(f"{folder} is a link, and nothing is moved through one. Remove the link.")
     places = (folder / (name if not number else f"{name}.{number}") for number in count())
     return next(place for place in places if not place.exists())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dropexp.config.parsing import parse_json
-from dropexp.config.study_files import FOLDER, refuse_study_name
+from dropexp.config.study_files import find_study_folder, refuse_study_name
 from dropexp.errors import StoreError
 from dropexp.runs.parsing import MOST_BYTES_OF_STUDY, check_search, read_limited
 from dropexp.runs.studies import TUNE_SUFFIX
@@ -146,7 +146,7 @@ def read_search(runs_dir: Path, study: str) -> SearchRecord | None:
 
 def _path(runs_dir: Path, study: str) -> Path:
     refuse_study_name(study)
-    return runs_dir / FOLDER / f"{study}{TUNE_SUFFIX}"
+    return find_study_folder(runs_dir) / f"{study}{TUNE_SUFFIX}"
 
 
 def _to_json(record: SearchRecord) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from dropexp.config.parsing import parse_json
 from dropexp.config.setting import Fields, name_settings
-from dropexp.config.study_files import FOLDER, refuse_study_name
+from dropexp.config.study_files import find_study_folder, refuse_study_name
 from dropexp.errors import ConfigError, StoreError, suggest
 from dropexp.runs.ledger import list_asked_studies
 from dropexp.runs.parsing import MOST_BYTES_OF_STUDY, check_study, read_limited
@@ -202,7 +202,7 @@ def get_study_path(runs_dir: Path, name: str) -> Path:
     """Return where the file of a study is, or would be.
 
     Raises:
-        ConfigError: the name cannot be that of a file.
+        ConfigError: the name cannot be that of a file, or its folder is a link.
     """
     refuse_study_name(name)  # it may come from a file, or from a filter
-    return runs_dir / FOLDER / f"{name}.json"
+    return find_study_folder(runs_dir) / f"{name}.json"

@@ -46,10 +46,11 @@ def write_whole(path: Path, text: str) -> None:
 def list_study_files(runs_dir: Path, suffix: str) -> list[Path]:
     """Return the files of the folder whose names end so, in no order; none without the folder.
 
-    Links are not among them, nor files whose names cannot be those of studies.
+    Links are not among them, nor files whose names cannot be those of studies; a folder that is a
+    link has none.
     """
     folder = runs_dir / FOLDER
-    if not folder.is_dir():
+    if folder.is_symlink() or not folder.is_dir():
         return []
     return [
         Path(entry.path)

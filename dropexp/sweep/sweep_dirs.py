@@ -29,9 +29,13 @@ def open_sweep_dir(runs_dir: Path) -> Iterator[Path]:
         The folder. Its name is the token of the sweep.
 
     Raises:
-        RunsDirError: it cannot be made.
+        RunsDirError: it cannot be made, or the folder of all sweeps is a link.
     """
     path = runs_dir / _SWEEPS / uuid.uuid4().hex
+    if path.parent.is_symlink():  # what is left over in there is removed
+        raise RunsDirError(
+            f"{path.parent} is a link, and no sweep is conducted through one. Remove the link."
+        )
     alive = FileLock(path / _ALIVE)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +67,7 @@ def _remove_leftovers(runs_dir: Path) -> None:
 
 def _list_folders(runs_dir: Path) -> list[Path]:
     sweeps = runs_dir / _SWEEPS
-    if not sweeps.is_dir():
+    if sweeps.is_symlink() or not sweeps.is_dir():
         return []
     return [path for path in sweeps.iterdir() if path.is_dir() and not path.is_symlink()]
 

@@ -79,6 +79,13 @@ def put_folder(name: str) -> Damage:
     return damage
 
 
+def set_seed(folder: Path, seed: int) -> None:
+    """Set the seed in both files that hold it; without their checksums, as an adversary would."""
+    replace("config.yaml", "\nseed: 0\n", f"\nseed: {seed}\n")(folder)
+    replace("summary.json", '"seed": 0', f'"seed": {seed}')(folder)
+    set_in_summary("", "files", {})(folder)
+
+
 DAMAGES: dict[str, Damage] = {
     "a loss is a text": set_in_summary("best", "val_loss", "x"),
     "a loss is another number": replace("summary.json", '"val_loss": ', '"val_loss": 1'),
@@ -97,6 +104,7 @@ DAMAGES: dict[str, Damage] = {
     "seconds is 1e400": replace("summary.json", '"seconds": ', '"seconds": 1e400, "p": '),
     "seconds is null": set_in_summary("", "seconds", None),
     "the seed is null": set_in_summary("", "seed", None),
+    "the seed is 2⁶³": lambda folder: set_seed(folder, 2**63),
     "the hash is a number": set_in_summary("", "config_hash", 5),
     "best is a list": set_in_summary("", "best", [1]),
     "the summary is a list": put("summary.json", "[]"),

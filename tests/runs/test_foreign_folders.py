@@ -1,6 +1,7 @@
 """Whatever a run folder holds, it costs the other runs nothing, and is named with its reason."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -94,3 +95,16 @@ def test_a_damaged_file_is_named_where_it_is_used(tmp_path: Path, damage_name: s
         assert "Traceback" not in done.stderr
     names = [name for name in ("audit.json", "environment.json") if (folder / name).is_file()]
     assert all(f"{name} is damaged" in shown.stdout for name in names)
+
+
+@pytest.mark.parametrize("year", [1950, 2300])
+def test_files_of_any_time_are_listed(tmp_path: Path, year: int) -> None:
+    """Archives keep file times, and 2⁶³ nanoseconds end in 2262."""
+    runs = tmp_path / "runs"
+    write_good_runs(runs)
+    moment = (year - 1970) * 31_600_000 * 10**9
+    for name in ("summary.json", "config.yaml", "metrics.csv"):
+        os.utime(next(runs.glob("none-p0-s1-*")) / name, ns=(moment, moment))
+    rows = json.loads(run_dropexp(tmp_path, "runs", "-f", "json").stdout)
+    assert [row["status"] for row in rows] == ["finished"] * 4
+    assert run_dropexp(tmp_path, "compare").returncode == 0
