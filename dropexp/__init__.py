@@ -1,26 +1,82 @@
 """dropexp: which regulariser, at which strength, makes this network generalise better?
 
-From Python, ``regularise`` puts a regulariser into any network and ``plain`` takes it out. Both
-import torch on first use, so that importing this package costs nothing.
+From Python, ``regularise`` puts a regulariser into any network and ``plain`` takes it out.
+``train``, ``sweep``, ``compare`` and ``load_runs`` are the commands as functions. All
+of them are imported on first use, so that importing this package costs nothing.
 """
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dropexp.api import compare as compare
+    from dropexp.api import load_runs as load_runs
+    from dropexp.api import sweep as sweep
+    from dropexp.api import train as train
     from dropexp.models.adapter import plain as plain
     from dropexp.models.adapter import regularise as regularise
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "plain", "regularise"]
+_HOMES = {
+    "load_runs": "dropexp.api",
+    "plain": "dropexp.models.adapter",
+    "regularise": "dropexp.models.adapter",
+    "train": "dropexp.api",
+}
+"""Function of the Python API → the module that it is imported from."""
+
+_CALLABLE_PACKAGES = ("compare", "sweep")
+"""Functions of the Python API whose names are those of packages: the packages can be called."""
+
+__all__ = [
+    "__version__",
+    "compare",
+    "load_runs",
+    "plain",
+    "regularise",
+    "sweep",
+    "train",
+]
+
+
+class CallablePackage(ModuleType):
+    """A package that is also the function of its name in the Python API.
+
+    ``dropexp.compare`` is a package of the code, and ``dropexp.compare("study=quick")`` is what a
+    user types: importing the package would hide a function of that name.
+    """
+
+    @property
+    def _function(self) -> Any:
+        return _import("dropexp.api", self.__name__.rpartition(".")[2])
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Call the function; ``help(dropexp.compare.__call__)`` is in its signature's place."""
+        return self._function(*arguments, **options)
+
+    @property
+    def __signature__(self) -> Any:
+        """The signature of the function, for help and completion."""
+        from inspect import signature
+
+        return signature(self._function)
+
+
+def _import(module: str, name: str) -> Any:
+    from importlib import import_module
+
+    return getattr(import_module(module), name)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("plain", "regularise"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    if name in _HOMES:
+        return _import(_HOMES[name], name)
+    if name in _CALLABLE_PACKAGES:
+        from importlib import import_module
 
-    return getattr(import_module("dropexp.models.adapter"), name)
+        return import_module(f"dropexp.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

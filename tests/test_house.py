@@ -11,10 +11,10 @@ PACKAGE = ROOT / "dropexp"
 PACKAGES = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
 
 
-def test_the_top_of_the_package_holds_twelve_packages_and_two_modules() -> None:
+def test_the_top_of_the_package_holds_thirteen_packages_and_two_modules() -> None:
     files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
     assert files <= {"__init__.py", "__main__.py", "errors.py", "randomness.py", "py.typed"}
-    assert len(PACKAGES) == 12
+    assert len(PACKAGES) == 13
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -32,7 +32,7 @@ sys.exit("torch" in sys.modules)
 
 
 @pytest.mark.parametrize(
-    "name", ["statistics", "terminal", "config", "runs", "compare", "report", "cli"]
+    "name", ["statistics", "terminal", "config", "runs", "compare", "report", "cli", "api"]
 )
 def test_packages_that_open_at_once_import_no_torch(name: str) -> None:
     done = subprocess.run([sys.executable, "-c", TORCH_FREE.format(name=name)], check=False)

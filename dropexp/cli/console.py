@@ -14,12 +14,14 @@ from rich.padding import Padding
 from rich.segment import Segment
 from rich.text import Text
 
+from dropexp.cli.notebook_bar import NotebookBar
 from dropexp.cli.progress_display import (
     LogPace,
     ProgressDisplay,
     RewrittenLine,
     Verbosity,
     choose_display,
+    is_in_notebook,
     is_tty,
 )
 from dropexp.terminal.plain_text import make_printable
@@ -52,6 +54,7 @@ class SafeConsole(Console):
         )
         # FORCE_COLOR, which notebooks and CI set, asks for colours: it makes no file a terminal.
         self.is_tty = is_tty(file or (sys.stderr if stderr else sys.stdout))
+        self.is_default = file is None and not stderr
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -106,6 +109,8 @@ class CommandConsole:
             self.display = choose_display(
                 is_terminal=is_terminal, is_dumb=self._console.is_dumb_terminal
             )
+            if self._console.is_default and is_in_notebook():
+                self.display = ProgressDisplay.BAR
         else:
             is_live = self._console.is_interactive
             self.display = ProgressDisplay.BLOCK if is_live else ProgressDisplay.LOG
@@ -115,6 +120,7 @@ class CommandConsole:
         self.width = self._console.width if is_terminal else None
         self._live: Live | None = None
         self._line = RewrittenLine(self._write)
+        self._notebook_bar = NotebookBar()
         self._pace = LogPace()
 
     def __enter__(self) -> Self:
@@ -169,7 +175,7 @@ class CommandConsole:
         *,
         transient: bool = True,
     ) -> None:
-        """Show progress: as a block on a terminal, as a line in a notebook or, rarely, in a log.
+        """Show progress: as a block, a bar or a line that is updated, or rarely in a log.
 
         Args:
             block: returns the block.
@@ -180,6 +186,8 @@ class CommandConsole:
         match self.display:
             case ProgressDisplay.BLOCK:
                 self.show_block(block(), transient=transient)
+            case ProgressDisplay.BAR:
+                self._notebook_bar.show(self._make_safe(Text(line())).plain, share)
             case ProgressDisplay.LINE:
                 self._line.show(self._make_safe(Text(line())).plain, is_last=share >= 1)
             case ProgressDisplay.LOG:

@@ -18,6 +18,7 @@ from dropexp.errors import StoreError
 if TYPE_CHECKING:
     from dropexp.cli.sweep_console import SweepConsole
     from dropexp.runs.studies import Study
+    from dropexp.sweep.conduct import SweepResult
     from dropexp.sweep.grammar import SweepRequest
     from dropexp.sweep.plan import Plan
 
@@ -51,6 +52,32 @@ def run_sweep(request: "SweepRequest", launching: Launching) -> None:
         StoreError: the disk of the runs is full, read-only or defective.
         Exit: the sweep was interrupted, or a run has failed or diverged.
     """
+    result = launch(request, launching)
+    if result is None:
+        return
+    if result.disk_problem:
+        raise StoreError(result.disk_problem)
+    if result.is_interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if result.progress.unsuccessful or len(result.progress.ended) < result.progress.total:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def launch(
+    request: "SweepRequest", launching: Launching, *, is_command: bool = True
+) -> "SweepResult | None":
+    """Train the runs of a request that are left, and return how that ended; None if none should.
+
+    Args:
+        request: what is asked for.
+        launching: how runs are launched and shown.
+        is_command: whether a command does it, whose process ends at SIGTERM, and which proposes
+            commands to type next.
+
+    Raises:
+        UserError: the folder of runs or the launcher is not allowed.
+        KeyboardInterrupt: at a second Ctrl-C.
+    """
     from dropexp.cli.sweep_console import SweepConsole
     from dropexp.sweep.conduct import sweep
     from dropexp.sweep.plan import make_plan, make_study, open_sweep_runs_dir
@@ -67,8 +94,9 @@ def run_sweep(request: "SweepRequest", launching: Launching) -> None:
             _describe_design(console, request, runs_dir, launching.dry_run)
         if launching.dry_run:
             _print_dry_run(console, request, plan, runs_dir, launching.retry_failed)
-            return
-        interrupt_at_sigterm()
+            return None
+        if is_command:
+            interrupt_at_sigterm()
         try:
             result = sweep(
                 request,
@@ -81,13 +109,8 @@ def run_sweep(request: "SweepRequest", launching: Launching) -> None:
             console.close()
             console.note("stopped at once; the same command resumes the sweep")
             raise
-        console.show_result(result, _next_commands(request, study))
-    if result.disk_problem:
-        raise StoreError(result.disk_problem)
-    if result.is_interrupted:
-        raise typer.Exit(ExitCode.INTERRUPTED)
-    if result.progress.unsuccessful or len(result.progress.ended) < result.progress.total:
-        raise typer.Exit(ExitCode.FAILED)
+        console.show_result(result, _next_commands(request, study) if is_command else ())
+    return result
 
 
 def _keep_registration(request: "SweepRequest", runs_dir: Path, dry_run: bool) -> None:

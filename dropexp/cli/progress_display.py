@@ -1,6 +1,7 @@
 """How the progress of a command is shown: as a block, as one line, or as lines in a log."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
@@ -15,7 +16,8 @@ class ProgressDisplay(Enum):
     """How progress is shown."""
 
     BLOCK = auto()  # a terminal: several lines that are updated in place
-    LINE = auto()  # a notebook: one line that is written anew, as it moves the cursor no other way
+    BAR = auto()  # Python in a notebook: a bar that is updated in place
+    LINE = auto()  # a command in a notebook, whose terminal moves the cursor no other way: a line
     LOG = auto()  # a file, a pipe, CI: a new line after every tenth
 
 
@@ -43,6 +45,14 @@ def choose_display(
     # Of Jupyter's kernels, which give "!dropexp …" a terminal of their own.
     is_notebook = "JPY_PARENT_PID" in environment
     return ProgressDisplay.LINE if is_notebook else ProgressDisplay.BLOCK
+
+
+def is_in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook, which shows HTML."""
+    # A notebook has imported it; importing it here would cost every command 0.3 s.
+    interactive = sys.modules.get("IPython")
+    shell = interactive.get_ipython() if interactive is not None else None
+    return hasattr(shell, "kernel")
 
 
 def is_tty(stream: TextIO | None) -> bool:

@@ -29,6 +29,7 @@ from dropexp.cli.table_options import ReverseOption, SortOption, TableOptions
 from dropexp.terminal.numbers import format_count, format_size
 
 if TYPE_CHECKING:
+    from dropexp.compare.found_runs import FoundRuns
     from dropexp.compare.results import Comparison
     from dropexp.runs.searches import SearchRecord
 
@@ -55,7 +56,7 @@ BOARD_HELP = (
     "[bold]tensorboard --logdir runs[/bold] shows single runs only."
 )
 _DEFAULT_OUTPUT = Path("report.html")
-_FORMAT_OF_SUFFIX = {
+FORMAT_OF_SUFFIX = {
     ".html": ReportFormat.HTML,
     ".htm": ReportFormat.HTML,
     ".md": ReportFormat.MD,
@@ -90,14 +91,13 @@ def report(
     allow_mixed: AllowMixedOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ReportFormat.HTML
+    format_ = format_ or parse_suffix(output, FORMAT_OF_SUFFIX) or ReportFormat.HTML
     if format_ is ReportFormat.MD and output == _DEFAULT_OUTPUT:
         output = _DEFAULT_OUTPUT.with_suffix(".md")
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
     comparison, found, stated = read_and_compare(arguments, options, runs_dir, with_curves=True)
-    folders = [run.listed.folder.path for run in found.in_view]
     comparison = TableOptions(sort, reverse).sort(comparison)
-    text = _render(comparison, format_, folders, stated)
+    text = render_report(comparison, found, format_, [*sys.argv[1:], *stated])
     if write_output(output, text):
         from rich.text import Text
 
@@ -110,13 +110,22 @@ def report(
         console.print_line(Text(f"written to {output} ({size})"))
 
 
-def _render(
-    comparison: "Comparison", format_: ReportFormat, folders: list[Path], stated: list[str]
+def render_report(
+    comparison: "Comparison", found: "FoundRuns", format_: ReportFormat, command: list[str]
 ) -> str:
+    """Return a report with the commands that make its runs again.
+
+    Args:
+        comparison: to report on.
+        found: its runs.
+        format_: of the report.
+        command: the words behind ``dropexp`` that write this report.
+    """
     from dropexp.compare.provenance import trace_provenance
     from dropexp.report import render_markdown, render_page
 
-    provenance = trace_provenance(folders, comparison, [*sys.argv[1:], *stated])
+    folders = [run.listed.folder.path for run in found.in_view]
+    provenance = trace_provenance(folders, comparison, command)
     if format_ is ReportFormat.MD:
         return render_markdown(comparison, provenance)
     return render_page(comparison, provenance, _find_search(comparison, folders))

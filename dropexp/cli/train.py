@@ -17,6 +17,7 @@ from dropexp.cli.request_warnings import explain_idle_p, warn_of_slow_bfloat16
 
 if TYPE_CHECKING:
     from dropexp.cli.progress_display import Verbosity
+    from dropexp.cli.run_console import RunConsole
     from dropexp.config.overrides import Override
     from dropexp.config.run_config import RunConfig
 
@@ -114,10 +115,7 @@ def _train(config: "RunConfig", verbosity: "Verbosity", *, is_p_given: bool) -> 
     from dropexp.cli.run_console import RunConsole
 
     with RunConsole(verbosity=verbosity) as console:
-        if config.regulariser.name == "none" and is_p_given:
-            console.warn(explain_idle_p("p", "regulariser=dropout2d"))
-        if config.precision == "bfloat16":
-            warn_of_slow_bfloat16([config])
+        warn_of_request(config, console, is_p_given=is_p_given)
         from dropexp.runs.records import RunStatus
         from dropexp.training.run import run
 
@@ -132,6 +130,20 @@ def _train(config: "RunConfig", verbosity: "Verbosity", *, is_p_given: bool) -> 
         )
     if result.summary.status is RunStatus.DIVERGED:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def warn_of_request(config: "RunConfig", console: "RunConsole", *, is_p_given: bool) -> None:
+    """Warn where an override does nothing, or costs time.
+
+    Args:
+        config: of the run.
+        console: prints the warnings.
+        is_p_given: whether p is among the overrides.
+    """
+    if config.regulariser.name == "none" and is_p_given:
+        console.warn(explain_idle_p("p", "regulariser=dropout2d"))
+    if config.precision == "bfloat16":
+        warn_of_slow_bfloat16([config])
 
 
 def _next_commands(config: "RunConfig", *, has_results: bool) -> list[tuple[str, str]]:

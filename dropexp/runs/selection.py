@@ -4,47 +4,22 @@ The value of a run decides what the text of a filter means: beside a number it i
 (0.30 is 0.3), beside a text it is a text, beside ``changed`` a date. Imports no torch.
 """
 
-import operator
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from math import isfinite
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dropexp.config.groups import list_groups
 from dropexp.config.setting import sort_key
 from dropexp.errors import FilterError, suggest, suggest_close
+from dropexp.runs.conditions import Condition, Relation, equals, is_condition
 from dropexp.runs.listed_run import ListedRun, ListedStatus, list_keys
 from dropexp.runs.metric_types import MetricSource, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.periods import ALLOWED, Period, parse_period
 from dropexp.runs.studies import list_study_names, read_study
 
-
-class Relation(StrEnum):
-    """How a filter compares a run's value with its own."""
-
-    EQUAL = "="
-    NOT_EQUAL = "!="
-    LESS = "<"
-    AT_MOST = "<="
-    GREATER = ">"
-    AT_LEAST = ">="
-
-
-_FILTER = re.compile(r"\s*(?P<key>[\w./]+)\s*(?P<relation>>=|<=|!=|==?|>|<)\s*(?P<values>.*?)\s*")
-_COMMA = re.compile(r",(?![^\[]*\])")  # but not within [ ]
-_ORDERS: dict[Relation, Callable[[Any, Any], bool]] = {
-    Relation.LESS: operator.lt,
-    Relation.AT_MOST: operator.le,
-    Relation.GREATER: operator.gt,
-    Relation.AT_LEAST: operator.ge,
-}
 _ABBREVIATIONS = {
     "id": "run_id",
     **{
@@ -65,7 +40,7 @@ class _Studies:
 
     def has(self, run: ListedRun, name: str) -> bool:
         """Return whether a run was trained for a study, or a sweep of the study has named it."""
-        if _equals(run.get("study"), name):
+        if equals(run.get("study"), name):
             return True
         key = run.runs_dir, name
         if key not in self._members:
@@ -79,19 +54,20 @@ class Filter:
     """One filter.
 
     Attributes:
-        text: as the user typed it.
+        condition: on the value of a field.
         key: the full name of a field of ``ListedRun.values``.
-        relation: of the run's value to those of the filter.
-        values: several only with EQUAL and NOT_EQUAL.
         periods: what the values of ``changed`` stand for; empty for other fields.
     """
 
-    text: str
+    condition: Condition
     key: str
-    relation: Relation
-    values: tuple[str, ...]
     periods: tuple[Period, ...] = ()
     _studies: _Studies = field(default_factory=_Studies)
+
+    @property
+    def text(self) -> str:
+        """The filter as the user typed it."""
+        return self.condition.text
 
     def accepts(self, run: ListedRun) -> bool:
         """Return whether the run passes; one without such a field does not.
@@ -99,46 +75,22 @@ class Filter:
         Raises:
             FilterError: the filter's value is not a number, and the run's is.
         """
+        relation = self.condition.relation
         if self.periods:
-            found = [period.compare(run.changed, self.relation) for period in self.periods]
-            return all(found) if self.relation is Relation.NOT_EQUAL else any(found)
+            found = [period.compare(run.changed, relation) for period in self.periods]
+            return all(found) if relation is Relation.NOT_EQUAL else any(found)
         value = run.get(self.key, _MISSING)
         if value is _MISSING:
             return False
-        if self.relation in _ORDERS:
-            return self._is_ordered(value)
-        if self.key == "study":
-            is_equal = any(self._studies.has(run, name) for name in self.values)
-        else:
-            self._refuse_what_no_number_equals(value)
-            is_equal = any(_equals(value, text) for text in self.values)
-        return is_equal is (self.relation is Relation.EQUAL)
-
-    def _is_ordered(self, value: Any) -> bool:
-        self._refuse_what_no_number_equals(value)
-        compare, text = _ORDERS[self.relation], self.values[0]
-        if isinstance(value, str):
-            return compare(value, text)
-        if value is None or isinstance(value, bool | list):
-            return False
-        number = _parse_number(text)
-        if number is None:
-            raise FilterError(f"{self.text} compares with {text!r}, which is not a number.")
-        return compare(value, number)
-
-    def _refuse_what_no_number_equals(self, value: Any) -> None:
-        """Refuse nan and inf beside a number: every run would pass ``seed!=nan`` or ``p<inf``."""
-        if not isinstance(value, int | float):
-            return
-        for text in self.values:
-            number = _parse_number(text)
-            if isinstance(number, float) and not isfinite(number):
-                raise FilterError(f"{self.text} compares with {text}; give a finite number.")
+        if self.key == "study" and not self.condition.is_order:
+            is_equal = any(self._studies.has(run, name) for name in self.condition.values)
+            return is_equal is (relation is Relation.EQUAL)
+        return self.condition.accepts(value)
 
 
 def is_filter(text: str) -> bool:
     """Return whether an argument is a filter; if not, it is an id or a folder."""
-    return _FILTER.fullmatch(text) is not None
+    return is_condition(text)
 
 
 def select_runs(runs: Sequence[ListedRun], filters: Iterable[str]) -> list[ListedRun]:
@@ -172,10 +124,10 @@ def explain_no_match(runs: Sequence[ListedRun], filters: Iterable[str], place: s
     text = f"no run in the folder {place} has {' or '.join(each.text for each in unmatched)}."
     for each in unmatched:
         if each.key == "study" and (names := _list_studies(runs)):
-            text += f" {suggest(each.values[0], names)}"
-        elif each.relation is Relation.EQUAL:
+            text += f" {suggest(each.condition.values[0], names)}"
+        elif each.condition.relation is Relation.EQUAL:
             found = {value for run in runs if isinstance(value := run.get(each.key), str)}
-            text += f" {suggest_close(each.values[0], found)}".rstrip()
+            text += f" {suggest_close(each.condition.values[0], found)}".rstrip()
     return text
 
 
@@ -229,22 +181,12 @@ def _parse_filters(filters: Iterable[str], runs: Sequence[ListedRun]) -> list[Fi
 
 
 def _parse_filter(text: str, known: set[str]) -> Filter:
-    match = _FILTER.fullmatch(text)
-    if match is None:
-        raise FilterError(
-            f"{text!r} is not a filter; write key=value. Quote < and > in a shell: 'p>=0.3'."
-        )
-    key = _resolve_key(match["key"], known)
-    relation = Relation("=" if match["relation"] == "==" else match["relation"])
-    values = tuple(value.strip() for value in _COMMA.split(match["values"]))
-    if relation in _ORDERS and len(values) > 1:
-        raise FilterError(f"{text} compares with several values; {relation} takes one.")
-    if "" in values:
-        raise FilterError(f"{text} has an empty value; write null for a field without a value.")
+    condition = Condition.parse(text)
+    key = _resolve_key(condition.key, known)
     if key == "status":
-        _check_status(text, values)
-    periods = _parse_periods(text, values) if key == "changed" else ()
-    return Filter(text, key, relation, values, periods)
+        _check_status(text, condition.values)
+    periods = _parse_periods(text, condition.values) if key == "changed" else ()
+    return Filter(condition, key, periods)
 
 
 def _parse_periods(text: str, values: Iterable[str]) -> tuple[Period, ...]:
@@ -274,33 +216,3 @@ def _resolve_key(key: str, known: set[str]) -> str:
     listing = "dropexp runs show ID shows a run's fields, dropexp train --cfg all there are."
     hint = suggest_close(key, names) or listing
     raise FilterError(f"{key} is not a field of any of these runs. {hint}")
-
-
-def _equals(value: Any, text: str) -> bool:
-    match value:
-        case None:
-            return text.lower() in ("null", "~")
-        case bool():
-            return text.lower() == str(value).lower()
-        case int() | float():
-            return _parse_number(text) == value
-        case list():
-            return _is_list(value, text)
-        case _:
-            return str(value) == text
-
-
-def _is_list(value: list[Any], text: str) -> bool:
-    try:
-        return bool(yaml.safe_load(text) == value)
-    except yaml.YAMLError:
-        return False
-
-
-def _parse_number(text: str) -> int | float | None:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return None

@@ -4,3 +4,9 @@ The overrides of a sweep come in, and finished run folders come out: grammar (ov
 configs), plan (what is left to train), conduct, rounds, launchers and, for each run, run_process
 and training_job; progress watches the folders meanwhile.
 """
+
+import sys
+
+from dropexp import CallablePackage
+
+sys.modules[__name__].__class__ = CallablePackage

@@ -3,6 +3,8 @@
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,22 @@ def configure_torch(
     refuse_nondeterminism(is_refused)
     # A debugging aid, off here: it would fill every new, uninitialised tensor with NaN.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+@contextmanager
+def keep_torch_settings() -> Iterator[None]:
+    """Put back afterwards what configure_torch sets, for a process that goes on without dropexp."""
+    threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    precision, has_tf32 = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    benchmark = torch.backends.cudnn.benchmark
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_deterministic_debug_mode(mode)
+        torch.set_float32_matmul_precision(precision)
+        torch.backends.cudnn.allow_tf32 = has_tf32
+        torch.backends.cudnn.benchmark = benchmark
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -1,0 +1,18 @@
+"""The commands as functions, for notebooks and scripts: options come in, objects go out.
+
+Options have the names of the commands' options. Frames, charts and HTML are made when asked for.
+"""
+
+from dropexp.api.comparing import ComparisonResult, compare
+from dropexp.api.loading import load_runs
+from dropexp.api.training import SweptStudy, TrainedRun, sweep, train
+
+__all__ = [
+    "ComparisonResult",
+    "SweptStudy",
+    "TrainedRun",
+    "compare",
+    "load_runs",
+    "sweep",
+    "train",
+]

@@ -1,0 +1,182 @@
+"""A comparison for notebooks and scripts: rows, a data frame, HTML, charts, a report."""
+
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dropexp.api.frames import make_frame
+from dropexp.api.html import render_comparison
+from dropexp.cli.compare import read_and_compare
+from dropexp.cli.options import make_choice_parser
+from dropexp.compare.data_files import tabulate
+from dropexp.compare.found_runs import FoundRuns
+from dropexp.compare.results import Comparison, Row
+from dropexp.compare.sorting import sort_rows
+from dropexp.compare.table import format_comparison
+from dropexp.config.paths import parse_path
+from dropexp.errors import UserError, suggest
+from dropexp.runs.metric_types import EpochChoice
+from dropexp.runs.metrics import parse_metric
+from dropexp.runs.question_types import Correction, TestChoice
+from dropexp.terminal.plain_text import make_printable
+
+if TYPE_CHECKING:
+    import altair as alt
+
+
+@dataclass(frozen=True)
+class ComparisonResult:
+    """A comparison of settings. A notebook shows it as a table, ``print`` as the command does.
+
+    Attributes:
+        comparison: the whole comparison, with its question, its test and its notes.
+    """
+
+    comparison: Comparison
+    _found: FoundRuns
+    _command: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """One row for each setting: means, pairs, the difference, the verdict."""
+        return self.comparison.rows
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """How epochs were selected, what was tested, and how it was corrected."""
+        return self.comparison.sentences
+
+    @property
+    def answer(self) -> str:
+        """The answer in a few sentences, as ``dropexp report`` prints it."""
+        from dropexp.report.answer import answer
+
+        return " ".join(answer(self.comparison))
+
+    def to_frame(self, frame: str = "pandas") -> Any:
+        """Return a data frame with a row for each setting, with the columns of ``-f csv``.
+
+        Args:
+            frame: ``pandas`` or ``polars``.
+
+        Raises:
+            UserError: the library is unknown, or not installed.
+        """
+        lines = tabulate(self.comparison)
+        return make_frame({key: [line[key] for line in lines] for key in lines[0]}, frame)
+
+    def chart(self, name: str = "curves") -> "alt.LayerChart | alt.VConcatChart":
+        """Return a chart of Altair's, to be shown, changed or saved.
+
+        Args:
+            name: ``curves``, ``gap``, ``differences``, ``strength``, ``heatmap`` or ``answer``.
+
+        Raises:
+            UserError: there is no such chart, or the comparison has nothing to draw in it.
+            StoreError: the curves of a run cannot be read.
+        """
+        from dropexp.report.charts.choices import CHART_KINDS, build_chosen
+        from dropexp.report.charts.standalone import compose_chart
+
+        if name not in CHART_KINDS:
+            raise UserError(f"there is no chart {name!r}. {suggest(name, CHART_KINDS)}")
+        return compose_chart(build_chosen(self.comparison, [name]))
+
+    def report(self, path: str | PathLike[str] = "report.html") -> Path:
+        """Write the report of ``dropexp report`` and return its path.
+
+        Args:
+            path: of the page; with the suffix ``.md`` the report is Markdown.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        from dropexp.cli.compare import parse_suffix, write_output
+        from dropexp.cli.report import FORMAT_OF_SUFFIX, render_report
+
+        place = Path(path)
+        format_ = parse_suffix(place, FORMAT_OF_SUFFIX)
+        assert format_ is not None, "the path is no standard output"
+        command = ["report", *self._command, "-o", str(place)]
+        write_output(place, render_report(self.comparison, self._found, format_, command))
+        return place
+
+    def __str__(self) -> str:
+        """Return the table of ``dropexp compare`` as text."""
+        lines = format_comparison(self.comparison, 100)
+        return "\n".join(make_printable(line.plain) for line in lines)
+
+    def __repr__(self) -> str:
+        """Return the table, as an interactive session shows it."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return render_comparison(self.comparison)
+
+
+def compare(
+    *arguments: str | PathLike[str],
+    metric: str | None = None,
+    at: str | None = None,
+    baseline: str | None = None,
+    test: str | None = None,
+    correction: str | None = None,
+    margin: float | None = None,
+    sort: str | None = None,
+    reverse: bool = False,
+    allow_mixed: bool = False,
+    runs_dir: str | PathLike[str] = "runs",
+) -> ComparisonResult:
+    """Compare settings seed by seed, as ``dropexp compare`` does with options of these names.
+
+    Args:
+        arguments: folders of runs, ids of runs, and filters such as ``"study=quick"``; none: all
+            runs of ``runs_dir``.
+        metric: to test, such as ``test_acc``; None: the study's own, or ``test_loss``.
+        at: the epoch of each run: ``best``, ``last`` or ``matched``.
+        baseline: the name of a setting, or filters such as ``"regulariser=dropout2d p=0.3"``.
+        test: ``auto``, ``planned`` or ``anytime``.
+        correction: of the planned test over rows: ``max-t`` or ``holm``.
+        margin: differences within ± this are practically equal; in the metric's unit, above 0.
+        sort: ``effect``, ``name``, or a column; ``-`` before it reverses the order.
+        reverse: whether to reverse the order.
+        allow_mixed: whether to include runs on other images, of another version, or without a
+            passed audit.
+        runs_dir: the folder of runs, where the arguments name none.
+
+    Raises:
+        UserError: an option or a filter is wrong, or the runs cannot answer the question.
+        StoreError: a file of the folder cannot be read.
+    """
+    words = [fspath(argument) for argument in arguments]
+    options = (
+        None if metric is None else parse_metric(metric),
+        None if at is None else make_choice_parser("--at", EpochChoice)(at),
+        baseline,
+        None if test is None else make_choice_parser("--test", TestChoice)(test),
+        None if correction is None else make_choice_parser("--correction", Correction)(correction),
+        margin,
+        allow_mixed,
+    )
+    folder = parse_path(Path(runs_dir), f"runs_dir={runs_dir}")
+    comparison, found, stated = read_and_compare(words, options, folder, with_curves=False)
+    spelled = {
+        "metric": metric,
+        "at": at,
+        "baseline": baseline,
+        "test": test,
+        "correction": correction,
+        "margin": margin,
+        "sort": sort,
+        "runs-dir": None if fspath(runs_dir) == "runs" else runs_dir,
+    }
+    flags = [*["--reverse"] * reverse, *["--allow-mixed"] * allow_mixed]
+    command = (*words, *_spell(spelled), *flags, *stated)
+    return ComparisonResult(sort_rows(comparison, sort, reverse=reverse), found, command)
+
+
+def _spell(options: dict[str, Any]) -> list[str]:
+    """Return options as the words of a command line; those that are None are left out."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return [word for name, value in given.items() for word in (f"--{name}", str(value))]

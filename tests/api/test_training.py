@@ -1,0 +1,129 @@
+"""Training from Python: one run, a sweep, and their progress in a notebook."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
+
+import pytest
+import torch
+
+import dropexp
+from dropexp.api import TrainedRun
+from dropexp.cli import notebook_bar
+from dropexp.errors import ConfigError, RunError, UserError
+from tests.conftest import QUICK
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_run_is_trained_once_and_has_its_results(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    first: TrainedRun = dropexp.train([*QUICK, "regulariser=dropout2d", "p=0.3"])
+    assert "epoch 2/2" in capsys.readouterr().out
+    again = dropexp.train([*QUICK, "regulariser=dropout2d", "p=0.3"], quiet=True)
+    assert capsys.readouterr().out == ""
+    assert (first.is_reused, again.is_reused) == (False, True)
+    assert again.summary == first.summary
+    assert first.folder.name == first.run_id
+    assert f"{first.summary.last.test_loss:.3f}" in str(first)
+    assert "<pre>" in first._repr_html_()
+    assert (torch.get_num_threads(), torch.get_deterministic_debug_mode()) == (threads, mode)
+
+
+def test_curves_of_a_run_are_a_frame(folder: Path) -> None:
+    pytest.importorskip("pandas")
+    run = dropexp.train(list(QUICK), quiet=True)
+    assert run.curves()["val_loss"].tolist() == [record.val_loss for record in run.records]
+
+
+def test_a_text_in_place_of_a_list_and_a_wrong_override_are_refused(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"give a list: \['p=0.3'\]"):
+        dropexp.train("p=0.3")
+    with pytest.raises(ConfigError, match="p=7 is not allowed"):
+        dropexp.train(["p=7"])
+    assert list(folder.iterdir()) == []
+
+
+class Handle:
+    def __init__(self, shown: list[dict[str, str]]) -> None:
+        self.shown = shown
+
+    def update(self, content: dict[str, str], *, raw: bool) -> None:
+        self.shown.append(content)
+
+
+@pytest.fixture
+def shown() -> Iterator[list[dict[str, str]]]:
+    """What a notebook's kernel is asked to show in the one place of the bar."""
+    shown: list[dict[str, str]] = []
+
+    def display(content: dict[str, str], *, raw: bool, display_id: bool) -> Handle:
+        assert not shown, "a second bar"
+        shown.append(content)
+        return Handle(shown)
+
+    kernel = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
+    modules = {"IPython": kernel, "IPython.display": SimpleNamespace(display=display)}
+    with mock.patch.dict(sys.modules, modules):
+        yield shown
+
+
+def test_a_notebook_shows_one_bar_that_is_updated(
+    folder: Path,
+    shown: list[dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notebook_bar, "_SECONDS_BETWEEN_UPDATES", 0.0)
+    monkeypatch.setattr("dropexp.cli.run_console._SECONDS_BETWEEN_REFRESHES", 0.0)
+    dropexp.train(list(QUICK))
+    assert "epoch" not in capsys.readouterr().out
+    assert 'value="1.0000"' in shown[-1]["text/html"]
+    assert shown[-1]["text/plain"].startswith("100%  epoch 2/2")
+
+
+SCRIPT = """
+import dropexp
+print("started")
+overrides = ["regulariser=none,dropout2d", "p=0.3", "seed=0", "study=mine", *{quick!r}]
+study = dropexp.sweep(overrides)
+again = dropexp.sweep(overrides, quiet=True)
+print(study, len(study.compare().rows), again.trained)
+"""
+
+
+def test_a_script_without_a_guard_sweeps_once(folder: Path) -> None:
+    """The processes of runs do not import the script, which would sweep again."""
+    script = folder / "script.py"
+    script.write_text(SCRIPT.format(quick=QUICK))
+    environment = {**os.environ, "PYTHONPATH": str(Path(dropexp.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("started") == 1
+    assert done.stdout.splitlines()[-1] == "<study mine: 2 runs in runs, 2 trained now> 2 0"
+
+
+def test_a_failed_run_is_an_error_that_names_it_after_all_others_have_ended(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = SimpleNamespace(run_id="none-p0-s1-00000000")
+    failed = SimpleNamespace(run=run, results=None, error="the disk melted")
+    progress = SimpleNamespace(unsuccessful=(failed,), total=2)
+    result = SimpleNamespace(disk_problem="", is_interrupted=False, progress=progress, trained=2)
+    monkeypatch.setattr("dropexp.cli.launch_sweep.launch", lambda *_, **__: result)
+    with pytest.raises(RunError, match=r"1 of 2 runs failed: none-p0-s1-00000000: the disk melted"):
+        dropexp.sweep(["seed=0,1", *QUICK])
+    result.is_interrupted = True
+    with pytest.raises(KeyboardInterrupt):
+        dropexp.sweep(["seed=0,1", *QUICK])
