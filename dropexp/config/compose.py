@@ -178,7 +178,8 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
         key = getattr(error, "full_key", None) or "a key"
         raise ConfigError(f"{key} has no default and must be given: {key}=…") from None
     except OmegaConfBaseException as error:
-        raise ConfigError(_first_line(error)) from None
+        key = f"{error.full_key}: " if getattr(error, "full_key", None) else ""
+        raise ConfigError(f"{key}{_first_line(error)}") from None
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 

@@ -38,6 +38,10 @@ _IN_HOME = re.compile(r"~[\w.-]*(/[\w./ +-]*)?")
 MOST_VALUES = 100_000
 """Values of one override. A range is counted before it is expanded."""
 
+_LONGEST_KEY = 200  # characters; Hydra looks for a file of the key's name
+_LONGEST_EXPLAINED = 300  # characters of an override whose mistake is looked for
+_LONGEST_SHOWN = 60  # characters of what an error repeats
+
 Sign = Literal["", "+", "++"]
 
 
@@ -167,6 +171,8 @@ def parse_override(text: str, *, with_intervals: bool = False) -> Override:
     if _IN_HOME.fullmatch(value):  # Hydra takes it in quotes only
         value = f"'{value}'"
         text = f"{typed_key}={value}"
+    if len(key) > _LONGEST_KEY:
+        raise ConfigError(f"{_shorten(key)} is not a key; dropexp train --cfg job shows all keys.")
     parsed = _parse_with_hydra(text)
     is_interval = isinstance(parsed.value(), IntervalSweep)
     if is_interval and not with_intervals:
@@ -195,8 +201,15 @@ def parse_override(text: str, *, with_intervals: bool = False) -> Override:
 def _parse_with_hydra(text: str) -> HydraOverride:
     try:
         return OverridesParser.create(start_hydra()).parse_overrides([text])[0]
+    except (RecursionError, ValueError):
+        raise ConfigError(
+            f"{_shorten(text)} cannot be read: it is nested too deep, or has a number of thousands "
+            f"of digits."
+        ) from None
     except HydraException:
         key, _, value = text.partition("=")
+        if len(text) > _LONGEST_EXPLAINED:
+            raise ConfigError(f"{_shorten(text)} cannot be read; quote the value.") from None
         if re.search(r"\s[\w.+/]+=", value):
             parts = re.split(r"\s+(?=[\w.+/]+=)", text)
             number = {2: "two", 3: "three"}.get(len(parts), str(len(parts)))
@@ -211,6 +224,10 @@ def _parse_with_hydra(text: str) -> HydraOverride:
         raise ConfigError(
             f"{text} cannot be read; quote the value: \"{key}='{quoted}'\"."
         ) from None
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}…"
 
 
 def _find_missing_brackets(value: str) -> str:
@@ -255,9 +272,10 @@ def _check_range(sweep: RangeSweep, text: str) -> None:
 
 def _check_number_of_values(number: int, text: str) -> None:
     if number > MOST_VALUES:
-        shown = text if len(text) <= 60 else f"{text[:57]}…"
         counted = f"{number:,}" if number < 10**12 else "over 1,000,000,000,000"
-        raise ConfigError(f"{shown} has {counted} values; at most {MOST_VALUES:,} are allowed.")
+        raise ConfigError(
+            f"{_shorten(text)} has {counted} values; at most {MOST_VALUES:,} are allowed."
+        )
 
 
 def _convert_interval(sweep: IntervalSweep, override: Override) -> Interval:
