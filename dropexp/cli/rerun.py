@@ -16,8 +16,9 @@ RERUN_HELP = (
     "Train a finished run again and compare the numbers.\n\n"
     "[bold]dropexp rerun 6f3a0c1e device=cuda[/bold]\n\n"
     "ID may be a run folder, for example one that was copied from another machine. Overrides may "
-    "set device, threads, deterministic, data.root, data.download and tensorboard.*. Exit code 0: "
-    "the numbers are identical or agree within rounding; 1: they do not agree.\n\n"
+    "set device, threads, deterministic, data.root, data.download, model.weights and "
+    "tensorboard.*. Exit code 0: the numbers are identical or agree within rounding; 1: they do "
+    "not agree.\n\n"
     "A folder from somebody else may name code to run or files to read. What you have not used on "
     "this machine is shown and refused, unless you say --trust."
 )

@@ -15,9 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from dropexp.config.combinations import compose_combination, find_combination
-from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
 from dropexp.config.groups import find_conf_dir, list_groups
 from dropexp.config.hydra_session import start_hydra
+from dropexp.config.named_files import NamedFiles, fill_fingerprints
 from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.paths import parse_path
 from dropexp.config.run_config import RunConfig
@@ -112,8 +112,7 @@ def find_default_root(data: str) -> str:
 def freeze(
     composed: DictConfig | Mapping[str, Any],
     study: str | None,
-    fingerprint: Callable[[Path], str] = fingerprint_pictures,
-    of_source: Callable[[str], str] = fingerprint_source,
+    files: NamedFiles | None = None,
     check: Callable[[RunConfig], None] = lambda _: None,
 ) -> RunConfig:
     """Return the checked RunConfig of a composed config, with the fingerprints of files.
@@ -121,12 +120,12 @@ def freeze(
     Args:
         composed: the result of compose_dict, or a plain mapping in which all is resolved.
         study: the name to find the run by, or None.
-        fingerprint: returns the fingerprint of a folder of images.
-        of_source: returns the fingerprint of a custom model's source.
+        files: computes the fingerprints; None: they are computed for this config only.
         check: called before any file that the config names is looked for.
 
     Raises:
-        ConfigError: a value is missing or not allowed, or a custom model has no source file.
+        ConfigError: a value is missing or not allowed, a custom model has no source file, or there
+            are no such weights.
         DataError: the image folder of data.root does not exist.
     """
     plain: Mapping[str, Any] = composed
@@ -134,15 +133,7 @@ def freeze(
         plain = _resolve(composed)
     config = RunConfig.from_mapping({**plain, "study": study})
     check(config)
-    data, model = config.data, config.model
-    if data.name == "image_folder" and data.fingerprint is None:
-        of_pictures = fingerprint(parse_path(data.root, f"data.root={data.root}"))
-        data = data.model_copy(update={"fingerprint": of_pictures})
-    if model.name == "custom" and model.fingerprint is None:
-        model = model.model_copy(update={"fingerprint": of_source(model.target)})
-    if data is config.data and model is config.model:
-        return config
-    return config.model_copy(update={"data": data, "model": model})
+    return fill_fingerprints(config, files)
 
 
 def to_yaml(config: RunConfig) -> str:

@@ -18,9 +18,9 @@ and did not measure clean_label_train_* and noisy_label_val_*.
 IDENTITY_KEYS = ("data", "model", "regulariser", "optimiser", "train", "precision", "seed")
 """The top-level keys of a config that determine the numbers of a run."""
 
-NOT_IN_IDENTITY = {"data": {"root", "download", "on_broken"}}
-"""Fields of these sections that say where the data is, or whether it is refused; no number changes
-with them."""
+NOT_IN_IDENTITY = {"data": {"root", "download", "on_broken"}, "model": {"weights"}}
+"""Fields of these sections that say where files are, or whether they are refused; no number changes
+with them. The content of model.weights is in the identity as model.weights_fingerprint."""
 
 
 def hash_identity(identity: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from dropexp.config.fingerprints import split_target
 from dropexp.config.section_base import MOST_LAYERS, MOST_UNITS, Channels, Section, Whole
@@ -10,8 +10,92 @@ from dropexp.config.section_base import MOST_LAYERS, MOST_UNITS, Channels, Secti
 Nonlinearity = Literal["relu", "selu"]
 _NONLINEARITY = "Activation function; selu also initialises weights for itself."
 
+_ARE_PATTERNS = "it must be patterns of names, as a list such as [layer1.*]"
 
-class SmallCNNConfig(Section):
+
+def _read_patterns(value: object) -> object:
+    """Return patterns sorted and without repeats, as their order means nothing; one is a list too.
+
+    Raises:
+        ValueError: the value is no list of texts.
+    """
+    patterns = [value] if isinstance(value, str) else value
+    if not isinstance(patterns, list | tuple):
+        raise ValueError(_ARE_PATTERNS)
+    if not all(isinstance(each, str) and each for each in patterns):
+        raise ValueError(_ARE_PATTERNS)
+    return tuple(sorted(set(patterns)))
+
+
+def _read_word_or_patterns(value: object, words: tuple[str | None, ...]) -> object:
+    """Return one of the words as it is, and patterns as _read_patterns does; at least one."""
+    if (value is None or isinstance(value, str)) and value in words:
+        return value
+    try:
+        patterns = _read_patterns(value)
+    except ValueError:
+        patterns = ()
+    if not patterns:
+        known = ", ".join("null" if word is None else word for word in words)
+        raise ValueError(f"{_ARE_PATTERNS}, or {known}")
+    return patterns
+
+
+def _read_left_new(value: object) -> object:
+    return _read_word_or_patterns(value, (None, "head"))
+
+
+def _read_trained(value: object) -> object:
+    return _read_word_or_patterns(value, ("all", "head"))
+
+
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_read_patterns)]
+
+
+class _NetworkSection(Section):
+    """What holds for any network: the weights that it starts from, and what of it trains."""
+
+    weights: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Weights to start from: a file (.safetensors, or a .pt that holds data only), "
+        "the folder of a finished run, or for torchvision's networks the name of published "
+        "weights, such as DEFAULT. null: initial weights only.",
+    )
+    weights_fingerprint: str | None = Field(
+        default=None,
+        description="Start of the SHA-256 of the file of model.weights, filled in by dropexp. A "
+        "run is refused if the file has changed.",
+    )
+    new: Annotated[Literal["head"] | tuple[str, ...] | None, BeforeValidator(_read_left_new)] = (
+        Field(
+            default=None,
+            description="What model.weights leaves new: head, the layer of the logits; patterns "
+            "of parameter names, such as [layer4.*]. null: a head of another shape only.",
+        )
+    )
+    freeze: Patterns = Field(
+        default=(),
+        description="Patterns of the names of parameters that do not train, such as [layer1.*]. "
+        "Their normalisation keeps its statistics.",
+    )
+    train: Annotated[Literal["all", "head"] | tuple[str, ...], BeforeValidator(_read_trained)] = (
+        Field(
+            default="all",
+            description="What trains, but for model.freeze: all; head, the layer of the logits; "
+            "patterns of parameter names.",
+        )
+    )
+
+    @field_validator("new")
+    @classmethod
+    def _check_new(cls, new: Any, info: ValidationInfo) -> Any:
+        if new is not None and info.data.get("weights") is None:
+            raise ValueError("it needs model.weights; without weights everything is new")
+        return new
+
+
+class SmallCNNConfig(_NetworkSection):
     """Two convolutions and a linear head: the network of the article."""
 
     name: Literal["small_cnn"]
@@ -28,7 +112,7 @@ class SmallCNNConfig(Section):
     nonlinearity: Nonlinearity = Field(default="relu", description=_NONLINEARITY)
 
 
-class MLPConfig(Section):
+class MLPConfig(_NetworkSection):
     """Fully connected layers."""
 
     name: Literal["mlp"]
@@ -48,7 +132,7 @@ class MLPConfig(Section):
         return False
 
 
-class ResNetConfig(Section):
+class ResNetConfig(_NetworkSection):
     """The CIFAR ResNet of He et al. 2016, of depth 6n+2."""
 
     name: Literal["resnet"]
@@ -75,7 +159,7 @@ def _make_list(value: object) -> object:
 SitePatterns = Annotated[tuple[str, ...], BeforeValidator(_make_list), Field(min_length=1)]
 
 
-class _ThirdPartySection(Section):
+class _ThirdPartySection(_NetworkSection):
     """A network that was not written for dropexp; its sites are found by module type."""
 
     sites: SitePatterns | None = Field(
@@ -97,7 +181,7 @@ class _ThirdPartySection(Section):
 
 
 class TorchvisionConfig(_ThirdPartySection):
-    """A classification network of torchvision, without pretrained weights."""
+    """A classification network of torchvision."""
 
     name: Literal["torchvision"]
     arch: str = Field(description="Name of the network in torchvision.models, such as resnet18.")
@@ -129,6 +213,11 @@ class CustomConfig(_ThirdPartySection):
         default=None,
         description="Hash of the class's source, filled in by dropexp. A run is refused if the "
         "source has changed.",
+    )
+    options_fingerprint: str | None = Field(
+        default=None,
+        description="Hash of the files that model.options names, filled in by dropexp. A run is "
+        "refused if one of them has changed.",
     )
 
 

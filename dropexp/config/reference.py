@@ -30,6 +30,7 @@ _TYPES = {
     "boolean": "true or false",
     "string": "text",
     "object": "mapping",
+    "array": "pair",
 }
 
 
@@ -165,9 +166,11 @@ def _describe_type(schema: Mapping[str, Any]) -> tuple[str, str]:
     option, allowed = options[-1], ""
     if [each["type"] for each in options] == ["integer", "number"]:
         type_name, allowed = "number", "whole ≥ 1, or a fraction in (0, 1)"
+    elif words := [str(word) for each in options[:-1] for word in _list_choices(each)]:
+        type_name, allowed = "list of texts", f"or {' | '.join(words)}"
     elif "enum" in option or "const" in option:
-        values = option.get("enum", [option.get("const")])
-        type_name, allowed = "choice", " | ".join(_format_value(value) for value in values)
+        choices = _list_choices(option)
+        type_name, allowed = "choice", " | ".join(_format_value(value) for value in choices)
     elif option["type"] == "array":
         item = option["items"] if "items" in option else option["prefixItems"][0]
         type_name = f"list of {_TYPES[item['type']]}s"
@@ -177,6 +180,11 @@ def _describe_type(schema: Mapping[str, Any]) -> tuple[str, str]:
         is_flag = type_name == "true or false"
         type_name = "true, false or null" if is_flag else f"{type_name} or null"
     return type_name, allowed
+
+
+def _list_choices(schema: Mapping[str, Any]) -> list[Any]:
+    choices: list[Any] = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    return choices
 
 
 def _describe_range(field: FieldInfo, *, is_whole: bool) -> str:

@@ -62,12 +62,19 @@ class _TimedSection(Section):
 
 _DEPTH_SCHEDULE = "Change of p over depth: uniform, p everywhere; linear, p · l/L at depth l of L."
 
+Sites = Literal["all", "trained"]
+_SITES = (
+    "Where it acts: all, at all of its sites; trained, at those where the network trains, if "
+    "model.freeze or model.train freezes others."
+)
+
 
 class _NoiseSection(_TimedSection):
     p: DropProbability = Field(description="Drop probability. It follows the top-level p.")
     depth_schedule: Literal["linear", "uniform"] = Field(
         default="uniform", description=_DEPTH_SCHEDULE
     )
+    sites: Sites = Field(default="all", description=_SITES)
 
 
 class _InputSection(_TimedSection):
@@ -196,6 +203,7 @@ class ConcreteDropoutConfig(Section):
     p: DropProbability = Field(
         description="Drop probability at the start; it is learned. It follows the top-level p."
     )
+    sites: Sites = Field(default="all", description=_SITES)
 
 
 class UnitScalingConfig(_NoiseSection):

@@ -26,10 +26,32 @@ P_KEY = "regulariser.p"
 
 _SWITCH_AFTER = "regulariser.switch_after"
 
-_FINGERPRINTS = ("data.fingerprint", "model.fingerprint")
+FINGERPRINTS: Mapping[str, str] = {
+    "data.fingerprint": "a picture of data.root has",
+    "model.fingerprint": "the source of model.target has",
+    "model.options_fingerprint": "a file that model.options names has",
+    "model.weights_fingerprint": "the file of model.weights has",
+}
+"""Fields that are computed from the content of files, and what to say where one changed."""
+
+_HIDDEN_IN_NAMES = FINGERPRINTS.keys() - {"model.weights_fingerprint"}
 
 Fields = Mapping[str, Any]
 """The fields of a setting: ``{"model.width": 64, …}``."""
+
+_OFF: Fields = {
+    "model.weights_fingerprint": None,
+    "model.options_fingerprint": None,
+    "model.new": None,
+    "model.freeze": [],
+    "model.train": "all",
+    "optimiser.lr_multipliers": None,
+    "regulariser.sites": "all",
+}
+"""Fields that are left out of a setting where they are off.
+
+Runs of versions without such a field have the same settings, so that they are seeds of one setting.
+"""
 
 
 def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -72,7 +94,17 @@ def _share_setting(config: SharedConfig) -> SharedConfig:
 
 
 def _select_setting(config: Fields) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if _is_in_setting(key)}
+    return {
+        key: value
+        for key, value in config.items()
+        if _is_in_setting(key) and not _is_off(key, value)
+    }
+
+
+def _is_off(key: str, value: Any) -> bool:
+    if key.startswith("regulariser.") and key.endswith(".sites"):  # of a part of a combination, too
+        return bool(value == _OFF["regulariser.sites"])
+    return key in _OFF and bool(value == _OFF[key])
 
 
 @cache
@@ -161,8 +193,9 @@ def name_settings(settings: Sequence[Fields]) -> list[str]:
     """Return a name for each setting: the regulariser, its p, and every field that differs.
 
     An option of a regulariser is part of the name if settings of that regulariser differ in it. A
-    classic that is on in some settings only is part of the name where it is on. Fingerprints, and
-    fields that are null here and absent in other settings, are left out if the names stay unique.
+    classic that is on in some settings only is part of the name where it is on. Left out if the
+    names stay unique: fingerprints but for those of weights, and fields that are null here and
+    absent in other settings.
     """
     varied = list_varied_classics(settings)
     others = [_select_fields(fields, of_regulariser=False) for fields in settings]
@@ -190,7 +223,7 @@ def name_settings(settings: Sequence[Fields]) -> list[str]:
         [
             key
             for key in fields
-            if key in _FINGERPRINTS or (fields[key] is None and key not in in_all)
+            if key in _HIDDEN_IN_NAMES or (fields[key] is None and key not in in_all)
         ]
         for fields in others
     ]

@@ -1,8 +1,10 @@
 """The optimiser section, with its learning-rate schedule, and the train section."""
 
+from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from dropexp.config.section_base import MOST_IMAGES_IN_A_STEP, Epochs, Number, Section, Whole
 
@@ -64,12 +66,46 @@ Betas = tuple[
 ]
 
 
+def _read_multipliers(value: object) -> object:
+    """Return pairs of a pattern and a factor, of a mapping or of pairs.
+
+    Raises:
+        ValueError: it is neither, or a factor is not above 0.
+    """
+    if value is None:
+        return None
+    pairs = list(value.items()) if isinstance(value, Mapping) else value
+    if not isinstance(pairs, list | tuple) or not pairs or not all(map(_is_multiplier, pairs)):
+        raise ValueError(
+            "it must map patterns of parameter names to factors above 0, such as {layer1.*: 0.1}; "
+            "model.freeze stops parameters"
+        )
+    return tuple((pattern, float(factor)) for pattern, factor in pairs)
+
+
+def _is_multiplier(pair: object) -> bool:
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        return False
+    pattern, factor = pair
+    is_number = isinstance(factor, int | float) and not isinstance(factor, bool)
+    return isinstance(pattern, str) and is_number and factor > 0 and isfinite(factor)
+
+
+Multipliers = tuple[tuple[str, float], ...]
+"""Pairs of a pattern of parameter names and a factor; the last pattern that matches counts."""
+
+
 class _OptimiserSection(Section):
     lr: Number = Field(gt=0, description="Peak learning rate.")
     weight_decay: Number = Field(
         default=0.0,
         ge=0,
         description="Weight decay: an L2 penalty for sgd and adam, decoupled for adamw.",
+    )
+    lr_multipliers: Annotated[Multipliers | None, BeforeValidator(_read_multipliers)] = Field(
+        default=None,
+        description="Factors of the learning rate by patterns of parameter names, such as "
+        "{layer1.*: 0.1, fc: 10}; the last pattern that matches counts. null: 1 for all.",
     )
     schedule: ScheduleConfig = Field(description="Learning rate over time.")
 

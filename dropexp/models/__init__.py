@@ -12,11 +12,15 @@ from torch import nn
 from dropexp.data import ImageShape
 from dropexp.errors import ConfigError, suggest
 from dropexp.models.custom import build_custom_model
+from dropexp.models.fine_tuning import prepare_fine_tuning, record_fine_tuning
+from dropexp.models.freezing import find_held_modules
 from dropexp.models.mlp import MLP
+from dropexp.models.name_patterns import matches, refuse_idle_patterns
 from dropexp.models.resnet import ResNet
 from dropexp.models.small_cnn import SmallCNN
 from dropexp.models.third_party import get_notes, takes_single_images
 from dropexp.models.torchvision_models import build_torchvision_model
+from dropexp.models.trained_sites import keep_trained_sites
 from dropexp.regularisers import Regulariser
 
 __all__ = [
@@ -27,7 +31,13 @@ __all__ = [
     "build",
     "build_custom_model",
     "build_torchvision_model",
+    "find_held_modules",
     "get_notes",
+    "keep_trained_sites",
+    "matches",
+    "prepare_fine_tuning",
+    "record_fine_tuning",
+    "refuse_idle_patterns",
     "takes_single_images",
 ]
 

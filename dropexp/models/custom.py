@@ -9,6 +9,7 @@ from typing import Any, cast
 from torch import nn
 
 from dropexp.config.fingerprints import fingerprint_source, module_search_path, split_target
+from dropexp.config.named_files import fingerprint_options, list_option_files
 from dropexp.data import ImageShape
 from dropexp.errors import ConfigError, DropexpError, suggest
 from dropexp.models.third_party import (
@@ -31,6 +32,7 @@ def build_custom_model(
     options: Mapping[str, Any] | None = None,
     sites: Sequence[str] | None = None,
     fingerprint: str | None = None,
+    options_fingerprint: str | None = None,
 ) -> nn.Module:
     """Return a network of the user's own class, with a regulariser in its sites.
 
@@ -47,6 +49,8 @@ def build_custom_model(
         options: further arguments of the class.
         sites: patterns of the names of sites to fill; None: all.
         fingerprint: the one that the source must have, see config/fingerprints.py; None: any.
+        options_fingerprint: the one that the files must have which options name, see
+            config/named_files.py; None: any.
 
     Raises:
         ConfigError: the class cannot be imported or constructed, its code has another fingerprint,
@@ -58,6 +62,7 @@ def build_custom_model(
             f"whose fingerprint is {fingerprint_source(target)}: it has changed since the run was "
             f"made. Restore it, or make a new run."
         )
+    _check_option_files(target, options or {}, options_fingerprint)
     make = _import_target(target)
     offered = {
         "image_shape": image_shape,
@@ -80,6 +85,18 @@ def build_custom_model(
     else:
         find_and_fill_sites(model, regulariser, sites)
     return model
+
+
+def _check_option_files(target: str, options: Mapping[str, Any], fingerprint: str | None) -> None:
+    """Refuse files that options name whose content is not that of the config."""
+    found = None if fingerprint is None else fingerprint_options(options)
+    if found != fingerprint:
+        files = ", ".join(f"{key}={path}" for key, path in list_option_files(options)) or "none"
+        raise ConfigError(
+            f"model.options_fingerprint={fingerprint} does not match the files that model.options "
+            f"names for {target} ({files}), whose fingerprint is {found}: one has changed, or was "
+            f"moved, since the run was made. Restore it, or make a new run."
+        )
 
 
 def _import_target(target: str) -> Callable[..., Any]:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from dropexp.data import ImageShape
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.models.adapter import fill_sites, find_sites
+from dropexp.models.freezing import find_held_modules
+from dropexp.models.heads import remember_heads
 from dropexp.regularisers import Regulariser, preserve_modes
 
 _NOTES = "_notes"
@@ -64,6 +66,7 @@ def find_and_fill_sites(
         ConfigError: a pattern matches no site.
     """
     network_sites = find_sites(model)
+    remember_heads(model, network_sites.heads)
     if network_sites.heads:
         add_note(model, f"its head is left plain ({', '.join(network_sites.heads)})")
     if network_sites.untraced:
@@ -113,7 +116,10 @@ def takes_single_images(model: nn.Module, image_shape: ImageShape) -> bool:
     """
     try:
         with preserve_modes(model), torch.no_grad():
-            _run_on_meta(model.train(), (1, *image_shape))
+            model.train()
+            for module in find_held_modules(model):
+                module.training = False
+            _run_on_meta(model, (1, *image_shape))
     except ValueError as error:
         return "more than 1 value per channel" not in str(error)
     except Exception:  # the network may not support meta tensors, and training reports errors

@@ -122,6 +122,13 @@ def _find_first_convolution(model: nn.Module) -> nn.Conv2d:
     return next(module for module in model.modules() if isinstance(module, nn.Conv2d))
 
 
+def name_first_kernel(model: nn.Module) -> str:
+    """Return the name of the kernel of a network's first convolution."""
+    first = _find_first_convolution(model)
+    name = next(name for name, module in model.named_modules() if module is first)
+    return f"{name}.weight"
+
+
 def _adapt_stem(model: nn.Module) -> None:
     """Adapt the first layers to small images; see build_torchvision_model, small_images."""
     stem = _find_first_convolution(model)
@@ -153,22 +160,54 @@ def _adapt_channels(channels: int) -> Callable[[nn.Conv2d], nn.Conv2d]:
     """Return a function that makes a convolution for images of another number of channels."""
 
     def adapt(conv: nn.Conv2d) -> nn.Conv2d:
-        before = conv.in_channels
-        repeats = -(-channels // before)
-        if channels == 1:
-            weight = conv.weight.sum(1, keepdim=True)
-        else:
-            weight = conv.weight.repeat(1, repeats, 1, 1)[:, :channels] * (before / channels)
+        weight = _mix_channels(conv.weight, channels)
         return _make_convolution_like(conv, weight, conv.stride, conv.padding)
 
     return adapt
 
 
+def _mix_channels(weight: torch.Tensor, channels: int) -> torch.Tensor:
+    """Return a kernel for another number of channels; a grey image counts as an RGB one."""
+    before = weight.shape[1]
+    if channels == 1:
+        return weight.sum(1, keepdim=True)
+    repeats = -(-channels // before)
+    return weight.repeat(1, repeats, 1, 1)[:, :channels] * (before / channels)
+
+
+def _cut_middle(weight: torch.Tensor, sides: Sequence[int]) -> torch.Tensor:
+    """Return the middle of a kernel, with these height and width."""
+    tops = [(whole - side) // 2 for whole, side in zip(weight.shape[2:], sides, strict=True)]
+    return weight[:, :, tops[0] : tops[0] + sides[0], tops[1] : tops[1] + sides[1]]
+
+
+def fit_first_kernel(weight: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Return a trained kernel of a first convolution as build_torchvision_model adapts it.
+
+    Args:
+        weight: (O, C, R, S), of the network for large images in RGB.
+        own: the kernel of the adapted network.
+
+    Returns:
+        A kernel of the shape of ``own`` with the norm of the given one; the kernel itself if it
+        cannot be adapted to that.
+    """
+    if weight.dim() != 4 or len(weight) != len(own) or weight.shape == own.shape:
+        return weight
+    sides = own.shape[2:]
+    if any(side > whole for side, whole in zip(sides, weight.shape[2:], strict=True)):
+        return weight
+    if weight.shape[1] != own.shape[1]:
+        weight = _mix_channels(weight, own.shape[1])
+    middle = _cut_middle(weight, sides)
+    scaled: torch.Tensor = middle * (weight.norm() / middle.norm())
+    return scaled
+
+
 def _shrink_stem(conv: nn.Conv2d) -> nn.Conv2d:
     """Return a convolution with stride 1 and the kernel's centre, at the same output variance."""
     sides = [min(side, _STEM_KERNEL) for side in conv.kernel_size]
-    tops = [(whole - side) // 2 for whole, side in zip(conv.kernel_size, sides, strict=True)]
-    middle = conv.weight[:, :, tops[0] : tops[0] + sides[0], tops[1] : tops[1] + sides[1]]
+    middle = _cut_middle(conv.weight, sides)
     scale = (conv.weight[0, 0].numel() / middle[0, 0].numel()) ** 0.5
     padded = any(conv.padding) if isinstance(conv.padding, tuple) else True
     padding = tuple(side // 2 if padded else 0 for side in sides)

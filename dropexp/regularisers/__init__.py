@@ -37,6 +37,7 @@ from dropexp.regularisers.noises import (
     count_filled_sites,
     find_noise_modules,
     group_parameters,
+    is_learned_by_noise,
     read_p,
     scale_p,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "count_filled_sites",
     "find_noise_modules",
     "group_parameters",
+    "is_learned_by_noise",
     "preserve_modes",
     "read_p",
     "scale_p",

@@ -39,8 +39,20 @@ def scale_p(
             noise.p = factors[noise.kind] * full_p[name]
 
 
+def is_learned_by_noise(model: nn.Module, name: str) -> bool:
+    """Return whether a parameter or buffer of a model belongs to its noise, not to the network.
+
+    Args:
+        model: any model.
+        name: as in its state_dict.
+    """
+    owner = model.get_submodule(name.rpartition(".")[0])
+    # A DropConnect layer is a noise module, and its weights are the network's.
+    return isinstance(owner, Noise) and not isinstance(owner, nn.Linear | nn.Conv2d)
+
+
 def group_parameters(model: nn.Module) -> list[dict[str, Any]]:
-    """Return a model's parameters in groups for torch.optim: noise gets no weight decay.
+    """Return the parameters that train in groups for torch.optim: noise gets no weight decay.
 
     Weight decay would pull a learned p towards 1/2 and a learned scale towards 0.
 
@@ -50,11 +62,8 @@ def group_parameters(model: nn.Module) -> list[dict[str, Any]]:
     """
     own: list[nn.Parameter] = []
     learned: list[nn.Parameter] = []
-    noises = find_noise_modules(model)
     for name, parameter in model.named_parameters():
-        owner = noises.get(name.rpartition(".")[0])
-        # A DropConnect layer is a noise module, and its weights are the network's.
-        is_own = owner is None or isinstance(owner, nn.Linear | nn.Conv2d)
-        (own if is_own else learned).append(parameter)
+        if parameter.requires_grad:
+            (learned if is_learned_by_noise(model, name) else own).append(parameter)
     groups: list[dict[str, Any]] = [{"params": own}]
     return [*groups, {"params": learned, "weight_decay": 0.0}] if learned else groups

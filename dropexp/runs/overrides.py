@@ -15,14 +15,17 @@ from dropexp.config.compose import compose_run
 from dropexp.config.groups import list_groups
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import Fields, flatten
-from dropexp.errors import DataError, StoreError, UserError
-from dropexp.runs.trust import is_known_folder
+from dropexp.errors import ConfigError, DataError, StoreError, UserError
+from dropexp.runs.trust import is_known_folder, is_known_weights
 from dropexp.runs.write import RunFolder
 
-_DERIVED = ("force", "p", "regulariser.p", "data.fingerprint")
+_DERIVED = (
+    *("force", "p", "regulariser.p", "data.fingerprint"),
+    *("model.weights_fingerprint", "model.options_fingerprint"),
+)
 """Fields that a command does not name: they follow from others, or would train again."""
 
-_NOT_TYPED = ("model.fingerprint", "results_version")
+_NOT_TYPED = ("model.fingerprint", "model.options_fingerprint", "results_version")
 """Fields of settings that dropexp computes."""
 
 _NEEDS_NO_QUOTES = re.compile(r"(?!(null|true|false|inf|nan)$)[A-Za-z_/.~][\w/.~-]*", re.IGNORECASE)
@@ -99,11 +102,13 @@ def find_setting_overrides(fields: Fields) -> list[str]:
         fields: those of the setting, flat; data.seed only where it does not follow the seed.
 
     Raises:
-        UserError: they cannot be composed on this machine, or pictures are used, whose folder is
-            no field of a setting.
+        UserError: they cannot be composed on this machine, or pictures or weights are used, whose
+            place is no field of a setting.
     """
     if fields["data.name"] == "image_folder":
         raise DataError("data.root is not a field of a setting.")
+    if fields.get("model.weights_fingerprint"):
+        raise ConfigError("model.weights is not a field of a setting.")
     wanted = {key: value for key, value in fields.items() if key not in _NOT_TYPED}
     overrides = _find_overrides({"seed": 0, "p": fields["regulariser.p"], **wanted})
     fixed = f"data.seed={fields.get('data.seed')}"
@@ -121,14 +126,20 @@ def _find_overrides(wanted: Mapping[str, Any]) -> list[str]:
 
 
 def _compose_recorded(overrides: Iterable[str], wanted: Mapping[str, Any]) -> RunConfig:
-    """Compose a recorded config without reading a folder of pictures that it names.
+    """Compose a recorded config without reading what it names and the user has not used.
 
-    A run folder may come from anywhere, and name any folder; one that the user has used is read.
+    A run folder may come from anywhere, and name any folder of pictures and any file of weights.
     """
-    if wanted["data.name"] != "image_folder" or is_known_folder(wanted["data.root"]):
-        return compose_run([*overrides])
-    recorded = str(wanted.get("data.fingerprint"))
-    return compose_run([*overrides, f"++data.fingerprint={_quote_for_hydra(recorded)}"])
+    unread = []
+    if wanted["data.name"] == "image_folder" and not is_known_folder(wanted["data.root"]):
+        unread.append("data.fingerprint")
+    weights = wanted.get("model.weights")
+    if weights is not None and not is_known_weights(weights):
+        unread.append("model.weights_fingerprint")
+    if wanted.get("model.options_fingerprint") is not None:
+        unread.append("model.options_fingerprint")
+    recorded = [f"++{key}={_quote_for_hydra(str(wanted.get(key)))}" for key in unread]
+    return compose_run([*overrides, *recorded])
 
 
 @cache
@@ -158,6 +169,8 @@ def _list_interpolated_fields(wanted: Mapping[str, Any]) -> Iterable[str]:
         yield _make_override("data.root", wanted["data.root"], is_new=False)
     if wanted["model.name"] == "custom":
         yield _make_override("model.target", wanted["model.target"], is_new=False)
+    if wanted.get("model.weights") is not None:
+        yield _make_override("model.weights", wanted["model.weights"], is_new=False)
 
 
 def _make_override(key: str, value: Any, *, is_new: bool) -> str:

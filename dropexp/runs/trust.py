@@ -22,6 +22,7 @@ from dropexp.config.fingerprints import find_source_file
 from dropexp.config.overrides import Override
 from dropexp.config.parsing import DamagedError, parse_json, read_limited
 from dropexp.config.run_config import RunConfig
+from dropexp.config.weights_files import is_published_name
 from dropexp.errors import StoreError, UntrustedError
 
 _FILE = "used.jsonl"
@@ -91,6 +92,11 @@ def is_known_folder(root: str) -> bool:
     return _format(_make_folder_entry(root)) in _read_known()
 
 
+def is_known_weights(weights: str) -> bool:
+    """Return whether the user has used a file of weights on this machine."""
+    return _format(_make_weights_entry(weights)) in _read_known()
+
+
 def remember_use(*configs: RunConfig) -> None:
     """Remember that the user has used the code and the folders that configs name.
 
@@ -111,7 +117,7 @@ def remember_use(*configs: RunConfig) -> None:
 
 
 def list_accesses(config: RunConfig) -> list[Access]:
-    """Return the code and the folder that a config names; the default folder is not one of them."""
+    """Return the code, folder and weights that a config names, but for the default folder."""
     accesses = []
     model, data = config.model, config.data
     if model.name == "custom":
@@ -124,6 +130,9 @@ def list_accesses(config: RunConfig) -> list[Access]:
     if data.name != "digits" and not _is_default_root(data.name, data.root):
         text = f"data.root={data.root} would be read"
         accesses.append(Access("data.root", text, _make_folder_entry(data.root)))
+    if model.weights is not None and not is_published_name(model.name, model.weights):
+        text = f"model.weights={model.weights} would be read"
+        accesses.append(Access("model.weights", text, _make_weights_entry(model.weights)))
     return accesses
 
 
@@ -145,6 +154,10 @@ def _is_default_root(name: str, root: str) -> bool:
 
 def _make_folder_entry(root: str) -> dict[str, Any]:
     return {"root": _resolve(root)}
+
+
+def _make_weights_entry(weights: str) -> dict[str, Any]:
+    return {"weights": _resolve(weights)}
 
 
 def _resolve(folder: str) -> str:
@@ -175,8 +188,9 @@ def _read_known() -> set[str]:
 
 def _explain(found: Iterable[Access], where: str | Path) -> str:
     described = "; ".join(access.description for access in found)
-    names_folder = any(access.key == "data.root" for access in found)
-    hint = ", or name the folder of your data: data.root=…" if names_folder else ""
+    keys = {access.key for access in found}
+    hints = {"data.root": "folder of your data", "model.weights": "file of your weights"}
+    hint = "".join(f", or name the {what}: {key}=…" for key, what in hints.items() if key in keys)
     return (
         f"{where} names what you have not used on this machine: {described}. If you know who made "
         f"it and trust it, repeat the command with --trust{hint}."

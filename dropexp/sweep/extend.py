@@ -1,6 +1,6 @@
 """Ask for more seeds of a study: its overrides again, with the next seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -8,12 +8,14 @@ from shlex import quote
 from dropexp.compare.registered import explain_untrained
 from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.planned_runs import PlannedConfigs
+from dropexp.config.setting import FINGERPRINTS, Fields, setting_key
 from dropexp.errors import ConfigError, StoreError
 from dropexp.runs.searches import read_search
 from dropexp.runs.studies import Study, get_study_path, list_study_names, read_study
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.budget import parse_budget
 from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep, replace_seeds
+from dropexp.sweep.plan import make_study
 
 
 def extend_study(
@@ -79,7 +81,8 @@ def compose_extension(
         trust: whether what the study's file names may be imported, called and read.
 
     Raises:
-        ConfigError: the study is a search, which has no fixed settings.
+        ConfigError: the study is a search, which has no fixed settings, or a file that its runs
+            were made with has changed.
         StoreError: the study's file says where or how to run, which dropexp never writes.
         UntrustedError: the study's file names code or a folder that the user has not used.
     """
@@ -101,6 +104,8 @@ def compose_extension(
     requests = [
         compose_parsed_sweep(sweep, recorded_in=path, trust=trust) for sweep in different.values()
     ]
+    for one in requests:
+        _refuse_changed_files(study, make_study(one).settings)
     by_id = {run.run_id: run for one in requests for run in one.planned.runs}
     configs = PlannedConfigs(sorted(by_id.values(), key=lambda run: run.seed))
     placed = configs.move(study=study.name, runs_dir=str(runs_dir))
@@ -135,6 +140,30 @@ def compose_recorded(
         return replace(request, configs=PlannedConfigs(runs))
     # Their ids have changed, with the data or the version of dropexp: the sweeps say what they are.
     return compose_extension(runs_dir, study, None, overrides, trust=trust)
+
+
+def _refuse_changed_files(study: Study, composed: Iterable[Fields]) -> None:
+    """Refuse settings that differ from those of a study only in the content of a file.
+
+    Raises:
+        ConfigError: names the field.
+    """
+    known = {setting_key(fields) for fields in study.settings}
+    recorded = {setting_key(_drop_fingerprints(fields)): fields for fields in study.settings}
+    for fields in composed:
+        before = recorded.get(setting_key(_drop_fingerprints(fields)))
+        if before is None or setting_key(fields) in known:
+            continue
+        key = next(key for key in FINGERPRINTS if fields.get(key) != before.get(key))
+        raise ConfigError(
+            f"{key} is {before.get(key)} in the runs of study {study.name}, and {fields.get(key)} "
+            f"now: {FINGERPRINTS[key]} changed since. Restore it, or make another study with "
+            f"dropexp sweep."
+        )
+
+
+def _drop_fingerprints(fields: Fields) -> Fields:
+    return {key: value for key, value in fields.items() if key not in FINGERPRINTS}
 
 
 def _parse_recorded(overrides: Sequence[str], path: Path) -> list[Override]:

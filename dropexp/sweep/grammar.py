@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -18,9 +18,9 @@ from dropexp.config.compose import (
     parse_study_params,
     split_study,
 )
-from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
 from dropexp.config.groups import REGULARISER, find_conf_dir
 from dropexp.config.identity import IDENTITY_KEYS
+from dropexp.config.named_files import NamedFiles
 from dropexp.config.overrides import Override, parse_override, parse_overrides
 from dropexp.config.planned_runs import (
     PlannedConfigs,
@@ -190,11 +190,10 @@ def _compose_combinations(
     """
     choices = [override for override in overrides if override.is_group_choice]
     others = [override for override in overrides if not override.is_group_choice]
-    # Few folders and models, each in many configs.
-    of_pictures, of_source = cache(fingerprint_pictures), cache(fingerprint_source)
+    files = NamedFiles()  # few, each in many configs
 
     def freeze_config(config: DictConfig | dict[str, Any]) -> RunConfig:
-        return freeze(config, study, of_pictures, of_source, check)
+        return freeze(config, study, files, check)
 
     for chosen in product(*(choice.split() for choice in choices)):
         left_out = _find_options_of_other_regularisers(others, choices, chosen)

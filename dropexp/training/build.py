@@ -13,7 +13,6 @@ from dropexp.regularisers import (
     Regulariser,
     attach_input_noise,
     find_noise_modules,
-    group_parameters,
     read_p,
 )
 from dropexp.terminal.numbers import format_count
@@ -21,37 +20,49 @@ from dropexp.training.audit import audit
 from dropexp.training.audit_checks import MAX_IMAGES
 from dropexp.training.audit_report import AuditReport
 from dropexp.training.optim import build_optimiser
+from dropexp.training.parameter_groups import make_parameter_groups
 from dropexp.training.state import TrainingPlan, TrainingState
 
 _MOST_NAMED = 3
-_OPTIONS_OF_THE_LOOP = ("time_schedule", "switch_after")
-"""Options of p over time. The epoch loop sets p at each epoch; regularisers do not take them."""
+_NOT_OF_REGULARISERS = ("time_schedule", "switch_after", "sites")
+"""Options that regularisers do not take: the epoch loop sets p over time, and this module limits
+the sites."""
+
+_NOT_OF_NETWORKS = ("name", "weights", "weights_fingerprint", "new", "freeze", "train")
+"""Options that networks do not take: they are about what is done with a built one."""
 
 
 def build_regulariser(config: RunConfig) -> Regulariser:
     """Build the config's regulariser, or the combination of several."""
     parts = [
-        regularisers.build(**make_keyword_arguments(part, without=_OPTIONS_OF_THE_LOOP))
+        regularisers.build(**make_keyword_arguments(part, without=_NOT_OF_REGULARISERS))
         for part in config.parts
     ]
     return parts[0] if len(parts) == 1 else regularisers.Combined(parts)
 
 
 def build_model(config: RunConfig, splits: Splits, *, plain: bool = False) -> nn.Module:
-    """Build the config's model on the splits' device, initialised from the seed alone.
+    """Build the config's model on the splits' device, as it is before training.
+
+    What is not loaded from model.weights is initialised from the seed alone.
 
     Args:
         config: of the run.
         splits: give the shape of images and the number of classes.
-        plain: build it without the regulariser; the initial weights are the same.
+        plain: build it without the regulariser; the weights before training are the same.
 
     Raises:
         SitesError: a regulariser finds nothing to act on in this model.
-        ConfigError: the last batch of an epoch is too small for the model.
+        ConfigError: the last batch of an epoch is too small for the model, or model.weights or a
+            pattern does not fit it.
     """
     regulariser = Regulariser() if plain else build_regulariser(config)
     with global_stream(config.seed, "init"):
         model = _build_network(config, splits, regulariser)
+    models.prepare_fine_tuning(model, config.model)
+    limited = [part.name for part in config.parts if getattr(part, "sites", "all") == "trained"]
+    if limited and not plain:
+        models.keep_trained_sites(model, limited, splits.image_shape)
     attach_input_noise(model, regulariser.input(splits.num_classes))
     if not plain:
         _check_sites(config, splits, model)
@@ -66,7 +77,8 @@ def build_state(config: RunConfig, splits: Splits) -> TrainingState:
         SitesError, ConfigError: as build_model.
     """
     model = build_model(config, splits)
-    return TrainingState(model, build_optimiser(config.optimiser, group_parameters(model)))
+    groups = make_parameter_groups(model, config.optimiser.lr_multipliers)
+    return TrainingState(model, build_optimiser(config.optimiser, groups))
 
 
 def build_plan(config: RunConfig, splits: Splits, model: nn.Module) -> TrainingPlan:
@@ -132,7 +144,7 @@ def _build_network(config: RunConfig, splits: Splits, regulariser: Regulariser) 
     # Every model's config has `shortcut`, so that stochastic depth can ask any model for
     # shortcuts, but only the small CNN takes it as an option.
     has_shortcut_option = isinstance(config.model, SmallCNNConfig)
-    without = ("name",) if has_shortcut_option else ("name", "shortcut")
+    without = _NOT_OF_NETWORKS if has_shortcut_option else (*_NOT_OF_NETWORKS, "shortcut")
     return models.build(
         config.model.name,
         splits.image_shape,
@@ -147,6 +159,11 @@ def _check_sites(config: RunConfig, splits: Splits, model: nn.Module) -> None:
     filled = regularisers.count_filled_sites(model)
     for part in config.parts:
         if part.p > 0 and part.name not in filled:
+            if getattr(part, "sites", "all") == "trained":
+                raise SitesError(
+                    f"regulariser.sites=trained leaves {part.name} no site: nothing that it could "
+                    f"act on trains. Use regulariser.sites=all, or train more of the network."
+                )
             raise SitesError(
                 f"regulariser={part.name} acts on {regularisers.REGISTRY[part.name].needs}, but "
                 f"model={_model_name(config)} has none: its sites are "

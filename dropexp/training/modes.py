@@ -1,17 +1,20 @@
 """Training and eval mode: switched here only, and checked at each switch."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from torch import nn
 
 from dropexp.errors import AuditError
+from dropexp.models import find_held_modules
 from dropexp.regularisers import find_noise_modules, preserve_modes
 
 
 @contextmanager
 def in_mode(model: nn.Module, *, training: bool, noise: bool | None = None) -> Iterator[None]:
     """Put every module into training or eval mode inside; restore each one's mode afterwards.
+
+    Frozen modules with statistics stay in eval mode: see dropexp.models.freezing.
 
     Args:
         model: whose modules to switch.
@@ -24,18 +27,23 @@ def in_mode(model: nn.Module, *, training: bool, noise: bool | None = None) -> I
     """
     with preserve_modes(model):
         model.train(training)
+        held = set(find_held_modules(model)) if training else set()
+        for module in held:
+            module.training = False
         if noise is not None:
             for module in _find_noise(model):
                 module.training = noise  # train() would also switch the layers in it
-        _check_modes(model, training, noise)
+        _check_modes(model, training, noise, held)
         yield
-        _check_modes(model, training, noise)
+        _check_modes(model, training, noise, held)
 
 
-def _check_modes(model: nn.Module, training: bool, noise: bool | None) -> None:
+def _check_modes(
+    model: nn.Module, training: bool, noise: bool | None, held: Collection[nn.Module]
+) -> None:
     noises = set() if noise is None else _find_noise(model)
     for name, module in model.named_modules():
-        expected = noise if module in noises else training
+        expected = noise if module in noises else training and module not in held
         if module.training is not expected:
             raise AuditError(
                 f"{name or 'the model'} ({type(module).__name__}) is not in "

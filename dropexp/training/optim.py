@@ -20,6 +20,7 @@ from dropexp.config.training_sections import (
     SGDConfig,
     StepSchedule,
 )
+from dropexp.training.parameter_groups import LR_FACTOR
 from dropexp.training.startup import keep_compiler_out_of_optimisers
 
 LearningRate = Callable[[int], float]
@@ -34,7 +35,7 @@ def build_optimiser(
     Args:
         config: the optimiser section of the config.
         parameters: the model's parameters, or torch's parameter groups, which may have a
-            weight_decay of their own.
+            weight_decay of their own and a factor of the learning rate.
     """
     keep_compiler_out_of_optimisers()
     # Fused: one pass over each parameter instead of a dozen, with the same result.
@@ -51,9 +52,9 @@ def build_schedule(config: OptimiserConfig, steps_per_epoch: int, epochs: int) -
 
 
 def set_learning_rate(optimiser: Optimizer, lr: float) -> None:
-    """Set the learning rate of the next step."""
+    """Set the learning rate of the next step, times the factor of each group of parameters."""
     for group in optimiser.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get(LR_FACTOR, 1.0)
 
 
 def _learning_rate(

@@ -25,6 +25,7 @@ _ALLOWED_KEYS = (
     "deterministic",
     "data.root",
     "data.download",
+    "model.weights",
     "tensorboard.enabled",
     "tensorboard.histograms",
     "tensorboard.images",

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from dropexp import data
+from dropexp import data, models
 from dropexp.config.compose import to_yaml
 from dropexp.config.model_section import CustomConfig, TorchvisionConfig
 from dropexp.config.run_config import RunConfig
@@ -216,8 +216,10 @@ def _train(
     folder.remove_parts()
     folder.write(CONFIG, to_yaml(config), is_promised=False)
     before, now = folder.read_environment(), describe_environment(device)
-    now |= start.attempt
+    now |= {**start.attempt, **models.record_fine_tuning(state.model)}
     folder.write_json(ENVIRONMENT, now)
+    for note in models.get_notes(state.model):
+        folder.log(note)
     view.start(config.run_id, describe_data_and_model(config, splits, state.model))
     for name in splits.skipped:
         folder.log(f"left out, as it cannot be decoded: {name}")

@@ -9,7 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from dropexp.regularisers.base import FollowingNonlinearity
-from dropexp.regularisers.dropconnect.layer import DropConnectLayer, Inference, Mask, hot_inputs
+from dropexp.regularisers.dropconnect.layer import (
+    DropConnectLayer,
+    Inference,
+    Mask,
+    hot_inputs,
+    share_parameters,
+)
 from dropexp.regularisers.dropconnect.masked_convolution import Windows, masked_convolution
 from dropexp.regularisers.memory_format import memory_format_of
 
@@ -101,6 +107,22 @@ class DropConnectConv2d(DropConnectLayer, nn.Conv2d):
             nonlinearity=nonlinearity,
             device="meta",
         )._share_parameters(layer)
+
+    def to_plain(self) -> nn.Conv2d:
+        """Return the plain layer, which shares its parameters; draws no numbers."""
+        plain = nn.Conv2d(
+            self.in_channels,
+            self.out_channels,
+            _pair(self.kernel_size),
+            _pair(self.stride),
+            self.padding if isinstance(self.padding, str) else _pair(self.padding),
+            _pair(self.dilation),
+            self.groups,
+            self.bias is not None,
+            self.padding_mode,
+            device="meta",
+        )
+        return share_parameters(plain, self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output: (N, C, H, W) to (N, O, R, S); or (C, H, W) to (O, R, S)."""

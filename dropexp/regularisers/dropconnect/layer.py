@@ -5,7 +5,7 @@ Shapes: N examples, O output features or channels.
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, Literal, Self, get_args
+from typing import ClassVar, Literal, Self, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -47,9 +47,7 @@ class DropConnectLayer(Noise):
 
     def _share_parameters(self, layer: nn.Linear | nn.Conv2d) -> Self:
         """Take over a layer's parameters (not copies) and its mode, and return self."""
-        self.weight, self.bias = layer.weight, layer.bias
-        self.training = layer.training
-        return self
+        return share_parameters(self, layer)
 
     def _describe_options(self) -> str:
         return (
@@ -168,6 +166,16 @@ class DropConnectLayer(Noise):
     @abstractmethod
     def _group_by_bias(self, out: Tensor) -> Tensor:
         """Reshape the output to (units, elements that share a bias)."""
+
+
+Taker = TypeVar("Taker", bound="DropConnectLayer | nn.Linear | nn.Conv2d")
+
+
+def share_parameters(layer: Taker, source: "DropConnectLayer | nn.Linear | nn.Conv2d") -> Taker:
+    """Give a layer the parameters (not copies) and the mode of another, and return it."""
+    layer.weight, layer.bias = source.weight, source.bias
+    layer.training = source.training
+    return layer
 
 
 def _mean_of_relu(mean: Tensor, variance: Tensor) -> Tensor:

@@ -9,7 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from dropexp.regularisers.base import FollowingNonlinearity
-from dropexp.regularisers.dropconnect.layer import DropConnectLayer, Inference, Mask, hot_inputs
+from dropexp.regularisers.dropconnect.layer import (
+    DropConnectLayer,
+    Inference,
+    Mask,
+    hot_inputs,
+    share_parameters,
+)
 from dropexp.regularisers.dropconnect.masked_convolution import Windows, masked_convolution
 
 
@@ -76,6 +82,12 @@ class DropConnectLinear(DropConnectLayer, nn.Linear):  # type: ignore[misc]  # t
             nonlinearity=nonlinearity,
             device="meta",
         )._share_parameters(layer)
+
+    def to_plain(self) -> nn.Linear:
+        """Return the plain layer, which shares its parameters; draws no numbers."""
+        has_bias = self.bias is not None
+        plain = nn.Linear(self.in_features, self.out_features, has_bias, device="meta")
+        return share_parameters(plain, self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output: (N, …, F) to (N, …, O), a mask for each of the N; or (F,) to (O,)."""

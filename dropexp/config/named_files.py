@@ -1,0 +1,111 @@
+"""Fills in the fingerprints of the files and folders that a config names.
+
+Their content determines a run's numbers, and a config has only their paths. So a fingerprint of
+each is a field of the config, which dropexp fills in when the config is made.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
+from dropexp.config.model_section import CustomConfig, ModelConfig, TorchvisionConfig
+from dropexp.config.paths import parse_path
+from dropexp.config.run_config import RunConfig
+from dropexp.config.weights_files import fingerprint_file, identify_weights
+from dropexp.errors import ConfigError
+
+
+class NamedFiles:
+    """Fingerprints of files and folders, each computed once; many configs of a sweep share them."""
+
+    def __init__(self) -> None:
+        self.of_pictures = cache(fingerprint_pictures)
+        self.of_source = cache(fingerprint_source)
+        self.of_file = cache(fingerprint_file)
+        self.of_weights = cache(identify_weights)
+
+
+def fill_fingerprints(config: RunConfig, files: NamedFiles | None = None) -> RunConfig:
+    """Return a config with the fingerprints that it lacks, of what it names now.
+
+    Args:
+        config: one that names no file is returned as it is.
+        files: computes the fingerprints; None: they are computed for this config only.
+
+    Raises:
+        ConfigError: a custom model has no source file, or there are no such weights.
+        DataError: the image folder of data.root does not exist.
+    """
+    files = files or NamedFiles()
+    data, model = config.data, _fill_model(config.model, files)
+    if data.name == "image_folder" and data.fingerprint is None:
+        of_pictures = files.of_pictures(parse_path(data.root, f"data.root={data.root}"))
+        data = data.model_copy(update={"fingerprint": of_pictures})
+    if data is config.data and model is config.model:
+        return config
+    return config.model_copy(update={"data": data, "model": model})
+
+
+def fingerprint_options(options: Mapping[str, Any], files: NamedFiles | None = None) -> str | None:
+    """Return 12 hex digits for the content of the files that options name; None where none does.
+
+    A text is the name of a file if there is such a file; a folder is none.
+
+    Args:
+        options: of a custom model.
+        files: see fill_fingerprints.
+
+    Raises:
+        ConfigError: a file cannot be read, or is too large.
+    """
+    of_file = (files or NamedFiles()).of_file
+    found = [
+        f"{key}\0{of_file(path, f'{key}={path}')}\n"
+        for key, path in sorted(list_option_files(options))
+    ]
+    return sha256("".join(found).encode()).hexdigest()[:12] if found else None
+
+
+def list_option_files(options: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Yield the key of each option that names a file, and the file."""
+    for key, value in _walk(options, "model.options"):
+        try:
+            path = parse_path(value, f"{key}={value}")
+            if path.is_file():
+                yield key, path
+        except (ConfigError, OSError, ValueError):  # no path at all, which a text need not be
+            continue
+
+
+def _walk(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Yield each text in nested options with its dotted key."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _walk(item, f"{key}.{name}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _walk(item, f"{key}.{index}")
+
+
+def _fill_model(model: ModelConfig, files: NamedFiles) -> ModelConfig:
+    filled: dict[str, str | None] = {}
+    if isinstance(model, CustomConfig):
+        if model.fingerprint is None:
+            filled["fingerprint"] = files.of_source(model.target)
+        if model.options_fingerprint is None and (of_options := _of_options(model, files)):
+            filled["options_fingerprint"] = of_options
+    if model.weights is not None and model.weights_fingerprint is None:
+        arch = model.arch if isinstance(model, TorchvisionConfig) else ""
+        filled["weights"], filled["weights_fingerprint"] = files.of_weights(
+            model.name, arch, model.weights
+        )
+    return model.model_copy(update=filled) if filled else model
+
+
+def _of_options(model: CustomConfig, files: NamedFiles) -> str | None:
+    return fingerprint_options(model.options, files)

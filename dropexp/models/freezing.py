@@ -1,0 +1,153 @@
+"""Freezes parts of a network: no gradient reaches them, and their statistics stay."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from dropexp.config.model_section import ModelConfig
+from dropexp.errors import ConfigError
+from dropexp.models.heads import get_heads, is_in_head
+from dropexp.models.name_patterns import (
+    MOST_NAMES_KEPT,
+    list_some,
+    matches_any,
+    refuse_idle_patterns,
+)
+from dropexp.regularisers import Noise, is_learned_by_noise
+
+_HELD = "_held_in_eval"
+
+
+@dataclass(frozen=True)
+class TrainedPart:
+    """How much of a network trains.
+
+    Attributes:
+        trained: numbers in the parameters that train.
+        total: numbers in all parameters.
+        tensors: the names of the parameters that train.
+        held: how many modules keep their statistics.
+    """
+
+    trained: int
+    total: int
+    tensors: tuple[str, ...]
+    held: int
+
+    def describe(self) -> str:
+        """Return a sentence for the user."""
+        held = f"; {self.held} normalisations keep their statistics" if self.held else ""
+        return (
+            f"trains {self.trained:,} of {self.total:,} parameters: {list_some(self.tensors)}{held}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, with at most a thousand names."""
+        return {**asdict(self), "tensors": self.tensors[:MOST_NAMES_KEPT]}
+
+
+def freeze_parameters(model: nn.Module, config: ModelConfig) -> TrainedPart | None:
+    """Freeze what a config does not train, and return what does; None where all of it trains.
+
+    A frozen parameter requires no gradient. A module with statistics of its own, such as batch
+    normalisation, is held in eval mode if all of its parameters are frozen (see
+    find_held_modules). What noise learns is no part of the network, and always trains.
+
+    Args:
+        model: as built from the config; it is changed in place.
+        config: of the model.
+
+    Raises:
+        ConfigError: a pattern matches nothing, the head is not known, or nothing would train.
+    """
+    if config.train == "all" and not config.freeze:
+        return None
+    own = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if not is_learned_by_noise(model, name)
+    }
+    is_frozen = _make_rule(model, config, own)
+    for name, parameter in own.items():
+        parameter.requires_grad_(not is_frozen(name))
+    trained = {name: parameter for name, parameter in own.items() if parameter.requires_grad}
+    if not trained:
+        raise ConfigError(
+            f"model.train={_format(config.train)} and model.freeze={_format(config.freeze)} leave "
+            f"nothing to train; the network has {list_some(own)}."
+        )
+    held = _list_held(model, is_frozen)
+    vars(model)[_HELD] = held
+    return TrainedPart(
+        trained=sum(parameter.numel() for parameter in trained.values()),
+        total=sum(parameter.numel() for parameter in own.values()),
+        tensors=tuple(trained),
+        held=len(held),
+    )
+
+
+def find_held_modules(model: nn.Module) -> list[nn.Module]:
+    """Return the modules of a network that are in eval mode in training too.
+
+    In eval mode a normalisation uses its statistics and does not change them.
+    """
+    names: tuple[str, ...] = vars(model).get(_HELD, ())
+    return [model.get_submodule(name) for name in names]
+
+
+class _Rule:
+    """Tells which parameters and buffers of a network are frozen, by their names."""
+
+    def __init__(self, model: nn.Module, config: ModelConfig) -> None:
+        self._model = model
+        self._train, self._freeze = config.train, config.freeze
+
+    def __call__(self, name: str) -> bool:
+        if matches_any(name, self._freeze):
+            return True
+        if isinstance(self._train, str):
+            return self._train == "head" and not is_in_head(self._model, name)
+        return not matches_any(name, self._train)
+
+
+def _make_rule(model: nn.Module, config: ModelConfig, own: Mapping[str, Tensor]) -> _Rule:
+    if config.train == "head" and not get_heads(model):
+        raise ConfigError(
+            "model.train=head is not allowed here: no layer of this network is known to compute "
+            "the logits. Name what trains: model.train=[PATTERN]."
+        )
+    names = list(own)
+    refuse_idle_patterns("model.freeze", config.freeze, names)
+    if not isinstance(config.train, str):
+        refuse_idle_patterns("model.train", config.train, names)
+    return _Rule(model, config)
+
+
+def _list_held(model: nn.Module, is_frozen: _Rule) -> tuple[str, ...]:
+    """Return the names of modules that have statistics and train no parameter of their own.
+
+    A module with statistics and no parameters is held if the statistics' names are frozen.
+    """
+    held = []
+    for name, module in model.named_modules():
+        statistics = [
+            f"{name}.{each}"
+            for each, buffer in module.named_buffers(recurse=False)
+            if buffer.is_floating_point()  # others are counters, or indices that never change
+        ]
+        parameters = list(module.parameters(recurse=False))
+        if not statistics or isinstance(module, Noise):
+            continue
+        if parameters:
+            is_held = not any(parameter.requires_grad for parameter in parameters)
+        else:
+            is_held = all(is_frozen(each) for each in statistics)
+        if is_held:
+            held.append(name)
+    return tuple(held)
+
+
+def _format(patterns: str | tuple[str, ...]) -> str:
+    return patterns if isinstance(patterns, str) else f"[{','.join(patterns)}]"
