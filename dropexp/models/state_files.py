@@ -43,11 +43,11 @@ def read_weights_file(weights: str, fingerprint: str | None, numbers: int) -> di
         ConfigError: there is no such file, it has another fingerprint, is too large, or is not a
             file of weights.
     """
-    path = find_weights_file(weights)
+    path = find_weights_file(weights).absolute()
     label = f"model.weights={weights}"
     if fingerprint is None:  # nothing would tell that the file has changed since
-        return _read.__wrapped__(str(path.resolve()), label, None, numbers)
-    return _read(str(path.resolve()), label, fingerprint, numbers)
+        return _read.__wrapped__(path, label, None, numbers)
+    return _read(path, label, fingerprint, numbers)
 
 
 def read_published_weights(
@@ -70,7 +70,7 @@ def read_published_weights(
     label = f"model.weights={published.name}"
     if not file.is_file():
         _download(published, folder, label)
-    return _read(str(file.resolve()), label, fingerprint or published.digest, numbers)
+    return _read(file, label, fingerprint or published.digest, numbers)
 
 
 def _download(published: PublishedWeights, folder: Path, label: str) -> None:
@@ -78,9 +78,10 @@ def _download(published: PublishedWeights, folder: Path, label: str) -> None:
     try:
         list_answering([published.url])
         with prepare_download("weights", folder, [published.file_name]):
-            torch.hub.download_url_to_file(
-                published.url, str(file), hash_prefix=published.digest, progress=False
-            )
+            if not file.is_file():  # another process may have waited for the same
+                torch.hub.download_url_to_file(
+                    published.url, str(file), hash_prefix=published.digest, progress=False
+                )
     except FAILURES as error:
         raise ConfigError(
             f"{label} cannot be downloaded ({error}). Put {published.url} into {folder}, or name a "
@@ -89,9 +90,10 @@ def _download(published: PublishedWeights, folder: Path, label: str) -> None:
 
 
 @lru_cache(maxsize=1)
-def _read(path: str, label: str, fingerprint: str | None, numbers: int) -> dict[str, Tensor]:
+def _read(path: Path, label: str, fingerprint: str | None, numbers: int) -> dict[str, Tensor]:
     try:
-        raw = read_limited(path, limit_weights(_NUMBERS_BESIDE_WEIGHTS * numbers))
+        limit = limit_weights(_NUMBERS_BESIDE_WEIGHTS * numbers)
+        raw = read_limited(path, limit, follow_link=True)
     except (OSError, StoreError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"{label}: {reason}") from None
@@ -102,7 +104,8 @@ def _read(path: str, label: str, fingerprint: str | None, numbers: int) -> dict[
             f"{digest[: len(fingerprint)]}, and model.weights_fingerprint={fingerprint}. Restore "
             f"it, or make a new run."
         )
-    saved = _load_pickled(raw, label) if path.endswith(PICKLED) else _load_safetensors(raw, label)
+    load_saved = _load_pickled if path.suffix in PICKLED else _load_safetensors
+    saved = load_saved(raw, label)
     return _check_tensors(_find_state(saved, label), label)
 
 

@@ -93,8 +93,11 @@ def test_a_description_has_type_range_default_and_identity(
 
 
 OTHER_VALUES = {
-    **{"runs_dir": "elsewhere", "study": "mine", "device": "cpu"},
-    **{"model.freeze": "[conv1]", "model.train": "head"},
+    "runs_dir": "elsewhere",
+    "study": "mine",
+    "device": "cpu",
+    "model.freeze": "[conv1]",
+    "model.train": "head",
 }
 OF_FILES = ("model.weights", "model.weights_fingerprint", "model.new")
 """Fields that need a file; tests/cli/test_fine_tuning.py has them."""
