@@ -147,7 +147,7 @@ class _Loading:
         if not there:
             raise ConfigError(
                 f"{self.label} does not fit this network: no name in it is one of the network's. "
-                f"It has {list_some(self.saved, 3)}; the network has {list_some(names, 3)}."
+                f"It has {list_some(sorted(self.saved), 3)}; the network has {list_some(names, 3)}."
             )
         fitted = {name: fit(name, self.saved[name], self.state[name]) for name in there}
         wrong = [name for name in there if fitted[name].shape != self.state[name].shape]

@@ -142,7 +142,7 @@ def test_the_printed_command_trains_the_very_run(
         ),
         (
             [f"model.weights={WEIGHTS}", "model=mlp", "~model.width"],
-            ["no name in it is one of the network's", "conv1.weight", "layers.0"],
+            ["no name in it is one of the network's. It has conv1.bias, ", "layers.0"],
         ),
         (["model.new=head"], ["model.new=head is not allowed: it needs model.weights"]),
         (["model.freeze=[conv3]"], ["model.freeze=conv3 matches no parameter", "conv1.weight"]),

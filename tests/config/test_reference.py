@@ -4,13 +4,13 @@ import pytest
 import yaml
 
 from dropexp.config.compose import compose_run
+from dropexp.config.conf_files import read_choice
 from dropexp.config.groups import find_conf_dir, list_groups
 from dropexp.config.reference import (
     FieldDescription,
     describe_fields,
     describe_groups,
     find_section_class,
-    read_choice,
 )
 from dropexp.config.run_config import RunConfig
 
