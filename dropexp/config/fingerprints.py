@@ -12,7 +12,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from dropexp.config.picture_files import SPLIT_NAMES, list_pictures, resolve_root
-from dropexp.errors import ConfigError
+from dropexp.errors import ConfigError, DataError
 
 _INSTALL_FOLDERS = ("site-packages", "dist-packages")
 
@@ -69,18 +69,23 @@ def fingerprint_pictures(root: str | Path) -> str:
     train, val and test of root. Reading the bytes costs little beside decoding the pictures.
 
     Raises:
-        DataError: root or its folder train is missing.
+        DataError: root or its folder train is missing, or a picture cannot be read; and as
+            list_pictures does.
     """
     root = resolve_root(root)
     pictures = (picture for name in SPLIT_NAMES for picture in list_pictures(root / name))
-    return _hash_files((picture.relative_to(root).as_posix(), picture) for picture in pictures)
+    try:
+        return _hash_files((each.relative_to(root).as_posix(), each) for each in pictures)
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from None
 
 
 def _hash_files(files: Iterable[tuple[str, Path]]) -> str:
     """Return the first 12 hex digits of a SHA-256 of names and contents, in the order given."""
     content = hashlib.sha256()
     for name, file in files:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        with file.open("rb") as content_of_file:
+            digest = hashlib.file_digest(content_of_file, "sha256").hexdigest()
         # surrogateescape: file names need not be valid UTF-8.
         content.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
     return content.hexdigest()[:12]

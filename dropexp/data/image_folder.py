@@ -16,9 +16,10 @@ from PIL import Image, ImageOps
 
 from dropexp.config.data_section import ImageFolderConfig
 from dropexp.config.fingerprints import fingerprint_pictures
-from dropexp.config.picture_files import list_classes, list_pictures, resolve_root
+from dropexp.config.picture_files import list_classes, list_pictures, resolve_root, show_path
 from dropexp.data.splits import Source, Split
 from dropexp.errors import DataError
+from dropexp.terminal.plain_text import make_printable
 
 Pixels = NDArray[np.uint8]
 Kept = NDArray[np.bool_]
@@ -88,8 +89,8 @@ def decode(path: Path, size: int, *, grayscale: bool) -> Pixels:
             square = ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC)
     except Exception as error:  # Pillow's decoders raise exceptions of many types
         raise DataError(
-            f"{path} cannot be decoded as a picture: {error}. Convert or remove it, or leave out "
-            f"all such pictures with data.on_broken=skip."
+            f"{show_path(path)} cannot be decoded as a picture: {error}. Convert or remove it, or "
+            f"leave out all such pictures with data.on_broken=skip."
         ) from error
     pixels = np.asarray(square, dtype=np.uint8)
     return pixels[None] if grayscale else np.ascontiguousarray(pixels.transpose(2, 0, 1))
@@ -128,7 +129,8 @@ def _list_class_names(train: Path) -> tuple[str, ...]:
     for name in names:
         if not list_pictures(train / name):
             raise DataError(
-                f"{train / name} holds no pictures; every class in train needs at least one."
+                f"{show_path(train / name)} holds no pictures; every class in train needs at least "
+                f"one."
             )
     return tuple(names)
 
@@ -143,8 +145,8 @@ def _read_split(folder: Path, class_names: tuple[str, ...], decode_all: _DecodeA
     unknown = sorted(set(list_classes(folder)) - set(class_names))
     if unknown:
         raise DataError(
-            f"{folder / unknown[0]} is a class that {folder.with_name('train')} does not have; "
-            f"its classes are {', '.join(class_names)}."
+            f"{show_path(folder / unknown[0])} is a class that {folder.with_name('train')} does "
+            f"not have; its classes are {', '.join(map(make_printable, class_names))}."
         )
     by_class = [list_pictures(folder / name) for name in class_names]
     paths = [path for pictures in by_class for path in pictures]
