@@ -3,6 +3,7 @@ r"""A comparison as a LaTeX table for a paper, no wider than ``\textwidth`` of a
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from dropexp.compare.brackets import explain_brackets
 from dropexp.compare.cells import Cell
 from dropexp.compare.column_choice import choose_columns
 from dropexp.compare.columns import ComparisonColumn, ComparisonTable, list_columns, make_table
@@ -20,6 +21,8 @@ _SHOWN_WITH_ROOM = ("n", "adjusted_p", "test_acc", "loss_gap", "test_loss", "pai
 _GAP = 8.0  # pt, between two columns
 _MOST_LINES = 45
 """The most lines on one page: a table with more continues on the next one."""
+
+_SCORE_INTERVAL = "The interval of P(better) is the score interval."
 
 _MATH = {"−": "$-$", "±": r"$\pm$", "≥": r"$\ge$", "≤": r"$\le$", "·": r"$\cdot$"}
 _ESCAPES = {
@@ -57,8 +60,9 @@ def format_latex(
     layout = _lay_out(table)
     rows = [_format_row(cells, layout) for cells in _format_cells(table)]
     heading = _format_row([column.heading for column in table.columns], layout, is_heading=True)
+    explained = _explain_intervals(table, comparison)
     parts = _Parts(
-        caption=_format_caption(caption, comparison),
+        caption=_format_caption(caption, [*comparison.sentences, *explained]),
         label=_format_label(label, comparison),
         alignment=layout.alignment,
         heading=heading,
@@ -71,6 +75,7 @@ def format_latex(
             *layout.notes,
             # As comments: a note is for the author, not for the paper.
             *(f"% {make_printable(note.text)}" for note in describe_notes(comparison)),
+            *(f"% {sentence}" for sentence in explained if caption is not None),
             *(_make_long_table(parts) if is_long else _make_float(parts)),
             "",
         ]
@@ -214,9 +219,17 @@ def _format_row(cells: Sequence[str], layout: _Layout, *, is_heading: bool = Fal
     return f"{' & '.join(escaped)} \\tabularnewline"
 
 
-def _format_caption(caption: str | None, comparison: Comparison) -> str:
+def _explain_intervals(table: ComparisonTable, comparison: Comparison) -> list[str]:
+    """Return sentences on intervals in brackets, in a table that has others with ±."""
+    explained = explain_brackets(table.columns, comparison)
+    keys = {column.key for column in table.columns}
+    is_score = any(row.better is not None for row in comparison.rows) and "better" in keys
+    return [*explained, _SCORE_INTERVAL] if is_score else explained
+
+
+def _format_caption(caption: str | None, sentences: Sequence[str]) -> str:
     if caption is None:
-        return " ".join(map(_escape, comparison.sentences))
+        return " ".join(map(_escape, sentences))
     if "\\" not in caption and "$" not in caption:
         return _escape(caption)
     bare = caption.replace("\\\\", "").replace("\\{", "").replace("\\}", "").replace("\\%", "")

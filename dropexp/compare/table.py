@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from dropexp.compare.brackets import explain_brackets
 from dropexp.compare.column_choice import choose_columns
 from dropexp.compare.columns import ComparisonColumn, list_columns
 from dropexp.compare.method import summarise_method
@@ -11,7 +12,6 @@ from dropexp.compare.notes import Tone, describe_notes, describe_times
 from dropexp.compare.results import Comparison, Row
 from dropexp.compare.sorting import BY_EFFECT
 from dropexp.runs.metric_types import Notation
-from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Verdict
 from dropexp.terminal.tables import Column, format_table, wrap_text
 
@@ -19,9 +19,6 @@ _NARROWEST = {"setting": 20, "verdict": len(Verdict.NO_CLEAR_DIFFERENCE)}
 """The columns whose cells may be wrapped, and to how many characters."""
 _DROPPED_HINT = "--columns chooses, -o table.csv has all"
 _BY_EFFECT = "sorted by effect, the best first; --sort name groups regularisers"
-_LOG_SCALE = (
-    "Intervals in brackets in a column with ± are on the log scale, because ± would reach below 0."
-)
 _VERDICT_STYLES = {
     Verdict.BETTER: "green",
     Verdict.WORSE: "red",
@@ -53,7 +50,7 @@ def format_comparison(
         for note in noted
         for line in wrap_text(note.text, width)
     ]
-    brackets = _explain_brackets(shown, comparison.rows)
+    brackets = explain_brackets(shown, comparison)
     lead = summarise_method(comparison)
     details = [each for each in comparison.sentences if each not in lead]
     return [
@@ -71,16 +68,6 @@ def format_comparison(
         *([Text()] if details else []),
         *(Text(line, "dim") for text in details for line in wrap_text(text, width)),
     ]
-
-
-def _explain_brackets(columns: Sequence[ComparisonColumn], rows: Sequence[Row]) -> list[str]:
-    """Return the sentence on a column of means with both forms of intervals; empty without one."""
-    for column in columns:
-        if column.shows_interval and column.key in METRIC_REGISTRY:
-            cells = [cell for cell in map(column.cell, rows) if cell.interval]
-            if len({bool(cell.margin) for cell in cells}) == 2:
-                return [_LOG_SCALE]
-    return []
 
 
 def _terminal_column(column: ComparisonColumn) -> Column[Row]:

@@ -13,6 +13,8 @@ from dropexp.compare.latex import format_latex
 from dropexp.compare.latex_widths import TEXT_WIDTH, estimate_width
 from dropexp.compare.results import Comparison
 from dropexp.errors import UserError
+from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.statistics import Estimate
 from tests.made_up import make_comparison
 
 needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
@@ -115,6 +117,33 @@ def test_caption_and_label_are_the_authors(big: Comparison) -> None:
     assert r"\label{tab:x}" in text
     math = r"At $p = 0.3$, see~\cite{hinton2012}"
     assert rf"\caption{{{math}}}" in format_latex(big, caption=math)
+
+
+def test_intervals_in_brackets_beside_plus_minus_are_explained(big: Comparison) -> None:
+    sentence = r"on the log scale, because $\pm$ would reach below 0."
+    assert sentence not in format_latex(big)
+    wide = Estimate(0.692, 0.241, 1.991, 3)
+    last = big.rows[-1]
+    changed = replace(last, estimates={**last.estimates, big.metric.key: wide})
+    mixed = replace(big, rows=(*big.rows[:-1], changed))
+    assert sentence in format_latex(mixed).partition(r"\label")[0]
+    own = format_latex(mixed, caption="My own.")
+    assert "% Intervals in brackets beside ±" in own
+    assert sentence not in own
+    score = "The interval of P(better) is the score interval."
+    keys = choose_keys(big, ["test_loss", "difference", "better"])
+    assert score in format_latex(big, keys)
+    assert score not in format_latex(big, keys[:-1])
+
+
+def test_an_accuracy_whose_interval_is_cut_is_not_called_one_on_the_log_scale() -> None:
+    plain = make_comparison(seeds=4, metric=METRIC_REGISTRY["test_acc"])
+    last = plain.rows[-1]
+    cut = {plain.metric.key: Estimate(0.99, 0.97, 1.0, 4)}
+    mixed = replace(plain, rows=(replace(last, estimates={**last.estimates, **cut}),))
+    caption = format_latex(mixed).partition(r"\label")[0]
+    assert "are cut at what can be true" in caption
+    assert "log scale" not in caption
 
 
 @pytest.mark.parametrize("caption", [r"\textbf{a", "$x$}", "$50%$"])
