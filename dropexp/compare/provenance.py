@@ -14,7 +14,7 @@ from dropexp.config.setting import P_KEY
 from dropexp.errors import DropexpError, StoreError, UserError
 from dropexp.runs.overrides import find_overrides
 from dropexp.runs.searches import read_search
-from dropexp.runs.studies import Study, list_study_names, read_study
+from dropexp.runs.studies import Study, list_studies_as_asked, read_study
 from dropexp.runs.write import RunFolder
 
 
@@ -74,7 +74,7 @@ def _list_study_commands(runs_dir: Path, study: Study) -> list[str]:
 
 
 def _read_studies(runs_dir: Path) -> Iterable[Study]:
-    for name in reversed(list_study_names(runs_dir)):
+    for name in list_studies_as_asked(runs_dir):
         try:
             yield read_study(runs_dir, name)
         except DropexpError:

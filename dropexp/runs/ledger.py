@@ -17,8 +17,9 @@ from typing import Any
 
 from filelock import FileLock
 
+from dropexp.config.parsing import read_limited
 from dropexp.runs.durable import append_line, make_store_error
-from dropexp.runs.parsing import MOST_BYTES_OF_LEDGER, read_limited
+from dropexp.runs.parsing import MOST_BYTES_OF_LEDGER
 
 LEDGER = ".ledger.jsonl"
 _LOCK = ".ledger.lock"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dropexp.config.parsing import read_limited
 from dropexp.config.shared_config import SeededConfig
 from dropexp.errors import RunIdError, RunsDirError, StoreError, suggest, suggest_close
 from dropexp.runs.damage import find_table_damage
@@ -17,7 +18,7 @@ from dropexp.runs.files import CONFIG, METRICS, SUMMARY
 from dropexp.runs.index import RunIndex, is_worth_writing, make_record, stamp_files, write_index
 from dropexp.runs.listed_run import ListedRun, ListedStatus
 from dropexp.runs.packed import read_status
-from dropexp.runs.parsing import MOST_BYTES, read_limited
+from dropexp.runs.parsing import MOST_BYTES
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import RunStatus, RunSummary
 from dropexp.runs.write import RunFolder

@@ -9,13 +9,11 @@ from typing import Any
 
 from dropexp.config.parsing import (
     LARGEST_NUMBER,
-    MOST_BYTES_OF_STUDY,
     DamagedError,
     check_plain,
     check_types,
     get_items,
     get_mapping,
-    read_limited,
 )
 from dropexp.runs.files import (
     AUDIT,
@@ -27,21 +25,6 @@ from dropexp.runs.files import (
     SUMMARY,
     WEIGHTS,
 )
-
-__all__ = [
-    "MOST_BYTES",
-    "MOST_BYTES_OF_LEDGER",
-    "MOST_BYTES_OF_STUDY",
-    "DamagedError",
-    "check_audit",
-    "check_config",
-    "check_environment",
-    "check_search",
-    "check_study",
-    "check_summary",
-    "limit_weights",
-    "read_limited",
-]
 
 _MIB = 1 << 20
 

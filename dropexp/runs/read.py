@@ -15,7 +15,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from dropexp.config.fast_yaml import parse_yaml
-from dropexp.config.parsing import get_mapping, parse_json
+from dropexp.config.parsing import get_mapping, parse_json, read_limited
 from dropexp.config.seeded_yaml import parse_seeded_config
 from dropexp.errors import NewerFormatError, StoreError
 from dropexp.runs.damage import find_damage
@@ -38,7 +38,6 @@ from dropexp.runs.parsing import (
     check_environment,
     check_summary,
     limit_weights,
-    read_limited,
 )
 from dropexp.runs.records import SUMMARY_FORMAT, EpochRecord, RunSummary, check_values_digest
 

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dropexp.config.parsing import parse_json
+from dropexp.config.parsing import MOST_BYTES_OF_STUDY, parse_json, read_limited
 from dropexp.config.study_files import find_study_folder, refuse_study_name
 from dropexp.errors import StoreError
-from dropexp.runs.parsing import MOST_BYTES_OF_STUDY, check_search, read_limited
+from dropexp.runs.parsing import check_search
 from dropexp.runs.studies import TUNE_SUFFIX
 from dropexp.runs.study_folder import lock_study_file, write_whole
 

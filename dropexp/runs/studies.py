@@ -6,20 +6,18 @@ the run folders, in ``<runs_dir>/.studies/<name>.json``. Imports no torch.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dropexp.config.parsing import parse_json
+from dropexp.config.parsing import MOST_BYTES_OF_STUDY, parse_json, read_limited
 from dropexp.config.setting import Fields, name_settings
 from dropexp.config.study_files import find_study_folder, refuse_study_name
 from dropexp.errors import ConfigError, StoreError, suggest
 from dropexp.runs.ledger import list_asked_studies
-from dropexp.runs.parsing import MOST_BYTES_OF_STUDY, check_study, read_limited
+from dropexp.runs.parsing import check_study
 from dropexp.runs.study_folder import list_study_files, lock_study_file, write_whole
 from dropexp.runs.study_question import NO_QUESTION, StudyQuestion, parse_question
 
@@ -127,8 +125,6 @@ def save_study(runs_dir: Path, study: Study) -> Study:
             kept = read_study(runs_dir, study.name)
             study = kept.merge(study)
             if study == kept:
-                with suppress(OSError):
-                    os.utime(path)  # it is the study that was swept last
                 return study
         write_whole(path, json.dumps(_to_mapping(study)))
     return study
@@ -179,23 +175,24 @@ def _to_mapping(study: Study) -> dict[str, Any]:
 
 
 def list_study_names(runs_dir: Path) -> list[str]:
-    """Return the names of the studies of a folder of runs, the one last swept first."""
-    files = [
-        (path.lstat().st_mtime, path.name.removesuffix(".json"))
-        for path in list_study_files(runs_dir, ".json")
-        if not path.name.endswith(TUNE_SUFFIX)
-    ]
-    return [name for _, name in sorted(files, reverse=True)]
+    """Return the names of the studies of a folder of runs, sorted."""
+    names = [path.name for path in list_study_files(runs_dir, ".json")]
+    return sorted(name.removesuffix(".json") for name in names if not name.endswith(TUNE_SUFFIX))
+
+
+def list_studies_as_asked(runs_dir: Path) -> list[str]:
+    """Return the names of the studies, by the ledger the one last asked for last.
+
+    Those that the ledger does not know, as an older dropexp made them, come first, by name.
+    """
+    asked = list_asked_studies(runs_dir)
+    places = {name: -place for place, name in enumerate(asked)}
+    return sorted(list_study_names(runs_dir), key=lambda name: places.get(name, -len(asked)))
 
 
 def find_last_study(runs_dir: Path) -> str | None:
-    """Return the study that was last asked for, by the ledger; None where there is no study.
-
-    Of studies that the ledger does not know, as older versions made them, file times decide.
-    """
-    known = list_study_names(runs_dir)
-    asked = (name for name in list_asked_studies(runs_dir) if name in known)
-    return next(asked, known[0] if known else None)
+    """Return the study that was last asked for; None where there is no study."""
+    return next(reversed(list_studies_as_asked(runs_dir)), None)
 
 
 def get_study_path(runs_dir: Path, name: str) -> Path:

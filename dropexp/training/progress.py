@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from dropexp.config.parsing import read_limited
 from dropexp.errors import StoreError
-from dropexp.runs.parsing import read_limited
 
 SECONDS_BETWEEN_REPORTS = 0.5
 

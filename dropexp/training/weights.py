@@ -6,9 +6,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from dropexp.config.parsing import read_limited
 from dropexp.errors import StoreError
 from dropexp.runs.files import WEIGHTS
-from dropexp.runs.parsing import limit_weights, read_limited
+from dropexp.runs.parsing import limit_weights
 from dropexp.runs.write import RunFolder
 
 
