@@ -10,7 +10,7 @@ from math import inf
 from pathlib import Path
 from statistics import mean
 
-from dropexp.errors import StoreError
+from dropexp.errors import NewerFormatError, StoreError
 from dropexp.runs.attempts import Attempt, has_ended_since
 from dropexp.runs.index import RunIndex
 from dropexp.runs.listed_run import ListedRun, ListedStatus
@@ -223,8 +223,10 @@ def _find_end(run: StudyRun, folder: RunFolder, stale: Attempt | None) -> EndedR
     if folder.status is FolderStatus.FINISHED:
         try:
             return EndedRun(run, folder.read_summary())
-        except StoreError as error:
+        except NewerFormatError as error:
             return EndedRun(run, None, str(error))
+        except StoreError:
+            return None  # damaged: its command, or another sweep, trains it again
     return None if folder.is_held else EndedRun(run, None, folder.read_error())
 
 

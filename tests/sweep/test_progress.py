@@ -11,7 +11,7 @@ from filelock import FileLock
 from dropexp.config.compose import compose_run, to_yaml
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.attempts import make_attempt, read_attempt
-from dropexp.runs.records import RunStatus
+from dropexp.runs.records import SUMMARY_FORMAT, RunStatus
 from dropexp.runs.studies import StudyRun
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.estimate import estimate_seconds
@@ -114,6 +114,24 @@ def test_what_ended_before_it_is_to_be_trained_again_has_not_ended(
     assert len(Watcher(tmp_path, RUNS).look().ended) == 1
     held.write_json("environment.json", make_attempt("a later sweep"))
     assert len(Watcher(tmp_path, RUNS, stale=stale).look().ended) == 1
+
+
+def test_a_damaged_run_that_is_trained_again_has_not_failed(tmp_path: Path) -> None:
+    run = RUNS[0]
+    finish(tmp_path, run)
+    held = RunFolder(tmp_path, run.run_id)
+    whole = (held.path / "summary.json").read_text()
+    (held.path / "summary.json").write_text(whole[:-20])
+    watcher = Watcher(tmp_path, [run])
+    assert watcher.look().ended == ()
+    with held.lock():  # of another sweep
+        progress = watcher.look()
+        assert (progress.ended, len(progress.running)) == ((), 1)
+    (held.path / "summary.json").write_text(whole)
+    assert watcher.look().num_successful == 1
+    later = whole.replace(f'"format": {SUMMARY_FORMAT}', '"format": 99')
+    (held.path / "summary.json").write_text(later)
+    assert Watcher(tmp_path, [run]).look().num_failed == 1, "only --retry-failed trains it again"
 
 
 def test_settings_are_ranked_on_the_seeds_that_all_have_finished() -> None:
