@@ -182,8 +182,8 @@ def sweep(
 
 def _raise_problem(result: "SweepResult") -> None:
     """Raise the error of a sweep that did not train all of its runs; divergence is a result."""
-    if result.disk_problem:
-        raise StoreError(result.disk_problem)
+    if result.disk_problem is not None:
+        raise result.disk_problem
     if result.is_interrupted:
         raise KeyboardInterrupt
     failed = [one for one in result.progress.unsuccessful if one.results is None]

@@ -55,8 +55,8 @@ def run_sweep(request: "SweepRequest", launching: Launching) -> None:
     result = launch(request, launching)
     if result is None:
         return
-    if result.disk_problem:
-        raise StoreError(result.disk_problem)
+    if result.disk_problem is not None:
+        raise result.disk_problem
     if result.is_interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if result.progress.unsuccessful or len(result.progress.ended) < result.progress.total:

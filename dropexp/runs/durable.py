@@ -31,7 +31,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from dropexp.errors import DiskError, StoreError
+from dropexp.errors import DiskError, RunsDirError, StoreError
 
 try:
     import fcntl
@@ -79,6 +79,10 @@ class Disk:
     def rename(self, old: str, new: str) -> None:
         """Give a file its name, in place of the file that has it."""
         os.replace(old, new)  # noqa: PTH105
+
+    def may_write(self, path: str) -> bool:
+        """Return whether this user may make files in a folder."""
+        return os.access(path, os.W_OK)
 
     def unlink(self, path: str) -> None:
         """Remove a file or a link."""
@@ -129,6 +133,37 @@ def make_store_error(path: Path, error: OSError, consequence: str = "") -> Store
     problem = _DISK_PROBLEMS.get(error.errno or 0)
     message = f"{path} could not be written: {problem or error.strerror}. {consequence}".rstrip()
     return StoreError(message) if problem is None else DiskError(message, problem)
+
+
+def make_folder_error(runs_dir: Path, error: OSError) -> DiskError | RunsDirError:
+    """Return the error to raise where a folder of runs could not be written.
+
+    Args:
+        runs_dir: the folder of run folders.
+        error: why; of whatever file in it.
+    """
+    if problem := _DISK_PROBLEMS.get(error.errno or 0):
+        return make_disk_error(runs_dir, problem)
+    return RunsDirError(f"runs_dir={runs_dir} cannot be written: {error.strerror}.")
+
+
+def make_disk_error(runs_dir: Path, problem: str) -> DiskError:
+    """Return the error to raise where nothing more can be written to a folder of runs.
+
+    Args:
+        runs_dir: the folder of run folders.
+        problem: why: "the disk is full".
+    """
+    return DiskError(
+        f"no run can be written to runs_dir={runs_dir}: {problem}. Free space there, or make it "
+        f"writable; the same command resumes the runs that are left.",
+        problem,
+    )
+
+
+def find_store_problem(runs_dir: Path) -> str:
+    """Return why this user may write nothing to a folder of runs; empty where that is allowed."""
+    return "" if disk.may_write(str(runs_dir)) else "it is not writable"
 
 
 def compute_digest(raw: bytes) -> str:

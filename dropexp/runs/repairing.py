@@ -27,6 +27,9 @@ _SEEDS = (r"^seed: \d+$", r"^(?:  )?seed: \d+$")
 """The lines of a config that hold its seed: the run's alone, or that of its data as well."""
 
 
+_LEFT_OVER = (CHECKPOINT, ERROR, f".{SUMMARY}{durable.PART}")
+"""What a crash can leave in the folder of a finished run."""
+
 _OF_STUDIES = (REGISTERED_SUFFIX, ".json")
 """What the names of the files in the folder of studies end in."""
 
@@ -70,14 +73,14 @@ def repair_run(checked: Checked) -> Repair:
 
 
 def remove_leftovers(runs_dir: Path, run_ids: Iterable[str]) -> None:
-    """Remove the checkpoints and errors that a crash has left in folders of finished runs.
+    """Remove what a crash has left in folders of finished runs.
 
     A folder that cannot be written, or that another process holds, is left as it is.
     """
     for run_id in run_ids:
         place = f"{runs_dir}{os.sep}{run_id}{os.sep}"
-        # Almost never: a look at two names takes less than all that a RunFolder does.
-        if os.path.lexists(place + CHECKPOINT) or os.path.lexists(place + ERROR):
+        # Almost never: a look at three names takes less than all that a RunFolder does.
+        if any(os.path.lexists(place + name) for name in _LEFT_OVER):
             with suppress(DropexpError):
                 repair_run(check_leftovers(RunFolder(runs_dir, run_id)))
 

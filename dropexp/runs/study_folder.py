@@ -11,8 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from dropexp.config.study_files import FOLDER, is_study_name
-from dropexp.errors import RunsDirError
-from dropexp.runs.durable import make_folder, write_file
+from dropexp.runs.durable import make_folder, make_folder_error, write_file
 
 
 @contextmanager
@@ -25,13 +24,14 @@ def lock_study_file(runs_dir: Path, path: Path) -> Iterator[None]:
 
     Raises:
         RunsDirError: the folder or the file cannot be written.
+        DiskError: the disk is full or read-only.
     """
     try:
         make_folder(path.parent)
         with FileLock(path.with_suffix(".lock")):
             yield
     except OSError as error:
-        raise RunsDirError(f"runs_dir={runs_dir} cannot be written: {error.strerror}.") from None
+        raise make_folder_error(runs_dir, error) from None
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from dropexp.config.paths import parse_path
 from dropexp.config.setting import digest_setting, extract_setting_from_flat
-from dropexp.errors import BusyError, DiskError, RunsDirError, StoreError
+from dropexp.errors import BusyError, RunsDirError, StoreError
 from dropexp.runs import durable
 from dropexp.runs.files import CHECKED_FILES, CHECKPOINT, CONFIG, ERROR, LOCK, LOG, METRICS, SUMMARY
 from dropexp.runs.ledger import record_end
@@ -100,12 +100,7 @@ class RunFolder(StoredRun):
         except Timeout:
             raise BusyError(f"another process is training {self.run_id}.") from None
         except OSError as error:
-            problem = durable.make_store_error(self.path / LOCK, error)
-            if isinstance(problem, DiskError):
-                raise problem from None
-            raise RunsDirError(
-                f"runs_dir={self.path.parent} cannot be written: {error.strerror}."
-            ) from None
+            raise durable.make_folder_error(self.path.parent, error) from None
         try:
             yield
         finally:

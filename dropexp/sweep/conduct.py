@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from dropexp.errors import DiskError
 from dropexp.runs import studies
 from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.repairing import remove_leftovers
@@ -46,7 +47,7 @@ class SweepResult:
     measured: int  # finished runs that this sweep measured again
     seconds: float
     is_interrupted: bool  # by Ctrl-C, before every run had ended
-    disk_problem: str = ""  # a sentence, where a full or read-only disk has stopped it
+    disk_problem: DiskError | None = None  # where a full or read-only disk has stopped it
 
 
 def sweep(
@@ -109,7 +110,7 @@ def sweep(
         measured=done[Work.MEASURED],
         seconds=time.monotonic() - started,
         is_interrupted=is_interrupted and len(progress.ended) < progress.total,
-        disk_problem=describe_disk_problem(rounds, runs_dir),
+        disk_problem=rounds.disk_problem,
     )
 
 
@@ -133,16 +134,6 @@ def watch_rounds(rounds: Rounds, watcher: Watcher, view: SweepView, *, fail_fast
             rounds.stop()
             view.note(_describe_stop(len(watcher.look().running)))
     return is_interrupted
-
-
-def describe_disk_problem(rounds: Rounds, runs_dir: Path) -> str:
-    """Return what has stopped the rounds, and what to do; empty where no disk has."""
-    if not rounds.disk_problem:
-        return ""
-    return (
-        f"no run can be written to runs_dir={runs_dir}: {rounds.disk_problem}. Free space there, "
-        f"or make it writable; the same command resumes the runs that are left."
-    )
 
 
 def _describe_stop(running: int) -> str:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from dropexp.config.compose import to_yaml
 from dropexp.config.run_config import RunConfig
-from dropexp.errors import DiskError, DropexpError, RunError
+from dropexp.errors import (
+    BusyError,
+    DiskError,
+    DropexpError,
+    RunError,
+    RunsDirError,
+    StoreError,
+)
 from dropexp.runs.attempts import (
     Attempt,
     has_ended_since,
@@ -18,7 +25,7 @@ from dropexp.runs.attempts import (
     read_attempt,
     record_attempt,
 )
-from dropexp.runs.durable import make_store_error, write_file
+from dropexp.runs.durable import find_store_problem, make_disk_error, make_store_error, write_file
 from dropexp.runs.files import CONFIG, ERROR
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.jobs import STOP_FILE, TOKEN_FILE, Ending, Job, Outcome, Work
@@ -80,8 +87,8 @@ class Rounds:
         """Why runs have failed, by id; some failures cannot be written into the folder."""
         self.work: dict[str, Work] = {}
         """What this sweep has done for the runs that have ended, by id."""
-        self.disk_problem = ""
-        """Why the disk of the runs cannot be written; empty while it can."""
+        self.disk_problem: DiskError | None = None
+        """Why no further run can be written; None while one can."""
 
     @property
     def is_stopped(self) -> bool:
@@ -188,17 +195,27 @@ class Rounds:
             return
         elif outcome.files:
             try:
-                reason = self._store_files(config, outcome.files) or reason
+                self._store_files(config, outcome.files)
+            except BusyError:
+                return  # it is asked for again
             except DiskError as error:
                 self._stop_for_lack_of_disk(error.reason)
                 return
+            except DropexpError as error:
+                reason = str(error)
         self.work.setdefault(outcome.run_id, outcome.work)
         del self._left[outcome.run_id]
-        if reason and outcome.ending is not Ending.FINISHED:
+        if reason:
             self.failures[outcome.run_id] = reason
 
-    def _store_files(self, config: RunConfig, files: Mapping[str, bytes]) -> str:
-        """Write the folder of a run that was trained elsewhere; return why it cannot be, or ""."""
+    def _store_files(self, config: RunConfig, files: Mapping[str, bytes]) -> None:
+        """Write the folder of a run that was trained elsewhere.
+
+        Raises:
+            BusyError: another process is training it.
+            DiskError: no run can be written.
+            DropexpError: this run cannot be written.
+        """
         folder = self._folder(config)
         try:
             with folder.lock(patience=_PATIENCE):
@@ -206,13 +223,14 @@ class Rounds:
                     folder.replace_files(files)
         except DiskError:
             raise
-        except DropexpError as error:
-            return str(error)
-        return ""
+        except (RunsDirError, StoreError):
+            if problem := find_store_problem(self._runs_dir):
+                raise make_disk_error(self._runs_dir, problem) from None
+            raise
 
     def _stop_for_lack_of_disk(self, reason: str) -> None:
         """Stop: no further run could be written, and none is to blame."""
-        self.disk_problem = reason
+        self.disk_problem = make_disk_error(self._runs_dir, reason)
         self.stop()
 
     def _write_failure(self, config: RunConfig, reason: str) -> None:

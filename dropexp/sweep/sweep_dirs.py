@@ -9,6 +9,7 @@ from shutil import rmtree
 from filelock import FileLock, Timeout
 
 from dropexp.errors import RunsDirError
+from dropexp.runs.durable import make_folder_error
 
 BREAKDOWN_FILE = ".launcher-error.txt"
 """In the folder of run folders: why the launcher of the last sweep has broken down."""
@@ -30,6 +31,7 @@ def open_sweep_dir(runs_dir: Path) -> Iterator[Path]:
 
     Raises:
         RunsDirError: it cannot be made, or the folder of all sweeps is a link.
+        DiskError: the disk is full or read-only.
     """
     path = runs_dir / _SWEEPS / uuid.uuid4().hex
     if path.parent.is_symlink():  # what is left over in there is removed
@@ -44,7 +46,7 @@ def open_sweep_dir(runs_dir: Path) -> Iterator[Path]:
             path.mkdir()
             alive.acquire()
     except OSError as error:
-        raise RunsDirError(f"runs_dir={runs_dir} cannot be written: {error.strerror}.") from None
+        raise make_folder_error(runs_dir, error) from None
     try:
         yield path
     finally:

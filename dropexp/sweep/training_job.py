@@ -6,8 +6,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from dropexp.config.compose import to_yaml
-from dropexp.errors import BusyError, ConfigError, DiskError, DropexpError
+from dropexp.errors import (
+    BusyError,
+    ConfigError,
+    DiskError,
+    DropexpError,
+    RunsDirError,
+    StoreError,
+)
 from dropexp.runs.attempts import has_ended_since, make_attempt, record_attempt
+from dropexp.runs.durable import find_store_problem
 from dropexp.runs.files import CONFIG, ERROR
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord
@@ -118,6 +126,10 @@ def train(
         return Outcome(job.run_id, Ending.FAILED, str(error), Work.TRAINED)
     except DiskError as error:
         return Outcome(job.run_id, Ending.NO_DISK, error.reason)
+    except (RunsDirError, StoreError) as error:
+        if problem := find_store_problem(job.runs_dir):
+            return Outcome(job.run_id, Ending.NO_DISK, problem)
+        return Outcome(job.run_id, Ending.FAILED, str(error), Work.TRAINED)
     except DropexpError as error:
         return Outcome(job.run_id, Ending.FAILED, str(error), Work.TRAINED)
     except Exception as error:  # run() has left the traceback in the folder

@@ -88,9 +88,12 @@ def test_the_same_command_trains_nothing_again_and_says_the_same(
     tuned: "tuple[str, Path]",
 ) -> None:
     output, folder = tuned
+    checkpoint = next((folder / "runs").glob("*/summary.json")).with_name("checkpoint.pt")
+    checkpoint.touch()  # as a crash leaves it
     before = list_runs(folder)
     done = run(folder, *TUNE)
     assert list_runs(folder) == before
+    assert not checkpoint.exists()
     assert "(none trained now)" in done.stdout
     answers = [text.split("cost:")[0] for text in (output, done.stdout)]
     assert answers[0] == answers[1]

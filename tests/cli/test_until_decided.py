@@ -15,6 +15,7 @@ from dropexp.cli.until_decided import SequentialOptions
 from dropexp.runs.ledger import Purpose, read_ledger
 from dropexp.runs.metrics import parse_metric
 from dropexp.runs.study_question import StudyQuestion
+from dropexp.sweep.sweep_dirs import BREAKDOWN_FILE
 from tests.conftest import PLAIN_OUTPUT, assert_refused, run_dropexp
 from tests.sweep.test_interruption import processes_of, wait_until
 
@@ -107,11 +108,22 @@ def test_compare_says_the_same(decided: Path) -> None:
     assert verdicts[shown["open"]] == "no clear difference"
 
 
+def leave_over(runs: Path) -> list[Path]:
+    """Leave what a crash does: of a finished run its checkpoint and a file half written."""
+    finished = next(runs.glob("*/summary.json")).parent
+    left = [finished / "checkpoint.pt", finished / ".summary.json.part", runs / BREAKDOWN_FILE]
+    for path in left:
+        path.touch()
+    return left
+
+
 def test_the_same_command_again_trains_nothing_and_ends_the_same(
     decided: Path, undisturbed: tuple[Done, Path]
 ) -> None:
+    leftovers = leave_over(decided / "runs")
     before = trained_runs(decided)
     again = run_to_the_end(decided, *SWEEP)
+    assert not any(path.exists() for path in leftovers)
     assert again.returncode == 0, again.stderr
     assert "none trained" in again.stdout
     assert table(again) == table(undisturbed[0])

@@ -72,7 +72,8 @@ def test_no_further_run_is_launched_and_none_is_given_up(tmp_path: Path) -> None
     rounds = to_the_end(rounds_of(tmp_path, launcher))
     rounds.raise_error()
     assert launcher.launched == [CONFIGS[0].run_id, CONFIGS[1].run_id]
-    assert rounds.disk_problem == "the disk is full"
+    assert rounds.disk_problem is not None
+    assert rounds.disk_problem.reason == "the disk is full"
     assert rounds.failures == {}
     assert not RunFolder(tmp_path, CONFIGS[1].run_id).path.exists()
 

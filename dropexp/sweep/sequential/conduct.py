@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from dropexp.errors import DiskError
 from dropexp.runs.ledger import Purpose, record_request
+from dropexp.runs.repairing import remove_leftovers
 from dropexp.runs.studies import Study, StudyMember, StudyRun, save_study
-from dropexp.sweep.conduct import describe_disk_problem, watch_rounds
+from dropexp.sweep.conduct import watch_rounds
 from dropexp.sweep.jobs import Work
 from dropexp.sweep.launchers import Launcher, build_launcher, choose_launcher
 from dropexp.sweep.progress import Progress, Watcher
@@ -95,6 +95,8 @@ class _Command:
         configs = list(plan.request.configs.values())
         launcher = build_launcher(plan.request.launcher, self._sweep_dir, configs)
         reason, is_interrupted = None, False
+        state = plan.find_state()
+        remove_leftovers(plan.runs_dir, (plan.request.configs[c].run_id for c in state.cells))
         try:
             while True:
                 state = plan.find_state()
@@ -139,8 +141,8 @@ class _Command:
             if not has_ended:
                 rounds.close()
         rounds.raise_error()
-        if problem := describe_disk_problem(rounds, plan.runs_dir):
-            raise DiskError(problem, rounds.disk_problem)
+        if rounds.disk_problem is not None:
+            raise rounds.disk_problem
         self._trained += sum(work is Work.TRAINED for work in rounds.work.values())
         plan.results.forget_retried(ids)
         plan.results.look(ahead.missing)

@@ -12,6 +12,7 @@ from dropexp.runs import studies
 from dropexp.runs.ledger import Purpose, read_ledger, record_request
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import RunStatus, RunSummary
+from dropexp.runs.repairing import remove_leftovers
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.budget import Budget
 from dropexp.sweep.conduct import SweepView, sweep
@@ -186,7 +187,7 @@ class Trainer:
 
         Raises:
             SearchStoppedError: Ctrl-C was pressed before they had ended.
-            StoreError: the disk is full or read-only.
+            DiskError: the disk is full or read-only.
         """
         by_id = {config.run_id: config for pair in pairs for config in pair}
         self.spent.runs |= by_id.keys()
@@ -201,12 +202,13 @@ class Trainer:
         if not plan.select_to_launch(retry_failed=self._retry_failed):
             studies.save_study(self._runs_dir, make_study(request))
             record_request(self._runs_dir, self._study, list(by_id), purpose)
+            remove_leftovers(self._runs_dir, by_id)
             self._note_failures(by_id)
             return
         result = sweep(request, plan, self._view, retry_failed=self._retry_failed, purpose=purpose)
         self.spent.trained += result.trained
-        if result.disk_problem:
-            raise StoreError(result.disk_problem)
+        if result.disk_problem is not None:
+            raise result.disk_problem
         if result.is_interrupted:
             raise SearchStoppedError
         self._note_failures(by_id)
