@@ -56,6 +56,7 @@ def limit_weights(parameters: int) -> int:
 
 
 _LONGEST_TEXT = 1000  # characters
+_MOST_DIGITS = 19  # of LARGEST_NUMBER
 _LARGEST_FLOAT = 1e300  # the sum of a hundred million such numbers is finite
 _NUMBERS = frozenset((int, float, type(None)))
 _BLOCKS = ("best", "last", "mc_dropout")
@@ -235,18 +236,30 @@ def check_search(plain: Any, name: str) -> dict[str, Any]:
         raise DamagedError(f"it is the file of the search {search.get('study')!r:.80}")
     get_items(search, "overrides", str)
     check_types(search, _SEARCH)
+    for key in ("first_seed", "runs", "batches"):
+        _check_count(key, search[key] or 0)  # batches may be null
+    _check_between("seconds", search["seconds"], 0.0)
     for tried in get_items(search, "tried", dict):
-        check_types(tried, {**_CHOICE, "differences": (dict,), "is_complete": (bool,)})
-        check_types(tried["differences"], dict.fromkeys(tried["differences"], _MEASUREMENT))
+        _check_choice(tried, {"differences": (dict,), "is_complete": (bool,)})
+        for seed, difference in tried["differences"].items():
+            if not seed.isdecimal() or len(seed) > _MOST_DIGITS:
+                raise DamagedError(f"{seed!r:.40} is not a seed")
+            _check_between(f"the difference of seed {seed}", difference, is_optional=True)
     for confirmed in get_items(search, "confirmed", dict):
-        check_types(confirmed, {**_CHOICE, "verdict": (str,), "p_value": _NUMBER})
+        _check_choice(confirmed, {"verdict": (str,), "p_value": _NUMBER})
         for pair in get_items(confirmed, "pairs", dict):
             check_types(pair, {"seed": (int,), **dict.fromkeys(_PAIR, _NUMBER)})
+            _check_count("seed", pair["seed"])
     return search
 
 
+def _check_choice(setting: Mapping[str, Any], types: Mapping[str, tuple[type, ...]]) -> None:
+    """Check a setting of a search: what it chose, and the types of what else is known of it."""
+    check_types(setting, {**_CHOICE, **types})
+    check_types(setting["values"], dict.fromkeys(setting["values"], (str,)))
+
+
 _NUMBER: tuple[type, ...] = (int, float)
-_MEASUREMENT = (*_NUMBER, type(None))
 _PAIR = ("difference", "mean", "low", "high")
 _CHOICE = {"name": (str,), "regulariser": (str,), "values": (dict,)}
 _SEARCH = {
@@ -296,6 +309,15 @@ def _check_numbers(prefix: str, block: Mapping[str, Any]) -> None:
         largest = LARGEST_NUMBER if type(value) is int else _LARGEST_FLOAT
         if value is not None and not abs(value) <= largest:
             raise DamagedError(f"{prefix}{key} is not a number of a possible size")
+
+
+def _check_between(
+    key: str, value: Any, low: float = -_LARGEST_FLOAT, *, is_optional: bool = False
+) -> None:
+    if is_optional and value is None:
+        return
+    if type(value) not in _NUMBER or not low <= value <= _LARGEST_FLOAT:
+        raise DamagedError(f"{key} is {value!r:.40}, not a number of a possible size")
 
 
 def _check_count(key: str, value: Any, *, at_least: int = 0) -> None:

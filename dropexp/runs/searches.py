@@ -141,7 +141,10 @@ def read_search(runs_dir: Path, study: str) -> SearchRecord | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path} cannot be read ({error}).") from None
+        raise StoreError(
+            f"{path} cannot be read ({error!s:.200}). Remove it: dropexp tune makes it anew from "
+            f"the runs of the search."
+        ) from None
 
 
 def _path(runs_dir: Path, study: str) -> Path:
