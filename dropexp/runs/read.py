@@ -164,11 +164,6 @@ class StoredRun:
         """
         return find_damage(self, summary, whole=whole)
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether the folder of a finished run holds all that a table reads."""
-        return not self.find_damage(whole=False)
-
     def read_metrics(self, digest: str = "") -> str:
         """Return the text of metrics.csv up to its last complete line.
 
