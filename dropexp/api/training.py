@@ -13,7 +13,7 @@ from dropexp.api.frames import make_frame
 from dropexp.api.html import render_text
 from dropexp.api.loading import load_runs
 from dropexp.cli.options import choose_verbosity
-from dropexp.errors import RunError, StoreError, UserError
+from dropexp.errors import RunError, UserError
 from dropexp.runs.records import EpochRecord, RunSummary
 from dropexp.terminal.numbers import format_count
 

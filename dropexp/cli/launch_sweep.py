@@ -13,7 +13,6 @@ from dropexp.cli.options import format_place
 from dropexp.cli.progress_display import Verbosity
 from dropexp.cli.request_warnings import warn_of_idle_p, warn_of_slow_bfloat16
 from dropexp.cli.signals import interrupt_at_sigterm
-from dropexp.errors import StoreError
 
 if TYPE_CHECKING:
     from dropexp.cli.sweep_console import SweepConsole
