@@ -16,6 +16,7 @@ from dropexp.terminal.numbers import format_count, format_size
 from dropexp.terminal.tables import Column, format_table
 
 _MOST_ERROR_LINES = 5
+_MOST_TENSORS = 6
 
 
 def format_changed_fields(changed: Sequence[ChangedField]) -> list[Text]:
@@ -93,6 +94,25 @@ def format_environment(environment: Mapping[str, Any]) -> list[Text]:
         Text(f"  {', '.join(versions)}"),
         Text(f"  {', '.join(machine)}"),
     ]
+
+
+def format_fine_tuning(folder: RunFolder) -> list[Text]:
+    """Return what the network got from a file of weights, and what of it trained; often none."""
+    environment = folder.read_environment()
+    weights, trained = environment.get("weights") or {}, environment.get("trained") or {}
+    lines = []
+    if weights:
+        counts = {"loaded": weights.get("loaded", 0)}
+        counts |= {key: len(weights.get(key, ())) for key in ("new", "skipped")}
+        told = ", ".join(f"{count:,} {key}" for key, count in counts.items())
+        lines.append(f"  weights of {weights.get('source')}: tensors {told}")
+    if trained:
+        share = f"{trained.get('trained', 0):,} of {trained.get('total', 0):,} parameters"
+        names = [str(name) for name in trained.get("tensors", ())]
+        shown = ", ".join(names[:_MOST_TENSORS])
+        more = f" and {len(names) - _MOST_TENSORS} more" if len(names) > _MOST_TENSORS else ""
+        lines.append(f"  trains {share}: {shown}{more}")
+    return [Text("fine-tuning", style="bold"), *map(Text, lines)] if lines else []
 
 
 def _shorten_commit(commit: str) -> str:

@@ -123,6 +123,7 @@ def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
         format_changed_fields,
         format_error,
         format_files,
+        format_fine_tuning,
         format_stored_audit,
         format_stored_environment,
     )
@@ -145,6 +146,7 @@ def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
     for section in (
         format_error(run),
         format_stored_audit(folder, console.width),
+        format_fine_tuning(folder),
         format_stored_environment(folder),
         format_files(folder),
     ):

@@ -28,6 +28,9 @@ from dropexp.runs.files import (
 
 _MIB = 1 << 20
 
+FINE_TUNING = ("weights", "trained")
+"""Blocks of environment.json on what a network got from a file, and what of it trains."""
+
 MOST_BYTES = {
     CONFIG: _MIB,
     SUMMARY: _MIB,
@@ -283,6 +286,9 @@ def check_environment(plain: Any) -> dict[str, Any]:
     check_types({**dict.fromkeys(_ENVIRONMENT), **environment}, _ENVIRONMENT)
     packages = environment.get("packages") or {}
     check_types(packages, dict.fromkeys(packages, (str, type(None))))
+    for key in FINE_TUNING:
+        block = environment.get(key) or {}
+        check_types(block, {name: _FINE_TUNING[name] for name in block if name in _FINE_TUNING})
     return environment
 
 
@@ -292,6 +298,12 @@ _ENVIRONMENT: dict[str, tuple[type, ...]] = {
     "git_commit": _TEXT_OR_NONE,
     "packages": (dict, type(None)),
     "threads": (int, type(None)),
+    **dict.fromkeys(FINE_TUNING, (dict, type(None))),
+}
+_FINE_TUNING: Mapping[str, tuple[type, ...]] = {
+    "source": (str,),
+    **dict.fromkeys(("loaded", "trained", "total"), (int,)),
+    **dict.fromkeys(("new", "skipped", "tensors"), (list,)),
 }
 
 

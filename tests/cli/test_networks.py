@@ -98,6 +98,29 @@ def test_a_sweep_trains_a_users_own_network_and_knows_when_it_changes(
     assert "does not match the source of model.target" in done.stderr
 
 
+def test_the_content_of_files_that_options_name_is_part_of_a_run(
+    tmp_path: Path, dropexp: Dropexp
+) -> None:
+    net = NET.replace("width=4):", "width=4, start=None, more=()):")
+    (tmp_path / "nets_with_files.py").write_text(net)
+    (tmp_path / "start.txt").write_text("one")
+    words = ["model=custom", "model.target=nets_with_files:Net", *FEW]
+    words += ["+model.options.start=start.txt", "+model.options.more=[absent.txt,8]"]
+    done = dropexp("train", *words)
+    assert done.returncode == 0, done.stderr
+    [run] = (tmp_path / "runs").glob("none-*")
+    assert dropexp("rerun", run.name).returncode == 0
+    (tmp_path / "start.txt").write_text("two")
+    assert run.name not in dropexp("train", *words, "--cfg").stdout
+    refused = dropexp("rerun", run.name)
+    assert refused.returncode == 2
+    text = " ".join(refused.stderr.split())
+    assert "does not match the files that model.options names" in text
+    assert "model.options.start=start.txt" in text
+    (tmp_path / "start.txt").unlink()
+    assert dropexp("rerun", run.name).returncode == 2
+
+
 def test_the_package_offers_regularise_without_importing_torch() -> None:
     code = (
         "import dropexp, sys; assert {'plain', 'regularise'} <= set(dir(dropexp)); "

@@ -163,6 +163,29 @@ def test_a_received_folder_of_pictures_is_not_read(received: Path, dropexp: Drop
         assert f"data.root={root} would be read" in "".join(done.stderr.split("\n"))
 
 
+def test_a_received_path_of_weights_is_not_read(received: Path, dropexp: Dropexp) -> None:
+    secret = received / "secret.pt"
+    secret.write_bytes(b"secret")
+    run = find_run(received)
+    model = yaml.safe_load((run / "config.yaml").read_text())["model"]
+    model |= {"weights": str(secret), "weights_fingerprint": "0123456789ab"}
+    change_config(run, "model", model)
+    change_study(
+        received, lambda each: each.update(sweeps=[["regulariser=none", f"model.weights={secret}"]])
+    )
+    for command in (["rerun", str(run)], ["extend", "swept", "--seeds", "+1"]):
+        done = dropexp(*command)
+        assert done.returncode == 2
+        assert f"model.weights={secret} would be read" in "".join(done.stderr.split("\n"))
+    trusted = dropexp("rerun", str(run), "--trust")
+    assert "secret.pt is another file than the run was made with" in "".join(
+        trusted.stderr.split("\n")
+    )
+    secret.unlink()
+    os.mkfifo(secret)  # reading it would never end
+    assert dropexp("runs", "show", run.name).returncode == 0
+
+
 @pytest.mark.parametrize(
     "value",
     [

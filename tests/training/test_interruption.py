@@ -73,8 +73,10 @@ def has_checkpoint(folder: Path) -> bool:
     return any((folder / "runs").glob("*/checkpoint.pt"))
 
 
-def start_and_wait(folder: Path, is_ready: Callable[[], bool]) -> "subprocess.Popen[str]":
-    process = start(folder)
+def start_and_wait(
+    folder: Path, is_ready: Callable[[], bool], *overrides: str
+) -> "subprocess.Popen[str]":
+    process = start(folder, *overrides)
     deadline = time.monotonic() + 120
     while not is_ready() and process.poll() is None:
         assert time.monotonic() < deadline
@@ -82,8 +84,8 @@ def start_and_wait(folder: Path, is_ready: Callable[[], bool]) -> "subprocess.Po
     return process
 
 
-def kill_when(folder: Path, is_ready: Callable[[], bool]) -> None:
-    process = start_and_wait(folder, is_ready)
+def kill_when(folder: Path, is_ready: Callable[[], bool], *overrides: str) -> None:
+    process = start_and_wait(folder, is_ready, *overrides)
     process.kill()
     process.communicate()
 
@@ -107,6 +109,28 @@ def test_a_killed_run_loses_half_a_second_and_ends_bit_identical(
     # Beside the half second: the epoch after it, and one whose checkpoint was being written.
     assert sum(seconds[resumed_after:][:-2]) <= 0.5
     assert read_results(tmp_path) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_killed_fine_tuning_ends_bit_identical(tmp_path: Path) -> None:
+    before = tmp_path / "before"
+    before.mkdir()
+    finish(before, "train.epochs=1")
+    [weights] = before.glob("runs/dropout2d-*")
+    options = (
+        *(f"model.weights={weights}", "model.new=head", "model.freeze=[conv1]", "seed=3"),
+        *("optimiser.lr_multipliers={conv2:0.5}", "regulariser.sites=trained"),
+    )
+    results = []
+    for name, moments in (("undisturbed", ()), ("killed", (1, 6))):
+        folder = tmp_path / name
+        folder.mkdir()
+        for epochs in moments:
+            kill_when(folder, partial(has_epochs, folder, epochs), *options)
+        output = finish(folder, *options)
+        assert ("resuming after epoch" in output) == (name == "killed")
+        results.append(read_results(folder))
+    assert results[0] == results[1]
 
 
 @pytest.mark.slow
