@@ -39,7 +39,7 @@ class LoadedWeights:
         loaded: how many tensors were loaded.
         adapted: names of loaded tensors that were adapted to the shape of the network's.
         new: names of the network's tensors that keep their initial values.
-        skipped: names of the file's tensors that were not used.
+        skipped: names of the file's tensors that the network does not have.
     """
 
     source: str
@@ -56,7 +56,7 @@ class LoadedWeights:
         for words, names in (
             ("adapted to these images", self.adapted),
             ("new, not from these weights", self.new),
-            ("skipped, as this network has none such", self.skipped),
+            ("skipped, as the network has no such tensor", self.skipped),
         ):
             if names:
                 sentences.append(f"{words}: {list_some(names)}")
@@ -113,7 +113,7 @@ def load_pretrained(model: nn.Module, config: ModelConfig) -> LoadedWeights | No
         loaded=len(fitted),
         adapted=tuple(name for name in fitted if saved[name].shape != state[name].shape),
         new=tuple(name for name in state if name not in fitted and not _is_counter(name)),
-        skipped=tuple(sorted(saved.keys() - fitted.keys())),
+        skipped=tuple(sorted(saved.keys() - state.keys())),
     )
 
 

@@ -76,7 +76,7 @@ def test_a_head_of_other_classes_and_what_is_named_stay_new_and_the_rest_is_skip
     loaded = load_into(model, file, "model.new=[conv2]")
     assert loaded.loaded == 2
     assert loaded.new == ("conv2.weight", "conv2.bias", "head.weight", "head.bias")
-    assert set(loaded.skipped) == {*loaded.new, "projector.weight"}
+    assert loaded.skipped == ("projector.weight",)
     now = model.state_dict()
     assert all(torch.equal(now[name], untouched[name]) for name in loaded.new)
     assert torch.equal(now["conv1.weight"], state["conv1.weight"])
