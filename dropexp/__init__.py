@@ -1,6 +1,8 @@
 """dropexp: which regulariser, at which strength, makes this network generalise better?
 
-From Python, ``regularise`` puts a regulariser into any network and ``plain`` takes it out.
+From Python, ``regularise`` puts a regulariser into any network and ``plain`` takes it out;
+``audit`` proves that it works there. ``diagnose`` examines the dropout of any network, and
+``watch_modes`` watches your own training loop.
 ``train``, ``sweep``, ``compare`` and ``load_runs`` are the commands as functions. All
 of them are imported on first use, so that importing this package costs nothing.
 """
@@ -13,16 +15,22 @@ if TYPE_CHECKING:
     from dropexp.api import load_runs as load_runs
     from dropexp.api import sweep as sweep
     from dropexp.api import train as train
+    from dropexp.doctor import diagnose as diagnose
+    from dropexp.doctor import watch_modes as watch_modes
     from dropexp.models.adapter import plain as plain
     from dropexp.models.adapter import regularise as regularise
+    from dropexp.training.audit_network import audit as audit
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "audit": "dropexp.training.audit_network",
+    "diagnose": "dropexp.doctor",
     "load_runs": "dropexp.api",
     "plain": "dropexp.models.adapter",
     "regularise": "dropexp.models.adapter",
     "train": "dropexp.api",
+    "watch_modes": "dropexp.doctor",
 }
 """Function of the Python API → the module that it is imported from."""
 
@@ -31,12 +39,15 @@ _CALLABLE_PACKAGES = ("compare", "sweep")
 
 __all__ = [
     "__version__",
+    "audit",
     "compare",
+    "diagnose",
     "load_runs",
     "plain",
     "regularise",
     "sweep",
     "train",
+    "watch_modes",
 ]
 
 

@@ -14,6 +14,7 @@ import typer
 from dropexp import __version__
 from dropexp.cli.audit import AUDIT_HELP, audit
 from dropexp.cli.compare import COMPARE_HELP, compare
+from dropexp.cli.doctor import DOCTOR_HELP, doctor
 from dropexp.cli.exit_codes import ExitCode, get_exit_code
 from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
 from dropexp.cli.options import TAKES_OVERRIDES
@@ -87,6 +88,7 @@ app.add_typer(runs, rich_help_panel=_CHECK)
 app.add_typer(study, rich_help_panel=_CHECK)
 _add(help=RERUN_HELP, rich_help_panel=_CHECK)(rerun)
 _add(help=AUDIT_HELP, rich_help_panel=_CHECK, context_settings=TAKES_OVERRIDES)(audit)
+_add(help=DOCTOR_HELP, rich_help_panel=_CHECK)(doctor)
 
 
 _READING = ("compare", "runs", "watch", "report")

@@ -35,14 +35,26 @@ def import_torchvision() -> ModuleType:
         ImportError: torchvision is not installed.
         RuntimeError: the import fails for another reason than operators that do not load.
     """
+    return import_beside_torchvision("torchvision")
+
+
+def import_beside_torchvision(name: str) -> ModuleType:
+    """Return a module, which may import torchvision, such as a file of the user's.
+
+    Args:
+        name: of the module.
+
+    Raises:
+        Exception: whatever the module raises, but for torchvision's operators that do not load.
+    """
     try:
-        return importlib.import_module("torchvision")
+        return importlib.import_module(name)
     except RuntimeError as error:
         if not _is_about_operators(error):
             raise
     _remove_partial_import()
     _declare_operators()
-    return importlib.import_module("torchvision")
+    return importlib.import_module(name)
 
 
 def _is_about_operators(error: RuntimeError) -> bool:

@@ -11,6 +11,7 @@ from torch import nn
 from dropexp.config.fingerprints import fingerprint_source, module_search_path, split_target
 from dropexp.config.named_files import fingerprint_options, list_option_files
 from dropexp.data import ImageShape
+from dropexp.data.torchvision_import import import_beside_torchvision
 from dropexp.errors import ConfigError, DropexpError, suggest
 from dropexp.models.third_party import (
     add_note,
@@ -62,8 +63,13 @@ def build_custom_model(
             f"whose fingerprint is {fingerprint_source(target)}: it has changed since the run was "
             f"made. Restore it, or make a new run."
         )
+<<<<<<< HEAD
     _check_option_files(target, options or {}, options_fingerprint)
     make = _import_target(target)
+=======
+    named = f"model.target={target}"
+    make = _import_target(target, named)
+>>>>>>> e487e98 (The audit is right about networks whose weights begin with zero, and names unregistered tensors)
     offered = {
         "image_shape": image_shape,
         "in_channels": image_shape[0],
@@ -77,8 +83,8 @@ def build_custom_model(
             f"model.sites is not allowed here: it selects among sites that dropexp finds, and "
             f"{target} announces its own. Leave it out."
         )
-    model = _construct(target, make, arguments)
-    disable_own_noise(model)
+    model = _construct(make, arguments, named)
+    disable_own_noise(model, image_shape)
     _check_logits(target, model, image_shape, num_classes)
     if announces:
         add_note(model, "it announces its own sites")
@@ -87,6 +93,7 @@ def build_custom_model(
     return model
 
 
+<<<<<<< HEAD
 def _check_option_files(target: str, options: Mapping[str, Any], fingerprint: str | None) -> None:
     """Refuse files that options name whose content is not that of the config."""
     found = None if fingerprint is None else fingerprint_options(options)
@@ -100,36 +107,78 @@ def _check_option_files(target: str, options: Mapping[str, Any], fingerprint: st
 
 
 def _import_target(target: str) -> Callable[..., Any]:
+=======
+def build_any_network(
+    target: str, example_shape: tuple[int, ...], options: Mapping[str, Any]
+) -> nn.Module:
+    """Return a network of anybody's class, as it is: for the doctor.
+
+    Args:
+        target: ``package.module:Class``, or a function or a network; the current folder is
+            searched first.
+        example_shape: of its input without the batch; (C, H, W) for images.
+        options: arguments of the class.
+
+    Raises:
+        ConfigError: the class cannot be imported or constructed.
+    """
+    try:
+        make = _import_target(target, target)
+    except ValueError as error:
+        raise ConfigError(f"{target} is not allowed: {error}.") from error
+    if isinstance(make, nn.Module):
+        return make
+    offered: dict[str, Any] = {"num_classes": _CLASSES_FOR_THE_DOCTOR, "regulariser": Regulariser()}
+    if len(example_shape) == _AXES_OF_AN_IMAGE:
+        offered |= {"image_shape": example_shape, "in_channels": example_shape[0]}
+    arguments = _collect_arguments(target, make, offered, options, key="--option {}")
+    return _construct(make, arguments, target)
+
+
+_CLASSES_FOR_THE_DOCTOR = 10
+_AXES_OF_AN_IMAGE = 3
+
+
+def _import_target(target: str, named: str) -> Callable[..., Any]:
+    """Return the class or function; ``named`` is what the user has typed, for errors."""
+>>>>>>> e487e98 (The audit is right about networks whose weights begin with zero, and names unregistered tensors)
     module_name, name = split_target(target)
     sys.path[:] = module_search_path()
     importlib.invalidate_caches()
     try:
-        attribute: Any = importlib.import_module(module_name)
+        attribute: Any = import_beside_torchvision(module_name)
     except Exception as error:
         raise ConfigError(
-            f"model.target={target}: importing {module_name} fails with {summarise_error(error)}."
+            f"{named}: importing {module_name} fails with {summarise_error(error)}."
         ) from error
     for part in name.split("."):
         if not hasattr(attribute, part):
             classes = [key for key, value in vars(attribute).items() if inspect.isclass(value)]
             hint = suggest(part, classes) if classes else "It has no class."
-            raise ConfigError(f"model.target={target}: {module_name} has no {name}. {hint}")
+            raise ConfigError(f"{named}: {module_name} has no {name}. {hint}")
         attribute = getattr(attribute, part)
     if not callable(attribute):
-        raise ConfigError(f"model.target={target} is neither a class nor a function.")
+        raise ConfigError(f"{named} is neither a class nor a function.")
     return cast(Callable[..., Any], attribute)
 
 
 def _collect_arguments(
-    target: str, make: Callable[..., Any], offered: Mapping[str, Any], options: Mapping[str, Any]
+    target: str,
+    make: Callable[..., Any],
+    offered: Mapping[str, Any],
+    options: Mapping[str, Any],
+    key: str = "model.options.{}",
 ) -> dict[str, Any]:
-    """Return the offered arguments that the signature names, and all options."""
+    """Return the offered arguments that the signature names, and all options.
+
+    ``key`` is how the user types an option, for errors.
+    """
     parameters = inspect.signature(make).parameters
     takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
     for option in options:
         if option not in parameters and not takes_any:
             hint = suggest(option, parameters) if parameters else "It takes none."
-            raise ConfigError(f"model.options.{option} is not an argument of {target}. {hint}")
+            raise ConfigError(f"{key.format(option)} is not an argument of {target}. {hint}")
     taken = {name: value for name, value in offered.items() if name in parameters}
     arguments = {**taken, **options}
     for name, each in parameters.items():
@@ -138,26 +187,24 @@ def _collect_arguments(
             each.VAR_POSITIONAL,
         )
         if name not in arguments and not is_optional:
+            prefix = "+" if key.startswith("model.") else ""  # Hydra adds a key
             raise ConfigError(
-                f"{target} needs {name}: give +model.options.{name}=…. These need no option: "
+                f"{target} needs {name}: give {prefix}{key.format(name)}=…. These need no option: "
                 f"{', '.join(offered)}."
             )
     return arguments
 
 
-def _construct(target: str, make: Callable[..., Any], arguments: Mapping[str, Any]) -> nn.Module:
+def _construct(make: Callable[..., Any], arguments: Mapping[str, Any], named: str) -> nn.Module:
     try:
         model = make(**arguments)
     except DropexpError:
         raise
     except Exception as error:
-        raise ConfigError(
-            f"model.target={target} cannot be constructed: {summarise_error(error)}."
-        ) from error
+        raise ConfigError(f"{named} cannot be constructed: {summarise_error(error)}.") from error
     if not isinstance(model, nn.Module):
         raise ConfigError(
-            f"model.target={target} returns a {type(model).__name__}; it must return a "
-            f"torch.nn.Module."
+            f"{named} returns a {type(model).__name__}; it must return a torch.nn.Module."
         )
     return model
 

@@ -6,17 +6,23 @@ change for the user.
 
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from dropexp.data import ImageShape
-from dropexp.data.torchvision_import import import_torchvision
+from dropexp.doctor.kinds import find_strength, is_dropout_like
+from dropexp.doctor.recording import RecordedCall, Recorder
 from dropexp.models.adapter import fill_sites, find_sites
+<<<<<<< HEAD
 from dropexp.models.freezing import find_held_modules
 from dropexp.models.heads import remember_heads
 from dropexp.regularisers import Regulariser, preserve_modes
+=======
+from dropexp.regularisers import Noise, Regulariser, preserve_modes
+>>>>>>> e487e98 (The audit is right about networks whose weights begin with zero, and names unregistered tensors)
 
 _NOTES = "_notes"
 _PROBED_IMAGES = 2
@@ -33,23 +39,73 @@ def get_notes(model: nn.Module) -> tuple[str, ...]:
     return sentences
 
 
-def disable_own_noise(model: nn.Module) -> None:
-    """Set p of the network's own dropout and stochastic depth to 0, and note it.
+def disable_own_noise(model: nn.Module, image_shape: ImageShape) -> None:
+    """Set the strength of the network's own dropout and stochastic depth to 0, and note it.
 
-    Such noise would act in addition to every regulariser, and in the baseline too.
+    Such noise would act in addition to every regulariser, and in the baseline too. Modules are
+    found by their class, or by their name and their drop probability, as timm's DropPath. A
+    function that a forward calls, as F.dropout, is switched off if an attribute of the module has
+    its drop probability.
+
+    Args:
+        model: any network; it is changed in place.
+        image_shape: (C, H, W).
     """
-    stochastic_depth = import_torchvision().ops.StochasticDepth
-    disabled: list[str] = []
-    for name, module in model.named_modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd | stochastic_depth) and module.p > 0:
-            module.p = 0.0
-            disabled.append(name)
-        elif isinstance(module, nn.MultiheadAttention) and module.dropout > 0:
-            module.dropout = 0.0
-            disabled.append(name)
+    disabled = [name for name, module in model.named_modules() if _switch_off(module)]
+    disabled += _switch_off_functions(model, image_shape)
     if disabled:
         more = f" and {len(disabled) - 1} more" if len(disabled) > 1 else ""
         add_note(model, f"the network's own dropout is off ({disabled[0]}{more})")
+
+
+def _switch_off(module: nn.Module) -> bool:
+    """Set a module's drop probability to 0; return whether it had one."""
+    if isinstance(module, Noise):
+        return False
+    attribute = find_strength(module) if is_dropout_like(module) else None
+    if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
+        attribute = "dropout"
+    if attribute is None or not getattr(module, attribute):
+        return False
+    setattr(module, attribute, 0.0)
+    return True
+
+
+def _switch_off_functions(model: nn.Module, image_shape: ImageShape) -> list[str]:
+    """Set to 0 the attributes whose drop probability a module gives to a function.
+
+    Returns:
+        The attributes.
+    """
+    disabled: list[str] = []
+    for recorded in _record_training_pass(model, image_shape):
+        p = recorded.call.p
+        if not recorded.call.is_on or not p or isinstance(recorded.owner, Noise):
+            continue
+        for attribute, value in vars(recorded.owner).items():
+            if "drop" in attribute and isinstance(value, float) and value == p:
+                setattr(recorded.owner, attribute, 0.0)
+                disabled.append(f"{recorded.module}.{attribute}".removeprefix("."))
+    return disabled
+
+
+def _record_training_pass(model: nn.Module, image_shape: ImageShape) -> list[RecordedCall]:
+    """Return the calls that draw in a training pass; the network is not changed.
+
+    Empty if the network does not work: that is reported where its logits are checked.
+    """
+    shape = (_PROBED_IMAGES, *image_shape)
+    with preserve_modes(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        model.train()
+        with suppress(Exception), Recorder(model) as recorder:
+            _run_on_meta(model, shape)
+            return recorder.calls
+        with suppress(Exception), Recorder(model) as recorder:
+            # The statistics of batch normalisation must stay as they are.
+            state = {name: buffer.clone() for name, buffer in model.named_buffers()}
+            torch.func.functional_call(model, state, (torch.zeros(shape),))
+            return recorder.calls
+    return []
 
 
 def find_and_fill_sites(

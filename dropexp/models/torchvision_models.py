@@ -79,7 +79,7 @@ def build_torchvision_model(
         _replace(model, _find_first_convolution(model), _adapt_channels(channels))
     if small_images == "adapt" and min(height, width) < SMALL_SIDE:
         _adapt_stem(model)
-    disable_own_noise(model)
+    disable_own_noise(model, image_shape)
     try:
         output = probe_model(model, image_shape)
     except Exception as error:

@@ -23,6 +23,7 @@ from dropexp.training.audit_checks import (
     check_initial_weights,
     check_modes,
     check_p0_equals_none,
+    check_registered,
     check_sites,
     check_strength,
     check_training_passes,
@@ -52,7 +53,8 @@ def audit(
     Returns:
         The report, which also holds the checks that failed.
     """
-    # On copies, because training passes change the statistics of batch normalisation.
+    # On copies, because training passes change the statistics of batch normalisation, and because
+    # weights that hide what is before them are changed.
     subject = AuditSubject(
         copy.deepcopy(model), copy.deepcopy(plain), images, p_by_regulariser, precision
     )
@@ -64,7 +66,9 @@ def audit(
 
     checks = _run_checks(
         lambda: check_modes(subject),
+        lambda: check_registered(subject),
         lambda: check_initial_weights(subject),
+        subject.wake_silent_weights,
         lambda: check_sites(subject),
         lambda: check_strength(subject),
         # Before any training pass, which would change the statistics that evaluation uses.

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,9 +10,11 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from dropexp.doctor.registration import find_unregistered
+from dropexp.doctor.silent_weights import wake_silent_weights
 from dropexp.errors import AuditError
 from dropexp.regularisers import Draws, Noise, apply_input_noise, find_noise_modules, read_p
-from dropexp.training.audit_report import Check
+from dropexp.training.audit_report import Check, list_names
 from dropexp.training.evaluation import autocast
 from dropexp.training.modes import in_mode
 
@@ -52,20 +54,32 @@ class AuditSubject:
         """The p of each noise module as the model was built, by name."""
         return {name: float(p) for name, p in read_p(self.noises).items()}
 
-    def forward(self, model: nn.Module, *, training: bool, images: int | None = None) -> Tensor:
+    def wake_silent_weights(self) -> None:
+        """Change weights that hide noise, in both models alike: see doctor/silent_weights.py."""
+        wake_silent_weights(self.plain, self.model)
+
+    def forward(
+        self,
+        model: nn.Module,
+        *,
+        training: bool,
+        images: int | None = None,
+        gradients: bool = False,
+    ) -> Tensor:
         """Return the logits of a pass, float32 (N, K).
 
         Args:
             model: ``self.model`` or ``self.plain``.
             training: True for a pass in training mode, False for eval mode.
             images: how many images of the batch; None: all.
+            gradients: whether autograd records the pass.
 
         Raises:
             AuditError: a module does not take the mode.
         """
         x = self.images[:images]
         labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-        with in_mode(model, training=training), torch.no_grad():
+        with in_mode(model, training=training), torch.set_grad_enabled(gradients):
             x, _ = apply_input_noise(model, x, labels)
             with autocast(x.device, self.precision):
                 logits: Tensor = model(x)
@@ -98,6 +112,22 @@ def check_modes(subject: AuditSubject) -> Check:
     return Check("modes", wrong, 0, "modes (training, eval) that a module does not switch to")
 
 
+def check_registered(subject: AuditSubject) -> Check:
+    """Check that all tensors that the model computes with are its parameters or buffers."""
+    model = subject.model
+
+    def run_pass() -> None:
+        subject.forward(model, training=False, images=_FEW_IMAGES, gradients=True)
+
+    names = [tensor.name for tensor in find_unregistered(model, run_pass)]
+    return Check(
+        "registered",
+        len(names),
+        0,
+        f"tensors that the model computes with and does not register{_list(names)}",
+    )
+
+
 def check_initial_weights(subject: AuditSubject) -> Check:
     """Check that the model starts from the weights of the plain one."""
     weights, plain_weights = subject.model.state_dict(), subject.plain.state_dict()
@@ -113,12 +143,11 @@ def check_initial_weights(subject: AuditSubject) -> Check:
         or name not in plain_weights
         or not torch.equal(weights[name], plain_weights[name])
     ]
-    examples = f": {different[:3]}" if different else ""
     return Check(
         "initial_weights",
         len(different),
         0,
-        f"weights that differ from those of regulariser=none with the same seed{examples}",
+        f"weights that differ from those of regulariser=none with the same seed{_list(different)}",
     )
 
 
@@ -243,12 +272,12 @@ def check_training_passes(subject: AuditSubject, draws: Mapping[str, Draws]) -> 
     if is_noisy_without_sites:
         meaning = "training passes differ although no regulariser is on"
     if undecided:
-        meaning += f"; too seldom active to tell in {_MAX_PASSES} passes: {undecided}"
+        meaning += f"; too seldom active to tell in {_MAX_PASSES} passes{_list(undecided)}"
     return Check(
         "training_passes",
         len(silent) + is_noisy_without_sites,
         0,
-        f"{meaning}{f': {silent}' if silent else ''}",
+        f"{meaning}{_list(silent)}",
     )
 
 
@@ -261,6 +290,11 @@ def check_p0_equals_none(subject: AuditSubject) -> Check:
             subject.forward(subject.plain, training=True),
             "difference of logits in training between p = 0 and no regulariser",
         )
+
+
+def _list(names: Sequence[str]) -> str:
+    """Return the first names after a colon; empty without any."""
+    return f": {list_names(names)}" if names else ""
 
 
 def _check_equal(name: str, logits: Tensor, other: Tensor, meaning: str) -> Check:

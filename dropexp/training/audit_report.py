@@ -1,11 +1,31 @@
 """The result of an audit: plain values, for audit.json and for people."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dropexp.errors import AuditError
+
 _ROUNDING = 1e-6  # a learned p is a float32
+_MOST_NAMED = 3
+
+USUAL_CAUSES: Mapping[str, str] = {
+    "modes": "a train() or eval() method that is overridden",
+    "registered": "layers in a plain list instead of nn.ModuleList, or a weight that is neither an "
+    "nn.Parameter nor a buffer: it is not trained, saved or moved to a device",
+    "initial_weights": "random numbers that the regulariser draws while the network is built",
+    "sites_served": "a regulariser that needs other layers than this network has",
+    "strength": "p that does not reach the layers, or is given twice",
+    "evaluation_equals_none": "noise or scaling that ignores self.training",
+    "evaluation_passes": "F.dropout without training=self.training, or random numbers in forward",
+    "drop_rate": "a keep probability given as a drop probability, or noise that is switched off",
+    "expectation": "kept values that are not divided by 1 − p, or are scaled in eval mode as well",
+    "training_passes": "a noise module whose output is not used, or random numbers in forward",
+    "p0_equals_none": "noise that stays at p = 0, or the network's own dropout in its forward",
+    "measurable": "a mask of another shape than the regulariser's",
+}
+"""Name of a check → what usually makes it fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +57,11 @@ class Check:
             case "==":
                 return math.isclose(self.value, self.bound, rel_tol=_ROUNDING)
 
+    @property
+    def usual_cause(self) -> str:
+        """What usually makes this check fail; empty if nothing is known."""
+        return USUAL_CAUSES.get(self.name, "")
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values for audit.json; NaN and infinity, which JSON lacks, become null."""
         return {
@@ -46,7 +71,15 @@ class Check:
             "bound": self.bound if math.isfinite(self.bound) else None,
             "meaning": self.meaning,
             "relation": self.relation,
+            "usual_cause": self.usual_cause,
         }
+
+    def explain(self) -> str:
+        """Return the check's name, value, bound and usual cause in one line."""
+        value = "not measurable" if math.isnan(self.value) else f"{self.value:.3g}"
+        allowed = "" if math.isnan(self.bound) else f", allowed {self.relation} {self.bound:.3g}"
+        cause = f"; usual cause: {self.usual_cause}" if self.usual_cause else ""
+        return f"{self.name} is {value}{allowed} ({self.meaning}){cause}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +118,7 @@ class AuditReport:
     def summarise(self) -> str:
         """Return the outcome in one line: the failed checks, or how many passed."""
         if not self.passed:
-            return "; ".join(f"{check.name}: {check.meaning}" for check in self.failures)
+            return "; ".join(check.explain() for check in self.failures)
         count = len(self.checks)
         if not self.sites:
             return f"{count} checks passed; no regulariser in the model"
@@ -94,6 +127,21 @@ class AuditReport:
             f"{count} checks passed; {len(rates)} site{'s' if len(rates) != 1 else ''}, "
             f"drop rate {_format_range(rates)} for {_format_range(list(self.sites.values()))}"
         )
+
+    def raise_if_wrong(self) -> None:
+        """Raise an error if a check failed.
+
+        Raises:
+            AuditError: names each failed check, its value, its bound and its usual cause.
+        """
+        if not self.passed:
+            raise AuditError(f"the audit failed: {self.summarise()}.")
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _format_range(values: list[float]) -> str:

@@ -269,5 +269,6 @@ def test_the_audit_leaves_the_model_as_it_was() -> None:
 def test_the_report_is_plain_json_with_bound_and_value() -> None:
     plain = json.loads(json.dumps(audit_tiny("regulariser=dropout2d").to_json(), allow_nan=False))
     assert plain["passed"] is True
-    assert {"name", "passed", "value", "bound", "meaning", "relation"} == set(plain["checks"][0])
+    keys = {"name", "passed", "value", "bound", "meaning", "relation", "usual_cause"}
+    assert set(plain["checks"][0]) == keys
     assert set(plain["realised_drop_rate"]) == {"dropout1", "dropout2"}
