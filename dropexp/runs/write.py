@@ -4,6 +4,7 @@ Imports no torch.
 """
 
 import csv
+import errno
 import io
 import json
 import os
@@ -31,6 +32,9 @@ from dropexp.runs.records import (
     RunSummary,
     compute_values_digest,
 )
+
+_NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY)
+"""What a file system answers that cannot remove a folder because something is in it."""
 
 _HEADER = ",".join(METRICS_COLUMNS) + "\n"
 
@@ -149,11 +153,23 @@ class RunFolder(StoredRun):
                 for entry in self.path.iterdir():
                     if entry.name not in (LOCK, CONFIG):
                         durable.remove_entry(entry)
-                durable.remove_entry(self.path)
+                is_gone = self._remove_unless_lock_is_kept()
+            if not is_gone:
+                self.path.rmdir()
         except _HeldError:
             return False
         except OSError as error:
             raise StoreError(f"{self.path} could not be removed: {error.strerror}.") from None
+        return True
+
+    def _remove_unless_lock_is_kept(self) -> bool:
+        """Remove the folder; return False where NFS keeps the lock in it until that is closed."""
+        try:
+            durable.remove_entry(self.path)
+        except OSError as error:
+            if error.errno not in _NOT_EMPTY:
+                raise
+            return False
         return True
 
     def discard_if_new(self) -> None:

@@ -9,8 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from dropexp.runs.records import EpochRecord
+from dropexp.runs.records import OPTIONAL_COLUMNS, EpochRecord
 from dropexp.training.state import TrainingState, clone_tensors
 
 _FORMAT = 1
@@ -58,8 +59,42 @@ def restore(state: TrainingState, raw: bytes, config_hash: str, device: torch.de
             raise DamagedCheckpointError("it belongs to another run or version")
         state.model.load_state_dict(saved["model"])
         state.optimiser.load_state_dict(saved["optimiser"])
-        state.best_weights = saved["best_weights"]
-        state.records = [EpochRecord(**record) for record in saved["records"]]
-    except (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.PickleError) as error:
+        state.best_weights = _check_weights(saved["best_weights"], state)
+        state.records = [_restore_record(record) for record in saved["records"]]
+    except _DAMAGES as error:
         reason = str(error).partition("\n")[0]
         raise DamagedCheckpointError(reason) from error
+
+
+_DAMAGES = (
+    *(RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError),
+    *(ArithmeticError, EOFError, pickle.PickleError),
+)
+"""What torch raises for bytes that are no state of this model; somebody may have made them so."""
+
+
+def _check_weights(weights: Any, state: TrainingState) -> dict[str, Tensor]:
+    """Return the weights of the best epoch; they are written to a file at the end.
+
+    Raises:
+        ValueError: they are not those of the model.
+    """
+    shapes = {name: each.shape for name, each in state.model.state_dict().items()}
+    # Before the first epoch with a finite loss there are none.
+    if weights and {name: each.shape for name, each in weights.items()} != shapes:
+        raise ValueError("its best weights are not those of this model")
+    return dict(weights)
+
+
+def _restore_record(plain: Any) -> EpochRecord:
+    """Return the record of an epoch.
+
+    Raises:
+        TypeError: a value of it is no number.
+    """
+    record = EpochRecord(**plain)
+    for name, value in asdict(record).items():
+        is_absent = value is None and name in OPTIONAL_COLUMNS
+        if type(value) not in ((int,) if name == "epoch" else (int, float)) and not is_absent:
+            raise TypeError(f"{name} of an epoch is not a number")
+    return record

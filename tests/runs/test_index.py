@@ -122,7 +122,7 @@ def remove(folder: Path, other: Path) -> None:
 def swap(folder: Path, other: Path) -> None:
     """Put the files of one run into the folder of another."""
     for name in (SUMMARY, CONFIG):
-        if other != folder and (other / name).exists():
+        if other.resolve() != folder.resolve() and (other / name).exists():
             shutil.copy2(other / name, folder / name)
 
 
@@ -134,6 +134,8 @@ def add(folder: Path, other: Path) -> None:
 
 def link(folder: Path, other: Path) -> None:
     """Put a link to the run in its place."""
+    if folder.is_symlink():
+        return
     moved = folder.rename(folder.with_name(f"moved-{folder.name}"))
     folder.symlink_to(moved)
 
@@ -181,7 +183,7 @@ def attack(runs: Path, attacks: int) -> Iterator[list[str]]:
     """Yield the names of what has happened so far, after each attack on a store."""
     names = []
     for _ in range(attacks):
-        folders = [path for path in runs.iterdir() if (path / SUMMARY).exists()]
+        folders = [path for path in sorted(runs.iterdir()) if (path / SUMMARY).exists()]
         folders = [path for path in folders if (path / CONFIG).exists()]
         chosen = random.choice(ATTACKS)
         chosen(random.choice(folders), random.choice(folders))

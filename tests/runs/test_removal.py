@@ -4,12 +4,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from dropexp.errors import StoreError
 from dropexp.runs import durable
-from dropexp.runs.files import CONFIG
+from dropexp.runs.files import CONFIG, LOCK
 from dropexp.runs.listed_run import ListedStatus
 from dropexp.runs.removal import explain_refusal, remove_run
 from dropexp.runs.write import RunFolder
@@ -62,6 +64,31 @@ def test_removing_a_run_leaves_nothing_of_it_and_nothing_else_changes(tmp_path: 
     assert remove_run(run) == ""
     assert list((tmp_path / "runs").glob("[!.]*")) == [other.path]
     assert (tmp_path / "data" / "file").exists()
+
+
+def test_a_file_system_that_keeps_open_files_has_the_folder_removed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS keeps a file that is open under another name until it is closed, as the lock is here."""
+    run = write_finished_run(tmp_path, 1.0)
+    unlink, release = os.unlink, FileLock.release
+    kept = run.path / ".nfs000001"
+
+    def rename_the_lock(path: str, **options: Any) -> None:
+        if Path(path).name == LOCK:
+            (run.path / LOCK).rename(kept)
+        else:
+            unlink(path, **options)
+
+    def close(self: FileLock, force: bool = False) -> None:
+        release(self, force)
+        if kept.exists():
+            unlink(kept)
+
+    monkeypatch.setattr(os, "unlink", rename_the_lock)
+    monkeypatch.setattr(FileLock, "release", close)
+    assert remove_run(run) == ""
+    assert not run.path.exists()
 
 
 def test_a_removal_cut_short_leaves_no_finished_run(

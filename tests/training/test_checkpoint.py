@@ -63,3 +63,35 @@ def test_a_damaged_checkpoint_is_recognised(damage: str) -> None:
     config_hash = "0" * 64 if damage == "another run" else config.config_hash
     with pytest.raises(DamagedCheckpointError):
         restore(build_state(config, splits), raw, config_hash, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"best_weights": [1]},
+        {"best_weights": {"x": torch.zeros(1)}},
+        {"records": 5},
+        {"records": [{"epoch": 1}]},
+        {"records": ["epoch"]},
+        {"model": 5},
+        {"optimiser": {"state": [], "param_groups": 5}},
+        {"optimiser": []},
+    ],
+)
+def test_a_checkpoint_that_somebody_has_made_is_recognised(forged: dict[str, object]) -> None:
+    config, _, state, plan = build_parts()
+    next(iter(train(state, plan)))
+    snapshot = {**take_snapshot(state, config.config_hash), **forged}
+    with pytest.raises(DamagedCheckpointError):
+        restore(state, to_bytes(snapshot), config.config_hash, torch.device("cpu"))
+
+
+def test_an_epoch_of_a_checkpoint_holds_numbers() -> None:
+    config, _, state, plan = build_parts()
+    next(iter(train(state, plan)))
+    snapshot = take_snapshot(state, config.config_hash)
+    for name, value in (("epoch", 1.5), ("val_loss", "low"), ("seconds", None), ("lr", [1])):
+        record = {**snapshot["records"][0], name: value}
+        raw = to_bytes({**snapshot, "records": [record]})
+        with pytest.raises(DamagedCheckpointError):
+            restore(state, raw, config.config_hash, torch.device("cpu"))
