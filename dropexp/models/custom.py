@@ -63,13 +63,9 @@ def build_custom_model(
             f"whose fingerprint is {fingerprint_source(target)}: it has changed since the run was "
             f"made. Restore it, or make a new run."
         )
-<<<<<<< HEAD
     _check_option_files(target, options or {}, options_fingerprint)
-    make = _import_target(target)
-=======
     named = f"model.target={target}"
     make = _import_target(target, named)
->>>>>>> e487e98 (The audit is right about networks whose weights begin with zero, and names unregistered tensors)
     offered = {
         "image_shape": image_shape,
         "in_channels": image_shape[0],
@@ -93,7 +89,6 @@ def build_custom_model(
     return model
 
 
-<<<<<<< HEAD
 def _check_option_files(target: str, options: Mapping[str, Any], fingerprint: str | None) -> None:
     """Refuse files that options name whose content is not that of the config."""
     found = None if fingerprint is None else fingerprint_options(options)
@@ -106,8 +101,6 @@ def _check_option_files(target: str, options: Mapping[str, Any], fingerprint: st
         )
 
 
-def _import_target(target: str) -> Callable[..., Any]:
-=======
 def build_any_network(
     target: str, example_shape: tuple[int, ...], options: Mapping[str, Any]
 ) -> nn.Module:
@@ -141,7 +134,6 @@ _AXES_OF_AN_IMAGE = 3
 
 def _import_target(target: str, named: str) -> Callable[..., Any]:
     """Return the class or function; ``named`` is what the user has typed, for errors."""
->>>>>>> e487e98 (The audit is right about networks whose weights begin with zero, and names unregistered tensors)
     module_name, name = split_target(target)
     sys.path[:] = module_search_path()
     importlib.invalidate_caches()

@@ -16,13 +16,9 @@ from dropexp.data import ImageShape
 from dropexp.doctor.kinds import find_strength, is_dropout_like
 from dropexp.doctor.recording import RecordedCall, Recorder
 from dropexp.models.adapter import fill_sites, find_sites
-<<<<<<< HEAD
 from dropexp.models.freezing import find_held_modules
 from dropexp.models.heads import remember_heads
-from dropexp.regularisers import Regulariser, preserve_modes
-=======
 from dropexp.regularisers import Noise, Regulariser, preserve_modes
->>>>>>> e487e98 (The audit is right about networks whose weights begin with zero, and names unregistered tensors)
 
 _NOTES = "_notes"
 _PROBED_IMAGES = 2
