@@ -241,7 +241,8 @@ def _describe_missing(comparison: Comparison) -> list[str]:
         setting = row.setting
         if setting.missing_seeds and not _may_have_fewer_seeds(comparison, row):
             seeds = _abbreviate_seeds(setting.missing_seeds)
-            sentences.append(f"{setting.name}: lacks seed {seeds}, which other settings have.")
+            noun = "seed" if len(setting.missing_seeds) == 1 else "seeds"
+            sentences.append(f"{setting.name}: lacks {noun} {seeds}, which other settings have.")
         if row.baseline is not None or setting.name in comparison.baselines:
             continue
         if setting.is_plain:

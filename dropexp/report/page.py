@@ -17,7 +17,7 @@ from dropexp.compare.notes import describe_open_rows, describe_problems, describ
 from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison, Row
 from dropexp.report.answer import answer
-from dropexp.report.charts import HIDDEN, Panel, assign_looks, build_sections
+from dropexp.report.charts import HIDDEN, Panel, assign_looks_of, build_sections
 from dropexp.report.charts.panels import CONFIG, Figure
 from dropexp.report.charts.pictures import follow_width
 from dropexp.report.charts.search import build_search_figures, describe_search
@@ -57,7 +57,7 @@ def render_page(
         search,
         main=make_main_table(comparison),
         details=make_detail_table(comparison),
-        audit=[_summarise_audit(row) for row in comparison.rows],
+        audit=_summarise_audits(comparison),
         open_rows=[note.text for note in describe_open_rows(comparison)],
         times=[note.text for note in describe_times(comparison)],
         missing=[note.text for note in describe_problems(comparison)],
@@ -132,6 +132,21 @@ def _write_title(comparison: Comparison) -> str:
     return f"dropexp: {settings}, {format_count(runs, 'run')}, {where}"
 
 
+def _summarise_audits(comparison: Comparison) -> dict[str, Any]:
+    """Return the settings whose runs all passed their audit, and the others."""
+    proven = [row for row in comparison.rows if not row.setting.unproven_seeds]
+    unproven = [row for row in comparison.rows if row.setting.unproven_seeds]
+    runs = format_count(sum(len(row.setting.runs) for row in proven), "run")
+    settings = format_count(len(proven), "setting")
+    of = f"the other {settings}" if unproven else settings
+    every = "" if runs == "1 run" else "all "
+    return {
+        "proven": [_summarise_audit(row) for row in proven],
+        "unproven": [_summarise_audit(row) for row in unproven],
+        "sentence": f"Passed by {every}{runs} of {of}.",
+    }
+
+
 def _summarise_audit(row: Row) -> dict[str, str]:
     """Return whether all runs of a setting passed their audit, or how many did not."""
     setting = row.setting
@@ -152,6 +167,8 @@ def _describe_panel(panel: Panel, *, is_toggled: bool) -> dict[str, Any]:
         "name": panel.name,
         "toggles": is_toggled,
         "spec": specification,
+        "narrow": panel.narrow,
+        "height": panel.chart.height,
         "title": panel.title,
         "subtitle": wrap(panel.subtitle, _SUBTITLE_LETTERS),
     }
@@ -159,7 +176,7 @@ def _describe_panel(panel: Panel, *, is_toggled: bool) -> dict[str, Any]:
 
 def _list_legend(comparison: Comparison) -> list[dict[str, Any]]:
     shown_first = {row.setting.name for row in select_featured_rows(comparison)}
-    looks = assign_looks([row.setting for row in comparison.rows])
+    looks = assign_looks_of(comparison)
     return [
         {
             "name": row.setting.name,

@@ -158,9 +158,10 @@ def _rank_whole_study(
 ) -> tuple[SettingMean, ...]:
     """Return the means over all seeds of the study, also those of earlier sweeps."""
     known = {run.run_id for run in swept.runs}
-    earlier = [
-        run for run in studies.read_study(runs_dir, swept.name).runs if run.run_id not in known
-    ]
+    whole = {run.run_id: run for run in studies.read_study(runs_dir, swept.name).runs}
+    earlier = [run for run in whole.values() if run.run_id not in known]
     if not earlier:
         return progress.best
-    return rank_settings([*progress.ended, *Watcher(runs_dir, earlier).look().ended])
+    # What differs in the whole study names its settings; in this sweep it may be the same in all.
+    ended = [replace(one, run=whole.get(one.run.run_id, one.run)) for one in progress.ended]
+    return rank_settings([*ended, *Watcher(runs_dir, earlier).look().ended])

@@ -111,7 +111,7 @@ def test_a_row_that_needs_no_more_seeds_does_not_lack_them() -> None:
     """A row that is decided while seeds are added stops; so does one that a search left."""
     planned = make_comparison(seeds=8)
     missing = replace(planned.rows[-1].setting, missing_seeds=(8, 9, 10, 12))
-    assert "lacks seed 8–10, 12, which" in text(change_row(planned, setting=missing))
+    assert "lacks seeds 8–10, 12, which" in text(change_row(planned, setting=missing))
     anytime = change_row(make_comparison(seeds=8, test=TestChoice.ANYTIME), setting=missing)
     assert anytime.rows[-1].verdict is Verdict.BETTER
     assert "lacks seed" not in text(anytime)

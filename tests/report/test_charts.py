@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from dropexp.compare.highlights import select_featured_rows
+from dropexp.compare.highlights import select_featured_rows, select_rows_in_context
 from dropexp.compare.results import Row
 from dropexp.compare.settings import Curves
-from dropexp.report.charts import assign_looks
+from dropexp.report.charts import assign_looks, assign_looks_of
 from dropexp.report.charts.labels import space_labels
 from dropexp.statistics import Estimate, mean_interval
 from tests.made_up import STUDIES, make_comparison
@@ -134,6 +134,77 @@ def test_one_seed_has_no_interval_anywhere() -> None:
     for panel in build_panels_of("one seed").values():
         assert "interval" not in panel.subtitle
         assert "one seed" in panel.subtitle
+
+
+def test_an_axis_of_powers_of_ten_is_logarithmic_and_names_its_places() -> None:
+    study = make_comparison(("none", "dropout2d"), optimiser_lr=(0.001, 0.01, 1.0))
+    panel = build_panels(study)["optimiser_lr_test_loss"]
+    lines = panel.chart.to_dict()["layer"]
+    x = next(one["encoding"]["x"] for one in lines if one["mark"]["type"] == "line")
+    assert x["scale"]["type"] == "log"
+    assert x["scale"]["domain"][0] < 0.001, "the first points are not on the edge"
+    assert x["axis"]["values"] == [0.001, 0.01, 1.0]
+    assert x["axis"]["format"] == ",.6~f", "d3 rounds 0.001 to 0 without a number of digits"
+
+
+def test_lines_that_end_at_one_place_have_labels_below_each_other() -> None:
+    study = make_comparison(
+        ("none", "dropout2d", "dropblock"), data_train_size=(100, 200, 400), seeds=3
+    )
+    rows = [
+        row
+        for row in study.rows
+        if row.setting.is_plain or row.setting.fields["data.train_size"] < 400
+    ]
+    panel = build_panels(replace(study, rows=tuple(rows)))["data_train_size_test_loss"]
+    labels = {each["setting"]: each for each in panel.data["data_train_size_test_loss_labels"]}
+    assert labels["dropout2d p=0.3"]["at"] == labels["dropblock p=0.3"]["at"]
+    assert labels["none"]["at"] > labels["dropblock p=0.3"]["at"]
+
+
+def test_a_chart_of_an_axis_has_no_more_lines_than_a_reader_can_tell_apart() -> None:
+    strengths = (0.1, 0.3, 0.5, 0.7)
+    study = make_comparison(
+        ("none", "dropout2d", "dropblock"), strengths, data_train_size=(50, 400)
+    )
+    panel = build_panels(study)["data_train_size_test_loss"]
+    drawn = {each["setting"] for each in panel.data["data_train_size_test_loss_lines"]}
+    assert len(drawn) == 3
+    assert panel.subtitle.endswith("the best setting of each regulariser")
+
+
+def test_the_context_of_the_headline_has_the_plain_look_of_a_strength() -> None:
+    study = make_comparison(strengths=(0.3, 0.5), data_train_size=(50, 400))
+    looks = assign_looks_of(study)
+    shown = [row.setting for row in select_rows_in_context(study)]
+    assert [looks[setting.name].dash for setting in shown if setting.is_plain] == [(1, 0)]
+    for setting in shown:
+        twins = [name for name, look in looks.items() if look.label == setting.label]
+        assert len(twins) == 2
+        assert len({looks[name].colour for name in twins}) == 1
+        assert len({looks[name].dash for name in twins}) == 2
+
+
+def test_what_is_out_of_view_is_not_drawn_over_the_names() -> None:
+    study = make_comparison(("none", "dropout2d", "dropconnect"), (0.3, 0.9))
+    worst = "dropconnect p=0.9"
+    rows = [explode(row) if row.setting.name == worst else row for row in study.rows]
+    data = build_panels(replace(study, rows=tuple(rows)))["differences"].data
+    assert worst not in {each["setting"] for each in data["differences_seeds"]}
+    (mean,) = [each for each in data["differences_means"] if each["setting"] == worst]
+    assert mean["mean"] > 10
+    assert mean["at"] is None
+
+
+def test_a_heat_map_has_no_signed_zero() -> None:
+    study = STUDIES["strengths"]()
+    rows = [
+        replace(row, difference=replace(row.difference, value=-0.0004)) if row.difference else row
+        for row in study.rows
+    ]
+    cells = build_panels(replace(study, rows=tuple(rows)))["map_regulariser_p"].data
+    (texts,) = ({each["text"].removesuffix(" *") for each in one} for one in cells.values())
+    assert texts == {"0.000"}
 
 
 def test_a_setting_that_only_diverged_is_named_and_not_drawn() -> None:

@@ -262,7 +262,7 @@ def test_page_and_charts_follow_the_colour_scheme(
 def test_a_printed_page_is_whole(page: Browser, tmp_path: Path) -> None:
     page.pdf(tmp_path / "report.pdf")
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
-    assert page.value("[...document.querySelectorAll('details')].every((each) => each.open)")
+    assert page.value("document.querySelector('details.all').open")
     width, height = (round((side - 28) / 25.4 * 96) for side in (210, 297))  # A4, pixels
     page.size(width, height)
     page.command("Emulation.setEmulatedMedia", media="print")
@@ -273,8 +273,65 @@ def test_a_printed_page_is_whole(page: Browser, tmp_path: Path) -> None:
     figures = "[...document.querySelectorAll('figure')]"
     sizes = page.value(f"{figures}.map((e) => [e.offsetHeight, getComputedStyle(e).breakInside])")
     assert all(tall <= height and style == "avoid" for tall, style in sizes)
-    widths = page.value("[...document.querySelectorAll('.chart svg')].map((e) => e.clientWidth)")
-    assert min(widths) > 0.95 * width, "charts use the paper"
-    for hidden in (".saving", ".legend", "nav", ".hint"):
+    svgs = "[...document.querySelectorAll('.chart svg')]"
+    shares = page.value(f"{svgs}.map((e) => e.clientWidth / e.closest('figure').clientWidth)")
+    assert min(shares) > 0.95, "charts use the paper"
+    halves = page.value(f"{figures}.filter((e) => e.offsetWidth < {width / 2}).map((e) => e.id)")
+    assert len(halves) == 4, "training beside validation, p beside the heat map"
+    for hidden in (".saving", ".legend", "nav", ".hint", "details.screen"):
         assert page.value(f"document.querySelector('{hidden}').offsetHeight") == 0
+    assert find_overlaps(page) == []
     page.command("Emulation.setEmulatedMedia", media="")
+
+
+def find_overlaps(page: Browser) -> list[list[str]]:
+    """Return the pairs of names of lines or rows that hide each other in a chart."""
+    overlaps: list[list[str]] = page.value(
+        """[...document.querySelectorAll('.chart svg')].flatMap((svg) => {
+            const marks = [...svg.querySelectorAll('.mark-text.role-mark')];
+            const texts = marks.filter((e) => !/halo|outside/.test(e.getAttribute('class')))
+                .flatMap((e) => [...e.querySelectorAll('text')])
+                .filter((e) => e.textContent && getComputedStyle(e).opacity > 0)
+                .map((e) => [e.textContent, e.getBoundingClientRect()]);
+            const hides = (a, b) => a.left < b.right && b.left < a.right
+                && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > a.height / 3;
+            return texts.flatMap(([name, box], place) => texts.slice(place + 1)
+                .filter(([, other]) => hides(box, other)).map(([other]) => [name, other]));
+        })"""
+    )
+    return overlaps
+
+
+def test_names_stand_beside_the_differences_or_above_them_on_a_phone(
+    page: Browser, file: Path
+) -> None:
+    chart = "document.querySelector('#chart-differences')"
+    names = f"[...{chart}.querySelectorAll('.mark-text.role-mark:not([class*=halo]) text')]"
+    dots = f"[...{chart}.querySelectorAll('.mark-symbol.role-mark path')]"
+    right = f"Math.max(...{names}.map((e) => e.getBoundingClientRect().right))"
+    left = f"Math.min(...{dots}.map((e) => e.getBoundingClientRect().left))"
+    tall = f"{chart}.querySelector('svg').clientHeight"
+    assert find_overlaps(page) == []
+    assert page.value(right) < page.value(left), "a name hides no dot"
+    low = page.value(tall)
+    page.size(390, 844, phone=True)
+    page.open(file)
+    assert page.value(right) > page.value(left)
+    assert page.value(tall) > low + 50, "there is a line for the name"
+    assert find_overlaps(page) == []
+
+
+def test_the_whole_table_is_in_view(page: Browser) -> None:
+    size = "((e) => [e.scrollWidth, e.clientWidth])(document.querySelector('#table .scroll'))"
+    needed, there = page.value(size)
+    assert needed <= there
+    verdicts = "[...document.querySelectorAll('#table tbody .badge')]"
+    lefts = page.value(f"{verdicts}.map((e) => Math.round(e.getBoundingClientRect().left))")
+    assert len(set(lefts[:8])) == 1, "text is aligned to the left"
+
+
+def test_the_grid_of_a_dark_page_is_as_dim_as_its_lines(page: Browser, file: Path) -> None:
+    page.colours("dark")
+    page.open(file)
+    line = "getComputedStyle(document.querySelector('.chart .role-axis-grid line'))"
+    assert page.value(f"{line}.filter") == "none"

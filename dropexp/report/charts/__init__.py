@@ -9,7 +9,7 @@ keep_docstrings("altair")  # before the modules below import it
 # ruff: noqa: E402
 
 from dropexp.report.charts.figures import build_figures, build_sections
-from dropexp.report.charts.palette import Look, assign_looks
+from dropexp.report.charts.palette import Look, assign_looks, assign_looks_of
 from dropexp.report.charts.panels import HIDDEN, Figure, Panel
 from dropexp.report.charts.pictures import SUFFIXES, render_picture
 
@@ -20,6 +20,7 @@ __all__ = [
     "Look",
     "Panel",
     "assign_looks",
+    "assign_looks_of",
     "build_figures",
     "build_sections",
     "render_picture",

@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from dropexp.compare.highlights import (
+    MOST_CURVES,
     find_classic_strengths,
     find_context_axes,
     find_headline_context,
+    select_featured_rows,
     select_rows_in_context,
 )
 from dropexp.compare.results import Comparison, Row
@@ -28,6 +30,9 @@ from dropexp.runs.metric_types import Metric
 from dropexp.runs.metrics import METRIC_REGISTRY
 
 _MEMORISED = METRIC_REGISTRY["noisy_label_acc"]
+
+_LOG_FROM, _LOG_FROM_OF_SIZES = 30, 4
+"""An axis of positive numbers is logarithmic if the last is so many times the first."""
 
 
 def build_axis_figures(comparison: Comparison) -> list[Figure]:
@@ -113,12 +118,12 @@ def _build_axis_panel(comparison: Comparison, key: str, metric: Metric, classic:
         for row in select_rows_in_context(comparison, without=key)
         if metric.key in row.estimates and _sort_numbers([row.setting.fields.get(key)])
     ]
+    shown = _select_lines(comparison, rows, classic)
+    is_part, rows = len(shown) < len(rows), shown
     points = [
         _make_point(row, row.setting.label, float(row.setting.fields[key]), metric) for row in rows
     ]
     places = sorted({point["x"] for point in points})
-    is_log = key == "data.train_size" and places[0] > 0 and places[-1] >= 4 * places[0]
-    tick_format = ".0%" if "noise" in key else ",~f"
     lines: dict[str, Setting] = {}
     for row in rows:
         lines.setdefault(row.setting.label, row.setting)
@@ -126,13 +131,38 @@ def _build_axis_panel(comparison: Comparison, key: str, metric: Metric, classic:
     return build_line_panel(
         f"{key.replace('.', '_')}_{metric.key}",
         f"{_title(metric)} against {describe_field(key)}",
-        _describe(comparison, rows, metric, without=key),
+        _describe(comparison, rows, metric, without=key, is_part=is_part),
         metric=metric,
-        axis=NumericAxis(describe_field(key), places, tick_format, is_log),
+        axis=NumericAxis(
+            describe_field(key), places, _choose_tick_format(key, places), _is_log(key, places)
+        ),
         looks={label: looks[setting.name] for label, setting in lines.items()},
         points=points,
         keep=comparison.baselines,
     )
+
+
+def _select_lines(comparison: Comparison, rows: list[Row], classic: str) -> list[Row]:
+    """Return the rows of all lines if they are few, else those of the best of each regulariser."""
+    if len({row.setting.label for row in rows}) <= MOST_CURVES:
+        return rows
+    featured = {
+        row.setting.without_classics([classic]).label for row in select_featured_rows(comparison)
+    }
+    return [row for row in rows if row.setting.label in featured] or rows
+
+
+def _choose_tick_format(key: str, places: Sequence[float]) -> str:
+    if "noise" in key:
+        return ".2~%"
+    # Without a number of digits, d3 takes one that suits the distance between ticks: 0.001 is 0.
+    smallest = min((abs(place) for place in places if place), default=1.0)
+    return ",.6~f" if smallest >= 1e-4 else ".3~g"
+
+
+def _is_log(key: str, places: Sequence[float]) -> bool:
+    least = _LOG_FROM_OF_SIZES if key == "data.train_size" else _LOG_FROM
+    return places[0] > 0 and places[-1] >= least * places[0]
 
 
 def _make_point(row: Row, line: str, x: float, metric: Metric) -> dict[str, Any]:
@@ -153,7 +183,12 @@ def _title(metric: Metric) -> str:
 
 
 def _describe(
-    comparison: Comparison, rows: Sequence[Row], metric: Metric, without: str = ""
+    comparison: Comparison,
+    rows: Sequence[Row],
+    metric: Metric,
+    without: str = "",
+    *,
+    is_part: bool = False,
 ) -> str:
     """Return what the points are, and the values of the axes that the chart holds fixed."""
     if metric is _MEMORISED:
@@ -161,4 +196,5 @@ def _describe(
     else:
         when = f", {describe_epoch(comparison.at)}"
     fixed = describe_fields(find_headline_context(comparison, without))
-    return f"{describe_means(comparison, rows)}{when}{fixed and f'; {fixed}'}"
+    part = "; the best setting of each regulariser" if is_part else ""
+    return f"{describe_means(comparison, rows)}{when}{fixed and f'; {fixed}'}{part}"

@@ -30,7 +30,7 @@ from dropexp.report.charts.labels import (
     measure_height,
     measure_labels,
 )
-from dropexp.report.charts.palette import Look, assign_looks
+from dropexp.report.charts.palette import Look, assign_looks_of
 from dropexp.report.charts.panels import (
     HIDDEN,
     RULE,
@@ -70,7 +70,7 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
     kind = "acc" if "acc" in comparison.metric.key.split("_") else "loss"
     train, val, gap = f"train_{kind}", f"val_{kind}", f"{kind}_gap"
     values = {column: _average(comparison, rows, column) for column in (train, val, gap)}
-    looks = assign_looks([row.setting for row in comparison.rows])
+    looks = assign_looks_of(comparison)
     looks = {row.setting.name: looks[row.setting.name] for row in rows}
     names = {row.setting.name for row in labelled}
     # Two panels side by side only where labels leave room for the curves.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import altair as alt
@@ -18,19 +18,69 @@ from dropexp.report.charts.encodings import (
     number_format,
     round_digits,
 )
-from dropexp.report.charts.palette import assign_looks
-from dropexp.report.charts.panels import RULE, WIDTH, Datasets, Figure, Panel, Values
+from dropexp.report.charts.labels import measure_name
+from dropexp.report.charts.palette import assign_looks_of
+from dropexp.report.charts.panels import (
+    RULE,
+    WIDTH,
+    Datasets,
+    Figure,
+    Panel,
+    Values,
+    make_width_parameter,
+    name_width_parameter,
+)
 from dropexp.report.charts.tooltips import SETTING, Shown, make_tooltip, show_difference
+from dropexp.report.phrases import describe_baseline
 from dropexp.report.wording import describe_metric
 from dropexp.runs.metric_types import Metric
 
 _NAME = "differences"
-_ROW_PIXELS, _ROW_PIXELS_OF_MANY, _MANY = 42, 34, 12
+_ROW_PIXELS, _ROW_PIXELS_OF_MANY, _MANY = 34, 28, 12
+_ROW_PIXELS_OF_TWO_LINES = 42
+"""A row's height where its name stands above its dots."""
 _SEEDS_AT = 0.8  # of a row's height
+_LEAST_PLOT = 280
+"""Names stand left of the plot where they leave it so many pixels; a phone has no room."""
 _MOST_ROWS = 24
 """The most rows of one panel, which a printed page must hold."""
 _NAME_PIXELS = 13
-"""How far a setting's name stands above its dots: a phone has no room beside them."""
+"""How far a setting's name stands above its mean where there is no room beside it."""
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The names of the settings: left of the plot, or above each row's dots in a narrow chart.
+
+    Attributes:
+        panel: the name of the panel.
+        pixels: the longest name takes, with a gap.
+    """
+
+    panel: str
+    pixels: int
+
+    @property
+    def least_width(self) -> int:
+        """The pixels of a chart beyond which the names stand left of the plot."""
+        return self.pixels + _LEAST_PLOT
+
+    @property
+    def is_beside(self) -> str:
+        """An expression of Vega's: whether the names stand left of the plot."""
+        return f"({name_width_parameter(self.panel)} > {self.least_width})"
+
+    @property
+    def plot_range(self) -> list[Any]:
+        """The ends of the plot in the chart, pixels."""
+        start = {"expr": f"{self.is_beside} ? {self.pixels} : 0"}
+        return [start, {"expr": name_width_parameter(self.panel)}]
+
+    def choose_row_pixels(self, rows: int) -> int:
+        """Return the height of a row in a chart of the usual width."""
+        if self.least_width >= WIDTH:
+            return _ROW_PIXELS_OF_TWO_LINES
+        return _ROW_PIXELS if rows <= _MANY else _ROW_PIXELS_OF_MANY
 
 
 def build_difference_figures(
@@ -69,22 +119,30 @@ def _build_panel(
     comparison: Comparison, rows: list[Row], domain: Domain, part: int, parts: int
 ) -> Panel:
     metric = comparison.metric
-    baselines = {row.baseline for row in comparison.rows if row.difference is not None}
-    baseline = baselines.pop() if len(baselines) == 1 else "its baseline"
     side = "left" if metric.sign > 0 else "right"
     name = f"{_NAME}_{part + 1}" if part else _NAME
     data = Datasets(name)
     outside = {row.setting.name for row in rows} & domain.outside.keys()
     note = describe_outside({each: domain.outside[each] for each in outside}, {}, metric)
+    names = _Names(name, max(measure_name(row.setting.name) for row in rows))
     return Panel(
         name,
-        f"Paired differences in {describe_metric(metric)} against {baseline}"
+        f"Paired differences in {describe_metric(metric)} against {_name_baseline(comparison)}"
         f"{f' ({part + 1} of {parts})' if parts > 1 else ''}",
         f"{_describe_dots(comparison, rows)}; {side} of 0 is {metric.improvement}"
         f"{_describe_margin(comparison)}{note and f'; {note}'}",
         data.values,
-        _draw(comparison, rows, data, domain),
+        _draw(comparison, rows, data, domain, names),
+        narrow=(names.least_width, _ROW_PIXELS_OF_TWO_LINES * len(rows)),
     )
+
+
+def _name_baseline(comparison: Comparison) -> str:
+    compared = [row for row in comparison.rows if row.difference is not None]
+    if len({row.baseline for row in compared}) == 1:
+        return compared[0].baseline or ""
+    names = {describe_baseline(comparison, row) for row in compared}
+    return f"{names.pop()}, everything else equal" if len(names) == 1 else "each one's baseline"
 
 
 def _describe_dots(comparison: Comparison, rows: list[Row]) -> str:
@@ -123,19 +181,33 @@ def _describe_margin(comparison: Comparison) -> str:
     return "" if margin is None else f"; grey is within ±{comparison.metric.describe_size(margin)}"
 
 
-def _list_means(rows: list[Row]) -> Values:
-    return [
-        {
-            "setting": row.setting.name,
-            "verdict": row.verdict,
-            **encode_estimate(row.difference),
-        }
-        for row in rows
-        if row.difference is not None
-    ]
+def _list_means(rows: list[Row], domain: Domain) -> Values:
+    """Return the data rows of the means; ``at``, ``from`` and ``to`` are what the axis shows."""
+    values = []
+    for row in rows:
+        if row.difference is None:
+            continue
+        estimate = row.difference
+        start, end = max(estimate.low, domain.limits[0]), min(estimate.high, domain.limits[1])
+        is_drawn = all(map(math.isfinite, (estimate.low, estimate.high))) and start < end
+        values.append(
+            {
+                "setting": row.setting.name,
+                "verdict": row.verdict,
+                **encode_estimate(estimate),
+                "at": round_digits(estimate.value) if _is_shown(estimate.value, domain) else None,
+                "from": round_digits(start) if is_drawn else None,
+                "to": round_digits(end) if is_drawn else None,
+            }
+        )
+    return values
 
 
-def _list_seeds(rows: list[Row]) -> Values:
+def _is_shown(value: float | None, domain: Domain) -> bool:
+    return value is not None and domain.limits[0] <= value <= domain.limits[1]
+
+
+def _list_seeds(rows: list[Row], domain: Domain) -> Values:
     return [
         {
             "setting": row.setting.name,
@@ -144,16 +216,16 @@ def _list_seeds(rows: list[Row]) -> Values:
         }
         for row in rows
         for pair in row.pairs
+        if _is_shown(pair.difference, domain)
     ]
 
 
 def _draw(
-    comparison: Comparison, rows: list[Row], data: Datasets, domain: Domain
+    comparison: Comparison, rows: list[Row], data: Datasets, domain: Domain, column: _Names
 ) -> alt.LayerChart:
-    means = _list_means(rows)
+    means = _list_means(rows, domain)
     names = [value["setting"] for value in means]
-    pixels = _ROW_PIXELS if len(names) <= _MANY else _ROW_PIXELS_OF_MANY
-    looks = assign_looks([row.setting for row in comparison.rows])
+    looks = assign_looks_of(comparison)
     colour = encode_colour({name: looks[name] for name in names})
     y = alt.Y(
         "setting:N",
@@ -168,16 +240,17 @@ def _draw(
         .encode(x="zero:Q")
     )
     below = y.copy().bandPosition(_SEEDS_AT)
-    seeds = alt.Chart(data.add("seeds", _list_seeds(rows))).encode(y=below, color=colour)
+    seeds = alt.Chart(data.add("seeds", _list_seeds(rows, domain))).encode(y=below, color=colour)
     texts = [{**each, "text": looks[each["setting"]].text} for each in means]
     names_of = alt.Chart(data.add("names", texts)).encode(y=y, x=alt.value(0), text="setting:N")
-    place: dict[str, Any] = {"align": "left", "dx": 2, "dy": -_NAME_PIXELS}
+    dy = alt.expr(f"{column.is_beside} ? 0 : -{_NAME_PIXELS}")
+    place: dict[str, Any] = {"align": "left", "dx": 2, "dy": dy, "limit": 0}
     labels = names_of.mark_text(**place).encode(color=encode_text_colour())
     # It covers the line at 0 and no dot. The page's style sheet knows it by its name.
     halo = names_of.mark_text(**place, stroke="white", strokeWidth=4, color="white")
     halo = halo.properties(name="halo")
     mean = alt.Chart(data.add("means", means)).encode(y=y, color=colour)
-    interval = mean.mark_rule(strokeWidth=3, clip=True).encode(x=alt.X("low:Q"), x2="high:Q")
+    interval = mean.mark_rule(strokeWidth=3, clip=True).encode(x=alt.X("from:Q"), x2="to:Q")
     layers = [
         *_draw_margin(comparison, data),
         zero,
@@ -185,12 +258,14 @@ def _draw(
         _draw_seeds(seeds, comparison.metric),
         labels,
         interval,
-        _draw_means(mean, comparison.metric, domain),
+        _draw_means(mean, comparison.metric, domain, column),
         *_draw_outside(rows, data, domain, comparison.metric, y),
-        *_draw_missing(rows, data, y),
+        *_draw_missing(rows, data, y, domain),
     ]
-    chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(
-        width=WIDTH, height=pixels * len(names)
+    chart: alt.LayerChart = (
+        alt.LayerChart(layer=layers)
+        .add_params(make_width_parameter(column.panel))
+        .properties(width=WIDTH, height=column.choose_row_pixels(len(names)) * len(names))
     )
     return chart
 
@@ -218,10 +293,11 @@ def _draw_outside(
     return [arrows.encode(y=y, x="edge:Q", text="text:N")]
 
 
-def _draw_missing(rows: list[Row], data: Datasets, y: alt.Y) -> list[alt.Chart]:
+def _draw_missing(rows: list[Row], data: Datasets, y: alt.Y, domain: Domain) -> list[alt.Chart]:
     """Write why a row is empty, for each setting without a difference to draw."""
+    text = {"text": "no seed in which both runs completed", "edge": domain.limits[0]}
     values = [
-        {"setting": row.setting.name, "text": "no seed in which both runs completed"}
+        {"setting": row.setting.name, **text}
         for row in rows
         if row.difference is not None and math.isnan(row.difference.value)
     ]
@@ -230,7 +306,7 @@ def _draw_missing(rows: list[Row], data: Datasets, y: alt.Y) -> list[alt.Chart]:
     texts = alt.Chart(data.add("missing", values)).mark_text(
         align="left", dx=2, dy=4, color=RULE, fontStyle="italic"
     )
-    return [texts.encode(y=y, x=alt.value(0), text="text:N")]
+    return [texts.encode(y=y, x="edge:Q", text="text:N")]
 
 
 def _draw_margin(comparison: Comparison, data: Datasets) -> list[alt.Chart]:
@@ -254,12 +330,12 @@ def _draw_seeds(base: alt.Chart, metric: Metric) -> alt.Chart:
     return dots
 
 
-def _draw_means(base: alt.Chart, metric: Metric, domain: Domain) -> alt.Chart:
+def _draw_means(base: alt.Chart, metric: Metric, domain: Domain, column: _Names) -> alt.Chart:
     """Draw a diamond at each mean difference, with the axis of differences."""
     x = alt.X(
-        "mean:Q",
+        "at:Q",
         title=f"difference in {describe_metric(metric)}",
-        scale=alt.Scale(domain=list(domain.limits), nice=False),
+        scale=alt.Scale(domain=list(domain.limits), nice=False, range=column.plot_range),
         axis=make_metric_axis(metric, is_difference=True, grid=False),
     )
     tooltip = make_tooltip(SETTING, *show_difference(metric), Shown("verdict", "verdict"))

@@ -28,8 +28,10 @@ from dropexp.report.wording import describe_field, describe_fields, describe_met
 from dropexp.runs.metric_types import Unit
 from dropexp.statistics import Verdict
 
-_ROW_PIXELS = 42
-_NUMBER_PIXELS = 38
+_ROW_PIXELS, _ROW_PIXELS_OF_TWO_LINES = 30, 42
+_WIDE = 560
+"""The pixels of a chart from which on the name of a row has one line."""
+_NUMBER_PIXELS = 46
 """The narrowest cell in which a number fits."""
 
 _BETTER, _EQUAL, _WORSE = "#2b7bba", "#f3f3f3", "#d9741b"
@@ -64,7 +66,9 @@ def _list_cells(comparison: Comparison, key: str) -> Values:
 
 
 def _format_difference(comparison: Comparison, row: Row, value: float) -> str:
-    number = f"{value:+.1%}" if comparison.metric.unit is Unit.FRACTION else f"{value:+.2f}"
+    number = f"{value:+.1%}" if comparison.metric.unit is Unit.FRACTION else f"{value:+.3f}"
+    if not number.strip("+-0.%"):
+        number = number[1:]  # neither +0 nor −0
     star = " *" if row.verdict in (Verdict.BETTER, Verdict.WORSE) else ""
     return number.replace("-", "−") + star
 
@@ -82,6 +86,7 @@ def _build_panel(comparison: Comparison, key: str, cells: Values) -> Panel:
         f"* is better or worse after correction",
         data.values,
         chart,
+        narrow=(_WIDE, _ROW_PIXELS_OF_TWO_LINES * len({cell["line"] for cell in cells})),
     )
 
 
@@ -94,7 +99,14 @@ def _draw(
     base = alt.Chart(data.add("cells", cells)).encode(
         x=alt.X("x:O", sort=places, title=describe_field(key), axis=alt.Axis(labelAngle=0)),
         y=alt.Y(
-            "line:N", sort=lines, title=None, axis=alt.Axis(labelExpr="split(datum.label, ' ')")
+            "line:N",
+            sort=lines,
+            title=None,
+            axis=alt.Axis(
+                labelLimit=260,
+                labelExpr=f"{name_width_parameter(name)} > {_WIDE} ? datum.label "
+                ": split(datum.label, ' ')",
+            ),
         ),
     )
     colour = alt.Color(

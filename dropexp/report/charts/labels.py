@@ -38,7 +38,8 @@ def make_end_labels(
 
     Args:
         datasets: the data sets of the panel; those of the labels are added.
-        ends: setting → the data row of its line's end.
+        ends: setting → the data row of its line's end; ``point``, where the last point is, if it
+            is not where the label is.
         looks: setting → look, with the label's text and colour.
         limits: the ends of the y axis.
         x: the field that stands on the x axis.
@@ -49,6 +50,7 @@ def make_end_labels(
             "setting": name,
             x: end[x],
             "at": end[x],
+            "from": end.get("point", end[x]),
             "end": round_digits(min(max(end["mean"], limits[0]), limits[1]), 6),
             "text": looks[name].text,
             "label": _point_outside(end["mean"], limits) + looks[name].label,
@@ -60,7 +62,7 @@ def make_end_labels(
         x=f"{x}:Q", y="place:Q", color=encode_text_colour()
     )
     lines = alt.Chart(datasets.add("connectors", connectors)).encode(
-        x=f"{x}:Q", x2=f"{x}:Q", y="end:Q", y2="place:Q", color=encode_text_colour()
+        x="from:Q", x2=f"{x}:Q", y="end:Q", y2="place:Q", color=encode_text_colour()
     )
     return [
         lines.mark_rule(strokeWidth=0.8, opacity=0.6, xOffset=2, x2Offset=_CONNECTOR_PIXELS),
@@ -167,6 +169,11 @@ def leave_label_room(panel: str, looks: Mapping[str, Look], labelled: Collection
     The labels stand inside the chart because Vega removes text outside of it on every update.
     """
     return [0, {"expr": f"{name_width_parameter(panel)} - {measure_labels(looks, labelled)}"}]
+
+
+def measure_name(name: str) -> int:
+    """Return the pixels that a name takes, with a gap behind it."""
+    return round(len(name) * _LETTER_PIXELS) + _GAP_PIXELS
 
 
 def measure_labels(looks: Mapping[str, Look], labelled: Collection[str]) -> int:

@@ -29,6 +29,7 @@ from dropexp.runs.metric_types import Metric
 
 _OFFSET = 0.007
 """The distance between the points of two lines at one place, as a share of the axis."""
+_LOG_ROOM = 0.04  # at each end of a logarithmic axis, as a share of it
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class NumericAxis:
     def limits(self) -> tuple[float, float]:
         """The ends of the axis."""
         if self.is_logarithmic:
-            return self.places[0], self.places[-1]
+            room = (self.places[-1] / self.places[0]) ** _LOG_ROOM
+            return self.places[0] / room, self.places[-1] * room
         return pad_domain(self.places)
 
 
@@ -186,11 +188,13 @@ def _encode_x(name: str, axis: NumericAxis, looks: Mapping[str, Look]) -> alt.X:
 
 def _shift_points(points: Values, axis: NumericAxis, lines: Sequence[str]) -> Values:
     """Return the points, those of each line shifted so that no interval hides another."""
-    if axis.is_logarithmic:
-        return points
-    step = _OFFSET * (axis.places[-1] - axis.places[0])
-    shifts = {line: step * (rank - (len(lines) - 1) / 2) for rank, line in enumerate(lines)}
-    return [{**point, "x": point["x"] + shifts[point["setting"]]} for point in points]
+    shifts = {line: _OFFSET * (rank - (len(lines) - 1) / 2) for rank, line in enumerate(lines)}
+    low, high = axis.places[0], axis.places[-1]
+
+    def shift(x: float, share: float) -> float:
+        return x * (high / low) ** share if axis.is_logarithmic else x + share * (high - low)
+
+    return [{**point, "x": shift(point["x"], shifts[point["setting"]])} for point in points]
 
 
 def _layer_levels(
@@ -214,11 +218,13 @@ def _layer_levels(
 def _find_ends(points: Values, levels: Values, axis: NumericAxis) -> dict[str, dict[str, Any]]:
     """Return line → the data row at its right end; a level ends at the end of the axis.
 
-    The labels of all lines that reach the last place stand below each other at the axis's end.
+    The labels of all lines that end at one place stand below each other, beside the last point.
     """
     last = axis.limits[1]
+    ends = {place: max(p["x"] for p in points if p["value"] == place) for place in axis.places}
+    ends[axis.places[-1]] = last
     rows = [
-        *({**point, "x": last} if point["value"] == axis.places[-1] else point for point in points),
+        *({**point, "point": point["x"], "x": ends[point["value"]]} for point in points),
         *({**level, "x": last} for level in levels),
     ]
     known = [row for row in rows if row["mean"] is not None]

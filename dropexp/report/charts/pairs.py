@@ -15,6 +15,7 @@ from dropexp.report.charts.tooltips import SETTING, Shown, make_tooltip, show_me
 from dropexp.report.wording import describe_epoch, describe_metric
 
 _NAME = "answer"
+_NAMES = alt.Axis(labelAngle=0, labelLimit=0, labelExpr="split(datum.label, ' ')", domain=False)
 
 
 def build_pair_figures(comparison: Comparison) -> list[Figure]:
@@ -55,7 +56,7 @@ def _draw(comparison: Comparison, row: Row, pairs: Values, data: Datasets) -> al
     means = [_mean_row(name, pairs) for name in names]
     extents = {str(number): (each["mean"],) * 2 for number, each in enumerate(pairs)}
     limits = choose_domain(extents, metric, limits=metric.limits).limits
-    x = alt.X("setting:N", sort=names, title=None, axis=alt.Axis(labelAngle=0, domain=False))
+    x = alt.X("setting:N", sort=names, title=None, axis=_NAMES)
     y = alt.Y(
         "mean:Q",
         title=describe_metric(metric),

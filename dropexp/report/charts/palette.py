@@ -7,6 +7,8 @@ kinds of colour blindness. The others were chosen for the largest distance to al
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dropexp.compare.highlights import select_rows_in_context
+from dropexp.compare.results import Comparison
 from dropexp.compare.settings import Setting
 from dropexp.config.classics import CLASSICS
 
@@ -60,6 +62,8 @@ def assign_looks(settings: Sequence[Setting]) -> dict[str, Look]:
 
     The settings of one regulariser, or of one classic alone, share its colour. The strongest
     setting has the pure colour and a solid line; weaker ones are lighter, with other dashes.
+    Settings that differ in another field only, such as the number of training images, differ in
+    the dash; the first of them has the one of its strength.
     """
     by_method: dict[str, list[Setting]] = {}
     for setting in settings:
@@ -67,15 +71,27 @@ def assign_looks(settings: Sequence[Setting]) -> dict[str, Look]:
     looks = {}
     for method, same in by_method.items():
         colour = choose_colour(method)
-        for rank, setting in enumerate(sorted(same, key=_rank_by_strength)):
-            pale = _LIGHTEST * rank / max(len(same) - 1, 1)
-            looks[setting.name] = Look(
-                colour=_mix(colour, 255, pale),
-                text=_mix(colour, 0, _LABEL_SHADE),
-                dash=tuple(_DASHES[rank % len(_DASHES)]),
-                label=setting.label,
-            )
+        by_strength: dict[str, list[Setting]] = {}
+        for setting in sorted(same, key=_rank_by_strength):
+            by_strength.setdefault(setting.label, []).append(setting)
+        for rank, equals in enumerate(by_strength.values()):
+            pale = _LIGHTEST * rank / max(len(by_strength) - 1, 1)
+            for place, setting in enumerate(equals):
+                looks[setting.name] = Look(
+                    colour=_mix(colour, 255, pale),
+                    text=_mix(colour, 0, _LABEL_SHADE),
+                    dash=tuple(_DASHES[(rank + place) % len(_DASHES)]),
+                    label=setting.label,
+                )
     return looks
+
+
+def assign_looks_of(comparison: Comparison) -> dict[str, Look]:
+    """Return the looks of a comparison's settings, of which the headline's context is the first."""
+    first = [row.setting for row in select_rows_in_context(comparison)]
+    known = {setting.name for setting in first}
+    others = [row.setting for row in comparison.rows if row.setting.name not in known]
+    return assign_looks([*first, *others])
 
 
 def _rank_by_strength(setting: Setting) -> tuple[float, list[float], str]:

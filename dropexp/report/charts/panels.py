@@ -24,6 +24,7 @@ CONFIG: dict[str, Any] = {
         "labelFontSize": 12,
         "titleFontSize": 12.5,
         "titleFontWeight": "normal",
+        "titlePadding": 8,
         "gridColor": "#e3e5e8",
         "domainColor": RULE,
         "tickColor": RULE,
@@ -49,6 +50,7 @@ class Panel:
     chart: alt.LayerChart
     live: alt.LayerChart | None = None  # the interactive chart, where it has more layers
     limits: tuple[float, float] | None = None  # of the y axis, where lines have labels
+    narrow: tuple[int, int] | None = None  # up to this width, the page draws it so high, in pixels
 
 
 @dataclass(frozen=True)

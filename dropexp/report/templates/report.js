@@ -3,6 +3,22 @@
   const page = JSON.parse(document.getElementById("page").textContent);
   const views = new Map();
 
+  // A narrow chart has its names in lines of their own, and so is higher.
+  const fitHeight = (panel) => {
+    const view = views.get(panel.name);
+    if (!view || !panel.narrow) return false;
+    const [widest, height] = panel.narrow;
+    const before = view.height();
+    view.height(view.width() > widest ? panel.height : height);
+    return view.height() !== before;
+  };
+  addEventListener("resize", () => {
+    // Vega's own listener sets the width first.
+    requestAnimationFrame(() => {
+      for (const panel of page.panels) if (fitHeight(panel)) views.get(panel.name).run();
+    });
+  });
+
   const draw = async (panel) => {
     const place = document.getElementById(`chart-${panel.name}`);
     const options = {
@@ -15,6 +31,7 @@
     };
     const drawn = await vegaEmbed(place, panel.spec, options);
     views.set(panel.name, drawn.view);
+    if (fitHeight(panel)) await drawn.view.runAsync();
     readPoints(drawn.view, place);
   };
 
@@ -84,19 +101,20 @@
     });
   }
 
-  // --- printing: open every folded part, and draw charts as wide as the paper --------------
-  const [PAPER, TALL, LOW] = [680, 250, 190]; // pixels; A4 without its margins is 688 wide
+  // --- printing: open folded parts, and draw charts that the style sheet fits to the paper --
+  const [WHOLE, HALF] = [860, 480]; // pixels, of which A4 without its margins has 688
   addEventListener("beforeprint", () => {
-    for (const folded of document.querySelectorAll("details")) folded.open = true;
-    for (const view of views.values()) {
-      if (view.height() === TALL) view.height(LOW);
-      view.width(PAPER).run();
+    for (const folded of document.querySelectorAll("details.all")) folded.open = true;
+    for (const panel of page.panels) {
+      const view = views.get(panel.name);
+      if (!view) continue;
+      const isHalf = document.getElementById(`chart-${panel.name}`).closest(".two, .beside");
+      view.width(isHalf ? HALF : WHOLE);
+      fitHeight(panel);
+      view.run();
     }
   });
-  addEventListener("afterprint", () => {
-    for (const view of views.values()) if (view.height() === LOW) view.height(TALL);
-    dispatchEvent(new Event("resize"));
-  });
+  addEventListener("afterprint", () => dispatchEvent(new Event("resize")));
 
   const all = page.panels.map(draw);
   Promise.all(all).then(show).then(() => {
