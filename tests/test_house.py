@@ -14,6 +14,7 @@ PACKAGES = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.p
 def test_the_top_of_the_package_holds_fourteen_packages_and_two_modules() -> None:
     files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
     assert files <= {"__init__.py", "__main__.py", "errors.py", "randomness.py", "py.typed"}
+    assert "py.typed" in files, "type checkers of callers ask for it"
     assert len(PACKAGES) == 14
 
 

@@ -252,6 +252,7 @@ def test_a_budget_of_time_ends_a_search_and_the_same_command_ends_it_there_again
     assert (again.tried, again.batches) == (record.tried, record.batches)
 
 
+@pytest.mark.slow
 def test_each_regulariser_can_be_confirmed(tmp_path: Path) -> None:
 
     words = ("regulariser=dropout2d,cutout", "p=0.1,0.2", *TINY, "--confirm", "each")

@@ -134,6 +134,7 @@ def test_the_same_command_again_trains_nothing_and_ends_the_same(
     assert trained_runs(decided) == before
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_time_and_the_same_command_again_reach_the_same_end(
     tmp_path: Path, undisturbed: tuple[Done, Path]
 ) -> None:
@@ -154,6 +155,7 @@ def test_kill_9_at_any_time_and_the_same_command_again_reach_the_same_end(
     assert sum(begun.values()) <= len(begun) + 2 * 2  # runs that were training resume
 
 
+@pytest.mark.slow
 def test_two_at_once_share_the_work(tmp_path: Path, undisturbed: tuple[Done, Path]) -> None:
     done, folder = undisturbed
     processes = [start(tmp_path, *SWEEP) for _ in range(2)]

@@ -21,8 +21,8 @@ COMBINATIONS = {
     "regulariser": ["none", "dropconnect", "stochastic_depth"],
     "p": ["0.1", "0.5"],
     "optimiser.lr": ["0.1", "1e-3"],
-    "data.train_size": ["50", "0.5", "null"],
-    "seed": ["0", "3"],
+    "data.train_size": ["0.5", "null"],
+    "seed": ["3"],
 }
 
 
@@ -35,7 +35,7 @@ def test_every_combination_is_what_train_composes() -> None:
         if chosen[0] != "none" or chosen[1] == "0.1"  # none has no p
     }
     assert set(swept.configs) == alone
-    assert len(swept.configs) + swept.duplicates == 3 * 2 * 2 * 3 * 2
+    assert len(swept.configs) + swept.duplicates == 3 * 2 * 2 * 2
 
 
 @pytest.mark.parametrize(

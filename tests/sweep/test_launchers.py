@@ -21,7 +21,7 @@ def dropexp(dropexp_process: Dropexp) -> Dropexp:
     return dropexp_process
 
 
-STUDY = ("study=quick", "seed=0", "regulariser=none,dropout2d,dropconnect", *QUICK)
+STUDY = ("study=quick", "seed=0", "regulariser=none,dropout2d", *QUICK)
 
 
 Numbers = dict[str, tuple[list[list[str]], bytes]]
@@ -80,7 +80,7 @@ def test_the_basic_launcher_trains_one_run_after_another(
 def test_ray_trains_the_same_runs(dropexp: Dropexp, tmp_path: Path, by_joblib: Numbers) -> None:
     done = dropexp("sweep", *STUDY, "hydra/launcher=ray", "runs_dir=ray")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 of 3 runs done" in done.stdout
+    assert "2 of 2 runs done" in done.stdout
     assert numbers(tmp_path / "ray") == by_joblib
 
 
@@ -195,7 +195,7 @@ def test_slurm_is_asked_for_one_array_job_and_trains_the_same_runs(
     assert numbers(tmp_path / "slurm") == by_joblib
     script = (tmp_path / "script").read_text()
     for line in (
-        "#SBATCH --array=0-2",
+        "#SBATCH --array=0-1",
         "#SBATCH --partition=short",
         "#SBATCH --time=30",
         "#SBATCH --cpus-per-task=1",
