@@ -1,5 +1,6 @@
 """A comparison for notebooks and scripts: rows, a data frame, HTML, charts, a report."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -17,7 +18,6 @@ from dropexp.compare.table import format_comparison
 from dropexp.config.paths import parse_path
 from dropexp.errors import UserError, suggest
 from dropexp.runs.metric_types import EpochChoice
-from dropexp.runs.metrics import parse_metric
 from dropexp.runs.question_types import Correction, TestChoice
 from dropexp.terminal.plain_text import make_printable
 
@@ -125,6 +125,9 @@ def compare(
     margin: float | None = None,
     sort: str | None = None,
     reverse: bool = False,
+    setting: str | Sequence[str] = (),
+    seed: str | None = None,
+    higher_is_better: bool | None = None,
     allow_mixed: bool = False,
     runs_dir: str | PathLike[str] = "runs",
 ) -> ComparisonResult:
@@ -132,7 +135,7 @@ def compare(
 
     Args:
         arguments: folders of runs, ids of runs, and filters such as ``"study=quick"``; none: all
-            runs of ``runs_dir``.
+            runs of ``runs_dir``. Or a file of another program's results, and filters.
         metric: to test, such as ``test_acc``; None: the study's own, or ``test_loss``.
         at: the epoch of each run: ``best``, ``last`` or ``matched``.
         baseline: the name of a setting, or filters such as ``"regulariser=dropout2d p=0.3"``.
@@ -141,6 +144,9 @@ def compare(
         margin: differences within ± this are practically equal; in the metric's unit, above 0.
         sort: ``effect``, ``name``, or a column; ``-`` before it reverses the order.
         reverse: whether to reverse the order.
+        setting: of a file, the column or columns that say what was trained.
+        seed: of a file, the column of the seeds, or a pattern of columns, ``seed_*``.
+        higher_is_better: of a file, which values are better; None: by the metric's name.
         allow_mixed: whether to include runs on other images, of another version, or without a
             passed audit.
         runs_dir: the folder of runs, where the arguments name none.
@@ -151,7 +157,7 @@ def compare(
     """
     words = [fspath(argument) for argument in arguments]
     options = (
-        None if metric is None else parse_metric(metric),
+        metric,
         None if at is None else make_choice_parser("--at", EpochChoice)(at),
         baseline,
         None if test is None else make_choice_parser("--test", TestChoice)(test),
@@ -160,7 +166,10 @@ def compare(
         allow_mixed,
     )
     folder = parse_path(Path(runs_dir), f"runs_dir={runs_dir}")
-    comparison, found, stated = read_and_compare(words, options, folder, with_curves=False)
+    settings = [setting] if isinstance(setting, str) else list(setting)
+    comparison, found, stated = read_and_compare(
+        words, options, folder, (settings, seed, higher_is_better), with_curves=False
+    )
     spelled = {
         "metric": metric,
         "at": at,
@@ -169,9 +178,13 @@ def compare(
         "correction": correction,
         "margin": margin,
         "sort": sort,
+        "seed": seed,
         "runs-dir": None if fspath(runs_dir) == "runs" else runs_dir,
     }
     flags = [*["--reverse"] * reverse, *["--allow-mixed"] * allow_mixed]
+    flags += [word for name in settings for word in ("--setting", name)]
+    if higher_is_better is not None:
+        flags.append("--higher-is-better" if higher_is_better else "--lower-is-better")
     command = (*words, *_spell(spelled), *flags, *stated)
     return ComparisonResult(sort_rows(comparison, sort, reverse=reverse), found, command)
 

@@ -26,6 +26,16 @@ from dropexp.cli.picture_options import (
     SizeOption,
     TitleOption,
 )
+from dropexp.cli.results_files import (
+    FileOptions,
+    HigherOption,
+    QuestionWords,
+    SeedOption,
+    SettingOption,
+    compare_results_file,
+    is_results_file,
+    refuse_options_of_files,
+)
 from dropexp.cli.table_options import (
     CaptionOption,
     ColumnsOption,
@@ -35,7 +45,7 @@ from dropexp.cli.table_options import (
     TableOptions,
 )
 from dropexp.errors import UserError
-from dropexp.runs.metric_types import EpochChoice, Metric
+from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.metrics import deciding_metrics, parse_metric
 from dropexp.runs.question_types import Correction, TestChoice
 
@@ -49,17 +59,16 @@ STANDARD_OUTPUT = Path("-")
 RunArguments = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="RUNS_DIR|ID|FILTER",
-        help="Runs to compare. Default: all runs in the runs folder.",
+        metavar="RUNS_DIR|ID|FILTER|FILE",
+        help="Runs to compare, or a file of results. Default: all runs in the runs folder.",
         show_default=False,
     ),
 ]
 MetricOption = Annotated[
-    Metric | None,
+    str | None,
     typer.Option(
         "--metric",
         metavar="METRIC",
-        parser=parse_metric,
         autocompletion=lambda: [metric.key for metric in deciding_metrics()],
         help=f"Metric to test: {', '.join(metric.key for metric in deciding_metrics())}. "
         "Default: the study's own question, or test_loss (noisy_label_val_loss with --at matched).",
@@ -123,19 +132,6 @@ AllowMixedOption = Annotated[
     ),
 ]
 
-
-Options = tuple[
-    Metric | None,
-    EpochChoice | None,
-    str | None,
-    TestChoice | None,
-    Correction | None,
-    float | None,
-    bool,
-]
-"""The options above, in their order."""
-
-
 _FORMAT_OF_SUFFIX = {
     ".txt": ComparisonFormat.TABLE,
     ".csv": ComparisonFormat.CSV,
@@ -150,7 +146,9 @@ COMPARE_HELP = (
     "Arguments are folders of runs, ids of runs, and filters as in [bold]dropexp runs[/bold]. Each "
     "row of the table is one setting: all fields but the seed. Its runs are paired, seed by seed, "
     "with those of the baseline: regulariser=none, all else equal.\n\n"
-    "csv and json hold every number; md is for a pull request, latex for a paper."
+    "csv and json hold every number; md is for a pull request, latex for a paper.\n\n"
+    "[bold]dropexp compare results.csv --setting model --seed seed --metric val_loss[/bold] "
+    "compares runs of any program: CSV, Parquet or JSON lines, with a row for each run."
 )
 
 
@@ -194,6 +192,9 @@ def compare(
     columns: ColumnsOption = None,
     caption: CaptionOption = None,
     label: LabelOption = None,
+    setting: SettingOption = None,
+    seed: SeedOption = None,
+    higher_is_better: HigherOption = None,
     allow_mixed: AllowMixedOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
@@ -205,9 +206,12 @@ def compare(
     picture = PictureOptions(plot, chart, size, dpi, title)
     picture.check()
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
+    of_file = (setting, seed, higher_is_better)
     comparison, *_ = read_and_compare(
-        arguments, options, runs_dir, with_curves=curves or plot is not None
+        arguments, options, runs_dir, of_file, with_curves=curves or plot is not None
     )
+    if curves and comparison.source:
+        raise UserError(f"--curves needs runs of dropexp: {comparison.source} has no epochs.")
     comparison = layout.sort(comparison)
     picture.draw(comparison)
     if output is not None:
@@ -220,27 +224,40 @@ def compare(
 
 
 def read_and_compare(
-    arguments: list[str] | None, options: Options, runs_dir: Path, *, with_curves: bool
+    arguments: list[str] | None,
+    options: QuestionWords,
+    runs_dir: Path,
+    of_file: FileOptions = (None, None, None),
+    *,
+    with_curves: bool,
 ) -> "tuple[Comparison, FoundRuns, list[str]]":
     """Return the comparison that the options ask for, and how to ask for it in another folder.
 
     Args:
-        arguments: folders, ids and filters.
+        arguments: folders, ids and filters, or a file of results and filters.
         options: as given.
         runs_dir: the folder of runs where the arguments name none.
+        of_file: the options of files, as given.
         with_curves: whether curves are drawn, so that each run needs them.
 
     Returns:
         The comparison, its runs, and the options that ask what the study's file
         states: another folder does not have that file.
     """
-    from dropexp.compare import compare, find_runs
+    from dropexp.compare import FoundRuns, compare, find_runs
     from dropexp.compare.stated_question import QuestionOptions, ask, spell_stated
 
-    given = QuestionOptions(*options)
-    question = ask(arguments or [], runs_dir, given)
+    arguments = arguments or []
+    if files := [text for text in arguments if is_results_file(text)]:
+        others = [text for text in arguments if text not in files]
+        return compare_results_file(files, others, options, of_file), FoundRuns(()), []
+    refuse_options_of_files(of_file)
+    metric, at, baseline, test, correction, margin, allow_mixed = options
+    parsed = None if metric is None else parse_metric(metric)
+    given = QuestionOptions(parsed, at, baseline, test, correction, margin, allow_mixed)
+    question = ask(arguments, runs_dir, given)
     found = find_runs(
-        arguments or [],
+        arguments,
         runs_dir,
         allow_mixed=question.allow_mixed,
         with_baselines=question.baseline is None,

@@ -25,6 +25,7 @@ from dropexp.cli.compare import (
     write_output,
 )
 from dropexp.cli.options import RunsDir
+from dropexp.cli.results_files import HigherOption, SeedOption, SettingOption
 from dropexp.cli.table_options import ReverseOption, SortOption, TableOptions
 from dropexp.terminal.numbers import format_count, format_size
 
@@ -88,6 +89,9 @@ def report(
     margin: MarginOption = None,
     sort: SortOption = None,
     reverse: ReverseOption = False,
+    setting: SettingOption = None,
+    seed: SeedOption = None,
+    higher_is_better: HigherOption = None,
     allow_mixed: AllowMixedOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
@@ -95,7 +99,10 @@ def report(
     if format_ is ReportFormat.MD and output == _DEFAULT_OUTPUT:
         output = _DEFAULT_OUTPUT.with_suffix(".md")
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
-    comparison, found, stated = read_and_compare(arguments, options, runs_dir, with_curves=True)
+    of_file = (setting, seed, higher_is_better)
+    comparison, found, stated = read_and_compare(
+        arguments, options, runs_dir, of_file, with_curves=True
+    )
     comparison = TableOptions(sort, reverse).sort(comparison)
     text = render_report(comparison, found, format_, [*sys.argv[1:], *stated])
     if write_output(output, text):

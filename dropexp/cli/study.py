@@ -100,12 +100,14 @@ def register(
 ) -> None:
     from dropexp.cli.console import print_text
     from dropexp.compare.stated_question import QuestionOptions
+    from dropexp.runs.metrics import parse_metric
     from dropexp.runs.registration import refuse_used_name
     from dropexp.runs.trust import remember_use
     from dropexp.sweep.plan import open_sweep_runs_dir
     from dropexp.sweep.registering import complete_question, compose_study, register_study
 
-    options = QuestionOptions(metric=metric, at=at, margin=margin, test=test, correction=correction)
+    parsed = None if metric is None else parse_metric(metric)
+    options = QuestionOptions(metric=parsed, at=at, margin=margin, test=test, correction=correction)
     typed = overrides or []
     place = (
         [] if any(each.startswith("runs_dir=") for each in typed) else [f"runs_dir='{runs_dir}'"]

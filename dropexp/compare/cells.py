@@ -119,4 +119,4 @@ def evidence_cell(row: Row) -> Cell:
 
 def parameters_cell(row: Row) -> Cell:
     """Return how many numbers of the network are trained."""
-    return Cell(f"{row.parameters:,}", sort_value=row.parameters)
+    return Cell(f"{row.parameters:,}", sort_value=row.parameters) if row.parameters else Cell()

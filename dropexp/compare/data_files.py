@@ -23,7 +23,10 @@ def tabulate(comparison: Comparison) -> list[dict[str, Any]]:
     comparison has the same columns, except for the fields of settings, which follow ``setting``.
     """
     fields = _distinguishing_fields(comparison)
-    return [_csv_row(row, fields) for row in comparison.rows]
+    metrics = list(dict.fromkeys((*METRIC_REGISTRY, comparison.metric.key)))
+    if comparison.source:
+        metrics = [comparison.metric.key]
+    return [_csv_row(row, fields, metrics) for row in comparison.rows]
 
 
 def format_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
@@ -48,7 +51,8 @@ def format_json(comparison: Comparison) -> str:
     """Return a comparison as JSON: the question, the test, and each row; null for no number."""
     plain = {
         "metric": comparison.metric.key,
-        "at": comparison.at,
+        "at": None if comparison.source else comparison.at,
+        "source": comparison.source or None,
         "test": comparison.test.kind,
         "test_reason": comparison.test.reason,
         "correction": comparison.rule.correction_name,
@@ -87,6 +91,8 @@ def _describe_headline(comparison: Comparison) -> dict[str, Any] | None:
 
 def _distinguishing_fields(comparison: Comparison) -> list[str]:
     """Return the regularisers' own fields, and those in which settings differ."""
+    if comparison.source:
+        return list(comparison.rows[0].setting.fields)
     own = dict.fromkeys(
         key
         for row in comparison.rows
@@ -96,10 +102,11 @@ def _distinguishing_fields(comparison: Comparison) -> list[str]:
     return [*own, *(axis for axis in comparison.axes if axis not in own)]
 
 
-def _csv_row(row: Row, fields: Sequence[str]) -> dict[str, Any]:
+def _csv_row(row: Row, fields: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
     setting = row.setting
     cells: dict[str, Any] = {"setting": setting.name}
-    cells |= {key: setting.fields.get(key) for key in fields}
+    prefix = "setting." if setting.own_name else ""  # a column of a file may have any name
+    cells |= {f"{prefix}{key}": setting.fields.get(key) for key in fields}
     cells |= {
         "n": row.n,
         "seeds": _join([run.seed for run in setting.completed]),
@@ -107,9 +114,13 @@ def _csv_row(row: Row, fields: Sequence[str]) -> dict[str, Any]:
         "missing_seeds": _join(setting.missing_seeds),
         "unproven_seeds": _join(setting.unproven_seeds),
     }
-    for key in METRIC_REGISTRY:
+    for key in metrics:
         cells |= _estimate_cells(key, row.estimates.get(key))
-    cells |= {"parameters": row.parameters, "baseline": row.baseline, "pairs": len(row.pairs)}
+    cells |= {
+        "parameters": row.parameters or None,
+        "baseline": row.baseline,
+        "pairs": len(row.pairs),
+    }
     cells |= _estimate_cells("difference", row.difference)
     cells |= {"pairs_better": row.pairs_better if row.pairs else None}
     cells |= _estimate_cells("better", row.better)

@@ -72,12 +72,16 @@ def describe_choice(comparison: Comparison) -> Headline | None:
 
 
 def find_selection_metric(comparison: Comparison) -> Metric:
-    """Return the validation metric that chooses the row."""
+    """Return the validation metric that chooses the row; a file has the deciding one only."""
+    if comparison.source:
+        return comparison.metric
     return Question(metric=comparison.metric).selection_metric
 
 
 def is_on_validation(comparison: Comparison) -> bool:
     """Return whether the row is chosen and measured on the same images."""
+    if comparison.source:
+        return True
     return comparison.at is EpochChoice.MATCHED or comparison.metric.key in _ON_VALIDATION
 
 

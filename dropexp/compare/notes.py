@@ -111,7 +111,9 @@ def describe_too_few(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
 
 
 def describe_extension(comparison: Comparison) -> str:
-    """Return the command that adds seeds to the compared runs until rows are decided."""
+    """Return how seeds are added to the compared runs until rows are decided, as a clause."""
+    if comparison.source:
+        return f"the same command counts them once they are in {comparison.source}"
     study = comparison.named_study
     if not study:
         study = comparison.studies[0] if len(comparison.studies) == 1 else "STUDY"
@@ -122,7 +124,7 @@ def describe_extension(comparison: Comparison) -> str:
     ]
     most = max(needed, default=0)
     limit = f" --most-seeds {most}" if most > MOST_SEEDS else ""
-    return f"dropexp extend {quote(study)} --until-decided{limit}"
+    return f"dropexp extend {quote(study)} --until-decided{limit} adds them"
 
 
 def describe_effect_ends(forecasts: Sequence[SeedForecast]) -> str:
@@ -159,7 +161,7 @@ def _describe_forecasts(comparison: Comparison) -> list[str]:
         f"(+k): about k more seeds decide the row with {forecasts[0].power:.0%} probability, "
         f"{describe_effect_ends(forecasts)}. The chance that it stays open "
         f"{describe_last_seeds(forecasts)} is {' to '.join(ends)}; "
-        f"{describe_extension(comparison)} adds them."
+        f"{describe_extension(comparison)}."
     ]
 
 
@@ -245,7 +247,9 @@ def _describe_missing(comparison: Comparison) -> list[str]:
             sentences.append(f"{setting.name}: lacks {noun} {seeds}, which other settings have.")
         if row.baseline is not None or setting.name in comparison.baselines:
             continue
-        if setting.is_plain:
+        if comparison.source:
+            sentences.append(f"{setting.name}: the file has no baseline for it.")
+        elif setting.is_plain:
             sentences.append(
                 f"{setting.name}: no setting differs from it in its regulariser only; --baseline "
                 f"compares it with another setting."

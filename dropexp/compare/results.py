@@ -61,7 +61,7 @@ class Row:
         setting: the setting with its runs.
         estimates: metric key → the mean over completed runs with its t interval; a key is absent
             where no run of the setting has the number.
-        parameters: how many numbers of the network are trained.
+        parameters: how many numbers of the network are trained; 0 where that is not known.
         baseline: the name of the baseline; None where there is none, and then the attributes
             below keep their defaults.
         pairs: the values of the deciding metric, in the order of seeds.
@@ -141,6 +141,8 @@ class Comparison:
             and the fields of no regulariser.
         target: the training loss at which runs are matched, nats; None without matching.
         sorted_by: what the rows are sorted by; see dropexp.compare.sorting.
+        source: the file of another program's results; empty for runs of dropexp. Of such runs only
+            the deciding metric is known.
     """
 
     rows: tuple[Row, ...]
@@ -157,6 +159,7 @@ class Comparison:
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     target: float | None = None
     sorted_by: str = "name"
+    source: str = ""
 
     @property
     def alpha(self) -> float:

@@ -118,6 +118,8 @@ class Setting:
         options: the regulariser's own fields, without p, in which it differs from other settings
             with the same regulariser.
         classics: the classics that are on here and off in other settings.
+        own_name: what another program calls it; empty for a setting of dropexp's runs, and then
+            the fields say which regulariser it has.
     """
 
     name: str
@@ -128,21 +130,28 @@ class Setting:
     unproven_seeds: tuple[int, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     classics: tuple[str, ...] = ()
+    own_name: str = ""
 
     @property
     def method(self) -> str:
         """The regulariser, or without one the classics; without strength."""
+        if self.own_name:
+            return self.own_name
         return self.regulariser if self.has_regulariser else "+".join(self.classics) or "none"
 
     @property
     def kind(self) -> str:
         """The regulariser without p, its options and the classics: ``dropconnect mask=batch``."""
+        if self.own_name:
+            return self.own_name
         names = [self.regulariser] if self.has_regulariser else []
         return " ".join([*names, *self._options(self.options), *self._classics()]) or "none"
 
     @property
     def label(self) -> str:
         """The regulariser with p, its options and the classics: no other field."""
+        if self.own_name:
+            return self.own_name
         names = [describe_regulariser(self.fields)] if self.has_regulariser else []
         options = [key for key in self.options if not is_p_key(key)]
         return " ".join([*names, *self._options(options), *self._classics()]) or "none"
@@ -165,12 +174,12 @@ class Setting:
     @property
     def has_regulariser(self) -> bool:
         """Whether it has a regulariser, and so a p; classics do not count."""
-        return self.regulariser != "none"
+        return not self.own_name and self.regulariser != "none"
 
     @property
     def is_plain(self) -> bool:
         """Whether it has neither a regulariser nor a classic that other settings have off."""
-        return not self.has_regulariser and not self.classics
+        return not (self.has_regulariser or self.classics or self.own_name)
 
     @property
     def regulariser(self) -> str:

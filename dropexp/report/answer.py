@@ -25,9 +25,9 @@ from dropexp.report.halves import describe_both_halves
 from dropexp.report.phrases import (
     describe_baseline,
     describe_change,
-    describe_data,
     describe_effect,
     describe_interval,
+    describe_place,
     describe_setting,
 )
 from dropexp.report.wording import describe_epoch
@@ -63,7 +63,8 @@ def answer(comparison: Comparison) -> list[str]:
 
 def _describe_result(comparison: Comparison, headline: Headline) -> str:
     row = headline.row
-    data = f"On {describe_data(row.setting.fields, find_context_axes(comparison))}, "
+    place = describe_place(comparison, row.setting.fields, find_context_axes(comparison))
+    data = f"{place}, "
     setting = _name_chosen(comparison, headline)
     baseline = describe_baseline(comparison, row)
     if row.verdict is Verdict.BETTER:
@@ -135,7 +136,7 @@ def _describe_lost_pairs(row: Row) -> str:
 def _describe_cost(comparison: Comparison, row: Row) -> str:
     """Return `` (test accuracy 83.0 → 89.1%); cost: +2% time per epoch``, as far as measured."""
     baseline = comparison.row(row.baseline) if row.baseline else None
-    if baseline is None:
+    if baseline is None or comparison.source:
         return ""
 
     def means(key: str) -> tuple[float, float] | None:
@@ -176,7 +177,9 @@ def _describe_choice(comparison: Comparison, headline: Headline) -> list[str]:
     if not headline.is_chosen:
         return hidden
     sentences = hidden
-    if is_on_validation(comparison):
+    if comparison.source:
+        sentences.append("It was chosen by the values that measure it, so its size is overstated.")
+    elif is_on_validation(comparison):
         result = "test_acc" if comparison.metric.unit is Unit.FRACTION else "test_loss"
         advice = f"--metric {result}"
         if comparison.at is EpochChoice.MATCHED:
@@ -225,7 +228,7 @@ def _describe_forecast(comparison: Comparison, forecast: SeedForecast) -> str:
         f"{seeds} further seeds would decide it with {forecast.power:.0%} probability, "
         f"{describe_effect_ends([forecast]).replace('with ≥, ', '')}. The chance that it stays "
         f"open {describe_last_seeds([forecast])} is {forecast.still_open:.0%}; "
-        f"{describe_extension(comparison)} adds them."
+        f"{describe_extension(comparison)}."
     )
 
 
@@ -274,13 +277,13 @@ def _answer_without_test(comparison: Comparison) -> list[str]:
         return ["No run completed, so there is nothing to compare."]
     metric = comparison.metric
     estimate = row.estimates[metric.key]
-    data = describe_data(row.setting.fields, find_context_axes(comparison))
+    place = describe_place(comparison, row.setting.fields, find_context_axes(comparison))
     setting = describe_setting(row.setting)
     value = f"{metric.describe_value(estimate.value)}{describe_interval(metric, estimate)}"
-    when = describe_epoch(comparison.at)
+    when = describe_epoch(comparison)
     if len(comparison.rows) == 1:
         return [
-            f"On {data}, the {metric.name} of {setting} is {value}, {when}.",
+            f"{place}, the {metric.name} of {setting} is {value}, {when}.",
             "There is no other setting to compare it with.",
         ]
     order = "lowest" if metric.sign > 0 else "highest"
@@ -296,4 +299,4 @@ def _answer_without_test(comparison: Comparison) -> list[str]:
             "No setting was compared with a baseline on the same seeds, so which setting is better "
             "is not known."
         )
-    return [f"On {data}, {setting} has the {order} {metric.name}, {value}, {when}.", reason]
+    return [f"{place}, {setting} has the {order} {metric.name}, {value}, {when}.", reason]

@@ -14,7 +14,7 @@ def render_markdown(comparison: Comparison, provenance: Provenance) -> str:
     first, *more = answer(comparison)
     problems = format_markdown_list(note.text for note in describe_problems(comparison))
     parts = [
-        f"## {describe_data(comparison.shared)}",
+        f"## {escape_markdown(comparison.source or describe_data(comparison.shared))}",
         f"**{escape_markdown(first)}**",
         *map(escape_markdown, more),
         format_markdown_table(make_main_table(comparison)),

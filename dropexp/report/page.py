@@ -57,7 +57,7 @@ def render_page(
         search,
         main=make_main_table(comparison),
         details=make_detail_table(comparison),
-        audit=_summarise_audits(comparison),
+        audit=None if comparison.source else _summarise_audits(comparison),
         open_rows=[note.text for note in describe_open_rows(comparison)],
         times=[note.text for note in describe_times(comparison)],
         missing=[note.text for note in describe_problems(comparison)],
@@ -127,7 +127,7 @@ def _make_safe(value: Any) -> Any:
 
 def _write_title(comparison: Comparison) -> str:
     runs = sum(len(row.setting.runs) for row in comparison.rows)
-    where = describe_data(comparison.shared)
+    where = comparison.source or describe_data(comparison.shared)
     settings = format_count(len(comparison.rows), "setting")
     return f"dropexp: {settings}, {format_count(runs, 'run')}, {where}"
 

@@ -30,6 +30,19 @@ def describe_data(fields: Mapping[str, Any], others: Iterable[str] = ()) -> str:
     return f"{text} ({', '.join(rest)})" if rest else text
 
 
+def describe_place(comparison: Comparison, fields: Mapping[str, Any], others: Iterable[str]) -> str:
+    """Return where results are from, as the start of a sentence: ``On digits`` or ``In x.csv``.
+
+    Args:
+        comparison: that the sentence is about.
+        fields: as for describe_data.
+        others: likewise.
+    """
+    if comparison.source:
+        return f"In {comparison.source}"
+    return f"On {describe_data(fields, others)}"
+
+
 def describe_setting(setting: Setting) -> str:
     """Return the regulariser with its p, ``dropout2d at p = 0.5``, or else the classics."""
     if not setting.has_regulariser:

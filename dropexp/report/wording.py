@@ -20,7 +20,8 @@ _EPOCHS = {
 
 def describe_metric(metric: Metric) -> str:
     """Return a metric's name with its unit, ``test loss (nats)``; a fraction has no unit."""
-    return metric.name if metric.unit is Unit.FRACTION else f"{metric.name} ({metric.unit})"
+    has_unit = metric.unit not in (Unit.FRACTION, Unit.UNKNOWN)
+    return f"{metric.name} ({metric.unit})" if has_unit else metric.name
 
 
 def describe_field(key: str) -> str:
@@ -40,9 +41,9 @@ def describe_means(comparison: Comparison, rows: Sequence[Row]) -> str:
     return f"mean over seeds with {comparison.confidence:.0%} t interval"
 
 
-def describe_epoch(at: EpochChoice) -> str:
-    """Return the epoch at which runs are compared, as part of a sentence."""
-    return _EPOCHS[at]
+def describe_epoch(comparison: Comparison) -> str:
+    """Return the epoch at which runs are compared, or the file, as part of a sentence."""
+    return f"in {comparison.source}" if comparison.source else _EPOCHS[comparison.at]
 
 
 def _describe_value(key: str, value: Any) -> str:

@@ -23,6 +23,7 @@ class Unit(StrEnum):
     EPOCHS = "epochs"
     NAT_EPOCHS = "nat·epochs"
     SECONDS = "seconds"
+    UNKNOWN = ""  # of another program's numbers
 
 
 class Direction(Enum):
@@ -100,7 +101,7 @@ class Metric:
         if self.is_signed:  # a difference
             size = 1.0 if self.unit is Unit.FRACTION else math.inf
             return -size, size
-        if self.unit is Unit.NAT_EPOCHS:  # between curves that may cross
+        if self.unit in (Unit.NAT_EPOCHS, Unit.UNKNOWN):  # the first: between curves that may cross
             return -math.inf, math.inf
         return 0.0, 1.0 if self.unit is Unit.FRACTION else math.inf
 
@@ -136,12 +137,12 @@ class Metric:
     def describe_size(self, value: float) -> str:
         """Return a size with its unit for a sentence: ``0.123 nats``, ``6.1 points``."""
         unit = "points" if self.unit is Unit.FRACTION else self.unit.value
-        return f"{self.format(value, Notation.DOCUMENT, is_signed=False)} {unit}"
+        return f"{self.format(value, Notation.DOCUMENT, is_signed=False)} {unit}".rstrip()
 
     def describe_value(self, value: float) -> str:
         """Return a value with its unit for a sentence: ``0.123 nats``, ``83.0%``."""
         unit = "%" if self.unit is Unit.FRACTION else f" {self.unit.value}"
-        return f"{self.format(value, Notation.DOCUMENT)}{unit}"
+        return f"{self.format(value, Notation.DOCUMENT)}{unit}".rstrip()
 
     def document_heading(self) -> str:
         """Return the heading with the unit where a document shows another than the files hold."""

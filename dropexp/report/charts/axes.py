@@ -194,7 +194,7 @@ def _describe(
     if metric is _MEMORISED:
         when = "; on training images with a wrong label"
     else:
-        when = f", {describe_epoch(comparison.at)}"
+        when = f", {describe_epoch(comparison)}"
     fixed = describe_fields(find_headline_context(comparison, without))
     part = "; the best setting of each regulariser" if is_part else ""
     return f"{describe_means(comparison, rows)}{when}{fixed and f'; {fixed}'}{part}"

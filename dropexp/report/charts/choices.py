@@ -32,7 +32,7 @@ class ChartKind:
     section: str
 
 
-_RUN = "a completed run"
+_RUN = "a completed run whose epochs are known"
 _PAIRED = "a setting with a baseline on the same seeds"
 
 CHART_KINDS: Mapping[str, ChartKind] = {

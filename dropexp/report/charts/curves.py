@@ -65,7 +65,7 @@ def build_curve_figures(comparison: Comparison, rows: Sequence[Row] | None = Non
     """
     labelled = select_featured_rows(comparison)
     rows = [row for row in (rows or labelled) if row.setting.completed]
-    if not rows:
+    if not rows or comparison.source:
         return []
     kind = "acc" if "acc" in comparison.metric.key.split("_") else "loss"
     train, val, gap = f"train_{kind}", f"val_{kind}", f"{kind}_gap"

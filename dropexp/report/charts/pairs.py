@@ -32,7 +32,7 @@ def build_pair_figures(comparison: Comparison) -> list[Figure]:
     panel = Panel(
         _NAME,
         answer(comparison)[0],
-        f"{describe_metric(comparison.metric)} {describe_epoch(comparison.at)}; a line for each "
+        f"{describe_metric(comparison.metric)} {describe_epoch(comparison)}; a line for each "
         f"seed, the thick line is their mean{left_out}",
         data.values,
         _draw(comparison, row, pairs, data),

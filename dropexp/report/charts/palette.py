@@ -36,6 +36,7 @@ COLOURS = {
 """Regulariser or classic → colour, the same in every report; ``none`` is grey."""
 
 _OTHERS = ("#56b4e9", "#7a4fb5", "#8c6d31")  # for regularisers that are not in COLOURS
+_FOREIGN = tuple(colour for name, colour in COLOURS.items() if name != "none")
 _DASHES = ([1, 0], [7, 3], [3, 2], [8, 3, 2, 3], [1, 3])
 _LIGHTEST = 0.4  # share of white in the colour of the weakest setting
 _LABEL_SHADE = 0.3  # share of black in a label: thin text needs more contrast than a line
@@ -69,8 +70,11 @@ def assign_looks(settings: Sequence[Setting]) -> dict[str, Look]:
     for setting in settings:
         by_method.setdefault(setting.method, []).append(setting)
     looks = {}
+    foreign = [method for method, same in by_method.items() if same[0].own_name]
     for method, same in by_method.items():
         colour = choose_colour(method)
+        if method in foreign:
+            colour = _FOREIGN[foreign.index(method) % len(_FOREIGN)]
         by_strength: dict[str, list[Setting]] = {}
         for setting in sorted(same, key=_rank_by_strength):
             by_strength.setdefault(setting.label, []).append(setting)
@@ -98,7 +102,8 @@ def _rank_by_strength(setting: Setting) -> tuple[float, list[float], str]:
     """Return a sort key, the strongest first: the largest p, then the classics' largest values."""
     values = [CLASSICS[name].active_fields(setting.fields) for name in setting.classics]
     numbers = [-v for each in values for v in each.values() if isinstance(v, int | float)]
-    return -setting.p, numbers, setting.label
+    p = 0.0 if setting.own_name else setting.p
+    return -p, numbers, setting.label
 
 
 def _mix(colour: str, grey: int, share: float) -> str:
