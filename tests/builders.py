@@ -9,12 +9,16 @@ from torch import Tensor
 
 from dropexp import data
 from dropexp.config.compose import compose_run
+from dropexp.config.groups import list_groups
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.runs.records import EpochRecord
 from dropexp.training.build import build_plan, build_state
 from dropexp.training.progress import EpochProgress
 from dropexp.training.state import TrainingPlan, TrainingState
+
+REGULARISERS = [name for name in list_groups()["regulariser"] if name != "custom"]
+"""The names that need no class of the user's."""
 
 TINY = ("train.epochs=3", "data.train_size=70", "data.val_size=50")
 

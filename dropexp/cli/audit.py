@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import Overrides
+from dropexp.cli.options import ConfigDirOption, Overrides, TrustOption
 
 AUDIT_HELP = (
     "Check that the regulariser works on its model; train nothing.\n\n"
@@ -27,12 +27,14 @@ class AuditFormat(StrEnum):
 
 def audit(
     overrides: Overrides = None,
+    _config_dir: ConfigDirOption = None,
+    trust: TrustOption = False,
     format_: Annotated[
         AuditFormat, typer.Option("--format", "-f", help="json is as in audit.json.")
     ] = AuditFormat.TABLE,
 ) -> None:
     from dropexp import data
-    from dropexp.config.compose import compose_run
+    from dropexp.runs.trust import compose_typed
     from dropexp.training.build import (
         audit_model,
         build_model,
@@ -43,7 +45,7 @@ def audit(
     from dropexp.training.environment import configure_torch, select_device
     from dropexp.training.threads import choose_threads
 
-    config = compose_run(overrides or [])
+    config = compose_typed(overrides or [], trust=trust)
     device = select_device(config.device)
     refuse_unavailable(config, device)
     configure_torch(device, choose_threads(config), config.deterministic, config.precision)

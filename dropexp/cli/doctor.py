@@ -75,9 +75,9 @@ def doctor(
     if p is not None and not 0 < p < 1:
         raise ConfigError(f"--p {p:g} is not a drop probability above 0 and below 1.")
 
+    from dropexp.data.user_code import summarise_error
     from dropexp.doctor import diagnose
     from dropexp.models.custom import build_any_network
-    from dropexp.models.third_party import summarise_error
 
     model = build_any_network(target, inputs[0][0], options)
     tensors = [_make_input((batch, *shape), is_whole) for shape, is_whole in inputs]

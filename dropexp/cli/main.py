@@ -27,6 +27,7 @@ from dropexp.cli.sweep import EXTEND_HELP, WATCH_HELP, extend, make_sweep_help, 
 from dropexp.cli.train import make_train_help, train
 from dropexp.cli.tune import TUNE_HELP, tune
 from dropexp.cli.usage_errors import UsageError, describe_usage_error
+from dropexp.config.groups import forget_added_files
 from dropexp.errors import DropexpError
 from dropexp.training.startup import exit_process
 
@@ -122,6 +123,7 @@ def run_command(arguments: list[str]) -> int:
 
         print_error("the current folder does not exist any more; change to another one with cd.")
         return ExitCode.WRONG_INPUT
+    forget_added_files()
     try:
         code = app(_multirun_as_sweep(arguments), standalone_mode=False)
     except SystemExit as end:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from dropexp.cli.completion import complete_override
+from dropexp.config.fingerprints import CONFIG_DIR_VARIABLE
 from dropexp.config.paths import parse_path
 from dropexp.errors import UserError
 
@@ -94,6 +95,26 @@ TrustOption = Annotated[
 ]
 
 
+def _use_config_dir(folder: Path | None) -> Path | None:
+    from dropexp.config.added_files import use_config_dir
+
+    if folder is not None:
+        use_config_dir(folder)
+    return folder
+
+
+ConfigDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config-dir",
+        "-cd",
+        metavar="FOLDER",
+        envvar=CONFIG_DIR_VARIABLE,
+        show_envvar=False,
+        callback=_use_config_dir,
+        help="Add the groups, studies and modules of this folder.",
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Print a line for every epoch or run that ends.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import Overrides, RunId, RunsDir, TrustOption
+from dropexp.cli.options import ConfigDirOption, Overrides, RunId, RunsDir, TrustOption
 from dropexp.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ RERUN_HELP = (
 def rerun(
     run_id: RunId,
     overrides: Overrides = None,
+    _config_dir: ConfigDirOption = None,
     into: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keep the new run in this folder.")
     ] = None,

@@ -14,7 +14,7 @@ from dropexp.cli.compare import (
 )
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
-from dropexp.cli.options import TAKES_OVERRIDES, Overrides, RunsDir, TrustOption
+from dropexp.cli.options import TAKES_OVERRIDES, ConfigDirOption, Overrides, RunsDir, TrustOption
 from dropexp.errors import ConfigError, StoreError, UserError
 from dropexp.sweep.budget import LIMIT_OF_SEEDS
 
@@ -84,6 +84,7 @@ def _parse_seeds(text: str) -> int:
 def register(
     name: StudyName,
     overrides: Overrides = None,
+    _config_dir: ConfigDirOption = None,
     metric: MetricOption = None,
     at: AtOption = None,
     margin: MarginOption = None,

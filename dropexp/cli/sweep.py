@@ -10,6 +10,7 @@ import typer
 from dropexp.cli.config_options import CfgOption, InfoOption, ResolveOption, print_config
 from dropexp.cli.launch_sweep import DryRun, FailFast, Launching, RetryFailed, run_sweep
 from dropexp.cli.options import (
+    ConfigDirOption,
     Overrides,
     QuietOption,
     RunsDir,
@@ -81,6 +82,7 @@ def make_sweep_help() -> str:
 
 def sweep(
     overrides: Overrides = None,
+    _config_dir: ConfigDirOption = None,
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
@@ -129,6 +131,7 @@ def sweep(
 def extend(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
     overrides: Overrides = None,
+    _config_dir: ConfigDirOption = None,
     seeds: Annotated[
         str | None,
         typer.Option("--seeds", metavar="N", help="Number of seeds to add, such as +4."),

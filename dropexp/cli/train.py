@@ -7,8 +7,10 @@ import typer
 from dropexp.cli.config_options import CfgOption, InfoOption, ResolveOption, print_config
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import (
+    ConfigDirOption,
     Overrides,
     QuietOption,
+    TrustOption,
     VerboseOption,
     choose_verbosity,
     format_place,
@@ -48,6 +50,8 @@ def make_train_help() -> str:
 
 def train(
     overrides: Overrides = None,
+    _config_dir: ConfigDirOption = None,
+    trust: TrustOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     cfg: CfgOption = None,
@@ -59,31 +63,34 @@ def train(
 ) -> None:
     typed = overrides or []
     verbosity = choose_verbosity(quiet=quiet, verbose=verbose)
-    if print_config(typed, cfg, info, resolve=resolve, show_runs=lambda: _show_run(typed)):
+    if print_config(
+        typed, cfg, info, resolve=resolve, show_runs=lambda: _show_run(typed, trust=trust)
+    ):
         return
     from dropexp.training.startup import pause_collector, resume_collector
 
     pause_collector()  # run() resumes it before the first epoch
     try:
-        _compose_and_train(typed, verbosity)
+        _compose_and_train(typed, verbosity, trust=trust)
     finally:
         resume_collector()
 
 
-def _show_run(overrides: list[str]) -> str:
-    from dropexp.config.compose import compose_run
+def _show_run(overrides: list[str], *, trust: bool) -> str:
     from dropexp.config.showing import show_run
+    from dropexp.runs.trust import compose_typed
 
-    return show_run(compose_run(overrides))
+    return show_run(compose_typed(overrides, trust=trust))
 
 
-def _compose_and_train(overrides: list[str], verbosity: "Verbosity") -> None:
+def _compose_and_train(overrides: list[str], verbosity: "Verbosity", *, trust: bool) -> None:
     from dropexp.config.compose import compose_parsed
     from dropexp.config.overrides import parse_overrides
+    from dropexp.runs.trust import make_check
 
     parsed = parse_overrides(overrides)
     _refuse_study_alone(parsed)
-    config = compose_parsed(parsed)
+    config = compose_parsed(parsed, make_check(parsed, trust=trust))
     is_p_given = any(override.key == "p" for override in parsed)
     try:
         _train(config, verbosity, is_p_given=is_p_given)

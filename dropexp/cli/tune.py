@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.options import Overrides, format_place
+from dropexp.cli.options import ConfigDirOption, Overrides, TrustOption, format_place
 from dropexp.cli.request_warnings import warn_of_slow_bfloat16
 from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.errors import ConfigError, suggest
@@ -32,6 +32,8 @@ TUNE_HELP = (
 
 def tune(
     overrides: Overrides = None,
+    _config_dir: ConfigDirOption = None,
+    trust: TrustOption = False,
     budget: Annotated[
         str,
         typer.Option("--budget", metavar="BUDGET", help="Limit: 200runs, 30min or 2h."),
@@ -58,7 +60,7 @@ def tune(
         start_fork_server()  # imports torch for the runs while this process composes configs
     from dropexp.sweep.tuning.space import parse_request
 
-    request = parse_request(overrides or [])
+    request = parse_request(overrides or [], trust=trust)
     from dropexp.cli.tune_console import TuneConsole
     from dropexp.sweep.tuning.conduct import name_study, refuse_small_budget
     from dropexp.sweep.tuning.conduct import tune as run_tune

@@ -29,6 +29,7 @@ _TEST_IMAGES = (
     "data.grayscale",
     "data.test_size",
     "data.fingerprint",
+    "data.target",
 )
 """The fields that decide which test images a run has; data.train_size and others do not."""
 

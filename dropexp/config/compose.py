@@ -14,6 +14,11 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from dropexp.config.added_files import (
+    add_recorded_files,
+    explain_new_group,
+    list_search_path,
+)
 from dropexp.config.combinations import compose_combination, find_combination
 from dropexp.config.groups import find_conf_dir, list_groups
 from dropexp.config.hydra_session import start_hydra
@@ -31,8 +36,16 @@ def compose_run(overrides: Sequence[str]) -> RunConfig:
     return compose_parsed(parse_overrides(overrides))
 
 
-def compose_parsed(overrides: Sequence[Override]) -> RunConfig:
+Check = Callable[[RunConfig], None]
+"""Refuses a config before any file that it names is looked for."""
+
+
+def compose_parsed(overrides: Sequence[Override], check: Check = lambda _: None) -> RunConfig:
     """Return the checked config of one run from parsed overrides.
+
+    Args:
+        overrides: as typed.
+        check: called before any file that the config names is looked for.
 
     Raises:
         ConfigError: an override has several values, an unknown key or a value that is not
@@ -56,7 +69,7 @@ def compose_parsed(overrides: Sequence[Override]) -> RunConfig:
                 f"{override.text} has several values; give one, or train a run for each with "
                 f"dropexp sweep."
             )
-    return freeze(compose_dict(overrides), study)
+    return freeze(compose_dict(overrides), study, check=check)
 
 
 def split_study(overrides: Sequence[Override]) -> tuple[list[Override], str | None]:
@@ -80,8 +93,10 @@ def parse_study_params(file: StudyFile) -> list[Override]:
     """Return the overrides of the sweep of a study file.
 
     Raises:
-        ConfigError: one is not an override, or says where or how runs are trained.
+        ConfigError: one is not an override, or says where or how runs are trained; or a config file
+            in it is not allowed.
     """
+    add_recorded_files(file.files, file.path)
     try:
         overrides = parse_overrides([f"{key}={value}" for key, value in file.params.items()])
     except ConfigError as error:
@@ -93,6 +108,12 @@ def parse_study_params(file: StudyFile) -> list[Override]:
                 f"give it to dropexp sweep: {override.text}."
             )
     return overrides
+
+
+def list_choices(overrides: Sequence[Override]) -> list[tuple[str, Any]]:
+    """Return (group, choice) for every choice of a group."""
+    chosen = [override for override in overrides if override.is_group_choice]
+    return [(override.key, choice) for override in chosen for choice in override.values]
 
 
 def find_runs_dir(overrides: Sequence[Override]) -> Path:
@@ -155,7 +176,7 @@ def compose_dict(overrides: Sequence[Override], *, with_hydra: bool = False) -> 
     if combination:
         return compose_combination(combination, overrides, compose_dict)
     start_hydra()
-    texts = [override.hydra_text for override in overrides]
+    texts = [*(override.hydra_text for override in overrides), *list_search_path()]
     try:
         return compose("config", overrides=texts, return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
@@ -201,6 +222,8 @@ def _explain_unknown_key(key: str, overrides: Sequence[Override]) -> str:
     siblings = [known for known in keys if owner and known.rpartition(".")[0] == owner]
     if OmegaConf.select(config, owner) == {}:
         hint = f"{owner} takes any key; write +{key}=…"
+    elif new_group := explain_new_group(key.partition(".")[0]):
+        hint = new_group
     elif elsewhere:
         hint = propose(elsewhere)
     elif {key.replace(".", "/"), owner.replace(".", "/")} & list_groups().keys():

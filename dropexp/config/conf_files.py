@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from dropexp.config.groups import find_conf_dir
+from dropexp.config.groups import find_added_file, find_conf_dir
+from dropexp.config.parsing import parse_yaml_text
 
 
 def read_choice(group: str, choice: str) -> dict[str, Any]:
@@ -23,8 +24,14 @@ def read_default_choices() -> dict[str, str | None]:
     return defaults
 
 
-@cache
 def read_file(name: str) -> dict[str, Any]:
-    """Return the content of a file of conf/, by its path in there."""
+    """Return the content of a file of conf/, or of one that was added to it, by its path."""
+    group, _, file = name.rpartition("/")
+    added = find_added_file(group, file.removesuffix(".yaml"))
+    return _read_own(name) if added is None else parse_yaml_text(added.text)
+
+
+@cache
+def _read_own(name: str) -> dict[str, Any]:
     values: dict[str, Any] = yaml.safe_load((find_conf_dir() / name).read_text(encoding="utf-8"))
     return values

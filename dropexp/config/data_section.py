@@ -1,6 +1,6 @@
 """The data section of a run's configuration: one class for each kind of data set."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from dropexp.config.section_base import (
     Section,
     Seed,
     Size,
+    Target,
     Whole,
 )
 
@@ -54,7 +55,16 @@ class PublishedConfig(_DataSection):
     download: bool = Field(description="Download files that are missing into data.root.")
 
 
-class ImageFolderConfig(_DataSection):
+class OwnDataSection(_DataSection):
+    """A data set of the user's, which may have no test images of its own."""
+
+    test_size: Size = Field(
+        description="Test images, taken from the training images where the data has none of its "
+        "own: a number of images, or a fraction."
+    )
+
+
+class ImageFolderConfig(OwnDataSection):
     """Your own pictures: root/train/<class>/*, optionally root/val and root/test."""
 
     name: Literal["image_folder"]
@@ -64,10 +74,6 @@ class ImageFolderConfig(_DataSection):
     )
     grayscale: bool = Field(
         default=False, description="Convert pictures to one grey channel instead of RGB."
-    )
-    test_size: Size = Field(
-        description="Test images, taken from train/ where there is no test/: a number of images, "
-        "or a fraction."
     )
     on_broken: Literal["refuse", "skip"] = Field(
         default="refuse",
@@ -81,6 +87,41 @@ class ImageFolderConfig(_DataSection):
     )
 
 
+class ArraysConfig(OwnDataSection):
+    """Your own images as arrays in a .npz file."""
+
+    name: Literal["arrays"]
+    root: str = Field(
+        description="The .npz file with images and labels, and optionally val_images, val_labels, "
+        "test_images, test_labels and class_names."
+    )
+    fingerprint: str | None = Field(
+        default=None,
+        description="Hash of the file, filled in by dropexp. A run is refused if the file has "
+        "changed.",
+    )
+
+
+class CustomDataConfig(OwnDataSection):
+    """Your own function that returns images and labels."""
+
+    name: Literal["custom"]
+    target: Target = Field(
+        description="The function as package.module:function; modules are looked for in the "
+        "current folder first, then among installed packages."
+    )
+    options: dict[str, Any] = Field(
+        default={},
+        description="Arguments of the function; add one with +data.options.NAME=VALUE.",
+    )
+    fingerprint: str | None = Field(
+        default=None,
+        description="Hash of the function's source, filled in by dropexp. A run is refused if the "
+        "source has changed.",
+    )
+
+
 DataConfig = Annotated[
-    DigitsConfig | PublishedConfig | ImageFolderConfig, Field(discriminator="name")
+    DigitsConfig | PublishedConfig | ImageFolderConfig | ArraysConfig | CustomDataConfig,
+    Field(discriminator="name"),
 ]

@@ -6,6 +6,7 @@ source of a custom model is found without importing it.
 
 import ast
 import hashlib
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.machinery import PathFinder
@@ -30,24 +31,43 @@ def split_target(target: str) -> tuple[str, str]:
     return module, name
 
 
-def module_search_path() -> list[str]:
-    """Return the folders to import from: the current one first, as with ``python -m``."""
+CONFIG_DIR_VARIABLE = "DROPEXP_CONFIG_DIR"
+"""The environment variable that names the folder of ``--config-dir``, also to workers."""
+
+
+def module_search_path(module: str) -> list[str]:
+    """Return the folders to import from: the current one first, as with ``python -m``.
+
+    The folder of ``--config-dir`` is the last one, and only for a module that no other has, so
+    that no file in it takes the place of an installed package.
+
+    Args:
+        module: to import.
+    """
     here = str(Path.cwd())
-    return [here, *(folder for folder in sys.path if folder not in ("", here))]
+    folders = [here, *(folder for folder in sys.path if folder not in ("", here))]
+    config_dir = os.environ.get(CONFIG_DIR_VARIABLE)
+    if config_dir and PathFinder.find_spec(module.partition(".")[0], folders) is None:
+        folders.append(config_dir)
+    return folders
 
 
-def fingerprint_source(target: str) -> str:
+def fingerprint_source(target: str, section: str = "model") -> str:
     """Return 12 hex digits that change when the code of ``package.module:Class`` changes.
 
     They are the start of a SHA-256 of the module's file and of all files in the same folder tree
     that it imports, directly or indirectly. Of an installed package only the module's own file is
     hashed.
 
+    Args:
+        target: the class, or a function.
+        section: of the config that names it, for errors.
+
     Raises:
         ConfigError: there is no such module, or it has no source file.
     """
     module, _ = split_target(target)
-    return _hash_files(sorted(_find_source_files(module, target).items()))
+    return _hash_files(sorted(_find_source_files(module, f"{section}.target={target}").items()))
 
 
 def find_source_file(target: str) -> Path | None:
@@ -91,9 +111,9 @@ def _hash_files(files: Iterable[tuple[str, Path]]) -> str:
     return content.hexdigest()[:12]
 
 
-def _find_source_files(module: str, target: str) -> dict[str, Path]:
-    """Return the files to hash, by module name."""
-    source_root, file = _find_module(module, target)
+def _find_source_files(module: str, named: str) -> dict[str, Path]:
+    """Return the files to hash, by module name; ``named`` is the override that names the code."""
+    source_root, file = _find_module(module, named)
     files = {module: file}
     if source_root is None:
         return files
@@ -107,12 +127,12 @@ def _find_source_files(module: str, target: str) -> dict[str, Path]:
     return files
 
 
-def _find_module(module: str, target: str) -> tuple[Path | None, Path]:
+def _find_module(module: str, named: str) -> tuple[Path | None, Path]:
     """Return the folder of the user's modules (None for an installed package), and the file.
 
     Parent packages are not imported; importlib.util.find_spec would import them.
     """
-    folders = module_search_path()
+    folders = module_search_path(module)
     parts = module.split(".")
     source_root: Path | None = None
     for depth in range(1, len(parts) + 1):
@@ -120,7 +140,7 @@ def _find_module(module: str, target: str) -> tuple[Path | None, Path]:
         spec = PathFinder.find_spec(name, folders)
         if spec is None:
             raise ConfigError(
-                f"model.target={target} is not found: there is no module {name} in {Path.cwd()} or "
+                f"{named} is not found: there is no module {name} in {Path.cwd()} or "
                 f"among the installed packages. Write it as package.module:Class."
             )
         folders = list(spec.submodule_search_locations or ())
@@ -128,7 +148,7 @@ def _find_module(module: str, target: str) -> tuple[Path | None, Path]:
             source_root = Path(folders[0] if folders else str(spec.origin)).parent
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise ConfigError(
-            f"model.target={target} is not allowed: {module} has no Python source file, which its "
+            f"{named} is not allowed: {module} has no Python source file, which its "
             f"fingerprint needs."
         )
     is_installed = source_root is None or not set(source_root.parts).isdisjoint(_INSTALL_FOLDERS)

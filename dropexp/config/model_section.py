@@ -2,10 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from dropexp.config.fingerprints import split_target
-from dropexp.config.section_base import MOST_LAYERS, MOST_UNITS, Channels, Section, Whole
+from dropexp.config.section_base import (
+    MOST_LAYERS,
+    MOST_UNITS,
+    Channels,
+    Section,
+    Target,
+    Whole,
+)
 
 Nonlinearity = Literal["relu", "selu"]
 _NONLINEARITY = "Activation function; selu also initialises weights for itself."
@@ -192,16 +198,11 @@ class TorchvisionConfig(_ThirdPartySection):
     )
 
 
-def _check_target(target: str) -> str:
-    split_target(target)
-    return target
-
-
 class CustomConfig(_ThirdPartySection):
     """Your own network class."""
 
     name: Literal["custom"]
-    target: Annotated[str, AfterValidator(_check_target)] = Field(
+    target: Target = Field(
         description="The class as package.module:Class; modules are looked for in the current "
         "folder first, then among installed packages."
     )

@@ -10,6 +10,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from dropexp.config.combined_section import CombinedConfig, RegulariserConfig
+from dropexp.config.data_section import (
+    ArraysConfig,
+    CustomDataConfig,
+    DataConfig,
+    DigitsConfig,
+    ImageFolderConfig,
+    PublishedConfig,
+)
 from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
 from dropexp.config.model_section import CustomConfig, ModelConfig, TorchvisionConfig
 from dropexp.config.paths import parse_path
@@ -36,17 +45,17 @@ def fill_fingerprints(config: RunConfig, files: NamedFiles | None = None) -> Run
         files: computes the fingerprints; None: they are computed for this config only.
 
     Raises:
-        ConfigError: a custom model has no source file, or there are no such weights.
+        ConfigError: custom code has no source file, or there is no such file.
         DataError: the image folder of data.root does not exist.
     """
     files = files or NamedFiles()
-    data, model = config.data, _fill_model(config.model, files)
-    if data.name == "image_folder" and data.fingerprint is None:
-        of_pictures = files.of_pictures(parse_path(data.root, f"data.root={data.root}"))
-        data = data.model_copy(update={"fingerprint": of_pictures})
-    if data is config.data and model is config.model:
-        return config
-    return config.model_copy(update={"data": data, "model": model})
+    filled = {
+        "data": _fill_data(config.data, files),
+        "model": _fill_model(config.model, files),
+        "regulariser": _fill_regulariser(config, files),
+    }
+    changed = {key: each for key, each in filled.items() if each is not getattr(config, key)}
+    return config.model_copy(update=changed) if changed else config
 
 
 def fingerprint_options(options: Mapping[str, Any], files: NamedFiles | None = None) -> str | None:
@@ -92,11 +101,37 @@ def _walk(value: Any, key: str) -> Iterator[tuple[str, str]]:
             yield from _walk(item, f"{key}.{index}")
 
 
+def _fill_data(data: DataConfig, files: NamedFiles) -> DataConfig:
+    if isinstance(data, DigitsConfig | PublishedConfig) or data.fingerprint is not None:
+        return data
+    match data:
+        case CustomDataConfig():
+            found = files.of_source(data.target, "data")
+        case ImageFolderConfig():
+            found = files.of_pictures(parse_path(data.root, f"data.root={data.root}"))
+        case ArraysConfig():
+            label = f"data.root={data.root}"
+            found = files.of_file(parse_path(data.root, label), label)
+    return data.model_copy(update={"fingerprint": found})
+
+
+def _fill_regulariser(config: RunConfig, files: NamedFiles) -> RegulariserConfig:
+    regulariser = config.regulariser
+    for part in config.parts:
+        if part.name == "custom" and part.fingerprint is None:
+            found = files.of_source(part.target, "regulariser")
+            filled = part.model_copy(update={"fingerprint": found})
+            if not isinstance(regulariser, CombinedConfig):
+                return filled
+            regulariser = regulariser.model_copy(update={part.name: filled})
+    return regulariser
+
+
 def _fill_model(model: ModelConfig, files: NamedFiles) -> ModelConfig:
     filled: dict[str, str | None] = {}
     if isinstance(model, CustomConfig):
         if model.fingerprint is None:
-            filled["fingerprint"] = files.of_source(model.target)
+            filled["fingerprint"] = files.of_source(model.target, "model")
         if model.options_fingerprint is None and (of_options := _of_options(model, files)):
             filled["options_fingerprint"] = of_options
     if model.weights is not None and model.weights_fingerprint is None:

@@ -17,7 +17,13 @@ from hydra.core.override_parser.types import IntervalSweep, RangeSweep, Transfor
 from hydra.core.override_parser.types import Override as HydraOverride
 from hydra.errors import HydraException
 
-from dropexp.config.groups import REGULARISER, list_groups, split_combination
+from dropexp.config.added_files import add_package_choice, list_entry_points
+from dropexp.config.groups import (
+    REGULARISER,
+    list_built_in_groups,
+    list_groups,
+    split_combination,
+)
 from dropexp.config.hydra_session import start_hydra
 from dropexp.config.identity import IDENTITY_KEYS
 from dropexp.config.setting import COMBINATION_SEPARATOR
@@ -117,10 +123,11 @@ class Override:
 
     @property
     def hydra_text(self) -> str:
-        """The override as Hydra takes it, which has no ``group=null``."""
+        """The override as Hydra takes it: without ``group=null``, and a new group with a +."""
         if self.is_group_choice and self.value is None:
             return f"{self.key.replace('/', '.')}=null"
-        return self.text
+        is_new = self.is_group_choice and self.key not in list_built_in_groups()
+        return f"+{self.text.lstrip('+')}" if is_new else self.text
 
     def split(self) -> list["Override"]:
         """Return an override with a single value for each of the values."""
@@ -313,12 +320,15 @@ def _check_choices(override: Override) -> None:
         if override.key == REGULARISER and COMBINATION_SEPARATOR in str(choice):
             split_combination(choice)
             continue
+        if add_package_choice(override.key, choice):
+            continue
         name = choice if isinstance(choice, str) else text
-        hint = suggest(name, known)
+        of_packages = [point.name for point in list_entry_points(override.key)]
+        hint = suggest(name, [*known, *of_packages])
         if override.key == "model" and _TORCHVISION_ARCHITECTURE.fullmatch(name):
             hint = f"For torchvision's, write model=torchvision model.arch={name}."
         raise ConfigError(f"{override.key}={name} is not known. {hint}")
-    if override.is_addition:
+    if override.is_addition and override.key in list_built_in_groups():
         raise ConfigError(
             f"{override.text} is not allowed: every run has a {override.key} already; write "
             f"{override.text.lstrip('+')}."

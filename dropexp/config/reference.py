@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from dropexp.config.conf_files import read_choice, read_default_choices, read_file
 from dropexp.config.data_section import DataConfig
-from dropexp.config.groups import find_conf_dir, list_groups
+from dropexp.config.groups import find_conf_dir, list_built_in_groups
 from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY
 from dropexp.config.model_section import ModelConfig
 from dropexp.config.regulariser_section import NoneConfig, SingleRegulariser
@@ -82,7 +82,7 @@ def describe_fields() -> list[FieldDescription]:
         *_describe_section(RunConfig, top),
         *_describe_section(TensorBoardConfig, top["tensorboard"], section="tensorboard"),
     ]
-    for group, choices in list_groups().items():
+    for group, choices in list_built_in_groups().items():
         for choice in choices:
             schema = find_section_class(group, choice)
             if schema is not None:
@@ -100,7 +100,7 @@ def describe_groups() -> list[GroupDescription]:
             default=_format_value(defaults[group]),
             choices={choice: _read_comment(group, choice) for choice in choices},
         )
-        for group, choices in list_groups().items()
+        for group, choices in list_built_in_groups().items()
     ]
 
 

@@ -4,7 +4,7 @@ A default here has the value that means "as published" or "off" (run_config.py s
 to a run's identity).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -15,6 +15,7 @@ from dropexp.config.section_base import (
     Number,
     Probability,
     Section,
+    Target,
     Whole,
 )
 from dropexp.config.time_schedules import SWITCHING_SCHEDULES, TimeSchedule
@@ -249,6 +250,25 @@ class CutMixConfig(_MixingSection):
     name: Literal["cutmix"]
 
 
+class CustomRegulariserConfig(_NoiseSection):
+    """Your own noise: a module that takes p, or a Regulariser of dropexp's."""
+
+    name: Literal["custom"]
+    target: Target = Field(
+        description="The class as package.module:Class; modules are looked for in the current "
+        "folder first, then among installed packages."
+    )
+    options: dict[str, Any] = Field(
+        default={},
+        description="Further arguments of the class; add one with +regulariser.options.NAME=VALUE.",
+    )
+    fingerprint: str | None = Field(
+        default=None,
+        description="Hash of the class's source, filled in by dropexp. A run is refused if the "
+        "source has changed.",
+    )
+
+
 SingleRegulariser = Annotated[
     Dropout2dConfig
     | DropoutConfig
@@ -263,6 +283,7 @@ SingleRegulariser = Annotated[
     | UnitScalingConfig
     | CutoutConfig
     | MixupConfig
-    | CutMixConfig,
+    | CutMixConfig
+    | CustomRegulariserConfig,
     Field(discriminator="name"),
 ]

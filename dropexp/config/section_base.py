@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from dropexp.config.fingerprints import split_target
+
 SEED_LIMIT = 2**63
 """Seeds are below this number, as torch's are."""
 
@@ -67,6 +69,13 @@ def _check_size(value: float) -> int | float:
     return int(value) if value >= 1 else value
 
 
+def _check_target(target: str) -> str:
+    split_target(target)
+    return target
+
+
+Target = Annotated[str, AfterValidator(_check_target)]
+"""Code of the user's: ``package.module:Name``."""
 Number = Annotated[float, BeforeValidator(refuse_bool)]
 Seed = Annotated[int, BeforeValidator(read_whole), Field(ge=0, lt=SEED_LIMIT)]
 DropProbability = Annotated[Number, Field(ge=0, lt=1)]

@@ -27,10 +27,11 @@ P_KEY = "regulariser.p"
 _SWITCH_AFTER = "regulariser.switch_after"
 
 FINGERPRINTS: Mapping[str, str] = {
-    "data.fingerprint": "a picture of data.root has",
+    "data.fingerprint": "a picture or the file of data.root, or the source of data.target has",
     "model.fingerprint": "the source of model.target has",
     "model.options_fingerprint": "a file that model.options names has",
     "model.weights_fingerprint": "the file of model.weights has",
+    "regulariser.fingerprint": "the source of regulariser.target has",
 }
 """Fields that are computed from the content of files, and what to say where one changed."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from dropexp.config.groups import find_conf_dir, list_studies
+from dropexp.config.groups import find_ready_study
 from dropexp.config.parsing import (
     MOST_BYTES_OF_STUDY,
     DamagedError,
@@ -32,7 +32,7 @@ MOST_CHARACTERS = 150
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SUFFIXES = (".yaml", ".yml")
-_KEYS = ("hydra", "question", "registered")
+_KEYS = ("hydra", "question", "registered", "files")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class StudyFile:
         params: key → value or values, as an override has them behind ``=``.
         question: the content of ``question``, empty without one.
         registered: the content of ``registered``, None where the study is not registered.
+        files: config files that its params choose: path below a config folder → text.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class StudyFile:
     params: Mapping[str, str]
     question: Mapping[str, Any] = field(default_factory=dict)
     registered: Mapping[str, Any] | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def is_study_path(study: str) -> bool:
@@ -139,9 +141,8 @@ def find_study_file(study: str | None, runs_dir: Path) -> StudyFile | None:
     registered = get_registered_path(runs_dir, study)
     if registered.is_symlink() or registered.is_file():
         return read_study_file(registered, follow_link=False)
-    if study in list_studies():
-        return read_study_file(find_conf_dir() / "study" / f"{study}.yaml")
-    return None
+    ready = find_ready_study(study)
+    return None if ready is None else read_study_file(ready)
 
 
 def read_study_file(path: Path, *, follow_link: bool = True) -> StudyFile:
@@ -169,6 +170,9 @@ def read_study_file(path: Path, *, follow_link: bool = True) -> StudyFile:
         raise ConfigError(
             f"{path}: registered must be a mapping; dropexp study register writes it."
         )
+    files = plain.get("files") or {}
+    if not isinstance(files, dict) or not all(isinstance(text, str) for text in files.values()):
+        raise ConfigError(f"{path}: files must hold texts by names such as regulariser/mine.yaml.")
     name = registered.get("name") if registered else path.stem
     refuse_study_name(str(name))
     return StudyFile(
@@ -177,6 +181,7 @@ def read_study_file(path: Path, *, follow_link: bool = True) -> StudyFile:
         params={key: _to_text(key, value, path) for key, value in params.items()},
         question=question,
         registered=registered,
+        files={str(name): text for name, text in files.items()},
     )
 
 

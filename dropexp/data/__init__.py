@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from dropexp.config.data_section import (
+    ArraysConfig,
+    CustomDataConfig,
     DataConfig,
     DigitsConfig,
     ImageFolderConfig,
+    OwnDataSection,
     PublishedConfig,
 )
 from dropexp.data.augmentation import augment
@@ -52,7 +55,7 @@ def check(configs: Sequence[DataConfig]) -> None:
 def _drop_sizes(config: DataConfig) -> DataConfig:
     """Return a section that is the same for all that are read from the same files."""
     sizes = {"train_size": None, "val_size": 1, "label_noise": 0.0, "augment": "none", "seed": 0}
-    if isinstance(config, ImageFolderConfig):
+    if isinstance(config, OwnDataSection):
         sizes["test_size"] = 1
     return config.model_copy(update=sizes)
 
@@ -81,5 +84,13 @@ def _read_source(config: DataConfig) -> Source:
             from dropexp.data import image_folder
 
             return image_folder.read(config)
+        case ArraysConfig():
+            from dropexp.data import arrays
+
+            return arrays.read(config)
+        case CustomDataConfig():
+            from dropexp.data import custom
+
+            return custom.read(config)
         case _:
             assert_never(config)

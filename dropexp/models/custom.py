@@ -1,25 +1,25 @@
 """Imports, constructs and checks a user's own network, and explains what is wrong with it."""
 
-import importlib
-import inspect
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 
-from dropexp.config.fingerprints import fingerprint_source, module_search_path, split_target
 from dropexp.config.named_files import fingerprint_options, list_option_files
 from dropexp.data import ImageShape
-from dropexp.data.torchvision_import import import_beside_torchvision
-from dropexp.errors import ConfigError, DropexpError, suggest
+from dropexp.data.user_code import (
+    collect_arguments,
+    import_target,
+    refuse_changed_source,
+    summarise_error,
+)
+from dropexp.errors import ConfigError, DropexpError
 from dropexp.models.third_party import (
     add_note,
     describe_wrong_logits,
     disable_own_noise,
     find_and_fill_sites,
     probe_model,
-    summarise_error,
 )
 from dropexp.regularisers import Regulariser
 
@@ -57,22 +57,17 @@ def build_custom_model(
         ConfigError: the class cannot be imported or constructed, its code has another fingerprint,
             or it does not return logits (N, num_classes).
     """
-    if fingerprint is not None and fingerprint_source(target) != fingerprint:
-        raise ConfigError(
-            f"model.fingerprint={fingerprint} does not match the source of model.target={target}, "
-            f"whose fingerprint is {fingerprint_source(target)}: it has changed since the run was "
-            f"made. Restore it, or make a new run."
-        )
+    refuse_changed_source("model", target, fingerprint)
     _check_option_files(target, options or {}, options_fingerprint)
     named = f"model.target={target}"
-    make = _import_target(target, named)
+    make = import_target(target, named)
     offered = {
         "image_shape": image_shape,
         "in_channels": image_shape[0],
         "num_classes": num_classes,
         "regulariser": regulariser,
     }
-    arguments = _collect_arguments(target, make, offered, options or {})
+    arguments = collect_arguments(target, make, offered, options or {})
     announces = "regulariser" in arguments
     if announces and sites is not None:
         raise ConfigError(
@@ -116,7 +111,7 @@ def build_any_network(
         ConfigError: the class cannot be imported or constructed.
     """
     try:
-        make = _import_target(target, target)
+        make = import_target(target, target)
     except ValueError as error:
         raise ConfigError(f"{target} is not allowed: {error}.") from error
     if isinstance(make, nn.Module):
@@ -124,67 +119,12 @@ def build_any_network(
     offered: dict[str, Any] = {"num_classes": _CLASSES_FOR_THE_DOCTOR, "regulariser": Regulariser()}
     if len(example_shape) == _AXES_OF_AN_IMAGE:
         offered |= {"image_shape": example_shape, "in_channels": example_shape[0]}
-    arguments = _collect_arguments(target, make, offered, options, key="--option {}")
+    arguments = collect_arguments(target, make, offered, options, key="--option {}")
     return _construct(make, arguments, target)
 
 
 _CLASSES_FOR_THE_DOCTOR = 10
 _AXES_OF_AN_IMAGE = 3
-
-
-def _import_target(target: str, named: str) -> Callable[..., Any]:
-    """Return the class or function; ``named`` is what the user has typed, for errors."""
-    module_name, name = split_target(target)
-    sys.path[:] = module_search_path()
-    importlib.invalidate_caches()
-    try:
-        attribute: Any = import_beside_torchvision(module_name)
-    except Exception as error:
-        raise ConfigError(
-            f"{named}: importing {module_name} fails with {summarise_error(error)}."
-        ) from error
-    for part in name.split("."):
-        if not hasattr(attribute, part):
-            classes = [key for key, value in vars(attribute).items() if inspect.isclass(value)]
-            hint = suggest(part, classes) if classes else "It has no class."
-            raise ConfigError(f"{named}: {module_name} has no {name}. {hint}")
-        attribute = getattr(attribute, part)
-    if not callable(attribute):
-        raise ConfigError(f"{named} is neither a class nor a function.")
-    return cast(Callable[..., Any], attribute)
-
-
-def _collect_arguments(
-    target: str,
-    make: Callable[..., Any],
-    offered: Mapping[str, Any],
-    options: Mapping[str, Any],
-    key: str = "model.options.{}",
-) -> dict[str, Any]:
-    """Return the offered arguments that the signature names, and all options.
-
-    ``key`` is how the user types an option, for errors.
-    """
-    parameters = inspect.signature(make).parameters
-    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    for option in options:
-        if option not in parameters and not takes_any:
-            hint = suggest(option, parameters) if parameters else "It takes none."
-            raise ConfigError(f"{key.format(option)} is not an argument of {target}. {hint}")
-    taken = {name: value for name, value in offered.items() if name in parameters}
-    arguments = {**taken, **options}
-    for name, each in parameters.items():
-        is_optional = each.default is not each.empty or each.kind in (
-            each.VAR_KEYWORD,
-            each.VAR_POSITIONAL,
-        )
-        if name not in arguments and not is_optional:
-            prefix = "+" if key.startswith("model.") else ""  # Hydra adds a key
-            raise ConfigError(
-                f"{target} needs {name}: give {prefix}{key.format(name)}=…. These need no option: "
-                f"{', '.join(offered)}."
-            )
-    return arguments
 
 
 def _construct(make: Callable[..., Any], arguments: Mapping[str, Any], named: str) -> nn.Module:

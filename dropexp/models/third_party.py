@@ -4,10 +4,8 @@ It switches off their own noise, checks their logits, finds and fills their site
 change for the user.
 """
 
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -191,24 +189,4 @@ def describe_wrong_logits(output: object, num_classes: int) -> str | None:
     return (
         f"returns {given} for {_PROBED_IMAGES} images; ({_PROBED_IMAGES}, {num_classes}) is "
         f"needed, one logit for each class"
-    )
-
-
-def summarise_error(error: BaseException) -> str:
-    """Return an error's type, the first line of its message, and where in user code it arose."""
-    message = (str(error).strip().splitlines() or ["without a message"])[0].rstrip(".!")
-    frames = traceback.extract_tb(error.__traceback__)
-    user_frames = [frame for frame in frames if not _is_library_file(Path(frame.filename))]
-    where = f" ({user_frames[-1].filename}, line {user_frames[-1].lineno})" if user_frames else ""
-    return f"{type(error).__name__}: {message}{where}"
-
-
-def _is_library_file(file: Path) -> bool:
-    if {"site-packages", "dist-packages"} & set(file.parts):
-        return True
-    dropexp_folder, standard_library = Path(__file__).parents[1], Path(traceback.__file__).parent
-    return (
-        file.is_relative_to(dropexp_folder)
-        or file.is_relative_to(standard_library)
-        or not file.is_file()
     )

@@ -8,6 +8,7 @@ from torch import nn
 
 from dropexp.data import ImageShape
 from dropexp.data.torchvision_import import import_torchvision
+from dropexp.data.user_code import summarise_error
 from dropexp.errors import ConfigError, suggest
 from dropexp.models.third_party import (
     add_note,
@@ -15,7 +16,6 @@ from dropexp.models.third_party import (
     disable_own_noise,
     find_and_fill_sites,
     probe_model,
-    summarise_error,
 )
 from dropexp.regularisers import Regulariser
 

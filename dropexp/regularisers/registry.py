@@ -14,6 +14,8 @@ from dropexp.regularisers.alpha import AlphaDropoutRegulariser
 from dropexp.regularisers.base import Regulariser
 from dropexp.regularisers.combined import Combined
 from dropexp.regularisers.concrete import ConcreteDropoutRegulariser
+from dropexp.regularisers.custom import NAME as CUSTOM
+from dropexp.regularisers.custom import CustomRegulariser
 from dropexp.regularisers.cutout import CutoutRegulariser
 from dropexp.regularisers.dropblock import DropBlockRegulariser
 from dropexp.regularisers.dropconnect import DropConnectRegulariser
@@ -48,7 +50,8 @@ def build(name: str, p: float, **options: Any) -> Regulariser:
     """Return the regulariser of this name.
 
     Args:
-        name: a key of REGISTRY, or several joined by ``+``, which share p and take no options.
+        name: a key of REGISTRY; ``custom``, with its target; or several joined by ``+``, which
+            share p and take no options.
         p: drop probability in [0, 1), for regularisers of the input in [0, 1]; none ignores it.
         options: the regulariser's own, such as mask="batch" for dropconnect.
 
@@ -63,6 +66,8 @@ def build(name: str, p: float, **options: Any) -> Regulariser:
                 f"each with its own options and join them with Combined([…])."
             )
         return Combined([build(part, p) for part in name.split(COMBINATION_SEPARATOR)])
+    if name == CUSTOM:
+        return CustomRegulariser(p, **options)
     if name not in REGISTRY:
         raise ConfigError(f"regulariser={name} is not known. {suggest(name, REGISTRY)}")
     regulariser = REGISTRY[name]

@@ -21,12 +21,24 @@ from dropexp.runs.write import RunFolder
 
 _DERIVED = (
     *("force", "p", "regulariser.p", "data.fingerprint"),
-    *("model.weights_fingerprint", "model.options_fingerprint"),
+    *("model.weights_fingerprint", "model.options_fingerprint", "regulariser.fingerprint"),
 )
 """Fields that a command does not name: they follow from others, or would train again."""
 
-_NOT_TYPED = ("model.fingerprint", "model.options_fingerprint", "results_version")
+_NOT_TYPED = (
+    *("model.fingerprint", "model.options_fingerprint", "regulariser.fingerprint"),
+    "results_version",
+)
 """Fields of settings that dropexp computes."""
+
+_NEEDED = (
+    *("model.target", "data.target", "regulariser.target", "regulariser.custom.target"),
+    "model.weights",
+)
+"""Fields that have no default, or that others depend on."""
+
+_WITH_FINGERPRINT = ("image_folder", "arrays")
+"""Data that is read where its root says, and has a fingerprint."""
 
 _NEEDS_NO_QUOTES = re.compile(r"(?!(null|true|false|inf|nan)$)[A-Za-z_/.~][\w/.~-]*", re.IGNORECASE)
 
@@ -56,7 +68,7 @@ def find_changed_fields(config: Mapping[str, Any]) -> list[ChangedField]:
     """
     defaults = _compose_defaults()
     name = str(config.get("regulariser.name"))
-    if set(name.split("+")) <= set(list_groups()["regulariser"]):
+    if set(name.split("+")) <= {*list_groups()["regulariser"]} - {"custom"}:
         own = flatten(compose_run([f"regulariser={name}"]).to_mapping())
         options = {key: value for key, value in own.items() if key.startswith("regulariser.")}
         defaults = {**options, **defaults}
@@ -105,7 +117,7 @@ def find_setting_overrides(fields: Fields) -> list[str]:
         UserError: they cannot be composed on this machine, or pictures or weights are used, whose
             place is no field of a setting.
     """
-    if fields["data.name"] == "image_folder":
+    if fields["data.name"] in _WITH_FINGERPRINT:
         raise DataError("data.root is not a field of a setting.")
     if fields.get("model.weights_fingerprint"):
         raise ConfigError("model.weights is not a field of a setting.")
@@ -131,7 +143,8 @@ def _compose_recorded(overrides: Iterable[str], wanted: Mapping[str, Any]) -> Ru
     A run folder may come from anywhere, and name any folder of pictures and any file of weights.
     """
     unread = []
-    if wanted["data.name"] == "image_folder" and not is_known_folder(wanted["data.root"]):
+    is_read = wanted["data.name"] in _WITH_FINGERPRINT
+    if is_read and not is_known_folder(wanted["data.root"]):
         unread.append("data.fingerprint")
     weights = wanted.get("model.weights")
     if weights is not None and not is_known_weights(weights):
@@ -165,12 +178,11 @@ def _list_interpolated_fields(wanted: Mapping[str, Any]) -> Iterable[str]:
         yield f"p={wanted['p']!r}"
     if wanted["seed"] != 0:
         yield f"seed={wanted['seed']}"
-    if wanted["data.name"] == "image_folder":
+    if wanted["data.name"] in _WITH_FINGERPRINT:
         yield _make_override("data.root", wanted["data.root"], is_new=False)
-    if wanted["model.name"] == "custom":
-        yield _make_override("model.target", wanted["model.target"], is_new=False)
-    if wanted.get("model.weights") is not None:
-        yield _make_override("model.weights", wanted["model.weights"], is_new=False)
+    for key in _NEEDED:
+        if wanted.get(key) is not None:
+            yield _make_override(key, wanted[key], is_new=False)
 
 
 def _make_override(key: str, value: Any, *, is_new: bool) -> str:

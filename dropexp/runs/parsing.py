@@ -220,6 +220,8 @@ def check_study(plain: Any, name: str) -> dict[str, Any]:
         if member["setting"] >= len(settings):
             raise DamagedError(f"{member['run_id']:.80} has no setting")
     get_mapping(study.get("question", {}), "question")
+    files = get_mapping(study.get("files", {}), "files")
+    get_items({"a file": [*files, *files.values()]}, "a file", str)
     return study
 
 

@@ -7,7 +7,7 @@ to someone, and its hash shows whether it was changed. Imports neither Hydra nor
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class Registration:
         params: the overrides of the sweep: key → value or values.
         seeds: of the runs.
         run_ids: of the runs, sorted.
+        files: the config files that params choose, beside those of dropexp; see StudyFile.
         hash: SHA-256 of all of that, 64 hex digits, as the file holds it.
     """
 
@@ -61,6 +62,7 @@ class Registration:
     params: Mapping[str, str]
     seeds: tuple[int, ...]
     run_ids: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
     hash: str = ""
 
     @property
@@ -84,7 +86,7 @@ def seal(registration: Registration) -> Registration:
 
 def format_registration(registration: Registration) -> str:
     """Return the text of the file of a registered study."""
-    plain = {
+    plain: dict[str, Any] = {
         "registered": {
             "name": registration.name,
             "date": registration.on,
@@ -97,6 +99,8 @@ def format_registration(registration: Registration) -> str:
         "question": registration.question.to_mapping(),
         "hydra": {"sweeper": {"params": dict(registration.params)}},
     }
+    if registration.files:
+        plain["files"] = dict(registration.files)
     text: str = yaml.dump(plain, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
     return _HEADER + text
 
@@ -121,6 +125,7 @@ def parse_registration(file: StudyFile) -> Registration | None:
             params=file.params,
             seeds=tuple(plain["seeds"]),
             run_ids=tuple(plain["runs"]),
+            files=file.files,
             hash=str(plain["hash"]),
         )
     except (KeyError, TypeError, DamagedError) as error:
@@ -321,5 +326,7 @@ def _hash(registration: Registration) -> str:
         **asdict(replace(registration, hash="")),
         "question": registration.question.to_mapping(),
     }
+    if not registration.files:
+        del content["files"]  # as in older versions, which had none
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -7,7 +7,7 @@ the run folders, in ``<runs_dir>/.studies/<name>.json``. Imports no torch.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,8 @@ class Study:
         settings: the configs of the runs without their seeds.
         members: the runs.
         question: what its file says that it is compared by.
+        files: the config files that its overrides choose, beside those of dropexp: path below a
+            config folder → text.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Study:
     settings: tuple[Fields, ...]
     members: tuple[StudyMember, ...]
     question: StudyQuestion = NO_QUESTION
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def runs(self) -> tuple[StudyRun, ...]:
@@ -103,7 +106,14 @@ class Study:
         }
         sweeps = dict.fromkeys((*self.sweeps, *later.sweeps))
         question = self.question if later.question == NO_QUESTION else later.question
-        return Study(self.name, tuple(sweeps), tuple(settings), tuple(members.values()), question)
+        return Study(
+            self.name,
+            tuple(sweeps),
+            tuple(settings),
+            tuple(members.values()),
+            question,
+            {**self.files, **later.files},
+        )
 
 
 def make_study_name(settings: Sequence[Fields]) -> str:
@@ -160,7 +170,8 @@ def _parse_study(raw: bytes, name: str, path: str) -> Study:
     sweeps = tuple(tuple(overrides) for overrides in plain["sweeps"])
     # The files of older versions have no question.
     question = parse_question(plain.get("question", {}), path)
-    return Study(name, sweeps, tuple(plain["settings"]), members, question)
+    settings = tuple(plain["settings"])
+    return Study(name, sweeps, settings, members, question, plain.get("files", {}))
 
 
 def _freeze(value: Any) -> Any:
@@ -171,7 +182,10 @@ def _freeze(value: Any) -> Any:
 
 
 def _to_mapping(study: Study) -> dict[str, Any]:
-    return {**asdict(study), "question": study.question.to_mapping()}
+    plain = {**asdict(study), "question": study.question.to_mapping()}
+    if not study.files:
+        del plain["files"]
+    return plain
 
 
 def list_study_names(runs_dir: Path) -> list[str]:

@@ -11,19 +11,30 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dropexp.config.compose import find_default_root
+from dropexp.config.added_files import find_origins
+from dropexp.config.compose import Check, compose_parsed, find_default_root, list_choices
+from dropexp.config.data_section import (
+    ArraysConfig,
+    CustomDataConfig,
+    ImageFolderConfig,
+    PublishedConfig,
+)
 from dropexp.config.fingerprints import find_source_file
-from dropexp.config.overrides import Override
+from dropexp.config.model_section import CustomConfig
+from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.parsing import DamagedError, parse_json, read_limited
+from dropexp.config.regulariser_section import CustomRegulariserConfig
 from dropexp.config.run_config import RunConfig
 from dropexp.config.weights_files import is_published_name
 from dropexp.errors import StoreError, UntrustedError
+
+CustomSection = CustomConfig | CustomDataConfig | CustomRegulariserConfig
 
 _FILE = "used.jsonl"
 _MOST_BYTES = 64 << 20
@@ -87,6 +98,40 @@ def refuse_computed_values(
             raise UntrustedError(_explain([access], where))
 
 
+def refuse_computed_files(
+    files: Mapping[str, str], where: str | Path | None, *, trust: bool
+) -> None:
+    """Refuse recorded config files with values that OmegaConf computes.
+
+    Raises:
+        UntrustedError: shows the first of them.
+    """
+    for name, text in files.items():
+        if not trust and _COMPUTED.search(text.replace("\\", "")):
+            access = Access(name, f"a value of {name} would be computed", {})
+            raise UntrustedError(_explain([access], where or name))
+
+
+def make_check(overrides: Sequence[Override], *, trust: bool) -> Check:
+    """Return what refuses a config of the user's for what config files beside conf/ name.
+
+    Args:
+        overrides: as typed.
+        trust: whether the user has said ``--trust``.
+    """
+    origins = find_origins(list_choices(overrides))
+    if not origins:
+        return lambda _: None
+    typed = {override.key for override in overrides}
+    return lambda config: refuse_untrusted(config, origins[0], typed, trust=trust)
+
+
+def compose_typed(overrides: Sequence[str], *, trust: bool) -> RunConfig:
+    """Return the checked config of one run from what the user has typed; see make_check."""
+    parsed = parse_overrides(overrides)
+    return compose_parsed(parsed, make_check(parsed, trust=trust))
+
+
 def is_known_folder(root: str) -> bool:
     """Return whether the user has used a folder of data on this machine."""
     return _format(_make_folder_entry(root)) in _read_known()
@@ -118,22 +163,40 @@ def remember_use(*configs: RunConfig) -> None:
 
 def list_accesses(config: RunConfig) -> list[Access]:
     """Return the code, folder and weights that a config names, but for the default folder."""
-    accesses = []
     model, data = config.model, config.data
-    if model.name == "custom":
-        file = find_source_file(model.target)
-        entry = {"target": model.target, "options": model.options, "file": file and str(file)}
-        options = f" with {json.dumps(model.options)}" if model.options else ""
-        place = file or "no file that is found here"
-        text = f"model.target={model.target}{options} ({place}) would be imported and called"
-        accesses.append(Access("model.target", text, entry))
-    if data.name != "digits" and not _is_default_root(data.name, data.root):
+    accesses = [_access_code(key, section) for key, section in _list_custom(config)]
+    if isinstance(data, ROOTED) and not _is_default_root(data.name, data.root):
         text = f"data.root={data.root} would be read"
         accesses.append(Access("data.root", text, _make_folder_entry(data.root)))
     if model.weights is not None and not is_published_name(model.name, model.weights):
         text = f"model.weights={model.weights} would be read"
         accesses.append(Access("model.weights", text, _make_weights_entry(model.weights)))
     return accesses
+
+
+ROOTED = (PublishedConfig, ImageFolderConfig, ArraysConfig)
+"""The sections of data that name a folder or a file."""
+
+
+def _list_custom(config: RunConfig) -> Iterator[tuple[str, CustomSection]]:
+    """Yield the sections that name code of a user's, each with its key."""
+    if isinstance(config.model, CustomConfig):
+        yield "model", config.model
+    if isinstance(config.data, CustomDataConfig):
+        yield "data", config.data
+    for part in config.parts:
+        if isinstance(part, CustomRegulariserConfig):
+            is_single = part is config.regulariser
+            yield "regulariser" if is_single else f"regulariser.{part.name}", part
+
+
+def _access_code(key: str, section: CustomSection) -> Access:
+    file = find_source_file(section.target)
+    entry = {"target": section.target, "options": section.options, "file": file and str(file)}
+    options = f" with {json.dumps(section.options)}" if section.options else ""
+    place = file or "no file that is found here"
+    text = f"{key}.target={section.target}{options} ({place}) would be imported and called"
+    return Access(f"{key}.target", text, entry)
 
 
 def find_trust_file() -> Path | None:
@@ -147,7 +210,7 @@ def find_trust_file() -> Path | None:
 
 
 def _is_default_root(name: str, root: str) -> bool:
-    if name == "image_folder":
+    if name in ("image_folder", "arrays"):
         return False
     return _resolve(find_default_root(name)) == _resolve(root)
 

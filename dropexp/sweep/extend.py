@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from dropexp.compare.registered import explain_untrained
+from dropexp.config.added_files import add_recorded_files
 from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.planned_runs import PlannedConfigs
 from dropexp.config.setting import FINGERPRINTS, Fields, setting_key
@@ -95,6 +96,10 @@ def compose_extension(
             f"budget than {search.budget}: dropexp {' '.join(map(quote, command))}"
         )
     path = get_study_path(runs_dir, study.name)
+    try:
+        add_recorded_files(study.files, path)
+    except ConfigError as error:
+        raise StoreError(f"{path} is damaged: {error}") from None
     parsed = parse_overrides(overrides)
     sweeps = [[*_parse_recorded(old, path), *parsed] for old in study.sweeps]
     if seeds is not None:

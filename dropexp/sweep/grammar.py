@@ -1,7 +1,7 @@
 """Compose the configs of a sweep from its overrides, in Hydra's multirun grammar."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from math import prod
@@ -10,11 +10,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dropexp.config.added_files import find_origins, find_used_files
 from dropexp.config.classics import CLASSICS
 from dropexp.config.compose import (
+    Check,
     compose_dict,
     find_runs_dir,
     freeze,
+    list_choices,
     parse_study_params,
     split_study,
 )
@@ -35,7 +38,11 @@ from dropexp.config.template import ConfigTemplate
 from dropexp.config.time_schedules import SWITCHING_SCHEDULES
 from dropexp.errors import ConfigError
 from dropexp.runs.study_question import NO_QUESTION, StudyQuestion, parse_question
-from dropexp.runs.trust import refuse_computed_values, refuse_untrusted
+from dropexp.runs.trust import (
+    refuse_computed_files,
+    refuse_computed_values,
+    refuse_untrusted,
+)
 from dropexp.sweep.launchers import check_launcher
 
 MOST_COMBINATIONS = 100_000
@@ -59,6 +66,7 @@ class SweepRequest:
     launcher: tuple[Override, ...]  # overrides that choose and set the launcher
     question: StudyQuestion = NO_QUESTION  # that the study's file states
     study_file: StudyFile | None = None
+    files: Mapping[str, str] = field(default_factory=dict)  # added config files that it needs
 
     @cached_property
     def planned(self) -> PlannedConfigs:
@@ -101,8 +109,12 @@ def compose_parsed_sweep(
     _refuse_too_many_combinations(effective)
     check_launcher(launcher)
     recorded, typed = (params, others) if recorded_in is None else (others, [])
-    source = recorded_in or _find_foreign_source(file)
+    choices = list_choices(effective)
+    source = recorded_in or _find_foreign_source(file) or next(iter(find_origins(choices)), None)
     check = _make_check(recorded, typed, source, trust=trust)
+    files = find_used_files(choices)
+    if recorded_in is not None or (file is not None and file.files):
+        refuse_computed_files(files, source, trust=trust)
     composed = list(_compose_combinations(effective, study, check))
     by_id = {run.run_id: run for run in composed}
     return SweepRequest(
@@ -113,10 +125,8 @@ def compose_parsed_sweep(
         launcher=tuple(launcher),
         question=question,
         study_file=file,
+        files=files,
     )
-
-
-Check = Callable[[RunConfig], None]
 
 
 def _find_foreign_source(file: StudyFile | None) -> Path | None:
@@ -141,8 +151,9 @@ def _make_check(
     keys = {override.key for override in typed}
     left = [override for override in recorded if override.key not in keys]
     refuse_computed_values(left, source, trust=trust)
-    if any(override.path[:2] == ("model", "options") for override in left):
-        keys.discard("model.target")  # the file's options are meant for another class
+    for section in ("model", "data", "regulariser"):
+        if any(override.path[:2] == (section, "options") for override in left):
+            keys.discard(f"{section}.target")  # the file's options are meant for another class
     return lambda config: refuse_untrusted(config, source, keys, trust=trust)
 
 

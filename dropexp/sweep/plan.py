@@ -185,7 +185,14 @@ def make_study(request: SweepRequest) -> Study:
         for run, one in zip(runs, fields, strict=True)
     )
     name = request.study or studies.make_study_name(settings)
-    return Study(name, (request.run_overrides,), tuple(settings), members, request.question)
+    return Study(
+        name,
+        (request.run_overrides,),
+        tuple(settings),
+        members,
+        request.question,
+        request.files,
+    )
 
 
 def _list_fields(runs: Sequence[PlannedRun]) -> list[Fields]:

@@ -10,7 +10,7 @@ from dropexp import __version__
 from dropexp.compare.rules import ALPHA
 from dropexp.compare.stated_question import NO_OPTIONS, QuestionOptions, make_question
 from dropexp.config.compose import split_study
-from dropexp.config.groups import find_conf_dir, list_studies
+from dropexp.config.groups import find_ready_study, list_studies
 from dropexp.config.overrides import Override, parse_override, parse_overrides
 from dropexp.config.study_files import is_study_path, refuse_study_name
 from dropexp.errors import ConfigError
@@ -66,7 +66,7 @@ def compose_study(
     others, base = split_study(parsed)
     if base in (None, name) and name in list_studies():
         # by its path, as the folder of runs may have registered it with other overrides before
-        base = str(find_conf_dir() / "study" / f"{name}.yaml")
+        base = str(find_ready_study(name))
     if base is not None:
         others.insert(0, parse_override(f"study='{base}'"))
     if seeds is not None:
@@ -125,6 +125,7 @@ def register_study(
             params=dict(text.split("=", 1) for text in request.run_overrides),
             seeds=tuple(sorted({run.seed for run in request.planned.runs})),
             run_ids=run_ids,
+            files=request.files,
         )
     )
     replaced = withdraw_registration(runs_dir, registration.name)

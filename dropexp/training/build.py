@@ -4,6 +4,7 @@ from torch import nn
 
 from dropexp import models, regularisers
 from dropexp.config.model_section import CustomConfig, SmallCNNConfig, TorchvisionConfig
+from dropexp.config.regulariser_section import SingleRegulariser
 from dropexp.config.run_config import RunConfig
 from dropexp.config.section_base import make_keyword_arguments
 from dropexp.data import Splits
@@ -34,11 +35,12 @@ _NOT_OF_NETWORKS = ("name", "weights", "weights_fingerprint", "new", "freeze", "
 
 def build_regulariser(config: RunConfig) -> Regulariser:
     """Build the config's regulariser, or the combination of several."""
-    parts = [
-        regularisers.build(**make_keyword_arguments(part, without=_NOT_OF_REGULARISERS))
-        for part in config.parts
-    ]
+    parts = [_build_part(part) for part in config.parts]
     return parts[0] if len(parts) == 1 else regularisers.Combined(parts)
+
+
+def _build_part(part: SingleRegulariser) -> Regulariser:
+    return regularisers.build(**make_keyword_arguments(part, without=_NOT_OF_REGULARISERS))
 
 
 def build_model(config: RunConfig, splits: Splits, *, plain: bool = False) -> nn.Module:
@@ -165,10 +167,17 @@ def _check_sites(config: RunConfig, splits: Splits, model: nn.Module) -> None:
                     f"act on trains. Use regulariser.sites=all, or train more of the network."
                 )
             raise SitesError(
-                f"regulariser={part.name} acts on {regularisers.REGISTRY[part.name].needs}, but "
+                f"regulariser={part.name} acts on {_find_needs(part)}, but "
                 f"model={_model_name(config)} has none: its sites are "
                 f"{describe_sites(config, splits)}. Choose another model or regulariser."
             )
+
+
+def _find_needs(part: SingleRegulariser) -> str:
+    """Return the sites that a regulariser acts on; one of the user's says so when it is built."""
+    return (
+        _build_part(part).needs if part.name == "custom" else regularisers.REGISTRY[part.name].needs
+    )
 
 
 def _check_last_batch(config: RunConfig, splits: Splits, model: nn.Module) -> None:

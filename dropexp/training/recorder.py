@@ -18,6 +18,7 @@ from dropexp.runs.write import RunFolder
 from dropexp.training import checkpoint
 from dropexp.training.state import TrainingState
 from dropexp.training.tensorboard import EventLog
+from dropexp.training.tensorboard_values import to_bytes
 
 _SAMPLE_IMAGES = 64
 _SECONDS_BETWEEN_CHECKPOINTS = 0.5
@@ -106,7 +107,7 @@ class Recorder:
             return None
         events = EventLog(self._folder.path, self._config, self._state.records)
         if self._config.tensorboard.images:
-            events.write_images(images[:_SAMPLE_IMAGES].cpu())
+            events.write_images(to_bytes(images[:_SAMPLE_IMAGES].cpu()))
         return events
 
     def _save_checkpoint(self) -> None:

@@ -253,6 +253,7 @@ def watch_cores(plan: TrainingPlan, *, shares_cores: bool) -> Callable[[], bool]
     config = plan.config
     # Copies of networks that others wrote may share what their authors keep outside of modules.
     is_ours = not isinstance(config.model, CustomConfig | TorchvisionConfig)
+    is_ours = is_ours and all(part.name != "custom" for part in config.parts)
     is_plain = config.precision == "float32" and not config.train.compile
     if plan.splits.device.type != "cpu" or not is_plain or not is_ours:
         return lambda: False

@@ -41,6 +41,23 @@ def arrange_images(images: Tensor, columns: int = 8) -> Tensor:
     return F.pad(grid, (0, 1, 0, 1), value=_BORDER)
 
 
+def to_bytes(images: Tensor) -> Tensor:
+    """Return images as a picture can show them: uint8 of 1 or 3 channels.
+
+    Floating-point values are stretched to 0 to 255; of two channels, or more than three, the first
+    is shown.
+
+    Args:
+        images: uint8 or float32 of shape (N, C, H, W), N ≥ 1.
+    """
+    if images.shape[1] not in (1, 3):
+        images = images[:, :1]
+    if not images.is_floating_point():
+        return images
+    lowest, highest = float(images.min()), float(images.max())
+    return ((images - lowest) * (255 / (highest - lowest or 1.0))).to(torch.uint8)
+
+
 def make_histogram(parameter: Tensor) -> HistogramProto:
     """Count a parameter's finite values in buckets of equal width."""
     # NumPy, because on a busy machine torch's threads spend more time waiting than counting.

@@ -96,7 +96,7 @@ def list_regularisers() -> list[str]:
     from dropexp.config.groups import list_groups
 
     names = list_groups()["regulariser"]
-    return ["none", *(name for name in names if name != "none")]
+    return ["none", *(name for name in names if name not in ("none", "custom"))]
 
 
 def measure(

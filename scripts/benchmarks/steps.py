@@ -79,7 +79,7 @@ def _regulariser_step(name: str) -> Pair:
 def _regulariser_names() -> list[str]:
     from dropexp.config.groups import list_groups
 
-    return [name for name in list_groups()["regulariser"] if name != "none"]
+    return [name for name in list_groups()["regulariser"] if name not in ("none", "custom")]
 
 
 def _bfloat16_step() -> Pair:

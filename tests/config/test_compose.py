@@ -12,8 +12,9 @@ from dropexp.config.compose import compose_run, to_yaml
 from dropexp.config.groups import list_groups
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError
+from tests.builders import REGULARISERS
 
-NEED_A_PATH = ("image_folder", "custom")
+NEED_A_PATH = ("image_folder", "arrays", "custom")
 CHOICES = [
     (group, name)
     for group, names in list_groups().items()
@@ -38,13 +39,13 @@ def test_a_quoted_choice_and_an_added_study_are_accepted() -> None:
     assert (config.regulariser.name, config.study) == ("dropout2d", "mine")
 
 
-@pytest.mark.parametrize("name", list_groups()["regulariser"])
+@pytest.mark.parametrize("name", REGULARISERS)
 def test_p_sets_the_p_of_the_regulariser(name: str) -> None:
     config = compose_run([f"regulariser={name}", "p=0.25"])
     assert config.regulariser.p == (0 if name == "none" else 0.25)
 
 
-@pytest.mark.parametrize("name", list_groups()["regulariser"])
+@pytest.mark.parametrize("name", REGULARISERS)
 def test_options_in_conf_are_the_defaults_of_the_schema(name: str) -> None:
     """An option at the schema's default does not enter the identity, so the file must agree."""
     section = compose_run([f"regulariser={name}"]).regulariser

@@ -18,7 +18,14 @@ from dropexp.sweep.grammar import SweepRequest, compose_sweep
 from dropexp.sweep.plan import make_plan, make_study
 
 SEEDS = (0, 3, 2**63 - 1)
-NEEDS_FILES = {"data=image_folder", "model=custom", "model=torchvision"}
+NEEDS_FILES = {
+    "data=image_folder",
+    "data=arrays",
+    "data=custom",
+    "model=custom",
+    "model=torchvision",
+    "regulariser=custom",
+}
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text('#"\\aé'),

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropexp.config.compose import compose_run
-from dropexp.config.groups import list_groups
 from dropexp.config.time_schedules import (
     SWITCHING_SCHEDULES,
     TIME_SCHEDULES,
@@ -15,8 +14,9 @@ from dropexp.config.time_schedules import (
     p_factor,
 )
 from dropexp.errors import ConfigError
+from tests.builders import REGULARISERS
 
-NOISY = [name for name in list_groups()["regulariser"] if name != "none"]
+NOISY = [name for name in REGULARISERS if name != "none"]
 
 
 def factors(schedule: TimeSchedule, epochs: int, switch: int = 3) -> list[float]:

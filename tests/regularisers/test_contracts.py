@@ -295,7 +295,7 @@ def test_a_regulariser_fills_exactly_the_sites_that_it_needs(
 
 
 def test_every_regulariser_has_a_file_and_a_section_with_its_options_and_no_other() -> None:
-    assert set(list_groups()["regulariser"]) == set(REGISTRY)
+    assert set(list_groups()["regulariser"]) == {*REGISTRY, "custom"}
     of_time = {"time_schedule", "switch_after"}
     for name, regulariser in REGISTRY.items():
         section = compose_run([f"regulariser={name}"]).regulariser

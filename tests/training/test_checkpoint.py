@@ -3,11 +3,10 @@
 import pytest
 import torch
 
-from dropexp.config.groups import list_groups
 from dropexp.training.build import build_plan, build_state
 from dropexp.training.checkpoint import DamagedCheckpointError, restore, take_snapshot, to_bytes
 from dropexp.training.loop import train
-from tests.builders import build_parts, hash_tensors, without_seconds
+from tests.builders import REGULARISERS, build_parts, hash_tensors, without_seconds
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
@@ -36,7 +35,7 @@ def test_resuming_after_any_epoch_repeats_the_uninterrupted_run(optimiser: str) 
         )
 
 
-@pytest.mark.parametrize("name", list_groups()["regulariser"])
+@pytest.mark.parametrize("name", REGULARISERS)
 def test_a_run_with_any_regulariser_is_resumed_exactly(name: str) -> None:
     shortcut = [] if name == "alpha_dropout" else ["model.shortcut=true"]
     overrides = [f"regulariser={name}", "p=0.4", "train.epochs=2", *shortcut]

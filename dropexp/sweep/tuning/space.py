@@ -33,6 +33,7 @@ class TuneRequest:
         launcher: overrides that choose and set the launcher.
         fixed: overrides of one value that hold for all runs, ``none`` included.
         options: overrides of one value that only some regularisers have.
+        trust: whether what added config files name may be imported, called and read.
     """
 
     space: Space
@@ -42,6 +43,7 @@ class TuneRequest:
     launcher: tuple[Override, ...]
     fixed: tuple[Override, ...]
     options: Mapping[str, tuple[Override, ...]]
+    trust: bool = False
 
     @property
     def runs_dir(self) -> str:
@@ -71,10 +73,11 @@ class TuneRequest:
     def _compose(self, overrides: Sequence[Override], seeds: Sequence[int]) -> list[RunConfig]:
         seed = parse_override("seed=" + ",".join(map(str, seeds)))
         study = [] if self.study is None else [parse_override(f"study={self.study}")]
-        return list(compose_parsed_sweep([*self.fixed, *overrides, *study, seed]).configs)
+        composed = compose_parsed_sweep([*self.fixed, *overrides, *study, seed], trust=self.trust)
+        return list(composed.configs)
 
 
-def parse_request(texts: Sequence[str]) -> TuneRequest:
+def parse_request(texts: Sequence[str], *, trust: bool = False) -> TuneRequest:
     """Return the request of a command line: ``regulariser=a,b p=interval(0.05,0.8) …``.
 
     Raises:
@@ -95,7 +98,7 @@ def parse_request(texts: Sequence[str]) -> TuneRequest:
     names = _list_regularisers(others.pop(REGULARISER, None))
     _add_defaults(others, names)
     request = _divide(names, list(others.values()), study)
-    request = replace(request, first_seed=first_seed, launcher=tuple(launcher))
+    request = replace(request, first_seed=first_seed, launcher=tuple(launcher), trust=trust)
     _check_values(request)
     if request.space.size < 2:
         raise ConfigError(
