@@ -6,7 +6,7 @@ Imports neither Hydra nor torch.
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -114,21 +114,19 @@ def find_origins(choices: Iterable[tuple[str, object]]) -> list[Path]:
     return [file.origin for file in files if file is not None and file.origin is not None]
 
 
-def list_search_path() -> list[str]:
-    """Return the override that lets Hydra find the added files; empty where there is none."""
-    files = tuple(file for file in list_added_files() if file.group != STUDY)
-    return [_SEARCH_PATH.format(_write(files).name)] if files else []
-
-
-@lru_cache(maxsize=4)
-def _write(files: tuple[AddedFile, ...]) -> "TemporaryDirectory[str]":
-    """Write files into a folder that is removed with this process."""
-    folder = TemporaryDirectory(prefix="dropexp-conf-")
-    for file in files:
-        path = Path(folder.name, file.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.text, encoding="utf-8")
-    return folder
+@contextmanager
+def search_added_files() -> Iterator[list[str]]:
+    """Yield the override that lets Hydra find the added files inside; nothing without any."""
+    files = [file for file in list_added_files() if file.group != STUDY]
+    if not files:
+        yield []
+        return
+    with TemporaryDirectory(prefix="dropexp-conf-") as folder:
+        for file in files:
+            path = Path(folder, file.name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(file.text, encoding="utf-8")
+        yield [_SEARCH_PATH.format(folder)]
 
 
 def _read_folder(root: Path) -> Iterator[AddedFile]:

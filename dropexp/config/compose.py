@@ -17,7 +17,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from dropexp.config.added_files import (
     add_recorded_files,
     explain_new_group,
-    list_search_path,
+    search_added_files,
 )
 from dropexp.config.combinations import compose_combination, find_combination
 from dropexp.config.groups import find_conf_dir, list_groups
@@ -152,6 +152,9 @@ def freeze(
     plain: Mapping[str, Any] = composed
     if isinstance(composed, DictConfig):
         plain = _resolve(composed)
+    for key in plain:
+        if hint := explain_new_group(key):
+            raise ConfigError(f"{key} is not a key of a run. {hint}")
     config = RunConfig.from_mapping({**plain, "study": study})
     check(config)
     return fill_fingerprints(config, files)
@@ -176,9 +179,11 @@ def compose_dict(overrides: Sequence[Override], *, with_hydra: bool = False) -> 
     if combination:
         return compose_combination(combination, overrides, compose_dict)
     start_hydra()
-    texts = [*(override.hydra_text for override in overrides), *list_search_path()]
+    texts = [override.hydra_text for override in overrides]
     try:
-        return compose("config", overrides=texts, return_hydra_config=with_hydra)
+        with search_added_files() as search_path:
+            texts += search_path
+            return compose("config", overrides=texts, return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain_hydra_error(error, overrides)) from None
 
