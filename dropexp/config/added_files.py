@@ -206,7 +206,7 @@ def _describe_entry_point(group: str, point: EntryPoint) -> AddedFile:
 def explain_new_group(key: str) -> str:
     """Return a hint for a key that is the name of an added group without a place in a run."""
     is_added = any(file.group == key for file in list_added_files())
-    if not is_added or key in list_built_in_groups():
+    if not is_added or key in (STUDY, *list_built_in_groups()):
         return ""
     return (
         f"Begin the files of the group {key} with '# @package _global_', so that they set keys of "
