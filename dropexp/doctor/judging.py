@@ -46,64 +46,77 @@ def judge_registration(tensors: Sequence[UnregisteredTensor]) -> list[Finding]:
 
 
 def judge_evaluation(calls: Iterable[RecordedCall]) -> list[Finding]:
-    """Return what draws, or normalises by batches, in a pass in eval mode.
+    """Return what draws, or normalises by batches, in passes in eval mode.
 
     Args:
-        calls: of a pass whose outermost module is in eval mode.
+        calls: of passes whose outermost module is in eval mode.
     """
-    findings: list[Finding] = []
+    groups: dict[tuple[object, ...], list[RecordedCall]] = {}
     for recorded in calls:
         if recorded.call.is_on:
-            findings += _judge_call_in_evaluation(recorded)
-    return list(dict.fromkeys(findings))
+            where = describe_module(recorded.owner) if recorded.is_by_module else recorded.line
+            key = (where, recorded.call.function, recorded.was_training, recorded.stray is None)
+            groups.setdefault(key, []).append(recorded)
+    findings = [_judge_calls_in_evaluation(group) for group in groups.values()]
+    return [finding for finding in findings if finding is not None]
 
 
-def _judge_call_in_evaluation(recorded: RecordedCall) -> list[Finding]:
-    call, place = recorded.call, recorded.place
-    if call.kind == "batch_norm":
-        return _judge_batch_norm(recorded)
-    if recorded.stray is not None:
+def _judge_calls_in_evaluation(group: Sequence[RecordedCall]) -> Finding | None:
+    """Return what is wrong with calls from one line, or from modules of one class."""
+    first = group[0]
+    call, place = first.call, _name_place(group)
+    if first.stray is not None:
         message = (
-            f"{describe_module(recorded.stray)} at {recorded.line} is not registered, so eval() "
-            f"does not reach it and it drops. Use nn.ModuleList, and construct modules in __init__."
+            f"{describe_module(first.stray)} at {first.line} is not registered, so eval() does not "
+            f"reach it and it drops. Use nn.ModuleList, and construct modules in __init__."
         )
-        return [Finding("not_registered", "error", message)]
-    if recorded.was_training and recorded.is_by_module:
-        message = f"{place} stays in training mode after eval() of the network."
-        return [Finding("noise_in_eval", "error", message)]
+        return Finding("not_registered", "error", message)
+    if call.kind == "batch_norm":
+        return _judge_batch_norm(first, place)
+    if first.was_training and first.is_by_module:
+        message = f"{place}: in training mode after eval() of the network."
+        return Finding("noise_in_eval", "error", message)
     if call.kind == "dropout":
         message = (
             f"{place} drops in eval mode (p={call.p:g}). Write {call.function}(x, p, "
             f"training=self.training)."
         )
-        return [Finding("noise_in_eval", "error", message)]
+        return Finding("noise_in_eval", "error", message)
     if call.kind == "attention":
         message = (
             f"{place} drops attention weights in eval mode (p={call.p:g}). Write "
             f"dropout_p=p if self.training else 0.0."
         )
-        return [Finding("attention_noise_in_eval", "error", message)]
-    if is_dropout_like(recorded.owner) or call.kind in ("recurrent", "activation"):
-        message = f"{place} draws random numbers in eval mode; ask for self.training."
-        return [Finding("noise_in_eval", "error", message)]
-    return []  # whether other random numbers matter is decided by the outputs
+        return Finding("attention_noise_in_eval", "error", message)
+    if is_dropout_like(first.owner) or call.kind in ("recurrent", "activation"):
+        message = f"{place} draws random numbers in eval mode. Draw only if self.training."
+        return Finding("noise_in_eval", "error", message)
+    return None  # whether other random numbers matter is decided by the outputs
 
 
-def _judge_batch_norm(recorded: RecordedCall) -> list[Finding]:
-    owner = recorded.owner
+def _name_place(group: Sequence[RecordedCall]) -> str:
+    first = group[0]
+    if first.is_by_module:
+        return list_names(list(dict.fromkeys(each.place for each in group)))
+    modules = list(dict.fromkeys(each.module for each in group if each.module))
+    inside = f" in {list_names(modules, 1)}" if modules else ""
+    return f"{first.call.function} at {first.line}{inside}"
+
+
+def _judge_batch_norm(recorded: RecordedCall, place: str) -> Finding | None:
+    owner, x = recorded.owner, recorded.call.x
     if isinstance(owner, nn.modules.batchnorm._BatchNorm):
         if not owner.training:
-            return []  # it was built without running statistics: the batch's are all it has
+            return None  # it was built without running statistics: the batch's are all it has
         message = (
-            f"{recorded.place} is in training mode in evaluation: predictions depend on the batch, "
-            f"and change its running statistics. Switch on dropout modules only."
+            f"{place}: in training mode in evaluation, so predictions depend on the batch, and "
+            f"change its running statistics. Switch on dropout modules only."
         )
+    elif x is not None and x.shape[0] == 1:
+        return None  # one example is no batch; weights are standardised in this way
     else:
-        message = (
-            f"{recorded.place} uses the batch's statistics in eval mode. Write "
-            f"training=self.training."
-        )
-    return [Finding("batch_norm_in_eval", "error", message)]
+        message = f"{place} uses the batch's statistics in eval mode. Write training=self.training."
+    return Finding("batch_norm_in_eval", "error", message)
 
 
 def explain_random_evaluation(calls: Iterable[RecordedCall]) -> Finding:
@@ -118,16 +131,13 @@ def explain_random_evaluation(calls: Iterable[RecordedCall]) -> Finding:
     return Finding("random_evaluation", "error", f"two evaluation passes differ. {why}.")
 
 
-def judge_ignored_mode(recorded: RecordedCall) -> list[Finding]:
-    """Return that a call in somebody's loop draws although its module is in eval mode.
+def ignores_mode(recorded: RecordedCall) -> bool:
+    """Return whether a call in somebody's loop draws although its module is in eval mode.
 
     A dropout module that is in training mode while the network evaluates is meant so: MC dropout.
     """
-    call = recorded.call
     is_ignored = not recorded.was_training or recorded.stray is not None
-    if not call.is_on or call.kind == "draw" or not is_ignored:
-        return []
-    return _judge_call_in_evaluation(recorded)
+    return recorded.call.is_on and recorded.call.kind != "draw" and is_ignored
 
 
 def judge_shape(recorded: RecordedCall) -> list[Finding]:

@@ -7,7 +7,7 @@ Hooks say which module is running. Nothing is replaced, and all of it is gone af
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -44,6 +44,11 @@ class RecordedCall:
     was_training: bool
     line: str
     stray: nn.Module | None = None
+
+    def without_tensors(self) -> "RecordedCall":
+        """Return the call without what it was given, so that it can be kept."""
+        x = None if self.call.x is None else self.call.x.detach().new_empty((len(self.call.x), 0))
+        return replace(self, call=replace(self.call, x=x, repeat=None))
 
     @property
     def is_by_module(self) -> bool:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 from dropexp.doctor.inplace import INPLACE_ERROR
-from dropexp.doctor.judging import judge_ignored_mode, judge_registration, judge_shape
+from dropexp.doctor.judging import ignores_mode, judge_evaluation, judge_registration, judge_shape
 from dropexp.doctor.judging_passes import judge_passes
 from dropexp.doctor.kinds import is_dropout_like, read_strength
 from dropexp.doctor.passes import PassLog
@@ -117,6 +117,7 @@ class _LoopRecorder(Recorder):
         self._looked_at: set[str] = set()
         self._p: set[float] = set()
         self._inplace: dict[str, None] = {}
+        self._ignoring: dict[tuple[str, str, str], RecordedCall] = {}
 
     def begin_pass(self, name: str, module: nn.Module, inputs: object) -> None:
         if _is_in_backward():
@@ -140,7 +141,9 @@ class _LoopRecorder(Recorder):
             return
         self._log.note(recorded)
         self._add(judge_shape(recorded))
-        self._add(judge_ignored_mode(recorded))
+        if ignores_mode(recorded):
+            key = (recorded.module, recorded.call.function, recorded.line)
+            self._ignoring.setdefault(key, recorded.without_tensors())
         if recorded.call.inplace:
             self._inplace[recorded.place] = None
         p = recorded.call.p
@@ -181,7 +184,8 @@ class _LoopRecorder(Recorder):
 
     def judge(self, p: float | None) -> list[Finding]:
         """Return all that was found."""
-        findings = [*self._findings, *judge_passes(self._log)]
+        findings = [*self._findings, *judge_evaluation(self._ignoring.values())]
+        findings += judge_passes(self._log)
         if p is not None and not any(abs(each - p) < _SAME_P for each in self._p):
             there = ", ".join(f"{each:g}" for each in sorted(self._p)) or "none"
             message = f"no dropout that was on has p={p:g}; there was {there}."

@@ -180,6 +180,15 @@ class BatchNormAlwaysOn(Net):
         return F.batch_norm(x, mean, variance, training=True)
 
 
+class WeightStandardised(Net):
+    """As in NF-Nets: a batch norm of one example standardises a weight."""
+
+    def between(self, x: Tensor) -> Tensor:
+        weight = self.conv.weight
+        flat = F.batch_norm(weight.reshape(1, len(weight), -1), None, None, training=True)
+        return F.conv2d(x[:, :3], flat.reshape(weight.shape), padding=1)
+
+
 class OwnMask(Net):
     """Dropout of positions, written by hand."""
 

@@ -69,6 +69,7 @@ def test_a_module_that_does_not_switch_is_named_first_and_then_what_follows() ->
         networks.Attention,
         networks.HarmlessInplace,
         networks.KernelAsBuffer,
+        networks.WeightStandardised,
         networks.OwnMask,
         networks.WithDropPath,
         networks.SilentHead,
