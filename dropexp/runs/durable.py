@@ -115,6 +115,8 @@ _DISK_PROBLEMS = {
     errno.EFBIG: "the disk is full",
     errno.EROFS: "its file system is read-only",
     errno.EIO: "the disk has failed",
+    errno.ESTALE: "its file server has lost it",
+    errno.ETIMEDOUT: "its file server does not answer",
 }
 """What makes every file of a folder of runs unwritable, so that no run is to blame."""
 

@@ -6,6 +6,7 @@ itself, without the second that importing torch costs; if it is killed, it costs
 
 import faulthandler
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import tempfile
@@ -20,6 +21,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dropexp.errors import UserError
 from dropexp.runs.durable import append_line
 from dropexp.runs.files import LOG
 from dropexp.runs.write import RunFolder
@@ -27,10 +29,20 @@ from dropexp.sweep.jobs import TOKEN_FILE, Ending, Job, Outcome
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
+_LONGEST_TEMP_DIR = 70
+"""Bytes. The name of a socket has at most 107, macOS allows 103, and Python adds 31."""
+
+_SHORT_TEMP_DIRS = ("/tmp", "/var/tmp")
+
 
 @cache
 def get_context() -> ForkServerContext:
-    """Return what makes processes that have imported torch."""
+    """Return what makes processes that have imported torch.
+
+    Raises:
+        UserError: there is no folder for the socket of the server.
+    """
+    _choose_folder_of_sockets()
     context = multiprocessing.get_context("forkserver")
     # Without __main__ in the server, every run would import the command's script again.
     context.set_forkserver_preload(["__main__", "dropexp.sweep.preload"])
@@ -48,6 +60,28 @@ def start_fork_server() -> None:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _choose_folder_of_sockets() -> None:
+    """Have the server's socket in a folder with a short name, if TMPDIR has a long one.
+
+    Raises:
+        UserError: there is none.
+    """
+    configured = tempfile.gettempdir()
+    if os.name != "posix" or len(os.fsencode(configured)) <= _LONGEST_TEMP_DIR:
+        return
+    short = next((each for each in _SHORT_TEMP_DIRS if os.access(each, os.W_OK | os.X_OK)), None)
+    if short is None:
+        raise UserError(
+            f"TMPDIR={configured} has a name that is too long for sockets; name a folder of at "
+            f"most {_LONGEST_TEMP_DIR} characters."
+        )
+    tempfile.tempdir = short
+    try:
+        multiprocessing.util.get_temp_dir()  # is kept for all sockets of this process
+    finally:
+        tempfile.tempdir = configured
 
 
 class RunProcess:

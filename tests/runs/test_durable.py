@@ -1,11 +1,12 @@
 """Files are written whole, fsynced before they get their names, and never through a link."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from dropexp.errors import RunsDirError
+from dropexp.errors import DiskError, RunsDirError, StoreError
 from dropexp.runs import durable
 from dropexp.runs.durable import append_line, make_folder, remove_file, write_file
 from dropexp.runs.files import CHECKPOINT, CONFIG, LOG, METRICS
@@ -103,3 +104,11 @@ def test_a_run_is_not_trained_through_a_link_and_a_linked_folder_is_not_emptied(
     run.clear()
     assert list(run.path.iterdir()) == []
     assert (tmp_path / "elsewhere" / "precious").exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES])
+def test_only_what_makes_every_file_unwritable_is_a_disk_error(code: int) -> None:
+    error = durable.make_store_error(Path("run/config.yaml"), OSError(code, os.strerror(code)))
+    assert isinstance(error, StoreError)
+    assert isinstance(error, DiskError) is (code != errno.EACCES)
+    assert str(error).startswith("run/config.yaml could not be written: ")

@@ -1,15 +1,19 @@
 """A run's process: how it ends, what it prints, and a store that it cannot reach."""
 
+import multiprocessing.process
+import multiprocessing.util
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dropexp.config.compose import compose_run
-from dropexp.errors import BusyError
+from dropexp.errors import BusyError, UserError
 from dropexp.runs.attempts import read_attempt
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.write import RunFolder
+from dropexp.sweep import run_process
 from dropexp.sweep.jobs import STOP_FILE, TOKEN_FILE, Ending, Job
 from dropexp.sweep.run_process import RunProcess, execute
 from dropexp.sweep.training_job import RunLog
@@ -166,3 +170,28 @@ def test_a_run_says_when_it_has_trained_its_last_epoch(tmp_path: Path) -> None:
         seen += RunProcess.wait_for_any([process]).values()
     assert seen == [False, True]
     assert process.wait().ending is Ending.FINISHED
+
+
+@pytest.fixture
+def long_temp_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of temporary files in whose name no socket's has room."""
+    folder = tmp_path / ("t" * 100)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    process = multiprocessing.process.current_process()
+    monkeypatch.delitem(process._config, "tempdir", raising=False)  # type: ignore[attr-defined]
+    return folder
+
+
+def test_sockets_have_short_names_though_temporary_files_have_not(long_temp_dir: Path) -> None:
+    run_process.get_context.__wrapped__()
+    assert tempfile.gettempdir() == str(long_temp_dir)
+    assert len(multiprocessing.util.get_temp_dir()) < 40
+
+
+def test_where_no_short_folder_is_left_the_user_is_asked_for_one(
+    long_temp_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_process, "_SHORT_TEMP_DIRS", ("/nowhere",))
+    with pytest.raises(UserError, match=f"TMPDIR={long_temp_dir} has a name that is too long"):
+        run_process.get_context.__wrapped__()
