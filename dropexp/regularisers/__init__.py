@@ -16,6 +16,7 @@ from dropexp.regularisers.alpha import AlphaDropout, AlphaDropoutRegulariser
 from dropexp.regularisers.base import Branch, FollowingNonlinearity, Gate, Noise, Regulariser
 from dropexp.regularisers.combined import Combined
 from dropexp.regularisers.concrete import ConcreteDropout, ConcreteDropoutRegulariser
+from dropexp.regularisers.custom import CustomNoise, CustomRegulariser
 from dropexp.regularisers.cutout import Cutout, CutoutRegulariser
 from dropexp.regularisers.draws import Draws
 from dropexp.regularisers.dropblock import DropBlock2d, DropBlockRegulariser
@@ -54,6 +55,8 @@ __all__ = [
     "Combined",
     "ConcreteDropout",
     "ConcreteDropoutRegulariser",
+    "CustomNoise",
+    "CustomRegulariser",
     "CutMix",
     "CutMixRegulariser",
     "Cutout",

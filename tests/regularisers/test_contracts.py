@@ -1,8 +1,6 @@
 """Properties that every regulariser must have."""
 
-import copy
 from inspect import signature
-from statistics import fmean
 from typing import Any
 
 import pytest
@@ -12,10 +10,11 @@ from torch import Tensor, nn
 from dropexp import models
 from dropexp.config.compose import compose_run
 from dropexp.config.groups import list_groups
+from dropexp.contracts import checks
+from dropexp.contracts.network import MakeNetwork
 from dropexp.errors import ConfigError
 from dropexp.regularisers import (
     REGISTRY,
-    Draws,
     DropConnectConv2d,
     DropConnectLinear,
     Gate,
@@ -23,7 +22,6 @@ from dropexp.regularisers import (
     SiteRecorder,
     build,
     find_noise_modules,
-    group_parameters,
 )
 from tests.regularisers.networks import (
     NOISY,
@@ -35,6 +33,11 @@ from tests.regularisers.networks import (
     under_seed,
 )
 
+
+def make(name: str, options: dict[str, object]) -> MakeNetwork:
+    return lambda p: network(name, p, **options)
+
+
 every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS)
 every_noisy_variant = pytest.mark.parametrize(("name", "options"), NOISY)
 
@@ -45,113 +48,50 @@ def x() -> Tensor:
 
 
 @every_variant
-def test_evaluation_is_the_plain_model(name: str, options: dict[str, object], x: Tensor) -> None:
+def test_evaluation_is_the_plain_model(name: str, options: dict[str, object]) -> None:
     if options.get("scaling") == "eval":
         pytest.skip("its evaluation form is another by design")
-    assert torch.equal(network(name, 0.5, **options).eval()(x), network("none", 0).eval()(x))
+    checks.check_evaluation(make(name, options))
 
 
 @every_variant
 @pytest.mark.parametrize("training", [True, False])
 def test_at_p_0_it_is_the_plain_model_bit_for_bit(
-    name: str, options: dict[str, object], training: bool, x: Tensor
+    name: str, options: dict[str, object], training: bool
 ) -> None:
-    model, plain = network(name, 0, **options).train(training), network("none", 0).train(training)
-    out, expected = model(x), plain(x)
-    assert torch.equal(out, expected)
-    out.square().sum().backward()
-    expected.square().sum().backward()
-    ours = dict(model.named_parameters())
-    for key, theirs in plain.named_parameters():
-        assert torch.equal(ours.pop(key).grad, theirs.grad)  # type: ignore[arg-type]
-    assert all(learned.grad is None for learned in ours.values()), "off, it learns nothing"
+    checks.check_p_of_zero(make(name, options), training=training)
 
 
 @every_variant
 def test_building_draws_the_same_initial_weights_as_the_plain_model(
     name: str, options: dict[str, object]
 ) -> None:
-    model = network(name, 0.5, **options)
-    state = torch.get_rng_state()
-    plain = network("none", 0)
-    assert torch.equal(torch.get_rng_state(), state)
-    keys = [key for key in model.state_dict() if key in plain.state_dict()]
-    assert keys == list(plain.state_dict())
-    groups = group_parameters(model)
-    learned = groups[1]["params"] if len(groups) > 1 else []
-    assert len(model.state_dict()) == len(keys) + len(learned)
-    assert all(group.get("weight_decay") == 0 for group in groups[1:])
-    for key, value in plain.state_dict().items():
-        assert torch.equal(model.state_dict()[key], value)
+    checks.check_initial_weights(make(name, options))
 
 
 @every_noisy_variant
-def test_the_seed_alone_determines_the_masks(
-    name: str, options: dict[str, object], x: Tensor
-) -> None:
-    model = network(name, 0.5, **options)
-    first, again, other = (under_seed(seed, model, x) for seed in (1, 1, 4))
-    assert torch.equal(first, again)
-    # A gate for the whole batch decides one bit: of three more seeds some must differ.
-    others = [other, *(under_seed(seed, model, x) for seed in range(5, 15))]
-    assert not all(torch.equal(first, out) for out in others)
+def test_the_seed_alone_determines_the_masks(name: str, options: dict[str, object]) -> None:
+    checks.check_seed(make(name, options))
 
 
 @every_noisy_variant
 def test_training_is_noisy_and_evaluation_draws_nothing(
-    name: str, options: dict[str, object], x: Tensor
+    name: str, options: dict[str, object]
 ) -> None:
-    model = network(name, 0.5, **options)
-    outs = torch.stack([under_seed(seed, model, x) for seed in range(8)])
-    assert (outs != outs[0]).any()
-    state = torch.get_rng_state()
-    model.eval()(x)
-    assert torch.equal(torch.get_rng_state(), state)
-
-
-def collect_draws(noise: Noise, units: int) -> list[Draws]:
-    """Return the draws of probes that together have at least so many units."""
-    found = [noise.draws(probe(noise))]
-    found += [noise.draws(probe(noise)) for _ in range(-(-units // found[0].units) - 1)]
-    return found
+    checks.check_modes(make(name, options))
 
 
 @every_noisy_variant
-def test_p_may_change_at_any_time(name: str, options: dict[str, object], x: Tensor) -> None:
-    model = network(name, 0.5, **options)
-    for noise in find_noise_modules(model).values():
-        noise.p = 0.0
-    assert torch.equal(model(x), network("none", 0)(x))
-    for noise in find_noise_modules(model).values():
-        noise.p = 0.9
-        drop_rate = fmean(each.drop_rate for each in collect_draws(noise, 500))
-        assert drop_rate == pytest.approx(0.9, abs=0.1)
+def test_p_may_change_at_any_time(name: str, options: dict[str, object]) -> None:
+    checks.check_changing_p(make(name, options))
 
 
 @every_noisy_variant
 def test_expectation_is_preserved_and_p_is_the_drop_rate(
     name: str, options: dict[str, object]
 ) -> None:
-    model, p = network(name, 0.3, **options), 0.3
-    torch.manual_seed(5)
-    for noise in find_noise_modules(model).values():
-        found = collect_draws(noise, 3000)
-        units = sum(each.units for each in found)
-        error = (p * (1 - p) / units) ** 0.5
-        assert abs(fmean(each.drop_rate for each in found) - p) < 5 * error / (1 - p)
-        assert isinstance(noise, nn.Module)
-        assert noise.training
-        if name in ON_INPUTS:
-            assert found[0].ratios is None, "a changed image has no counterpart in evaluation"
-            continue
-        ratios = torch.cat([each.ratios for each in found if each.ratios is not None])
-        assert ratios.dim() == 1
-        assert ratios.dtype == torch.float32
-        spread = float(ratios.double().std()) / len(ratios) ** 0.5
-        assert abs(float(ratios.double().mean()) - 1) < 5 * spread + found[0].bias
-        lowest, highest = float(ratios.min()), float(ratios.max())
-        assert found[0].low - 1e-5 <= lowest
-        assert highest <= found[0].high + 1e-5
+    is_input = name in ON_INPUTS
+    checks.check_drop_rate_and_expectation(make(name, options), is_input=is_input)
 
 
 @pytest.mark.parametrize("name", [name for name in REGISTRY if name not in ("none", *ON_INPUTS)])
@@ -197,16 +137,8 @@ def test_a_linear_depth_schedule_reaches_p_at_the_last_site(name: str) -> None:
 
 
 @every_variant
-def test_runs_in_bfloat16_autocast(name: str, options: dict[str, object], x: Tensor) -> None:
-    model = network(name, 0.3, **options)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = under_seed(2, model, x)
-    assert out.dtype == torch.bfloat16
-    torch.testing.assert_close(
-        out.float(), under_seed(2, copy.deepcopy(model), x), rtol=0.1, atol=0.1
-    )
-    out.float().square().sum().backward()
-    assert model.head.weight.grad.dtype == torch.float32  # type: ignore[union-attr]
+def test_runs_in_bfloat16_autocast(name: str, options: dict[str, object]) -> None:
+    checks.check_bfloat16(make(name, options))
 
 
 @every_variant
@@ -222,26 +154,15 @@ def test_channels_last_gives_the_same(name: str, options: dict[str, object], x: 
 
 
 @every_variant
-def test_trains_in_deterministic_mode(name: str, options: dict[str, object], x: Tensor) -> None:
-    torch.use_deterministic_algorithms(True)
-    try:
-        model = network(name, 0.4, **options)
-        under_seed(3, model, x).sum().backward()
-    finally:
-        torch.use_deterministic_algorithms(False)
+def test_trains_in_deterministic_mode(name: str, options: dict[str, object]) -> None:
+    checks.check_deterministic_mode(make(name, options))
 
 
 @every_noisy_variant
 def test_a_copy_and_a_loaded_state_draw_the_same_masks(
-    name: str, options: dict[str, object], x: Tensor
+    name: str, options: dict[str, object]
 ) -> None:
-    model = network(name, 0.4, **options)
-    twin = copy.deepcopy(model)
-    other = network(name, 0.4, **options)
-    other.load_state_dict(model.state_dict())
-    outs = [under_seed(9, each, x) for each in (model, twin, other)]
-    assert torch.equal(outs[0], outs[1])
-    assert torch.equal(outs[0], outs[2])
+    checks.check_copies(make(name, options))
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, float("nan")])
