@@ -84,16 +84,41 @@ def list_columns(
     def take(*keys: str) -> list[ComparisonColumn]:
         return [_metric_column(others.pop(key), notation) for key in keys if key in others]
 
-    metric = comparison.metric
-    unit = metric.document_heading().removeprefix(metric.heading)
     columns = [
+        *_setting_columns(),
+        _metric_column(comparison.metric, notation, is_deciding=True),
+        *_verdict_columns(comparison, notation),
+        *take(*_BESIDE_VERDICT),
+        *_test_columns(comparison),
+        *take(*_MAIN),
+    ]
+    details = [
+        *take("val_loss"),
+        *take(*others),
+        ComparisonColumn(
+            "parameters", "parameters", "trained numbers of the network", parameters_cell
+        ),
+    ]
+    return columns + [replace(column, is_main=False) for column in details]
+
+
+def _setting_columns() -> list[ComparisonColumn]:
+    """Return the columns that say what was trained, and how often."""
+    return [
         ComparisonColumn(
             "setting", "setting", "what was trained", setting_cell, is_text=True, is_required=True
         ),
         ComparisonColumn(
             "n", "n", "completed runs; of how many, where some diverged", n_cell, is_required=True
         ),
-        _metric_column(metric, notation, is_deciding=True),
+    ]
+
+
+def _verdict_columns(comparison: Comparison, notation: Notation) -> list[ComparisonColumn]:
+    """Return the columns with the answer: the difference and what may be claimed of it."""
+    metric = comparison.metric
+    unit = metric.document_heading().removeprefix(metric.heading)
+    return [
         ComparisonColumn(
             "difference",
             f"vs baseline{unit if notation is Notation.DOCUMENT else ''}",
@@ -110,7 +135,12 @@ def list_columns(
             is_text=True,
             is_required=True,
         ),
-        *take(*_BESIDE_VERDICT),
+    ]
+
+
+def _test_columns(comparison: Comparison) -> list[ComparisonColumn]:
+    """Return the columns that a verdict rests on."""
+    return [
         ComparisonColumn(
             "pairs_better",
             "better in",
@@ -137,16 +167,7 @@ def list_columns(
             evidence_cell,
             is_main=False,
         ),
-        *take(*_MAIN),
     ]
-    details = [
-        *take("val_loss"),
-        *take(*others),
-        ComparisonColumn(
-            "parameters", "parameters", "trained numbers of the network", parameters_cell
-        ),
-    ]
-    return columns + [replace(column, is_main=False) for column in details]
 
 
 def make_table(comparison: Comparison, columns: Sequence[ComparisonColumn]) -> ComparisonTable:

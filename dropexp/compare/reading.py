@@ -71,15 +71,7 @@ def find_runs(
     ledgers = read_ledgers(runs)
     found_runs, unreadable = _read_all(comparable, ledgers, with_curves=with_curves)
     if not found_runs:
-        place = " ".join(map(str, folders or [runs_dir]))
-        if not chosen and (untrained := explain_untrained(filters, folders or [runs_dir])):
-            raise UserError(untrained)
-        study = find_study(filters)
-        asked = {folder: read_ledger(folder) for folder in folders or [runs_dir]}
-        there = describe_unfinished(runs, asked, None if study is None else [study])
-        if runs and not chosen and not (study and there):
-            raise UserError(explain_no_match(runs, filters, place))
-        raise UserError(_explain_nothing(place, [*there, *reasons, *unreadable]))
+        raise _make_error(filters, folders or [runs_dir], runs, chosen, [*reasons, *unreadable])
     versions = {run.listed.results_version for run in found_runs}
     hidden = list_hidden_runs(runs, chosen, ledgers)
     hidden = [run for run in hidden if run.results_version in versions]
@@ -140,10 +132,33 @@ def _drop_copies(runs: Sequence[ListedRun]) -> tuple[list[ListedRun], list[str]]
     return list(kept.values()), _describe_left_out(copies, "copies of runs in another folder")
 
 
-def _explain_nothing(place: str, reasons: Sequence[str]) -> str:
-    if reasons:
-        return f"no run can be compared. {' '.join(reasons)}"
-    return f"{place} holds no finished run. Train one with dropexp train."
+def _make_error(
+    filters: Sequence[str],
+    folders: Sequence[Path],
+    runs: Sequence[ListedRun],
+    chosen: Sequence[ListedRun],
+    reasons: Sequence[str],
+) -> UserError:
+    """Return the error to raise where no run can be compared.
+
+    Args:
+        filters: as given.
+        folders: that were read.
+        runs: that are there.
+        chosen: those that pass the filters.
+        reasons: why these cannot be compared.
+    """
+    place = " ".join(map(str, folders))
+    if not chosen and (untrained := explain_untrained(filters, folders)):
+        return UserError(untrained)
+    study = find_study(filters)
+    asked = {folder: read_ledger(folder) for folder in folders}
+    there = describe_unfinished(runs, asked, None if study is None else [study])
+    if runs and not chosen and not (study and there):
+        return UserError(explain_no_match(runs, filters, place))
+    if there or reasons:
+        return UserError(f"no run can be compared. {' '.join([*there, *reasons])}")
+    return UserError(f"{place} holds no finished run. Train one with dropexp train.")
 
 
 # --- what is left out ---------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The step-down max-t test: all rows of a table at once, under joint flips of signs."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,10 +59,7 @@ def step_down_max_t(
     tested = np.flatnonzero(counts >= 2)
     if not len(tested):
         return p_values
-    used = np.isfinite(table[tested]).any(axis=0)
-    rows, pairs = np.nan_to_num(table[tested][:, used]), counts[tested]
-    # A statistic has no unit, and squares of huge differences would overflow.
-    rows = rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(float).tiny)
+    rows, pairs = _scale_rows(table[tested]), counts[tested]
     observed = _statistics(rows.sum(axis=1), rows, pairs)
     order = np.argsort(-observed, kind="stable")
     rows, pairs, observed = rows[order], pairs[order], observed[order]
@@ -75,23 +72,55 @@ def step_down_max_t(
             f"pass a generator"
         )
     check_at_least(flips, 1, "flips")
-    reached = np.zeros(len(rows))
-    at_a_time = max(1, _CELLS // len(rows))
-    measure, thresholds = _choose_measure(rows, pairs, observed - _TIE)
-    for start in range(0, total, at_a_time):
-        stop = min(start + at_a_time, total)
-        if generator is None or is_exact:
-            signs = _list_signs(np.arange(start, stop), seeds)
-        else:
-            signs = generator.choice(np.array([-1.0, 1.0]), size=(stop - start, seeds))
-        # The largest statistic of each row and all the less extreme ones after it.
-        largest = np.full(stop - start, -math.inf)
-        for row, flipped in reversed(list(enumerate(measure(signs)))):
-            np.maximum(largest, flipped, out=largest)
-            reached[row] += np.count_nonzero(largest >= thresholds[row])
+    patterns = _draw_signs(total, seeds, None if is_exact else generator, _CELLS // len(rows))
+    reached = _count_reached(patterns, *_choose_measure(rows, pairs, observed - _TIE))
     shares = reached / total if is_exact else (reached + 1) / (total + 1)
     p_values[tested[order]] = np.maximum.accumulate(shares)
     return p_values
+
+
+def _scale_rows(tested: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rows within [−1, 1], without unused seeds, and with 0 where there is no pair.
+
+    A statistic has no unit, and squares of huge differences would overflow.
+    """
+    rows = np.nan_to_num(tested[:, np.isfinite(tested).any(axis=0)])
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    scaled: NDArray[np.float64] = rows / np.maximum(largest, np.finfo(float).tiny)
+    return scaled
+
+
+def _draw_signs(
+    total: int, seeds: int, generator: "Generator | None", at_a_time: int
+) -> Iterator[NDArray[np.float64]]:
+    """Yield patterns of signs, shape (patterns, seeds), a few at a time: all, or drawn ones."""
+    at_a_time = max(1, at_a_time)
+    for start in range(0, total, at_a_time):
+        stop = min(start + at_a_time, total)
+        if generator is None:
+            yield _list_signs(np.arange(start, stop), seeds)
+        else:
+            yield generator.choice(np.array([-1.0, 1.0]), size=(stop - start, seeds))
+
+
+def _count_reached(
+    patterns: Iterable[NDArray[np.float64]], measure: "Measure", thresholds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return in how many patterns the largest statistic of a row and all after it reaches its own.
+
+    Args:
+        patterns: of signs; see _draw_signs.
+        measure: returns the statistics, the most extreme row first.
+        thresholds: of the rows, in the unit of the measure.
+    """
+    reached = np.zeros(len(thresholds))
+    for signs in patterns:
+        # The largest statistic of each row and all the less extreme ones after it.
+        largest = np.full(len(signs), -math.inf)
+        for row, flipped in reversed(list(enumerate(measure(signs)))):
+            np.maximum(largest, flipped, out=largest)
+            reached[row] += np.count_nonzero(largest >= thresholds[row])
+    return reached
 
 
 def _list_signs(numbers: NDArray[np.intp], seeds: int) -> NDArray[np.float64]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import QUICK, Dropexp, assert_refused, run_dropexp
+from tests.cli.swept_runs import ONE_AT_A_TIME, folders, settings, summaries
+from tests.conftest import QUICK, Dropexp, run_dropexp
 
 
 @pytest.fixture
@@ -22,31 +23,12 @@ def dropexp(dropexp_process: Dropexp) -> Dropexp:
 
 # Without threads: the sweep gives each run one.
 SWEEP = ("sweep", "regulariser=none,dropout2d", "p=0.1,0.3", "seed=range(2)", *QUICK[:-1])
-ONE_AT_A_TIME = "hydra.launcher.n_jobs=1"  # where it makes no difference: one start of torch
-
-
-def folders(tmp_path: Path, runs: str = "runs") -> dict[str, Path]:
-    return {path.name: path for path in (tmp_path / runs).iterdir() if path.name[0] != "."}
-
-
-def summaries(tmp_path: Path) -> dict[str, dict[str, object]]:
-    """All finished runs, by id."""
-    return {
-        name: json.loads((path / "summary.json").read_text())
-        for name, path in folders(tmp_path).items()
-        if (path / "summary.json").exists()
-    }
 
 
 def finishing_times(tmp_path: Path) -> dict[str, int]:
     return {
         name: (path / "summary.json").stat().st_mtime_ns for name, path in folders(tmp_path).items()
     }
-
-
-def settings(tmp_path: Path) -> set[tuple[str, float, int]]:
-    found = summaries(tmp_path).values()
-    return {(str(s["regulariser"]), float(str(s["p"])), int(str(s["seed"]))) for s in found}
 
 
 SETTINGS = (("none", 0), ("dropout2d", 0.1), ("dropout2d", 0.3))
@@ -156,52 +138,6 @@ def test_extend_that_was_stopped_resumes_with_the_same_command(
     assert settings(tmp_path) == {("none", 0, seed) for seed in range(6)}
 
 
-@pytest.mark.slow
-def test_a_run_whose_summary_is_damaged_has_failed_and_can_be_tried_again(
-    dropexp: Dropexp, tmp_path: Path
-) -> None:
-    words = ("sweep", "seed=0,1", *QUICK, ONE_AT_A_TIME)
-    dropexp(*words)
-    damaged = next((tmp_path / "runs").glob("none-p0-s0-*")) / "summary.json"
-    damaged.write_text("{")
-    left = dropexp(*words)
-    assert left.returncode == 1
-    assert "0 new, 1 finished, 0 interrupted, 1 failed" in left.stdout
-    assert dropexp(*words, "--retry-failed").returncode == 0
-    assert len(summaries(tmp_path)) == 2
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["sweep", "seed=range(0)"], ["seed=range(0)", "no value"]),
-        (["sweep", "device=cuda", "seed=1,2"], ["device=cuda", "cpu"]),
-        (["sweep", "hydra.launcher.n_jobs=0"], ["n_jobs=0"]),
-        (["extend", "mine", "--seeds", "+1", "runs_dir=x"], ["runs_dir=x"]),
-        (["extend", "mine", "--seeds", "+1", "classic=weight_decay"], ["classic=weight_decay"]),
-        (["extend", "nowhere", "--seeds", "+2"], ["nowhere"]),
-        (["extend", "mine", "--seeds", "+0"], ["--seeds +0"]),
-        (["extend", "mine", "--seeds", "+1", "p=0.4"], ["p=0.4", "another study"]),
-        (["sweep", "p=0.1,1.5", "regulariser=dropout2d"], ["p=1.5", "at most 1"]),
-        (["sweep", "regulariser=none,dropuot2d"], ["dropuot2d", "dropout2d"]),
-        (["sweep", "train.epoch=1,2"], ["train.epoch", "train.epochs"]),
-        (["sweep", "p=interval(0,1)"], ["dropexp tune"]),
-        (["sweep", "study=a,b"], ["study=a,b"]),
-        (["sweep", "study=a/b"], ["study=a/b", "letters, digits"]),
-        (["sweep", "runs_dir=a,b"], ["runs_dir=a,b"]),
-        (["sweep", "hydra/launcher=rya"], ["rya", "ray"]),
-        (["sweep", "hydra.run.dir=x"], ["hydra.run.dir"]),
-        (["watch"], ["no study"]),
-        (["watch", "nowhere"], ["nowhere"]),
-    ],
-)
-def test_a_mistake_gets_a_sentence_and_nothing_is_started(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], words: list[str]
-) -> None:
-    monkeypatch.setattr("dropexp.sweep.run_process.start_fork_server", lambda: None)
-    assert_refused(tmp_path, arguments, words)
-
-
 @pytest.mark.parametrize("how", [("--seeds", "+4"), ("--until-decided",)])
 def test_a_registered_study_is_trained_before_it_is_extended(
     tmp_path: Path, how: tuple[str, ...]
@@ -225,56 +161,6 @@ def test_a_dry_run_lists_runs_with_an_estimate_and_starts_nothing(
     assert len(re.findall(r"new +\d+\.\d s$", second.stdout, flags=re.MULTILINE)) == 3
     assert re.search(r"about \d+\.\d s for 3 runs, \d+ at a time", second.stdout)
     assert len(folders(tmp_path)) == 6
-
-
-def test_one_poisoned_setting_fails_alone_and_is_not_tried_again(
-    dropexp: Dropexp, tmp_path: Path
-) -> None:
-    """Stochastic depth has no branch to act on in an MLP."""
-    words = [
-        *("sweep", "regulariser=dropout,stochastic_depth,none", "seed=0,1"),
-        *("model=mlp", "model.hidden=[8]", "train.epochs=1", "data.train_size=60"),
-        ONE_AT_A_TIME,
-    ]
-    done = dropexp(*words)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stdout + done.stderr
-    assert "4 of 6 runs done" in done.stdout
-    failures = re.findall(r"^ +(\S+)  failed: (.*)$", done.stdout, flags=re.MULTILINE)
-    assert [name.split("-p")[0] for name, _ in failures] == ["stochastic_depth"] * 2
-    assert all("residual branches" in reason for _, reason in failures)
-    assert len(summaries(tmp_path)) == 4
-
-    again = dropexp(*words)
-    assert again.returncode == 1
-    assert "0 new, 4 finished, 0 interrupted, 2 failed" in again.stdout
-    assert "--retry-failed" in again.stdout
-    assert "none trained" in again.stdout
-
-    errors = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("error.txt")}
-    assert len(errors) == 2
-    assert dropexp(*words, "--retry-failed").returncode == 1
-    assert all(path.stat().st_mtime_ns > before for path, before in errors.items())
-
-
-def test_a_diverged_run_is_reported_and_exits_with_1(dropexp: Dropexp, tmp_path: Path) -> None:
-    words = ("sweep", "optimiser=sgd", "optimiser.lr=0.01,1e30", *QUICK, ONE_AT_A_TIME)
-    done = dropexp(*words)
-    assert done.returncode == 1
-    assert "diverged at epoch" in done.stdout
-    assert "1 of 2 runs done" in done.stdout
-    assert len(summaries(tmp_path)) == 2
-    assert dropexp(*words).returncode == 1
-
-
-def test_fail_fast_stops_at_the_first_failure(dropexp: Dropexp, tmp_path: Path) -> None:
-    done = dropexp(
-        *("sweep", "--fail-fast", "seed=range(40)", "optimiser=sgd", "optimiser.lr=1e30"),
-        *(ONE_AT_A_TIME, *QUICK),
-    )
-    assert done.returncode == 1
-    assert "as --fail-fast was given" in done.stdout
-    assert 1 <= len(summaries(tmp_path)) < 40
 
 
 @pytest.mark.slow

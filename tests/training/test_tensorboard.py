@@ -1,3 +1,5 @@
+"""The event files that a run writes for TensorBoard: scalars, results, failures."""
+
 import logging
 import math
 import subprocess
@@ -5,104 +7,24 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from PIL import Image
-from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from dropexp.config.compose import compose_run
-from dropexp.config.run_config import RunConfig
 from dropexp.runs.event_files import SCALAR_TAGS
-from dropexp.runs.hparams import list_hyperparameters
-from dropexp.runs.records import (
-    AuditOutcome,
-    EpochRecord,
-    RunStatus,
-    RunSummary,
-    SelectedEpoch,
-    find_best_epoch,
-)
 from dropexp.training.tensorboard import EventLog
-from dropexp.training.tensorboard_values import arrange_images
-from tests.tensorboard_server import SESSION_QUERY, fetch_json, tensorboard_server, wait_for_runs
-
-CONFIG = compose_run(["regulariser=dropout2d", "p=0.3"])
-
-
-def make_record(epoch: int, val_loss: float = 0.5, p: float = 0.3) -> EpochRecord:
-    return EpochRecord(
-        epoch=epoch,
-        lr=1e-3 / epoch,
-        p=p,
-        noisy_train_loss=1.7 / epoch,
-        train_loss=1.1 / epoch,
-        train_acc=1 - 0.3 / epoch,
-        val_loss=val_loss + abs(epoch - 3) / 7,
-        val_acc=0.9 - 0.2 / epoch,
-        seconds=0.08,
-        clean_label_train_loss=1.2 / epoch,
-        clean_label_train_acc=1 - 0.35 / epoch,
-        noisy_label_val_loss=val_loss + abs(epoch - 3) / 7 + 0.3,
-        noisy_label_val_acc=0.8 - 0.2 / epoch,
-    )
-
-
-def make_summary(config: RunConfig, records: list[EpochRecord]) -> RunSummary:
-    best = find_best_epoch(records)
-    return RunSummary(
-        run_id=config.run_id,
-        status=RunStatus.COMPLETED if records[-1].is_finite else RunStatus.DIVERGED,
-        regulariser=config.regulariser.name,
-        p=config.regulariser.p,
-        seed=config.seed,
-        parameters=98442,
-        seconds=2.46,
-        peak_memory_mb=512.3,
-        audit=AuditOutcome.PASSED,
-        best=SelectedEpoch.from_record(best, 0.47, 0.861, 0.05, 0.25) if best else None,
-        last=SelectedEpoch.from_record(records[-1], 0.81, 0.842, 0.06),  # as without label noise
-        config_hash=config.config_hash,
-        results_version=1,
-    )
-
-
-def read_events(folder: Path) -> list[Any]:
-    """Read the events of the folder's only event file; the loader verifies their checksums."""
-    (file,) = folder.glob("events.out.tfevents.*")
-    return list(LegacyEventFileLoader(str(file)).Load())
-
-
-def read_scalars(folder: Path) -> list[tuple[str, int, float]]:
-    return [
-        (value.tag, event.step, value.simple_value)
-        for event in read_events(folder)
-        for value in event.summary.value
-        if value.HasField("simple_value")
-    ]
-
-
-def read_hparams(folder: Path) -> dict[str, Any]:
-    found = {}
-    for event in read_events(folder):
-        for value in event.summary.value:
-            if value.metadata.plugin_data.plugin_name == "hparams":
-                content = HParamsPluginData.FromString(value.metadata.plugin_data.content)
-                found[value.tag.removeprefix("_hparams_/")] = content
-    return found
-
-
-def round_to_float32(value: float) -> float:
-    """Round to single precision, in which TensorBoard stores scalars."""
-    return torch.tensor(value, dtype=torch.float32).item()
-
-
-# --- the event file ------------------------------------------------------------------------
+from tests.training.event_logs import (
+    CONFIG,
+    make_record,
+    make_summary,
+    read_events,
+    read_hparams,
+    read_scalars,
+    round_to_float32,
+)
 
 
 def test_an_epoch_is_one_event_with_all_scalars(tmp_path: Path) -> None:
@@ -244,77 +166,6 @@ def test_a_missing_folder_causes_one_warning(
     ]
 
 
-# --- pictures and histograms ---------------------------------------------------------------
-
-
-def test_small_dark_images_are_enlarged_and_stretched() -> None:
-    images = torch.zeros(10, 1, 8, 8, dtype=torch.uint8)
-    images[9, 0, 0, 0] = 16
-    grid = arrange_images(images, columns=4)
-    assert grid.shape == (1, 3 * 33 + 1, 4 * 33 + 1)
-    assert grid.dtype == torch.uint8
-    left, top = 33 + 1, 2 * 33 + 1  # the tenth image: third row, second column
-    assert grid[0, top : top + 4, left : left + 4].unique().tolist() == [255]
-    assert (grid == 255).sum() == 16
-
-
-def test_colour_images_keep_their_values() -> None:
-    images = torch.randint(0, 256, (3, 3, 32, 20), dtype=torch.uint8)
-    images[0, 0, 0, 0] = 255
-    grid = arrange_images(images)
-    assert grid.shape == (3, 34, 3 * 21 + 1)
-    for index, image in enumerate(images):
-        assert torch.equal(grid[:, 1:33, 21 * index + 1 : 21 * index + 21], image)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_images_are_readable_pngs(tmp_path: Path, channels: int) -> None:
-    images = torch.randint(0, 256, (5, channels, 28, 28), dtype=torch.uint8)
-    log = EventLog(tmp_path, CONFIG)
-    log.write_images(images)
-    log.close()
-    (value,) = [
-        value
-        for event in read_events(tmp_path)
-        for value in event.summary.value
-        if value.HasField("image")
-    ]
-    with Image.open(BytesIO(value.image.encoded_image_string)) as picture:
-        pixels = torch.tensor(list(picture.tobytes()), dtype=torch.uint8)
-        assert picture.size == (value.image.width, value.image.height)
-    height, width = value.image.height, value.image.width
-    grid = pixels.reshape(height, width, channels).permute(2, 0, 1)
-    assert torch.equal(grid, arrange_images(images))
-
-
-def test_histograms_count_finite_weights(tmp_path: Path) -> None:
-    first, second = torch.nn.Linear(30, 20), torch.nn.Linear(20, 2)
-    model = torch.nn.Sequential(first, second)
-    with torch.no_grad():
-        first.weight[0, 0] = math.nan
-        second.bias.fill_(0.25)
-        second.weight.fill_(math.inf)
-    log = EventLog(tmp_path, CONFIG)
-    log.write_weights(model.to(torch.bfloat16), epoch=7)
-    log.close()
-    (event,) = [event for event in read_events(tmp_path) if event.step == 7]
-    histograms = {value.tag: value.histo for value in event.summary.value}
-    assert set(histograms) == {f"weights/{i}/{name}" for i in "01" for name in ("weight", "bias")}
-    assert [sum(histograms[tag].bucket) for tag in sorted(histograms)] == [20, 599, 2, 0]
-    assert len(histograms["weights/0/weight"].bucket_limit) == 64
-
-
-def test_the_p_of_sites_is_written_if_sites_differ(tmp_path: Path) -> None:
-    log = EventLog(tmp_path, CONFIG)
-    log.write_site_p({"dropout1": 0.3, "dropout2": 0.3}, epoch=1)
-    log.write_site_p({"noise.0": 0.25, "gate": 0.5}, epoch=2)
-    log.close()
-    assert read_scalars(tmp_path) == [("p/noise/0", 2, 0.25), ("p/gate", 2, 0.5)]
-
-
-# --- hyperparameters -----------------------------------------------------------------------
-
-
 def test_the_import_loads_no_heavy_package() -> None:
     program = (
         "import sys, torch, dropexp.training.tensorboard\n"
@@ -323,89 +174,3 @@ def test_the_import_loads_no_heavy_package() -> None:
         "assert 'grpc' not in loaded and 'tensorflow' not in loaded\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
-
-
-# --- a real server -------------------------------------------------------------------------
-
-STUDY = {
-    "none": ["regulariser=none", "data.train_size=null"],
-    "dropout2d": ["regulariser=dropout2d", "p=0.3"],
-    "dropconnect": ["regulariser=dropconnect", "p=0.1", "seed=3"],
-    "stochastic_depth": ["regulariser=stochastic_depth", "p=0.5", "model=resnet"],
-}
-
-
-def write_study(root: Path) -> dict[str, tuple[RunConfig, list[EpochRecord], RunSummary]]:
-    """Write event files of four runs of different regularisers; the last run diverged."""
-    study = {}
-    for index, (name, overrides) in enumerate(STUDY.items()):
-        config = compose_run(overrides)
-        records = [
-            make_record(epoch, 0.5 + index / 8, config.regulariser.p) for epoch in range(1, 7)
-        ]
-        if name == "stochastic_depth":
-            records.append(make_record(7, val_loss=math.nan))
-        summary = make_summary(config, records)
-        folder = root / config.run_id
-        folder.mkdir()
-        log = EventLog(folder, config)
-        log.write_images(torch.randint(0, 17, (64, 1, 8, 8), dtype=torch.uint8))
-        for record in records:
-            log.write_epoch(record)
-            log.write_weights(torch.nn.Linear(20, 10), record.epoch)
-        log.finish(summary)
-        study[config.run_id] = (config, records, summary)
-    return study
-
-
-@pytest.mark.slow(reason="starts TensorBoard")
-def test_a_real_server_shows_every_value_of_every_run(tmp_path: Path) -> None:
-    root = tmp_path / "runs"
-    root.mkdir()
-    study = write_study(root)
-    with tensorboard_server(root, tmp_path / "server.log") as server:
-        tags = wait_for_runs(server, len(study))
-        assert set(tags) == set(study)
-        shown = {
-            (run, tag): fetch_json(f"{server}/data/plugin/scalars/scalars?run={run}&tag={tag}")
-            for run in study
-            for tag in ("loss/val", "loss/gap", "p")
-        }
-        experiment = fetch_json(f"{server}/data/plugin/hparams/experiment", {"experimentName": ""})
-        groups = fetch_json(f"{server}/data/plugin/hparams/session_groups", SESSION_QUERY)
-        images = fetch_json(f"{server}/data/plugin/images/tags")
-        histograms = fetch_json(f"{server}/data/plugin/histograms/tags")
-
-    for (run, tag), points in shown.items():
-        records = study[run][1]
-        assert [step for _, step, _ in points] == [record.epoch for record in records]
-        expected = [getattr(record, SCALAR_TAGS[tag]) for record in records]
-        values = [float(value) for _, _, value in points]  # TensorBoard sends "NaN"
-        assert values == pytest.approx(expected, rel=1e-6, nan_ok=True)
-
-    keys = {name for config, *_ in study.values() for name in list_hyperparameters(config)}
-    assert {info["name"] for info in experiment["hparamInfos"]} == keys
-    types = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
-    assert types["setup.data.train_size"] == "DATA_TYPE_STRING"
-    assert types["p"] == "DATA_TYPE_FLOAT64"
-
-    assert {group["name"] for group in groups["sessionGroups"]} == set(study)
-    for group in groups["sessionGroups"]:
-        config, _, summary = study[group["name"]]
-        assert group["hparams"] == list_hyperparameters(config)
-        (session,) = group["sessions"]
-        completed = summary.status is RunStatus.COMPLETED
-        assert session["status"] == ("STATUS_SUCCESS" if completed else "STATUS_FAILURE")
-        metrics = {m["name"]["tag"]: float(m["value"]) for m in group["metricValues"]}
-        for block, selected in (("best", summary.best), ("last", summary.last)):
-            assert selected is not None
-            for name, value in asdict(selected).items():
-                if value is None:
-                    assert f"{block}/{name}" not in metrics
-                    continue
-                shown_value = metrics[f"{block}/{name}"]
-                assert shown_value == pytest.approx(value, rel=1e-6, nan_ok=True)
-        assert set(SCALAR_TAGS) < set(metrics)
-
-    assert all("images/train" in images[run] for run in study)
-    assert all("weights/weight" in histograms[run] for run in study)
