@@ -1,5 +1,6 @@
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from dropexp.errors import UserError
 from dropexp.report import PlotOptions, plot
 from dropexp.report.charts.choices import CHART_KINDS
 from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.statistics import Estimate
 from tests.made_up import STUDIES, make_comparison
 
 
@@ -133,3 +135,19 @@ def test_names_of_settings_have_a_halo_over_the_line_at_0(tmp_path: Path) -> Non
     text = path.read_text()
     halo, dots = text.index("halo_marks"), text.index("mark-symbol")
     assert text.index("mark-rule") < halo < dots
+
+
+def test_a_setting_that_exploded_hides_no_other_in_a_picture(tmp_path: Path) -> None:
+    study = make_comparison(("none", "dropout2d"), (0.3,), optimiser_lr=(0.001, 0.01, 1.0))
+    far = Estimate(6e11, 2e10, 1e12, 6)
+    rows = [
+        replace(row, estimates={**row.estimates, "test_loss": far})
+        if row.setting.fields["optimiser.lr"] == 1.0
+        else row
+        for row in study.rows
+    ]
+    path = tmp_path / "strength.svg"
+    plot(replace(study, rows=tuple(rows)), path, PlotOptions(charts=("strength",)))
+    ends = [float(each) for each in re.findall(r'y2="(-?[\d.e+]+)"', path.read_text())]
+    assert ends
+    assert max(map(abs, ends)) < 1e6, "the renderer of PNG draws nothing of such a layer"

@@ -16,7 +16,14 @@ import altair as alt
 import vl_convert
 
 from dropexp.report.charts.labels import space_again
-from dropexp.report.charts.panels import CONFIG, HEIGHT, Figure, Panel, name_width_parameter
+from dropexp.report.charts.panels import (
+    CONFIG,
+    HEIGHT,
+    Figure,
+    Panel,
+    Values,
+    name_width_parameter,
+)
 
 SUFFIXES = (".png", ".svg", ".pdf")
 PIXELS_PER_INCH = 96.0
@@ -37,6 +44,9 @@ _LOWEST_WITH_SUBTITLE = 230
 """The pixels of a panel, with its title and axes, below which its subtitle is left out."""
 _SMALLEST_TEXT = 1.4
 """The text of a smaller panel is at most so many times smaller: 6.4 points."""
+_DRAWN = ("mean", "low", "high")
+_FURTHEST_LENGTHS = 50
+"""A value that is out of view is drawn at most so many lengths of the y axis beyond its end."""
 _ASPECT = 1.7
 """The width of a panel divided by its height, at best."""
 
@@ -168,10 +178,29 @@ def _draw_panel(panel: Panel, width: float, height: float, layout: PictureLayout
     plot = height - _AXIS_PIXELS - _title_height(panel, width, layout)
     specification: dict[str, Any] = {
         **chart.configure(**CONFIG).to_dict(validate=False),
-        "datasets": space_again(panel, max(plot, 30.0)),
+        "datasets": _limit_values(panel, space_again(panel, max(plot, 30.0))),
     }
     follow_width(specification, panel.name)
     return str(vl_convert.vegalite_to_svg(specification))
+
+
+def _limit_values(panel: Panel, data: Mapping[str, Values]) -> dict[str, Values]:
+    """Return the data sets with values that a picture can hold, far out of view at most.
+
+    One line to 10¹⁴ pixels, of a setting that diverged, hides all lines of its layer in a PNG.
+    """
+    if panel.limits is None:
+        return dict(data)
+    room = _FURTHEST_LENGTHS * (panel.limits[1] - panel.limits[0])
+    lowest, highest = panel.limits[0] - room, panel.limits[1] + room
+
+    def limit(value: Any) -> Any:
+        return min(max(value, lowest), highest) if isinstance(value, float) else value
+
+    return {
+        name: [{**row, **{key: limit(row[key]) for key in _DRAWN if key in row}} for row in rows]
+        for name, rows in data.items()
+    }
 
 
 def follow_width(specification: dict[str, Any], panel: str) -> None:
