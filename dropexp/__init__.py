@@ -2,9 +2,9 @@
 
 From Python, ``regularise`` puts a regulariser into any network and ``plain`` takes it out;
 ``audit`` proves that it works there. ``diagnose`` examines the dropout of any network, and
-``watch_modes`` watches your own training loop.
-``train``, ``sweep``, ``compare`` and ``load_runs`` are the commands as functions. All
-of them are imported on first use, so that importing this package costs nothing.
+``watch_modes`` watches your own training loop; ``record`` records its runs. ``train``, ``sweep``,
+``compare`` and ``load_runs`` are the commands as functions. All of them are imported on first use,
+so that importing this package costs nothing.
 """
 
 from types import ModuleType
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dropexp.api import compare as compare
     from dropexp.api import load_runs as load_runs
+    from dropexp.api import record as record
     from dropexp.api import sweep as sweep
     from dropexp.api import train as train
     from dropexp.doctor import diagnose as diagnose
@@ -28,6 +29,7 @@ _HOMES = {
     "diagnose": "dropexp.doctor",
     "load_runs": "dropexp.api",
     "plain": "dropexp.models.adapter",
+    "record": "dropexp.api",
     "regularise": "dropexp.models.adapter",
     "train": "dropexp.api",
     "watch_modes": "dropexp.doctor",
@@ -44,6 +46,7 @@ __all__ = [
     "diagnose",
     "load_runs",
     "plain",
+    "record",
     "regularise",
     "sweep",
     "train",

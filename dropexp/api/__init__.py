@@ -6,13 +6,17 @@ Options have the names of the commands' options. Frames, charts and HTML are mad
 from dropexp.api.comparing import ComparisonResult, compare
 from dropexp.api.loading import load_runs
 from dropexp.api.training import SweptStudy, TrainedRun, sweep, train
+from dropexp.runs.recorded_run import Recording
+from dropexp.runs.recording import record
 
 __all__ = [
     "ComparisonResult",
+    "Recording",
     "SweptStudy",
     "TrainedRun",
     "compare",
     "load_runs",
+    "record",
     "sweep",
     "train",
 ]

@@ -1,5 +1,6 @@
 """The epochs and the summary of a run as text for a terminal."""
 
+import math
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -130,11 +131,13 @@ def format_live_epoch(record: EpochRecord, width: int) -> Text:
 
 def describe_cost(summary: RunSummary, records: Sequence[EpochRecord]) -> str:
     """Return a run's epochs, time, parameters, memory and audit in one line."""
-    return (
-        f"{format_count(len(records), 'epoch')} in {format_duration(summary.seconds)}, "
-        f"{summary.parameters:,} parameters, "
-        f"peak memory {summary.peak_memory_mb:,.0f} MB, audit {summary.audit.value}"
-    )
+    parts = [f"{format_count(len(records), 'epoch')} in {format_duration(summary.seconds)}"]
+    parts += [f"{summary.parameters:,} parameters"] if summary.parameters else []
+    # Unknown on Windows, and of a run that a loop of the user's own has trained.
+    memory: float | None = summary.peak_memory_mb
+    if memory is not None and math.isfinite(memory):
+        parts.append(f"peak memory {memory:,.0f} MB")
+    return ", ".join([*parts, f"audit {summary.audit.value}"])
 
 
 def describe_divergence(records: Sequence[EpochRecord]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from dropexp.compare import grouping, mc_dropout
 from dropexp.compare.baselines import find_baselines
 from dropexp.compare.decisions import Decision, decide
-from dropexp.compare.estimates import MetricValues, find_target, refuse_old_runs
+from dropexp.compare.estimates import MetricValues, find_target, refuse_old_runs, refuse_unrecorded
 from dropexp.compare.found_runs import FoundRuns
 from dropexp.compare.looks import choose_test
 from dropexp.compare.method import describe_method
@@ -44,6 +44,7 @@ def compare(found: FoundRuns, question: Question | None = None) -> Comparison:
     grouping.refuse_pairs_on_other_images(baselines.by_setting, settings)
     completed = [run for setting in settings for run in setting.completed]
     mc_dropout.refuse_unmeasured(metric, completed)
+    refuse_unrecorded(metric, settings, question.at)
     refuse_old_runs(metric, completed)
     target = find_target(completed) if question.at is EpochChoice.MATCHED else None
     has_margin = question.margin is not None

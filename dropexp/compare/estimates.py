@@ -177,6 +177,35 @@ def refuse_old_runs(metric: Metric, runs: Sequence[ComparedRun]) -> None:
         )
 
 
+def refuse_unrecorded(metric: Metric, settings: Iterable[Setting], at: EpochChoice) -> None:
+    """Raise UserError if a loop of the user's own has recorded a metric for none of its runs.
+
+    Raises:
+        UserError: names the metric, and says what to type or to record instead.
+    """
+    recorded = [each for each in settings if each.is_of_own_loop]
+    runs = [run for setting in recorded for run in setting.completed]
+    if not runs:
+        return
+    if metric.key in OPTIONAL_COLUMNS:
+        raise UserError(
+            f"--metric {metric.key} is not known of runs of your own loop: how their labels are "
+            f"noisy was not recorded. Add --metric val_loss."
+        )
+    if at is EpochChoice.MATCHED:
+        return
+    values = [read_value(run, metric, at) for run in runs]
+    if any(value is not None and math.isfinite(value) for value in values):
+        return
+    hint = "Call log_test(…) in the loop, or add --metric val_loss."
+    if metric.source is not MetricSource.SELECTED_EPOCH:
+        hint = "Give it to log(…) in the loop, or add --metric val_loss."
+    raise UserError(
+        f"--metric {metric.key} was not recorded in these runs, which a loop of your own trained. "
+        f"{hint}"
+    )
+
+
 def estimate_mean(values: Sequence[float], metric: Metric | None, confidence: float) -> Estimate:
     """Return the mean over runs with its t interval, within what the metric can be.
 

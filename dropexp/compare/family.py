@@ -109,7 +109,7 @@ def find_missing_runs(
 
 
 def _has_result(run: ListedRun, versions: Collection[int | None]) -> bool:
-    return run.is_proven and run.results_version in versions
+    return run.is_comparable and run.results_version in versions
 
 
 def describe_unregistered(

@@ -6,6 +6,7 @@ from enum import Enum
 from shlex import quote
 
 from dropexp.compare.decisions import find_bound
+from dropexp.compare.own_loops import describe_own_loops, find_unproven
 from dropexp.compare.results import Comparison, Row
 from dropexp.compare.rules import TestKind
 from dropexp.config.classics import CLASSICS, turn_off_classics
@@ -114,6 +115,8 @@ def describe_extension(comparison: Comparison) -> str:
     """Return how seeds are added to the compared runs until rows are decided, as a clause."""
     if comparison.source:
         return f"the same command counts them once they are in {comparison.source}"
+    if any(row.setting.is_of_own_loop for row in comparison.rows):
+        return "your own loop adds them"
     study = comparison.named_study
     if not study:
         study = comparison.studies[0] if len(comparison.studies) == 1 else "STUDY"
@@ -180,6 +183,7 @@ def describe_problems(comparison: Comparison) -> list[Note]:
     """Return the notes on runs that diverged, are missing, unlike in threads, or left out."""
     return [
         *(Note(text, Tone.PROBLEM) for text in _describe_failures(comparison)),
+        *(Note(text, Tone.WARNING) for text in describe_own_loops(comparison)),
         *(Note(text, Tone.WARNING) for text in _describe_missing(comparison)),
         *(Note(text, Tone.WARNING) for text in _describe_unlike_threads(comparison)),
         *(Note(text, Tone.WARNING) for text in comparison.left_out),
@@ -208,7 +212,7 @@ def _describe_failures(comparison: Comparison) -> list[str]:
     for setting in (row.setting for row in comparison.rows):
         for seeds, what in (
             (setting.diverged_seeds, "diverged"),
-            (setting.unproven_seeds, "without a passed audit"),
+            (find_unproven(setting), "without a passed audit"),
         ):
             if seeds:
                 count = f"{len(seeds)} of {len(setting.runs)} runs"

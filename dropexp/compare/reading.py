@@ -186,8 +186,8 @@ def _split_comparable(
     version = _choose_version(finished)
     current = [run for run in finished if run.results_version == version]
     other = [run for run in finished if run.results_version != version]
-    proven = [run for run in current if run.is_proven]
-    unproven = [run for run in current if not run.is_proven]
+    proven = [run for run in current if run.is_comparable]
+    unproven = [run for run in current if not run.is_comparable]
     reasons += _describe_left_out(other, "trained by a version of dropexp with other numbers")
     reasons += _describe_left_out(unproven, "without a passed audit")
     if other or unproven:

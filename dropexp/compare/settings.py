@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dropexp.config.classics import describe_classic
+from dropexp.config.identity import LOOP_KEY, OWN_LOOP
 from dropexp.config.setting import P_KEY, describe_regulariser, is_p_key
 from dropexp.runs.records import METRICS_COLUMNS, AuditOutcome, RunStatus, RunSummary
 
@@ -175,6 +176,11 @@ class Setting:
     def has_regulariser(self) -> bool:
         """Whether it has a regulariser, and so a p; classics do not count."""
         return not self.own_name and self.regulariser != "none"
+
+    @property
+    def is_of_own_loop(self) -> bool:
+        """Whether a loop of the user's own trained its runs, which dropexp only recorded."""
+        return self.fields.get(LOOP_KEY) == OWN_LOOP
 
     @property
     def is_plain(self) -> bool:

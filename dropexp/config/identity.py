@@ -23,6 +23,10 @@ NOT_IN_IDENTITY = {"data": {"root", "download", "on_broken"}, "model": {"weights
 with them. The content of model.weights is in the identity as model.weights_fingerprint."""
 
 
+LOOP_KEY, OWN_LOOP = "train.loop", "own"
+"""The field of a config that says that dropexp has recorded the run and not trained it."""
+
+
 def hash_identity(identity: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the canonical JSON of a config's identity, 64 hex digits."""
     return hashlib.sha256(_format(identity).encode()).hexdigest()

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from dropexp.config.combined_section import CombinedConfig, RegulariserConfig
 from dropexp.config.data_section import DataConfig
-from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY, hash_identity
+from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY, OWN_LOOP, hash_identity
 from dropexp.config.messages import describe_validation_error
 from dropexp.config.model_section import ModelConfig
 from dropexp.config.regulariser_section import ConcreteDropoutConfig, SingleRegulariser
@@ -132,6 +132,7 @@ class RunConfig(Section):
             ConfigError: a value is not allowed; the message names the first such field.
         """
         values = dict(plain)
+        _refuse_own_loop(values)
         _refuse_alpha_without_selu(values)
         try:
             # First, so that an error names the key that the user typed.
@@ -202,6 +203,16 @@ class RunConfig(Section):
 def make_run_id(regulariser: str, p: float, seed: int, config_hash: str) -> str:
     """Return the id of a run; see RunConfig.run_id."""
     return f"{regulariser}-p{p:g}-s{seed}-{config_hash[:8]}"
+
+
+def _refuse_own_loop(values: Mapping[str, Any]) -> None:
+    """Refuse the config of a run that a loop of the user's own has trained."""
+    train = values.get("train")
+    if isinstance(train, Mapping) and train.get("loop") == OWN_LOOP:
+        raise ConfigError(
+            "train.loop=own is the mark of a run of your own training loop, which dropexp has "
+            "recorded: only that loop trains it again."
+        )
 
 
 def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from dropexp.config.identity import LOOP_KEY, OWN_LOOP
 from dropexp.config.shared_config import SeededConfig
 from dropexp.runs.files import METRICS
 from dropexp.runs.index import read_metrics_size
@@ -135,6 +136,14 @@ class ListedRun:
         if isinstance(results, bytes):
             return read_audit(results) is AuditOutcome.PASSED
         return results is not None and results.audit is AuditOutcome.PASSED
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether it has results, and its audit passed or a loop of the user's own made none."""
+        if self.is_proven:
+            return True
+        is_own = self._results is not None and self.config.get(LOOP_KEY) == OWN_LOOP
+        return is_own and self.get_result("audit_outcome") == AuditOutcome.SKIPPED
 
     def has_numbers(self, *names: str) -> bool:
         """Return whether its summary has all of these numbers, which may be infinite or NaN."""

@@ -93,8 +93,11 @@ class EpochRecord:
     @property
     def is_finite(self) -> bool:
         """Whether every loss of the epoch is finite; if not, the run has diverged."""
-        losses = (self.noisy_train_loss, self.train_loss, self.val_loss)
-        return all(math.isfinite(loss) for loss in losses)
+        if math.isinf(self.noisy_train_loss):
+            return False
+        # NaN among the training steps makes the weights NaN, and so the other losses. A loop of the
+        # user's own may not record it at all: then it is NaN too.
+        return math.isfinite(self.train_loss) and math.isfinite(self.val_loss)
 
     def to_row(self) -> dict[str, int | float | None]:
         """Return the record as a row of metrics.csv, with the gaps."""

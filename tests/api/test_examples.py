@@ -1,0 +1,27 @@
+"""The examples run, and a second run of one trains nothing again."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+
+import dropexp
+from dropexp.runs.listing import list_runs
+
+EXAMPLES = Path(dropexp.__file__).parents[1] / "examples"
+
+
+def test_a_hand_written_loop_is_recorded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main = runpy.run_path(str(EXAMPLES / "own_loop.py"))["main"]
+    main("runs")
+    printed = capsys.readouterr().out
+    assert "dropout2d p=0.5" in printed
+    assert "no audit" not in printed
+    assert len(list_runs(tmp_path / "runs")) == 12
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda *_: pytest.fail("trained again"))
+    main("runs")
+    assert capsys.readouterr().out == printed
