@@ -296,7 +296,7 @@ def write_output(output: Path, text: str) -> bool:
     if output.is_dir():
         raise UserError(f"--output {output} is a folder. Name a file.")
     try:
-        output.write_text(text, encoding="utf-8")
+        output.write_text(text, encoding="utf-8", errors="backslashreplace")  # paths may be none
     except OSError as error:
         raise UserError(f"--output {output} cannot be written: {error.strerror}.") from None
     return True

@@ -113,7 +113,7 @@ def report(
 
         console = CommandConsole()
         console.print_sentence(Text(" ".join(answer(comparison))))
-        size = format_size(len(text.encode()))
+        size = format_size(len(text.encode(errors="backslashreplace")))
         console.print_line(Text(f"written to {output} ({size})"))
 
 

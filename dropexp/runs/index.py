@@ -232,7 +232,7 @@ def _read(path: Path) -> tuple[dict[int, SharedConfig], dict[str, bytes]]:
         if not stat.S_ISREG(path.lstat().st_mode):
             return {}, {}
         # Immutable: nobody changes the file in place, and nothing is locked.
-        uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+        uri = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro&immutable=1"
         with closing(sqlite3.connect(uri, uri=True)) as database:
             database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
             # Views and triggers, which somebody else may have put there, are programs.

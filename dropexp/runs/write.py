@@ -190,7 +190,7 @@ class RunFolder(StoredRun):
             StoreError: the disk is full, or the folder cannot be written.
         """
         with self._disk_errors(name):
-            raw = content.encode() if isinstance(content, str) else content
+            raw = _encode(content) if isinstance(content, str) else content
             durable.write_file(self.path / name, raw, is_promised=is_promised)
         if name in CHECKED_FILES:
             self._digests[name] = durable.compute_digest(raw)
@@ -291,7 +291,7 @@ class RunFolder(StoredRun):
 
     def _append(self, name: str, line: str, *, is_promised: bool = False) -> None:
         with self._disk_errors(name):
-            durable.append_line(self.path / name, line.encode(), is_promised=is_promised)
+            durable.append_line(self.path / name, _encode(line), is_promised=is_promised)
 
     @contextmanager
     def _disk_errors(self, name: str) -> Iterator[None]:
@@ -303,6 +303,11 @@ class RunFolder(StoredRun):
                 error,
                 "Files written before are intact; the same command resumes from them.",
             ) from None
+
+
+def _encode(text: str) -> bytes:
+    r"""Return a text in UTF-8; what a path has that is none becomes ``\udcff``, as in JSON."""
+    return text.encode(errors="backslashreplace")
 
 
 def _csv_line(record: EpochRecord) -> str:

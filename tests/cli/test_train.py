@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from unittest import mock
 
@@ -14,7 +15,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from dropexp.training.startup import SHORT_WAITS
-from tests.conftest import QUICK, Dropexp
+from tests.conftest import QUICK, Dropexp, run_dropexp
 
 FOLDER = {
     ".lock",
@@ -272,3 +273,16 @@ def test_a_mistake_gets_a_sentence_and_exit_code_2(
         assert word in done.stderr
     left = [path for path in sorted(mishaps.rglob("*")) if path not in before]
     assert left in ([], [mishaps / "runs"]), "nothing was started, nothing is left behind"
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="every name is Unicode there")
+def test_a_folder_whose_name_is_no_text_is_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    for command in (("train", *QUICK), ("runs",), ("compare",), ("report", "-o", "page.html")):
+        done = run_dropexp(folder, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    place = str(folder.relative_to(tmp_path) / "runs")
+    for command in (("runs", "-f", "json"), ("report", "-o", "page.html")):
+        done = run_dropexp(tmp_path, *command, "--runs-dir", place)
+        assert done.returncode == 0, done.stdout + done.stderr
