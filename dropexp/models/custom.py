@@ -80,7 +80,7 @@ def build_custom_model(
     if announces:
         add_note(model, "it announces its own sites")
     else:
-        find_and_fill_sites(model, regulariser, sites)
+        find_and_fill_sites(model, regulariser, sites, image_shape)
     return model
 
 

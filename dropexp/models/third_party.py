@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dropexp.data import ImageShape
 from dropexp.doctor.kinds import find_strength, is_dropout_like
 from dropexp.doctor.recording import RecordedCall, Recorder
-from dropexp.models.adapter import fill_sites, find_sites
+from dropexp.models.adapter import fill_sites, find_sites, observe_dimensions
 from dropexp.models.freezing import find_held_modules
 from dropexp.models.heads import remember_heads
 from dropexp.regularisers import Noise, Regulariser, preserve_modes
@@ -103,7 +103,10 @@ def _record_training_pass(model: nn.Module, image_shape: ImageShape) -> list[Rec
 
 
 def find_and_fill_sites(
-    model: nn.Module, regulariser: Regulariser, sites: Sequence[str] | None
+    model: nn.Module,
+    regulariser: Regulariser,
+    sites: Sequence[str] | None,
+    image_shape: ImageShape,
 ) -> None:
     """Find a network's sites and let the regulariser fill them; note which layers stay plain.
 
@@ -111,11 +114,13 @@ def find_and_fill_sites(
         model: the network; it is changed in place.
         regulariser: fills the sites.
         sites: patterns of the names of sites to fill; None: all.
+        image_shape: (C, H, W), for which the dimensions of the layers' outputs are observed.
 
     Raises:
         ConfigError: a pattern matches no site.
     """
-    network_sites = find_sites(model)
+    dimensions = observe_dimensions(model, lambda: probe_model(model, image_shape))
+    network_sites = find_sites(model, dimensions)
     remember_heads(model, network_sites.heads)
     if network_sites.heads:
         add_note(model, f"its head is left plain ({', '.join(network_sites.heads)})")

@@ -86,7 +86,7 @@ def build_torchvision_model(
         raise _make_images_error(arch, image_shape, error) from error
     wrong = describe_wrong_logits(output, num_classes)
     assert wrong is None, f"{arch} {wrong}"
-    find_and_fill_sites(model, regulariser, sites)
+    find_and_fill_sites(model, regulariser, sites, image_shape)
     return model
 
 

@@ -49,7 +49,7 @@ def audit(
     plain(without)
     if regulariser is not None:
         plain(regularised)
-        regularise(regularised, regulariser, p, **options)
+        regularise(regularised, regulariser, p, **{"example": images, **options})
     for each in (regularised, without):
         disable_own_noise(each, (channels, height, width))
     for noise in find_noise_modules(without).values():

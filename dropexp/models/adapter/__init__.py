@@ -8,16 +8,25 @@ get a forward that calls gates (gated.py). The regulariser is asked at each site
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from dropexp import regularisers
 from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import SitesError
 from dropexp.models.adapter.filling import fill_sites, plain
 from dropexp.models.adapter.finding import NetworkSites, Site, find_sites
-from dropexp.regularisers import SiteRecorder, count_filled_sites
+from dropexp.models.adapter.layouts import observe_dimensions
+from dropexp.regularisers import SiteRecorder, count_filled_sites, find_noise_modules
 
-__all__ = ["NetworkSites", "Site", "fill_sites", "find_sites", "plain", "regularise"]
+__all__ = [
+    "NetworkSites",
+    "Site",
+    "fill_sites",
+    "find_sites",
+    "observe_dimensions",
+    "plain",
+    "regularise",
+]
 
 
 def regularise(
@@ -25,6 +34,8 @@ def regularise(
     name: str,
     p: float = 0.5,
     sites: Sequence[str] | None = None,
+    *,
+    example: Tensor | None = None,
     **options: Any,
 ) -> int:
     """Put a regulariser into any network, in place, and return the number of filled sites.
@@ -39,6 +50,9 @@ def regularise(
         name: the name of the regulariser, as in conf/regulariser; or several, joined by ``+``.
         p: drop probability in [0, 1).
         sites: patterns of the names of sites, such as ``["layer4.*"]``; None: all. See fill_sites.
+        example: a batch of inputs, two are enough. With it dropout2d, spatial_dropout and dropblock
+            find maps (N, H, W, C) and tokens (N, L, C) of linear layers, as in ConvNeXt, Swin and
+            ViT; None: only maps of convolutions.
         options: the regulariser's own, such as mask="batch".
 
     Returns:
@@ -64,14 +78,17 @@ def regularise(
                 f"{part} belongs after a {after}, and the sites that dropexp finds are before "
                 f"non-linearities: insert its module from dropexp.regularisers yourself."
             )
-    filled = fill_sites(model, regulariser, sites)
+    network_sites = None
+    if example is not None and not find_noise_modules(model):
+        network_sites = find_sites(model, observe_dimensions(model, lambda: model(example)))
+    filled = fill_sites(model, regulariser, sites, network_sites)
     missing = [
         part for part in name.split(COMBINATION_SEPARATOR) if part not in count_filled_sites(model)
     ]
     if regulariser.p > 0 and missing:
         plain(model)
         recorder = SiteRecorder()
-        fill_sites(model, recorder, sites)
+        fill_sites(model, recorder, sites, network_sites)
         raise SitesError(
             f"{missing[0]} acts on {regularisers.REGISTRY[missing[0]].needs}, and this network has "
             f"none there: its sites are {recorder.describe()}."

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dropexp.errors import ConfigError
 from dropexp.models.adapter.finding import NetworkSites, Site, SiteKind, find_sites
 from dropexp.models.adapter.gated import GatedForward
+from dropexp.models.adapter.layouts import apply_channels_last
 from dropexp.regularisers import Regulariser, find_noise_modules
 
 _KINDS: tuple[SiteKind, ...] = ("weight", "activation", "branch")
@@ -23,11 +24,15 @@ _MOST_NAMES = 6
 class _AddNoise:
     """A forward hook that passes a module's output through one of its children."""
 
-    def __init__(self, child: str) -> None:
+    def __init__(self, child: str, *, channels_last: bool = False) -> None:
         self.child = child
+        self.channels_last = channels_last
 
     def __call__(self, module: nn.Module, _arguments: Any, output: Tensor) -> Tensor:
-        noisy: Tensor = module.get_submodule(self.child)(output)
+        noise = module.get_submodule(self.child)
+        if self.channels_last:
+            return apply_channels_last(noise, output)
+        noisy: Tensor = noise(output)
         return noisy
 
 
@@ -68,7 +73,11 @@ def fill_sites(
         filled = [site for site in offered if _is_noisy(_ask(model, site, regulariser, 1.0))]
         for number, site in enumerate(filled, start=1):
             _insert(
-                model, site, _ask(model, site, regulariser, number / len(filled)), network_sites
+                model,
+                site,
+                _ask(model, site, regulariser, number / len(filled)),
+                network_sites,
+                channels_last=_needs_map(site, regulariser),
             )
         count += len(filled)
     return count
@@ -161,7 +170,8 @@ def _list_some(names: Iterable[str]) -> str:
 
 def _ask(model: nn.Module, site: Site, regulariser: Regulariser, depth: float) -> nn.Module:
     if site.kind == "activation":
-        return regulariser.activation(depth, spatial=site.spatial)
+        is_map = site.spatial or _needs_map(site, regulariser)
+        return regulariser.activation(depth, spatial=is_map)
     if site.kind == "branch":
         return regulariser.branch(depth)
     layer = model.get_submodule(site.module)
@@ -169,11 +179,32 @@ def _ask(model: nn.Module, site: Site, regulariser: Regulariser, depth: float) -
     return regulariser.weight(layer, depth, nonlinearity="relu" if site.rectified else None)
 
 
+def _needs_map(site: Site, regulariser: Regulariser) -> bool:
+    """Return whether an activation with its features last must be given as a map.
+
+    What acts on single activations, and needs no map, gets them as they are.
+    """
+    if not site.channels_last:
+        return False
+    of_map = find_noise_modules(regulariser.activation(1.0, spatial=True))
+    if not of_map:
+        return True
+    of_vectors = find_noise_modules(regulariser.activation(1.0, spatial=False))
+    return len(of_map) > len(of_vectors)
+
+
 def _is_noisy(answer: nn.Module) -> bool:
     return bool(find_noise_modules(answer))
 
 
-def _insert(model: nn.Module, site: Site, answer: nn.Module, network_sites: NetworkSites) -> None:
+def _insert(
+    model: nn.Module,
+    site: Site,
+    answer: nn.Module,
+    network_sites: NetworkSites,
+    *,
+    channels_last: bool,
+) -> None:
     module = model.get_submodule(site.module)
     answer.train(module.training)
     # Learned parameters must be on the network's device.
@@ -187,7 +218,7 @@ def _insert(model: nn.Module, site: Site, answer: nn.Module, network_sites: Netw
     child = _child_name(site, network_sites, module)
     if site.kind == "activation":
         module.add_module(child, answer)
-        module.register_forward_hook(_AddNoise(child))
+        module.register_forward_hook(_AddNoise(child, channels_last=channels_last))
         return
     _make_gated(module, network_sites, site.module)
     module.add_module(child, answer)

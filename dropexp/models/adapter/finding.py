@@ -1,7 +1,8 @@
 """Finds the sites of a network by the types of its modules and by how it uses them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal, TypeGuard
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from dropexp.models.adapter.gated import Program, make_program
+from dropexp.models.adapter.layouts import is_channels_last
 from dropexp.models.adapter.tracing import (
     LAYERS,
     NORMS,
@@ -46,6 +48,7 @@ class Site:
         kind: of the site; see dropexp.regularisers.base.
         module: name of the layer or normalisation that noise acts on, or of the block.
         spatial: for an activation, whether it is a map (N, C, H, W).
+        channels_last: for an activation, whether it is a map (N, H, W, C) or tokens (N, L, C).
         rectified: for a weight, whether a ReLU is applied directly to the layer's output.
         branch: for a branch, the index of the block's residual addition, from 0.
     """
@@ -53,6 +56,7 @@ class Site:
     kind: SiteKind
     module: str
     spatial: bool = True
+    channels_last: bool = False
     rectified: bool = False
     branch: int = 0
 
@@ -75,8 +79,16 @@ class NetworkSites:
     heads: list[str] = field(default_factory=list)
 
 
-def find_sites(model: nn.Module) -> NetworkSites:
-    """Return the sites of a network, without changing it."""
+def find_sites(
+    model: nn.Module, dimensions: Mapping[str, int] = MappingProxyType({})
+) -> NetworkSites:
+    """Return the sites of a network, without changing it.
+
+    Args:
+        model: any network.
+        dimensions: of the outputs of its modules, see observe_dimensions; without them the outputs
+            of linear layers count as vectors (N, F).
+    """
     network_sites = NetworkSites()
     own = {
         name: trace_own_forward(module, training=True)
@@ -89,7 +101,13 @@ def find_sites(model: nn.Module) -> NetworkSites:
     network_sites.heads = [layer.name for layer in layers if layer.is_head]
     offered = [layer for layer in layers if not layer.is_head]
     network_sites.sites += [
-        Site("activation", layer.noise_after, spatial=layer.spatial)
+        Site(
+            "activation",
+            layer.noise_after,
+            spatial=layer.spatial,
+            channels_last=not layer.spatial
+            and is_channels_last(dimensions.get(layer.noise_after, 0)),
+        )
         for layer in offered
         if layer.noise_after is not None
     ]
@@ -244,8 +262,18 @@ ModuleOf = Callable[[fx.Node], nn.Module | None]
 def _matches(node: fx.Node, module_of: ModuleOf, kinds: Sequence[object]) -> bool:
     module = module_of(node)
     if module is not None:
+        if kinds is _NONLINEARITIES and _is_fused(module):
+            return True
         return isinstance(module, tuple(kind for kind in kinds if isinstance(kind, type)))
     return node.op in ("call_function", "call_method") and node.target in kinds
+
+
+def _is_fused(module: nn.Module) -> bool:
+    """Return whether a module is a normalisation with a non-linearity in it, as timm's are."""
+    modules = tuple(kind for kind in _NONLINEARITIES if isinstance(kind, type))
+    return isinstance(module, NORMS) and any(
+        isinstance(each, modules) for each in module.children()
+    )
 
 
 def _all_users_match(node: fx.Node, module_of: ModuleOf, kinds: Sequence[object]) -> bool:

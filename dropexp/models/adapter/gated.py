@@ -4,6 +4,7 @@ It consists of plain values, so that it can be copied and pickled with the block
 block's children by their names, so that they may be replaced.
 """
 
+import inspect
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
+from dropexp.errors import SitesError
 from dropexp.models.adapter.residual import Residual, find_residuals
 
 
@@ -61,8 +63,8 @@ class Program:
 def make_program(graph: fx.Graph, block: nn.Module) -> Program | None:
     """Return a block's program; None if it has no branch or its forward cannot be repeated.
 
-    A forward with optional arguments may act differently when they are given, and one that creates
-    a constant may create another one at the next call.
+    The program is for calls in which optional arguments have their defaults. A forward that creates
+    a constant may create another one at the next call, so it has no program.
 
     Args:
         graph: the graph of the block's own forward, see trace_own_forward.
@@ -70,8 +72,6 @@ def make_program(graph: fx.Graph, block: nn.Module) -> Program | None:
     """
     nodes = list(graph.nodes)
     inputs = [node for node in nodes if node.op == "placeholder"]
-    if any(node.args or str(node.target).startswith("*") for node in inputs):
-        return None
     if not all(_has_attribute(block, str(node.target)) for node in nodes if node.op == "get_attr"):
         return None
     residuals = find_residuals(graph, block)
@@ -167,11 +167,27 @@ class GatedForward:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the block's output for the arguments of its forward."""
         program = self.programs[self.block.training]
-        given = dict(zip((name for _, name in program.inputs), args, strict=False))
-        given.update(kwargs)
+        names = [name for _, name in program.inputs]
+        is_plain_call = len(args) == len(names) and not kwargs
+        given = dict(zip(names, args, strict=True)) if is_plain_call else self._bind(args, kwargs)
         values = {place: given[name] for place, name in program.inputs}
         self._run(program.steps, values)
         return _replace_in(program.output, _Slot, lambda slot: values[slot.place])
+
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return arguments by name, after checking that optional ones have their defaults."""
+        signature = inspect.signature(type(self.block).forward)
+        bound = signature.bind(self.block, *args, **kwargs).arguments
+        required = {name for _, name in self.programs[self.block.training].inputs}
+        for name, value in list(bound.items())[1:]:
+            default = signature.parameters[name].default
+            if name not in required and value is not default:
+                raise SitesError(
+                    f"{type(self.block).__name__} has a regulariser around its residual branches, "
+                    f"which were found for {name}={default}; it cannot be called with another "
+                    f"{name}. Leave this block out of sites."
+                )
+        return bound
 
     def _run(self, steps: _Steps, values: dict[int, Any]) -> None:
         for step in steps:

@@ -5,8 +5,10 @@ of tensors: it needs no data, computes nothing and draws no random numbers. It f
 flow depends on values.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import fx, nn
 
@@ -48,12 +50,32 @@ def trace_calls(module: nn.Module, opaque: IsLeaf) -> fx.Graph | None:
     return _trace(module, is_leaf, training=True)
 
 
+def list_required_arguments(forward: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments without a default, except for self."""
+    _, *parameters = inspect.signature(forward).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [each.name for each in parameters if each.default is each.empty and each.kind in kinds]
+
+
 class _Tracer(fx.Tracer):
     proxy_buffer_attributes = True  # otherwise results of buffers would become constants
 
     def __init__(self, is_leaf: IsLeaf) -> None:
         super().__init__()
         self._is_leaf = is_leaf
+
+    def create_args_for_root(
+        self,
+        root_fn: Callable[..., Any],
+        is_module: bool,  # noqa: ARG002
+        concrete_args: Any = None,  # noqa: ARG002
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        """Return the forward and proxies for its required arguments.
+
+        Optional arguments have their defaults, as in most calls: a proxy would not be None.
+        """
+        names = list_required_arguments(root_fn)
+        return root_fn, [self.root, *(self.create_proxy("placeholder", n, (), {}) for n in names)]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002
         return self._is_leaf(m)

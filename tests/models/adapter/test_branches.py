@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dropexp.errors import SitesError
 from dropexp.models.adapter import find_sites, regularise
 from dropexp.regularisers import find_noise_modules
 from tests.models.adapter import networks
@@ -24,7 +25,7 @@ from tests.models.adapter.networks import Residual, images, network
         (networks.AddsPooled, 0),
         (networks.UsesItsBranchTwice, 0),
         (networks.OverwritesItsInput, 0),
-        (networks.WithOption, 0),
+        (networks.WithOption, 1),
         (networks.AddsWhatItTakesFromElsewhere, 0),
     ],
 )
@@ -109,3 +110,15 @@ def test_where_the_branch_is_dropped_the_projection_remains() -> None:
     outs = [block(x) for _ in range(12)]
     shortcut: Tensor = block.get_submodule("downsample")(x).relu()
     assert any(torch.equal(out, shortcut) for out in outs)
+
+
+def test_a_block_is_gated_for_the_defaults_of_its_optional_arguments() -> None:
+    torch.manual_seed(0)
+    model = networks.WithOption()
+    reference = copy.deepcopy(model)
+    regularise(model, "stochastic_depth", 0.4)
+    model.eval()
+    reference.eval()
+    assert torch.equal(model(images(), scale=None), reference(images()))
+    with pytest.raises(SitesError, match="found for scale=None"):
+        model(images(), scale=2.0)
