@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dropexp.compare.pairing import PairedComparison
+from dropexp.compare.results import Row
 from dropexp.compare.rules import Rule, TestKind
 from dropexp.runs.question_types import Correction
 from dropexp.statistics import (
@@ -72,6 +73,43 @@ class Decision:
     evidence_needed: float | None = None
     forecast: SeedForecast | None = None
     is_small: bool = False
+
+
+def add_decision(
+    row: Row,
+    baseline: str,
+    compared: PairedComparison,
+    decision: Decision,
+    choosing: PairedComparison,
+) -> Row:
+    """Return a row of a table with its pairs and what was decided of them.
+
+    Args:
+        row: without a decision.
+        baseline: the name of the setting that it is compared with.
+        compared: its pairs in the deciding metric.
+        decision: of these pairs.
+        choosing: its pairs in the metric by which the headline's setting is chosen.
+    """
+    return replace(
+        row,
+        baseline=baseline,
+        pairs=compared.pairs,
+        difference=decision.difference,
+        better=decision.better,
+        pairs_better=compared.pairs_better,
+        mean_score=compared.mean_score,
+        selection_score=choosing.mean_score,
+        selection_pairs=choosing.pairs,
+        p_value=decision.p_value,
+        adjusted_p=decision.adjusted_p,
+        smallest_p=decision.smallest_p,
+        verdict=decision.verdict,
+        evidence=decision.evidence,
+        evidence_needed=decision.evidence_needed,
+        forecast=decision.forecast,
+        is_small=decision.is_small,
+    )
 
 
 def decide(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from dropexp.compare import grouping, mc_dropout
 from dropexp.compare.baselines import find_baselines
-from dropexp.compare.decisions import Decision, decide
+from dropexp.compare.decisions import Decision, add_decision, decide
 from dropexp.compare.estimates import MetricValues, find_target, refuse_old_runs, refuse_unrecorded
 from dropexp.compare.found_runs import FoundRuns
 from dropexp.compare.looks import choose_test
@@ -143,24 +143,9 @@ class _Judge:
         pairs, decision = self._pairs[name], self._decisions[name]
         if not pairs.pairs and tested.runs.is_explored:
             return replace(row, baseline=tested.baseline_name, verdict=Verdict.EXPLORATION)
+        decided = add_decision(row, tested.baseline_name, pairs, decision, self._choosing[name])
         return replace(
-            row,
-            baseline=tested.baseline_name,
-            pairs=pairs.pairs,
-            difference=decision.difference,
-            better=decision.better,
-            pairs_better=pairs.pairs_better,
-            mean_score=pairs.mean_score,
-            selection_score=self._choosing[name].mean_score,
-            selection_pairs=self._choosing[name].pairs,
-            p_value=decision.p_value,
-            adjusted_p=decision.adjusted_p,
-            smallest_p=decision.smallest_p,
-            verdict=decision.verdict,
-            evidence=decision.evidence,
-            evidence_needed=decision.evidence_needed,
-            forecast=decision.forecast,
-            is_small=decision.is_small,
+            decided,
             other_half=self._halves.get(name),
             uncounted=len(tested.runs.visible) - len(tested.choose_seeds(self._rule.kind)),
             seeds_outside=tested.runs.seeds_outside,

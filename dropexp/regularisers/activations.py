@@ -57,7 +57,18 @@ class MaskedActivations(ActivationNoise):
         """Reshape an output to (units, elements of a unit)."""
 
 
-class Dropout2d(MaskedActivations):
+class _OverwritingDropout(MaskedActivations):
+    """A dropout that may overwrite its input, as torch's own."""
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        super().__init__(p)
+        self.inplace = inplace
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout2d(_OverwritingDropout):
     """Drops whole channels of an example: ``x · m / (1 − p)`` with m of shape (N, C, 1, 1).
 
     Tompson et al. 2015, "Efficient object localization using convolutional networks", section
@@ -74,10 +85,6 @@ class Dropout2d(MaskedActivations):
 
     kind: ClassVar[str] = "dropout2d"
 
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__(p)
-        self.inplace = inplace
-
     def forward(self, x: Tensor) -> Tensor:
         """Return x, (N, C, H, W) and floating point, with noise in training.
 
@@ -90,9 +97,6 @@ class Dropout2d(MaskedActivations):
         if torch.compiler.is_compiling():
             return self._forward_compiled(x, (*x.shape[:2], 1, 1))
         return F.dropout2d(x, self.p, training=True, inplace=self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}, inplace={self.inplace}"
 
     def _group_by_unit(self, output: Tensor) -> Tensor:
         return output.flatten(2).flatten(0, 1)
@@ -130,7 +134,7 @@ class SpatialDropout2d(MaskedActivations):
         return output.movedim(1, -1).flatten(0, 2)
 
 
-class Dropout(MaskedActivations):
+class Dropout(_OverwritingDropout):
     """Drops single activations: ``x · m / (1 − p)`` with m of x's shape.
 
     Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting",
@@ -147,10 +151,6 @@ class Dropout(MaskedActivations):
 
     kind: ClassVar[str] = "dropout"
 
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__(p)
-        self.inplace = inplace
-
     def forward(self, x: Tensor) -> Tensor:
         """Return x, of any shape and floating point, with noise in training."""
         if not self.training or self.p == 0:
@@ -159,14 +159,21 @@ class Dropout(MaskedActivations):
             return self._forward_compiled(x, tuple(x.shape))
         return F.dropout(x, self.p, training=True, inplace=self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"p={self.p}, inplace={self.inplace}"
-
     def _group_by_unit(self, output: Tensor) -> Tensor:
         return output.reshape(-1, 1)
 
 
-class Dropout2dRegulariser(DepthScheduled):
+class _OverwritingRegulariser(DepthScheduled):
+    """A regulariser whose modules may overwrite their inputs."""
+
+    def __init__(
+        self, p: float, inplace: bool = False, depth_schedule: DepthSchedule = "uniform"
+    ) -> None:
+        super().__init__(p, depth_schedule)
+        self.inplace = inplace
+
+
+class Dropout2dRegulariser(_OverwritingRegulariser):
     """Dropout2d after every layer whose output is a map.
 
     Args:
@@ -180,12 +187,6 @@ class Dropout2dRegulariser(DepthScheduled):
 
     name: ClassVar[str] = "dropout2d"
     needs: ClassVar[str] = "activations with height and width"
-
-    def __init__(
-        self, p: float, inplace: bool = False, depth_schedule: DepthSchedule = "uniform"
-    ) -> None:
-        super().__init__(p, depth_schedule)
-        self.inplace = inplace
 
     def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
         if not spatial:
@@ -205,7 +206,7 @@ class SpatialDropoutRegulariser(DepthScheduled):
         return SpatialDropout2d(self.p_at(depth))
 
 
-class DropoutRegulariser(DepthScheduled):
+class DropoutRegulariser(_OverwritingRegulariser):
     """Dropout after every layer.
 
     Args:
@@ -219,12 +220,6 @@ class DropoutRegulariser(DepthScheduled):
 
     name: ClassVar[str] = "dropout"
     needs: ClassVar[str] = "activations"
-
-    def __init__(
-        self, p: float, inplace: bool = False, depth_schedule: DepthSchedule = "uniform"
-    ) -> None:
-        super().__init__(p, depth_schedule)
-        self.inplace = inplace
 
     def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:  # noqa: ARG002
         return Dropout(self.p_at(depth), self.inplace)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dropexp.compare.decisions import Decision, decide
+from dropexp.compare.decisions import Decision, add_decision, decide
 from dropexp.compare.estimates import estimate_mean
 from dropexp.compare.foreign.baselines import find_baselines
 from dropexp.compare.foreign.columns import split_finished
@@ -180,23 +180,4 @@ def _make_row(
     row = Row(setting=setting, estimates=estimates, parameters=0)
     if baseline is None:
         return row
-    compared, decision = pairs[name], decisions[name]
-    return replace(
-        row,
-        baseline=baseline,
-        pairs=compared.pairs,
-        difference=decision.difference,
-        better=decision.better,
-        pairs_better=compared.pairs_better,
-        mean_score=compared.mean_score,
-        selection_score=compared.mean_score,
-        selection_pairs=compared.pairs,
-        p_value=decision.p_value,
-        adjusted_p=decision.adjusted_p,
-        smallest_p=decision.smallest_p,
-        verdict=decision.verdict,
-        evidence=decision.evidence,
-        evidence_needed=decision.evidence_needed,
-        forecast=decision.forecast,
-        is_small=decision.is_small,
-    )
+    return add_decision(row, baseline, pairs[name], decisions[name], pairs[name])
