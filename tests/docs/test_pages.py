@@ -186,7 +186,7 @@ def test_files_that_pages_name_are_there() -> None:
     roots = [
         ROOT,
         package,
-        *(package / name for name in ("models", "regularisers", "report", "sweep")),
+        *(package / name for name in ("compare", "models", "regularisers", "report", "sweep")),
     ]
     assert [name for name in named if not any((root / name).exists() for root in roots)] == []
 
