@@ -139,6 +139,13 @@ def run_command(arguments: list[str]) -> int:
 
         print_error(str(error))
         return get_exit_code(error)
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        from dropexp.cli.console import print_error
+
+        print_error(f"{error.filename} cannot be read or written: {error.strerror}.")
+        return ExitCode.WRONG_INPUT
     return code if isinstance(code, int) else ExitCode.DONE
 
 

@@ -63,9 +63,11 @@ def check_run(folder: RunFolder) -> Checked:
         return Checked(folder, Condition.TRAINING)
     try:
         damage = find_run_damage(folder)
+        leftovers = tuple(folder.list_leftovers())
     except NewerFormatError:
         return Checked(folder, Condition.NEWER, f"{SUMMARY} was written by a later dropexp")
-    leftovers = tuple(folder.list_leftovers())
+    except OSError as error:  # of another user, say
+        return Checked(folder, Condition.DAMAGED, f"the folder cannot be read ({error.strerror})")
     if damage:
         return Checked(folder, Condition.DAMAGED, damage, leftovers)
     if leftovers:

@@ -24,7 +24,11 @@ def explain_refusal(folder: RunFolder, runs_dir: Path) -> str:
     try:
         folder.read_config()
     except StoreError as error:
-        if not _holds_only_files_of_a_run(path):
+        try:
+            is_run = _holds_only_files_of_a_run(path)
+        except OSError as reason:
+            return f"{path} cannot be read: {reason.strerror}; it is not removed."
+        if not is_run:
             return f"{error} {path} may not be a run and is not removed; remove it by hand."
     return _explain_held(folder) if folder.is_held else ""
 

@@ -1,6 +1,9 @@
 """`dropexp runs check` as its user meets it."""
 
+import errno
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -108,3 +111,48 @@ def test_the_same_command_trains_a_run_again_that_is_not_whole(
     (run / CONFIG).write_bytes(b"")
     sweep = dropexp("sweep", *QUICK, "--dry-run")
     assert "1 damaged and trained again" in sweep.stdout
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Make a folder one that this user may not list, which root may always."""
+    iterdir, scandir = Path.iterdir, os.scandir
+
+    def refuse(path: Path) -> None:
+        if path.resolve() == folder.resolve():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    def list_names(self: Path) -> Iterator[Path]:
+        refuse(self)
+        return iterdir(self)
+
+    def scan(path: str) -> "os._ScandirIterator[str]":
+        refuse(Path(path))
+        return scandir(path)
+
+    monkeypatch.setattr(Path, "iterdir", list_names)
+    monkeypatch.setattr(os, "scandir", scan)
+
+
+def test_a_folder_that_may_not_be_read_costs_the_others_nothing(
+    dropexp: Dropexp, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = find(runs, 1)
+    (folder / CONFIG).write_bytes(b"")
+    forbid(monkeypatch, folder)
+    done = dropexp("runs", "check")
+    assert done.returncode == 1
+    assert "the folder cannot be read (Permission denied)" in done.stdout
+    assert "3 runs checked: 2 whole, 1 damaged" in done.stdout
+    done = dropexp("runs", "rm", "-y", "status=damaged")
+    assert done.returncode == 1
+    assert "cannot be read: Permission denied; it is not removed" in " ".join(done.stderr.split())
+
+
+def test_a_store_that_may_not_be_read_gets_a_sentence(
+    dropexp: Dropexp, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid(monkeypatch, runs)
+    for command in (("runs",), ("compare",), ("runs", "check"), ("runs", "rm", "-y", "seed=1")):
+        done = dropexp(*command)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "error: runs cannot be read or written: Permission denied.\n"
