@@ -95,10 +95,9 @@ class _NetworkSection(Section):
 
     @field_validator("new")
     @classmethod
-    def _check_new(cls, new: Any, info: ValidationInfo) -> Any:
-        if new is not None and info.data.get("weights") is None:
-            raise ValueError("it needs model.weights; without weights everything is new")
-        return new
+    def _drop_new(cls, new: Any, info: ValidationInfo) -> Any:
+        # Without weights everything is new: so a sweep over model.weights=null,FILE may say it.
+        return None if info.data.get("weights") is None else new
 
 
 class SmallCNNConfig(_NetworkSection):

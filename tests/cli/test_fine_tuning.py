@@ -79,6 +79,7 @@ def test_the_content_of_the_file_makes_the_run_and_its_place_does_not(
     assert find_id(dropexp) != first == find_id(dropexp, "model.weights=moved.safetensors")
     save_file({**weights, "head.bias": weights["head.bias"] + 1}, tmp_path / WEIGHTS)
     assert find_id(dropexp, f"model.weights={WEIGHTS}") != first
+    assert find_id(dropexp) == find_id(dropexp, "model.new=head")  # without weights all is new
 
 
 def test_a_rerun_of_a_changed_or_moved_file_is_refused_unless_it_is_found_elsewhere(
@@ -144,7 +145,7 @@ def test_the_printed_command_trains_the_very_run(
             [f"model.weights={WEIGHTS}", "model=mlp", "~model.width"],
             ["no name in it is one of the network's. It has conv1.bias, ", "layers.0"],
         ),
-        (["model.new=head"], ["model.new=head is not allowed: it needs model.weights"]),
+        (["model.new=[]", f"model.weights={WEIGHTS}"], ["patterns of names", "or null, head"]),
         (["model.freeze=[conv3]"], ["model.freeze=conv3 matches no parameter", "conv1.weight"]),
         (["model.train=[conv3]"], ["model.train=conv3 matches no parameter"]),
         (["model.train=3"], ["patterns of names", "or all, head"]),

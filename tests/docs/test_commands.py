@@ -15,6 +15,7 @@ from PIL import Image
 from dropexp.cli.main import app
 from dropexp.config.compose import compose_run
 from dropexp.config.setting import flatten
+from dropexp.runs.files import WEIGHTS
 from dropexp.runs.listed_run import ListedRun, ListedStatus
 from dropexp.runs.selection import is_filter, list_filter_keys
 from dropexp.sweep.budget import parse_budget
@@ -31,19 +32,30 @@ COMMANDS = {
 }
 """Each command once, with a place where it stands."""
 NONE = "none"
+HALVES = [f"halves/{half}/train/{name}" for half in ("low", "high") for name in ("a", "b")]
+
+
+def find_weights(words: tuple[str, ...]) -> list[str]:
+    """The files that a command starts networks from; of a run folder its own."""
+    given = [word.partition("=")[2] for word in words if word.startswith("model.weights=")]
+    files = [name for name in given if not name.isupper()]
+    return [name if Path(name).suffix else f"{name}/{WEIGHTS}" for name in files]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the pages speak of: pictures, and the network of nets/mine.py."""
+    """What the pages speak of: pictures, weights, and the network of nets/mine.py."""
     folder = tmp_path_factory.mktemp("working folder")
     chance = np.random.default_rng(0)
-    for name in ("cat", "dog"):
-        pictures = folder / "pictures" / "train" / name
+    for name in ("pictures/train/cat", "pictures/train/dog", *HALVES):
+        pictures = folder / name
         pictures.mkdir(parents=True)
         for index in range(4):
             pixels = chance.integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(pictures / f"{index}.png")
+    for file in {folder / name for words in COMMANDS for name in find_weights(words)}:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"weights")
     for block in (block for page in PAGES for block in find_blocks(page)):
         if block.language in ("python", "yaml") and block.title:
             file = folder / block.title
