@@ -74,7 +74,8 @@ def find_weights_file(weights: str) -> Path:
         name = _PUBLISHED_NAME.fullmatch(weights)
         hint = " torchvision's own weights have names with model=torchvision only." if name else ""
         raise ConfigError(
-            f"{label} is not found: there is no such file or run folder in {Path.cwd()}.{hint}"
+            f"{label} is not found: there is no such file or run folder in {Path.cwd()}; say where "
+            f"it is.{hint}"
         )
     if path.suffix not in SUFFIXES:
         raise ConfigError(

@@ -251,9 +251,10 @@ def _read_known() -> set[str]:
 
 def _explain(found: Iterable[Access], where: str | Path) -> str:
     described = "; ".join(access.description for access in found)
-    keys = {access.key for access in found}
-    hints = {"data.root": "folder of your data", "model.weights": "file of your weights"}
-    hint = "".join(f", or name the {what}: {key}=…" for key, what in hints.items() if key in keys)
+    yours = {"data.root": "folder of your data", "model.weights": "file of your weights"}
+    keys = [access.key for access in found if access.key in yours]
+    named = " and the ".join(yours[key] for key in keys)
+    hint = f", or name the {named}: {' '.join(f'{key}=…' for key in keys)}" if keys else ""
     return (
         f"{where} names what you have not used on this machine: {described}. If you know who made "
         f"it and trust it, repeat the command with --trust{hint}."

@@ -50,6 +50,8 @@ def test_frozen_parameters_and_statistics_stay_bit_for_bit(
     frozen = [p for p in state.model.parameters() if not p.requires_grad]
     assert frozen
     assert all(parameter.grad is None for parameter in frozen)
+    groups = state.optimiser.param_groups
+    assert {id(each) for group in groups for each in group["params"]}.isdisjoint(map(id, frozen))
     held = {id(parameter) for parameter in state.optimiser.state}
     assert held.isdisjoint(map(id, frozen))
     assert len(held) == sum(p.requires_grad for p in state.model.parameters())
