@@ -30,6 +30,8 @@ def describe_method(comparison: Comparison, baseline: str, *, is_chosen: bool) -
     rows, at = comparison.rows, comparison.at
     selection = _describe_epoch(comparison)
     tested = [row for row in rows if row.baseline is not None]
+    if len(rows) == 1:
+        return [selection, "Nothing is tested: there is no other setting to compare with."]
     if not tested and all(row.setting.is_plain for row in rows):
         nothing = "Nothing is tested: every setting is none. --baseline compares with one of them."
         return [selection, nothing]

@@ -169,12 +169,15 @@ def _describe_forecasts(comparison: Comparison) -> list[str]:
 
 
 def _describe_small_effects(comparison: Comparison) -> list[str]:
-    """Return the sentence on open rows without a forecast, because any effect is small."""
+    """Return the sentence on open rows without a forecast, because any effect is small.
+
+    A setting with too few seeds for a verdict has too few for this claim, too.
+    """
     size = comparison.metric.describe_size
     small = [
         f"below {size(find_bound(row.difference))} in {row.setting.name}"
         for row in comparison.rows
-        if row.is_small and row.difference is not None
+        if row.is_small and row.difference is not None and row.verdict is not Verdict.TOO_FEW_SEEDS
     ]
     return [f"Any effect is small: {list_few(small)}."] if small else []
 

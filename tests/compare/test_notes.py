@@ -107,6 +107,21 @@ def test_small_effects_share_one_line() -> None:
     assert note.text == "Any effect is small: below 0.022 nats in spatial_dropout p=0.3."
 
 
+def test_too_few_seeds_for_a_verdict_do_not_show_that_an_effect_is_small() -> None:
+    few = change_row(
+        make_comparison(seeds=2),
+        verdict=Verdict.TOO_FEW_SEEDS,
+        is_small=True,
+        difference=Estimate(0.001, -0.02, 0.022, 2),
+    )
+    assert not any("small" in note.text for note in describe_open_rows(few))
+
+
+def test_one_setting_alone_is_not_advised_to_compare_itself() -> None:
+    (_, nothing) = make_comparison(("none",)).sentences
+    assert nothing == "Nothing is tested: there is no other setting to compare with."
+
+
 def test_a_row_that_needs_no_more_seeds_does_not_lack_them() -> None:
     """A row that is decided while seeds are added stops; so does one that a search left."""
     planned = make_comparison(seeds=8)
