@@ -208,7 +208,12 @@ def compare(
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
     of_file = (setting, seed, higher_is_better)
     comparison, *_ = read_and_compare(
-        arguments, options, runs_dir, of_file, with_curves=curves or plot is not None
+        arguments,
+        options,
+        runs_dir,
+        of_file,
+        with_curves=curves or plot is not None,
+        with_p_values=format_ in (ComparisonFormat.CSV, ComparisonFormat.JSON),
     )
     if curves and comparison.source:
         raise UserError(f"--curves needs runs of dropexp: {comparison.source} has no epochs.")
@@ -230,6 +235,7 @@ def read_and_compare(
     of_file: FileOptions = (None, None, None),
     *,
     with_curves: bool,
+    with_p_values: bool = True,
 ) -> "tuple[Comparison, FoundRuns, list[str]]":
     """Return the comparison that the options ask for, and how to ask for it in another folder.
 
@@ -239,6 +245,7 @@ def read_and_compare(
         runs_dir: the folder of runs where the arguments name none.
         of_file: the options of files, as given.
         with_curves: whether curves are drawn, so that each run needs them.
+        with_p_values: whether the p-value of each row alone is written.
 
     Returns:
         The comparison, its runs, and the options that ask what the study's file
@@ -263,7 +270,8 @@ def read_and_compare(
         with_baselines=question.baseline is None,
         with_curves=with_curves or question.at is EpochChoice.MATCHED,
     )
-    return compare(found, question), found, spell_stated(question, given)
+    comparison = compare(found, question, with_p_values=with_p_values)
+    return comparison, found, spell_stated(question, given)
 
 
 def parse_suffix(output: Path | None, formats: Mapping[str, Format]) -> Format | None:

@@ -83,11 +83,11 @@ def launch(
 
     runs_dir = open_sweep_runs_dir(request.configs)
     plan = make_plan(request.configs, runs_dir)
-    study = make_study(request)
+    name = request.study or make_study(request).name
     warn_of_idle_p(request)
     warn_of_slow_bfloat16(request.planned.one_of_each_setting)
     _keep_registration(request, runs_dir, launching.dry_run)
-    with SweepConsole(study.name, verbosity=launching.verbosity) as console:
+    with SweepConsole(name, verbosity=launching.verbosity) as console:
         console.show_plan(plan, request.duplicates, retry_failed=launching.retry_failed)
         if plan.select_to_launch(retry_failed=launching.retry_failed):
             _describe_design(console, request, runs_dir, launching.dry_run)
@@ -108,7 +108,8 @@ def launch(
             console.close()
             console.note("stopped at once; the same command resumes the sweep")
             raise
-        console.show_result(result, _next_commands(request, study) if is_command else ())
+        commands = _next_commands(request, make_study(request)) if is_command else ()
+        console.show_result(result, commands)
     return result
 
 
@@ -145,10 +146,12 @@ def _print_dry_run(
 ) -> None:
     from dropexp.sweep.estimate import estimate_seconds
     from dropexp.sweep.launchers import build_launcher
-    from dropexp.sweep.plan import PlanStatus
+    from dropexp.sweep.plan_status import PlanStatus
     from dropexp.sweep.timing import time_epochs
 
     to_launch = plan.select_to_launch(retry_failed=retry_failed)
+    if not to_launch and not request.launcher:
+        return
     launcher = build_launcher(request.launcher, runs_dir, to_launch)
     to_train = [c for c in to_launch if plan.statuses[c.run_id] is not PlanStatus.UNMEASURED]
     estimate = estimate_seconds(to_train, runs_dir, time_epochs)

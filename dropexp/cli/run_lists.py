@@ -1,11 +1,13 @@
 """Listed runs as tables for a terminal."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.text import Text
 
-from dropexp.runs.listed_run import ListedRun, ListedStatus
+from dropexp.runs.indexed_runs import IndexedRuns
+from dropexp.runs.listed_run import ListedRun, ListedStatus, list_packed, read_results
 from dropexp.terminal.numbers import format_decimals, format_number, format_size, format_time
 from dropexp.terminal.tables import Column, format_table, wrap_text
 
@@ -31,7 +33,7 @@ def format_run_list(runs: Sequence[ListedRun], width: int | None) -> list[Text]:
     """
     counted = Counter(run.status for run in runs)
     counts = {status: counted[status] for status in ListedStatus}
-    table = format_table(_LIST_COLUMNS, runs, width=width, row_style=_status_style)
+    table = format_table(LIST_COLUMNS, runs, width=width, row_style=_status_style)
     has_results = any(" loss" in line.plain for line in table[:2])  # a heading has two lines
     return [
         *table,
@@ -81,14 +83,21 @@ def _status_style(run: ListedRun) -> str:
     return STATUS_STYLES[run.status]
 
 
-def _format_best(key: str, sign: str = "") -> Callable[[ListedRun], str]:
-    name = f"best.{key}"
+def _list_best(key: str, sign: str = "") -> Column[ListedRun]:
+    name, plain = f"best.{key}", f"{{:{sign}.3f}}".format
 
-    def cell(run: ListedRun) -> str:
-        value = run.get_result(name)
+    def format_value(value: float | None) -> str:
         return "" if value is None else format_number(value, sign)
 
-    return cell
+    def cells(runs: Sequence[ListedRun]) -> list[str]:
+        return [
+            # As format_value, without a call for nearly all runs.
+            plain(value) if value is not None and -1000 < value < 1000 else format_value(value)
+            for value in read_results(runs, name)
+        ]
+
+    heading = key.replace("_", "\n")
+    return Column(heading, lambda run: format_value(run.get_result(name)), cells=cells)
 
 
 def _format_epochs(run: ListedRun) -> str:
@@ -98,19 +107,32 @@ def _format_epochs(run: ListedRun) -> str:
     return str(run.epochs or "") if requested is None else f"{run.epochs}/{requested}"
 
 
-def _format_seconds(run: ListedRun) -> str:
-    seconds = run.get_result("seconds")
+def _list_epochs(runs: Sequence[ListedRun]) -> list[str]:
+    asked: dict[IndexedRuns | None, Any] = {
+        packed: packed.shared.fields.get("train.epochs") for packed in list_packed(runs)
+    }
+    return [
+        _format_epochs(run) if (epochs := asked.get(run.packed)) is None else f"{done}/{epochs}"
+        for run, done in zip(runs, read_results(runs, "last.epoch"), strict=True)
+    ]
+
+
+def _format_seconds(seconds: float | None) -> str:
     return "" if seconds is None else format_decimals(seconds, 2 if seconds < 1 else 1)
 
 
-_LIST_COLUMNS: tuple[Column[ListedRun], ...] = (
+LIST_COLUMNS: tuple[Column[ListedRun], ...] = (
     Column("run", lambda run: run.run_id, align="left", is_required=True),
-    Column("status", lambda run: run.status.value, align="left", is_required=True),
-    Column("epochs", _format_epochs),
-    Column("val\nloss", _format_best("val_loss")),
-    Column("test\nloss", _format_best("test_loss")),
-    Column("test\nacc", _format_best("test_acc")),
-    Column("loss\ngap", _format_best("loss_gap", "+")),
-    Column("seconds", _format_seconds),
+    Column("status", lambda run: run.status, align="left", is_required=True),
+    Column("epochs", _format_epochs, cells=_list_epochs),
+    _list_best("val_loss"),
+    _list_best("test_loss"),
+    _list_best("test_acc"),
+    _list_best("loss_gap", "+"),
+    Column(
+        "seconds",
+        lambda run: _format_seconds(run.get_result("seconds")),
+        cells=lambda runs: list(map(_format_seconds, read_results(runs, "seconds"))),
+    ),
     Column("changed", lambda run: format_time(run.changed), align="left"),
 )

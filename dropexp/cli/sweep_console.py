@@ -6,6 +6,7 @@ fails or diverges.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -15,11 +16,14 @@ from dropexp.cli.console import CommandConsole, print_warning
 from dropexp.cli.live_block import WIDEST, make_bar_line, make_block_table, make_running_table
 from dropexp.cli.progress_display import ProgressDisplay, Verbosity
 from dropexp.cli.run_tables import format_next_commands
-from dropexp.sweep.conduct import SweepResult
-from dropexp.sweep.plan import Plan, PlanStatus
+from dropexp.sweep.plan_status import PlanStatus
 from dropexp.sweep.progress import EndedRun, Progress, SettingMean
 from dropexp.terminal.numbers import format_clock, format_count, format_duration, format_number
 from dropexp.terminal.tables import Column, format_table
+
+if TYPE_CHECKING:  # what watches a sweep composes no configs
+    from dropexp.sweep.conduct import SweepResult
+    from dropexp.sweep.plan import Plan
 
 _PLAN_LABELS = {
     PlanStatus.NEW: "new",
@@ -66,7 +70,7 @@ class SweepConsole(CommandConsole):
 
     # --- before ---------------------------------------------------------------------------------
 
-    def show_plan(self, plan: Plan, duplicates: int, *, retry_failed: bool) -> None:
+    def show_plan(self, plan: "Plan", duplicates: int, *, retry_failed: bool) -> None:
         """Say what there is to do, before anything starts."""
         counts = [(plan.counts[status], status) for status in _PLAN_LABELS]
         listed = ", ".join(
@@ -161,7 +165,7 @@ class SweepConsole(CommandConsole):
 
     # --- afterwards -----------------------------------------------------------------------------
 
-    def show_result(self, result: SweepResult, next_commands: Sequence[tuple[str, str]]) -> None:
+    def show_result(self, result: "SweepResult", next_commands: Sequence[tuple[str, str]]) -> None:
         """Print the result of a sweep, its failures and the next commands."""
         self.close()
         progress = result.progress

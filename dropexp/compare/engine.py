@@ -1,6 +1,6 @@
 """From runs to a comparison: settings, means, differences from baselines, and verdicts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dropexp.compare import grouping, mc_dropout
@@ -18,18 +18,21 @@ from dropexp.compare.rows import Family, TestedRow, collect_family
 from dropexp.compare.rules import Rule
 from dropexp.compare.settings import Setting
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
-from dropexp.statistics import Verdict, is_underfit
+from dropexp.statistics import Estimate, Verdict, is_underfit
 from dropexp.terminal.numbers import format_count
 
 _OTHER_HALF = {EpochChoice.BEST: EpochChoice.LAST, EpochChoice.LAST: EpochChoice.BEST}
 
 
-def compare(found: FoundRuns, question: Question | None = None) -> Comparison:
+def compare(
+    found: FoundRuns, question: Question | None = None, *, with_p_values: bool = True
+) -> Comparison:
     """Compare settings with their baselines, seed by seed.
 
     Args:
         found: the runs to compare; at least one in view.
         question: the question to answer; None: the default one.
+        with_p_values: whether the p-value of each row alone is of interest; see decide.
 
     Raises:
         UserError: the runs cannot be compared, or they cannot answer the question.
@@ -55,8 +58,8 @@ def compare(found: FoundRuns, question: Question | None = None) -> Comparison:
     rule = Rule(
         test.kind, question.correction, question.alpha, question.confidence, question.margin
     )
-    judge = _Judge(family, question, rule, target)
-    rows = [judge.make_row(setting) for setting in settings]
+    judge = _Judge(family, question, rule, target, with_p_values=with_p_values)
+    rows = judge.make_rows(settings)
     left_out = found.left_out
     if metric.source is MetricSource.MC_DROPOUT:
         left_out = (*left_out, *mc_dropout.describe_unmeasured(settings))
@@ -107,10 +110,17 @@ class _Judge:
         question: the question that the table answers.
         rule: how rows are decided.
         target: the training loss at which runs are matched, nats; None without matching.
+        with_p_values: see decide.
     """
 
     def __init__(
-        self, family: Family, question: Question, rule: Rule, target: float | None
+        self,
+        family: Family,
+        question: Question,
+        rule: Rule,
+        target: float | None,
+        *,
+        with_p_values: bool,
     ) -> None:
         self._family = family
         self._question = question
@@ -119,7 +129,13 @@ class _Judge:
         metric = question.deciding_metric
         self._pairs = self._compare(metric, self._values)
         further = family.further_tests
-        self._decisions = decide(self._pairs, rule, further_tests=further, with_forecasts=True)
+        self._decisions = decide(
+            self._pairs,
+            rule,
+            further_tests=further,
+            with_forecasts=True,
+            with_p_values=with_p_values,
+        )
         self.tests = sum(bool(each.pairs) for each in self._pairs.values()) + further
         self._choosing = self._compare(question.selection_metric, self._values)
         self._results = self._decide_other(question.result_metric)
@@ -128,13 +144,16 @@ class _Judge:
             self._fits = self._decide_other(question.fit_metric)
         self._halves = self._decide_other_half(metric)
 
-    def make_row(self, setting: Setting) -> Row:
-        """Return the row of a setting of the table."""
-        row = Row(
-            setting=setting,
-            estimates=self._values.estimate_means(setting, self._rule.confidence),
-            parameters=setting.runs[0].summary.parameters,
-        )
+    def make_rows(self, settings: Sequence[Setting]) -> list[Row]:
+        """Return the row of each setting of the table."""
+        estimates = self._values.estimate_means(settings, self._rule.confidence)
+        return [
+            self._make_row(setting, of_setting)
+            for setting, of_setting in zip(settings, estimates, strict=True)
+        ]
+
+    def _make_row(self, setting: Setting, estimates: Mapping[str, Estimate]) -> Row:
+        row = Row(setting, estimates, parameters=setting.runs[0].summary.parameters)
         tested = self._family.rows.get(setting.name)
         return row if tested is None else self._add_decision(row, tested)
 

@@ -1,7 +1,7 @@
 """The metrics of a run at the epoch at which it is compared, and their means over seeds."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from dropexp.compare.mc_dropout import has_results
 from dropexp.compare.settings import ComparedRun, Setting
 from dropexp.errors import UserError
+from dropexp.runs.indexed_runs import RECORD_SIZE
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.packed import NUMBERS, unpack_numbers
@@ -21,6 +22,8 @@ from dropexp.statistics import (
     mean_intervals,
     positive_mean_interval,
 )
+
+_SETTINGS_AT_A_TIME = 100  # whose values are held: 3 MB of a hundred runs each
 
 MATCHED_BY = "train_loss"
 """The column of metrics.csv that is equal in all runs at EpochChoice.MATCHED."""
@@ -51,6 +54,8 @@ class MetricValues:
         if not any(has_results(setting.completed) for setting in settings):
             metrics = [each for each in metrics if each.source is not MetricSource.MC_DROPOUT]
         self._metrics = metrics
+        self._packed_names = {metric.key: _name_packed(metric, at) for metric in metrics}
+        self._records: dict[int, tuple[Setting, bytes]] = {}
         self._by_seed: dict[int, tuple[Setting, BySeed]] = {}
         self._kept = ""
 
@@ -64,55 +69,96 @@ class MetricValues:
         return self._by_seed[id(setting)][1]
 
     def _read_by_seed(self, setting: Setting, metric: Metric) -> BySeed:
-        if metric not in self._metrics:
+        if metric.key not in self._packed_names:
             return {}
-        values, is_known = self._read_table(setting.completed, [metric])
+        values, is_known = self._read_table(setting, [metric])
+        seeds = [run.seed for run in setting.completed]
+        if is_known.all() and np.isfinite(values).all():
+            return dict(zip(seeds, values[0].tolist(), strict=True))
         return {
-            run.seed: value if math.isfinite(value) else None
-            for run, value, has in zip(
-                setting.completed, values[0].tolist(), is_known[0].tolist(), strict=True
+            seed: value if math.isfinite(value) else None
+            for seed, value, has in zip(
+                seeds, values[0].tolist(), is_known[0].tolist(), strict=True
             )
             if has
         }
 
-    def estimate_means(self, setting: Setting, confidence: float) -> dict[str, Estimate]:
-        """Return the mean of each metric over runs with its interval; see estimate_mean."""
-        if not setting.completed:
-            return {}
-        values, is_known = self._read_table(setting.completed, self._metrics)
-        has_all = np.atleast_1d(is_known.all(axis=1))
-        whole = iter(mean_intervals(values[has_all], confidence))
-        estimates = {}
-        for row, metric in enumerate(self._metrics):
-            # As estimate_mean, which takes a metric at a time.
-            estimate = next(whole) if has_all[row] else None
-            if estimate is not None and not estimate.low <= 0:
-                estimates[metric.key] = estimate.clip(metric.limits)
-            elif is_known[row].any():
-                known = values[row, is_known[row]].tolist()
-                estimates[metric.key] = estimate_mean(known, metric, confidence)
+    def estimate_means(
+        self, settings: Sequence[Setting], confidence: float
+    ) -> list[dict[str, Estimate]]:
+        """Return for each setting the mean of each metric over runs; see estimate_mean."""
+        estimates: list[dict[str, Estimate]] = []
+        for start in range(0, len(settings), _SETTINGS_AT_A_TIME):
+            some = settings[start : start + _SETTINGS_AT_A_TIME]
+            estimates += self._estimate_some(some, confidence)
         return estimates
 
-    def _read_table(self, runs: Sequence[ComparedRun], metrics: Sequence[Metric]) -> Table:
-        values = np.full((len(metrics), len(runs)), math.nan)
+    def _estimate_some(
+        self, settings: Sequence[Setting], confidence: float
+    ) -> Iterator[dict[str, Estimate]]:
+        tables = [self._read_table(setting, self._metrics) for setting in settings]
+        # Rows of equal length of all settings together; an interval is that of its row alone.
+        whole: dict[int, list[NDArray[np.float64]]] = {}
+        for values, is_known in tables:
+            whole.setdefault(values.shape[1], []).append(values[is_known.all(axis=1)])
+        intervals = {
+            n: iter(mean_intervals(np.concatenate(rows), confidence)) for n, rows in whole.items()
+        }
+        for values, is_known in tables:
+            n = values.shape[1]
+            has_all: list[bool] = np.logical_and.reduce(is_known, axis=1).tolist()
+            estimates = {}
+            for row, metric in enumerate(self._metrics if n else ()):
+                # As estimate_mean, which takes a metric at a time.
+                estimate = next(intervals[n]) if has_all[row] else None
+                if estimate is not None and not estimate.low <= 0:
+                    estimates[metric.key] = estimate.clip(metric.limits)
+                elif is_known[row].any():
+                    known = values[row, is_known[row]].tolist()
+                    estimates[metric.key] = estimate_mean(known, metric, confidence)
+            yield estimates
+
+    def _read_table(self, setting: Setting, metrics: Sequence[Metric]) -> Table:
+        if id(setting) not in self._records:
+            self._records[id(setting)] = setting, _join_records(setting.completed)
+        _, records = self._records[id(setting)]
+        names = tuple(self._packed_names[metric.key] for metric in metrics)
+        if records and all(names):
+            return _unpack(records, names, metrics)
+        values = np.full((len(metrics), len(setting.completed)), math.nan)
         is_known = np.zeros(values.shape, dtype=bool)
-        packed = [each for run in runs if (each := run.packed_results) is not None]
-        names = [_name_packed(metric, self._at) for metric in metrics]
-        rows = [row for row, name in enumerate(names) if name and len(packed) == len(runs)]
-        if rows and runs:
-            numbers, known = unpack_numbers(packed, [*(names[row] for row in rows), "last.epoch"])
-            for row, number, has in zip(rows, numbers, known, strict=False):
-                is_per_epoch = metrics[row].key == _PER_EPOCH
-                values[row] = number / numbers[-1] if is_per_epoch else number
-                is_known[row] = has
+        rows = [row for row, name in enumerate(names) if name and records]
+        if rows:
+            wanted = tuple(names[row] for row in rows)
+            values[rows], is_known[rows] = _unpack(records, wanted, [metrics[row] for row in rows])
         others = [row for row in range(len(names)) if row not in rows]
         slow = [metrics[row] for row in others]
-        for column, run in enumerate(runs if others else ()):
+        for column, run in enumerate(setting.completed if others else ()):
             of_run = _values_of(run, slow, self._at, self._target)
             for row, value in zip(others, of_run, strict=True):
                 if value is not None:
                     values[row, column], is_known[row, column] = value, True
         return values, is_known
+
+
+def _unpack(records: bytes, names: tuple[str, ...], metrics: Sequence[Metric]) -> Table:
+    """Return the values of metrics that are among packed numbers, or come from them."""
+    numbers, known = unpack_numbers(records, RECORD_SIZE, (*names, "last.epoch"))
+    for row, metric in enumerate(metrics):
+        if metric.key == _PER_EPOCH:
+            numbers[row] /= numbers[-1]
+    return numbers[:-1], known[:-1]
+
+
+def _join_records(runs: Sequence[ComparedRun]) -> bytes:
+    """Return the packed results of runs; empty where one has none."""
+    packed = [run.packed for run in runs]
+    places = [run.place for run in runs]
+    if len(set(packed)) == 1 and packed[0] is not None and places == list(range(len(packed[0]))):
+        return packed[0].records  # as they are in the index: most settings
+    joined = zip(packed, places, strict=True)
+    records = [each.get_record(place) for each, place in joined if each is not None]
+    return b"".join(records) if len(records) == len(runs) else b""
 
 
 def read_value(run: ComparedRun, metric: Metric, at: EpochChoice) -> float | None:

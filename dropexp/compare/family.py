@@ -72,9 +72,9 @@ def find_missing_runs(
         ledgers: of the folders.
     """
     found = {run.listed.run_id for run in found_runs}
-    versions = {run.listed.results_version for run in found_runs}
     if all(ledger.requests.keys() <= found for ledger in ledgers.values()):
         return []
+    versions = {run.listed.results_version for run in found_runs}
     registered = _find_registered([run.listed for run in found_runs], ledgers)
     by_setting = {_digest(run.listed): run.listed.run_id for run in found_runs}
     listed = {run.run_id: run for run in all_runs}

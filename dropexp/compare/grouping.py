@@ -48,16 +48,14 @@ def group_runs(found_runs: Sequence[FoundRun]) -> list[tuple[Setting, list[Found
         groups.setdefault(keys[id(fields)], (fields, []))[1].append(run)
     all_fields = [fields for fields, _ in groups.values()]
     classics = list_varied_classics(all_fields)
-    seeds = _seeds_by_context(groups.values(), classics)
+    contexts = [context_key(fields, classics) for fields in all_fields]
+    seeds = _seeds_by_context(contexts, [runs for _, runs in groups.values()])
     options = _find_options(all_fields)
     settings = [
-        (
-            _make_setting(
-                name, fields, runs, seeds[context_key(fields, classics)], options, classics
-            ),
-            runs,
+        (_make_setting(name, fields, runs, seeds[context], options, classics), runs)
+        for name, context, (fields, runs) in zip(
+            name_settings(all_fields), contexts, groups.values(), strict=True
         )
-        for name, (fields, runs) in zip(name_settings(all_fields), groups.values(), strict=True)
     ]
     differing = [key for key in _axes_of(all_fields) if key != P_KEY]
     return sorted(settings, key=lambda each: _sort_key(each[0], differing))
@@ -222,11 +220,10 @@ def _make_setting(
 
 
 def _seeds_by_context(
-    groups: Iterable[tuple[Fields, list[FoundRun]]], classics: Collection[str]
+    contexts: Iterable[str], runs_of_settings: Iterable[list[FoundRun]]
 ) -> dict[str, set[int]]:
     """Return context key → the seeds that any setting of this context was run with."""
     seeds: dict[str, set[int]] = {}
-    for fields, runs in groups:
-        seeds_of_context = seeds.setdefault(context_key(fields, classics), set())
-        seeds_of_context.update(run.compared.seed for run in runs)
+    for context, runs in zip(contexts, runs_of_settings, strict=True):
+        seeds.setdefault(context, set()).update(run.compared.seed for run in runs)
     return seeds

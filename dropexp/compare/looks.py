@@ -54,13 +54,22 @@ class RowRuns:
     @cached_property
     def common(self) -> list[int]:
         """The seeds that both have, in the order in which they were asked for."""
-        return sorted(self.setting.keys() & self.baseline.keys(), key=self._order)
+        seeds = self.setting.keys() & self.baseline.keys()
+        runs = [run[seed] for run in (self.setting, self.baseline) for seed in seeds]
+        if len(set(map(_number, runs))) <= 1:
+            return sorted(seeds)  # all in one request: most rows
+        return sorted(seeds, key=self._order)
 
     @cached_property
     def visible(self) -> list[int]:
         """The seeds that both have, measured and left in by filters, in the same order."""
         hidden = self.filtered | self.unmeasured
-        return [seed for seed in self.common if seed not in hidden]
+        return [seed for seed in self.common if seed not in hidden] if hidden else self.common
+
+    @cached_property
+    def visible_by_number(self) -> list[int]:
+        """The visible seeds, ascending."""
+        return sorted(self.visible)
 
     @cached_property
     def before_first_hole(self) -> list[int]:
@@ -149,6 +158,8 @@ def _find_pilot(own: Mapping[int, FoundRun], missing: Sequence[MissingRun]) -> s
     verdict, somebody may have read one and have tried again: then no seed may be left out. Runs
     that were removed since count too.
     """
+    if not missing and all(run.is_in_view for run in own.values()):
+        return set()
     studies = _list_studies(own.values())
     in_view = [run.request.number for run in own.values() if run.is_in_view and run.request]
     if not in_view:
@@ -187,9 +198,10 @@ def _find_chosen_seeds(
     passed_over: list[Order] = []
     for later, lacking, earlier, removed in halves:
         asked = later.keys() | {run.seed for run in lacking}
-        ends = {seed: run.ended for seed, run in earlier.items()}
-        ends |= {run.seed: run.ended for run in removed}
-        unpaired = {seed: end for seed, end in ends.items() if seed not in asked}
+        unpaired = {seed: run.ended for seed, run in earlier.items() if seed not in asked}
+        unpaired |= {run.seed: run.ended for run in removed if run.seed not in asked}
+        if not unpaired:
+            continue
         requests = {
             run.request.number
             for seed, run in later.items()
@@ -224,6 +236,8 @@ def _drop_later_studies(runs: Sequence[FoundRun]) -> list[FoundRun]:
     What a later study adds changes nothing in what was known before.
     """
     in_view = [run for run in runs if run.is_in_view]
+    if len(in_view) == len(runs):
+        return in_view
     ends = [run.ended for run in in_view]
     studies = _list_studies(runs)
     if not in_view or None in ends:
@@ -241,9 +255,8 @@ def _drop_later_studies(runs: Sequence[FoundRun]) -> list[FoundRun]:
 
 def _find_filtered(runs: Mapping[int, FoundRun]) -> set[int]:
     """Return the seeds that are not in view although other seeds of the setting are."""
-    if not any(run.is_in_view for run in runs.values()):
-        return set()
-    return {seed for seed, run in runs.items() if not run.is_in_view}
+    hidden = {seed for seed, run in runs.items() if not run.is_in_view}
+    return hidden if len(hidden) < len(runs) else set()
 
 
 def _is_search(run: FoundRun) -> bool:
@@ -283,7 +296,8 @@ def _object_to_planned(
 ) -> str:
     """Return why the planned test does not hold; empty if it does."""
     runs = {run.listed.run_id: run for row in rows for run in row.runs}.values()
-    purposes = {run.request.purpose for run in runs if run.request is not None}
+    requests = {id(run.request): run.request for run in runs}.values()
+    purposes = {request.purpose for request in requests if request is not None}
     if Purpose.SEQUENTIAL in purposes:
         return "seeds were added until rows were decided"
     if Purpose.CONFIRMATION in purposes:

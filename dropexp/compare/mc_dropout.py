@@ -14,7 +14,13 @@ _HOW_TO_MEASURE = (
 
 def has_results(runs: Iterable[ComparedRun]) -> bool:
     """Return whether any run has results of MC dropout."""
-    return any(run.has_mc_dropout for run in runs)
+    runs = list(runs)
+    without = {
+        packed
+        for packed in {run.packed for run in runs}
+        if packed is not None and {*packed.read("best.mc_passes")} == {None}
+    }
+    return any(run.has_mc_dropout for run in runs if run.packed not in without)
 
 
 def is_unmeasured(run: ComparedRun, metric: Metric) -> bool:

@@ -9,6 +9,7 @@ from dropexp.compare.decisions import find_bound
 from dropexp.compare.own_loops import describe_own_loops, find_unproven
 from dropexp.compare.results import Comparison, Row
 from dropexp.compare.rules import TestKind
+from dropexp.compare.settings import list_epochs
 from dropexp.config.classics import CLASSICS, turn_off_classics
 from dropexp.config.setting import P_KEY, setting_key
 from dropexp.errors import UserError
@@ -231,9 +232,9 @@ def _describe_still_improving(comparison: Comparison) -> list[str]:
     by_epochs: dict[int, list[str]] = {}
     for setting in (row.setting for row in comparison.rows):
         epochs = setting.fields.get("train.epochs")
-        improving = [run for run in setting.completed if run.best_epoch == run.epochs == epochs]
-        if epochs and epochs > 1 and 2 * len(improving) > len(setting.completed):
-            count = f"{setting.name} ({len(improving)} of {len(setting.completed)} runs)"
+        improving = sum(each == (epochs, epochs) for each in list_epochs(setting.completed))
+        if epochs and epochs > 1 and 2 * improving > len(setting.completed):
+            count = f"{setting.name} ({improving} of {len(setting.completed)} runs)"
             by_epochs.setdefault(epochs, []).append(count)
     return [
         f"Still improving at their last epoch: {list_few(names)}. Longer training may change "

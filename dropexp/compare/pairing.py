@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 
 from dropexp.compare.estimates import BySeed, MetricValues
 from dropexp.compare.results import Pair
@@ -42,6 +43,8 @@ class PairedComparison:
     def scores(self) -> tuple[float, ...]:
         """One finite number for each pair; below 0 is better. A lost pair is the largest one."""
         if not self.lost:
+            if self.sign == 1:
+                return self.differences
             return tuple(self.sign * difference for difference in self.differences)
         largest = max(map(abs, self.differences), default=0.0) or 1.0  # without any, any size does
         return tuple(self._score(pair, largest) for pair in self.pairs)
@@ -101,12 +104,15 @@ def compare_pairs(
     """
     of_baseline = _values_by_seed(baseline, values, metric)
     of_setting = _values_by_seed(setting, values, metric)
-    pairs = tuple(
-        Pair(seed, of_baseline[seed], of_setting[seed])
-        for seed in seeds
-        if seed in of_baseline and seed in of_setting
+    common = [seed for seed in seeds if seed in of_baseline and seed in of_setting]
+    columns = (
+        common,
+        map(of_baseline.__getitem__, common),
+        map(of_setting.__getitem__, common),
     )
-    return PairedComparison(pairs, metric.sign)
+    # As Pair(*values) for each, in a third of the time: there are half a million in a large table.
+    pairs = map(tuple.__new__, repeat(Pair), zip(*columns, strict=True))
+    return PairedComparison(tuple(pairs), metric.sign)
 
 
 def _values_by_seed(setting: Setting, values: MetricValues, metric: Metric) -> BySeed:

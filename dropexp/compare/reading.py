@@ -1,8 +1,8 @@
 """From run folders to runs that can be compared, and sentences on the runs that cannot."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 
 from dropexp.compare.baselines import add_hidden_baselines
@@ -16,15 +16,16 @@ from dropexp.compare.found_runs import FoundRun, FoundRuns
 from dropexp.compare.registered import explain_untrained
 from dropexp.compare.settings import ComparedRun
 from dropexp.compare.stated_question import find_study
-from dropexp.compare.stored_run import read_compared_run
+from dropexp.compare.stored_run import read_compared_runs
 from dropexp.compare.unfinished import describe_unfinished
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
 from dropexp.runs.files import CONFIG
-from dropexp.runs.ledger import Ledger, read_ledger
-from dropexp.runs.listed_run import ListedRun, ListedStatus
+from dropexp.runs.ledger import Ledger, Request, read_ledger
+from dropexp.runs.listed_run import ListedRun, ListedStatus, read_results
 from dropexp.runs.listing import find_run, is_run_id, list_runs, read_run
+from dropexp.runs.records import AuditOutcome
 from dropexp.runs.selection import explain_no_match, is_filter, select_runs
 from dropexp.runs.write import RunFolder
 from dropexp.terminal.numbers import format_count
@@ -72,7 +73,7 @@ def find_runs(
     found_runs, unreadable = _read_all(comparable, ledgers, with_curves=with_curves)
     if not found_runs:
         raise _make_error(filters, folders or [runs_dir], runs, chosen, [*reasons, *unreadable])
-    versions = {run.listed.results_version for run in found_runs}
+    versions = set(read_results([run.listed for run in found_runs], "results_version"))
     hidden = list_hidden_runs(runs, chosen, ledgers)
     hidden = [run for run in hidden if run.results_version in versions]
     countable, _ = _split_comparable(hidden, allow_mixed=allow_mixed)
@@ -103,11 +104,8 @@ def read_comparable_runs(folders: Iterable[RunFolder]) -> list[ComparedRun]:
     """Return those of some runs that a comparison would take, without a look at any other run."""
     listed = [run for folder in folders if (run := read_run(folder)) is not None]
     comparable, _ = _split_comparable(listed, allow_mixed=False)
-    runs = []
-    for run in comparable:
-        with suppress(StoreError):
-            runs.append(read_compared_run(run))
-    return runs
+    results = read_compared_runs(comparable)
+    return [each for each in results if not isinstance(each, StoreError)]
 
 
 def _holds_runs(path: Path) -> bool:
@@ -123,8 +121,10 @@ def _list_all(folders: Iterable[Path]) -> list[ListedRun]:
 
 def _drop_copies(runs: Sequence[ListedRun]) -> tuple[list[ListedRun], list[str]]:
     """Return each run once, and a sentence about copies: a copied run is not a second seed."""
-    kept: dict[str, ListedRun] = {}
-    copies = []
+    kept = {run.run_id: run for run in reversed(runs)}
+    if len(kept) == len(runs):
+        return list(runs), []
+    kept, copies = {}, []
     for run in runs:
         first = kept.setdefault(run.run_id, run)
         if first is not run and first.runs_dir.absolute() != run.runs_dir.absolute():
@@ -176,18 +176,22 @@ def _split_comparable(
 ) -> tuple[list[ListedRun], list[str]]:
     """Return the finished runs whose numbers are comparable, and what to know of the choice."""
     finished = [run for run in runs if run.has_results]
+    unfinished = [run for run in runs if not run.has_results]
     reasons = [
         sentence
         for status, reason in _UNFINISHED.items()
-        for sentence in _describe_left_out([run for run in runs if run.status is status], reason)
+        for sentence in _describe_left_out([r for r in unfinished if r.status is status], reason)
     ]
     if allow_mixed:
         return finished, reasons
-    version = _choose_version(finished)
-    current = [run for run in finished if run.results_version == version]
-    other = [run for run in finished if run.results_version != version]
-    proven = [run for run in current if run.is_comparable]
-    unproven = [run for run in current if not run.is_comparable]
+    versions = read_results(finished, "results_version")
+    version = _choose_version(set(versions))
+    current = [run for run, own in zip(finished, versions, strict=True) if own == version]
+    other = [run for run, own in zip(finished, versions, strict=True) if own != version]
+    outcomes = zip(current, read_results(current, "audit_outcome"), strict=True)
+    passed = [outcome == AuditOutcome.PASSED or run.is_comparable for run, outcome in outcomes]
+    proven = list(compress(current, passed))
+    unproven = [run for run, is_proven in zip(current, passed, strict=True) if not is_proven]
     reasons += _describe_left_out(other, "trained by a version of dropexp with other numbers")
     reasons += _describe_left_out(unproven, "without a passed audit")
     if other or unproven:
@@ -197,10 +201,9 @@ def _split_comparable(
     return proven, reasons
 
 
-def _choose_version(finished: Sequence[ListedRun]) -> int:
+def _choose_version(versions: Collection[int]) -> int:
     """Return the results version to compare: this dropexp's, else the newest older one."""
-    versions = {run.results_version for run in finished}
-    older = [each for each in versions if each is not None and each <= RESULTS_VERSION]
+    older = [each for each in versions if each <= RESULTS_VERSION]
     return max(older, default=RESULTS_VERSION)
 
 
@@ -230,19 +233,36 @@ def _read_all(
     runs: Sequence[ListedRun], ledgers: Mapping[Path, Ledger], *, with_curves: bool
 ) -> tuple[list[FoundRun], list[str]]:
     found_runs, unreadable = [], []
-    versions = {run.results_version for run in runs}
-    for run in runs:
-        try:
-            compared = read_compared_run(run)
-            if with_curves:
-                compared.curves.table  # noqa: B018 (reads the file, which is kept)
-        except StoreError as error:
-            unreadable.append(f"{run.run_id} left out: {error}")
+    has_versions = len(set(read_results(runs, "results_version"))) > 1
+    columns = zip(
+        runs,
+        read_compared_runs(runs, with_curves=with_curves),
+        [extract_setting_from_flat(run.config) for run in runs],
+        *_list_entries(runs, ledgers),
+        strict=True,
+    )
+    for run, compared, fields, request, ended in columns:
+        if isinstance(compared, StoreError):
+            unreadable.append(f"{run.run_id} left out: {compared}")
             continue
-        fields = extract_setting_from_flat(run.config)
-        if len(versions) > 1:
+        if has_versions:
             fields = {**fields, "results_version": run.results_version}
-        ledger = ledgers[run.runs_dir]
-        request, ended = ledger.asked(run.run_id), ledger.ended(run.run_id)
         found_runs.append(FoundRun(run, compared, fields, request, ended))
     return found_runs, unreadable
+
+
+def _list_entries(
+    runs: Sequence[ListedRun], ledgers: Mapping[Path, Ledger]
+) -> tuple[list[Request | None], list[int | None]]:
+    """Return the request for each run, and its place in the ledger at which it ended."""
+    if len(ledgers) == 1:
+        (ledger,) = ledgers.values()  # a path is slow to look up
+        found = [ledger] * len(runs)
+    else:
+        found = [ledgers[run.runs_dir] for run in runs]
+    entries = list(zip(found, runs, strict=True))
+    ends = [of_run.ends.get(run.run_id) for of_run, run in entries]
+    return (
+        [of_run.requests.get(run.run_id) for of_run, run in entries],
+        [None if end is None else end.number for end in ends],
+    )

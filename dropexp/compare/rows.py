@@ -38,7 +38,7 @@ class TestedRow:
     def choose_seeds(self, kind: TestKind) -> list[int]:
         """Return the seeds that a test counts, in its order."""
         if kind is TestKind.PLANNED:
-            return sorted(self.runs.visible)
+            return self.runs.visible_by_number
         return self.runs.before_first_hole
 
     def compare(self, values: MetricValues, metric: Metric, kind: TestKind) -> PairedComparison:

@@ -1,6 +1,6 @@
 """The settings that are compared, each with its runs and their curves. Imports no torch."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dropexp.config.classics import describe_classic
 from dropexp.config.identity import LOOP_KEY, OWN_LOOP
 from dropexp.config.setting import P_KEY, describe_regulariser, is_p_key
+from dropexp.runs.indexed_runs import IndexedRuns
 from dropexp.runs.records import METRICS_COLUMNS, AuditOutcome, RunStatus, RunSummary
 
 
@@ -74,9 +75,14 @@ class ComparedRun:
         return self.summary.mc_dropout is not None
 
     @property
-    def packed_results(self) -> bytes | None:
-        """Bytes whose end is the packed summary; None where there are none. See runs.packed."""
+    def packed(self) -> IndexedRuns | None:
+        """Its results with those of other seeds; None where they are not packed."""
         return None
+
+    @property
+    def place(self) -> int:
+        """Its place among them."""
+        return 0
 
     @property
     def is_completed(self) -> bool:
@@ -102,6 +108,17 @@ class ComparedRun:
     def seconds_per_epoch(self) -> float:
         """The mean time of an epoch, training and evaluation."""
         return self.seconds / self.epochs
+
+
+def list_epochs(runs: Sequence[ComparedRun]) -> list[tuple[int | None, int]]:
+    """Return the best and the last epoch of each run; a setting's come in a column each."""
+    return [
+        (run.best_epoch, run.epochs)
+        if packed is None
+        else (packed.read("best.epoch")[run.place], packed.read("last.epoch")[run.place])
+        for run in runs
+        for packed in (run.packed,)
+    ]
 
 
 @dataclass(frozen=True)

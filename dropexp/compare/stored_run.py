@@ -1,5 +1,6 @@
 """A run of a runs folder as it is compared: nothing is read of it that no table shows."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -8,7 +9,9 @@ from numpy.typing import NDArray
 from dropexp.compare.settings import ComparedRun, Curves
 from dropexp.errors import StoreError
 from dropexp.runs.files import METRICS
-from dropexp.runs.listed_run import ListedRun, ListedStatus
+from dropexp.runs.indexed_runs import IndexedRuns
+from dropexp.runs.listed_run import ListedRun, ListedStatus, list_packed
+from dropexp.runs.packed import mark_numbers
 from dropexp.runs.records import METRICS_COLUMNS, OPTIONAL_COLUMNS, RunSummary
 from dropexp.runs.write import RunFolder
 from dropexp.statistics import area_between, rise_after_best
@@ -19,22 +22,52 @@ _OLD_HEADER = (
 )
 
 
-def read_compared_run(run: ListedRun) -> ComparedRun:
-    """Return a finished run as it is compared.
+def read_compared_runs(
+    runs: Sequence[ListedRun], *, with_curves: bool = False
+) -> Iterator[ComparedRun | StoreError]:
+    """Yield each finished run as it is compared, or why it cannot be compared.
+
+    Args:
+        runs: finished runs.
+        with_curves: whether curves are needed; they are kept.
+
+    Yields:
+        A run, or the error that its metrics.csv is missing, or needed and damaged.
+    """
+    is_stored = {packed: _list_stored(packed) for packed in list_packed(runs)}
+    for run in runs:
+        compared: ComparedRun
+        try:
+            if run.packed is not None and is_stored[run.packed][run.place]:
+                compared = StoredComparedRun(run, run.packed)
+            else:
+                compared = _read_other_run(run)
+            if with_curves:
+                compared.curves.table  # noqa: B018 (reads the file, which is kept)
+        except StoreError as error:
+            yield error
+        else:
+            yield compared
+
+
+def _list_stored(packed: IndexedRuns) -> list[bool]:
+    """Return of which runs all that is compared is packed."""
+    is_new, needed = mark_numbers(("last.noisy_label_val_loss",)), mark_numbers(("rise", "area"))
+    return [
+        size > len(_OLD_HEADER if missing & is_new else _HEADER) and not missing & needed
+        for missing, size in zip(packed.read("missing"), packed.read("metrics_size"), strict=True)
+    ]
+
+
+def _read_other_run(run: ListedRun) -> ComparedRun:
+    """Return a run whose summary is older, lacks a finite epoch, or cannot be packed.
 
     Raises:
-        StoreError: its metrics.csv is missing, or needed and damaged.
+        StoreError: its metrics.csv is missing, or damaged.
     """
     is_new = run.has_numbers("last.noisy_label_val_loss")
     if run.metrics_size <= len(_HEADER if is_new else _OLD_HEADER):
         raise StoreError(f"{run.folder.path / METRICS} is missing, or holds no epoch.")
-    if run.packed_results is not None and run.has_numbers("rise", "area"):
-        return StoredComparedRun(run)
-    return _read_other_run(run)
-
-
-def _read_other_run(run: ListedRun) -> ComparedRun:
-    """Return a run whose summary is older, lacks a finite epoch, or cannot be packed."""
     summary, curves = run.summary, CurvesOnDisk(run.folder)
     assert summary is not None, "only finished runs have one"
     rise, area = summary.rise, summary.area
@@ -63,18 +96,23 @@ class StoredComparedRun(ComparedRun):
     """A run whose numbers are looked up when they are asked for.
 
     Args:
-        listed: the run as a row, with results.
+        listed: the run as a row.
+        packed: its results with those of other seeds.
     """
 
-    __slots__ = ("_curves", "_listed")
+    __slots__ = ("_curves", "_listed", "packed", "place")
+    packed: IndexedRuns
+    place: int
     _listed: ListedRun
     _curves: Curves | None
 
-    def __init__(self, listed: ListedRun) -> None:
+    def __init__(self, listed: ListedRun, packed: IndexedRuns) -> None:
         # The class is frozen.
         object.__setattr__(self, "run_id", listed.run_id)
-        object.__setattr__(self, "seed", int(listed.config["seed"]))
+        object.__setattr__(self, "seed", packed.read("seed")[listed.place])
         object.__setattr__(self, "_listed", listed)
+        object.__setattr__(self, "packed", packed)
+        object.__setattr__(self, "place", listed.place)
         object.__setattr__(self, "_curves", None)
 
     @property
@@ -83,11 +121,6 @@ class StoredComparedRun(ComparedRun):
         summary = self._listed.summary
         assert summary is not None, "only finished runs have one"
         return summary
-
-    @property
-    def packed_results(self) -> bytes | None:
-        """Bytes whose end is the packed summary; None where there are none."""
-        return self._listed.packed_results
 
     @property
     def curves(self) -> Curves:
@@ -110,17 +143,17 @@ class StoredComparedRun(ComparedRun):
     @property
     def threads(self) -> int | None:
         """The CPU threads of its config."""
-        return self._listed.config.get("threads")
+        return self.packed.shared.fields.get("threads")
 
     @property
     def device(self) -> str | None:
         """The device of its config."""
-        return self._listed.config.get("device")
+        return self.packed.shared.fields.get("device")
 
     @property
     def p(self) -> float:
         """The drop probability."""
-        return float(self._listed.config["regulariser.p"])
+        return float(self.packed.shared.fields["regulariser.p"])
 
     @property
     def is_completed(self) -> bool:

@@ -52,12 +52,11 @@ def _describe(
     asked: Collection[str],
     by_id: Mapping[str, ListedRun],
 ) -> str:
-    counts: Counter[str] = Counter()
-    for run_id in asked:
-        run = by_id.get(run_id)
-        if run is not None and run.has_results:
-            counts["finished"] += 1
-        elif run is not None:
+    runs = {run_id: by_id.get(run_id) for run_id in asked}
+    left = {run_id: run for run_id, run in runs.items() if run is None or not run.has_results}
+    counts = Counter(finished=len(runs) - len(left))
+    for run_id, run in left.items():
+        if run is not None:
             counts[_LABELS.get(run.status, "waiting")] += 1
         elif ledger.ended(run_id) is None:  # else it was removed
             counts["waiting"] += 1

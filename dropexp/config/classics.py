@@ -67,6 +67,8 @@ def list_varied_classics(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 def turn_off_classics(fields: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """Return the fields with some classics off; the order of the fields may change."""
     off = [CLASSICS[name] for name in names if CLASSICS[name].active_fields(fields)]
+    if not off:
+        return dict(fields)
     kept = {key: value for key, value in fields.items() if not any(each.owns(key) for each in off)}
     return kept | {classic.key: classic.off for classic in off}
 

@@ -210,9 +210,20 @@ def check_plain(value: Any, *, depth: int = MOST_NESTED, has_nan: bool = False) 
             if not depth:
                 raise DamagedError(f"it is nested deeper than {MOST_NESTED} levels")
             for item in _list_items(value):
-                check_plain(item, depth=depth - 1, has_nan=has_nan)
+                if not _is_small(item):
+                    check_plain(item, depth=depth - 1, has_nan=has_nan)
         case _:
             raise DamagedError(f"it has a value of the type {type(value).__name__}")
+
+
+def _is_small(value: Any) -> bool:
+    """Return whether check_plain has nothing to say of a text or a number, or of neither."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= LONGEST_TEXT
+    if kind is int:
+        return bool(-LARGEST_NUMBER <= value <= LARGEST_NUMBER)
+    return isfinite(value) if kind is float else value is None or kind is bool
 
 
 def _list_items(value: list[Any] | tuple[Any, ...] | dict[Any, Any]) -> Iterable[Any]:

@@ -142,7 +142,7 @@ def _write_setting(
         for epoch in range(1, epochs + 1):
             values = {tag: curves[tag][epoch - 1] for tag in curves if len(curves[tag]) >= epoch}
             file.write_values(epoch, _make_band(values), wall_time=now)
-        means = MetricValues([setting], EpochChoice.BEST).estimate_means(setting, CONFIDENCE)
+        (means,) = MetricValues([setting], EpochChoice.BEST).estimate_means([setting], CONFIDENCE)
         at_best = {f"{_MEAN}/{key}": estimate for key, estimate in means.items()}
         file.write_values(epochs, _make_band(at_best), wall_time=now)
 
@@ -195,7 +195,7 @@ def _make_columns(
 ) -> Summary.Value:
     """Return the columns of HParams; metrics that were not measured have none."""
     values = MetricValues(settings, EpochChoice.BEST)
-    known = {key for setting in settings for key in values.estimate_means(setting, CONFIDENCE)}
+    known = {key for means in values.estimate_means(settings, CONFIDENCE) for key in means}
     keys = dict.fromkeys((*_SHOWN_METRICS, *METRIC_REGISTRY))
     headings = {f"{_MEAN}/{key}": METRIC_REGISTRY[key].heading for key in keys if key in known}
     return make_table(hparams, ("regulariser", "p"), headings)

@@ -7,13 +7,16 @@ clock, so that no clock of a machine decides.
 
 import json
 import re
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import cached_property
+from hashlib import sha256
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock
 
@@ -25,11 +28,12 @@ LEDGER = ".ledger.jsonl"
 _LOCK = ".ledger.lock"
 
 
-_END = re.compile(r'\{"ended":"([\w.+-]+)","setting":(?:null|"(\w+)")\}', re.ASCII)
+_END = re.compile(r'^\{"ended":"([\w.+-]+)","setting":(?:null|"(\w+)")\}$', re.ASCII | re.MULTILINE)
 """A line about an end as record_end writes it; parsing it as JSON takes four times as long."""
 
+_ENDED = '{"ended":'
 _ASKED = '{"asked":'
-"""How a line about requests begins."""
+"""How lines about ends and about requests begin."""
 
 
 class Purpose(StrEnum):
@@ -57,8 +61,7 @@ class Request:
     purpose: Purpose
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """The first end of a run.
 
     Attributes:
@@ -189,34 +192,78 @@ def read_ledger(runs_dir: Path) -> Ledger:
     A line that cannot be read, such as one that a power cut has cut short, is left out: then
     nothing is known of its runs, and no test that includes them is planned.
     """
-    return _parse(_read(runs_dir))
+    text = _read(runs_dir)
+    digest = sha256(text.encode()).digest()
+    if digest not in _LAST_PARSED:
+        _LAST_PARSED.clear()
+        _LAST_PARSED[digest] = _parse(text)
+    return _LAST_PARSED[digest]
 
 
-@lru_cache(maxsize=1)  # a command reads it several times, and it seldom changes meanwhile
+_LAST_PARSED: dict[bytes, Ledger] = {}
+"""A command reads a ledger several times, and it seldom changes meanwhile."""
+
+
 def _parse(text: str) -> Ledger:
     requests: dict[str, Request] = {}
     ends: dict[str, End] = {}
     digests: dict[str, str] = {}  # runs of a setting share the text of its digest
-    for number, line in enumerate(text.splitlines()):
-        if match := _END.fullmatch(line):  # of a hundred thousand lines nearly all
-            run_id, digest = match.groups()
-            setting = None if digest is None else digests.setdefault(digest, digest)
-            ends.setdefault(run_id, End(number, setting))
-            continue
-        with suppress(ValueError, KeyError, TypeError, RecursionError):
-            entry = json.loads(line)
-            if "ended" in entry:
-                setting = _text_or_none(entry.get("setting"))
-                ends.setdefault(_text(entry["ended"]), End(number, setting))
-                continue
-            if "withdrawn" in entry:
-                _withdraw(_text(entry["withdrawn"]), requests, ends)
-                continue
-            asked = entry["asked"]
-            request = Request(number, _text_or_none(asked["study"]), Purpose(asked["purpose"]))
-            for run_id in asked["runs"]:
-                requests.setdefault(_text(run_id), request)
+    lines = text.splitlines()
+    others = [number for number, line in enumerate(lines) if not line.startswith(_ENDED)]
+    start = 0
+    for number in [*others, len(lines)]:
+        _parse_ends(lines[start:number], start, ends, digests)
+        for line in lines[number : number + 1]:
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
+                _parse_entry(json.loads(line), number, requests, ends)
+        start = number + 1
     return Ledger(requests, ends)
+
+
+def _parse_ends(
+    lines: Sequence[str], start: int, ends: dict[str, End], digests: dict[str, str]
+) -> None:
+    """Add the ends of runs from lines in a row; of a hundred thousand lines these are nearly all.
+
+    Args:
+        lines: each about an end.
+        start: the number of the first line in the ledger.
+        ends: where to add them.
+        digests: the digests of settings so far, each under itself.
+    """
+    found = _END.findall("\n".join(lines))
+    # Of a hundred thousand ids, one copy serves the ledger, the index and the study.
+    run_ids = [sys.intern(run_id) for run_id, _ in found]
+    is_plain = len(found) == len(lines) == len(set(run_ids)) and ends.keys().isdisjoint(run_ids)
+    if is_plain:
+        settings = [digests.setdefault(digest, digest) or None for _, digest in found]
+        numbers = range(start, start + len(lines))
+        new = map(tuple.__new__, repeat(End), zip(numbers, settings, strict=True))
+        ends.update(zip(run_ids, new, strict=True))
+        return
+    for number, line in enumerate(lines, start):
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
+            _parse_entry(json.loads(line), number, {}, ends)
+
+
+def _parse_entry(
+    entry: Any, number: int, requests: dict[str, Request], ends: dict[str, End]
+) -> None:
+    """Add what a line says.
+
+    Raises:
+        KeyError, TypeError, ValueError: it says nothing.
+    """
+    if "ended" in entry:
+        setting = _text_or_none(entry.get("setting"))
+        ends.setdefault(_text(entry["ended"]), End(number, setting))
+    elif "withdrawn" in entry:
+        _withdraw(_text(entry["withdrawn"]), requests, ends)
+    else:
+        asked = entry["asked"]
+        request = Request(number, _text_or_none(asked["study"]), Purpose(asked["purpose"]))
+        for run_id in asked["runs"]:
+            requests.setdefault(sys.intern(_text(run_id)), request)
 
 
 def _text(value: Any) -> str:

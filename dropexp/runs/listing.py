@@ -6,7 +6,7 @@ Imports no torch. Filters and sorting are in selection.py.
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from dropexp.config.shared_config import SeededConfig
 from dropexp.errors import RunIdError, RunsDirError, StoreError, suggest, suggest_close
 from dropexp.runs.damage import find_table_damage
 from dropexp.runs.files import CONFIG, METRICS, SUMMARY
-from dropexp.runs.index import RunIndex, is_worth_writing, make_record, stamp_files, write_index
+from dropexp.runs.index import RunIndex, is_worth_writing, pack_run, stamp_files, write_index
+from dropexp.runs.indexed_runs import IndexedRuns
 from dropexp.runs.listed_run import ListedRun, ListedStatus
-from dropexp.runs.packed import read_status
 from dropexp.runs.parsing import MOST_BYTES
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import RunStatus, RunSummary
@@ -41,17 +41,41 @@ def list_runs(runs_dir: Path) -> list[ListedRun]:
     since = time.monotonic()
     links = _scan_runs(runs_dir)
     index = RunIndex(runs_dir)
+    wanted = {name for name, is_link in links.items() if not is_link}
+    found = {run.run_id: run for run in list_indexed_runs(index, runs_dir, wanted)}
     runs: list[ListedRun] = []
     new = 0
     for name in sorted(links):
-        run = None if links[name] else find_indexed(index, runs_dir, name)
+        run = found.get(name)
         if run is None:
             run = read_run(RunFolder(runs_dir, name))
-            new += run is not None and run.packed_results is not None
+            new += run is not None and run.packed is not None
         if run is not None:
             runs.append(run)
     if is_worth_writing(new, len(index)):
-        write_index(runs_dir, _list_records(runs), since)
+        packed = ((run.packed, run.place) for run in runs if run.packed is not None)
+        write_index(runs_dir, packed, since)
+    return runs
+
+
+def list_indexed_runs(index: RunIndex, runs_dir: Path, run_ids: Set[str]) -> list[ListedRun]:
+    """Return those of some runs that need not be read, by setting; see RunIndex.check."""
+    runs = []
+    for packed in index.check(run_ids):
+        shared = packed.shared
+        columns = zip(
+            packed.run_ids,
+            map(_STATUSES.__getitem__, packed.read("status")),
+            packed.read("changed"),
+            packed.read("seed"),
+            strict=True,
+        )
+        runs += [
+            ListedRun(
+                runs_dir, run_id, status, changed, SeededConfig(shared, seed), packed, place=place
+            )
+            for place, (run_id, status, changed, seed) in enumerate(columns)
+        ]
     return runs
 
 
@@ -64,26 +88,11 @@ def list_run_ids(runs_dir: Path) -> list[str]:
     return sorted(_scan_runs(runs_dir))
 
 
-def _list_records(runs: Iterable[ListedRun]) -> Iterator[tuple[str, SeededConfig, bytes]]:
-    for run in runs:
-        if run.packed_results is not None and isinstance(run.config, SeededConfig):
-            yield run.run_id, run.config, run.packed_results
-
-
-def find_indexed(index: RunIndex, runs_dir: Path, run_id: str) -> ListedRun | None:
-    """Return a finished run that the index holds; None where it must be read."""
-    found = index.find(run_id)
-    if found is None:
-        return None
-    config, record, changed = found
-    return ListedRun(runs_dir, run_id, _STATUSES[read_status(record)], changed, config, record)
-
-
 def read_run(folder: RunFolder) -> ListedRun | None:
     """Return a run folder as a row; None if nothing has been written to it yet."""
     runs_dir, run_id = folder.path.parent, folder.run_id
     config: Mapping[str, Any] = {}
-    results: RunSummary | bytes | None = None
+    results: RunSummary | IndexedRuns | None = None
     epochs, problem = 0, ""
     try:
         _refuse_link(folder)
@@ -101,7 +110,8 @@ def read_run(folder: RunFolder) -> ListedRun | None:
         if summary is None:
             epochs = _count_epochs(folder)
         else:
-            results = (stamp and make_record(stamp, config, summary, run_id)) or summary
+            packed = pack_run(stamp, config, summary, run_id) if stamp else None
+            results = packed or summary
     except (StoreError, OSError) as error:
         if not os.path.lexists(folder.path):
             return None  # removed while it was read

@@ -1,13 +1,14 @@
 """The results of a finished run as a few hundred bytes of a fixed layout, for the index.
 
-A hundred thousand summaries are 160 MB as objects and 50 MB as bytes, of which a table reads what
-it shows. The functions that read take bytes whose end is a packed summary. Imports no numpy.
+A hundred thousand summaries are 160 MB as objects and 40 MB as bytes, of which a table reads what
+it shows. Imports no numpy.
 """
 
 import math
 import struct
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from dropexp.runs.records import AuditOutcome, RunStatus, RunSummary, SampledTest, SelectedEpoch
@@ -30,26 +31,21 @@ NUMBERS = (
 """The numbers of a summary, in the order in which they are packed."""
 
 _STATUSES, _OUTCOMES = tuple(RunStatus), tuple(AuditOutcome)
-_HEAD = struct.Struct("<QBB32s")  # which numbers are missing, status, audit, config_hash
+_HEAD = struct.Struct("=QBB6x32s")  # which numbers are missing, status, audit, config_hash
 
 
 def _letter(name: str) -> str:
     return "q" if name.rpartition(".")[2].removeprefix("mc_") in _INTEGERS else "d"
 
 
-_BODY = struct.Struct("<" + "".join(map(_letter, NUMBERS)))
+_BODY = struct.Struct("=" + "".join(map(_letter, NUMBERS)))
 _LAYOUT = struct.Struct(_HEAD.format + _BODY.format[1:])
 PACKED_SIZE = _LAYOUT.size
-"""Bytes of a packed summary."""
+"""Bytes of a packed summary, a multiple of 8; so is where each number begins."""
 
 _PLACE = {name: place for place, name in enumerate(NUMBERS)}
-_AT = {
-    name: (struct.Struct(f"<{_letter(name)}"), 8 * (place - len(NUMBERS)))
-    for name, place in _PLACE.items()
-}
-_MISSING = struct.Struct("<Q")
-_VERSION, _VERSION_AT = _AT["results_version"]
-_STATUS, _AUDIT = 8 - PACKED_SIZE, 9 - PACKED_SIZE
+# From the end of a packed summary, whose first bytes may be something else.
+_STATUS, _AUDIT, _HASH = 8 - PACKED_SIZE, 9 - PACKED_SIZE, 16 - PACKED_SIZE
 _BEST, _LAST = _PLACE["best.epoch"], _PLACE["last.epoch"]
 _SAMPLED = _PLACE["best.mc_passes"]
 _END = _SAMPLED + len(_OF_SAMPLED)
@@ -114,74 +110,91 @@ def unpack_summary(packed: bytes, run_id: str, config: Mapping[str, Any]) -> Run
     )
 
 
-def read_number(packed: bytes, name: str) -> int | float | None:
-    """Return one of NUMBERS; None where it is missing or not finite."""
-    layout, at = _AT[name]
-    value: int | float = layout.unpack_from(packed, at)[0]
-    if not value and _MISSING.unpack_from(packed, -PACKED_SIZE)[0] >> _PLACE[name] & 1:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def unpack_numbers(
-    packed: Sequence[bytes], names: Sequence[str]
-) -> "tuple[NDArray[np.float64], NDArray[np.bool_]]":
-    """Return some of NUMBERS of many summaries, and which of them are not missing.
-
-    Args:
-        packed: the summaries.
-        names: of the numbers.
-
-    Returns:
-        Two arrays of shape (names, summaries).
-    """
-    import numpy as np  # a list of runs does without
-
-    raw = np.frombuffer(b"".join(each[-PACKED_SIZE:] for each in packed), dtype=np.uint8)
-    table = raw.reshape(len(packed), PACKED_SIZE)
-    body = np.ascontiguousarray(table[:, _HEAD.size :])
-    as_kind = {"d": body.view("<f8"), "q": body.view("<i8")}
-    missing = np.ascontiguousarray(table[:, :8]).view("<u8")[:, 0]
-    places = [_PLACE[name] for name in names]
-    values = np.empty((len(names), len(packed)))
-    for row, (name, place) in enumerate(zip(names, places, strict=True)):
-        values[row] = as_kind[_letter(name)][:, place]
-    shifts = np.array(places, dtype=np.uint64)
-    return values, (missing >> shifts[:, None] & np.uint64(1)) == 0
-
-
-def read_version(packed: bytes) -> int:
-    """Return the run's results version."""
-    version: int = _VERSION.unpack_from(packed, _VERSION_AT)[0]
-    return version
-
-
-def has_numbers(packed: bytes, names: tuple[str, ...]) -> bool:
-    """Return whether none of some of NUMBERS is missing; they may be infinite or NaN."""
-    missing: int = _MISSING.unpack_from(packed, -PACKED_SIZE)[0]
-    return not missing & _mark(names)
-
-
-@cache
-def _mark(names: tuple[str, ...]) -> int:
-    return sum(1 << _PLACE[name] for name in names)
-
-
-def read_status(packed: bytes) -> RunStatus:
-    """Return how the run ended."""
-    return _STATUSES[packed[_STATUS]]
-
-
-def read_audit(packed: bytes) -> AuditOutcome:
-    """Return the outcome of the run's audit."""
-    return _OUTCOMES[packed[_AUDIT]]
-
-
-def read_config_hash(packed: bytes) -> str:
-    """Return the SHA-256 of the identity of the run's config."""
-    return packed[_AUDIT + 1 : _AUDIT + 33].hex()
-
-
 @cache
 def _list_places(missing: int) -> tuple[int, ...]:
     return tuple(place for place in range(len(NUMBERS)) if missing >> place & 1)
+
+
+# --- many summaries ---------------------------------------------------------------------------
+#
+# Of records of one size after each other, whose ends are packed summaries: one value for each. The
+# size is a multiple of 8 bytes.
+
+
+def list_words(records: bytes, size: int, place: int) -> Sequence[int]:
+    """Return the whole number of 8 bytes at a place, counted in words, of each record."""
+    return memoryview(records).cast("q")[place :: size // 8]
+
+
+def list_numbers(records: bytes, size: int, name: str) -> Sequence[int | float | None]:
+    """Return one of NUMBERS of each record; None where it is missing or not finite."""
+    words = memoryview(records).cast("q" if _letter(name) == "q" else "d")
+    # No list of objects, which takes four times the memory of what it is made of.
+    values = words[size // 8 + _PLACE[name] - len(NUMBERS) :: size // 8]
+    bit = 1 << _PLACE[name]
+    missing = list_missing(records, size)
+    if not any(mask & bit for mask in set(missing)) and math.isfinite(sum(values)):
+        return values
+    return [
+        None if mask & bit or not math.isfinite(value) else value
+        for value, mask in zip(values, missing, strict=True)
+    ]
+
+
+def list_missing(records: bytes, size: int) -> Sequence[int]:
+    """Return which numbers each record lacks, as mark_numbers marks them."""
+    return memoryview(records).cast("Q")[(size - PACKED_SIZE) // 8 :: size // 8]
+
+
+def list_statuses(records: bytes, size: int) -> list[RunStatus]:
+    """Return how each run ended.
+
+    Raises:
+        IndexError: a record is damaged.
+    """
+    return [_STATUSES[code] for code in records[size + _STATUS :: size]]
+
+
+def list_outcomes(records: bytes, size: int) -> list[str]:
+    """Return the outcome of each run's audit; see list_statuses."""
+    return [_OUTCOMES[code].value for code in records[size + _AUDIT :: size]]
+
+
+def list_config_hashes(records: bytes, size: int) -> list[str]:
+    """Return the SHA-256 of the identity of each run's config."""
+    starts = range(size + _HASH, len(records) + size + _HASH, size)
+    return [records[start : start + 32].hex() for start in starts]
+
+
+@cache
+def mark_numbers(names: tuple[str, ...]) -> int:
+    """Return a number whose bits stand for some of NUMBERS."""
+    return sum(1 << _PLACE[name] for name in names)
+
+
+def unpack_numbers(
+    records: bytes, size: int, names: tuple[str, ...]
+) -> "tuple[NDArray[np.float64], NDArray[np.bool_]]":
+    """Return some of NUMBERS of each record, and which of them are not missing.
+
+    Returns:
+        Two arrays of shape (names, records).
+    """
+    import numpy as np  # a list of runs does without
+
+    words = np.frombuffer(records, dtype=np.int64).reshape(-1, size // 8)
+    places, integers = _find_places(names)
+    chosen = words[:, [place - len(NUMBERS) for place in places]].T.copy()
+    values = chosen.view(np.float64)
+    for row in integers:
+        values[row] = chosen[row].copy()
+    shifts = np.array(places, dtype=np.uint64)
+    missing = words[:, -PACKED_SIZE // 8].view(np.uint64)
+    return values, (missing >> shifts[:, None] & np.uint64(1)) == 0
+
+
+@cache
+def _find_places(names: tuple[str, ...]) -> tuple[list[int], list[int]]:
+    """Return the places of some of NUMBERS, and which of them are whole numbers."""
+    is_whole = [_letter(name) == "q" for name in names]
+    return [_PLACE[name] for name in names], list(compress(range(len(names)), is_whole))

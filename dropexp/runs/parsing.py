@@ -216,7 +216,9 @@ def check_study(plain: Any, name: str) -> dict[str, Any]:
         if type(member.get("run_id")) is not str or "/" in member["run_id"]:
             raise DamagedError("a run has no id")
         for key in ("setting", "seed", "epochs"):
-            _check_count(f"{key} of {member['run_id']:.80}", member.get(key))
+            count = member.get(key)
+            if type(count) is not int or not 0 <= count <= LARGEST_NUMBER:
+                _check_count(f"{key} of {member['run_id']:.80}", count)
         if member["setting"] >= len(settings):
             raise DamagedError(f"{member['run_id']:.80} has no setting")
     get_mapping(study.get("question", {}), "question")

@@ -16,7 +16,7 @@ ALL_FLIPS_UP_TO = 16
 """The largest number of seeds for which all patterns of signs are tried: 32,768 of them."""
 
 _TIE = 1e-9  # statistics that are equal in exact arithmetic differ by rounding
-_CELLS = 1 << 21  # flipped statistics held at a time: 16 MiB
+_CELLS = 1 << 19  # flipped statistics held at a time: 4 MiB
 
 
 def step_down_max_t(

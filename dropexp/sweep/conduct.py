@@ -15,7 +15,8 @@ from dropexp.runs.studies import StudyRun
 from dropexp.sweep.grammar import SweepRequest
 from dropexp.sweep.jobs import Work
 from dropexp.sweep.launchers import build_launcher, choose_launcher
-from dropexp.sweep.plan import Plan, PlanStatus, make_study, open_sweep_runs_dir
+from dropexp.sweep.plan import Plan, make_study, open_sweep_runs_dir
+from dropexp.sweep.plan_status import PlanStatus
 from dropexp.sweep.progress import EndedRun, Progress, SettingMean, Watcher, rank_settings
 from dropexp.sweep.requirements import refuse_unmet
 from dropexp.sweep.rounds import Rounds

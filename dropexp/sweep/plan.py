@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -15,25 +14,13 @@ from dropexp.runs import studies
 from dropexp.runs.attempts import Attempt, read_attempt
 from dropexp.runs.damage import has_empty_weights
 from dropexp.runs.index import RunIndex
-from dropexp.runs.packed import read_config_hash, read_number
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.studies import Study, StudyMember
 from dropexp.runs.write import RunFolder, open_runs_dir
 from dropexp.sweep.grammar import SweepRequest
+from dropexp.sweep.plan_status import PlanStatus
 from dropexp.sweep.sweep_dirs import list_living_sweeps
 from dropexp.training.work import estimate_layer_work
-
-
-class PlanStatus(StrEnum):
-    """What is to be done with a run."""
-
-    NEW = "new"
-    INTERRUPTED = "interrupted"
-    FAILED = "failed"
-    FINISHED = "finished"
-    ELSEWHERE = "elsewhere"  # another process is training it
-    DAMAGED = "damaged"  # it says that it is finished, and is not whole: it is trained again
-    UNMEASURED = "unmeasured"  # finished, without the mc_dropout passes that the config asks for
 
 
 @dataclass(frozen=True)
@@ -105,10 +92,10 @@ def make_plan(configs: Sequence[RunConfig], runs_dir: Path) -> Plan:
     """
     statuses, stale = {}, {}
     living: frozenset[str] | None = None
-    index = RunIndex(runs_dir)
     planned = plan_configs(configs)
+    finished = _find_finished(planned.runs, runs_dir)
     for run in planned.runs:
-        if _is_indexed_as_finished(index, run, runs_dir):
+        if run.run_id in finished:
             statuses[run.run_id] = PlanStatus.FINISHED
             continue
         folder = RunFolder(runs_dir, run.run_id)
@@ -124,15 +111,21 @@ def make_plan(configs: Sequence[RunConfig], runs_dir: Path) -> Plan:
     return Plan(planned.runs, statuses, stale)
 
 
-def _is_indexed_as_finished(index: RunIndex, run: PlannedRun, runs_dir: Path) -> bool:
-    """Return whether nothing is left to do for a run, by the index; False if it does not tell."""
-    config = run.setting.config
-    found = None if config.force else index.find(run.run_id)
-    if found is None or read_config_hash(found[1]) != run.config_hash:
-        return False
-    if config.mc_dropout and config.mc_dropout != read_number(found[1], "best.mc_passes"):
-        return False  # a network without noise needs no passes, and its summary tells
-    return not has_empty_weights(runs_dir, run.run_id)
+def _find_finished(runs: Sequence[PlannedRun], runs_dir: Path) -> set[str]:
+    """Return the ids of runs of which nothing is left to do, by the index; it may miss some."""
+    wanted = {run.run_id: run for run in runs if not run.setting.config.force}
+    finished = set()
+    for packed in RunIndex(runs_dir).check(wanted.keys()):
+        columns = zip(
+            packed.run_ids, packed.read("config_hash"), packed.read("best.mc_passes"), strict=True
+        )
+        for run_id, config_hash, passes in columns:
+            run = wanted[run_id]
+            # A network without noise needs no passes, and its summary tells.
+            lacks_passes = run.setting.config.mc_dropout not in (0, passes)
+            if config_hash == run.config_hash and not lacks_passes:
+                finished.add(run_id)
+    return {run_id for run_id in finished if not has_empty_weights(runs_dir, run_id)}
 
 
 def _find_stale(config: RunConfig, folder: RunFolder, status: PlanStatus) -> Attempt | None:

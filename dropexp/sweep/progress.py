@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from statistics import mean
+from statistics import fmean, mean
 
 from dropexp.errors import NewerFormatError, StoreError
 from dropexp.runs.attempts import Attempt, has_ended_since
 from dropexp.runs.index import RunIndex
 from dropexp.runs.listed_run import ListedRun, ListedStatus
-from dropexp.runs.listing import find_indexed
+from dropexp.runs.listing import list_indexed_runs
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import EpochRecord, RunStatus, RunSummary
 from dropexp.runs.studies import StudyRun
@@ -165,13 +165,12 @@ class Watcher:
 
     def _look_up(self, links: Mapping[str, bool]) -> None:
         """Find the runs that ended long ago in the index of the folder, without opening files."""
-        index = RunIndex(self._runs_dir)
-        for run_id in list(self._waiting) if len(index) else ():
-            if links.get(run_id, True) or run_id in self._stale:
-                continue
-            found = find_indexed(index, self._runs_dir, run_id)
-            if found is not None:
-                self._ended.append(EndedRun(self._waiting.pop(run_id), found))
+        there = {name for name, is_link in links.items() if not is_link}
+        wanted = (self._waiting.keys() & there) - self._stale.keys()
+        listed = list_indexed_runs(RunIndex(self._runs_dir), self._runs_dir, wanted)
+        found = {run.run_id: run for run in listed}
+        for run_id in [run_id for run_id in self._waiting if run_id in found]:
+            self._ended.append(EndedRun(self._waiting.pop(run_id), found[run_id]))
         self._has_looked = True
 
     def _list_folders(self) -> dict[str, bool]:
@@ -211,7 +210,7 @@ def rank_settings(ended: Sequence[EndedRun]) -> tuple[SettingMean, ...]:
             losses.setdefault(one.run.setting, {})[one.run.seed] = one.best_val_loss
     common = set.intersection(*(set(seeds) for seeds in losses.values())) if losses else set()
     means = [
-        SettingMean(setting, mean(seeds[seed] for seed in common or seeds), len(common or seeds))
+        SettingMean(setting, fmean(seeds[seed] for seed in common or seeds), len(common or seeds))
         for setting, seeds in losses.items()
     ]
     return tuple(sorted(means, key=lambda one: (one.val_loss, one.setting)))

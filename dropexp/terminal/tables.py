@@ -32,6 +32,8 @@ class Column(Generic[Row]):
             last to the first where there is no room.
         wrap_to: the width down to which its cells are wrapped to make room for required columns;
             None for a column that is never wrapped.
+        cells: returns the texts of all rows' cells, as ``cell`` does for each, in less time; None
+            where that is not needed.
     """
 
     heading: str
@@ -40,6 +42,7 @@ class Column(Generic[Row]):
     style: Callable[[Row], str] | None = None
     is_required: bool = False
     wrap_to: int | None = None
+    cells: Callable[[Sequence[Row]], Sequence[str]] | None = None
 
 
 def format_table(
@@ -65,7 +68,10 @@ def format_table(
         gap: spaces between two columns.
         dropped_hint: says where the columns are that had no room.
     """
-    cells = [[column.cell(row) for row in rows] for column in columns]
+    cells = [
+        column.cells(rows) if column.cells else [column.cell(row) for row in rows]
+        for column in columns
+    ]
     has_text = [
         index
         for index, column in enumerate(columns)

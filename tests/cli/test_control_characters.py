@@ -97,3 +97,17 @@ def test_an_error_prints_no_control_character(text: str) -> None:
     with mock.patch("sys.stderr", io.StringIO()) as printed:
         print_error(text)
     assert find_controls(printed.getvalue()) == []
+
+
+def test_many_lines_are_printed_as_one_by_one() -> None:
+    lines = [Text(f"run {number} \x1b[31m {number * '·'}") for number in range(450)]
+    lines[210].stylize("red", 0, 3)
+    printed = []
+    for parts in ([lines], [[line] for line in lines]):
+        file = io.StringIO()
+        console = CommandConsole(SafeConsole(file=file, width=80))
+        for part in parts:
+            console.print_lines(part)
+        printed.append(file.getvalue())
+    assert printed[0] == printed[1]
+    assert printed[0].count("\n") == 450

@@ -10,20 +10,23 @@ import pytest
 import typer.main
 
 from dropexp.cli.main import app, main
+from dropexp.runs.studies import Study, StudyMember, save_study
 from tests.conftest import QUICK, Dropexp
 from tests.run_folders import write_finished_run
 
 HEAVY = ("torch", "scipy", "PIL", "torchvision", "torch._dynamo", "pandas", "matplotlib")
 
 
-def imports_of(folder: Path, *commands: tuple[str, ...]) -> list[str]:
+def imports_of(
+    folder: Path, *commands: tuple[str, ...], heavy: tuple[str, ...] = HEAVY
+) -> list[str]:
     """Return the heavy packages that a process has imported after these commands."""
     program = (
         "import sys\n"
         "from dropexp.cli.main import run_command\n"
         f"for command in {commands!r}:\n"
         "    assert run_command(list(command)) == 0, command\n"
-        f"print(*(name for name in {HEAVY!r} if name in sys.modules))"
+        f"print(*(name for name in {heavy!r} if name in sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True
@@ -44,6 +47,17 @@ def test_help_and_the_commands_that_look_after_runs_import_no_torch(tmp_path: Pa
         ("runs", "rm", "none", "--yes"),
     ]
     assert imports_of(tmp_path, *commands) == []
+
+
+def test_watching_a_sweep_imports_nothing_that_composes_configs(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    folder = write_finished_run(runs, 0.5)
+    fields = {"regulariser.name": "none", "regulariser.p": 0.0}
+    save_study(runs, Study("s", (), (fields,), (StudyMember(folder.run_id, 0, 0, 1),)))
+    assert (
+        imports_of(tmp_path, ("watch", "--once"), heavy=("hydra", "omegaconf", "numpy", "torch"))
+        == []
+    )
 
 
 def test_an_ordinary_run_does_not_import_torchs_compiler_or_torchvision(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from dropexp.cli.run_lists import format_removals, format_run_list
+from dropexp.cli.run_lists import LIST_COLUMNS, format_removals, format_run_list
+from dropexp.runs.files import SUMMARY
 from dropexp.runs.listing import list_runs
 from tests.run_folders import mark_diverged, write_finished_run, write_unfinished_run
 
@@ -48,3 +49,20 @@ def test_results_are_explained_only_where_they_are_shown(tmp_path: Path) -> None
     write_finished_run(tmp_path, 0.9, "seed=1")
     texts = [line.plain for line in format_run_list(list_runs(tmp_path), 80)]
     assert texts[-1].startswith("losses, acc and gap")
+
+
+def test_columns_that_are_formatted_together_have_the_texts_of_single_cells(
+    tmp_path: Path,
+) -> None:
+    for seed, loss in enumerate((0.9, 1234.5, -0.25, float("nan"))):
+        write_finished_run(tmp_path, loss, f"seed={seed}", val_losses=(loss,))
+    write_finished_run(tmp_path, 0.8, "optimiser=sgd", change=mark_diverged)
+    write_unfinished_run(tmp_path, "seed=9")
+    damaged = write_finished_run(tmp_path, 0.8, "seed=10")
+    (damaged.path / SUMMARY).write_text("{}")
+    runs = list_runs(tmp_path)
+    together = [column for column in LIST_COLUMNS if column.cells]
+    assert len(together) == 6
+    for column in together:
+        assert column.cells is not None
+        assert column.cells(runs) == [column.cell(run) for run in runs]

@@ -1,10 +1,12 @@
 """Settings are compared with their baselines seed by seed."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dropexp.compare import compare, find_runs
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.metrics import METRIC_REGISTRY
@@ -210,3 +212,16 @@ def test_rise_and_area_of_an_older_summary_are_computed_from_the_curves(
     row = compare_folder(tmp_path).row("none")
     assert row.estimates["rise"].value == rise_after_best(val).last == 0.5
     assert row.estimates["area"].value == area_between(train, val)
+
+
+def test_a_table_that_does_without_p_values_of_single_rows_has_the_same_verdicts(
+    tmp_path: Path,
+) -> None:
+    write_study(tmp_path, {NONE: [1.0, 1.1, 0.9, 1.2, 1.0, 1.1], DROPOUT: [0.8] * 6})
+    found = find_runs([], tmp_path)
+    (_, row), (_, without) = (compare(found, with_p_values=each).rows for each in (True, False))
+    assert row.p_value == row.adjusted_p == 2 / 2**6
+    assert without.p_value is not None
+    assert math.isnan(without.p_value)
+    assert (without.adjusted_p, without.verdict) == (row.adjusted_p, Verdict.BETTER)
+    assert without.difference == row.difference

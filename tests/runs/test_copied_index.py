@@ -26,14 +26,14 @@ def test_an_index_that_was_copied_with_its_runs_is_not_believed(
     monkeypatch.setattr(index_module, "SETTLED_AFTER", -60.0)
     names = [write_finished_run(tmp_path / "runs", 0.7, f"seed={n}").run_id for n in range(3)]
     listed = dropexp("runs", "list", "--format", "csv").stdout
-    assert RunIndex(tmp_path / "runs").find(names[0]) is not None
+    assert [*RunIndex(tmp_path / "runs").check({names[0]})]
 
     (tmp_path / "copy").mkdir()
     subprocess.run([*copy, f"{tmp_path}/runs/.", f"{tmp_path}/copy/"], check=True)
     assert (tmp_path / "copy" / INDEX).read_bytes() == (tmp_path / "runs" / INDEX).read_bytes()
     copied = RunIndex(tmp_path / "copy")
     assert len(copied) == 3
-    assert [copied.find(name) for name in names] == [None] * 3
+    assert [*copied.check(set(names))] == []
     again = dropexp("runs", "list", "--format", "csv", "--runs-dir", "copy").stdout
     assert again.replace(",copy/", ",runs/") == listed
 

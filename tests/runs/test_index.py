@@ -12,12 +12,14 @@ import pytest
 from dropexp.runs import index as index_module
 from dropexp.runs.files import SUMMARY
 from dropexp.runs.index import INDEX
+from dropexp.runs.listed_run import ListedRun
 from dropexp.runs.listing import list_runs
 from dropexp.runs.records import RunSummary
 from dropexp.runs.studies import save_study
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.grammar import compose_sweep
-from dropexp.sweep.plan import PlanStatus, make_plan, make_study
+from dropexp.sweep.plan import make_plan, make_study
+from dropexp.sweep.plan_status import PlanStatus
 from dropexp.sweep.progress import Watcher
 from tests.run_folders import write_finished_run
 from tests.runs.indexed import count_rows, describe, list_without_index
@@ -107,7 +109,7 @@ def test_a_full_disk_leaves_the_old_index(
     def fail(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(index_module, "_write", fail)
+    monkeypatch.setattr(index_module, "write_file", fail)
     assert len(list_runs(indexed_runs)) == 14
     assert (indexed_runs / INDEX).read_bytes() == old
     assert not list(indexed_runs.glob("*.part*"))
@@ -164,3 +166,18 @@ def test_planning_and_watching_find_what_the_folders_say(
     (tmp_path / INDEX).unlink()
     assert indexed == look()
     assert list(indexed[0].values()).count(PlanStatus.INTERRUPTED) == 1
+
+
+def test_packed_values_are_those_of_the_summary(indexed_runs: Path) -> None:
+    list_runs(indexed_runs)
+    listed = [run for run in list_runs(indexed_runs) if run.packed is not None]
+    assert len(listed) == 11
+    for run in listed:
+        summary = run.folder.read_summary()
+        read = ListedRun(run.runs_dir, run.run_id, run.status, run.changed, run.config, summary)
+        assert run.values == read.values
+        assert run.epochs == read.epochs
+        assert run.metrics_size == read.metrics_size
+        assert (run.results_version, run.is_proven) == (read.results_version, read.is_proven)
+        for names in (("rise", "area"), ("best.epoch",), ("last.val_loss", "best.mc_passes")):
+            assert run.has_numbers(*names) == read.has_numbers(*names)

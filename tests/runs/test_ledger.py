@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dropexp.errors import StoreError
 from dropexp.runs.ledger import (
     LEDGER,
+    End,
     Ledger,
     Purpose,
     Request,
@@ -121,3 +122,22 @@ def test_a_withdrawn_study_has_asked_for_nothing_that_lacks_results(tmp_path: Pa
     assert again is not None
     assert (first.purpose, again.purpose) == (Purpose.REGISTERED, Purpose.SWEEP)
     assert again.number == 5
+
+
+def test_many_ends_are_read_as_one_by_one(tmp_path: Path) -> None:
+    record_request(tmp_path, "s", ["a", "b"], Purpose.SWEEP)
+    record_end(tmp_path, "a", "1234")
+    record_end(tmp_path, "b", "1234")
+    record_end(tmp_path, "c")
+    with (tmp_path / LEDGER).open("a") as file:
+        file.write('{"ended":"cut\n{"setting":"5678","ended":"d"}\n{"ended":"a","setting":"9"}\n')
+    record_end(tmp_path, "e")
+    record_end(tmp_path, "b", "0000")
+    record_end(tmp_path, "e")
+    assert read_ledger(tmp_path).ends == {
+        "a": End(1, "1234"),
+        "b": End(2, "1234"),
+        "c": End(3, None),
+        "d": End(5, "5678"),
+        "e": End(7, None),
+    }

@@ -13,7 +13,8 @@ from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.budget import MOST_SEEDS, Budget
 from dropexp.sweep.launchers import build_launcher
-from dropexp.sweep.plan import PlanStatus, make_plan, open_sweep_runs_dir
+from dropexp.sweep.plan import make_plan, open_sweep_runs_dir
+from dropexp.sweep.plan_status import PlanStatus
 from dropexp.sweep.sequential.chosen_seeds import refuse_chosen_seeds
 from dropexp.sweep.sequential.design import Cell, SequentialDesign, SequentialState
 from dropexp.sweep.sequential.family import count_further_tests

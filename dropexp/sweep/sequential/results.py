@@ -11,7 +11,8 @@ from dropexp.compare.settings import ComparedRun
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.ledger import Ledger, Purpose
 from dropexp.runs.write import RunFolder
-from dropexp.sweep.plan import PlanStatus, make_plan
+from dropexp.sweep.plan import make_plan
+from dropexp.sweep.plan_status import PlanStatus
 from dropexp.sweep.sequential.design import Cell, Lost, RunValue
 
 
