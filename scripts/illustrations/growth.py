@@ -1,4 +1,4 @@
-"""Seconds and memory of the commands that read many runs, over the number of runs."""
+"""Processor time and memory of the commands that read many runs, over the number of runs."""
 
 import json
 import os
@@ -16,24 +16,27 @@ _SETTINGS, _STUDY = 1_000, "large"
 _COLOURS = {"runs": "#4269d0", "compare": "#d1495b", "watch": "#3a9a5b", "sweep": "#b8860b"}
 _WIDTH, _HEIGHT, _LEFT, _TOP = 330, 220, 60, 50
 _LIMITS = (3.0, 300.0)  # seconds, MB
+_TITLES = ("seconds of a processor", "MB")
 
 # From a small process: the peak of a child begins with the memory of the process that forks it.
 _MEASURE = """
-import os, sys, time
-started = time.monotonic()
+import os, sys
 child = os.fork()
 if not child:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.execv(sys.argv[1], sys.argv[1:])
 _, status, usage = os.wait4(child, 0)
-print(time.monotonic() - started, usage.ru_maxrss)
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one command over a number of runs takes: seconds on the clock, and MB at most."""
+    """What one command over a number of runs takes: seconds of a processor, and MB at most.
+
+    On an idle machine that is the time on the clock; on a busy one the clock says nothing.
+    """
 
     command: str
     runs: int
@@ -86,7 +89,7 @@ def _list_commands(store: Path, runs: int) -> dict[str, list[str]]:
 
 
 def _run(arguments: Sequence[str]) -> tuple[float, float]:
-    """Return the seconds and the MB of a command; what it prints is not kept."""
+    """Return the processor seconds and the MB of a command; what it prints is not kept."""
     command = [sys.executable, "-c", _MEASURE, sys.executable, "-m", "dropexp", *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     seconds, peak = map(float, done.stdout.split())
@@ -109,7 +112,7 @@ def make_chart(costs: Sequence[Cost]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
     ]
-    for panel, (title, limit) in enumerate(zip(("seconds", "MB"), _LIMITS, strict=True)):
+    for panel, (title, limit) in enumerate(zip(_TITLES, _LIMITS, strict=True)):
         values = [(cost, (cost.seconds, cost.megabytes)[panel]) for cost in costs]
         top = 1.1 * max(limit, *(value for _, value in values))
         left = _LEFT + panel * (_WIDTH + _LEFT)
