@@ -18,7 +18,6 @@ from torch import Tensor
 from dropexp.config.parsing import read_limited
 from dropexp.config.published_weights import PublishedWeights
 from dropexp.config.weights_files import PICKLED, find_weights_file
-from dropexp.data.download import FAILURES, list_answering, prepare_download
 from dropexp.errors import ConfigError, StoreError
 from dropexp.runs.parsing import limit_weights
 
@@ -74,6 +73,9 @@ def read_published_weights(
 
 
 def _download(published: PublishedWeights, folder: Path, label: str) -> None:
+    # Imports Python's HTTP client, which most runs do without.
+    from dropexp.data.download import FAILURES, list_answering, prepare_download
+
     file = folder / published.file_name
     try:
         list_answering([published.url])

@@ -222,7 +222,7 @@ def test_weights_that_cannot_be_downloaded_are_a_sentence(
         raise OSError("no answer")
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    monkeypatch.setattr("dropexp.models.state_files.list_answering", refuse)
+    monkeypatch.setattr("dropexp.data.download.list_answering", refuse)
     config = compose_run(["model=torchvision", "model.weights=DEFAULT"]).model
     model = build_torchvision_model(SHAPE, 10, Regulariser(), arch="squeezenet1_1")
     with pytest.raises(ConfigError, match=r"cannot be downloaded \(no answer\)\. Put https"):
