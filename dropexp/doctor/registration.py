@@ -138,8 +138,11 @@ def iterate_tensors(value: object) -> Iterator[Tensor]:
 
 
 def _is_new_leaf(tensor: Tensor) -> bool:
-    """Return whether a result is a trainable leaf: a layer that a forward pass constructs."""
-    return tensor.is_leaf and tensor.requires_grad
+    """Return whether a result is a trainable leaf: a layer that a forward pass constructs.
+
+    A view is none, although a view of what an autograd.Function gets says that it is a leaf.
+    """
+    return tensor.is_leaf and tensor.requires_grad and tensor._base is None
 
 
 def _is_hashable(func: object) -> bool:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import dropexp
+from dropexp.data.torchvision_import import import_torchvision
 from dropexp.runs.listing import list_runs
 
 EXAMPLES = Path(dropexp.__file__).parents[1] / "examples"
@@ -25,3 +26,26 @@ def test_a_hand_written_loop_is_recorded_once(
     monkeypatch.setattr(torch.optim.Adam, "step", lambda *_: pytest.fail("trained again"))
     main("runs")
     assert capsys.readouterr().out == printed
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # those of frameworks are not ours
+@pytest.mark.parametrize(
+    ("name", "needs", "runs"), [("lightning_loop", "lightning", 6), ("timm_loop", "timm", 4)]
+)
+def test_loops_of_frameworks_are_recorded_watched_and_audited(
+    name: str,
+    needs: str,
+    runs: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import_torchvision()  # beside a CPU-only torch neither of them could
+    pytest.importorskip(needs)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]("runs")
+    found = list_runs(tmp_path / "runs")
+    assert [run.is_proven for run in found] == [True] * runs
+    assert "no audit" not in capsys.readouterr().out

@@ -227,3 +227,30 @@ def test_what_was_not_seen_is_a_note() -> None:
 def test_an_unknown_mistake_to_ignore_is_refused() -> None:
     with pytest.raises(ConfigError, match="Did you mean noise_in_eval"):
         watch(networks.Net(), correct, ignore=["noise_in_evl"])
+
+
+def test_stochastic_depth_of_dropexps_own_is_no_mistake() -> None:
+    """Its scatter takes a view inside of an autograd.Function, which says that it is a leaf."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            added: Tensor = x + self.layer(x).relu()
+            return added
+
+    network = nn.Sequential(nn.Linear(4, 4), Block(), nn.Linear(4, 2))
+    assert dropexp.regularise(network, "stochastic_depth", p=0.5) == 1
+    optimiser = torch.optim.SGD(network.parameters(), 0.1)
+    with dropexp.watch_modes(network) as report:
+        network.train()
+        for _ in range(3):
+            optimiser.zero_grad()
+            network(torch.randn(20, 4)).square().mean().backward()
+            optimiser.step()
+        network.eval()
+        with torch.no_grad():
+            network(torch.randn(20, 4))
+    report.raise_if_wrong()
