@@ -1,0 +1,1 @@
+"""What the doctor says about published networks: see scripts/doctor_networks.py."""
