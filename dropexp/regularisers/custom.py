@@ -74,7 +74,10 @@ class CustomNoise(nn.Module, Noise):
         return f"p={self.p:g}"
 
     def draws(self, x: Tensor) -> Draws:
-        """Return what passes over ones drop. What is always dropped together is one unit.
+        """Return what passes over ones drop. An example is one unit, with its dropped share.
+
+        Within an example, draws may depend on each other in ways that are not known, as those of a
+        block do. Where all examples are alike in all passes, a pass is one unit.
 
         Args:
             x: (N, …), a batch as the module gets it.
@@ -109,33 +112,24 @@ class CustomNoise(nn.Module, Noise):
                 f"{self._target} sets nothing to zero, so that no drop rate can be measured: "
                 f"subclass dropexp.regularisers.Noise and say in draws what was drawn"
             )
-        units = _take_units(ratios).flatten().float()
+        first = ratios[:, :1]
+        if torch.equal(ratios, first.expand_as(ratios)):
+            ratios = first
+        examples = ratios.flatten(2).flatten(0, 1).float()
         return Draws(
-            (units == 0).float(),
-            units,
+            (examples == 0).float().mean(1),
+            examples.mean(1),
             high=max(1 / (1 - self.p), 1.0),
             passes=count * len(ones) / len(x),
         )
 
 
-def _take_units(passes: Tensor) -> Tensor:
-    """Return one element of what is equal in every pass along a dimension.
-
-    Args:
-        passes: (passes, N, …).
-    """
-    for dimension in range(1, passes.dim()):
-        first = passes.narrow(dimension, 0, 1)
-        if torch.equal(passes, first.expand_as(passes)):
-            passes = first
-    return passes
-
-
 class CustomRegulariser(DepthScheduled):
     """Puts noise of the user's into the sites that it acts on.
 
-    A class that takes ``p`` and is no Regulariser is built anew for every activation site. A
-    Regulariser is asked at each site itself.
+    A class that takes ``p`` and is no Regulariser is built anew for every activation site; with the
+    attribute ``only_maps = True`` for those of maps (N, C, H, W), not of vectors. A Regulariser is
+    asked at each site itself.
 
     Args:
         p: drop probability in [0, 1); with ``depth_schedule=linear`` that of the last site.
@@ -165,15 +159,20 @@ class CustomRegulariser(DepthScheduled):
         self._make = import_target(target, f"{_SECTION}.target={target}")
         self._options = options or {}
         self._own = self._build_own()
+        self._only_maps = bool(getattr(self._make, "only_maps", False))
         if self._own is not None:
             # What a class says of itself, messages say of this one.
             self.needs = self._own.needs  # type: ignore[misc]
             self.belongs_after = self._own.belongs_after  # type: ignore[misc]
+        elif self._only_maps:
+            self.needs = "activations with height and width"  # type: ignore[misc]
 
     def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
         """See Regulariser."""
         if self._own is not None:
             return self._claim(self._own.activation(depth, spatial=spatial), "activation")
+        if not spatial and self._only_maps:
+            return nn.Identity()
         module = self._construct(self.p_at(depth))
         if not isinstance(module, nn.Module):
             raise ConfigError(

@@ -264,7 +264,8 @@ def _has_key_in_a_part(config: DictConfig, key: str) -> bool:
 def _has_key(config: DictConfig, key: str) -> bool:
     section, _, name = key.rpartition(".")
     node = OmegaConf.select(config, section)
-    return isinstance(node, DictConfig) and name in node
+    # Not "in node", which is false for a key that has to be given, such as regulariser.target.
+    return isinstance(node, DictConfig) and name in list(node)
 
 
 def _compose_values(

@@ -14,6 +14,7 @@ from PIL import Image
 
 from dropexp.cli.main import app
 from dropexp.config.compose import compose_run
+from dropexp.config.groups import forget_added_files
 from dropexp.config.setting import flatten
 from dropexp.runs.files import WEIGHTS
 from dropexp.runs.listed_run import ListedRun, ListedStatus
@@ -53,13 +54,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for index in range(4):
             pixels = chance.integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(pictures / f"{index}.png")
+<<<<<<< HEAD
     for file in {folder / name for words in COMMANDS for name in find_weights(words)}:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"weights")
+=======
+    np.savez(folder / "shapes.npz", images=chance.random((30, 4, 4)), labels=np.arange(30) % 2)
+>>>>>>> 4fedf0d (Pages on own data, own noise, shared studies and the command line; custom noise in sweeps beside none)
     for block in (block for page in PAGES for block in find_blocks(page)):
         if block.language in ("python", "yaml") and block.title:
             file = folder / block.title
-            file.parent.mkdir(exist_ok=True)
+            file.parent.mkdir(exist_ok=True, parents=True)
             file.write_text(block.text, encoding="utf-8")
     return folder
 
@@ -71,6 +76,7 @@ def test_command_is_valid(
     words: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
+    forget_added_files()
     program, *arguments = words
     match program:
         case "dropexp":
@@ -79,6 +85,9 @@ def test_command_is_valid(
             check_installation(arguments)
         case _ if program.startswith("scripts/"):
             assert os.access(ROOT / program, os.X_OK)
+        case "pytest" if arguments[0] == "--dropexp-contracts":
+            module, _, name = arguments[1].split()[0].partition(":")
+            assert f"class {name}(" in Path(f"{module}.py").read_text(encoding="utf-8")
         case "pytest":
             assert all((ROOT / path).exists() for path in arguments)
         case _:

@@ -1,69 +1,22 @@
 """Noise of the user's: served to the model, audited, and refused where it is not what it says."""
 
 import pytest
-import torch
-from torch import Tensor, nn
 
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError
-from dropexp.regularisers import Dropout2d, Regulariser, SpatialDropout2d, find_noise_modules
+from dropexp.regularisers import Dropout2d, SpatialDropout2d, find_noise_modules
 from dropexp.training.audit_report import AuditReport
 from dropexp.training.build import audit_model, build_model
 from dropexp.training.loop import train
 from tests.builders import build_parts, compose_tiny
 
-HERE = "tests.regularisers.test_custom"
-
-
-class PlainDropout(nn.Module):
-    """As people write it: drops single activations; options may make it wrong."""
-
-    def __init__(self, p: float, fault: str = "", axes: int = 4) -> None:
-        super().__init__()
-        self.p, self.fault, self.axes = p, fault, axes
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.fault == "off" or self.p == 0:
-            return x
-        if not self.training and self.fault != "on in eval":
-            return x
-        shape = [size if axis < self.axes else 1 for axis, size in enumerate(x.shape)]
-        keep = (torch.rand(shape) >= self.p).to(x.dtype)
-        return x * keep if self.fault == "unscaled" else x * keep / (1 - self.p)
-
-
-class Own(Regulariser):
-    """A Regulariser of the user's: dropout of channels, or of positions, in maps only."""
-
-    name = "own"
-    needs = "activations of maps"
-
-    def __init__(self, p: float, wide: bool = False) -> None:
-        super().__init__(p)
-        self.wide = wide
-
-    def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
-        return (SpatialDropout2d if self.wide else Dropout2d)(self.p) if spatial else nn.Identity()
-
-
-class Unmeasurable(Own):
-    def activation(self, depth: float, *, spatial: bool = True) -> nn.Module:
-        return PlainDropout(self.p)
-
-
-class WithoutP(nn.Module):
-    def __init__(self, rate: float = 0.5) -> None:
-        super().__init__()
-
-
-class Hidden(nn.Module):
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(p)
+NOISES = "tests.regularisers.custom_noises"
+OWN = "tests.regularisers.own_regularisers"
 
 
 def compose(name: str, *overrides: str, p: float = 0.3) -> RunConfig:
-    chosen = ("regulariser=custom", f"regulariser.target={HERE}:{name}", f"p={p}")
+    module = OWN if name in ("Own", "Unmeasurable") else NOISES
+    chosen = ("regulariser=custom", f"regulariser.target={module}:{name}", f"p={p}")
     return compose_tiny(*chosen, *overrides)
 
 
@@ -99,7 +52,7 @@ def test_a_regulariser_of_the_users_is_asked_at_each_site() -> None:
 
 def test_schedules_over_depth_and_time_set_its_p() -> None:
     schedule = ("regulariser.depth_schedule=linear", "regulariser.time_schedule=linear_down")
-    target = f"regulariser.target={HERE}:PlainDropout"
+    target = f"regulariser.target={NOISES}:PlainDropout"
     _, _, state, plan = build_parts("regulariser=custom", target, "p=0.4", *schedule)
     assert sorted(plan.full_p.values()) == pytest.approx([0.2, 0.4])
     seen = []
@@ -112,7 +65,7 @@ def test_schedules_over_depth_and_time_set_its_p() -> None:
 def test_it_can_be_combined_and_its_source_is_part_of_the_identity() -> None:
     config = compose_tiny(
         "regulariser=custom+mixup",
-        f"regulariser.custom.target={HERE}:PlainDropout",
+        f"regulariser.custom.target={NOISES}:PlainDropout",
         "regulariser.custom.p=0.2",
         "regulariser.mixup.p=1",
     )
@@ -142,3 +95,15 @@ def test_a_class_that_does_not_fit_is_explained(
     with pytest.raises(ConfigError) as error:
         build_model(config, splits)
     assert all(word in str(error.value) for word in words), error.value
+
+
+@pytest.mark.parametrize("p", [0.1, 0.8])
+def test_draws_that_depend_on_each_other_are_no_reason_for_an_alarm(p: float) -> None:
+    assert audit("Rows", p=p).passed
+
+
+def test_maps_only_leaves_vectors_plain() -> None:
+    _, splits, _, _ = build_parts()
+    assert len(find_noise_modules(build_model(compose("Rows"), splits))) == 2
+    with pytest.raises(ConfigError, match="acts on activations with height and width"):
+        build_model(compose("Rows", "model=mlp", "model.hidden=[8]"), splits)

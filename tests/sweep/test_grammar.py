@@ -232,3 +232,9 @@ def test_ten_thousand_settings_are_planned_in_five_seconds_of_processor_time(
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert "10,020 runs: " in done.stdout
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
+
+
+def test_a_key_without_a_default_belongs_to_its_own_regulariser_only() -> None:
+    target = "regulariser.target=tests.regularisers.custom_noises:Rows"
+    request = compose_sweep(["regulariser=none,custom", target, "p=0.1,0.3"])
+    assert [config.regulariser.name for config in request.configs] == ["none", "custom", "custom"]
