@@ -54,13 +54,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for index in range(4):
             pixels = chance.integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(pictures / f"{index}.png")
-<<<<<<< HEAD
     for file in {folder / name for words in COMMANDS for name in find_weights(words)}:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"weights")
-=======
     np.savez(folder / "shapes.npz", images=chance.random((30, 4, 4)), labels=np.arange(30) % 2)
->>>>>>> 4fedf0d (Pages on own data, own noise, shared studies and the command line; custom noise in sweeps beside none)
     for block in (block for page in PAGES for block in find_blocks(page)):
         if block.language in ("python", "yaml") and block.title:
             file = folder / block.title
