@@ -89,27 +89,19 @@ def load_pretrained(model: nn.Module, config: ModelConfig) -> LoadedWeights | No
         return None
     state = model.state_dict()
     numbers = sum(tensor.numel() for tensor in state.values())
-    fingerprint = config.weights_fingerprint
-    fit: Fit = _keep_form
-    if isinstance(config, TorchvisionConfig):
-        fit = _make_kernel_fit(name_first_kernel(model))
-    if is_published_name(config.name, config.weights) and isinstance(config, TorchvisionConfig):
-        published = find_published_weights(config.arch, config.weights)
-        saved = read_published_weights(published, fingerprint, numbers)
-    else:
-        saved = read_weights_file(config.weights, fingerprint, numbers)
-    saved = _strip_wrappers(saved, state)
+    saved = _strip_wrappers(_read_saved(config, config.weights, numbers), state)
+    is_adapted = isinstance(config, TorchvisionConfig)
+    fit = _make_kernel_fit(name_first_kernel(model)) if is_adapted else _keep_form
+    loading = _Loading(f"model.weights={config.weights}", state, saved, fit)
     left_new = _find_left_new(model, config.new, state)
-    loading = _Loading(f"model.weights={config.weights}", state, saved)
     own = [name for name in state if name not in left_new and not is_learned_by_noise(model, name)]
-    own = loading.leave_other_heads_new(own, model, fit)
-    fitted = loading.fit(own, fit)
+    fitted = loading.fit_all(loading.leave_other_heads_new(own, get_heads(model)))
     with torch.no_grad():
         for name, tensor in fitted.items():
             state[name].copy_(tensor)
     return LoadedWeights(
         source=config.weights,
-        fingerprint=fingerprint,
+        fingerprint=config.weights_fingerprint,
         loaded=len(fitted),
         adapted=tuple(name for name in fitted if saved[name].shape != state[name].shape),
         new=tuple(name for name in state if name not in fitted and not _is_counter(name)),
@@ -117,25 +109,41 @@ def load_pretrained(model: nn.Module, config: ModelConfig) -> LoadedWeights | No
     )
 
 
+def _read_saved(config: ModelConfig, weights: str, numbers: int) -> dict[str, Tensor]:
+    """Return the tensors of the file that ``model.weights`` names, or of published weights."""
+    if isinstance(config, TorchvisionConfig) and is_published_name(config.name, weights):
+        published = find_published_weights(config.arch, weights)
+        return read_published_weights(published, config.weights_fingerprint, numbers)
+    return read_weights_file(weights, config.weights_fingerprint, numbers)
+
+
 @dataclass(frozen=True)
 class _Loading:
-    """The tensors of a network and of a file, and what to call the file in errors."""
+    """The tensors of a network and of a file, and how the file's get the network's form.
+
+    Attributes:
+        label: what to call the file in errors.
+        state: the network's tensors by name.
+        saved: the file's.
+        fit: gives a tensor of the file the form that the network's has.
+    """
 
     label: str
     state: Mapping[str, Tensor]
     saved: Mapping[str, Tensor]
+    fit: Fit
 
-    def leave_other_heads_new(self, names: Sequence[str], model: nn.Module, fit: Fit) -> list[str]:
+    def leave_other_heads_new(self, names: Sequence[str], heads: Sequence[str]) -> list[str]:
         """Return the names without those of a head of which a tensor has another shape, or none."""
         other = {
             head
-            for head in get_heads(model)
+            for head in heads
             for name in names
-            if name.startswith(f"{head}.") and not self._fits(name, fit)
+            if name.startswith(f"{head}.") and not self._fits(name)
         }
         return [name for name in names if not any(name.startswith(f"{each}.") for each in other)]
 
-    def fit(self, names: Sequence[str], fit: Fit) -> dict[str, Tensor]:
+    def fit_all(self, names: Sequence[str]) -> dict[str, Tensor]:
         """Return the file's tensors of some names, in the network's shapes.
 
         Raises:
@@ -149,7 +157,7 @@ class _Loading:
                 f"{self.label} does not fit this network: no name in it is one of the network's. "
                 f"It has {list_some(sorted(self.saved), 3)}; the network has {list_some(names, 3)}."
             )
-        fitted = {name: fit(name, self.saved[name], self.state[name]) for name in there}
+        fitted = {name: self._fit(name) for name in there}
         wrong = [name for name in there if fitted[name].shape != self.state[name].shape]
         if missing or wrong:
             raise ConfigError(self._explain(missing, wrong))
@@ -158,11 +166,11 @@ class _Loading:
                 raise ConfigError(f"{self.label}: {name} has values that are not finite.")
         return fitted
 
-    def _fits(self, name: str, fit: Fit) -> bool:
-        saved = self.saved.get(name)
-        return saved is not None and fit(name, saved, self.state[name]).shape == (
-            self.state[name].shape
-        )
+    def _fit(self, name: str) -> Tensor:
+        return self.fit(name, self.saved[name], self.state[name])
+
+    def _fits(self, name: str) -> bool:
+        return name in self.saved and self._fit(name).shape == self.state[name].shape
 
     def _explain(self, missing: Sequence[str], wrong: Sequence[str]) -> str:
         reasons = [
