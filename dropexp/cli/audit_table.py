@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from dropexp.terminal.tables import Column, format_table
+from dropexp.terminal.tables import Column, format_table, wrap_text
 
 if TYPE_CHECKING:
     from dropexp.training.audit_report import AuditReport
@@ -19,6 +19,8 @@ Check = Mapping[str, Any]
 def format_audit(checks: Sequence[Check], width: int | None) -> list[Text]:
     """Return one line for each check: whether it passed, its value, its bound, its meaning.
 
+    Below, what usually causes the checks that failed.
+
     Args:
         checks: as audit.json holds them.
         width: of the terminal in characters; None shows everything. What a failed check means is
@@ -31,6 +33,11 @@ def format_audit(checks: Sequence[Check], width: int | None) -> list[Text]:
     if any("no room for" in line.plain for line in lines):
         failed = [check for check in checks if not check["passed"]]
         lines += [Text(f"{check['name']}: {check['meaning']}", "red") for check in failed]
+    causes = {check["name"]: check.get("usual_cause") for check in checks if not check["passed"]}
+    for name, cause in causes.items():
+        if cause:
+            text = f"usual cause of {name}: {cause}"
+            lines += [Text(line, "red") for line in wrap_text(text, width)]
     return lines
 
 

@@ -185,6 +185,8 @@ def check_audit(plain: Any) -> dict[str, Any]:
         for key in ("name", "meaning"):
             if type(check.get(key)) is not str:
                 raise DamagedError(f"{key} of a check is not a text")
+        if type(check.get("usual_cause", "")) is not str:
+            raise DamagedError("usual_cause of a check is not a text")
         for key in ("value", "bound"):
             if type(check.get(key)) not in _NUMBERS:
                 raise DamagedError(f"{key} of a check is not a number")

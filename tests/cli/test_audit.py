@@ -46,6 +46,7 @@ def test_a_failed_check_is_marked_and_exits_with_1(monkeypatch: pytest.MonkeyPat
     assert done.exit_code == 1
     assert re.search(r"^FAILED  training_passes +1 +<= 0  silent$", done.stdout, re.MULTILINE)
     assert re.search(r"^ok      modes", done.stdout, re.MULTILINE)
+    assert "usual cause of training_passes: a noise module whose output is not" in done.stdout
 
 
 def test_a_regulariser_without_a_site_is_a_sentence(dropexp: Dropexp) -> None:
