@@ -164,7 +164,7 @@ class CommandConsole:
             self.print_line(Text(text))
             return
         self._line.clear()
-        console.file.write(self._make_safe(Text(text)).plain + "\n")
+        console.file.write(self._escape(text) + "\n")
 
     def print_sentence(self, text: Text, indent: int = 0) -> None:
         """Print a sentence, on a terminal wrapped between words."""
@@ -232,10 +232,14 @@ class CommandConsole:
 
     def _make_safe(self, text: Text) -> Text:
         """Return the text with escapes for control characters and what the encoding lacks."""
-        console, plain = self._console, make_printable(text.plain, keep_lines=True)
-        if console.options.ascii_only:
-            plain = plain.encode(console.encoding, "backslashreplace").decode(console.encoding)
+        plain = self._escape(text.plain)
         return text if plain == text.plain else Text(plain, style=text.style)
+
+    def _escape(self, text: str) -> str:
+        console, plain = self._console, make_printable(text, keep_lines=True)
+        if not console.options.ascii_only:
+            return plain
+        return plain.encode(console.encoding, "backslashreplace").decode(console.encoding)
 
 
 def print_error(message: str) -> None:

@@ -114,6 +114,9 @@ def launch(
 
 
 def _keep_registration(request: "SweepRequest", runs_dir: Path, dry_run: bool) -> None:
+    if request.study_file is None:
+        return  # nothing to keep, and what keeps it takes time to import
+
     from dropexp.cli.console import print_warning
     from dropexp.sweep.registering import adopt_registration
 

@@ -251,8 +251,8 @@ def _print_unfinished(all_runs: "list[ListedRun]", runs_dir: Path) -> None:
     from rich.text import Text
 
     from dropexp.cli.console import CommandConsole
-    from dropexp.compare.unfinished import describe_unfinished
     from dropexp.runs.ledger import read_ledger
+    from dropexp.runs.unfinished import describe_unfinished
 
     for sentence in describe_unfinished(all_runs, {runs_dir: read_ledger(runs_dir)}, None):
         CommandConsole().print_sentence(Text(sentence))

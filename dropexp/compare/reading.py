@@ -17,7 +17,6 @@ from dropexp.compare.registered import explain_untrained
 from dropexp.compare.settings import ComparedRun
 from dropexp.compare.stated_question import find_study
 from dropexp.compare.stored_run import read_compared_runs
-from dropexp.compare.unfinished import describe_unfinished
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
@@ -27,6 +26,7 @@ from dropexp.runs.listed_run import ListedRun, ListedStatus, read_results
 from dropexp.runs.listing import find_run, is_run_id, list_runs, read_run
 from dropexp.runs.records import AuditOutcome
 from dropexp.runs.selection import explain_no_match, is_filter, select_runs
+from dropexp.runs.unfinished import describe_unfinished
 from dropexp.runs.write import RunFolder
 from dropexp.terminal.numbers import format_count
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
-from dropexp.compare.registered import explain_untrained
 from dropexp.config.added_files import add_recorded_files
 from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.planned_runs import PlannedConfigs
@@ -51,6 +50,8 @@ def read_swept_study(runs_dir: Path, name: str) -> Study:
             runs.
     """
     if name not in list_study_names(runs_dir):
+        from dropexp.compare.registered import explain_untrained  # it imports numpy
+
         reason = explain_untrained([f"study={name}"], [runs_dir])
         if reason:
             raise ConfigError(reason)
