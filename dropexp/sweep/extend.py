@@ -110,8 +110,9 @@ def compose_extension(
     requests = [
         compose_parsed_sweep(sweep, recorded_in=path, trust=trust) for sweep in different.values()
     ]
-    for one in requests:
-        _refuse_changed_files(study, make_study(one).settings)
+    if any(FINGERPRINTS.keys() & fields.keys() for fields in study.settings):
+        for one in requests:
+            _refuse_changed_files(study, make_study(one).settings)
     by_id = {run.run_id: run for one in requests for run in one.planned.runs}
     configs = PlannedConfigs(sorted(by_id.values(), key=lambda run: run.seed))
     placed = configs.move(study=study.name, runs_dir=str(runs_dir))
