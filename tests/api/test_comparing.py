@@ -74,10 +74,14 @@ def test_html_has_the_table_and_escapes_what_it_shows(result: ComparisonResult) 
 
 
 @pytest.mark.parametrize("name", ["curves", "gap", "differences", "strength", "answer"])
-def test_charts_are_altairs_and_can_be_drawn(result: ComparisonResult, name: str) -> None:
+def test_charts_are_altairs_and_hold_their_data(result: ComparisonResult, name: str) -> None:
     chart = result.chart(name)
     assert type(chart).__module__.startswith("altair")
-    assert vl_convert.vegalite_to_svg(chart.to_dict()).startswith("<svg")
+    assert any(chart.to_dict()["datasets"].values())
+
+
+def test_a_chart_of_two_panels_can_be_drawn(result: ComparisonResult) -> None:
+    assert vl_convert.vegalite_to_svg(result.chart("curves").to_dict()).startswith("<svg")
 
 
 def test_a_chart_that_does_not_exist_or_has_nothing_to_draw(

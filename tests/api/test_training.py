@@ -120,7 +120,7 @@ def test_a_failed_run_is_an_error_that_names_it_after_all_others_have_ended(
     run = SimpleNamespace(run_id="none-p0-s1-00000000")
     failed = SimpleNamespace(run=run, results=None, error="the disk melted")
     progress = SimpleNamespace(unsuccessful=(failed,), total=2)
-    result = SimpleNamespace(disk_problem="", is_interrupted=False, progress=progress, trained=2)
+    result = SimpleNamespace(disk_problem=None, is_interrupted=False, progress=progress, trained=2)
     monkeypatch.setattr("dropexp.cli.launch_sweep.launch", lambda *_, **__: result)
     with pytest.raises(RunError, match=r"1 of 2 runs failed: none-p0-s1-00000000: the disk melted"):
         dropexp.sweep(["seed=0,1", *QUICK])
