@@ -12,6 +12,7 @@ from shlex import quote
 from typing import Any
 
 from dropexp.config.compose import compose_run
+from dropexp.config.conf_files import read_choice
 from dropexp.config.groups import list_groups
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import Fields, flatten
@@ -40,7 +41,9 @@ _NEEDED = (
 _WITH_FINGERPRINT = ("image_folder", "arrays")
 """Data that is read where its root says, and has a fingerprint."""
 
-_NEEDS_NO_QUOTES = re.compile(r"(?!(null|true|false|inf|nan)$)[A-Za-z_/.~][\w/.~-]*", re.IGNORECASE)
+_NEEDS_NO_QUOTES = re.compile(
+    r"(?!(null|true|false|inf|nan)$)[A-Za-z_/.~][\w/.~:-]*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,10 @@ def find_changed_fields(config: Mapping[str, Any]) -> list[ChangedField]:
     """
     defaults = _compose_defaults()
     name = str(config.get("regulariser.name"))
-    if set(name.split("+")) <= {*list_groups()["regulariser"]} - {"custom"}:
+    if name == "custom":  # composing it needs its class
+        values = read_choice("regulariser", name)
+        defaults = {**{f"regulariser.{key}": each for key, each in values.items()}, **defaults}
+    elif set(name.split("+")) <= {*list_groups()["regulariser"]} - {"custom"}:
         own = flatten(compose_run([f"regulariser={name}"]).to_mapping())
         options = {key: value for key, value in own.items() if key.startswith("regulariser.")}
         defaults = {**options, **defaults}

@@ -11,7 +11,12 @@ from dropexp.config.compose import compose_run
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import flatten
 from dropexp.runs.files import CONFIG
-from dropexp.runs.overrides import ChangedField, find_changed_fields, find_training_command
+from dropexp.runs.overrides import (
+    ChangedField,
+    find_changed_fields,
+    find_overrides,
+    find_training_command,
+)
 from dropexp.runs.trust import remember_use
 from dropexp.runs.write import RunFolder
 from tests.run_folders import write_finished_run
@@ -92,3 +97,20 @@ def test_differences_are_to_plain_train_and_name_what_follows_once() -> None:
         ChangedField("regulariser.inplace", True, False)
     ]
     assert find_changed_fields(flatten(compose_run([]).to_mapping())) == []
+
+
+def test_the_command_of_a_run_with_code_of_the_users_is_as_a_user_types_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "theirs.py").write_text("def load():\n    pass\n")
+    words = [
+        *("data=custom", "regulariser=custom", "p=0.3"),
+        *("data.target=theirs:load", "regulariser.target=theirs:load"),
+        *("+data.options.year=2024", "+regulariser.options.size=3"),
+    ]
+    config = compose_run(words)
+    assert sorted(find_overrides(config)) == sorted(words)
+    changed = {each.key for each in find_changed_fields(flatten(config.to_mapping()))}
+    assert "regulariser.time_schedule" not in changed
+    assert {"regulariser.target", "data.target", "regulariser.options.size"} <= changed
