@@ -177,8 +177,8 @@ class _Loading:
             f"{name} is {_format(self.saved[name])} there and {_format(self.state[name])} here"
             for name in wrong[:3]
         ]
-        if len(wrong) > len(reasons):
-            reasons.append(f"{len(wrong) - len(reasons)} more have another shape")
+        if left := len(wrong) - len(reasons):
+            reasons.append(f"{left} more {'has' if left == 1 else 'have'} another shape")
         if missing:
             unused = self.saved.keys() - self.state.keys()
             has = f" (it has {list_some(sorted(unused), 3)} instead)" if unused else ""
