@@ -3,20 +3,23 @@
 
     scripts/doctor_networks.py                        print the page; takes minutes
     scripts/doctor_networks.py -o docs/findings/doctor.md
+    scripts/doctor_networks.py --rows rows.jsonl      keep what is done, and resume from it
 
 Networks of timm are left out where timm is not installed.
 """
 
 import argparse
+import json
 import time
-from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from dropexp.doctor import DoctorReport, diagnose
+from dropexp.doctor import diagnose
 from examinations.networks import Published, list_networks
 
 _PAGE = """# What the doctor says about published networks
@@ -41,40 +44,70 @@ when it predicts too: {article}
 """
 
 
+Row = Mapping[str, Any]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE")
-    output: Path | None = parser.parse_args().output
+    parser.add_argument("--rows", type=Path, metavar="FILE")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    start = time.process_time()
-    reports = dict(_examine_all())
+    rows = list(_examine_all(options.rows))
     page = _PAGE.format(
         date=date.today(),
         dropexp=version("dropexp"),
         torch=torch.__version__,
         torchvision=version("torchvision"),
         timm=_find_version("timm"),
-        count=len(reports),
-        seconds=time.process_time() - start,
-        rows="\n".join(_format_row(network, report) for network, report in reports.items()),
-        article=next(iter(reports.values())).errors[0].message.replace(str(Path.cwd()) + "/", ""),
+        count=len(rows),
+        seconds=sum(row["seconds"] for row in rows),
+        rows="\n".join(map(_format_row, rows)),
+        article=rows[0]["messages"][0],
     )
-    if output is None:
+    if options.output is None:
         print(page, end="")
     else:
-        output.write_text(page, encoding="utf-8")
+        options.output.write_text(page, encoding="utf-8")
 
 
-def _examine_all() -> list[tuple[Published, DoctorReport]]:
-    reports = []
+def _examine_all(file: Path | None) -> Iterator[Row]:
+    """Yield a row for each network, from the file where it has been examined."""
+    lines = file.read_text().splitlines() if file is not None and file.exists() else []
+    done: dict[tuple[str, str], Row] = {
+        (row["source"], row["name"]): row for row in map(json.loads, lines)
+    }
     for network in list_networks():
         if network.source == "timm" and not _find_version("timm"):
             continue
-        x = torch.randn(2, network.channels, network.side, network.side)
-        reports.append((network, diagnose(network.make(), x)))
-    return reports
+        row = done.get((network.source, network.name))
+        if row is None:
+            row = _examine(network)
+            if file is not None:
+                with file.open("a") as stream:
+                    stream.write(json.dumps(row) + "\n")
+        yield row
+
+
+def _examine(network: Published) -> Row:
+    start = time.process_time()
+    model = network.make()
+    report = diagnose(model, torch.randn(2, network.channels, network.side, network.side))
+    return {
+        "source": network.source,
+        "name": network.name,
+        "input": f"{network.channels}×{network.side}×{network.side}",
+        "sites": len(report.sites),
+        "on": sum(bool(site.drop_rate) for site in report.sites),
+        "errors": list(dict.fromkeys(each.mistake for each in report.errors)),
+        "notes": list(
+            dict.fromkeys(each.mistake for each in report.findings if each.level == "note")
+        ),
+        "messages": [each.message for each in report.errors],
+        "seconds": time.process_time() - start,
+    }
 
 
 def _find_version(package: str) -> str:
@@ -84,17 +117,11 @@ def _find_version(package: str) -> str:
         return ""
 
 
-def _format_row(network: Published, report: DoctorReport) -> str:
-    levels = {
-        level: Counter(each.mistake for each in report.findings if each.level == level)
-        for level in ("error", "note")
-    }
+def _format_row(row: Row) -> str:
     errors, notes = (
-        ", ".join(f"`{name}`" for name in levels[level]) or "none" for level in ("error", "note")
+        ", ".join(f"`{name}`" for name in row[kind]) or "none" for kind in ("errors", "notes")
     )
-    on = sum(bool(site.drop_rate) for site in report.sites)
-    side = f"{network.channels}×{network.side}×{network.side}"
-    cells = (network.source, network.name, side, len(report.sites), on, errors, notes)
+    cells = (row["source"], row["name"], row["input"], row["sites"], row["on"], errors, notes)
     return f"| {' | '.join(map(str, cells))} |"
 
 
