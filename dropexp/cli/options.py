@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from dropexp.cli.completion import complete_override
-from dropexp.config.fingerprints import CONFIG_DIR_VARIABLE
-from dropexp.config.paths import parse_path
+from dropexp.config.paths import CONFIG_DIR_VARIABLE, parse_path
 from dropexp.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,13 +70,21 @@ RunsDir = Annotated[
         "--runs-dir", "-r", metavar="FOLDER", help="Folder of the runs.", callback=_parse_folder
     ),
 ]
+
+
+def _complete_override(ctx: typer.Context, incomplete: str) -> list[str]:
+    from dropexp.cli.completion import complete_override
+
+    return complete_override(ctx, incomplete)
+
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="OVERRIDES",
         help="group=choice or key=value.",
         show_default=False,
-        autocompletion=complete_override,
+        autocompletion=_complete_override,
     ),
 ]
 RunId = Annotated[

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from dropexp.config.fingerprints import CONFIG_DIR_VARIABLE, split_target
+from dropexp.config.fingerprints import split_target
 from dropexp.config.groups import (
     STUDY,
     AddedFile,
@@ -24,7 +24,7 @@ from dropexp.config.groups import (
     list_built_in_groups,
 )
 from dropexp.config.parsing import DamagedError, parse_yaml_text, read_limited
-from dropexp.config.paths import parse_path
+from dropexp.config.paths import CONFIG_DIR_VARIABLE, parse_path
 from dropexp.errors import ConfigError, StoreError
 
 _GROUPS_OF_PACKAGES = {"regulariser": "regularisers", "data": "data", "model": "models"}

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from dropexp.config.paths import CONFIG_DIR_VARIABLE
 from dropexp.config.picture_files import SPLIT_NAMES, list_pictures, resolve_root
 from dropexp.errors import ConfigError, DataError
 
@@ -29,10 +30,6 @@ def split_target(target: str) -> tuple[str, str]:
     if not separator or not all(part.isidentifier() for part in parts):
         raise ValueError("it must name a class as package.module:Class")
     return module, name
-
-
-CONFIG_DIR_VARIABLE = "DROPEXP_CONFIG_DIR"
-"""The environment variable that names the folder of ``--config-dir``, also to workers."""
 
 
 def module_search_path(module: str) -> list[str]:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from dropexp.errors import ConfigError
 
+CONFIG_DIR_VARIABLE = "DROPEXP_CONFIG_DIR"
+"""The environment variable that names the folder of ``--config-dir``, also to workers."""
+
 _MOST_BYTES = 255
 """Of the name of a file or folder, on the file systems in use."""
 
