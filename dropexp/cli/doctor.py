@@ -10,7 +10,9 @@ from dropexp.cli.exit_codes import ExitCode
 from dropexp.errors import ConfigError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from dropexp.doctor import DoctorReport
 
 DOCTOR_HELP = (
     "Find what is wrong with the dropout of any network; train nothing.\n\n"
@@ -68,40 +70,49 @@ def doctor(
         DoctorFormat, typer.Option("--format", "-f", help="How to write the report.")
     ] = DoctorFormat.TABLE,
 ) -> None:
-    inputs = [_parse_shape(text) for text in input_]
     options = _parse_options(option or [])
+    inputs = [_parse_shape(text) for text in input_]
     if not 2 <= batch <= _MOST_BATCH:
         raise ConfigError(f"--batch {batch} is not allowed; allowed: 2 to {_MOST_BATCH}.")
     if p is not None and not 0 < p < 1:
         raise ConfigError(f"--p {p:g} is not a drop probability above 0 and below 1.")
 
-    from dropexp.data.user_code import summarise_error
-    from dropexp.doctor import diagnose
     from dropexp.models.custom import build_any_network
 
     model = build_any_network(target, inputs[0][0], options)
     tensors = [_make_input((batch, *shape), is_whole) for shape, is_whole in inputs]
-    try:
-        report = diagnose(model, *tensors, p=p)
-    except ConfigError:
-        raise
-    except Exception as error:  # the network's own
-        shapes = ", ".join(input_)
-        raise ConfigError(
-            f"{target} cannot take --input {shapes}: {summarise_error(error)}."
-        ) from error
+    shapes = ", ".join(input_)
+    report = _examine(model, tensors, p, f"{target} cannot take --input {shapes}")
     if format_ is DoctorFormat.JSON:
         typer.echo(json.dumps({"target": target, **report.to_json()}, indent=2))
     else:
-        from dropexp.cli.console import CommandConsole
-        from dropexp.cli.doctor_table import format_report
-
-        console = CommandConsole()
         parameters = sum(parameter.numel() for parameter in model.parameters())
-        heading = f"{target}: {parameters:,} parameters, input {', '.join(input_)}"
-        console.print_lines(format_report(report, heading, console.width))
+        _print(report, f"{target}: {parameters:,} parameters, input {shapes}")
     if not report.passed:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _examine(
+    model: "nn.Module", tensors: list["Tensor"], p: float | None, complaint: str
+) -> "DoctorReport":
+    """Return the report; an error of the network's own becomes one of the user's input."""
+    from dropexp.data.user_code import summarise_error
+    from dropexp.doctor import diagnose
+
+    try:
+        return diagnose(model, *tensors, p=p)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{complaint}: {summarise_error(error)}.") from error
+
+
+def _print(report: "DoctorReport", heading: str) -> None:
+    from dropexp.cli.console import CommandConsole
+    from dropexp.cli.doctor_table import format_report
+
+    console = CommandConsole()
+    console.print_lines(format_report(report, heading, console.width))
 
 
 def _parse_shape(text: str) -> tuple[tuple[int, ...], bool]:
