@@ -121,6 +121,7 @@ def test_networks_of_torchvision_need_no_file(dropexp: Dropexp) -> None:
     assert "classifier.0  nn.Dropout  silent  0.5" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_users_file_may_import_torchvision(tmp_path: Path) -> None:
     """In a fresh process, as torchvision's import fails beside a CPU-only torch."""
     (tmp_path / "nets.py").write_text(

@@ -79,7 +79,7 @@ def test_requests_that_cannot_be_met_are_sentences(words: str, says: str) -> Non
 
 
 def test_a_sweep_trains_a_users_own_network_and_knows_when_it_changes(
-    dropexp_process: Dropexp, tmp_path: Path
+    dropexp: Dropexp, dropexp_process: Dropexp, tmp_path: Path
 ) -> None:
     (tmp_path / "nets.py").write_text(NET)
     words = ["model=custom", "model.target=nets:Net", "regulariser=dropout2d", "p=0.3", *FEW]
@@ -91,9 +91,9 @@ def test_a_sweep_trains_a_users_own_network_and_knows_when_it_changes(
     assert {model["options"]["width"] for model in models} == {3, 5}
     assert len({model["fingerprint"] for model in models}) == 1
     (tmp_path / "nets.py").write_text(NET.replace("width, 3)", "width, 5)"))
-    again = dropexp_process("sweep", *words, "+model.options.width=3,5", "--dry-run")
+    again = dropexp("sweep", *words, "+model.options.width=3,5", "--dry-run")
     assert "2 new" in again.stdout
-    done = dropexp_process("rerun", folders[0].name)
+    done = dropexp("rerun", folders[0].name)
     assert done.returncode == 2
     assert "does not match the source of model.target" in done.stderr
 
