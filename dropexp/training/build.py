@@ -29,7 +29,7 @@ _NOT_OF_REGULARISERS = ("time_schedule", "switch_after", "sites")
 """Options that regularisers do not take: the epoch loop sets p over time, and this module limits
 the sites."""
 
-_NOT_OF_NETWORKS = ("name", "weights", "weights_fingerprint", "new", "freeze", "train")
+NOT_OF_NETWORKS = ("name", "weights", "weights_fingerprint", "new", "freeze", "train")
 """Options that networks do not take: they are about what is done with a built one."""
 
 
@@ -146,7 +146,7 @@ def _build_network(config: RunConfig, splits: Splits, regulariser: Regulariser) 
     # Every model's config has `shortcut`, so that stochastic depth can ask any model for
     # shortcuts, but only the small CNN takes it as an option.
     has_shortcut_option = isinstance(config.model, SmallCNNConfig)
-    without = _NOT_OF_NETWORKS if has_shortcut_option else (*_NOT_OF_NETWORKS, "shortcut")
+    without = NOT_OF_NETWORKS if has_shortcut_option else (*NOT_OF_NETWORKS, "shortcut")
     return models.build(
         config.model.name,
         splits.image_shape,

@@ -43,6 +43,7 @@ def test_train_measures_a_finished_run_without_training_it(
     assert not (folder / "error.txt").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_measures_finished_runs_and_compare_pairs_them_with_none(
     dropexp: Dropexp, dropexp_process: Dropexp
 ) -> None:

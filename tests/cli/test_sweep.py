@@ -97,6 +97,7 @@ def test_started_again_it_trains_nothing(dropexp: Dropexp, tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("swept")
+@pytest.mark.slow
 def test_more_seeds_train_only_those(dropexp: Dropexp, tmp_path: Path) -> None:
     before = finishing_times(tmp_path)
     more = dropexp(*SWEEP, "seed=range(3)")
@@ -178,6 +179,7 @@ def test_force_trains_every_run_again_and_once(dropexp: Dropexp, tmp_path: Path)
         assert (folder / "run.log").read_text().count("training from epoch 1") == 1
 
 
+@pytest.mark.slow
 def test_the_same_sweep_twice_at_once_trains_every_run_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "dropexp", "sweep", "seed=range(8)", *QUICK, "train.epochs=12"]
     both = [

@@ -46,6 +46,7 @@ def test_a_mistake_gets_a_sentence_and_nothing_is_started(
     assert_refused(tmp_path, arguments, words)
 
 
+@pytest.mark.slow
 def test_one_poisoned_setting_fails_alone_and_is_not_tried_again(
     dropexp: Dropexp, tmp_path: Path
 ) -> None:

@@ -205,6 +205,7 @@ def test_cfg_shows_the_configuration_and_trains_nothing(dropexp: Dropexp, tmp_pa
         "depth_schedule": "uniform",
         "time_schedule": "constant",
         "switch_after": None,
+        "sites": "all",
     }
     assert list(tmp_path.iterdir()) == []
 

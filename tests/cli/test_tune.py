@@ -155,6 +155,7 @@ def assert_kills_change_nothing(
     assert read_tried(killed) == read_tried(whole)
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_resumes_to_the_same_end_and_trains_nothing_twice(
     tuned: "tuple[str, Path]", tmp_path: Path
 ) -> None:

@@ -177,6 +177,7 @@ def test_a_margin_decides_a_row_without_an_effect(decided: Path) -> None:
     assert "dropexp compare study=mine --margin 0.001 " in done.stdout
 
 
+@pytest.mark.slow
 def test_a_budget_in_runs_ends_it_and_a_larger_one_goes_on(decided: Path) -> None:
     shutil.rmtree(decided / "runs" / ".studies")
     (decided / "runs" / ".ledger.jsonl").unlink()  # as if other sweeps had trained them
@@ -200,6 +201,7 @@ def test_a_budget_in_time_ends_it_and_the_same_command_goes_on(tmp_path: Path) -
     assert "2 rows open: the same command goes on" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_failed_run_does_not_count_and_is_trained_again_on_request(
     decided: Path, undisturbed: tuple[Done, Path]
 ) -> None:

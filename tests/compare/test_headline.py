@@ -126,6 +126,7 @@ def test_a_size_that_was_chosen_and_measured_on_the_same_images_is_called_overst
     )
 
 
+@pytest.mark.slow
 def test_the_size_of_the_headline_is_overstated_by_the_choice_unless_seeds_are_held_out() -> None:
     """Nine settings with the same true effect of −0.5 SD, and eight seeds."""
     generator = np.random.default_rng(7)

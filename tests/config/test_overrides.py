@@ -95,7 +95,7 @@ def test_an_override_concerns_a_group_the_run_or_the_launcher(
         ("+regulariser=dropout", "every run has a regulariser already; write regulariser=dropout."),
         ("regulariser=none,dropuot", "regulariser=dropuot is not known. Did you mean dropout"),
         ("regulariser=[dropout]", "regulariser=[dropout] is not known."),
-        ("data=null", "data=null is not known. Known: cifar10"),
+        ("data=null", "data=null is not known. Known: arrays, cifar10"),
         ("optimiser/schedule=3", "optimiser/schedule=3 is not known."),
         ("regulariser=cutout+none", "it must name different regularisers, without none."),
         ("regulariser=cutout+foo", "'foo' is not a regulariser."),

@@ -128,7 +128,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=rf"{name}.*{word}"):
             load(compose(tmp_path / name))
-    with pytest.raises(DataError, match=r"absent\.npz cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"absent\.npz cannot be read: No such file"):
         compose(tmp_path / "absent.npz")
 
 

@@ -1,9 +1,6 @@
 """The pages say what the code does: reference, map, cards, examples in Python, links."""
 
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from dataclasses import fields
 from pathlib import Path

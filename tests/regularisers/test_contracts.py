@@ -217,11 +217,11 @@ def test_a_regulariser_fills_exactly_the_sites_that_it_needs(
 
 def test_every_regulariser_has_a_file_and_a_section_with_its_options_and_no_other() -> None:
     assert set(list_groups()["regulariser"]) == {*REGISTRY, "custom"}
-    of_time = {"time_schedule", "switch_after"}
+    of_a_run = {"time_schedule", "switch_after", "sites"}
     for name, regulariser in REGISTRY.items():
         section = compose_run([f"regulariser={name}"]).regulariser
         options = set(signature(regulariser).parameters)
-        assert set(type(section).model_fields) - {"name"} - of_time == options
+        assert set(type(section).model_fields) - {"name"} - of_a_run == options
         defaults = {key: each.default for key, each in signature(regulariser).parameters.items()}
         for key in options - {"p"}:
             assert getattr(section, key) == defaults[key], "as published, in Python too"

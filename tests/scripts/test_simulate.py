@@ -149,6 +149,7 @@ def test_a_written_study_is_planned_and_has_the_results_written_last(tmp_path: P
         np.testing.assert_allclose(shown, (values[1:] - values[0]).mean(axis=1))
 
 
+@pytest.mark.slow
 def test_a_filter_does_not_make_the_test_easier(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fishing, "ROWS", 6)
     monkeypatch.setattr(fishing, "SEEDS", 8)
@@ -160,6 +161,7 @@ def test_a_filter_does_not_make_the_test_easier(monkeypatch: pytest.MonkeyPatch)
     assert command.max() < 0.05 + 4 * 0.04
 
 
+@pytest.mark.slow
 def test_the_best_test_result_is_overstated_and_the_held_out_size_is_not() -> None:
     results = headline.simulate_headlines((0.5, 0.0), np.random.default_rng(8), 40)
     on_test, true_of_it, chosen, true, held_out, _ = results.mean(axis=0)

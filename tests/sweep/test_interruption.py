@@ -150,6 +150,7 @@ def test_a_killed_fork_server_is_replaced(tmp_path: Path, undisturbed: Numbers) 
     assert numbers(tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 def test_nothing_outlives_a_killed_sweep_and_the_same_command_resumes_it(
     tmp_path: Path, undisturbed: Numbers
 ) -> None:

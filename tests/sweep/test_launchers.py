@@ -184,6 +184,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(not has("submitit"), reason="needs dropexp[slurm]")
 @pytest.mark.usefixtures("slurm")
+@pytest.mark.slow
 def test_slurm_is_asked_for_one_array_job_and_trains_the_same_runs(
     dropexp: Dropexp, tmp_path: Path, by_joblib: Numbers
 ) -> None:

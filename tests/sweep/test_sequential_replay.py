@@ -185,6 +185,7 @@ def test_a_higher_accuracy_is_better() -> None:
     order=st.randoms(use_true_random=False),
 )
 @settings(max_examples=20)
+@pytest.mark.slow
 def test_kills_two_commands_and_runs_of_others_change_nothing(
     number: int,
     effects: list[float],

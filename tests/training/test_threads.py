@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from dropexp import data, models
 from dropexp.config.compose import compose_run
 from dropexp.regularisers import Regulariser
+from dropexp.training.build import NOT_OF_NETWORKS
 from dropexp.training.threads import choose_threads, count_cores, has_free_core
 from dropexp.training.work import estimate_layer_work, find_image_shape
 
@@ -67,7 +68,7 @@ def test_the_estimated_work_is_that_of_the_layers(
 ) -> None:
     config = compose_run([f"model={name}", *overrides])
     shape = find_image_shape(config.data)
-    options = config.model.model_dump(exclude={"name", "shortcut", "small_images"})
+    options = config.model.model_dump(exclude={*NOT_OF_NETWORKS, "shortcut", "small_images"})
     model = models.build(name, shape, 10, Regulariser(), **options).eval()
     work: list[int] = []
 
