@@ -205,8 +205,8 @@ def test_the_script_prints_the_parts_that_are_named() -> None:
     ("arguments", "message"),
     [
         (["nonsense"], "nonsense is not a part; allowed: alarms, coverage"),
-        (["--repetitions", "0"], "must be at least 1"),
-        (["--docs", "alarms"], "leave the names of parts out"),
+        pytest.param(["--repetitions", "0"], "must be at least 1", marks=pytest.mark.slow),
+        pytest.param(["--docs", "alarms"], "leave the names of parts", marks=pytest.mark.slow),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: list[str], message: str) -> None:

@@ -20,6 +20,7 @@ def test_without_overrides_the_regularisers_of_the_design_card_are_tuned_on_digi
     assert (reference.data.name, reference.regulariser.name) == ("digits", "none")
 
 
+@pytest.mark.slow
 def test_all_runs_have_the_residual_branch_that_one_regulariser_needs() -> None:
     request = parse_request([])
     for name in request.space.branches:
