@@ -1,6 +1,11 @@
 """Estimate the work of a training step from the config alone, before any data is read; no torch."""
 
-from dropexp.config.data_section import DataConfig, ImageFolderConfig
+from dropexp.config.data_section import (
+    ArraysConfig,
+    CustomDataConfig,
+    DataConfig,
+    ImageFolderConfig,
+)
 from dropexp.config.model_section import (
     MLPConfig,
     ModelConfig,
@@ -18,6 +23,10 @@ _IMAGE_SHAPES = {
     "cifar100": (3, 32, 32),
     "svhn": (3, 32, 32),
 }
+_OWN_SHAPE = (3, 32, 32)
+"""Stands for images whose shape only their file or function tells: a run's threads follow from its
+config alone, so that the same run has the same digits."""
+
 _CLASSES = 10  # the classifier is a small part of a network
 
 _TORCHVISION_WORK = 25_000
@@ -43,9 +52,11 @@ def estimate_layer_work(config: RunConfig) -> float:
 
 
 def find_image_shape(data: DataConfig) -> tuple[int, int, int]:
-    """Return the shape (C, H, W) of a data set's images."""
+    """Return the shape (C, H, W) of a data set's images, 3×32×32 where the config does not tell."""
     if isinstance(data, ImageFolderConfig):
         return 1 if data.grayscale else 3, data.image_size, data.image_size
+    if isinstance(data, ArraysConfig | CustomDataConfig):
+        return _OWN_SHAPE
     return _IMAGE_SHAPES[data.name]
 
 
