@@ -8,8 +8,9 @@ from dropexp.config.section_base import (
     MOST_LAYERS,
     MOST_UNITS,
     Channels,
+    ClassFingerprint,
+    ClassTarget,
     Section,
-    Target,
     Whole,
 )
 
@@ -201,19 +202,12 @@ class CustomConfig(_ThirdPartySection):
     """Your own network class."""
 
     name: Literal["custom"]
-    target: Target = Field(
-        description="The class as package.module:Class; modules are looked for in the current "
-        "folder first, then among installed packages."
-    )
+    target: ClassTarget
     options: dict[str, Any] = Field(
         default={},
         description="Further arguments of the class; add one with +model.options.NAME=VALUE.",
     )
-    fingerprint: str | None = Field(
-        default=None,
-        description="Hash of the class's source, filled in by dropexp. A run is refused if the "
-        "source has changed.",
-    )
+    fingerprint: ClassFingerprint = None
     options_fingerprint: str | None = Field(
         default=None,
         description="Hash of the files that model.options names, filled in by dropexp. A run is "

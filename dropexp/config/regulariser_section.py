@@ -10,12 +10,13 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from dropexp.config.section_base import (
     MOST_PIXELS_A_SIDE,
+    ClassFingerprint,
+    ClassTarget,
     DropProbability,
     Epochs,
     Number,
     Probability,
     Section,
-    Target,
     Whole,
 )
 from dropexp.config.time_schedules import SWITCHING_SCHEDULES, TimeSchedule
@@ -254,19 +255,12 @@ class CustomRegulariserConfig(_NoiseSection):
     """Your own noise: a module that takes p, or a Regulariser of dropexp's."""
 
     name: Literal["custom"]
-    target: Target = Field(
-        description="The class as package.module:Class; modules are looked for in the current "
-        "folder first, then among installed packages."
-    )
+    target: ClassTarget
     options: dict[str, Any] = Field(
         default={},
         description="Further arguments of the class; add one with +regulariser.options.NAME=VALUE.",
     )
-    fingerprint: str | None = Field(
-        default=None,
-        description="Hash of the class's source, filled in by dropexp. A run is refused if the "
-        "source has changed.",
-    )
+    fingerprint: ClassFingerprint = None
 
 
 SingleRegulariser = Annotated[

@@ -76,6 +76,20 @@ def _check_target(target: str) -> str:
 
 Target = Annotated[str, AfterValidator(_check_target)]
 """Code of the user's: ``package.module:Name``."""
+ClassTarget = Annotated[
+    Target,
+    Field(
+        description="The class as package.module:Class; modules are looked for in the current "
+        "folder first, then among installed packages."
+    ),
+]
+ClassFingerprint = Annotated[
+    str | None,
+    Field(
+        description="Hash of the class's source, filled in by dropexp. A run is refused if the "
+        "source has changed."
+    ),
+]
 Number = Annotated[float, BeforeValidator(refuse_bool)]
 Seed = Annotated[int, BeforeValidator(read_whole), Field(ge=0, lt=SEED_LIMIT)]
 DropProbability = Annotated[Number, Field(ge=0, lt=1)]
