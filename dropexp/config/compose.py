@@ -20,6 +20,7 @@ from dropexp.config.added_files import (
     search_added_files,
 )
 from dropexp.config.combinations import compose_combination, find_combination
+from dropexp.config.composed_choices import compose_from_choices
 from dropexp.config.groups import find_conf_dir, list_groups
 from dropexp.config.hydra_session import start_hydra
 from dropexp.config.named_files import NamedFiles, fill_fingerprints
@@ -178,9 +179,11 @@ def compose_dict(overrides: Sequence[Override], *, with_hydra: bool = False) -> 
     combination = find_combination(overrides)
     if combination:
         return compose_combination(combination, overrides, compose_dict)
-    start_hydra()
-    texts = [override.hydra_text for override in overrides]
     try:
+        if not with_hydra and (config := compose_from_choices(overrides)) is not None:
+            return config
+        start_hydra()
+        texts = [override.hydra_text for override in overrides]
         with search_added_files() as search_path:
             texts += search_path
             return compose("config", overrides=texts, return_hydra_config=with_hydra)
