@@ -307,6 +307,55 @@ def test_what_is_wrong_is_said(tmp_path: Path, arguments: list[str], words: list
     assert_refused(tmp_path, ["compare", "r.csv", *arguments], words)
 
 
+@pytest.mark.parametrize(
+    ("table", "arguments", "words"),
+    [
+        ("model,seed,val_loss\nnone,3,1\nnone,3.0,2\n", ASK, ["several rows", "seed=3"]),
+        ("model,seed,val_loss\nnone,3,1\nnone, 03,2\n", ASK, ["several rows", "seed=3"]),
+        (
+            "model,p,seed,val_loss\ndrop,0.1,1,1\ndrop,0.10,1,2\n",
+            (*ASK, "--setting", "p"),
+            ["several rows", "p=0.1", "seed=1"],
+        ),
+        ("seed,none,drop\n1,1,2\n1.0,3,4\n", ASK[2:], ["several rows with seed=1"]),
+        (
+            "model,seed_1,seed_01\nnone,1,2\n",
+            ("--setting", "model", "--seed", "seed_*", "--metric", "loss"),
+            ["two columns of the seed 1"],
+        ),
+        (
+            "model,seed,val_loss\nnone,1,1\n",
+            ("--setting", "model", "--seed", "val_loss", "--metric", "val_loss"),
+            ["--seed and --metric both name the column val_loss"],
+        ),
+    ],
+)
+def test_one_run_in_two_spellings_is_not_two_runs(
+    tmp_path: Path, table: str, arguments: tuple[str, ...], words: list[str]
+) -> None:
+    (tmp_path / "r.csv").write_text(table)
+    assert_refused(tmp_path, ["compare", "r.csv", *arguments], words)
+
+
+def test_seeds_are_paired_by_their_value(tmp_path: Path) -> None:
+    """Tools write 3 as 3.0 where a column has an empty cell; NaN is no seed."""
+    rows = make_rows()
+    for row in rows:
+        row["seed"] = f"{row['seed']}.0" if row["model"] == "none" else row["seed"]
+    write(tmp_path / "r.csv", [*rows, {"model": "none", "seed": "nan", "val_loss": 9}])
+    plain = compare(tmp_path, "r.csv", *ASK, "--setting", "model")
+    assert list_verdicts(plain) == VERDICTS
+    assert {row["n"] for row in plain["rows"]} == {8}
+
+
+def test_names_with_underscores_are_no_numbers(tmp_path: Path) -> None:
+    rows = [{**row, "seed": f"1_{row['seed']}"} for row in make_rows()]
+    write(tmp_path / "r.csv", [*rows, {"model": "none", "seed": "10", "val_loss": 1}])
+    assert compare(tmp_path, "r.csv", *ASK)["rows"][0]["n"] == 9
+    write(tmp_path / "r.csv", [{**rows[0], "val_loss": "1_0"}])
+    assert_refused(tmp_path, ["compare", "r.csv", *ASK], ["'1_0', which is no number"])
+
+
 def test_options_of_files_need_a_file(tmp_path: Path) -> None:
     assert_refused(tmp_path, ["compare", "--setting", "model"], ["--setting is for a file"])
     assert_refused(tmp_path, ["report", "none.csv", *ASK], ["there is no file none.csv"])

@@ -79,14 +79,24 @@ def parse_number(value: Cell) -> float | None:
     """Return a cell as a number, which may be infinite or NaN; None if it is none."""
     if isinstance(value, bool) or value is None:
         return None
+    if isinstance(value, str) and "_" in value:
+        return None  # Python reads 1_0 as 10; here it is a name, such as that of a fold
     try:
         return float(value)
     except (ValueError, OverflowError):
         return None
 
 
+def make_seed(value: Cell) -> Cell:
+    """Return a cell of a seed, equal for 3, 3.0 and 03; None where there is none, also for NaN."""
+    number = parse_number(value)
+    if value is None or (number is not None and math.isnan(number)):
+        return None
+    return make_value(value)
+
+
 def number_seeds(values: Iterable[Cell]) -> tuple[dict[Cell, int], str]:
-    """Return seed as the file has it → its number, and a sentence where it had none.
+    """Return seed, as make_seed returns it → its number, and a sentence where it had none.
 
     Whole numbers keep their value. Other names, such as those of folds, are numbered from 0 in
     their order.

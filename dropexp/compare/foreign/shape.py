@@ -9,6 +9,7 @@ from typing import Any
 from dropexp.compare.foreign.columns import (
     find_column,
     find_matching,
+    make_seed,
     make_value,
     number_seeds,
     parse_number,
@@ -84,8 +85,9 @@ class _Entry:
 def _read_rows(
     table: Table, settings: Sequence[str], seed: str, metric: str
 ) -> tuple[list[_Entry], list[str]]:
-    names = [find_column(table, name, "--setting") for name in settings]
+    names = list(dict.fromkeys(find_column(table, name, "--setting") for name in settings))
     of_seed, of_metric = find_column(table, seed, "--seed"), find_column(table, metric, "--metric")
+    _refuse_shared_columns({"--seed": of_seed, "--metric": of_metric}, names)
     _refuse_repeats(table, names, of_seed, of_metric)
     columns = [table.columns[name] for name in names]
     entries = [
@@ -93,7 +95,7 @@ def _read_rows(
             tuple(
                 (name, make_value(column[row])) for name, column in zip(names, columns, strict=True)
             ),
-            table.columns[of_seed][row],
+            make_seed(table.columns[of_seed][row]),
             table.columns[of_metric][row],
             f"row {row + 1}",
         )
@@ -117,12 +119,13 @@ def _read_setting_columns(table: Table, seed: str, metric: str) -> tuple[list[_E
             f"{table.source} has {format_count(len(numeric), 'such column')}. Name the column that "
             f"says what was trained with --setting, and that of the results with --metric."
         )
+    seeds = [make_seed(value) for value in table.columns[of_seed]]
     entries = [
-        _Entry((("setting", name),), table.columns[of_seed][row], table.columns[name][row], name)
+        _Entry((("setting", name),), seeds[row], table.columns[name][row], name)
         for name in numeric
         for row in range(table.num_rows)
     ]
-    _refuse_repeated_seeds(table, of_seed)
+    _refuse_repeated_seeds(table.source, of_seed, seeds)
     left_out = [name for name in others if name not in numeric]
     said = f"Columns without numbers are no settings: {list_few(left_out)}."
     return entries, [said] if left_out else []
@@ -137,7 +140,7 @@ def _read_seed_columns(
             f"--setting is missing: it names the column of {table.source} that says what was "
             f"trained."
         )
-    names = [find_column(table, name, "--setting") for name in settings]
+    names = list(dict.fromkeys(find_column(table, name, "--setting") for name in settings))
     seeds = [name for name in found if name not in names]
     if len(seeds) < 2:
         raise UserError(
@@ -146,10 +149,12 @@ def _read_seed_columns(
         )
     start = len(pattern.partition("*")[0]) if "*" in pattern else 0
     end = len(pattern.rpartition("*")[2]) if pattern.count("*") == 1 else 0
+    seed_of = {column: make_seed(column[start : len(column) - end] or column) for column in seeds}
+    _refuse_equal_columns(table.source, seed_of)
     entries = [
         _Entry(
             tuple((name, make_value(table.columns[name][row])) for name in names),
-            column[start : len(column) - end] or column,
+            seed_of[column],
             table.columns[column][row],
             f"row {row + 1}",
         )
@@ -216,12 +221,39 @@ def _name_settings(keys: Sequence[tuple[tuple[str, Any], ...]]) -> dict[Any, str
     return {key: " ".join(f"{name}={value}" for name, value in key) for key in keys}
 
 
+def _refuse_shared_columns(named: Mapping[str, str], settings: Sequence[str]) -> None:
+    """Refuse one column in two roles, which would compare it with itself."""
+    roles = [*named.items(), *(("--setting", name) for name in settings)]
+    first: dict[str, str] = {}
+    for option, name in roles:
+        earlier = first.setdefault(name, option)
+        if earlier != option:
+            raise UserError(
+                make_printable(f"{earlier} and {option} both name the column {name}; name two.")
+            )
+
+
+def _refuse_equal_columns(source: str, seed_of: Mapping[str, Cell]) -> None:
+    """Refuse columns whose names say the same seed, such as seed_1 and seed_01."""
+    first: dict[Cell, str] = {}
+    for column, seed in seed_of.items():
+        earlier = first.setdefault(seed, column)
+        if earlier != column:
+            raise UserError(
+                make_printable(f"{source} has two columns of the seed {seed}: {earlier}, {column}.")
+            )
+
+
 def _refuse_repeats(
     table: Table, settings: Sequence[str], seed: str | None, metric: str | None
 ) -> None:
     """Refuse a table with several rows of a setting and a seed, and say what tells them apart."""
     own = [*settings, seed] if seed else list(settings)
-    columns = [table.columns[name] for name in own]
+    # As they are compared later: 0.1 and 0.10 are one setting, 3 and 3.0 one seed.
+    columns = [
+        [make_seed(value) if name == seed else make_value(value) for value in table.columns[name]]
+        for name in own
+    ]
     first: dict[tuple[Cell, ...], int] = {}
     for row, key in enumerate(zip(*columns, strict=True)):
         earlier = first.setdefault(key, row)
@@ -251,12 +283,11 @@ def _refuse_repeats(
         )
 
 
-def _refuse_repeated_seeds(table: Table, seed: str) -> None:
-    counts = Counter(value for value in table.columns[seed] if value is not None)
+def _refuse_repeated_seeds(source: str, name: str, seeds: Sequence[Cell]) -> None:
+    counts = Counter(value for value in seeds if value is not None)
     repeated = [value for value, count in counts.items() if count > 1]
     if repeated:
-        named = f"{seed}={repeated[0]}"
-        raise UserError(make_printable(f"{table.source} has several rows with {named}."))
+        raise UserError(make_printable(f"{source} has several rows with {name}={repeated[0]}."))
 
 
 def _is_numeric(values: Sequence[Cell]) -> bool:
