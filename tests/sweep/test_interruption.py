@@ -26,6 +26,8 @@ WORDS = (
     "model.width=16",
     "hydra.launcher.n_jobs=2",
 )
+QUICK_WORDS = ("data.train_size=300", "model.width=8")
+"""For what happens at a moment that the test chooses; others meet a long training by chance."""
 RUNS = 4
 Numbers = dict[str, tuple[list[dict[str, str]], str]]
 
@@ -110,8 +112,8 @@ def epochs_written(folder: Path) -> int:
     )
 
 
-def runs_again_to_the_end(folder: Path) -> str:
-    process = start(folder)
+def runs_again_to_the_end(folder: Path, *words: str) -> str:
+    process = start(folder, *words)
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     assert f"{RUNS} of {RUNS} runs done" in output
@@ -125,15 +127,22 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Numbers:
     return numbers(folder)
 
 
+@pytest.fixture(scope="module")
+def undisturbed_quick(tmp_path_factory: pytest.TempPathFactory) -> Numbers:
+    folder = tmp_path_factory.mktemp("undisturbed_quick")
+    runs_again_to_the_end(folder, *QUICK_WORDS)
+    return numbers(folder)
+
+
 def test_a_killed_run_costs_itself_only_and_is_launched_again(
-    tmp_path: Path, undisturbed: Numbers
+    tmp_path: Path, undisturbed_quick: Numbers
 ) -> None:
-    process = start(tmp_path)
+    process = start(tmp_path, *QUICK_WORDS)
     wait_until(lambda: epochs_written(tmp_path) >= 2)
     kill(trainers_of(process.pid)[0])
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
-    assert numbers(tmp_path) == undisturbed
+    assert numbers(tmp_path) == undisturbed_quick
     begun = [(r / "run.log").read_text().count("training from") for r in tmp_path.glob("runs/n*")]
     begun += [(r / "run.log").read_text().count("training from") for r in tmp_path.glob("runs/d*")]
     assert sorted(begun) == [1, 1, 1, 2]
@@ -185,8 +194,12 @@ def test_a_sweep_that_ends_while_torch_is_imported_leaves_no_process(
         pytest.param("SIGTERM", marks=pytest.mark.slow),
     ],
 )
-def test_ctrl_c_leaves_every_run_resumable(tmp_path: Path, undisturbed: Numbers, by: str) -> None:
-    process = start(tmp_path, "hydra.launcher.n_jobs=1")  # so that there are runs left to launch
+def test_ctrl_c_leaves_every_run_resumable(
+    tmp_path: Path, undisturbed_quick: Numbers, by: str
+) -> None:
+    process = start(
+        tmp_path, *QUICK_WORDS, "hydra.launcher.n_jobs=1"
+    )  # so that there are runs left to launch
     wait_until(lambda: epochs_written(tmp_path) >= 2)
     if by == "terminal":
         os.killpg(process.pid, signal.SIGINT)
@@ -198,8 +211,8 @@ def test_ctrl_c_leaves_every_run_resumable(tmp_path: Path, undisturbed: Numbers,
     assert "the same command resumes the" in output
     assert "next" not in output
     assert not processes_of(process.pid)
-    runs_again_to_the_end(tmp_path)
-    assert numbers(tmp_path) == undisturbed
+    runs_again_to_the_end(tmp_path, *QUICK_WORDS)
+    assert numbers(tmp_path) == undisturbed_quick
 
 
 def test_a_second_ctrl_c_ends_a_sweep_at_once_without_a_traceback(tmp_path: Path) -> None:
