@@ -8,6 +8,7 @@ again.
 """
 
 import sys
+from contextlib import nullcontext
 from copy import deepcopy
 
 import torch
@@ -46,6 +47,25 @@ def measure(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, 
     return loss, (logits.argmax(1) == labels).float().mean().item()
 
 
+def train_one_epoch(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    order: torch.Generator,
+) -> list[float]:
+    """Return the losses of the training steps."""
+    network.train()
+    losses = []
+    for batch in torch.randperm(len(images), generator=order).split(20):
+        optimiser.zero_grad()
+        loss = nn.functional.cross_entropy(network(images[batch]), labels[batch])
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return losses
+
+
 def train(regulariser: str, p: float, seed: int, folder: str) -> None:
     images, labels = make_data(seed)
     network = make_network(p, seed)
@@ -65,16 +85,14 @@ def train(regulariser: str, p: float, seed: int, folder: str) -> None:
     ) as run:
         for epoch in run.epochs:
             order = torch.Generator().manual_seed(1000 * seed + epoch)
-            network.train()
-            losses = []
-            for batch in torch.randperm(100, generator=order).split(20):
-                optimiser.zero_grad()
-                loss = nn.functional.cross_entropy(network(images[batch]), labels[batch])
-                loss.backward()
-                optimiser.step()
-                losses.append(loss.item())
-            train_loss, train_acc = measure(network, images[:100], labels[:100])
-            val_loss, val_acc = measure(network, images[100:200], labels[100:200])
+            # Is each pass in the right mode? One epoch tells.
+            watched = dropexp.watch_modes(network) if epoch == 1 else nullcontext()
+            with watched as report:
+                losses = train_one_epoch(network, optimiser, images[:100], labels[:100], order)
+                train_loss, train_acc = measure(network, images[:100], labels[:100])
+                val_loss, val_acc = measure(network, images[100:200], labels[100:200])
+            if report is not None:
+                report.raise_if_wrong()
             run.log(
                 train_loss=train_loss,
                 train_acc=train_acc,

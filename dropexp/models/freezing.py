@@ -11,6 +11,7 @@ from dropexp.errors import ConfigError
 from dropexp.models.heads import get_heads, is_in_head
 from dropexp.models.name_patterns import (
     MOST_NAMES_KEPT,
+    list_modules,
     list_some,
     matches_any,
     refuse_idle_patterns,
@@ -28,24 +29,28 @@ class TrainedPart:
         trained: numbers in the parameters that train.
         total: numbers in all parameters.
         tensors: the names of the parameters that train.
+        modules: the same in short, for people; see list_modules.
         held: how many modules keep their statistics.
     """
 
     trained: int
     total: int
     tensors: tuple[str, ...]
+    modules: tuple[str, ...]
     held: int
 
     def describe(self) -> str:
         """Return a sentence for the user."""
         held = f"; {self.held} normalisations keep their statistics" if self.held else ""
         return (
-            f"trains {self.trained:,} of {self.total:,} parameters: {list_some(self.tensors)}{held}"
+            f"trains {self.trained:,} of {self.total:,} parameters: {list_some(self.modules)}{held}"
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, with at most a thousand names."""
-        return {**asdict(self), "tensors": self.tensors[:MOST_NAMES_KEPT]}
+        plain = {**asdict(self), "tensors": self.tensors[:MOST_NAMES_KEPT]}
+        del plain["modules"]
+        return plain
 
 
 def freeze_parameters(model: nn.Module, config: ModelConfig) -> TrainedPart | None:
@@ -76,7 +81,7 @@ def freeze_parameters(model: nn.Module, config: ModelConfig) -> TrainedPart | No
     if not trained:
         raise ConfigError(
             f"model.train={_format(config.train)} and model.freeze={_format(config.freeze)} leave "
-            f"nothing to train; the network has {list_some(own)}."
+            f"nothing to train; the network has {list_some(list_modules(own, own), 12)}."
         )
     held = _list_held(model, is_frozen)
     vars(model)[_HELD] = held
@@ -84,6 +89,7 @@ def freeze_parameters(model: nn.Module, config: ModelConfig) -> TrainedPart | No
         trained=sum(parameter.numel() for parameter in trained.values()),
         total=sum(parameter.numel() for parameter in own.values()),
         tensors=tuple(trained),
+        modules=tuple(list_modules(trained, own)),
         held=len(held),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from dropexp.errors import ConfigError
+from dropexp.errors import ConfigError, suggest_close
 
 MOST_NAMES_KEPT = 1000
 """Of tensors, in the folder of a run; a file may have millions."""
@@ -40,9 +40,35 @@ def refuse_idle_patterns(key: str, patterns: Iterable[str], names: Sequence[str]
     """
     for pattern in patterns:
         if not any(matches(name, pattern) for name in names):
+            modules = list_modules(names, names)
+            close = suggest_close(pattern, modules) or suggest_close(pattern, names)
             raise ConfigError(
-                f"{key}={pattern} matches no parameter of this network; it has {list_some(names)}."
+                f"{key}={pattern} matches no parameter of this network; it has "
+                f"{list_some(modules, 12)}.{close and f' {close}'}"
             )
+
+
+def list_modules(names: Collection[str], every: Iterable[str]) -> list[str]:
+    """Return names in short: a module in place of the names in it, where all of them are there.
+
+    So ``fc.weight`` and ``fc.bias`` are ``fc``, which is also the pattern that matches both.
+
+    Args:
+        names: some of a network's names.
+        every: all of them.
+    """
+    of_modules: dict[str, list[str]] = {}
+    for name in every:
+        parts = name.split(".")
+        for end in range(1, len(parts) + 1):
+            of_modules.setdefault(".".join(parts[:end]), []).append(name)
+    chosen = set(names)
+    whole = {module for module, inner in of_modules.items() if chosen.issuperset(inner)}
+    return [module for module in of_modules if module in whole and _parent(module) not in whole]
+
+
+def _parent(module: str) -> str:
+    return module.rpartition(".")[0]
 
 
 def list_some(names: Collection[str], most: int = _MOST_NAMES) -> str:

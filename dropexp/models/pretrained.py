@@ -14,6 +14,7 @@ from dropexp.errors import ConfigError
 from dropexp.models.heads import get_heads, is_in_head
 from dropexp.models.name_patterns import (
     MOST_NAMES_KEPT,
+    list_modules,
     list_some,
     matches_any,
     refuse_idle_patterns,
@@ -39,6 +40,7 @@ class LoadedWeights:
         loaded: how many tensors were loaded.
         adapted: names of loaded tensors that were adapted to the shape of the network's.
         new: names of the network's tensors that keep their initial values.
+        new_modules: the same in short, for people; see list_modules.
         skipped: names of the file's tensors that the network does not have.
     """
 
@@ -47,6 +49,7 @@ class LoadedWeights:
     loaded: int
     adapted: tuple[str, ...]
     new: tuple[str, ...]
+    new_modules: tuple[str, ...]
     skipped: tuple[str, ...]
 
     def describe(self) -> list[str]:
@@ -55,7 +58,7 @@ class LoadedWeights:
         sentences = [f"weights of {self.source}{digits}: {self.loaded} tensors loaded"]
         for words, names in (
             ("adapted to these images", self.adapted),
-            ("new, not from these weights", self.new),
+            ("new, not from these weights", self.new_modules),
             ("skipped, as the network has no such tensor", self.skipped),
         ):
             if names:
@@ -65,6 +68,7 @@ class LoadedWeights:
     def to_json(self) -> dict[str, Any]:
         """Return plain values, with at most a thousand names of a kind."""
         plain = asdict(self)
+        del plain["new_modules"]
         for key in ("adapted", "new", "skipped"):
             plain[key] = plain[key][:MOST_NAMES_KEPT]
         return plain
@@ -99,12 +103,15 @@ def load_pretrained(model: nn.Module, config: ModelConfig) -> LoadedWeights | No
     with torch.no_grad():
         for name, tensor in fitted.items():
             state[name].copy_(tensor)
+    counted = [name for name in state if not _is_counter(name)]
+    new = [name for name in counted if name not in fitted]
     return LoadedWeights(
         source=config.weights,
         fingerprint=config.weights_fingerprint,
         loaded=len(fitted),
         adapted=tuple(name for name in fitted if saved[name].shape != state[name].shape),
-        new=tuple(name for name in state if name not in fitted and not _is_counter(name)),
+        new=tuple(new),
+        new_modules=tuple(list_modules(new, counted)),
         skipped=tuple(sorted(saved.keys() - state.keys())),
     )
 

@@ -6,7 +6,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,23 @@ def read_published_weights(
     label = f"model.weights={published.name}"
     if not file.is_file():
         _download(published, folder, label)
-    return _read(file, label, fingerprint or published.digest, numbers)
+    try:
+        return _read(file, label, fingerprint or published.digest, numbers)
+    except ConfigError:
+        _refuse_other_content(file, label, published.digest)
+        raise
+
+
+def _refuse_other_content(file: Path, label: str, digest: str) -> None:
+    """Refuse a file that is not what torchvision publishes, as a download that was broken off."""
+    with file.open("rb") as stream:
+        found = file_digest(stream, "sha256").hexdigest()
+    if not found.startswith(digest):
+        raise ConfigError(
+            f"{label} is not what torchvision publishes: the SHA-256 of {file} begins with "
+            f"{found[: len(digest)]}, not with {digest}. Delete the file, and it is downloaded "
+            f"again."
+        )
 
 
 def _download(published: PublishedWeights, folder: Path, label: str) -> None:
@@ -152,7 +168,8 @@ def _explain_unreadable(error: Exception) -> str:
             f"holds more than data: {code[1]}, which would have to be imported and called. Save "
             f"the weights alone: torch.save(model.state_dict(), FILE)."
         )
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    # torch goes on with advice on its own causes.
+    reason = re.split(r"\.\s|\n", str(error).strip())[0].rstrip(".") or type(error).__name__
     return f"is not a file of weights: {reason}."
 
 

@@ -8,6 +8,7 @@ import torch
 
 import dropexp
 from dropexp.data.torchvision_import import import_torchvision
+from dropexp.errors import AuditError
 from dropexp.runs.listing import list_runs
 
 EXAMPLES = Path(dropexp.__file__).parents[1] / "examples"
@@ -49,3 +50,15 @@ def test_loops_of_frameworks_are_recorded_watched_and_audited(
     found = list_runs(tmp_path / "runs")
     assert [run.is_proven for run in found] == [True] * runs
     assert "no audit" not in capsys.readouterr().out
+
+
+def test_a_hand_written_loop_without_eval_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = (EXAMPLES / "own_loop.py").read_text()
+    assert source.count("    network.eval()\n") == 1
+    Path("forgetful.py").write_text(source.replace("    network.eval()\n", ""))
+    train = runpy.run_path("forgetful.py")["train"]
+    with pytest.raises(AuditError, match="evaluation_in_training_mode"):
+        train("dropout2d", 0.5, 0, "runs")

@@ -136,6 +136,7 @@ def test_the_printed_command_trains_the_very_run(
         (["model.weights=notes.txt"], ["ends in .safetensors, .pt"]),
         (["model.weights=broken.safetensors"], ["is not a file of safetensors"]),
         (["model.weights=broken.pt"], ["is not a file of weights"]),
+        (["model.weights=cut.pt"], ["zip archive: failed finding central directory."]),
         (["model.weights=empty.pt"], ["is an empty file"]),
         (
             [f"model.weights={WEIGHTS}", "model.width=5"],
@@ -146,8 +147,11 @@ def test_the_printed_command_trains_the_very_run(
             ["no name in it is one of the network's. It has conv1.bias, ", "layers.0"],
         ),
         (["model.new=[]", f"model.weights={WEIGHTS}"], ["patterns of names", "or null, head"]),
-        (["model.freeze=[conv3]"], ["model.freeze=conv3 matches no parameter", "conv1.weight"]),
-        (["model.train=[conv3]"], ["model.train=conv3 matches no parameter"]),
+        (
+            ["model.freeze=[conv3]"],
+            ["model.freeze=conv3 matches no parameter", "conv1, conv2, head"],
+        ),
+        (["model.train=hed"], ["model.train=hed matches no parameter", "Did you mean head?"]),
         (["model.train=3"], ["patterns of names", "or all, head"]),
         (["model.train=head", "model.freeze=[head]"], ["leave nothing to train"]),
         (["optimiser.lr_multipliers={conv9:2}"], ["optimiser.lr_multipliers=conv9 matches no"]),
@@ -165,6 +169,8 @@ def test_what_does_not_fit_is_refused_in_a_sentence(
     (tmp_path / "notes.txt").write_text("weights")
     (tmp_path / "broken.safetensors").write_bytes(b"weights" * 20)
     (tmp_path / "broken.pt").write_bytes(b"weights" * 20)
+    torch.save(weights, tmp_path / "cut.pt")
+    os.truncate(tmp_path / "cut.pt", 2000)
     (tmp_path / "empty.pt").touch()
     width = [each for each in QUICK if "width" not in each] if "model=mlp" in options else QUICK
     options = [each for each in options if not each.startswith("~")]

@@ -288,7 +288,8 @@ def test_a_metric_of_an_unknown_name_is_asked_for_and_shares_are_percent() -> No
     [
         (["--setting", "modle", "--seed", "seed", "--metric", "val_loss"], ["Did you mean model?"]),
         (["--setting", "model", "--seed", "seed", "--metric", "loss"], ["Did you mean val_loss?"]),
-        (["--setting", "model", "--seed", "seed"], ["--metric is missing"]),
+        (["--setting", "model", "--seed", "seed"], ["--metric is missing", "val_loss"]),
+        ([], ["--metric is missing", "It has model, ", "--setting and --seed"]),
         (["--setting", "model", "--metric", "val_loss"], ["--seed is missing"]),
         (["--seed", "seed", "--metric", "val_loss"], ["--setting is missing"]),
         ([*ASK, "--baseline", "nona"], ["Did you mean none?"]),

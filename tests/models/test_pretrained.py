@@ -209,9 +209,12 @@ def test_published_weights_are_a_file_whose_content_is_checked(
     assert loaded is not None
     assert loaded.adapted == ("features.0.weight",)
     assert loaded.new == ("classifier.1.weight", "classifier.1.bias")
-    (checkpoints / "net.pth").write_bytes(b"another file")
     changed = config.model_copy(update={"weights_fingerprint": "0123abcd"})
     with pytest.raises(ConfigError, match="is another file than the run was made with"):
+        load_pretrained(ours, changed)
+    other = PublishedWeights("IMAGENET1K_V1", "https://x.invalid/net.pth", "0123abcd")
+    monkeypatch.setattr(pretrained, "find_published_weights", lambda *_: other)
+    with pytest.raises(ConfigError, match=r"not what torchvision publishes: .*Delete the file"):
         load_pretrained(ours, changed)
 
 

@@ -63,7 +63,10 @@ def test_only_the_head_trains() -> None:
     for _ in train(state, plan):
         pass
     assert find_changed(before, state.model) == {"head.weight", "head.bias"}
-    assert any(note.startswith("trains 170 of ") for note in get_notes(state.model))
+    notes = get_notes(state.model)
+    assert any(
+        note.startswith("trains 170 of ") and " parameters: head; " in note for note in notes
+    )
 
 
 def test_frozen_normalisation_is_in_eval_mode_in_training_too() -> None:

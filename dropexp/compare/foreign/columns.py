@@ -46,7 +46,7 @@ def find_column(table: Table, name: str, option: str) -> str:
             f"export the table of runs instead."
         )
     short = {_drop_prefix(each): each for each in table.columns}
-    hint = suggest_close(name, {*table.columns, *short}) or _list_columns(table.columns)
+    hint = suggest_close(name, {*table.columns, *short}) or list_columns(table.columns)
     raise UserError(make_printable(f"{option} {name} is no column of {table.source}. {hint}"))
 
 
@@ -120,11 +120,12 @@ def make_value(value: Cell) -> str | int | float | bool:
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
-def _drop_prefix(name: str) -> str:
-    return next((name.removeprefix(p) for p in _PREFIXES if name.startswith(p)), name)
-
-
-def _list_columns(names: Iterable[str]) -> str:
+def list_columns(names: Iterable[str]) -> str:
+    """Return a sentence with the names of a file's columns, or the first ones of many."""
     every: Sequence[str] = list(names)
     more = f" and {len(every) - _MOST_NAMED} more" if len(every) > _MOST_NAMED else ""
     return f"It has {', '.join(every[:_MOST_NAMED])}{more}."
+
+
+def _drop_prefix(name: str) -> str:
+    return next((name.removeprefix(p) for p in _PREFIXES if name.startswith(p)), name)

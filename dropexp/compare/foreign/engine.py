@@ -10,7 +10,7 @@ import numpy as np
 from dropexp.compare.decisions import Decision, add_decision, decide
 from dropexp.compare.estimates import estimate_mean
 from dropexp.compare.foreign.baselines import find_baselines
-from dropexp.compare.foreign.columns import split_finished
+from dropexp.compare.foreign.columns import list_columns, split_finished
 from dropexp.compare.foreign.filters import filter_rows
 from dropexp.compare.foreign.method import choose_test, describe_method
 from dropexp.compare.foreign.metric import make_metric
@@ -71,10 +71,15 @@ def compare_file(path: Path, options: ForeignOptions) -> Comparison:
     Raises:
         UserError: the file is no table of results, or an option does not fit to it.
     """
-    if options.metric is None:
-        raise UserError(f"--metric is missing: it names the column of {path.name} to compare.")
     margin = Question(margin=options.margin).margin  # which refuses what is no margin
-    table = filter_rows(read_table(path), options.filters)
+    every = read_table(path)
+    if options.metric is None:
+        raise UserError(
+            f"--metric is missing: it names the column of {path.name} to compare. "
+            f"{list_columns(every.columns)} Name also --setting and --seed: what was trained, and "
+            f"what pairs the runs."
+        )
+    table = filter_rows(every, options.filters)
     finished, left_out = split_finished(table)
     if not finished.num_rows:
         raise UserError(f"{path.name} has no run that has finished. {' '.join(left_out)}")
