@@ -94,7 +94,7 @@ def _divide_overrides(
             case (group,) if group == REGULARISER:
                 continue
             case (group, name, *option) if group == REGULARISER and name in names and option:
-                own[name].append(override.rename(".".join([REGULARISER, *option])))
+                own[name].append(override.rename(".".join([REGULARISER, *option]), override.sign))
             case (group, *_) if group == REGULARISER:
                 raise ConfigError(_explain_unclear_option(override, names))
             case _:

@@ -116,8 +116,8 @@ class CustomDataConfig(OwnDataSection):
     )
     fingerprint: str | None = Field(
         default=None,
-        description="Hash of the function's source, filled in by dropexp. A run is refused if the "
-        "source has changed.",
+        description="Hash of the function's source and of the files that its options name, filled "
+        "in by dropexp. A run is refused if one of them has changed.",
     )
 
 

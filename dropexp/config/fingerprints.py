@@ -79,6 +79,20 @@ def find_source_file(target: str) -> Path | None:
     return file.resolve()
 
 
+def find_user_files(target: str) -> dict[str, Path]:
+    """Return module → file of the user's code that ``package.module:Class`` is made of.
+
+    That are the module and what it imports from the same folder tree; nothing is imported here. Of
+    an installed package, or where there is no such module, the mapping is empty.
+    """
+    module, _ = split_target(target)
+    try:
+        source_root, _ = _find_module(module, target)
+        return {} if source_root is None else _find_source_files(module, target)
+    except ConfigError:
+        return {}
+
+
 def fingerprint_pictures(root: str | Path) -> str:
     """Return 12 hex digits that change when a picture is added, removed, renamed or changed.
 

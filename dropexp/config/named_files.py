@@ -58,14 +58,17 @@ def fill_fingerprints(config: RunConfig, files: NamedFiles | None = None) -> Run
     return config.model_copy(update=changed) if changed else config
 
 
-def fingerprint_options(options: Mapping[str, Any], files: NamedFiles | None = None) -> str | None:
+def fingerprint_options(
+    options: Mapping[str, Any], files: NamedFiles | None = None, section: str = "model"
+) -> str | None:
     """Return 12 hex digits for the content of the files that options name; None where none does.
 
     A text is the name of a file if there is such a file; a folder is none.
 
     Args:
-        options: of a custom model.
+        options: of a user's network, function or noise.
         files: see fill_fingerprints.
+        section: of the config that has the options.
 
     Raises:
         ConfigError: a file cannot be read, or is too large.
@@ -73,14 +76,40 @@ def fingerprint_options(options: Mapping[str, Any], files: NamedFiles | None = N
     of_file = (files or NamedFiles()).of_file
     found = [
         f"{key}\0{of_file(path, f'{key}={path}')}\n"
-        for key, path in sorted(list_option_files(options))
+        for key, path in sorted(list_option_files(options, section))
     ]
     return sha256("".join(found).encode()).hexdigest()[:12] if found else None
 
 
-def list_option_files(options: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+def fingerprint_code(
+    target: str, section: str, options: Mapping[str, Any], files: NamedFiles | None = None
+) -> str:
+    """Return 12 hex digits for the source of a function or class, and the files its options name.
+
+    Where no option names a file, they are those of the source; see fingerprint_source.
+
+    Args:
+        target: ``package.module:Name``.
+        section: of the config that names it: ``data`` or ``regulariser``.
+        options: its arguments.
+        files: see fill_fingerprints.
+
+    Raises:
+        ConfigError: there is no such module, or a file cannot be read.
+    """
+    files = files or NamedFiles()
+    of_source = files.of_source(target, section)
+    of_options = fingerprint_options(options, files, section)
+    if of_options is None:
+        return of_source
+    return sha256(f"{of_source}\n{of_options}\n".encode()).hexdigest()[:12]
+
+
+def list_option_files(
+    options: Mapping[str, Any], section: str = "model"
+) -> Iterator[tuple[str, Path]]:
     """Yield the key of each option that names a file, and the file."""
-    for key, value in _walk(options, "model.options"):
+    for key, value in _walk(options, f"{section}.options"):
         try:
             path = parse_path(value, f"{key}={value}")
             if path.is_file():
@@ -106,7 +135,7 @@ def _fill_data(data: DataConfig, files: NamedFiles) -> DataConfig:
         return data
     match data:
         case CustomDataConfig():
-            found = files.of_source(data.target, "data")
+            found = fingerprint_code(data.target, "data", data.options, files)
         case ImageFolderConfig():
             found = files.of_pictures(parse_path(data.root, f"data.root={data.root}"))
         case ArraysConfig():
@@ -119,7 +148,7 @@ def _fill_regulariser(config: RunConfig, files: NamedFiles) -> RegulariserConfig
     regulariser = config.regulariser
     for part in config.parts:
         if part.name == "custom" and part.fingerprint is None:
-            found = files.of_source(part.target, "regulariser")
+            found = fingerprint_code(part.target, "regulariser", part.options, files)
             filled = part.model_copy(update={"fingerprint": found})
             if not isinstance(regulariser, CombinedConfig):
                 return filled

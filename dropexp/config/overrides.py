@@ -142,10 +142,11 @@ class Override:
             for value, text in zip(self.values, self._value_texts, strict=True)
         ]
 
-    def rename(self, key: str) -> "Override":
-        """Return an override with the same single value for another key, without a sign."""
+    def rename(self, key: str, sign: Sign = "") -> "Override":
+        """Return an override with the same single value for another key."""
         (text,) = self._value_texts
-        return replace(self, text=f"{key}={text}", sign="", key=key, is_group_choice=False)
+        text = f"{sign}{key}={text}"
+        return replace(self, text=text, sign=sign, key=key, is_group_choice=False)
 
 
 def parse_overrides(texts: Sequence[str], *, with_intervals: bool = False) -> list[Override]:

@@ -27,7 +27,7 @@ def read(config: CustomDataConfig) -> Source:
         ConfigError: the function cannot be imported, takes other arguments, or has changed.
         DataError: it fails, or returns something else.
     """
-    refuse_changed_source("data", config.target, config.fingerprint)
+    refuse_changed_source("data", config.target, config.fingerprint, config.options)
     origin = f"data.target={config.target}"
     load = import_target(config.target, origin)
     arguments = collect_arguments(config.target, load, {}, config.options, "data.options.{}")

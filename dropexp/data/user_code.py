@@ -8,36 +8,55 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
-from dropexp.config.fingerprints import fingerprint_source, module_search_path, split_target
+from dropexp.config.fingerprints import find_user_files, module_search_path, split_target
+from dropexp.config.named_files import fingerprint_code, list_option_files
 from dropexp.data.torchvision_import import import_beside_torchvision
 from dropexp.errors import ConfigError, suggest
 
 
-def refuse_changed_source(section: str, target: str, fingerprint: str | None) -> None:
+def refuse_changed_source(
+    section: str, target: str, fingerprint: str | None, options: Mapping[str, Any] | None = None
+) -> None:
     """Refuse code that has changed since its fingerprint was taken.
 
     Args:
         section: of the config: ``model``, ``data`` or ``regulariser``.
         target: ``package.module:Name``.
-        fingerprint: see config/fingerprints.py; None: any.
+        fingerprint: see config/named_files.py; None: any.
+        options: whose files are part of the fingerprint.
 
     Raises:
         ConfigError: names both fingerprints.
     """
-    if fingerprint is None or (found := fingerprint_source(target, section)) == fingerprint:
+    if fingerprint is None:
         return
+    found = fingerprint_code(target, section, options or {})
+    if found == fingerprint:
+        return
+    named = ", ".join(str(path) for _, path in list_option_files(options or {}))
+    and_files = f" with the files that its options name ({named})" if named else ""
     raise ConfigError(
         f"{section}.fingerprint={fingerprint} does not match the source of "
-        f"{section}.target={target}, whose fingerprint is {found}: it has changed since the run "
-        f"was made. Restore it, or make a new run."
+        f"{section}.target={target}{and_files}, whose fingerprint is {found}: it has changed since "
+        f"the run was made. Restore it, or make a new run."
     )
+
+
+_imported: dict[str, str] = {}
+"""Module of a user's → SHA-256 of its file as it was imported here."""
 
 
 def import_target(target: str, named: str) -> Callable[..., Any]:
     """Return the class or function that a target names; its module is imported.
+
+    In a process that runs on while files change, such as a notebook, changed modules are imported
+    anew: a run's id has the fingerprint of the files as they are.
 
     Args:
         target: ``package.module:Name``; the current folder is searched first.
@@ -49,6 +68,7 @@ def import_target(target: str, named: str) -> Callable[..., Any]:
     module_name, name = split_target(target)
     sys.path[:] = module_search_path(module_name)
     importlib.invalidate_caches()
+    _forget_changed_modules(target)
     try:
         attribute: Any = import_beside_torchvision(module_name)
     except Exception as error:
@@ -64,6 +84,50 @@ def import_target(target: str, named: str) -> Callable[..., Any]:
     if not callable(attribute):
         raise ConfigError(f"{named} is neither a class nor a function.")
     return cast(Callable[..., Any], attribute)
+
+
+def _forget_changed_modules(target: str) -> None:
+    """Let the modules of a target be imported anew if one of their files has changed since."""
+    own = __name__.partition(".")[0]  # which lies beside the user's code in a checkout
+    files = {
+        name: file
+        for name, file in find_user_files(target).items()
+        if name.partition(".")[0] != own
+    }
+    digests = {name: sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    loaded = {name: sys.modules[name] for name in files if name in sys.modules}
+    changed = any(
+        _imported[name] != digests[name] if name in _imported else _is_older(module, files[name])
+        for name, module in loaded.items()
+    )
+    for name in loaded if changed else ():
+        del sys.modules[name]
+        # Python takes a compiled file for that of the source if second and size are the same.
+        with suppress(OSError, TypeError, AttributeError):
+            Path(loaded[name].__cached__).unlink()
+    _imported.update(digests)
+
+
+def _is_older(module: ModuleType, file: Path) -> bool:
+    """Return whether a file has changed since somebody else imported its module.
+
+    The compiled file, written at the import, has the date and the size of the source at that time.
+    """
+    compiled = getattr(module, "__cached__", None)
+    if not compiled or sys.dont_write_bytecode:
+        return False
+    with suppress(OSError):
+        header = Path(compiled).read_bytes()[:_BYTES_OF_HEADER]
+        found = file.stat()
+        own = [number & 0xFFFFFFFF for number in (int(found.st_mtime), found.st_size)]
+        kind, *of_source = (
+            int.from_bytes(header[at : at + 4], "little") for at in range(4, _BYTES_OF_HEADER, 4)
+        )
+        return kind == 0 and of_source != own
+    return False
+
+
+_BYTES_OF_HEADER = 16  # PEP 552: magic number, kind, date, size
 
 
 def collect_arguments(

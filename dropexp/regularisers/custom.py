@@ -136,7 +136,7 @@ class CustomRegulariser(DepthScheduled):
         target: ``package.module:Class``.
         options: further arguments of the class.
         depth_schedule: as of the other regularisers.
-        fingerprint: the one that the source must have; None: any.
+        fingerprint: the one that the source must have, with the files that options name; None: any.
 
     Raises:
         ConfigError: the class cannot be imported or built, or its source has another fingerprint.
@@ -154,7 +154,7 @@ class CustomRegulariser(DepthScheduled):
         fingerprint: str | None = None,
     ) -> None:
         super().__init__(p, depth_schedule)
-        refuse_changed_source(_SECTION, target, fingerprint)
+        refuse_changed_source(_SECTION, target, fingerprint, options)
         self._target = target
         self._make = import_target(target, f"{_SECTION}.target={target}")
         self._options = options or {}

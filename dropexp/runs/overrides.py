@@ -157,8 +157,17 @@ def _compose_recorded(overrides: Iterable[str], wanted: Mapping[str, Any]) -> Ru
         unread.append("model.weights_fingerprint")
     if wanted.get("model.options_fingerprint") is not None:
         unread.append("model.options_fingerprint")
+    unread += [
+        f"{section}.fingerprint"
+        for section in ("data", "regulariser", "regulariser.custom")
+        if wanted.get(f"{section}.fingerprint") is not None and _has_options(wanted, section)
+    ]
     recorded = [f"++{key}={_quote_for_hydra(str(wanted.get(key)))}" for key in unread]
     return compose_run([*overrides, *recorded])
+
+
+def _has_options(wanted: Mapping[str, Any], section: str) -> bool:
+    return any(key.startswith(f"{section}.options.") for key in wanted)
 
 
 @cache

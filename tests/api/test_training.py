@@ -54,6 +54,54 @@ def test_a_text_in_place_of_a_list_and_a_wrong_override_are_refused(folder: Path
     assert list(folder.iterdir()) == []
 
 
+OWN_NETWORK = """
+from torch import nn
+from sizes import WIDTH
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, WIDTH), nn.ReLU())
+        self.head = nn.Linear(WIDTH, num_classes)
+
+    def forward(self, x):
+        return self.head(self.layers(x))
+"""
+
+
+def test_code_that_changes_between_two_calls_is_imported_anew(folder: Path) -> None:
+    """As in a notebook: a run with a new id must not be one of the code before."""
+    (folder / "net_of_a_notebook.py").write_text(OWN_NETWORK)
+    own = ["model=custom", "model.target=net_of_a_notebook:Net"]
+    runs = []
+    for width in (4, 8):
+        (folder / "sizes.py").write_text(f"WIDTH = {width}\n")
+        runs.append(dropexp.train([*own, "train.epochs=1", "data.train_size=20"], quiet=True))
+    assert [run.summary.parameters for run in runs] == [4 * 65 + 5 * 10, 8 * 65 + 9 * 10]
+    assert runs[0].run_id != runs[1].run_id
+
+
+def test_code_that_changes_after_the_user_has_imported_it_is_imported_anew(folder: Path) -> None:
+    (folder / "net_of_a_notebook.py").write_text(OWN_NETWORK.replace("sizes", "other_sizes"))
+    (folder / "other_sizes.py").write_text("WIDTH = 4\n")
+    script = """
+import pathlib, sys
+sys.dont_write_bytecode = False
+sys.path.insert(0, "")
+import net_of_a_notebook
+pathlib.Path("other_sizes.py").write_text("WIDTH = 4 + 4\\n")
+from dropexp.data.user_code import import_target
+made = import_target("net_of_a_notebook:Net", "model.target")(10)
+print(sum(each.numel() for each in made.parameters()))
+"""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.split() == [str(8 * 65 + 9 * 10)]
+
+
 class Handle:
     def __init__(self, shown: list[dict[str, str]]) -> None:
         self.shown = shown

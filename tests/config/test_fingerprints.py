@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
+from dropexp.config.compose import compose_run
+from dropexp.config.fingerprints import (
+    find_user_files,
+    fingerprint_pictures,
+    fingerprint_source,
+)
 from dropexp.data import load
 from dropexp.errors import ConfigError, DataError
 from tests.data.examples import folder_config, in_a_new_process, write_picture
@@ -65,7 +70,11 @@ def test_data_is_not_loaded_from_pictures_with_another_fingerprint(pictures: Pat
 def test_a_fingerprint_imports_neither_torch_nor_numpy(pictures: Path) -> None:
     printed = in_a_new_process(f"""
 import sys
-from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
+from dropexp.config.fingerprints import (
+    find_user_files,
+    fingerprint_pictures,
+    fingerprint_source,
+)
 fingerprint_pictures({str(pictures)!r})
 print(sorted({{"torch", "numpy", "PIL", "torchvision"}} & set(sys.modules)))
 """)
@@ -106,3 +115,41 @@ def test_of_an_installed_package_only_the_module_is_hashed() -> None:
     assert len(fingerprint_source("torch.nn.modules.linear:Linear")) == 12
     with pytest.raises(ConfigError, match=r"no Python source file|no module"):
         fingerprint_source("math:sin")  # an extension module or a built-in one
+
+
+@pytest.mark.parametrize(
+    ("target", "option"),
+    [
+        ("data=custom data.target=own_code:load", "data.options.path"),
+        ("regulariser=custom regulariser.target=own_code:Noise p=0.3", "regulariser.options.path"),
+        (
+            "regulariser=custom+mixup regulariser.custom.target=own_code:Noise "
+            "regulariser.custom.p=0.3 regulariser.mixup.p=1",
+            "regulariser.custom.options.path",
+        ),
+    ],
+)
+def test_the_content_of_a_file_that_options_name_makes_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_code.py").write_text("")
+    named = [*target.split(), f"+{option}=table.txt"]
+    ids = []
+    for content in ("first", "other"):
+        (tmp_path / "table.txt").write_text(content)
+        ids.append(compose_run(named).run_id)
+    (tmp_path / "table.txt").write_text("first")
+    assert ids[0] != ids[1]
+    assert compose_run(named).run_id == ids[0]
+
+
+def test_code_whose_options_name_no_file_has_the_fingerprint_of_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_code.py").write_text("")
+    config = compose_run(["data=custom", "data.target=own_code:load", "+data.options.n=table"])
+    assert config.to_mapping()["data"]["fingerprint"] == fingerprint_source("own_code:load")
+    assert find_user_files("own_code:load") == {"own_code": tmp_path / "own_code.py"}
+    assert find_user_files("torch.nn:Module") == find_user_files("absent_module:Net") == {}
