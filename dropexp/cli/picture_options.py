@@ -11,8 +11,11 @@ import typer
 from dropexp.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dropexp.compare.results import Comparison
     from dropexp.report import PlotOptions
+    from dropexp.report.charts.panels import Figure
 
 
 class Chart(StrEnum):
@@ -174,13 +177,18 @@ class PictureOptions:
     def draw(self, comparison: "Comparison") -> None:
         """Draw the charts to the file; nothing without ``--plot``."""
         if self.plot is not None:
-            from dropexp.cli.console import print_notice
             from dropexp.report import plot
-            from dropexp.terminal.numbers import format_size
 
             plot(comparison, self.plot, self._to_plot_options())
-            size = format_size(self.plot.stat().st_size)
-            print_notice(f"written to {self.plot} ({size})")
+            _print_size(self.plot)
+
+    def draw_figures(self, figures: "Sequence[Figure]") -> None:
+        """Draw figures of an analysis to the file; nothing without ``--plot``."""
+        if self.plot is not None:
+            from dropexp.report import plot_figures
+
+            plot_figures(figures, self.plot, self._to_plot_options())
+            _print_size(self.plot)
 
     def _list_charts(self) -> tuple[Chart, ...]:
         return tuple(chart for text in self.charts or () for chart in parse_charts(text))
@@ -212,3 +220,10 @@ class PictureOptions:
             dpi=self.dpi,
             title=self.title,
         )
+
+
+def _print_size(file: Path) -> None:
+    from dropexp.cli.console import print_notice
+    from dropexp.terminal.numbers import format_size
+
+    print_notice(f"written to {file} ({format_size(file.stat().st_size)})")

@@ -1,5 +1,6 @@
 """Charts of a comparison in one file: a picture, or a page that works offline."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,6 +61,31 @@ def plot(comparison: Comparison, path: Path, options: PlotOptions | None = None)
         content = _render_page(comparison, options).encode()
     else:
         content = _render_picture(comparison, suffix, options)
+    _write(path, content)
+
+
+def plot_figures(figures: Sequence[Figure], path: Path, options: PlotOptions | None = None) -> None:
+    """Write figures of an analysis, such as learning curves, into one picture.
+
+    Args:
+        figures: what to draw; at least one.
+        path: the file; its suffix is the format: .png, .svg or .pdf.
+        options: how large; None for the default size.
+
+    Raises:
+        UserError: the suffix is not allowed, or the file cannot be written.
+    """
+    options = options or PlotOptions()
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UserError(f"--plot {path} is no picture. Use {', '.join(SUFFIXES)}.")
+    layout = PictureLayout(
+        options.size, options.dpi or _DPI, options.title or "", options.title != ""
+    )
+    _write(path, render_picture(arrange(figures, options.size), suffix, layout))
+
+
+def _write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:

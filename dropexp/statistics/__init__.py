@@ -13,6 +13,7 @@ from dropexp.statistics.anytime import (
     smallest_anytime_p,
     symmetry_e_process,
 )
+from dropexp.statistics.bootstrap import draw_seed_weights, expanded_percentiles
 from dropexp.statistics.bounds import bernstein_bound, binomial_tail_bound, normal_variance_bound
 from dropexp.statistics.calibration import expected_calibration_error, negative_log_likelihood
 from dropexp.statistics.corrections import holm, smallest_adjusted_p
@@ -35,6 +36,7 @@ from dropexp.statistics.intervals import (
 )
 from dropexp.statistics.max_t import step_down_max_t
 from dropexp.statistics.power import anytime_power, planned_power
+from dropexp.statistics.power_law import FEWEST_SIZES, PowerLaws, fit_power_laws
 from dropexp.statistics.sign_flip import (
     EXACT_UP_TO,
     sign_flip_p_value,
@@ -46,8 +48,10 @@ from dropexp.statistics.verdicts import Verdict, decide_verdict, is_underfit
 
 __all__ = [
     "EXACT_UP_TO",
+    "FEWEST_SIZES",
     "MOST_MORE_SEEDS",
     "Estimate",
+    "PowerLaws",
     "Rise",
     "SeedForecast",
     "Verdict",
@@ -63,8 +67,11 @@ __all__ = [
     "central_probability",
     "common_target",
     "decide_verdict",
+    "draw_seed_weights",
+    "expanded_percentiles",
     "expected_calibration_error",
     "fewest_anytime_pairs",
+    "fit_power_laws",
     "forecast_seeds",
     "holm",
     "is_underfit",

@@ -1,0 +1,105 @@
+"""The command that shows learning curves, and what a regulariser is worth in training images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dropexp.cli.analysis_output import (
+    AnalysisFormat,
+    AnalysisFormatOption,
+    AnalysisOutputOption,
+    choose_format,
+    write_analysis,
+)
+from dropexp.cli.compare import AllowMixedOption, AtOption, BaselineOption, read_and_compare
+from dropexp.cli.options import RunsDir
+from dropexp.cli.picture_options import (
+    DpiOption,
+    PictureOptions,
+    PlotOption,
+    SizeOption,
+    TitleOption,
+)
+
+LEARNING_CURVE_HELP = (
+    "Show results against training-set size: how many more images is it worth?\n\n"
+    "[bold]dropexp learning-curve study=learning_curve --images 400[/bold]\n\n"
+    "Arguments are those of [bold]dropexp compare[/bold], for runs with several values of "
+    "data.train_size. A power law a + b · n^(−c) is fitted to each setting; a regulariser's worth "
+    "is how many more images its baseline needs for the same result, with a bootstrap interval "
+    "over seeds. Nothing is said beyond the sizes that were trained."
+)
+
+FilterArguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="RUNS_DIR|ID|FILTER",
+        help="Runs to use, as for compare. Default: all runs in the runs folder.",
+        show_default=False,
+    ),
+]
+ResultMetricOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="METRIC",
+        help="Loss or accuracy, such as test_acc; an accuracy is shown as an error. Default: the "
+        "study's own question, or test_loss.",
+    ),
+]
+ImagesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--images",
+        metavar="N",
+        help="Training images at which to answer. Default: the middle size.",
+    ),
+]
+
+
+def learning_curve(
+    arguments: FilterArguments = None,
+    images: ImagesOption = None,
+    metric: ResultMetricOption = None,
+    at: AtOption = None,
+    baseline: BaselineOption = None,
+    format_: AnalysisFormatOption = None,
+    output: AnalysisOutputOption = None,
+    plot: PlotOption = None,
+    size: SizeOption = None,
+    dpi: DpiOption = None,
+    title: TitleOption = None,
+    allow_mixed: AllowMixedOption = False,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    from dropexp.compare.learning import measure_learning_curves
+    from dropexp.compare.learning.output import (
+        format_learning_csv,
+        format_learning_curves,
+        format_learning_json,
+        format_learning_markdown,
+    )
+
+    chosen = choose_format(format_, output)
+    picture = PictureOptions(plot, None, size, dpi, title)
+    picture.check()
+    options = (metric, at, baseline, None, None, None, allow_mixed)
+    comparison, *_ = read_and_compare(
+        arguments, options, runs_dir, with_curves=False, with_p_values=False
+    )
+    curves = measure_learning_curves(comparison, images)
+    if plot is not None:
+        from dropexp.report.charts.learning_curves import build_learning_figures
+
+        picture.draw_figures(build_learning_figures(curves))
+    write_analysis(
+        chosen,
+        output,
+        lambda width: format_learning_curves(curves, width),
+        {
+            AnalysisFormat.CSV: lambda: format_learning_csv(curves),
+            AnalysisFormat.JSON: lambda: format_learning_json(curves),
+            AnalysisFormat.MD: lambda: format_learning_markdown(curves),
+        },
+    )

@@ -1,0 +1,193 @@
+"""Learning curves as a terminal table, Markdown, CSV and JSON."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.text import Text
+
+from dropexp.compare.cells import estimate_cell
+from dropexp.compare.data_files import replace_non_finite
+from dropexp.compare.learning.results import CurvePoint, LearningCurve, LearningCurves, WorthBounds
+from dropexp.compare.learning.sentences import (
+    answer_all,
+    describe_curves,
+    describe_laws,
+    describe_worth,
+    explain_worth,
+)
+from dropexp.compare.markdown import escape_markdown, format_markdown_list
+from dropexp.runs.metric_types import Notation
+from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.terminal.plain_text import escape_in_json, make_csv_cell, make_csv_text
+from dropexp.terminal.tables import Column, format_table, wrap_text
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of the table: a curve at one size."""
+
+    curve: LearningCurve
+    point: CurvePoint
+
+
+def _list_lines(curves: LearningCurves) -> list[_Line]:
+    return [_Line(curve, point) for curve in curves.curves for point in curve.points]
+
+
+def _list_columns(curves: LearningCurves, notation: Notation) -> list[Column[_Line]]:
+    gap = METRIC_REGISTRY[curves.gap_key]
+
+    def show_result(line: _Line) -> str:
+        cell = estimate_cell(line.point.result, curves.metric, notation)
+        return f"{cell.text} {cell.margin}" if cell.margin else cell.with_interval
+
+    def show_fitted(line: _Line) -> str:
+        value = line.point.fitted
+        return "" if math.isnan(value) else curves.format(value, notation)
+
+    def show_worth(line: _Line) -> str:
+        worth = line.curve.worth_at(line.point.size)
+        if worth is None:
+            return "baseline" if any(c.baseline == line.curve.name for c in curves.curves) else ""
+        return describe_worth(worth)
+
+    return [
+        Column("setting", lambda line: line.curve.name, align="left", is_required=True, wrap_to=16),
+        Column("images", lambda line: f"{line.point.size:,}", is_required=True),
+        Column(curves.quantity.replace(" ", "\n", 1), show_result, is_required=True),
+        Column("worth,\nin images", show_worth, is_required=True),
+        Column("fitted", show_fitted),
+        Column(
+            gap.heading.replace(" ", "\n", 1),
+            lambda line: estimate_cell(line.point.gap, gap, notation, shows_interval=False).text,
+        ),
+        Column("n", lambda line: str(line.point.result.n)),
+    ]
+
+
+def format_learning_curves(curves: LearningCurves, width: int | None) -> list[Text]:
+    """Return learning curves as lines for a terminal: the table, the answer, the laws, the notes.
+
+    Args:
+        curves: what to show.
+        width: of the terminal in characters; None shows every column.
+    """
+    lead = [describe_curves(curves), explain_worth(curves)]
+    laws = describe_laws(curves)
+    return [
+        *(Text(line, "dim") for text in filter(None, lead) for line in wrap_text(text, width)),
+        Text(),
+        *format_table(
+            _list_columns(curves, Notation.TERMINAL),
+            _list_lines(curves),
+            width=width,
+            dropped_hint="-o table.csv has all",
+        ),
+        Text(),
+        *(Text(line, "bold") for text in answer_all(curves) for line in wrap_text(text, width)),
+        *([Text(), *(Text(line) for line in laws)] if laws else []),
+        *([Text()] if curves.notes else []),
+        *(Text(line, "yellow") for text in curves.notes for line in wrap_text(text, width)),
+        *(Text(line, "dim") for text in _list_left_out(curves) for line in wrap_text(text, width)),
+    ]
+
+
+def _list_left_out(curves: LearningCurves) -> Sequence[str]:
+    return curves.comparison.left_out
+
+
+def format_learning_markdown(curves: LearningCurves) -> str:
+    """Return learning curves as Markdown."""
+    columns = _list_columns(curves, Notation.DOCUMENT)
+    if curves.gap_key == "acc_gap":  # documents show fractions in percent
+        headings = [
+            f"{c.heading} (%)" if i in (2, 4, 5) else c.heading for i, c in enumerate(columns)
+        ]
+    else:
+        headings = [column.heading for column in columns]
+    rows = [
+        [heading.replace("\n", " ") for heading in headings],
+        ["---" if column.align == "left" else "---:" for column in columns],
+        *([column.cell(line) for column in columns] for line in _list_lines(curves)),
+    ]
+    table = "\n".join(f"| {' | '.join(map(escape_markdown, row))} |" for row in rows)
+    parts = [
+        *map(escape_markdown, answer_all(curves)),
+        *map(escape_markdown, filter(None, (describe_curves(curves), explain_worth(curves)))),
+        table,
+        format_markdown_list(describe_laws(curves)),
+        format_markdown_list([*curves.notes, *_list_left_out(curves)]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def format_learning_csv(curves: LearningCurves) -> str:
+    """Return learning curves as CSV, one line for each setting and size, numbers unrounded.
+
+    ``worth_bounds`` says which ends of an interval of worth are known; the others are empty.
+    """
+    file = io.StringIO()
+    rows = [_tabulate(line) for line in _list_lines(curves)]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(map(make_csv_text, rows[0]))
+    writer.writerows([make_csv_cell(value) for value in row.values()] for row in rows)
+    return file.getvalue()
+
+
+def _tabulate(line: _Line) -> dict[str, Any]:
+    point, worth = line.point, line.curve.worth_at(line.point.size)
+    gap = point.gap
+    row: dict[str, Any] = {
+        "setting": line.curve.name,
+        "train_size": point.size,
+        "n": point.result.n,
+        "result": point.result.value,
+        "result_low": point.result.low,
+        "result_high": point.result.high,
+        "fitted": point.fitted,
+        "gap": gap and gap.value,
+        "gap_low": gap and gap.low,
+        "gap_high": gap and gap.high,
+        "baseline": line.curve.baseline,
+        "worth_bounds": worth and worth.bounds,
+        "worth": worth and worth.value,
+        "worth_low": worth and worth.low,
+        "worth_high": worth and worth.high,
+        "worth_at_least": None,
+        "worth_at_most": None,
+    }
+    if worth is not None and worth.bounds is WorthBounds.LOWER:
+        row["worth_at_least"] = worth.bound
+    if worth is not None and worth.bounds is WorthBounds.UPPER:
+        row["worth_at_most"] = worth.bound
+    return {key: _leave_out_non_finite(value) for key, value in row.items()}
+
+
+def _leave_out_non_finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def format_learning_json(curves: LearningCurves) -> str:
+    """Return learning curves as JSON: the answers, the laws and every size; null for no number."""
+    plain: Mapping[str, Any] = {
+        "metric": curves.metric.key,
+        "result": curves.quantity,
+        "at": curves.comparison.at,
+        "confidence": curves.comparison.confidence,
+        "answers": answer_all(curves),
+        "answer_size": curves.answer_size,
+        "notes": [*curves.notes, *_list_left_out(curves)],
+        "laws": {
+            curve.name: curve.law and {**asdict(curve.law), "seeds": curve.seeds}
+            for curve in curves.curves
+        },
+        "rows": [_tabulate(line) for line in _list_lines(curves)],
+    }
+    finite = replace_non_finite(plain)
+    text = json.dumps(finite, indent=2, ensure_ascii=False, allow_nan=False)
+    return escape_in_json(text) + "\n"
