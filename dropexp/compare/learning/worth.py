@@ -93,12 +93,12 @@ def describe_law(table: SizeTable, confidence: float) -> tuple[Law, Band]:
         ends = [expanded_percentiles(column, seeds, confidence) for column in on_grid[1:].T]
         low, high = np.array(ends).T
         c = Estimate(c.value, *expanded_percentiles(laws.c[1:], seeds, confidence), seeds)
-    misfit, miss = _find_misfit(table, laws.evaluate(table.sizes)[0])
+    misfit, miss = find_misfit(table, laws.evaluate(table.sizes)[0])
     law = Law(float(laws.a[0]), float(laws.b[0]), c, misfit, miss)
     return law, Band(grid, fitted, low, high)
 
 
-def _find_misfit(table: SizeTable, fitted: Array) -> tuple[int | None, float]:
+def find_misfit(table: SizeTable, fitted: Array) -> tuple[int | None, float]:
     """Return the size at which a law clearly misses the mean, and by how much.
 
     The distance is compared with the t interval of the mean, corrected by Bonferroni for the
