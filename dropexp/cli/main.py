@@ -15,6 +15,7 @@ from dropexp import __version__
 from dropexp.cli.audit import AUDIT_HELP, audit
 from dropexp.cli.compare import COMPARE_HELP, compare
 from dropexp.cli.doctor import DOCTOR_HELP, doctor
+from dropexp.cli.effects import EFFECTS_HELP, effects
 from dropexp.cli.exit_codes import ExitCode, get_exit_code
 from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
 from dropexp.cli.learning_curve import LEARNING_CURVE_HELP, learning_curve
@@ -83,6 +84,7 @@ _add(help=WATCH_HELP, rich_help_panel=_TRAIN)(watch)
 _COMPARE = "Compare"
 _add(help=COMPARE_HELP, rich_help_panel=_COMPARE)(compare)
 _add(help=LEARNING_CURVE_HELP, rich_help_panel=_COMPARE)(learning_curve)
+_add(help=EFFECTS_HELP, rich_help_panel=_COMPARE)(effects)
 _add(help=REPORT_HELP, rich_help_panel=_COMPARE)(report)
 _add(help=BOARD_HELP, rich_help_panel=_COMPARE)(board)
 
@@ -94,7 +96,7 @@ _add(help=AUDIT_HELP, rich_help_panel=_CHECK, context_settings=TAKES_OVERRIDES)(
 _add(help=DOCTOR_HELP, rich_help_panel=_CHECK)(doctor)
 
 
-_READING = ("compare", "learning-curve", "runs", "watch", "report")
+_READING = ("compare", "effects", "learning-curve", "runs", "watch", "report")
 """The commands that read runs and end; watch may stay, and makes no cycles."""
 
 

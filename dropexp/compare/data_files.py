@@ -38,7 +38,16 @@ def format_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> 
         comparison: the comparison to write.
         columns: the columns to write, of those of tabulate; None: all.
     """
-    rows = tabulate(comparison)
+    return write_csv(tabulate(comparison), columns)
+
+
+def write_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
+    """Return rows as CSV; see format_csv.
+
+    Args:
+        rows: column → value, at least one; all with the same columns.
+        columns: the columns to write; None: all.
+    """
     names = list(rows[0]) if columns is None else columns
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -68,7 +77,12 @@ def format_json(comparison: Comparison) -> str:
         "axes": comparison.axes,
         "rows": [_json_row(row) for row in comparison.rows],
     }
-    finite = replace_non_finite(plain)
+    return write_json(plain)
+
+
+def write_json(plain: Mapping[str, Any]) -> str:
+    """Return plain values as JSON; null for a number that is not finite."""
+    finite = _replace_non_finite(plain)
     text = json.dumps(finite, indent=2, ensure_ascii=False, allow_nan=False)
     return escape_in_json(text) + "\n"
 
@@ -189,12 +203,12 @@ def _join(seeds: Sequence[int]) -> str:
     return " ".join(map(str, seeds))
 
 
-def replace_non_finite(value: Any) -> Any:
+def _replace_non_finite(value: Any) -> Any:
     """Return plain values with None in place of NaN and infinity, which JSON lacks."""
     if isinstance(value, list | tuple):
-        return [replace_non_finite(each) for each in value]
+        return [_replace_non_finite(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {key: replace_non_finite(each) for key, each in value.items()}
+        return {key: _replace_non_finite(each) for key, each in value.items()}
     return value

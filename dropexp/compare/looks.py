@@ -58,7 +58,7 @@ class RowRuns:
         runs = [run[seed] for run in (self.setting, self.baseline) for seed in seeds]
         if len(set(map(_number, runs))) <= 1:
             return sorted(seeds)  # all in one request: most rows
-        return sorted(seeds, key=self._order)
+        return sorted(seeds, key=self.order_of)
 
     @cached_property
     def visible(self) -> list[int]:
@@ -75,13 +75,13 @@ class RowRuns:
     def before_first_hole(self) -> list[int]:
         """The visible seeds that were asked for before the first one that is missing."""
         visible = set(self.visible)
-        holes = [self._order(seed) for seed in self.common if seed not in visible]
+        holes = [self.order_of(seed) for seed in self.common if seed not in visible]
         holes += [self._order_of_missing(run) for run in self.missing if not run.is_refused]
         holes += self.passed_over
         if not holes:
             return self.visible
         first = min(holes)
-        return [seed for seed in self.visible if self._order(seed) < first]
+        return [seed for seed in self.visible if self.order_of(seed) < first]
 
     @property
     def seeds_outside(self) -> int:
@@ -89,20 +89,21 @@ class RowRuns:
         outside = self.filtered & set(self.common)
         if not outside:
             return 0
-        last = max(map(self._order, self.visible), default=None)
-        return sum(last is not None and self._order(seed) < last for seed in outside)
+        last = max(map(self.order_of, self.visible), default=None)
+        return sum(last is not None and self.order_of(seed) < last for seed in outside)
 
     @property
     def runs(self) -> list[FoundRun]:
         """The runs of the visible pairs."""
         return [run[seed] for seed in self.visible for run in (self.setting, self.baseline)]
 
-    def _order(self, seed: int) -> Order:
+    def order_of(self, seed: int) -> Order:
+        """Return when a seed was asked for in both."""
         asked = (_number(self.setting.get(seed)), _number(self.baseline.get(seed)))
         return max(asked), seed
 
     def _order_of_missing(self, run: MissingRun) -> Order:
-        return max(run.request.number, self._order(run.seed)[0]), run.seed
+        return max(run.request.number, self.order_of(run.seed)[0]), run.seed
 
 
 def _number(run: FoundRun | None) -> int:

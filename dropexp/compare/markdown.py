@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from dropexp.compare.column_choice import choose_columns
 from dropexp.compare.columns import ComparisonTable, make_main_table, make_table
@@ -9,6 +10,9 @@ from dropexp.compare.notes import describe_notes
 from dropexp.compare.results import Comparison
 from dropexp.runs.metric_types import Notation
 from dropexp.terminal.plain_text import make_printable
+from dropexp.terminal.tables import Column
+
+RowType = TypeVar("RowType")
 
 
 def format_markdown(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
@@ -49,6 +53,24 @@ def format_markdown_table(table: ComparisonTable, *, all_intervals: bool = False
                 for column, cell in cells
             ]
         )
+    return "\n".join(f"| {' | '.join(map(escape_markdown, line))} |" for line in lines)
+
+
+def format_plain_table(
+    columns: Sequence[Column[RowType]], rows: Sequence[RowType], headings: Sequence[str] = ()
+) -> str:
+    """Return a table of a terminal's columns in Markdown.
+
+    Args:
+        columns: of the table.
+        rows: what their functions take.
+        headings: instead of those of the columns; empty for the columns' own.
+    """
+    lines = [
+        list(headings) or [column.heading.replace("\n", " ") for column in columns],
+        ["---" if column.align == "left" else "---:" for column in columns],
+        *([column.cell(row) for column in columns] for row in rows),
+    ]
     return "\n".join(f"| {' | '.join(map(escape_markdown, line))} |" for line in lines)
 
 

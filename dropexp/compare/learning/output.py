@@ -1,8 +1,5 @@
 """Learning curves as a terminal table, Markdown, CSV and JSON."""
 
-import csv
-import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from dropexp.compare.cells import estimate_cell
-from dropexp.compare.data_files import replace_non_finite
+from dropexp.compare.data_files import write_csv, write_json
 from dropexp.compare.learning.results import CurvePoint, LearningCurve, LearningCurves, WorthBounds
 from dropexp.compare.learning.sentences import (
     answer_all,
@@ -20,11 +17,13 @@ from dropexp.compare.learning.sentences import (
     describe_worth,
     explain_worth,
 )
-from dropexp.compare.markdown import escape_markdown, format_markdown_list
+from dropexp.compare.markdown import escape_markdown, format_markdown_list, format_plain_table
 from dropexp.runs.metric_types import Notation
 from dropexp.runs.metrics import METRIC_REGISTRY
-from dropexp.terminal.plain_text import escape_in_json, make_csv_cell, make_csv_text
 from dropexp.terminal.tables import Column, format_table, wrap_text
+
+_OF_METRIC = (2, 4, 5)
+"""The places of the columns that hold values of a metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +103,13 @@ def _list_left_out(curves: LearningCurves) -> Sequence[str]:
 def format_learning_markdown(curves: LearningCurves) -> str:
     """Return learning curves as Markdown."""
     columns = _list_columns(curves, Notation.DOCUMENT)
+    headings = [column.heading.replace("\n", " ") for column in columns]
     if curves.gap_key == "acc_gap":  # documents show fractions in percent
         headings = [
-            f"{c.heading} (%)" if i in (2, 4, 5) else c.heading for i, c in enumerate(columns)
+            f"{heading} (%)" if place in _OF_METRIC else heading
+            for place, heading in enumerate(headings)
         ]
-    else:
-        headings = [column.heading for column in columns]
-    rows = [
-        [heading.replace("\n", " ") for heading in headings],
-        ["---" if column.align == "left" else "---:" for column in columns],
-        *([column.cell(line) for column in columns] for line in _list_lines(curves)),
-    ]
-    table = "\n".join(f"| {' | '.join(map(escape_markdown, row))} |" for row in rows)
+    table = format_plain_table(columns, _list_lines(curves), headings)
     parts = [
         *map(escape_markdown, answer_all(curves)),
         *map(escape_markdown, filter(None, (describe_curves(curves), explain_worth(curves)))),
@@ -131,12 +125,7 @@ def format_learning_csv(curves: LearningCurves) -> str:
 
     ``worth_bounds`` says which ends of an interval of worth are known; the others are empty.
     """
-    file = io.StringIO()
-    rows = [_tabulate(line) for line in _list_lines(curves)]
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(map(make_csv_text, rows[0]))
-    writer.writerows([make_csv_cell(value) for value in row.values()] for row in rows)
-    return file.getvalue()
+    return write_csv([_tabulate(line) for line in _list_lines(curves)])
 
 
 def _tabulate(line: _Line) -> dict[str, Any]:
@@ -188,6 +177,4 @@ def format_learning_json(curves: LearningCurves) -> str:
         },
         "rows": [_tabulate(line) for line in _list_lines(curves)],
     }
-    finite = replace_non_finite(plain)
-    text = json.dumps(finite, indent=2, ensure_ascii=False, allow_nan=False)
-    return escape_in_json(text) + "\n"
+    return write_json(plain)

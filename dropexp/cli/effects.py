@@ -1,0 +1,92 @@
+"""The command that shows the main effects and interactions of a factorial study."""
+
+from pathlib import Path
+
+from dropexp.cli.analysis_output import (
+    AnalysisFormat,
+    AnalysisFormatOption,
+    AnalysisOutputOption,
+    choose_format,
+    write_analysis,
+)
+from dropexp.cli.compare import (
+    AtOption,
+    CorrectionOption,
+    MarginOption,
+    MetricOption,
+    TestOption,
+)
+from dropexp.cli.learning_curve import FilterArguments
+from dropexp.cli.options import RunsDir
+from dropexp.cli.picture_options import (
+    DpiOption,
+    PictureOptions,
+    PlotOption,
+    SizeOption,
+    TitleOption,
+)
+from dropexp.runs.metrics import parse_metric
+
+EFFECTS_HELP = (
+    "Show main effects and interactions of a factorial study: which effects add up?\n\n"
+    "[bold]dropexp effects study=interactions[/bold]\n\n"
+    "Arguments are those of [bold]dropexp compare[/bold], for runs in every combination of two or "
+    "more fields, such as regulariser × data.augment × optimiser.weight_decay. Each seed gives one "
+    "number for each effect; they are tested together, as the rows of compare are."
+)
+
+
+def effects(
+    arguments: FilterArguments = None,
+    metric: MetricOption = None,
+    at: AtOption = None,
+    test: TestOption = None,
+    correction: CorrectionOption = None,
+    margin: MarginOption = None,
+    format_: AnalysisFormatOption = None,
+    output: AnalysisOutputOption = None,
+    plot: PlotOption = None,
+    size: SizeOption = None,
+    dpi: DpiOption = None,
+    title: TitleOption = None,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    from dropexp.compare import find_runs
+    from dropexp.compare.effects import find_effects
+    from dropexp.compare.effects.output import (
+        format_effects,
+        format_effects_csv,
+        format_effects_json,
+        format_effects_markdown,
+    )
+    from dropexp.compare.stated_question import QuestionOptions, ask
+    from dropexp.runs.metric_types import EpochChoice
+
+    chosen = choose_format(format_, output)
+    picture = PictureOptions(plot, None, size, dpi, title)
+    picture.check()
+    filters = arguments or []
+    parsed = None if metric is None else parse_metric(metric)
+    given = QuestionOptions(parsed, at, None, test, correction, margin)
+    question = ask(filters, runs_dir, given)
+    found = find_runs(
+        filters,
+        runs_dir,
+        with_baselines=False,
+        with_curves=question.at is EpochChoice.MATCHED,
+    )
+    result = find_effects(found, question)
+    if plot is not None:
+        from dropexp.report.charts.interactions import build_effect_figures
+
+        picture.draw_figures(build_effect_figures(result))
+    write_analysis(
+        chosen,
+        output,
+        lambda width: format_effects(result, width),
+        {
+            AnalysisFormat.CSV: lambda: format_effects_csv(result),
+            AnalysisFormat.JSON: lambda: format_effects_json(result),
+            AnalysisFormat.MD: lambda: format_effects_markdown(result),
+        },
+    )

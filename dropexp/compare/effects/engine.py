@@ -1,0 +1,141 @@
+"""From runs to the effects of a factorial study, decided by the tests that compare has."""
+
+import math
+from collections.abc import Sequence
+
+from dropexp.compare import grouping
+from dropexp.compare.baselines import Baselines
+from dropexp.compare.decisions import decide
+from dropexp.compare.effects.contrasts import Values, list_contrasts
+from dropexp.compare.effects.factors import Factorial, arrange_factorial
+from dropexp.compare.effects.results import Effect, Effects
+from dropexp.compare.estimates import (
+    BySeed,
+    MetricValues,
+    find_target,
+    refuse_old_runs,
+    refuse_unrecorded,
+)
+from dropexp.compare.found_runs import FoundRuns
+from dropexp.compare.looks import RowRuns, choose_test
+from dropexp.compare.question import Question
+from dropexp.compare.rows import collect_family
+from dropexp.compare.rules import Rule, TestKind
+from dropexp.compare.settings import Setting
+from dropexp.errors import UserError
+from dropexp.runs.metric_types import EpochChoice
+from dropexp.terminal.numbers import format_count, list_few
+
+
+def find_effects(found: FoundRuns, question: Question | None = None) -> Effects:
+    """Return the main effects and two-way interactions of runs in every combination of fields.
+
+    Each seed gives one number for each effect, so that everything that a seed does to all its runs
+    cancels. These numbers are tested as the differences of compare are: all effects together, by
+    the planned or by the anytime test.
+
+    Args:
+        found: the runs in view form the factorial study; at least one.
+        question: metric, epoch, test, correction and margin; None: the default one.
+
+    Raises:
+        UserError: the runs are no factorial study, or cannot answer the question.
+    """
+    question = question or Question()
+    metric = question.deciding_metric
+    grouped = grouping.group_runs(found.in_view)
+    settings = [setting for setting, _ in grouped]
+    grouping.refuse_mixed_images(settings)
+    factorial = arrange_factorial(settings)
+    completed = [run for setting in settings for run in setting.completed]
+    refuse_unrecorded(metric, settings, question.at)
+    refuse_old_runs(metric, completed)
+    reference = factorial.reference
+    others = {setting.name: reference for setting in settings if setting is not reference}
+    family = collect_family(
+        found, grouped, Baselines(others, reference.name), metric, has_margin=bool(question.margin)
+    )
+    rows = [family.rows[name].runs for name in others]
+    test = choose_test(
+        question.test,
+        [row.runs for row in family.rows.values()],
+        family.unstarted,
+        found.folders,
+    )
+    seeds = _choose_seeds(rows, test.kind)
+    target = find_target(completed) if question.at is EpochChoice.MATCHED else None
+    by_setting = MetricValues(settings, question.at, target)
+    values: Values = {
+        cell: _read_values(setting, by_setting.by_seed(setting, metric))
+        for cell, setting in factorial.settings.items()
+    }
+    seeds = [seed for seed in seeds if all(seed in of_cell for of_cell in values.values())]
+    if not seeds:
+        raise UserError(
+            f"effects needs a seed with a result in each of the {len(settings)} combinations, in "
+            f"the order in which seeds were asked for; there is none."
+        )
+    rule = Rule(
+        test.kind, question.correction, question.alpha, question.confidence, question.margin
+    )
+    contrasts = {each.name(factorial.factors): each for each in list_contrasts(factorial.factors)}
+    pairs = {name: each.pair(values, seeds, metric.sign) for name, each in contrasts.items()}
+    decisions = decide(pairs, rule)
+    effects = [
+        Effect(name, contrast.levels, pairs[name], decisions[name])
+        for name, contrast in contrasts.items()
+    ]
+    numbers = {
+        cell: [_to_number(of_cell[seed]) for seed in seeds] for cell, of_cell in values.items()
+    }
+    return Effects(
+        factorial,
+        tuple(effects),
+        numbers,
+        tuple(seeds),
+        metric,
+        question.at,
+        rule,
+        test,
+        (*_describe_seeds(factorial, seeds), *found.left_out),
+    )
+
+
+def _choose_seeds(rows: Sequence[RowRuns], kind: TestKind) -> list[int]:
+    """Return the seeds that every row counts, in the order of the test."""
+    if kind is TestKind.PLANNED:
+        lists = [row.visible_by_number for row in rows]
+    else:
+        lists = [row.before_first_hole for row in rows]
+    common = set.intersection(*map(set, lists))
+    if kind is TestKind.PLANNED:
+        return sorted(common)
+    return sorted(common, key=lambda seed: max(row.order_of(seed) for row in rows))
+
+
+def _read_values(setting: Setting, measured: BySeed) -> dict[int, float | None]:
+    """Return the values of a setting by seed; None for a run that diverged."""
+    return {**dict.fromkeys(setting.diverged_seeds), **measured}
+
+
+def _to_number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _describe_seeds(factorial: Factorial, seeds: Sequence[int]) -> list[str]:
+    """Return sentences on the seeds that do not count, and on runs that diverged."""
+    settings = list(factorial.settings.values())
+    all_seeds = {run.seed for setting in settings for run in setting.runs}
+    notes = []
+    if missing := len(all_seeds - set(seeds)):
+        notes.append(
+            f"{format_count(missing, 'seed')} left out: without a result in some combination, or "
+            f"after such a seed in the order of the anytime test."
+        )
+    diverged = [setting.name for setting in settings if setting.diverged]
+    if diverged:
+        notes.append(
+            f"Runs diverged in {list_few(diverged)}: their side loses the pair, as in dropexp "
+            f"compare."
+        )
+    return notes
