@@ -7,7 +7,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from simulations import alarms, cost, coverage, fishing, forecasts, found, headline, worth
+from simulations import (
+    alarms,
+    cost,
+    coverage,
+    factorial,
+    fishing,
+    forecasts,
+    found,
+    headline,
+    worth,
+)
 from simulations.work import Work
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "verdicts.md"
@@ -20,6 +30,7 @@ PARTS: dict[str, tuple[str, Callable[[Work], list[str]]]] = {
     "headline": ("The setting that is named", headline.simulate),
     "forecasts": ("How many more seeds", forecasts.simulate),
     "cost": ("Runs until a verdict", cost.simulate),
+    "effects": ("Effects and interactions", factorial.simulate),
     "worth": ("What a regulariser is worth in images", worth.simulate),
 }
 """Name → title and function, in the order of the page."""

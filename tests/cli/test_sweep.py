@@ -258,7 +258,18 @@ def test_two_hundred_tiny_runs_leave_two_hundred_sound_folders(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("study", ["regularisers", "p_curve", "train_size", "label_noise", "quick"])
+@pytest.mark.parametrize(
+    "study",
+    [
+        "regularisers",
+        "p_curve",
+        "train_size",
+        "label_noise",
+        "quick",
+        "interactions",
+        "learning_curve",
+    ],
+)
 def test_every_ready_study_trains(dropexp: Dropexp, tmp_path: Path, study: str) -> None:
     quick = [word for word in QUICK if "train_size" not in word]
     done = dropexp("sweep", f"study={study}", "seed=0", *quick, timeout=900)
