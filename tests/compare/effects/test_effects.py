@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dropexp.compare.effects.contrasts import list_contrasts
+from dropexp.compare.effects.contrasts import Values, list_contrasts
 from dropexp.compare.effects.factors import Factor
 from tests.conftest import run_dropexp
 from tests.run_folders import mark_diverged, write_finished_run, write_study
@@ -19,7 +19,7 @@ REGULARISERS = ("regulariser=none", "regulariser=dropout2d p=0.3")
 AUGMENTS = ("data.augment=none", "data.augment=crop")
 SIZES = ("data.train_size=100", "data.train_size=400")
 
-Cell = tuple[int, int, int]
+Cell = tuple[int, ...]
 
 
 def law(cell: Cell) -> float:
@@ -138,7 +138,7 @@ def test_missing_combinations_are_named_and_diverged_runs_lose(tmp_path: Path) -
 
 def test_three_levels_have_an_effect_each_against_the_first() -> None:
     factors = (Factor("a", "a", ("0", "1", "2")), Factor("b", "b", ("off", "on")))
-    values = {
+    values: Values = {
         (a, b): {0: [1.0, 0.9, 0.5][a] + [0.0, -0.2][b] + (0.3 if (a, b) == (2, 1) else 0.0)}
         for a in range(3)
         for b in range(2)

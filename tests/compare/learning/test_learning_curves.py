@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ Curve = Callable[[float], float]
 
 
 def power_law(n: float) -> float:
-    return 0.3 + 12 * n**-0.75
+    return 0.3 + 12 * math.pow(n, -0.75)
 
 
 def make_losses(
