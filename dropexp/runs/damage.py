@@ -7,7 +7,6 @@ say what the summary says. Imports no torch.
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropexp.config.parsing import digest_limited
@@ -41,7 +40,7 @@ def find_damage(run: "StoredRun", summary: RunSummary | None, *, whole: bool) ->
     return ", ".join(_check_files(run, summary))
 
 
-def has_empty_weights(runs_dir: Path, run_id: str) -> bool:
+def has_empty_weights(runs_dir: str, run_id: str) -> bool:
     """Return whether a run's file of weights is there and empty, as after a power cut."""
     try:
         return not os.stat(f"{runs_dir}{os.sep}{run_id}{os.sep}{WEIGHTS}").st_size  # noqa: PTH116

@@ -16,18 +16,17 @@ file system need no lock to read it, and the last one to write wins.
 import os
 import sqlite3
 import stat
-import struct
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
-from operator import eq
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from dropexp.config.shared_config import SeededConfig
+from dropexp.runs.current_files import find_current, read_stamp
 from dropexp.runs.files import CONFIG, METRICS, SUMMARY
 from dropexp.runs.index_file import StoredRecord, format_setting, read_file, survives, write_file
 from dropexp.runs.indexed_runs import STAMP, IndexedRuns, make_record
@@ -53,32 +52,35 @@ class RunIndex:
     """
 
     def __init__(self, runs_dir: Path) -> None:
-        self._prefix = f"{runs_dir}{os.sep}"
+        self._runs_dir = str(runs_dir)
         self._blocks = read_file(runs_dir / INDEX)
 
     def __len__(self) -> int:
         """Return the number of runs, some of which may have changed since."""
         return sum(map(len, self._blocks))
 
-    def check(self, run_ids: Set[str]) -> Iterator[IndexedRuns]:
+    def check(self, run_ids: Set[str], *, with_weights: bool = False) -> Iterator[IndexedRuns]:
         """Yield those of some runs that need not be read from their folders, by setting.
 
         Args:
             run_ids: the runs that are wanted.
+            with_weights: whether to leave out runs whose file of weights is empty.
         """
+        blocks = list(self._select(run_ids))
+        checked = find_current(self._runs_dir, blocks, with_weights=with_weights)
+        for runs, is_current in zip(blocks, checked, strict=True):
+            if all(is_current):
+                yield runs
+            elif any(is_current):
+                yield runs.select(is_current)
+
+    def _select(self, run_ids: Set[str]) -> Iterator[IndexedRuns]:
         for runs in self._blocks:
-            wanted = runs
-            if not run_ids >= (own := set(runs.run_ids)):
-                if run_ids.isdisjoint(own):
-                    continue
-                wanted = runs.select([run_id in run_ids for run_id in runs.run_ids])
-            stamps = [_stamp(f"{self._prefix}{run_id}{os.sep}") for run_id in wanted.run_ids]
-            if b"".join(stamps) == wanted.stamps:
-                yield wanted
-                continue
-            known = map(wanted.get_stamp, range(len(wanted)))
-            if len(current := wanted.select(list(map(eq, stamps, known)))):
-                yield current
+            own = set(runs.run_ids)
+            if run_ids >= own:
+                yield runs
+            elif not run_ids.isdisjoint(own):
+                yield runs.select([run_id in run_ids for run_id in runs.run_ids])
 
 
 def stamp_files(runs_dir: Path, run_id: str) -> bytes | None:
@@ -91,7 +93,7 @@ def stamp_files(runs_dir: Path, run_id: str) -> bytes | None:
         modes = [os.lstat(folder + name).st_mode for name in (SUMMARY, CONFIG, METRICS)]
     except OSError:
         return None
-    return _stamp(folder) or None if all(map(stat.S_ISREG, modes)) else None
+    return read_stamp(folder) or None if all(map(stat.S_ISREG, modes)) else None
 
 
 def pack_run(
@@ -142,34 +144,6 @@ def write_index(runs_dir: Path, runs: Iterable[tuple[IndexedRuns, int]], read_si
 
 
 # --- files --------------------------------------------------------------------------------
-
-
-def _stamp(folder: str) -> bytes:
-    """Return what tells the versions of a run's files apart; empty where that is not known.
-
-    A file may be missing, or its time beyond the year 2262, which only an archive has.
-    """
-    try:
-        first, second = os.lstat(folder + SUMMARY), os.lstat(folder + CONFIG)
-        third = os.lstat(folder + METRICS)
-    except OSError:
-        return b""
-    values = (
-        first.st_size,
-        first.st_mtime_ns,
-        first.st_ctime_ns,
-        first.st_ino,
-        second.st_size,
-        second.st_mtime_ns,
-        second.st_ctime_ns,
-        second.st_ino,
-        third.st_size,
-        third.st_ino,
-    )
-    try:
-        return STAMP.pack(*values)
-    except struct.error:
-        return b""
 
 
 def _changed_at(stamp: bytes) -> float:

@@ -12,7 +12,6 @@ from dropexp.config.setting import Fields, drop_default_data_seeds
 from dropexp.errors import ConfigError, NewerFormatError, StoreError
 from dropexp.runs import studies
 from dropexp.runs.attempts import Attempt, read_attempt
-from dropexp.runs.damage import has_empty_weights
 from dropexp.runs.index import RunIndex
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.studies import Study, StudyMember
@@ -115,7 +114,7 @@ def _find_finished(runs: Sequence[PlannedRun], runs_dir: Path) -> set[str]:
     """Return the ids of runs of which nothing is left to do, by the index; it may miss some."""
     wanted = {run.run_id: run for run in runs if not run.setting.config.force}
     finished = set()
-    for packed in RunIndex(runs_dir).check(wanted.keys()):
+    for packed in RunIndex(runs_dir).check(wanted.keys(), with_weights=True):
         columns = zip(
             packed.run_ids, packed.read("config_hash"), packed.read("best.mc_passes"), strict=True
         )
@@ -125,7 +124,7 @@ def _find_finished(runs: Sequence[PlannedRun], runs_dir: Path) -> set[str]:
             lacks_passes = run.setting.config.mc_dropout not in (0, passes)
             if config_hash == run.config_hash and not lacks_passes:
                 finished.add(run_id)
-    return {run_id for run_id in finished if not has_empty_weights(runs_dir, run_id)}
+    return finished
 
 
 def _find_stale(config: RunConfig, folder: RunFolder, status: PlanStatus) -> Attempt | None:
