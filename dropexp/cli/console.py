@@ -73,6 +73,10 @@ def print_text(text: str) -> None:
 _LINES_AT_A_TIME = 200
 
 
+def _has_style(line: Text) -> bool:
+    return bool(line.style or line.spans)
+
+
 class _Nowhere(StringIO):
     """Keeps nothing of what is written."""
 
@@ -147,15 +151,17 @@ class CommandConsole:
         # Without soft_wrap rich inserts line ends, which break copied commands and grep.
         self._console.print(self._make_safe(text), soft_wrap=True)
 
-    def print_lines(self, lines: Iterable[Text]) -> None:
-        """Print lines as they are; the terminal may wrap them."""
+    def print_lines(self, lines: Iterable[Text | str]) -> None:
+        """Print lines as they are; the terminal may wrap them. A str has no style."""
         # Rich takes 0.2 ms to print a text of any length, and 10 µs a line.
         left = iter(lines)
         while batch := list(islice(left, _LINES_AT_A_TIME)):
-            if len(batch) < _LINES_AT_A_TIME or any(line.style or line.spans for line in batch):
-                self.print_line(Text("\n").join(batch))
+            styled = [line for line in batch if isinstance(line, Text) and _has_style(line)]
+            if len(batch) < _LINES_AT_A_TIME or styled:
+                texts = [Text(line) if isinstance(line, str) else line for line in batch]
+                self.print_line(Text("\n").join(texts))
             else:
-                self._print_plain("\n".join(line.plain for line in batch))
+                self._print_plain("\n".join(map(str, batch)))
 
     def _print_plain(self, text: str) -> None:
         """Print lines without a style as print_line does, in a tenth of the time."""

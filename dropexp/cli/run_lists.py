@@ -9,7 +9,7 @@ from rich.text import Text
 from dropexp.runs.indexed_runs import IndexedRuns
 from dropexp.runs.listed_run import ListedRun, ListedStatus, list_packed, read_results
 from dropexp.terminal.numbers import format_decimals, format_number, format_size, format_time
-from dropexp.terminal.tables import Column, format_table, wrap_text
+from dropexp.terminal.tables import Column, format_lines, format_table, wrap_text
 
 STATUS_STYLES = {
     ListedStatus.FINISHED: "",
@@ -24,8 +24,10 @@ STATUS_STYLES = {
 _EXPLANATION = "losses, acc and gap (val - train) at the epoch of the lowest val loss"
 
 
-def format_run_list(runs: Sequence[ListedRun], width: int | None) -> list[Text]:
+def format_run_list(runs: Sequence[ListedRun], width: int | None) -> list[Text | str]:
     """Return one line for each run, and below them the number of runs of each status.
+
+    A line without a style is a str.
 
     Args:
         runs: in the order to show.
@@ -33,8 +35,8 @@ def format_run_list(runs: Sequence[ListedRun], width: int | None) -> list[Text]:
     """
     counted = Counter(run.status for run in runs)
     counts = {status: counted[status] for status in ListedStatus}
-    table = format_table(LIST_COLUMNS, runs, width=width, row_style=_status_style)
-    has_results = any(" loss" in line.plain for line in table[:2])  # a heading has two lines
+    table = format_lines(LIST_COLUMNS, runs, width=width, row_style=_status_style)
+    has_results = any(" loss" in str(line) for line in table[:2])  # a heading has two lines
     return [
         *table,
         Text(),

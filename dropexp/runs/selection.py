@@ -159,15 +159,20 @@ def sort_runs(runs: Sequence[ListedRun], key: str, *, reverse: bool = False) -> 
     """
     reverse ^= key.startswith("-")
     name = _resolve_key(key.removeprefix("-"), _all_keys(runs))
-    valued = [(_get_to_sort(run, name), run) for run in runs]
-    present = [(sort_key(value), run) for value, run in valued if value is not None]
+    values = _list_to_sort(runs, name)
+    present = [(value, run) for value, run in zip(values, runs, strict=True) if value is not None]
+    if not all(isinstance(value, int | float) for value, _ in present):
+        present = [(sort_key(value), run) for value, run in present]
     present.sort(key=itemgetter(0), reverse=reverse)
-    return [run for _, run in present] + [run for value, run in valued if value is None]
+    missing = [run for value, run in zip(values, runs, strict=True) if value is None]
+    return [*(run for _, run in present), *missing]
 
 
-def _get_to_sort(run: ListedRun, name: str) -> Any:
-    # In milliseconds, as the text of the time has them; making it takes longer than all else.
-    return round(run.changed * 1e6) // 1000 if name == "changed" else run.get(name)
+def _list_to_sort(runs: Sequence[ListedRun], name: str) -> list[Any]:
+    if name == "changed":
+        # In milliseconds, as the text of the time has them; making it takes longer than all else.
+        return [round(run.changed * 1e6) // 1000 for run in runs]
+    return [run.get(name) for run in runs]
 
 
 def _all_keys(runs: Sequence[ListedRun]) -> set[str]:

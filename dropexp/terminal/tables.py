@@ -68,6 +68,29 @@ def format_table(
         gap: spaces between two columns.
         dropped_hint: says where the columns are that had no room.
     """
+    lines = format_lines(
+        columns,
+        rows,
+        width=width,
+        row_style=row_style,
+        indent=indent,
+        gap=gap,
+        dropped_hint=dropped_hint,
+    )
+    return [Text(line) if isinstance(line, str) else line for line in lines]
+
+
+def format_lines(
+    columns: Sequence[Column[Row]],
+    rows: Sequence[Row],
+    *,
+    width: int | None = None,
+    row_style: Callable[[Row], str] | None = None,
+    indent: int = 0,
+    gap: int = 2,
+    dropped_hint: str = "",
+) -> list[Text | str]:
+    """Return format_table with a str for each line without a style: of many rows half the time."""
     cells = [
         column.cells(rows) if column.cells else [column.cell(row) for row in rows]
         for column in columns
@@ -87,16 +110,19 @@ def format_table(
     if width is not None:
         widths = _fit(columns, widths, width - indent, gap)
     layout = _Layout(columns[: len(widths)], widths, " " * indent, " " * gap)
-    lines = [layout.line(texts, "bold") for texts in _heading_lines(headings[: len(widths)])]
+    lines: list[Text | str] = [
+        layout.line(texts, "bold") for texts in _heading_lines(headings[: len(widths)])
+    ]
     styles = map(row_style, rows) if row_style else repeat("", len(rows))
     shown = cells[: len(widths)]
     if layout.is_plain(shown) and widths == full_widths[: len(widths)]:
         plain_lines = layout.plain_lines(shown)
-        lines += [Text(line, style) for line, style in zip(plain_lines, styles, strict=True)]
+        pairs = zip(plain_lines, styles, strict=True)
+        lines += [Text(line, style) if style else line for line, style in pairs]
     else:
         for index, (row, style) in enumerate(zip(rows, styles, strict=True)):
             lines += layout.row(row, [texts[index] for texts in shown], style)
-    return lines + _dropped_lines(columns[len(widths) :], width, dropped_hint)
+    return [*lines, *_dropped_lines(columns[len(widths) :], width, dropped_hint)]
 
 
 def wrap_text(text: str, width: int | None) -> list[str]:

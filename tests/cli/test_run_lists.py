@@ -10,7 +10,7 @@ def test_at_80_columns_the_losses_have_room_and_the_rest_is_named(tmp_path: Path
     write_finished_run(tmp_path, 0.9)
     write_finished_run(tmp_path, 0.7, "regulariser=dropout2d", "p=0.1")
     write_finished_run(tmp_path, 0.8, "optimiser=sgd", change=mark_diverged)
-    lines = [line.plain for line in format_run_list(list_runs(tmp_path), 80)]
+    lines = [str(line) for line in format_run_list(list_runs(tmp_path), 80)]
     assert lines[1].split()[:6] == ["run", "status", "epochs", "loss", "loss", "acc"]
     assert max(map(len, lines)) <= 80
     assert lines[5].startswith("no room for: ")
@@ -19,7 +19,7 @@ def test_at_80_columns_the_losses_have_room_and_the_rest_is_named(tmp_path: Path
 
 def test_a_file_gets_every_column(tmp_path: Path) -> None:
     write_finished_run(tmp_path, 0.9)
-    lines = [line.plain for line in format_run_list(list_runs(tmp_path), None)]
+    lines = [str(line) for line in format_run_list(list_runs(tmp_path), None)]
     assert lines[1].split()[-2:] == ["seconds", "changed"]
     assert not any("no room" in line for line in lines)
 
@@ -44,10 +44,10 @@ def test_what_is_to_be_removed_is_shown_with_its_size_and_what_chose_it(tmp_path
 
 def test_results_are_explained_only_where_they_are_shown(tmp_path: Path) -> None:
     write_unfinished_run(tmp_path)
-    texts = [line.plain for line in format_run_list(list_runs(tmp_path), 80)]
+    texts = [str(line) for line in format_run_list(list_runs(tmp_path), 80)]
     assert texts[-1] == "1 interrupted"
     write_finished_run(tmp_path, 0.9, "seed=1")
-    texts = [line.plain for line in format_run_list(list_runs(tmp_path), 80)]
+    texts = [str(line) for line in format_run_list(list_runs(tmp_path), 80)]
     assert texts[-1].startswith("losses, acc and gap")
 
 

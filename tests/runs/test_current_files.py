@@ -23,7 +23,8 @@ def blocks(
 ) -> list[IndexedRuns]:
     """An index of six blocks; one run has changed since, another one has lost its weights."""
     list_runs(indexed_runs)
-    found = sorted(RunIndex(indexed_runs).check(set(os.listdir(indexed_runs))), key=len)
+    names = {path.name for path in indexed_runs.iterdir()}
+    found = sorted(RunIndex(indexed_runs).check(names), key=len)
     assert len(found) > 3
     os.truncate(indexed_runs / found[-1].run_ids[0] / METRICS, 5)
     (indexed_runs / found[0].run_ids[0] / WEIGHTS).write_bytes(b"")
@@ -37,6 +38,19 @@ def check_alone(runs: Path, blocks: list[IndexedRuns], *, with_weights: bool) ->
     return [
         current_files._check_block(str(runs), block, with_weights=with_weights) for block in blocks
     ]
+
+
+def record_forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the list of the processes that are started from now on."""
+    started: list[int] = []
+    fork = os.fork
+
+    def record() -> int:
+        started.append(fork())
+        return started[-1]
+
+    monkeypatch.setattr(os, "fork", record)
+    return started
 
 
 @pytest.mark.parametrize("with_weights", [False, True])
@@ -54,9 +68,7 @@ def test_the_second_process_answers_and_is_gone_at_the_end(
     indexed_runs: Path, blocks: list[IndexedRuns], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = check_alone(indexed_runs, blocks, with_weights=False)
-    started = []
-    fork = os.fork
-    monkeypatch.setattr(os, "fork", lambda: started.append(pid := fork()) or pid)
+    started = record_forks(monkeypatch)
     checked = find_current(str(indexed_runs), blocks)
     found = [list(next(checked))]
     os.waitid(os.P_PID, started[0], os.WEXITED | os.WNOWAIT)  # it has checked all other blocks
@@ -84,9 +96,7 @@ def test_nobody_waits_for_a_second_process(
 def test_a_second_process_ends_with_an_abandoned_check(
     indexed_runs: Path, blocks: list[IndexedRuns], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = []
-    fork = os.fork
-    monkeypatch.setattr(os, "fork", lambda: started.append(pid := fork()) or pid)
+    started = record_forks(monkeypatch)
     checked = find_current(str(indexed_runs), blocks)
     assert isinstance(checked, Iterator)
     next(checked)
