@@ -45,16 +45,15 @@ def test_train_measures_a_finished_run_without_training_it(
 
 @pytest.mark.slow
 def test_a_sweep_measures_finished_runs_and_compare_pairs_them_with_none(
-    dropexp: Dropexp, dropexp_process: Dropexp
+    dropexp: Dropexp,
 ) -> None:
-    # A sweep starts processes of its own.
-    dropexp_process(*SWEEP, ONE_AT_A_TIME)
+    dropexp(*SWEEP, ONE_AT_A_TIME)
     unmeasured = dropexp("compare", "--metric", "mc_test_loss")
     assert unmeasured.returncode == 2
     assert "no run has results of mc_dropout" in unmeasured.stderr
     listed = dropexp(*SWEEP, "mc_dropout=4", "--dry-run").stdout
     assert listed.count("unmeasured") == 2
-    done = dropexp_process(*SWEEP, "mc_dropout=4", ONE_AT_A_TIME)
+    done = dropexp(*SWEEP, "mc_dropout=4", ONE_AT_A_TIME)
     assert done.returncode == 0, done.stdout
     assert "2 finished, 0 interrupted, 0 failed, 2 finished but lacking mc_dropout" in done.stdout
     assert "none trained, 2 measured" in done.stdout

@@ -79,11 +79,11 @@ def test_requests_that_cannot_be_met_are_sentences(words: str, says: str) -> Non
 
 
 def test_a_sweep_trains_a_users_own_network_and_knows_when_it_changes(
-    dropexp: Dropexp, dropexp_process: Dropexp, tmp_path: Path
+    dropexp: Dropexp, tmp_path: Path
 ) -> None:
     (tmp_path / "nets.py").write_text(NET)
     words = ["model=custom", "model.target=nets:Net", "regulariser=dropout2d", "p=0.3", *FEW]
-    done = dropexp_process("sweep", *words, "+model.options.width=3,5")
+    done = dropexp("sweep", *words, "+model.options.width=3,5")
     assert done.returncode == 0, done.stdout + done.stderr
     folders = [folder for folder in (tmp_path / "runs").iterdir() if "-s0-" in folder.name]
     assert len(folders) == 2

@@ -1,4 +1,7 @@
-"""`dropexp sweep` and its kin as their user meets them: the real command in an empty folder."""
+"""`dropexp sweep` and its kin as their user meets them: the real command in an empty folder.
+
+The first sweep has a process of its own; later ones share this process, and its fork server.
+"""
 
 import json
 import os
@@ -13,13 +16,6 @@ import yaml
 
 from tests.cli.swept_runs import ONE_AT_A_TIME, folders, settings, summaries
 from tests.conftest import QUICK, Dropexp, run_dropexp
-
-
-@pytest.fixture
-def dropexp(dropexp_process: Dropexp) -> Dropexp:
-    """Sweeps start processes of their own: each command has one, as for a user."""
-    return dropexp_process
-
 
 # Without threads: the sweep gives each run one.
 SWEEP = ("sweep", "regulariser=none,dropout2d", "p=0.1,0.3", "seed=range(2)", *QUICK[:-1])
@@ -242,9 +238,11 @@ def test_watch_and_runs_know_the_study(dropexp: Dropexp, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_two_hundred_tiny_runs_leave_two_hundred_sound_folders(
-    dropexp: Dropexp, tmp_path: Path
+    dropexp_process: Dropexp, tmp_path: Path
 ) -> None:
-    done = dropexp("sweep", "regulariser=none,dropout2d", "seed=range(100)", *QUICK, timeout=900)
+    done = dropexp_process(
+        "sweep", "regulariser=none,dropout2d", "seed=range(100)", *QUICK, timeout=900
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     found = summaries(tmp_path)
     assert len(found) == 200
@@ -270,9 +268,9 @@ def test_two_hundred_tiny_runs_leave_two_hundred_sound_folders(
         "learning_curve",
     ],
 )
-def test_every_ready_study_trains(dropexp: Dropexp, tmp_path: Path, study: str) -> None:
+def test_every_ready_study_trains(dropexp_process: Dropexp, tmp_path: Path, study: str) -> None:
     quick = [word for word in QUICK if "train_size" not in word]
-    done = dropexp("sweep", f"study={study}", "seed=0", *quick, timeout=900)
+    done = dropexp_process("sweep", f"study={study}", "seed=0", *quick, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     seeds = {summary["seed"] for summary in summaries(tmp_path).values()}
     assert seeds == {0}

@@ -9,12 +9,6 @@ from tests.cli.swept_runs import ONE_AT_A_TIME, summaries
 from tests.conftest import QUICK, Dropexp, assert_refused
 
 
-@pytest.fixture
-def dropexp(dropexp_process: Dropexp) -> Dropexp:
-    """Sweeps start processes of their own: each command has one, as for a user."""
-    return dropexp_process
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -16,22 +16,11 @@ import pytest
 from dropexp.runs.ledger import Purpose, read_ledger
 from dropexp.runs.searches import read_search
 from dropexp.sweep.tuning.space import parse_request
-from tests.conftest import PLAIN_OUTPUT, Dropexp, heeding_ctrl_c
+from tests.conftest import PLAIN_OUTPUT, Dropexp, heeding_ctrl_c, run_dropexp
 
 TINY = ("data.train_size=100", "train.epochs=2", "model.width=4")
 TUNE = ("tune", "regulariser=dropout2d", *TINY, "study=mine", "--budget", "12runs")
 SMALL = ("tune", "regulariser=dropout2d,cutout", "p=0.1,0.2,0.3", *TINY, "--budget", "27runs")
-
-
-def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command in a process of its own, as it starts others."""
-    return subprocess.run(
-        [sys.executable, "-m", "dropexp", *arguments],
-        cwd=folder,
-        env=os.environ | PLAIN_OUTPUT,
-        capture_output=True,
-        text=True,
-    )
 
 
 def list_runs(folder: Path) -> dict[str, int]:
@@ -44,9 +33,15 @@ def list_runs(folder: Path) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> "tuple[str, Path]":
-    """TUNE in a folder of its own: its output and the folder."""
+    """TUNE in a folder and a process of its own: its output and the folder."""
     folder = tmp_path_factory.mktemp("tuned")
-    done = run(folder, *TUNE)
+    done = subprocess.run(
+        [sys.executable, "-m", "dropexp", *TUNE],
+        cwd=folder,
+        env=os.environ | PLAIN_OUTPUT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, folder
 
@@ -91,7 +86,7 @@ def test_the_same_command_trains_nothing_again_and_says_the_same(
     checkpoint = next((folder / "runs").glob("*/summary.json")).with_name("checkpoint.pt")
     checkpoint.touch()  # as a crash leaves it
     before = list_runs(folder)
-    done = run(folder, *TUNE)
+    done = run_dropexp(folder, *TUNE)
     assert list_runs(folder) == before
     assert not checkpoint.exists()
     assert "(none trained now)" in done.stdout
@@ -103,13 +98,13 @@ def test_a_report_names_the_command_and_has_the_search_and_extend_refuses_it(
     tuned: "tuple[str, Path]",
 ) -> None:
     folder = tuned[1]
-    assert run(folder, "report", "study=mine", "-o", "page.html").returncode == 0
+    assert run_dropexp(folder, "report", "study=mine", "-o", "page.html").returncode == 0
     page = (folder / "page.html").read_text()
     command = f"dropexp tune regulariser=dropout2d {' '.join(TINY)} &#39;p=interval(0.05,0.7)&#39;"
     assert f"{command} study=mine --budget 12runs" in page
     assert "Search and confirmation" in page
     assert "Tried: dropout2d" in page
-    done = run(folder, "extend", "mine", "--seeds", "+2")
+    done = run_dropexp(folder, "extend", "mine", "--seeds", "+2")
     assert done.returncode == 2
     assert "mine is a search" in done.stderr
     assert "--budget 24runs" in done.stderr  # the old one would train nothing
@@ -147,7 +142,7 @@ def assert_kills_change_nothing(
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     before = list_runs(killed)
-    done = run(killed, *command)
+    done = run_dropexp(killed, *command)
     assert done.returncode == 0, done.stdout + done.stderr
     after = list_runs(killed)
     assert after.keys() == list_runs(whole).keys()
@@ -169,7 +164,7 @@ def test_a_search_that_is_killed_while_choosing_and_while_confirming_resumes_to_
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
         folder.mkdir()
-    assert run(whole, *SMALL).returncode == 0
+    assert run_dropexp(whole, *SMALL).returncode == 0
     assert_kills_change_nothing(SMALL, whole, killed, (3, 13))
 
 
@@ -193,7 +188,7 @@ def test_ctrl_c_stops_a_search_and_says_how_to_resume(tmp_path: Path) -> None:
 def test_another_space_of_the_same_name_is_refused(
     tuned: "tuple[str, Path]",
 ) -> None:
-    done = run(tuned[1], *TUNE, "p=interval(0.1,0.2)")
+    done = run_dropexp(tuned[1], *TUNE, "p=interval(0.1,0.2)")
     assert done.returncode == 2
     assert "study=mine" in done.stderr
     assert "is a search of another space" in done.stderr
@@ -239,14 +234,14 @@ def test_a_budget_of_time_ends_a_search_and_the_same_command_ends_it_there_again
     tmp_path: Path,
 ) -> None:
     command = ("tune", "regulariser=dropout2d", *TINY, "study=timed", "--budget", "1s")
-    assert run(tmp_path, *command).returncode == 0
+    assert run_dropexp(tmp_path, *command).returncode == 0
     record = read_search(tmp_path / "runs", "timed")
     assert record is not None
     assert record.budget == "1 s"
     assert record.batches is not None
     assert record.seconds >= 2 / 3
     before = list_runs(tmp_path)
-    assert "(none trained now)" in run(tmp_path, *command).stdout
+    assert "(none trained now)" in run_dropexp(tmp_path, *command).stdout
     assert list_runs(tmp_path) == before
     again = read_search(tmp_path / "runs", "timed")
     assert again is not None
@@ -257,7 +252,7 @@ def test_a_budget_of_time_ends_a_search_and_the_same_command_ends_it_there_again
 def test_each_regulariser_can_be_confirmed(tmp_path: Path) -> None:
 
     words = ("regulariser=dropout2d,cutout", "p=0.1,0.2", *TINY, "--confirm", "each")
-    done = run(tmp_path, "tune", *words, "--budget", "40runs")
+    done = run_dropexp(tmp_path, "tune", *words, "--budget", "40runs")
     assert done.returncode == 0, done.stdout + done.stderr
     record = read_search(tmp_path / "runs", next(iter(find_searches(tmp_path))))
     assert record is not None

@@ -39,12 +39,6 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def run_to_the_end(folder: Path, *arguments: str) -> Done:
-    process = start(folder, *arguments)
-    out, errors = process.communicate(timeout=240)
-    return subprocess.CompletedProcess(arguments, process.returncode, out, errors)
-
-
 def trained_runs(folder: Path) -> dict[str, int]:
     """How often the training of each finished run has begun."""
     return {
@@ -62,7 +56,9 @@ def table(done: Done) -> list[str]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Done, Path]:
     folder = tmp_path_factory.mktemp("undisturbed")
-    return run_to_the_end(folder, *SWEEP), folder
+    process = start(folder, *SWEEP)
+    out, errors = process.communicate(timeout=240)
+    return subprocess.CompletedProcess(SWEEP, process.returncode, out, errors), folder
 
 
 @pytest.fixture
@@ -99,7 +95,7 @@ def test_compare_says_the_same(decided: Path) -> None:
     compared = run_dropexp(decided, "compare", "study=mine", "-f", "json")
     rows = json.loads(compared.stdout)["rows"]
     verdicts = {row["setting"]: row["verdict"] for row in rows if row["verdict"]}
-    again = run_to_the_end(decided, *SWEEP)
+    again = run_dropexp(decided, *SWEEP)
     shown = {
         "worse" if line.endswith("worse") else "open": line.split("  ")[0]
         for line in table(again)[1:3]
@@ -122,12 +118,12 @@ def test_the_same_command_again_trains_nothing_and_ends_the_same(
 ) -> None:
     leftovers = leave_over(decided / "runs")
     before = trained_runs(decided)
-    again = run_to_the_end(decided, *SWEEP)
+    again = run_dropexp(decided, *SWEEP)
     assert not any(path.exists() for path in leftovers)
     assert again.returncode == 0, again.stderr
     assert "none trained" in again.stdout
     assert table(again) == table(undisturbed[0])
-    extended = run_to_the_end(decided, "extend", "mine", *OPTIONS)
+    extended = run_dropexp(decided, "extend", "mine", *OPTIONS)
     assert extended.returncode == 0, extended.stderr
     assert "none trained" in extended.stdout
     assert table(extended) == table(undisturbed[0])
@@ -147,7 +143,7 @@ def test_kill_9_at_any_time_and_the_same_command_again_reach_the_same_end(
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         wait_until(lambda pid=process.pid: not processes_of(pid))  # type: ignore[misc]
-    again = run_to_the_end(tmp_path, *SWEEP)
+    again = run_dropexp(tmp_path, *SWEEP)
     assert again.returncode == 0, again.stdout + again.stderr
     assert table(again) == table(done)
     begun = trained_runs(tmp_path)
@@ -168,7 +164,7 @@ def test_two_at_once_share_the_work(tmp_path: Path, undisturbed: tuple[Done, Pat
 
 
 def test_a_margin_decides_a_row_without_an_effect(decided: Path) -> None:
-    done = run_to_the_end(decided, "extend", "mine", "--until-decided", "--margin", "0.001")
+    done = run_dropexp(decided, "extend", "mine", "--until-decided", "--margin", "0.001")
     assert done.returncode == 0, done.stderr
     assert "none trained" in done.stdout
     assert "finished: every row is decided" in done.stdout
@@ -181,21 +177,21 @@ def test_a_margin_decides_a_row_without_an_effect(decided: Path) -> None:
 def test_a_budget_in_runs_ends_it_and_a_larger_one_goes_on(decided: Path) -> None:
     shutil.rmtree(decided / "runs" / ".studies")
     (decided / "runs" / ".ledger.jsonl").unlink()  # as if other sweeps had trained them
-    done = run_to_the_end(decided, "sweep", *SETTINGS, "--until-decided", "--budget", "4runs")
+    done = run_dropexp(decided, "sweep", *SETTINGS, "--until-decided", "--budget", "4runs")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the budget does not pay for another round" in done.stdout
     assert "4 trained" in done.stdout
     assert "1 row open: --budget 8runs goes on" in done.stdout
-    same = run_to_the_end(decided, "sweep", *SETTINGS, "--until-decided", "--budget", "4runs")
+    same = run_dropexp(decided, "sweep", *SETTINGS, "--until-decided", "--budget", "4runs")
     assert "none trained" in same.stdout
-    more = run_to_the_end(decided, "sweep", *SETTINGS, "--until-decided", "--budget", "6runs")
+    more = run_dropexp(decided, "sweep", *SETTINGS, "--until-decided", "--budget", "6runs")
     assert "2 trained" in more.stdout
 
 
 @pytest.mark.slow
 def test_a_budget_in_time_ends_it_and_the_same_command_goes_on(tmp_path: Path) -> None:
     slow = ("sweep", *SETTINGS, "train.epochs=60", "--until-decided", "--budget", "4s")
-    done = run_to_the_end(tmp_path, *slow)
+    done = run_dropexp(tmp_path, *slow)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "finished: the time of the budget is up" in done.stdout
     assert "2 rows open: the same command goes on" in done.stdout
@@ -208,11 +204,11 @@ def test_a_failed_run_does_not_count_and_is_trained_again_on_request(
     [run] = (decided / "runs").glob("dropout2d-p0.9-s2-*")
     (run / "summary.json").unlink()
     (run / "error.txt").write_text("no memory left\n")
-    done = run_to_the_end(decided, *SWEEP)
+    done = run_dropexp(decided, *SWEEP)
     assert done.returncode == 1
     assert f"{run.name}  failed: no memory left" in done.stdout
     assert table(done)[2] != table(undisturbed[0])[2]  # it has got another seed
-    again = run_to_the_end(decided, *SWEEP, "--retry-failed")
+    again = run_dropexp(decided, *SWEEP, "--retry-failed")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "1 trained" in again.stdout
     assert table(again) == table(undisturbed[0])
@@ -322,7 +318,7 @@ def test_a_budget_says_what_counts(decided: Path) -> None:
 def test_a_study_of_runs_that_are_all_there_can_be_compared(decided: Path) -> None:
     seeds = sum("-p0.9-" in run for run in trained_runs(decided))
     words = ("study=other", "regulariser=none,dropout2d", "p=0.9", f"seed=range({seeds})", *QUICK)
-    done = run_to_the_end(decided, "sweep", *words, "--until-decided")
+    done = run_dropexp(decided, "sweep", *words, "--until-decided")
     assert "none trained now" in done.stdout
     compared = run_dropexp(decided, "compare", "study=other")
     assert compared.returncode == 0, compared.stderr
