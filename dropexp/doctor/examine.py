@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dropexp.doctor import judging
 from dropexp.doctor.inplace import find_inplace_mistakes
-from dropexp.doctor.recording import Recorder
+from dropexp.doctor.recording import Recorder, refuse_scripted
 from dropexp.doctor.registration import find_unregistered, iterate_tensors
 from dropexp.doctor.report import DoctorReport, Finding, sort_findings
 from dropexp.doctor.silent_weights import wake_silent_weights
@@ -38,9 +38,10 @@ def diagnose(model: nn.Module, *inputs: Any, p: float | None = None, seed: int =
         and what is wrong.
 
     Raises:
-        ConfigError: the network cannot be copied.
+        ConfigError: the network cannot be copied, or is compiled by TorchScript.
         Exception: whatever the network raises in eval mode.
     """
+    refuse_scripted({module: name for name, module in model.named_modules()})
     device = next((each.device for each in iterate_tensors(inputs)), torch.device("cpu"))
     with global_stream(seed, "audit", device=device), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the network's own; what matters is a finding

@@ -106,7 +106,7 @@ def _name_place(group: Sequence[RecordedCall]) -> str:
 def _judge_batch_norm(recorded: RecordedCall, place: str) -> Finding | None:
     owner, x = recorded.owner, recorded.call.x
     if isinstance(owner, nn.modules.batchnorm._BatchNorm):
-        if not owner.training:
+        if not recorded.was_training:
             return None  # it was built without running statistics: the batch's are all it has
         message = (
             f"{place}: in training mode in evaluation, so predictions depend on the batch, and "

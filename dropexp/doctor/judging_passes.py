@@ -1,7 +1,8 @@
 """What is wrong in the passes of somebody's loop, as findings with what to write instead."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 
 from dropexp.doctor.passes import ForwardPass, PassLog
 from dropexp.doctor.report import Finding
@@ -10,9 +11,10 @@ from dropexp.doctor.report import Finding
 def judge_passes(log: PassLog) -> list[Finding]:
     """Return what is wrong in the modes of passes and steps."""
     evaluations = [each for each in log.passes if not each.is_backpropagated]
+    mc = _find_mc_dropout(log.passes)
     findings = [
-        *_judge_evaluations(evaluations),
-        *_judge_mc_dropout(evaluations),
+        *_judge_evaluations(evaluations, mc),
+        *_judge_mc_dropout(evaluations, mc),
         *_judge_steps(log),
     ]
     if log.passes and len(evaluations) == len(log.passes):
@@ -26,14 +28,14 @@ def judge_passes(log: PassLog) -> list[Finding]:
     return findings
 
 
-def _judge_evaluations(evaluations: Sequence[ForwardPass]) -> list[Finding]:
+def _judge_evaluations(
+    evaluations: Sequence[ForwardPass], mc: Collection[ForwardPass]
+) -> list[Finding]:
     """Return passes of evaluation that ran in training mode."""
     wrong = [
         each
         for each in evaluations
-        if each.training
-        and (each.has_dropout or each.has_batch_norm)
-        and not _is_mc_dropout(each, evaluations)
+        if each.training and (each.has_dropout or each.has_batch_norm) and each not in mc
     ]
     if not wrong:
         return []
@@ -53,12 +55,12 @@ def _judge_evaluations(evaluations: Sequence[ForwardPass]) -> list[Finding]:
     return [Finding("evaluation_in_training_mode", "error", message)]
 
 
-def _judge_mc_dropout(evaluations: Sequence[ForwardPass]) -> list[Finding]:
+def _judge_mc_dropout(
+    evaluations: Sequence[ForwardPass], mc: Collection[ForwardPass]
+) -> list[Finding]:
     """Return repeated or partly switched passes in which batch norm is in training mode."""
     wrong = [
-        each
-        for each in evaluations
-        if each.has_batch_norm and (not each.training or _is_mc_dropout(each, evaluations))
+        each for each in evaluations if each.has_batch_norm and (not each.training or each in mc)
     ]
     if not wrong:
         return []
@@ -70,13 +72,18 @@ def _judge_mc_dropout(evaluations: Sequence[ForwardPass]) -> list[Finding]:
     return [Finding("batch_norm_in_eval", "error", message)]
 
 
-def _is_mc_dropout(one: ForwardPass, evaluations: Sequence[ForwardPass]) -> bool:
-    """Return whether a pass is one of several on the same input with dropout on."""
-    if not one.has_dropout:
-        return False
-    place = evaluations.index(one)
-    after = evaluations[place + 1 : place + 2]
-    return one.is_repeated or any(each.is_repeated for each in after)
+def _find_mc_dropout(passes: Sequence[ForwardPass]) -> set[ForwardPass]:
+    """Return the passes of evaluation that repeat another one on the same input, dropout on.
+
+    A pass of training on that input does not count: small data are trained on in one batch, and
+    evaluated in the same.
+    """
+    found: set[ForwardPass] = set()
+    for first, second in pairwise(passes):
+        is_training = first.is_backpropagated or second.is_backpropagated
+        if second.is_repeated and not is_training and first.has_dropout and second.has_dropout:
+            found |= {first, second}
+    return found
 
 
 def _judge_steps(log: PassLog) -> list[Finding]:

@@ -7,6 +7,7 @@ Hooks say which module is running. Nothing is replaced, and all of it is gone af
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from dropexp.doctor.calls import FunctionCall, describe_module, read_call
 from dropexp.doctor.kinds import is_dropout_like
 from dropexp.doctor.masks import MaskTracker
+from dropexp.errors import ConfigError
 
 _OWN_FOLDERS = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
 
@@ -101,8 +103,12 @@ class Recorder(TorchFunctionMode):
         self._names = {module: name for name, module in model.named_modules()}
         self._running: list[tuple[nn.Module, tuple[int, ...] | None]] = []
         self._hooks: list[Any] = []
+        self._uncompiled: AbstractContextManager[Any] = nullcontext()
 
     def __enter__(self) -> Self:
+        refuse_scripted(self._names)
+        self._uncompiled = _run_uncompiled()
+        self._uncompiled.__enter__()
         for module in self._names:
             self._hooks.append(module.register_forward_pre_hook(self._before, with_kwargs=True))
             self._hooks.append(module.register_forward_hook(self._after, always_call=True))
@@ -119,6 +125,7 @@ class Recorder(TorchFunctionMode):
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
+        self._uncompiled.__exit__(exc_type, exc_val, exc_tb)
         self.masks.forget_tensors()
 
     def __torch_function__(
@@ -201,6 +208,28 @@ class Recorder(TorchFunctionMode):
             pass
         if not self._running:
             self.end_pass(output)
+
+
+def refuse_scripted(modules: Mapping[nn.Module, str]) -> None:
+    """Refuse a network whose calls Python does not see.
+
+    Raises:
+        ConfigError: names the first module of TorchScript.
+    """
+    for module, name in modules.items():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ConfigError(
+                f"{name or 'the network'} is compiled by TorchScript, which hides its calls: give "
+                f"the module that was scripted or traced."
+            )
+
+
+def _run_uncompiled() -> AbstractContextManager[Any]:
+    """Let networks of torch.compile run as their Python says, as compiled code hides its calls."""
+    if "torch._dynamo" not in sys.modules:  # whose import takes seconds: nothing is compiled
+        return nullcontext()
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance
 
 
 def find_user_line() -> str:

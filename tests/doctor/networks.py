@@ -31,6 +31,14 @@ class Net(nn.Module):
         return self.dropout(x)  # type: ignore[no-any-return]
 
 
+class NormWithoutStatistics(Net):
+    """Its batch norm has no running statistics, so it uses the batch's in eval mode too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(8, track_running_stats=False)
+
+
 class AlwaysOn(Net):
     def between(self, x: Tensor) -> Tensor:
         return F.dropout2d(x, 0.5)

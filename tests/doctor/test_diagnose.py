@@ -2,13 +2,14 @@
 
 import copy
 import json
+import warnings
 
 import pytest
 import torch
 from torch import nn
 
 from dropexp.doctor import DoctorReport, diagnose
-from dropexp.errors import AuditError
+from dropexp.errors import AuditError, ConfigError
 from tests.doctor import networks
 from tests.doctor.networks import images
 
@@ -66,6 +67,7 @@ def test_a_module_that_does_not_switch_is_named_first_and_then_what_follows() ->
     [
         networks.Net,
         networks.FollowsMode,
+        networks.NormWithoutStatistics,
         networks.Attention,
         networks.HarmlessInplace,
         networks.KernelAsBuffer,
@@ -161,3 +163,17 @@ def test_the_report_is_plain_json_and_the_same_each_time() -> None:
     first, second = (examine(networks.AlwaysOn()).to_json() for _ in range(2))
     assert json.loads(json.dumps(first, allow_nan=False)) == first == second
     assert first["passed"] is False
+
+
+def test_a_network_that_torch_compiles_is_examined_as_its_python_says() -> None:
+    report = examine(torch.compile(networks.AlwaysOn(), backend="eager"))
+    assert list_errors(report) == {"noise_in_eval"}
+    assert examine(torch.compile(networks.Net(), backend="eager")).passed
+
+
+def test_a_network_of_torchscript_is_refused_by_name() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit's
+        scripted = torch.jit.trace(networks.Net().eval(), images())
+    with pytest.raises(ConfigError, match="the network is compiled by TorchScript"):
+        examine(scripted)

@@ -218,6 +218,30 @@ def test_watching_changes_no_number_and_leaves_nothing() -> None:
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in watched.modules())
 
 
+def test_a_loop_around_a_compiled_network_is_watched() -> None:
+    model = networks.Net()
+    compiled: nn.Module = torch.compile(model, backend="eager")
+    assert watch(model, lambda _: correct(compiled)).passed
+    assert [f.mistake for f in watch(compiled, without_eval).errors] == [
+        "evaluation_in_training_mode"
+    ]
+
+
+def test_evaluating_on_the_batch_that_was_trained_on_is_no_mc_dropout() -> None:
+    """Small data are one batch: the same tensor is trained on and evaluated."""
+
+    def loop(model: nn.Module) -> None:
+        optimiser = torch.optim.SGD(model.parameters(), 0.1)
+        for _ in range(2):
+            F.cross_entropy(model(X), Y).backward()
+            optimiser.step()
+            with torch.no_grad():
+                model(X)
+
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(3 * 64, CLASSES))
+    assert [f.mistake for f in watch(model, loop).errors] == ["evaluation_in_training_mode"]
+
+
 def test_what_was_not_seen_is_a_note() -> None:
     assert [f.mistake for f in watch(networks.Net(), lambda _: None).findings] == ["no_training"]
     only_training = watch(networks.Net(), train).findings
