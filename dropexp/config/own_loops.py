@@ -66,6 +66,7 @@ class OwnLoopConfig:
                 f"regulariser={regulariser!r:.80} is not allowed; write a name in lower case, with "
                 f"digits and _, such as dropout2d, or none."
             )
+        seed, epochs, p = _unwrap(seed), _unwrap(epochs), _unwrap(p)
         _check_whole("seed", seed, 0, SEED_LIMIT - 1)
         _check_whole("epochs", epochs, 1, MOST_EPOCHS)
         if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p < 1:
@@ -131,6 +132,14 @@ class OwnLoopConfig:
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
+def _unwrap(value: Any) -> Any:
+    """Return a number of NumPy's or torch's as Python's own; any other value as it is."""
+    try:
+        return value.item()
+    except (AttributeError, TypeError, ValueError, RuntimeError):
+        return value
+
+
 def _check_whole(name: str, value: Any, least: int, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ConfigError(
@@ -146,6 +155,11 @@ def _add_option(identity: dict[str, Any], key: Any, value: Any) -> None:
     """
     shown = f"options has the key {key!r:.80}"
     section, _, name = str(key).partition(".")
+    if name in NOT_IN_IDENTITY.get(section, ()):
+        raise ConfigError(
+            f"{shown}, which makes no other run, as for dropexp it says where files are. Name what "
+            f"is in them, such as {section}.version."
+        )
     if key in _FIXED:
         raise ConfigError(f"{shown}, which is an argument of its own.")
     value = _make_plain(key, value)
@@ -166,6 +180,7 @@ def _make_plain(key: Any, value: Any) -> Any:
     Raises:
         ConfigError: it is no plain value.
     """
+    value = _unwrap(value)
     try:
         check_plain(value)
     except DamagedError as error:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.own_loops import OwnLoopConfig
@@ -39,6 +39,7 @@ class Recording:
         self._best: EpochRecord | None = None
         self._tests: dict[str, tuple[float, float]] = {}
         self._last_time = time.monotonic()
+        self._has_ended = False
 
     @property
     def epochs(self) -> Iterator[int]:
@@ -93,23 +94,26 @@ class Recording:
             p: drop probability of the epoch; None: that of the run.
 
         Raises:
-            UserError: a value is not a number that is possible, or the run is finished.
+            UserError: a value is not a number that is possible, all epochs were logged, or the run
+                is finished.
             StoreError: the disk is full, or the folder cannot be written.
         """
         self._refuse_finished()
-        for name, share in (("train_acc", train_acc), ("val_acc", val_acc)):
-            if not math.isnan(share) and not 0 <= share <= 1:
-                raise UserError(f"{name}={share} is not allowed; it is a fraction from 0 to 1.")
+        if len(self._records) == self._config.epochs:
+            raise UserError(
+                f"all {self._config.epochs} epochs of {self.run_id} were logged: record(epochs=…) "
+                f"says how many there are."
+            )
         now = time.monotonic()
         record = EpochRecord(
             epoch=len(self._records) + 1,
-            lr=float(lr),
-            p=self._config.p if p is None else float(p),
-            noisy_train_loss=float(noisy_train_loss),
-            train_loss=float(train_loss),
-            train_acc=float(train_acc),
-            val_loss=float(val_loss),
-            val_acc=float(val_acc),
+            lr=_read_number("lr", lr),
+            p=self._config.p if p is None else _read_number("p", p),
+            noisy_train_loss=_read_number("noisy_train_loss", noisy_train_loss),
+            train_loss=_read_number("train_loss", train_loss),
+            train_acc=_read_share("train_acc", train_acc),
+            val_loss=_read_number("val_loss", val_loss),
+            val_acc=_read_share("val_acc", val_acc),
             seconds=now - self._last_time,
         )
         self._last_time = now
@@ -134,11 +138,13 @@ class Recording:
         self._refuse_finished()
         if at not in ("best", "last"):
             raise UserError(f"at={at!r} is not known. Allowed: best, last.")
-        if not math.isnan(test_acc) and not 0 <= test_acc <= 1:
-            raise UserError(f"test_acc={test_acc} is not allowed; it is a fraction from 0 to 1.")
-        self._tests[at] = float(test_loss), float(test_acc)
+        self._tests[at] = _read_number("test_loss", test_loss), _read_share("test_acc", test_acc)
 
     def _refuse_finished(self) -> None:
+        if self._has_ended:
+            raise UserError(
+                f"the recording of {self.run_id} has ended: call log(…) inside of the with block."
+            )
         if self.is_finished:
             raise UserError(
                 f"{self.run_id} is finished, and nothing more is recorded; is_finished says so, "
@@ -191,9 +197,29 @@ class Recording:
         summary = self._summarise(parameters, audit)
         self._folder.log(f"{summary.status} after {summary.last.epoch} epochs", is_promised=True)
         self._folder.finish(summary, keep_checkpoint=False)
+        self.end()
+
+    def end(self) -> None:
+        """Refuse whatever is logged from now on, which would no longer agree with the folder."""
+        self._has_ended = True
 
 
 _UNTESTED = (math.nan, math.nan)
+
+
+def _read_number(name: str, value: Any) -> float:
+    """Return a value as a number: that of a tensor or an array with a single one, too."""
+    try:
+        return float(value.detach() if hasattr(value, "detach") else value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        raise UserError(f"{name}={value!r:.80} is not allowed; it is a single number.") from None
+
+
+def _read_share(name: str, value: Any) -> float:
+    share = _read_number(name, value)
+    if not math.isnan(share) and not 0 <= share <= 1:
+        raise UserError(f"{name}={share:g} is not allowed; it is a fraction from 0 to 1.")
+    return share
 
 
 def _select(record: EpochRecord, tested: tuple[float, float]) -> SelectedEpoch:

@@ -103,7 +103,7 @@ def record(
         raise AuditError(f"the audit failed: {audit.summarise()}. Nothing was recorded.")
     place = open_runs_dir(fspath(runs_dir))
     folder = RunFolder(place, config.run_id)
-    with folder.lock():
+    with folder.lock(lambda: _warn(f"{folder.path} is locked; waiting until it is free.")):
         if _is_finished(folder, config, force=force):
             yield Recording(folder, config, is_finished=True)
             return
@@ -121,6 +121,8 @@ def record(
             with suppress(StoreError):
                 folder.log(f"stopped: {error!r}")
             raise
+        finally:
+            recording.end()
 
 
 def _is_finished(folder: RunFolder, config: OwnLoopConfig, *, force: bool) -> bool:

@@ -103,6 +103,8 @@ class RunFolder(StoredRun):
                 lock.acquire(timeout=patience)
         except Timeout:
             raise BusyError(f"another process is training {self.run_id}.") from None
+        except RuntimeError:  # filelock: it would wait for itself
+            raise BusyError(f"{self.run_id} is being trained or recorded here already.") from None
         except OSError as error:
             raise durable.make_folder_error(self.path.parent, error) from None
         try:

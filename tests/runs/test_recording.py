@@ -8,10 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import dropexp
-from dropexp.errors import AuditError, ConfigError, UserError
+from dropexp.errors import AuditError, BusyError, ConfigError, UserError
 from dropexp.runs.listing import list_runs
 from dropexp.runs.recorded_run import Recording
 from dropexp.runs.records import AuditOutcome, RunStatus
@@ -152,6 +153,49 @@ def log_no_epoch() -> None:
 def log_wrong_share() -> None:
     with dropexp.record(**ask()) as run:
         run.log(train_loss=1, val_loss=1, val_acc=73)
+
+
+def test_nothing_is_logged_after_the_end_or_beyond_the_epochs() -> None:
+    """It would be in metrics.csv, and not in the summary that is already written."""
+    run = record()
+    with pytest.raises(UserError, match="has ended: call log"):
+        run.log(train_loss=9, val_loss=9)
+    with dropexp.record(**ask(seed=1)) as more:
+        for _ in range(3):
+            more.log(train_loss=1, val_loss=1)
+        with pytest.raises(UserError, match="all 3 epochs of none-p0-s1-"):
+            more.log(train_loss=1, val_loss=1)
+    for listed in list_runs(Path("runs")):
+        assert not listed.folder.find_damage(whole=True)
+
+
+@pytest.mark.parametrize("value", ["abc", None, 10**400, np.ones(2)])
+def test_a_loss_that_is_no_number_is_refused_by_name(value: Any) -> None:
+    with pytest.raises(UserError, match=r"val_loss=.* it is a single number"):
+        record([value])
+
+
+def test_numbers_of_numpy_are_those_of_python() -> None:
+    own = ask(regulariser="noise", p=0.25, options={"optimiser.lr": 0.5})
+    arrays = ask(regulariser="noise", options={"optimiser.lr": np.float64(0.5)})
+    arrays |= {"seed": np.int64(0), "epochs": np.int32(3), "p": np.float32(0.25)}
+    assert record(**arrays).run_id == record(**own).run_id
+
+
+def test_a_key_that_makes_no_other_run_is_refused() -> None:
+    """Two files of weights in turn must not be one run."""
+    with pytest.raises(ConfigError, match=r"'model\.weights', which makes no other run"):
+        record(options={"model.weights": "a.pt"})
+
+
+def test_recording_a_run_inside_of_itself_is_refused() -> None:
+    with dropexp.record(**ask()) as run:
+        run.log(train_loss=1, val_loss=1)
+        with (
+            pytest.warns(UserWarning, match="is locked; waiting"),
+            pytest.raises(BusyError, match="being trained or recorded here already"),
+        ):
+            record()
 
 
 def test_wrong_epochs_are_refused() -> None:
