@@ -32,6 +32,7 @@ _GROUPS_OF_PACKAGES = {"regulariser": "regularisers", "data": "data", "model": "
 
 _MOST_BYTES = 64 << 10
 _MOST_FILES = 200
+_MOST_ENTRIES = 10_000
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _SEARCH_PATH = "hydra.searchpath=[file://{}]"
 
@@ -130,7 +131,7 @@ def search_added_files() -> Iterator[list[str]]:
 
 
 def _read_folder(root: Path) -> Iterator[AddedFile]:
-    paths = [path for path in sorted(root.glob("*/**/*.yaml")) if not _is_hidden(path, root)]
+    paths = sorted(_find_yaml_files(root))
     if len(paths) > _MOST_FILES:
         raise ConfigError(
             f"--config-dir {root} holds {len(paths)} YAML files; at most {_MOST_FILES} are read. "
@@ -146,8 +147,31 @@ def _read_folder(root: Path) -> Iterator[AddedFile]:
         yield AddedFile(path.parent.relative_to(root).as_posix(), path.stem, text, path)
 
 
-def _is_hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
+def _find_yaml_files(root: Path) -> Iterator[Path]:
+    """Yield the YAML files in the groups of a folder; hidden ones are left out.
+
+    Raises:
+        ConfigError: the folder holds more files than groups do, as a home folder does.
+    """
+    seen = 0
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = [name for name in subfolders if not _is_hidden(name)]
+        seen += len(subfolders) + len(names)
+        if seen > _MOST_ENTRIES:
+            raise ConfigError(
+                f"--config-dir {root} holds more than {_MOST_ENTRIES:,} files and folders. Name a "
+                f"folder that holds groups only."
+            )
+        if folder != str(root):
+            yield from (
+                Path(folder, name)
+                for name in names
+                if name.endswith(".yaml") and not _is_hidden(name)
+            )
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
 
 
 def _check(name: str, text: str, where: Path) -> None:

@@ -1,9 +1,11 @@
 """Images and labels as arrays: a .npz file, or what a function of the user's returns."""
 
+import math
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -25,6 +27,17 @@ NAMES = (
     "class_names",
 )
 """What a file or a mapping may hold; images and labels are needed."""
+
+_MOST_BYTES = 1 << 34
+_MOST_PACKED = 1 << 30
+_MOST_RATIO = 50
+"""A file may unpack to 16 GiB, and where that is more than 1 GiB to 50 times its own size: a few
+megabytes of zeros stand for any memory, and pictures shrink by less."""
+
+_NO_ARRAYS = (
+    *(ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error),
+    *(NotImplementedError, KeyError, OverflowError, TypeError),
+)
 
 _CHANNELS = (1, 2, 3, 4)
 _MOST_CLASSES = 100_000
@@ -97,6 +110,7 @@ def make_source(arrays: Mapping[str, Any], origin: str) -> Source:
 
 def _read_file(path: Path, origin: str) -> dict[str, Any]:
     try:
+        _refuse_bomb(path, origin)
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
             raise DataError(
@@ -104,12 +118,54 @@ def _read_file(path: Path, origin: str) -> dict[str, Any]:
             )
         with file:
             return {name: file[name] for name in file.files}
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+    except MemoryError:
+        raise DataError(f"{origin} holds more than there is memory for.") from None
+    except _NO_ARRAYS as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise DataError(
             f"{origin} cannot be read as arrays: {reason}. Write it with numpy.savez(file, "
             f"images=…, labels=…), without objects."
         ) from None
+
+
+def _refuse_bomb(path: Path, origin: str) -> None:
+    """Refuse a file that asks for much more memory than its size tells, before it is read.
+
+    Raises:
+        DataError: it unpacks to too much, or an array's header names more values than it has.
+    """
+    if not zipfile.is_zipfile(path):
+        return  # a single array, which is refused, or no arrays at all
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        unpacked = sum(member.file_size for member in members)
+        if unpacked > min(_MOST_BYTES, max(_MOST_PACKED, _MOST_RATIO * size)):
+            raise DataError(
+                f"{origin} is not allowed: its {size:,} bytes unpack to {unpacked:,}. Write it "
+                f"with numpy.savez, which packs nothing."
+            )
+        for member in members:
+            with archive.open(member) as file:
+                named = _read_named_size(file)
+            if named > member.file_size:
+                raise DataError(
+                    f"{origin}: {member.filename.removesuffix('.npy')} says that it has {named:,} "
+                    f"bytes, and has {member.file_size:,}."
+                )
+
+
+def _read_named_size(file: IO[bytes]) -> int:
+    """Return the bytes of the array that a header announces; 0 where there is none."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read = np.lib.format.read_array_header_2_0
+        shape, _, kind = read(file)
+    except ValueError:
+        return 0  # numpy says what is wrong when it reads the array
+    return 0 if kind.hasobject else math.prod(shape) * kind.itemsize
 
 
 def _to_numpy(value: Any) -> NDArray[Any]:
@@ -135,9 +191,13 @@ def _read_images(arrays: Mapping[str, Any], name: str, origin: str) -> torch.Ten
             f"{origin}: {name} has the type {array.dtype}; it must be uint8 (0 to 255), or "
             f"floating point, whose values are used as they are."
         )
+    with np.errstate(over="ignore"):  # which makes infinity, refused below
+        array = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(array).all():
-        raise DataError(f"{origin}: {name} has values that are not finite; replace them.")
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+        raise DataError(
+            f"{origin}: {name} has values that are not finite as float32; replace them."
+        )
+    return torch.from_numpy(array)
 
 
 def _refuse_other_shapes(images: Mapping[str, torch.Tensor], origin: str) -> None:

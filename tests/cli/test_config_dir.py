@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dropexp.config import added_files
 from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.studies import read_study, save_study
 from dropexp.sweep.grammar import compose_sweep
@@ -218,3 +219,13 @@ def test_a_package_adds_choices_by_entry_points(
     assert "custom-p0.3-s0-" in done.stdout
     close = run_dropexp(tmp_path, "train", "regulariser=packagde")
     assert "Did you mean packaged?" in close.stderr
+
+
+def test_a_folder_of_anything_is_refused_before_all_of_it_is_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a home folder, or a whole disk."""
+    monkeypatch.setattr(added_files, "_MOST_ENTRIES", 20)
+    for number in range(21):
+        (tmp_path / "home" / str(number)).mkdir(parents=True)
+    assert_refused(tmp_path, ["train", "--config-dir", "home"], ["holds more than 20 files"])

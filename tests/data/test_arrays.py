@@ -1,5 +1,7 @@
 """Images and labels as arrays, from a file or from a function of the user's."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 import torch
 
 from dropexp.config.compose import compose_run
-from dropexp.data import check, load
+from dropexp.data import arrays, check, load
 from dropexp.data.arrays import make_source
 from dropexp.errors import ConfigError, DataError
 
@@ -130,6 +132,47 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
             load(compose(tmp_path / name))
     with pytest.raises(ConfigError, match=r"absent\.npz cannot be read: No such file"):
         compose(tmp_path / "absent.npz")
+
+
+def pack(path: Path, header: tuple[int, ...], *, values: int = 0, kind: str = "|u1") -> Path:
+    """Write a compressed file whose images have a header, and zeros as values."""
+    labels = io.BytesIO()
+    np.save(labels, LABELS)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.npy", labels.getvalue())
+        with archive.open("images.npy", "w", force_zip64=True) as file:
+            plain = {"descr": kind, "fortran_order": False, "shape": header}
+            np.lib.format.write_array_header_1_0(file, plain)
+            file.write(bytes(values))
+    return path
+
+
+def test_a_file_that_asks_for_more_memory_than_it_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    liar = pack(tmp_path / "liar.npz", (10**12, 8, 8))
+    with pytest.raises(DataError, match="images says that it has 64,000,000,000,000 bytes"):
+        load(compose(liar))
+    monkeypatch.setattr(arrays, "_MOST_PACKED", 10_000)
+    bomb = pack(tmp_path / "bomb.npz", (30, 100, 100), values=300_000)
+    with pytest.raises(DataError, match=r"bytes unpack to 300,\d+. Write it with numpy.savez"):
+        load(compose(bomb))
+    monkeypatch.undo()
+    load(compose(bomb))
+
+
+def test_an_encrypted_file_is_refused(tmp_path: Path) -> None:
+    raw = bytearray(save(tmp_path / "x.npz", images=GREY, labels=LABELS).read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        raw[raw.index(mark) + place] |= 1
+    (tmp_path / "x.npz").write_bytes(raw)
+    with pytest.raises(DataError, match="is encrypted"):
+        load(compose(tmp_path / "x.npz"))
+
+
+def test_values_that_float32_cannot_hold_are_refused() -> None:
+    with pytest.raises(DataError, match="not finite as float32"):
+        make_source({"images": np.full((30, 4, 5), 1e300), "labels": LABELS}, "x")
 
 
 def test_the_content_of_the_file_is_part_of_the_identity(tmp_path: Path) -> None:

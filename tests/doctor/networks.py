@@ -31,6 +31,13 @@ class Net(nn.Module):
         return self.dropout(x)  # type: ignore[no-any-return]
 
 
+def compile_eagerly(network: nn.Module) -> nn.Module:
+    """Return a network of torch.compile that traces its Python and generates no code."""
+    compiled = torch.compile(network, backend="eager")
+    assert isinstance(compiled, nn.Module)
+    return compiled
+
+
 class NormWithoutStatistics(Net):
     """Its batch norm has no running statistics, so it uses the batch's in eval mode too."""
 

@@ -166,9 +166,9 @@ def test_the_report_is_plain_json_and_the_same_each_time() -> None:
 
 
 def test_a_network_that_torch_compiles_is_examined_as_its_python_says() -> None:
-    report = examine(torch.compile(networks.AlwaysOn(), backend="eager"))
+    report = examine(networks.compile_eagerly(networks.AlwaysOn()))
     assert list_errors(report) == {"noise_in_eval"}
-    assert examine(torch.compile(networks.Net(), backend="eager")).passed
+    assert examine(networks.compile_eagerly(networks.Net())).passed
 
 
 def test_a_network_of_torchscript_is_refused_by_name() -> None:

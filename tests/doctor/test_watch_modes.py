@@ -220,7 +220,7 @@ def test_watching_changes_no_number_and_leaves_nothing() -> None:
 
 def test_a_loop_around_a_compiled_network_is_watched() -> None:
     model = networks.Net()
-    compiled: nn.Module = torch.compile(model, backend="eager")
+    compiled = networks.compile_eagerly(model)
     assert watch(model, lambda _: correct(compiled)).passed
     assert [f.mistake for f in watch(compiled, without_eval).errors] == [
         "evaluation_in_training_mode"
