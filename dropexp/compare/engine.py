@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dropexp.compare import grouping, mc_dropout
+from dropexp.compare import grouping
 from dropexp.compare.baselines import find_baselines
 from dropexp.compare.decisions import Decision, add_decision, decide
 from dropexp.compare.estimates import MetricValues, find_target, refuse_old_runs, refuse_unrecorded
@@ -17,7 +17,8 @@ from dropexp.compare.results import Comparison, Half, Row
 from dropexp.compare.rows import Family, TestedRow, collect_family
 from dropexp.compare.rules import Rule
 from dropexp.compare.settings import Setting
-from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
+from dropexp.compare.unmeasured import describe_unmeasured, refuse_unmeasured
+from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.statistics import Estimate, Verdict, is_underfit
 from dropexp.terminal.numbers import format_count
 
@@ -46,7 +47,7 @@ def compare(
     baselines = find_baselines(grouped, question.baseline)
     grouping.refuse_pairs_on_other_images(baselines.by_setting, settings)
     completed = [run for setting in settings for run in setting.completed]
-    mc_dropout.refuse_unmeasured(metric, completed)
+    refuse_unmeasured(metric, completed)
     refuse_unrecorded(metric, settings, question.at)
     refuse_old_runs(metric, completed)
     target = find_target(completed) if question.at is EpochChoice.MATCHED else None
@@ -60,9 +61,7 @@ def compare(
     )
     judge = _Judge(family, question, rule, target, with_p_values=with_p_values)
     rows = judge.make_rows(settings)
-    left_out = found.left_out
-    if metric.source is MetricSource.MC_DROPOUT:
-        left_out = (*left_out, *mc_dropout.describe_unmeasured(settings))
+    left_out = (*found.left_out, *describe_unmeasured(metric, settings))
     comparison = Comparison(
         rows=tuple(rows),
         metric=metric,
@@ -72,7 +71,7 @@ def compare(
         tests=judge.tests,
         studies=_list_studies(found),
         sentences=(),
-        left_out=tuple(left_out),
+        left_out=left_out,
         named_study=found.named_study,
         shared=grouping.find_shared_fields(settings),
         axes=grouping.find_axes(settings),
@@ -194,7 +193,7 @@ class _Judge:
 
     def _decide_other_half(self, metric: Metric) -> dict[str, Half]:
         other = _OTHER_HALF.get(self._question.at)
-        if other is None or other not in metric.epochs or metric.source is MetricSource.RUN:
+        if other is None or other not in metric.epochs or metric.is_of_whole_run:
             return {}
         pairs = self._compare(metric, MetricValues(self._family.settings, other))
         return {

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dropexp.compare.mc_dropout import has_results
 from dropexp.compare.settings import ComparedRun, Setting
+from dropexp.compare.unmeasured import find_absent_sources
 from dropexp.errors import UserError
 from dropexp.runs.indexed_runs import RECORD_SIZE
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
@@ -51,8 +51,8 @@ class MetricValues:
         self._at = at
         self._target = target
         metrics = [metric for metric in METRIC_REGISTRY.values() if at in metric.epochs]
-        if not any(has_results(setting.completed) for setting in settings):
-            metrics = [each for each in metrics if each.source is not MetricSource.MC_DROPOUT]
+        absent = find_absent_sources(run for setting in settings for run in setting.completed)
+        metrics = [each for each in metrics if each.source not in absent]
         self._metrics = metrics
         self._packed_names = {metric.key: _name_packed(metric, at) for metric in metrics}
         self._records: dict[int, tuple[Setting, bytes]] = {}
@@ -181,6 +181,8 @@ def _name_packed(metric: Metric, at: EpochChoice) -> str:
     """Return the name of a metric among packed numbers; empty where it is none of them."""
     if metric.source is MetricSource.RUN:
         return _PACKED_OF_RUN.get(metric.key, "")
+    if metric.source is MetricSource.FORGETTING:
+        return f"forgetting.{metric.key}"
     if metric.source is MetricSource.MC_DROPOUT or at is EpochChoice.MATCHED:
         return ""
     name = f"{'best' if at is EpochChoice.BEST else 'last'}.{metric.key}"
@@ -289,6 +291,8 @@ def _values_of(
         match metric.source:
             case MetricSource.RUN:
                 value = getattr(run, metric.key)
+            case MetricSource.FORGETTING:
+                value = getattr(summary.forgetting, metric.key, None)
             case MetricSource.MC_DROPOUT:
                 value = getattr(sampled, metric.stored_as, None)
             case MetricSource.EPOCH if at is EpochChoice.MATCHED:

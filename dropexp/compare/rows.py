@@ -8,11 +8,11 @@ from dropexp.compare.estimates import MetricValues
 from dropexp.compare.found_runs import FoundRun, FoundRuns, MissingRun
 from dropexp.compare.grouping import group_runs
 from dropexp.compare.looks import RowRuns, collect_row_runs
-from dropexp.compare.mc_dropout import is_unmeasured
 from dropexp.compare.pairing import PairedComparison, compare_pairs
 from dropexp.compare.rules import TestKind
 from dropexp.compare.settings import Setting
-from dropexp.runs.metric_types import Metric, MetricSource
+from dropexp.compare.unmeasured import find_unmeasured
+from dropexp.runs.metric_types import Metric
 
 Grouped = Sequence[tuple[Setting, list[FoundRun]]]
 
@@ -95,9 +95,7 @@ def collect_family(
         metric: the deciding metric.
         has_margin: whether a row may be practically equal.
     """
-    unmeasured: set[str] = set()
-    if metric.source is MetricSource.MC_DROPOUT:
-        unmeasured = {r.listed.run_id for r in found.runs if is_unmeasured(r.compared, metric)}
+    unmeasured = find_unmeasured(metric, (run.compared for run in found.runs))
     grouped = in_view if len(found.runs) == len(found.in_view) else group_runs(found.runs)
     by_run = {run.listed.run_id: setting.name for setting, runs in grouped for run in runs}
     by_name = {setting.name: (setting, runs) for setting, runs in grouped}

@@ -75,6 +75,11 @@ class ComparedRun:
         return self.summary.mc_dropout is not None
 
     @property
+    def has_forgetting(self) -> bool:
+        """Whether it has tracked its training examples."""
+        return self.summary.forgetting is not None
+
+    @property
     def packed(self) -> IndexedRuns | None:
         """Its results with those of other seeds; None where they are not packed."""
         return None

@@ -171,6 +171,11 @@ class StoredComparedRun(ComparedRun):
         return self._listed.has_numbers("best.mc_passes")
 
     @property
+    def has_forgetting(self) -> bool:
+        """Whether it has tracked its training examples."""
+        return self._listed.has_numbers("forgetting.forgetting_events")
+
+    @property
     def best_epoch(self) -> int | None:
         """The epoch of the lowest validation loss; None without a finite one."""
         epoch: int | None = self._listed.get_result("best.epoch")

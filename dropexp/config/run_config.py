@@ -122,6 +122,11 @@ class RunConfig(Section):
         description="Stochastic forward passes of the test set, with the noise on, with the "
         "weights of the best epoch (MC dropout). 0: none.",
     )
+    track_examples: bool = Field(
+        default=False,
+        description="Keep which training images the network predicts as they are labelled, after "
+        "every epoch, for dropexp forgetting.",
+    )
     tensorboard: TensorBoardConfig = TensorBoardConfig()
 
     @classmethod

@@ -84,6 +84,8 @@ class Splits:
             ``train.labels`` without noise.
         wrong_share: the mean of ``noisy``, in [0, 1]; evaluation needs it after every epoch.
         mean, std: float32 (C,), of the values 0–255 of the training images; a std of 0 is set to 1.
+        source_index: int64 (N_train,) on the CPU, the place of each training image among the
+            training images of the source.
         skipped: see Source.
     """
 
@@ -96,6 +98,7 @@ class Splits:
     wrong_share: float
     mean: Tensor
     std: Tensor
+    source_index: Tensor
     skipped: tuple[str, ...] = ()
     _mean: Tensor = field(init=False, repr=False)
     _inverse_std: Tensor = field(init=False, repr=False)
@@ -159,7 +162,8 @@ def make_splits(source: Source, config: DataConfig) -> Splits:
         DataError: a split would be empty, a size exceeds the images there are, or there is label
             noise with a single class.
     """
-    train, val, test = _draw_splits(source, config)
+    chosen, val, test = _draw_splits(source, config)
+    train = source.train.select(chosen)
     labels, noisy = _add_noise(train.labels, source, config)
     mean, std = compute_channel_statistics(train.images)
     return Splits(
@@ -172,6 +176,7 @@ def make_splits(source: Source, config: DataConfig) -> Splits:
         wrong_share=int(noisy.sum()) / len(noisy),
         mean=mean,
         std=std,
+        source_index=chosen,
         skipped=source.skipped,
     )
 
@@ -182,8 +187,8 @@ def refuse_sizes(source: Source, config: DataConfig) -> None:
     Raises:
         DataError: as make_splits.
     """
-    train, _, _ = _draw_splits(source, config)
-    _add_noise(train.labels, source, config)
+    chosen, _, _ = _draw_splits(source, config)
+    _add_noise(source.train.labels[chosen], source, config)
 
 
 def _add_noise(labels: Tensor, source: Source, config: DataConfig) -> tuple[Tensor, Tensor]:
@@ -195,7 +200,8 @@ def _add_noise(labels: Tensor, source: Source, config: DataConfig) -> tuple[Tens
     )
 
 
-def _draw_splits(source: Source, config: DataConfig) -> tuple[Split, Split, Split]:
+def _draw_splits(source: Source, config: DataConfig) -> tuple[Tensor, Split, Split]:
+    """Return the places of the training images in ``source.train``, and the other splits."""
     generator = stream(config.seed, "split")
     labels, val, test = source.train.labels, source.val, source.test
     rest = torch.arange(len(labels))
@@ -216,7 +222,7 @@ def _draw_splits(source: Source, config: DataConfig) -> tuple[Split, Split, Spli
         val = source.train.select(drawn)
     size = len(rest) if config.train_size is None else config.train_size
     drawn, _ = draw(_resolve_size("train_size", size, len(rest), keep=0))
-    return source.train.select(drawn), val, test
+    return drawn, val, test
 
 
 def _resolve_size(name: str, size: int | float, available: int, *, keep: int) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dropexp.config.parsing import digest_limited
 from dropexp.errors import NewerFormatError, StoreError
-from dropexp.runs.files import CHECKED_FILES, CONFIG, METRICS, SUMMARY, WEIGHTS
+from dropexp.runs.files import CHECKED_FILES, CONFIG, MAY_BE_REMOVED, METRICS, SUMMARY, WEIGHTS
 from dropexp.runs.parsing import MOST_BYTES, limit_weights
 from dropexp.runs.records import RunSummary
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def find_damage(run: "StoredRun", summary: RunSummary | None, *, whole: bool) -> str:
     """Return what is not whole in a finished run, as phrases; see StoredRun.find_damage.
 
-    Weights that are missing are no damage: only mc_dropout reads them, and they may have been
-    removed to save space.
+    Weights and the record of examples that are missing are no damage: no table reads them, and
+    they may have been removed to save space.
 
     Raises:
         NewerFormatError: a later dropexp has written it.
@@ -69,7 +69,7 @@ def _check_size(run: "StoredRun", name: str) -> Iterator[str]:
         if not os.stat(f"{run.path}{os.sep}{name}").st_size:  # noqa: PTH116 (faster)
             yield f"{name} is empty"
     except OSError:
-        if name != WEIGHTS:
+        if name not in MAY_BE_REMOVED:
             yield f"{name} is missing"
 
 
@@ -89,7 +89,7 @@ def _check_digest(run: "StoredRun", summary: RunSummary, name: str) -> Iterator[
     try:
         digest = digest_limited(f"{run.path}{os.sep}{name}", limit)
     except FileNotFoundError:
-        if name != WEIGHTS:
+        if name not in MAY_BE_REMOVED:
             yield f"{name} is missing"
     except StoreError as error:
         yield f"{name} cannot be read ({error})"

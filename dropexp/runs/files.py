@@ -11,18 +11,22 @@ METRICS = "metrics.csv"
 SUMMARY = "summary.json"
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "model.safetensors"
+EXAMPLES = "examples.safetensors"
 LOG = "run.log"
 ERROR = "error.txt"
 LOCK = ".lock"
 
-CHECKED_FILES = (CONFIG, METRICS, WEIGHTS, AUDIT)
+CHECKED_FILES = (CONFIG, METRICS, WEIGHTS, AUDIT, EXAMPLES)
 """The files whose checksums stand in the summary, beside that of the summary itself."""
 
 EVENTS_PREFIX = "events.out.tfevents."
 """Begins the names of TensorBoard's files."""
 
+MAY_BE_REMOVED = (WEIGHTS, EXAMPLES)
+"""Files that a finished run can do without: a user may have removed them to save space."""
+
 RUN_FILES = frozenset(
-    (CONFIG, ENVIRONMENT, AUDIT, METRICS, SUMMARY, CHECKPOINT, WEIGHTS, LOG, ERROR, LOCK)
+    (CONFIG, ENVIRONMENT, AUDIT, METRICS, SUMMARY, CHECKPOINT, *MAY_BE_REMOVED, LOG, ERROR, LOCK)
 )
 """The files of a run folder but for TensorBoard's."""
 

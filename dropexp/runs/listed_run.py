@@ -15,7 +15,13 @@ from dropexp.config.shared_config import SeededConfig, SharedConfig
 from dropexp.runs.files import METRICS
 from dropexp.runs.indexed_runs import IndexedRuns
 from dropexp.runs.packed import unpack_summary
-from dropexp.runs.records import AuditOutcome, RunSummary, SampledTest, SelectedEpoch
+from dropexp.runs.records import (
+    AuditOutcome,
+    ForgettingSummary,
+    RunSummary,
+    SampledTest,
+    SelectedEpoch,
+)
 from dropexp.runs.write import RunFolder
 
 
@@ -218,6 +224,7 @@ _RESULTS = (
     *(f"best.{key}" for key in _SELECTED),
     *(f"last.{key}" for key in _SELECTED),
     *(f"best.mc_{key}" for key in SampledTest.__dataclass_fields__),
+    *(f"forgetting.{key}" for key in ForgettingSummary.__dataclass_fields__),
     "config_hash",
     "results_version",
 )

@@ -23,6 +23,7 @@ class Unit(StrEnum):
     EPOCHS = "epochs"
     NAT_EPOCHS = "nat·epochs"
     SECONDS = "seconds"
+    EVENTS = "events per image"
     UNKNOWN = ""  # of another program's numbers
 
 
@@ -40,6 +41,7 @@ class MetricSource(Enum):
     EPOCH = auto()  # a column of metrics.csv: known after every epoch
     SELECTED_EPOCH = auto()  # a field of SelectedEpoch: measured at the best and the last epoch
     MC_DROPOUT = auto()  # a field of SampledTest behind the prefix mc_: the best epoch only
+    FORGETTING = auto()  # a field of ForgettingSummary: one value for the whole run
     RUN = auto()  # an attribute of ComparedRun: one value for the whole run
 
 
@@ -94,6 +96,11 @@ class Metric:
     def epochs(self) -> tuple[EpochChoice, ...]:
         """The epochs at which its value is known."""
         return _KNOWN_AT[self.source]
+
+    @property
+    def is_of_whole_run(self) -> bool:
+        """Whether a run has one value of it, whatever the epoch."""
+        return self.source in (MetricSource.RUN, MetricSource.FORGETTING)
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -153,5 +160,6 @@ _KNOWN_AT: dict[MetricSource, tuple[EpochChoice, ...]] = {
     MetricSource.EPOCH: tuple(EpochChoice),
     MetricSource.SELECTED_EPOCH: (EpochChoice.BEST, EpochChoice.LAST),
     MetricSource.MC_DROPOUT: (EpochChoice.BEST,),
+    MetricSource.FORGETTING: tuple(EpochChoice),
     MetricSource.RUN: tuple(EpochChoice),
 }

@@ -6,8 +6,8 @@ entry says where the metric's value is found; measuring it is the work of traini
 
 from dropexp.errors import UserError, propose, suggest, suggest_close
 from dropexp.runs.metric_types import Direction, Metric, MetricSource, Unit
+from dropexp.runs.requested_metrics import ON_UNSEEN_LOSS, REQUESTED_METRICS
 
-_ON_UNSEEN_LOSS = ("test_loss", "val_loss")
 _ON_UNSEEN_ACC = ("test_acc", "val_acc")
 _FIT_CAVEAT = "A better fit is not yet a better result: see the test loss."
 _GAP_CAVEAT = "A smaller gap is not yet a better result: see the test loss."
@@ -25,7 +25,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             MetricSource.EPOCH,
             can_decide=True,
             caveat=_FIT_CAVEAT,
-            results=_ON_UNSEEN_LOSS,
+            results=ON_UNSEEN_LOSS,
         ),
         Metric(
             "train_acc",
@@ -49,7 +49,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             MetricSource.EPOCH,
             can_decide=True,
             caveat=_FIT_CAVEAT,
-            results=_ON_UNSEEN_LOSS,
+            results=ON_UNSEEN_LOSS,
         ),
         Metric(
             "clean_label_train_acc",
@@ -131,7 +131,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             can_decide=True,
             improvement="smaller",
             caveat=_GAP_CAVEAT,
-            results=_ON_UNSEEN_LOSS,
+            results=ON_UNSEEN_LOSS,
         ),
         Metric(
             "acc_gap",
@@ -215,50 +215,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             Direction.LOWER,
             MetricSource.SELECTED_EPOCH,
         ),
-        Metric(
-            "mc_test_loss",
-            "MC test loss",
-            "MC dropout test loss",
-            "cross-entropy of the mean probabilities over the passes of mc_dropout",
-            Unit.NATS,
-            Direction.LOWER,
-            MetricSource.MC_DROPOUT,
-            can_decide=True,
-        ),
-        Metric(
-            "mc_test_acc",
-            "MC test acc",
-            "MC dropout test accuracy",
-            "accuracy of the mean probabilities over the passes of mc_dropout",
-            Unit.FRACTION,
-            Direction.HIGHER,
-            MetricSource.MC_DROPOUT,
-            can_decide=True,
-        ),
-        Metric(
-            "mc_test_ece",
-            "MC test ECE",
-            "MC dropout test calibration error",
-            "expected calibration error of the mean probabilities over the passes of mc_dropout",
-            Unit.FRACTION,
-            Direction.LOWER,
-            MetricSource.MC_DROPOUT,
-            can_decide=True,
-            results=("mc_test_loss",),
-        ),
-        Metric(
-            "mc_test_entropy",
-            "MC test entropy",
-            "MC dropout test entropy",
-            "entropy of the mean probabilities over the passes of mc_dropout",
-            Unit.NATS,
-            Direction.LOWER,
-            MetricSource.MC_DROPOUT,
-            can_decide=True,
-            improvement="more certain, right or wrong",
-            caveat="A lower entropy is certainty, right or wrong: see the test loss.",
-            results=("mc_test_loss",),
-        ),
+        *REQUESTED_METRICS,
         Metric(
             "noisy_label_acc",
             "noisy labels",

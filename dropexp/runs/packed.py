@@ -11,7 +11,14 @@ from functools import cache
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from dropexp.runs.records import AuditOutcome, RunStatus, RunSummary, SampledTest, SelectedEpoch
+from dropexp.runs.records import (
+    AuditOutcome,
+    ForgettingSummary,
+    RunStatus,
+    RunSummary,
+    SampledTest,
+    SelectedEpoch,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 _OF_RUN = ("parameters", "seconds", "peak_memory_mb", "results_version", "rise", "area", "format")
 _OF_EPOCH = tuple(SelectedEpoch.__dataclass_fields__)
 _OF_SAMPLED = tuple(SampledTest.__dataclass_fields__)
+_OF_FORGETTING = tuple(ForgettingSummary.__dataclass_fields__)
 _INTEGERS = {"parameters", "results_version", "format", "epoch", "passes"}
 
 NUMBERS = (
@@ -27,6 +35,7 @@ NUMBERS = (
     *(f"best.{key}" for key in _OF_EPOCH),
     *(f"last.{key}" for key in _OF_EPOCH),
     *(f"best.mc_{key}" for key in _OF_SAMPLED),
+    *(f"forgetting.{key}" for key in _OF_FORGETTING),
 )
 """The numbers of a summary, in the order in which they are packed."""
 
@@ -48,7 +57,7 @@ _PLACE = {name: place for place, name in enumerate(NUMBERS)}
 _STATUS, _AUDIT, _HASH = 8 - PACKED_SIZE, 9 - PACKED_SIZE, 16 - PACKED_SIZE
 _BEST, _LAST = _PLACE["best.epoch"], _PLACE["last.epoch"]
 _SAMPLED = _PLACE["best.mc_passes"]
-_END = _SAMPLED + len(_OF_SAMPLED)
+_FORGETTING = _SAMPLED + len(_OF_SAMPLED)
 
 
 def pack_summary(summary: RunSummary, run_id: str, config: Mapping[str, Any]) -> bytes | None:
@@ -63,6 +72,7 @@ def pack_summary(summary: RunSummary, run_id: str, config: Mapping[str, Any]) ->
         (_OF_EPOCH, summary.best),
         (_OF_EPOCH, summary.last),
         (_OF_SAMPLED, summary.mc_dropout),
+        (_OF_FORGETTING, summary.forgetting),
     )
     values = [getattr(summary, name) for name in _OF_RUN]
     values += [getattr(block, key, None) for keys, block in blocks for key in keys]
@@ -88,7 +98,8 @@ def unpack_summary(packed: bytes, run_id: str, config: Mapping[str, Any]) -> Run
     for place in _list_places(missing):
         values[place] = None
     parameters, seconds, memory, version, rise, area, format_ = values[:_BEST]
-    best, sampled = values[_BEST:_LAST], values[_SAMPLED:_END]
+    best, sampled = values[_BEST:_LAST], values[_SAMPLED:_FORGETTING]
+    forgetting = values[_FORGETTING:]
     return RunSummary(
         run_id=run_id,
         status=_STATUSES[status],
@@ -106,6 +117,7 @@ def unpack_summary(packed: bytes, run_id: str, config: Mapping[str, Any]) -> Run
         rise=rise,
         area=area,
         mc_dropout=None if sampled[0] is None else SampledTest(*sampled),
+        forgetting=None if forgetting[0] is None else ForgettingSummary(*forgetting),
         format=format_,
     )
 

@@ -21,6 +21,7 @@ from dropexp.runs.files import (
     CONFIG,
     ENVIRONMENT,
     ERROR,
+    EXAMPLES,
     METRICS,
     SUMMARY,
     WEIGHTS,
@@ -38,6 +39,7 @@ MOST_BYTES = {
     ERROR: 16 * _MIB,
     AUDIT: 16 * _MIB,
     METRICS: 512 * _MIB,  # two million epochs
+    EXAMPLES: 1024 * _MIB,  # 1,000 epochs of 8 million images
     CHECKPOINT: 1 << 36,  # these two also by the size of the network, see limit_weights
     WEIGHTS: 1 << 36,
 }
@@ -62,7 +64,8 @@ _LONGEST_TEXT = 1000  # characters
 _MOST_DIGITS = 19  # of LARGEST_NUMBER
 _LARGEST_FLOAT = 1e300  # the sum of a hundred million such numbers is finite
 _NUMBERS = frozenset((int, float, type(None)))
-_BLOCKS = ("best", "last", "mc_dropout")
+_BLOCKS = ("best", "last", "mc_dropout", "forgetting")
+_COUNTS_OF_BLOCKS = {"best": "epoch", "last": "epoch", "mc_dropout": "passes"}
 _COUNTS = ("seed", "parameters", "results_version", "format")
 _TEXTS = ("run_id", "status", "regulariser", "audit", "config_hash")
 _MEASURED = ("p", "seconds", "peak_memory_mb", "rise", "area")
@@ -92,8 +95,8 @@ def check_summary(plain: Any) -> Mapping[str, Any]:
     for key in _BLOCKS:
         if (block := summary.get(key)) is not None:
             _check_numbers(f"{key}.", get_mapping(block, key))
-            name = "passes" if key == "mc_dropout" else "epoch"
-            _check_count(f"{key}.{name}", block[name], at_least=1)
+            if (name := _COUNTS_OF_BLOCKS.get(key)) is not None:
+                _check_count(f"{key}.{name}", block[name], at_least=1)
     if "files" in summary:
         files = get_mapping(summary["files"], "files")
         check_types(files, dict.fromkeys(files, (str,)))
@@ -117,6 +120,10 @@ def _is_ordinary(summary: Mapping[str, Any]) -> bool:
         if type(first) is not int or not 0 < first < LARGEST_NUMBER:
             return False
         measured += others
+    if (block := summary.get("forgetting")) is not None:
+        if type(block) is not dict:
+            return False
+        measured += block.values()
     counts = [summary[key] for key in _COUNTS]
     texts = [summary[key] for key in _TEXTS]
     return (

@@ -13,14 +13,14 @@ from typing import Any, Self
 from dropexp.runs.durable import compute_digest
 from dropexp.runs.files import SUMMARY
 
-SUMMARY_FORMAT = 5
+SUMMARY_FORMAT = 6
 """Version of the layout of summary.json.
 
-Format 4 lacks files, the checksums; format 3 lacks clean_label_train_* and noisy_label_val_* as
-well; format 2 lacks test_entropy and mc_dropout as well; format 1 lacks test_ece, noisy_label_acc,
-rise and area as well."""
+Each format lacks what the later ones lack, and: 5 forgetting; 4 files, the checksums; 3
+clean_label_train_* and noisy_label_val_*; 2 test_entropy and mc_dropout; 1 test_ece,
+noisy_label_acc, rise and area."""
 
-_READABLE_FORMATS = (1, 2, 3, 4, 5)
+_READABLE_FORMATS = range(1, SUMMARY_FORMAT + 1)
 
 
 class RunStatus(StrEnum):
@@ -221,6 +221,22 @@ class SampledTest:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgettingSummary:
+    """What became of the training examples over all epochs; see statistics/forgetting.py.
+
+    The means of forgetting events are over examples; None where there is no such example.
+    """
+
+    forgetting_events: float
+    right_label_forgetting_events: float | None
+    wrong_label_forgetting_events: float | None
+    never_learned: float  # fraction of the examples whose label was predicted after no epoch
+    wrong_label_precision: float | None
+    """Fraction of wrong labels among the most forgotten examples, as many as there are wrong
+    labels; None without label noise."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """The results of a finished run: summary.json.
 
@@ -247,6 +263,7 @@ class RunSummary:
     rise: float | None = None  # of the validation loss after its best epoch, nats; None if unknown
     area: float | None = None  # the loss gap summed over epochs, nat·epochs
     mc_dropout: SampledTest | None = None  # None where not requested, or without noise
+    forgetting: ForgettingSummary | None = None  # None without track_examples
     files: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     format: int = SUMMARY_FORMAT
 
@@ -285,6 +302,8 @@ class RunSummary:
             values["best"] = SelectedEpoch(**_restore_non_finite(values["best"]))
         if values.get("mc_dropout") is not None:
             values["mc_dropout"] = SampledTest(**_restore_non_finite(values["mc_dropout"]))
+        if values.get("forgetting") is not None:
+            values["forgetting"] = ForgettingSummary(**values["forgetting"])
         return cls(**values)
 
 

@@ -15,15 +15,20 @@ from dropexp.config.setting import sort_key
 from dropexp.errors import FilterError, suggest, suggest_close
 from dropexp.runs.conditions import Condition, Relation, equals, is_condition
 from dropexp.runs.listed_run import ListedRun, ListedStatus, list_keys
-from dropexp.runs.metric_types import MetricSource, Unit
+from dropexp.runs.metric_types import Metric, MetricSource, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.periods import ALLOWED, Period, parse_period
 from dropexp.runs.studies import list_study_names, read_study
 
+
+def _find_block(metric: Metric) -> str:
+    return "forgetting" if metric.source is MetricSource.FORGETTING else "best"
+
+
 _ABBREVIATIONS = {
     "id": "run_id",
     **{
-        metric.key: f"best.{metric.key}"
+        metric.key: f"{_find_block(metric)}.{metric.key}"
         for metric in METRIC_REGISTRY.values()
         if metric.source is not MetricSource.RUN and metric.unit is not Unit.EPOCHS
     },

@@ -22,7 +22,17 @@ from dropexp.config.paths import parse_path
 from dropexp.config.setting import digest_setting, extract_setting_from_flat
 from dropexp.errors import BusyError, RunsDirError, StoreError
 from dropexp.runs import durable
-from dropexp.runs.files import CHECKED_FILES, CHECKPOINT, CONFIG, ERROR, LOCK, LOG, METRICS, SUMMARY
+from dropexp.runs.files import (
+    CHECKED_FILES,
+    CHECKPOINT,
+    CONFIG,
+    ERROR,
+    EXAMPLES,
+    LOCK,
+    LOG,
+    METRICS,
+    SUMMARY,
+)
 from dropexp.runs.ledger import record_end
 from dropexp.runs.read import StoredRun
 from dropexp.runs.records import (
@@ -253,6 +263,11 @@ class RunFolder(StoredRun):
         """Remove error.txt, which makes a failed run an interrupted one."""
         with self._disk_errors(ERROR):
             durable.remove_file(self.path / ERROR)
+
+    def remove_examples(self) -> None:
+        """Remove what an earlier training has kept of each example."""
+        with self._disk_errors(EXAMPLES):
+            durable.remove_file(self.path / EXAMPLES, is_promised=False)
 
     def forget_results(self) -> None:
         """Remove the summary, which makes a finished run an interrupted one."""

@@ -26,6 +26,7 @@ from dropexp.statistics.curves import (
 )
 from dropexp.statistics.equivalence import anytime_equivalence_p_value
 from dropexp.statistics.forecast import MOST_MORE_SEEDS, SeedForecast, forecast_seeds
+from dropexp.statistics.forgetting import Forgetting, count_forgetting, precision_at_top
 from dropexp.statistics.intervals import (
     Estimate,
     mean_interval,
@@ -51,6 +52,7 @@ __all__ = [
     "FEWEST_SIZES",
     "MOST_MORE_SEEDS",
     "Estimate",
+    "Forgetting",
     "PowerLaws",
     "Rise",
     "SeedForecast",
@@ -66,6 +68,7 @@ __all__ = [
     "binomial_tail_bound",
     "central_probability",
     "common_target",
+    "count_forgetting",
     "decide_verdict",
     "draw_seed_weights",
     "expanded_percentiles",
@@ -83,6 +86,7 @@ __all__ = [
     "paired_difference",
     "planned_power",
     "positive_mean_interval",
+    "precision_at_top",
     "probability_of_improvement",
     "rise_after_best",
     "sign_flip_p_value",

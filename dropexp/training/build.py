@@ -20,6 +20,7 @@ from dropexp.terminal.numbers import format_count
 from dropexp.training.audit import audit
 from dropexp.training.audit_checks import MAX_IMAGES
 from dropexp.training.audit_report import AuditReport
+from dropexp.training.examples import FittedExamples
 from dropexp.training.optim import build_optimiser
 from dropexp.training.parameter_groups import make_parameter_groups
 from dropexp.training.state import TrainingPlan, TrainingState
@@ -80,7 +81,8 @@ def build_state(config: RunConfig, splits: Splits) -> TrainingState:
     """
     model = build_model(config, splits)
     groups = make_parameter_groups(model, config.optimiser.lr_multipliers)
-    return TrainingState(model, build_optimiser(config.optimiser, groups))
+    fitted = FittedExamples(len(splits.train)) if config.track_examples else None
+    return TrainingState(model, build_optimiser(config.optimiser, groups), fitted=fitted)
 
 
 def build_plan(config: RunConfig, splits: Splits, model: nn.Module) -> TrainingPlan:

@@ -30,6 +30,7 @@ def take_snapshot(state: TrainingState, config_hash: str) -> dict[str, Any]:
         "model": clone_tensors(state.model.state_dict()),
         "optimiser": clone_tensors(state.optimiser.state_dict()),
         "best_weights": state.best_weights,  # replaced, never changed in place
+        "fitted": None if state.fitted is None else state.fitted.to_tensor(),
     }
 
 
@@ -61,6 +62,7 @@ def restore(state: TrainingState, raw: bytes, config_hash: str, device: torch.de
         state.optimiser.load_state_dict(saved["optimiser"])
         state.best_weights = _check_weights(saved["best_weights"], state)
         state.records = [_restore_record(record) for record in saved["records"]]
+        _restore_fitted(state, saved.get("fitted"))
     except _DAMAGES as error:
         reason = str(error).partition("\n")[0]
         raise DamagedCheckpointError(reason) from error
@@ -84,6 +86,20 @@ def _check_weights(weights: Any, state: TrainingState) -> dict[str, Tensor]:
     if weights and {name: each.shape for name, each in weights.items()} != shapes:
         raise ValueError("its best weights are not those of this model")
     return dict(weights)
+
+
+def _restore_fitted(state: TrainingState, saved: Any) -> None:
+    """Restore which examples were fitted; a run that has not tracked all epochs tracks none.
+
+    Raises:
+        ValueError: they are not those of the records.
+    """
+    if state.fitted is None:
+        return
+    if saved is None:
+        state.fitted = None
+    else:
+        state.fitted.restore(saved.cpu(), epochs=len(state.records))
 
 
 def _restore_record(plain: Any) -> EpochRecord:

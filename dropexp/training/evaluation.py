@@ -37,10 +37,13 @@ class CleanAndNoisy:
         clean: against the true labels.
         noisy: of the training set, against the labels trained on; of another split, the
             expectation over labels that are drawn as the training labels were.
+        fitted: bool (N,), the training images that are predicted as they are labelled; None
+            where that was not asked for.
     """
 
     clean: Measurement
     noisy: Measurement
+    fitted: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,30 +88,39 @@ def evaluate(
     return _measurement(sums, len(split))
 
 
-def evaluate_train(model: nn.Module, splits: Splits, precision: str = "float32") -> CleanAndNoisy:
+def evaluate_train(
+    model: nn.Module, splits: Splits, precision: str = "float32", *, track_examples: bool = False
+) -> CleanAndNoisy:
     """Measure a model on the training set, against the true labels and those trained on.
 
     Args:
         model: see evaluate.
         splits: on the model's device.
         precision: see evaluate.
+        track_examples: whether to return which images are predicted as they are labelled.
     """
-    if not splits.wrong_share:
-        measured = evaluate(model, splits, splits.train, precision)
-        return CleanAndNoisy(clean=measured, noisy=measured)
+    fitted: list[Tensor] = []
 
-    def measure(logits: Tensor, labels: Tensor, true_labels: Tensor) -> Tensor:
-        return torch.cat(
-            (_sum_loss_and_hits(logits, labels), _sum_loss_and_hits(logits, true_labels))
-        )
+    def measure(logits: Tensor, labels: Tensor, true_labels: Tensor | None = None) -> Tensor:
+        is_hit = logits.argmax(dim=1) == labels
+        if track_examples:
+            fitted.append(is_hit)
+        sums = _sum_loss(logits, labels, is_hit)
+        if true_labels is None:
+            return sums
+        return torch.cat((sums, _sum_loss_and_hits(logits, true_labels)))
 
+    other_labels = [splits.true_labels] if splits.wrong_share else []
     with in_mode(model, training=False):
-        sums = map_chunks(model, splits, splits.train, precision, measure, splits.true_labels)
-    noisy_loss, noisy_hits, clean_loss, clean_hits = _total(sums)
+        sums = map_chunks(model, splits, splits.train, precision, measure, *other_labels)
+    noisy_loss, noisy_hits, *clean_sums = _total(sums)
+    clean_loss, clean_hits = clean_sums or (noisy_loss, noisy_hits)
     count = len(splits.train)
+    noisy = Measurement(noisy_loss / count, noisy_hits / count)
     return CleanAndNoisy(
-        clean=Measurement(clean_loss / count, clean_hits / count),
-        noisy=Measurement(noisy_loss / count, noisy_hits / count),
+        clean=Measurement(clean_loss / count, clean_hits / count) if clean_sums else noisy,
+        noisy=noisy,
+        fitted=torch.cat(fitted).cpu() if fitted else None,
     )
 
 
@@ -247,5 +259,9 @@ def _total(sums: list[Tensor]) -> list[float]:
 
 def _sum_loss_and_hits(logits: Tensor, labels: Tensor) -> Tensor:
     """Return (2,): the sum of the losses, and how many predictions are right."""
+    return _sum_loss(logits, labels, logits.argmax(dim=1) == labels)
+
+
+def _sum_loss(logits: Tensor, labels: Tensor, is_hit: Tensor) -> Tensor:
     loss = F.cross_entropy(logits.float(), labels, reduction="sum")
-    return torch.stack((loss, (logits.argmax(dim=1) == labels).sum().float()))
+    return torch.stack((loss, is_hit.sum().float()))

@@ -166,6 +166,8 @@ class _Training:
         )
         state.model, state.optimiser = trained.model, trained.optimiser
         state.records.append(record)
+        if state.fitted is not None and on_train.fitted is not None:
+            state.fitted.append(on_train.fitted)
         if find_best_epoch(state.records) is record:
             state.best_weights = clone_tensors(trained.model.state_dict())
         # The receiver may draw random numbers while the masks of an epoch are being drawn.
@@ -176,7 +178,9 @@ class _Training:
 
 def _measure(model: nn.Module, plan: TrainingPlan) -> _Measured:
     splits, precision = plan.splits, plan.config.precision
-    return evaluate_train(model, splits, precision), evaluate_val(model, splits, precision)
+    is_tracked = plan.config.track_examples
+    on_train = evaluate_train(model, splits, precision, track_examples=is_tracked)
+    return on_train, evaluate_val(model, splits, precision)
 
 
 class _AbandonedError(Exception):

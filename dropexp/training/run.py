@@ -37,6 +37,7 @@ from dropexp.training.environment import (
     is_out_of_memory,
     select_device,
 )
+from dropexp.training.examples import explain_untracked, write_examples
 from dropexp.training.loop import train
 from dropexp.training.mc_dropout import add_mc_dropout, explain_no_effect
 from dropexp.training.progress import EpochProgress
@@ -184,6 +185,8 @@ def _reuse(config: RunConfig, folder: RunFolder, view: RunView, device_name: str
         folder.write_summary(summary)
         folder.log(f"measured with mc_dropout={config.mc_dropout}")
     _note_no_effect(config, summary, view)
+    if config.track_examples and summary.forgetting is None:
+        view.warn(explain_untracked(summary.last.epoch))
     records = tuple(folder.read_records())
     return FinishedRun(summary, records, folder.path, is_reused=True, is_measured=is_measured)
 
@@ -240,8 +243,10 @@ def _train(
             view.report_epoch(record, config.train.epochs)
         if state.records[-1].is_finite and len(state.records) < config.train.epochs:
             view.note(f"stopped early after epoch {len(state.records)} of {config.train.epochs}")
-        summary = summarise(config, state, splits, audit)
+        examples = None if state.fitted is None else state.fitted.to_history(splits)
+        summary = summarise(config, state, splits, audit, examples)
         write_weights(folder, state.best_weights)
+        write_examples(folder, examples)
         summary = add_mc_dropout(config, summary, splits, state.best_weights)
         _note_no_effect(config, summary, view)
         recorder.finish(summary)
@@ -311,6 +316,8 @@ def _resume(
         view.warn(f"{folder.path / CHECKPOINT} is damaged ({error}); starting over")
         return None
     view.note(f"resuming after epoch {len(state.records)}")
+    if config.track_examples and state.fitted is None:
+        view.warn(explain_untracked(len(state.records)))
     return state
 
 

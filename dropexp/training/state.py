@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.runs.records import EpochRecord
+from dropexp.training.examples import FittedExamples
 from dropexp.training.optim import LearningRate, build_schedule
 
 
@@ -23,12 +24,15 @@ class TrainingState:
         optimiser: the optimiser of the model's parameters.
         records: the records of the epochs trained so far.
         best_weights: the model's state_dict at the epoch of the lowest validation loss so far.
+        fitted: which training images the network predicts as they are labelled, after each epoch;
+            None where the run does not track them.
     """
 
     model: nn.Module
     optimiser: Optimizer
     records: list[EpochRecord] = field(default_factory=list)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+    fitted: FittedExamples | None = None
 
 
 @dataclass(frozen=True)

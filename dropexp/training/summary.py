@@ -3,6 +3,7 @@
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
+from dropexp.runs.examples import ExampleHistory
 from dropexp.runs.records import (
     AuditOutcome,
     EpochRecord,
@@ -14,11 +15,16 @@ from dropexp.runs.records import (
 from dropexp.statistics import area_between, rise_after_best
 from dropexp.training.environment import measure_peak_memory
 from dropexp.training.evaluation import FinalMeasurement, evaluate_final
+from dropexp.training.examples import summarise_examples
 from dropexp.training.state import TrainingState
 
 
 def summarise(
-    config: RunConfig, state: TrainingState, splits: Splits, audit: AuditOutcome
+    config: RunConfig,
+    state: TrainingState,
+    splits: Splits,
+    audit: AuditOutcome,
+    examples: ExampleHistory | None = None,
 ) -> RunSummary:
     """Measure the last and the best epoch on the test set, and return the run's summary.
 
@@ -27,6 +33,7 @@ def summarise(
         state: at the end of training. Its model has the weights of the best epoch afterwards.
         splits: the data, on the model's device.
         audit: the outcome of the audit before training.
+        examples: what became of the training examples; None where the run has not tracked them.
     """
     records = state.records
     last, best = records[-1], find_best_epoch(records)
@@ -54,6 +61,7 @@ def summarise(
         results_version=RESULTS_VERSION,
         rise=rise_after_best(val_losses).last,
         area=area_between(train_losses, comparable),
+        forgetting=None if examples is None else summarise_examples(examples),
     )
 
 

@@ -48,6 +48,7 @@ def _prepare(overrides: list[str], images: int, device: str) -> tuple[RunConfig,
         wrong_share=0.0,
         mean=torch.full(shape[:1], 127.5),
         std=torch.full(shape[:1], 74.0),
+        source_index=torch.arange(images),
     )
     return config, splits.to(place)
 

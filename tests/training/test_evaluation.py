@@ -78,6 +78,7 @@ def make_splits(labels: list[int], trained_on: list[int], classes: int) -> Split
         wrong_share=int(noisy.sum()) / len(noisy),
         mean=torch.zeros(1),
         std=torch.ones(1),
+        source_index=torch.arange(len(labels)),
     )
 
 

@@ -1,0 +1,117 @@
+"""The metrics that a run has on request only: those of mc_dropout and of track_examples."""
+
+from dropexp.runs.metric_types import Direction, Metric, MetricSource, Unit
+
+ON_UNSEEN_LOSS = ("test_loss", "val_loss")
+"""The results that tell whether a lower loss or count is an improvement."""
+
+_FORGETTING_CAVEAT = (
+    "Fewer forgetting events are not yet a better result: a network that learns nothing forgets "
+    "nothing. See the test loss."
+)
+_PRECISION_CAVEAT = (
+    "It says how well wrong labels are found, not how good the network is: see the test loss."
+)
+
+REQUESTED_METRICS = (
+    Metric(
+        "mc_test_loss",
+        "MC test loss",
+        "MC dropout test loss",
+        "cross-entropy of the mean probabilities over the passes of mc_dropout",
+        Unit.NATS,
+        Direction.LOWER,
+        MetricSource.MC_DROPOUT,
+        can_decide=True,
+    ),
+    Metric(
+        "mc_test_acc",
+        "MC test acc",
+        "MC dropout test accuracy",
+        "accuracy of the mean probabilities over the passes of mc_dropout",
+        Unit.FRACTION,
+        Direction.HIGHER,
+        MetricSource.MC_DROPOUT,
+        can_decide=True,
+    ),
+    Metric(
+        "mc_test_ece",
+        "MC test ECE",
+        "MC dropout test calibration error",
+        "expected calibration error of the mean probabilities over the passes of mc_dropout",
+        Unit.FRACTION,
+        Direction.LOWER,
+        MetricSource.MC_DROPOUT,
+        can_decide=True,
+        results=("mc_test_loss",),
+    ),
+    Metric(
+        "mc_test_entropy",
+        "MC test entropy",
+        "MC dropout test entropy",
+        "entropy of the mean probabilities over the passes of mc_dropout",
+        Unit.NATS,
+        Direction.LOWER,
+        MetricSource.MC_DROPOUT,
+        can_decide=True,
+        improvement="more certain, right or wrong",
+        caveat="A lower entropy is certainty, right or wrong: see the test loss.",
+        results=("mc_test_loss",),
+    ),
+    Metric(
+        "forgetting_events",
+        "forgetting events",
+        "forgetting events",
+        "epochs after which a training image is wrong that was right before, per image",
+        Unit.EVENTS,
+        Direction.LOWER,
+        MetricSource.FORGETTING,
+        can_decide=True,
+        improvement="fewer",
+        caveat=_FORGETTING_CAVEAT,
+        results=ON_UNSEEN_LOSS,
+    ),
+    Metric(
+        "right_label_forgetting_events",
+        "right-label forgetting",
+        "forgetting events of right labels",
+        "forgetting events per training image whose label is right",
+        Unit.EVENTS,
+        Direction.LOWER,
+        MetricSource.FORGETTING,
+        can_decide=True,
+        improvement="fewer",
+        caveat=_FORGETTING_CAVEAT,
+        results=ON_UNSEEN_LOSS,
+    ),
+    Metric(
+        "wrong_label_forgetting_events",
+        "wrong-label forgetting",
+        "forgetting events of wrong labels",
+        "forgetting events per training image whose label is wrong",
+        Unit.EVENTS,
+        Direction.NEITHER,
+        MetricSource.FORGETTING,
+    ),
+    Metric(
+        "never_learned",
+        "never learned",
+        "images never learned",
+        "fraction of the training images whose label was predicted after no epoch",
+        Unit.FRACTION,
+        Direction.NEITHER,
+        MetricSource.FORGETTING,
+    ),
+    Metric(
+        "wrong_label_precision",
+        "wrong labels found",
+        "wrong labels among the most forgotten",
+        "fraction of wrong labels among the most forgotten images, as many as there are wrong",
+        Unit.FRACTION,
+        Direction.HIGHER,
+        MetricSource.FORGETTING,
+        can_decide=True,
+        caveat=_PRECISION_CAVEAT,
+        results=ON_UNSEEN_LOSS,
+    ),
+)
