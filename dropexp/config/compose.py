@@ -103,7 +103,7 @@ def parse_study_params(file: StudyFile) -> list[Override]:
     except ConfigError as error:
         raise ConfigError(f"{file.path}: {error}") from None
     for override in overrides:
-        if not override.is_about_the_run:
+        if not override.is_recorded:
             raise ConfigError(
                 f"{file.path}: {override.key} does not say what a run computes; leave it out, and "
                 f"give it to dropexp sweep: {override.text}."

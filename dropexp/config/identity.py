@@ -18,6 +18,9 @@ and did not measure clean_label_train_* and noisy_label_val_*.
 IDENTITY_KEYS = ("data", "model", "regulariser", "optimiser", "train", "precision", "seed")
 """The top-level keys of a config that determine the numbers of a run."""
 
+KEPT_KEYS = ("track_examples",)
+"""The top-level keys that add to what a run keeps, and change none of its numbers."""
+
 NOT_IN_IDENTITY = {"data": {"root", "download", "on_broken"}, "model": {"weights"}}
 """Fields of these sections that say where files are, or whether they are refused; no number changes
 with them. The content of model.weights is in the identity as model.weights_fingerprint."""

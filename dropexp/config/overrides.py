@@ -25,7 +25,7 @@ from dropexp.config.groups import (
     split_combination,
 )
 from dropexp.config.hydra_session import start_hydra
-from dropexp.config.identity import IDENTITY_KEYS
+from dropexp.config.identity import IDENTITY_KEYS, KEPT_KEYS
 from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import ConfigError, suggest
 
@@ -104,6 +104,11 @@ class Override:
     def is_about_the_run(self) -> bool:
         """Whether it sets what a run computes, unlike overrides such as device=cpu."""
         return self.is_group_choice or self.path[0] in (*IDENTITY_KEYS, "p")
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a study records it: it sets what a run computes, or what it keeps of that."""
+        return self.is_about_the_run or self.key in KEPT_KEYS
 
     @property
     def is_about_the_launcher(self) -> bool:

@@ -184,7 +184,7 @@ def _parse_recorded(overrides: Sequence[str], path: Path) -> list[Override]:
     except ConfigError as error:
         raise StoreError(f"{path} is damaged: {error}") from None
     for override in parsed:
-        if not override.is_about_the_run:
+        if not override.is_recorded:
             raise StoreError(
                 f"{path} is damaged: {override.text} does not say what its runs are, and dropexp "
                 f"writes no such override there."

@@ -120,7 +120,7 @@ def compose_parsed_sweep(
     return SweepRequest(
         configs=PlannedConfigs(sorted(by_id.values(), key=lambda run: run.seed)),
         duplicates=len(composed) - len(by_id),
-        run_overrides=tuple(override.text for override in effective if override.is_about_the_run),
+        run_overrides=tuple(override.text for override in effective if override.is_recorded),
         study=study,
         launcher=tuple(launcher),
         question=question,

@@ -261,7 +261,7 @@ def _find_fewest_pairs(rows: int, question: StudyQuestion) -> int:
 
 
 def _refuse_what_is_not_about_runs(override: Override) -> None:
-    if not override.is_about_the_run and override.key not in _NOT_ABOUT_RUNS:
+    if not override.is_recorded and override.key not in _NOT_ABOUT_RUNS:
         raise ConfigError(
             f"{override.text} says where or how runs are trained, which is not registered; leave "
             f"it out, and give it to dropexp sweep."
