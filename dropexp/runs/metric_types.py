@@ -24,6 +24,7 @@ class Unit(StrEnum):
     NAT_EPOCHS = "nat·epochs"
     SECONDS = "seconds"
     EVENTS = "events per image"
+    TIMES = "times"
     UNKNOWN = ""  # of another program's numbers
 
 

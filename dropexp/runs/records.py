@@ -222,10 +222,8 @@ class SampledTest:
 
 @dataclass(frozen=True, slots=True)
 class ForgettingSummary:
-    """What became of the training examples over all epochs; see statistics/forgetting.py.
+    """What became of the training examples, as means over them; see statistics/forgetting.py."""
 
-    The means of forgetting events are over examples; None where there is no such example.
-    """
 
     forgetting_events: float
     right_label_forgetting_events: float | None
@@ -234,6 +232,7 @@ class ForgettingSummary:
     wrong_label_precision: float | None
     """Fraction of wrong labels among the most forgotten examples, as many as there are wrong
     labels; None without label noise."""
+    wrong_label_lift: float | None  # that fraction, divided by the fraction of wrong labels
 
 
 @dataclass(frozen=True, slots=True)

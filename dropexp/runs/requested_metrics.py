@@ -114,4 +114,14 @@ REQUESTED_METRICS = (
         caveat=_PRECISION_CAVEAT,
         results=ON_UNSEEN_LOSS,
     ),
+    Metric(
+        "wrong_label_lift",
+        "times chance",
+        "wrong labels found, in times chance",
+        "wrong labels among the most forgotten images, divided by their fraction among all",
+        Unit.TIMES,
+        Direction.HIGHER,
+        MetricSource.FORGETTING,
+        digits=2,
+    ),
 )

@@ -75,12 +75,14 @@ def summarise_examples(history: ExampleHistory) -> ForgettingSummary:
     forgetting, is_wrong = history.forgetting, history.is_wrong
     events = forgetting.events
     has_wrong = bool(is_wrong.any())
+    precision = precision_at_top(forgetting.scores, is_wrong) if has_wrong else None
     return ForgettingSummary(
         forgetting_events=float(events.mean()),
         right_label_forgetting_events=None if is_wrong.all() else float(events[~is_wrong].mean()),
         wrong_label_forgetting_events=float(events[is_wrong].mean()) if has_wrong else None,
         never_learned=float((~forgetting.is_learned).mean()),
-        wrong_label_precision=precision_at_top(forgetting.scores, is_wrong) if has_wrong else None,
+        wrong_label_precision=precision,
+        wrong_label_lift=None if precision is None else precision / float(is_wrong.mean()),
     )
 
 
