@@ -11,7 +11,7 @@ import typer
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import format_place
 from dropexp.cli.progress_display import Verbosity
-from dropexp.cli.request_warnings import warn_of_idle_p, warn_of_slow_bfloat16
+from dropexp.cli.request_warnings import warn_of_idle_p, warn_of_slow_bfloat16, warn_of_untracked
 from dropexp.cli.signals import interrupt_at_sigterm
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def launch(
     name = request.study or make_study(request).name
     warn_of_idle_p(request)
     warn_of_slow_bfloat16(request.planned.one_of_each_setting)
+    warn_of_untracked(plan, runs_dir)
     _keep_registration(request, runs_dir, launching.dry_run)
     with SweepConsole(name, verbosity=launching.verbosity) as console:
         console.show_plan(plan, request.duplicates, retry_failed=launching.retry_failed)

@@ -17,6 +17,7 @@ from dropexp.cli.compare import COMPARE_HELP, compare
 from dropexp.cli.doctor import DOCTOR_HELP, doctor
 from dropexp.cli.effects import EFFECTS_HELP, effects
 from dropexp.cli.exit_codes import ExitCode, get_exit_code
+from dropexp.cli.forgetting import FORGETTING_HELP, forgetting
 from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
 from dropexp.cli.learning_curve import LEARNING_CURVE_HELP, learning_curve
 from dropexp.cli.options import TAKES_OVERRIDES
@@ -86,6 +87,7 @@ _add(help=COMPARE_HELP, rich_help_panel=_COMPARE)(compare)
 _add(help=LEARNING_CURVE_HELP, rich_help_panel=_COMPARE)(learning_curve)
 _add(help=EFFECTS_HELP, rich_help_panel=_COMPARE)(effects)
 _add(help=REPORT_HELP, rich_help_panel=_COMPARE)(report)
+_add(help=FORGETTING_HELP, rich_help_panel=_COMPARE)(forgetting)
 _add(help=BOARD_HELP, rich_help_panel=_COMPARE)(board)
 
 _CHECK = "Manage and check runs"

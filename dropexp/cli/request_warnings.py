@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dropexp.terminal.numbers import format_count
+
 if TYPE_CHECKING:
     from dropexp.config.run_config import RunConfig
     from dropexp.sweep.grammar import SweepRequest
+    from dropexp.sweep.plan import Plan
 
 
 def warn_of_idle_p(request: "SweepRequest") -> None:
@@ -59,4 +62,21 @@ def warn_of_registration(runs_dir: Path, study: str) -> None:
         print_warning(
             f"{study} was registered on {registration.on} with its seeds; with others it differs "
             f"from that, and compare and report will say so"
+        )
+
+
+def warn_of_untracked(plan: "Plan", runs_dir: Path) -> None:
+    """Say which finished runs keep no record of the examples that the request asks for."""
+    from dropexp.cli.console import print_warning
+    from dropexp.runs.files import EXAMPLES
+    from dropexp.sweep.plan_status import PlanStatus
+
+    asked = [each for each in plan.runs if each.setting.config.track_examples]
+    finished = [each for each in asked if plan.statuses[each.run_id] is PlanStatus.FINISHED]
+    without = sum(not (runs_dir / each.run_id / EXAMPLES).exists() for each in finished)
+    if without:
+        print_warning(
+            f"{format_count(without, 'finished run')} trained without track_examples=true, and "
+            f"which images were learned after each epoch cannot be measured later; force=true "
+            f"trains all runs again"
         )

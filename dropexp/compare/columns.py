@@ -231,7 +231,8 @@ def _metric_column(
     metric: Metric, notation: Notation, *, is_deciding: bool = False
 ) -> ComparisonColumn:
     is_document = notation is Notation.DOCUMENT
-    shows_interval = is_deciding or is_document
+    is_main = is_deciding or metric.shows_interval
+    shows_interval = is_main or is_document
 
     def cell(row: Row) -> Cell:
         estimate = row.estimates.get(metric.key)
@@ -243,5 +244,5 @@ def _metric_column(
         f"{metric.meaning}; mean over seeds",
         cell,
         is_required=is_deciding,
-        shows_interval=is_deciding,
+        shows_interval=is_main,
     )

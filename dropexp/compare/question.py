@@ -67,6 +67,8 @@ class Question:
             return
         elif metric.source is MetricSource.MC_DROPOUT:
             reason = "mc_dropout is measured at the best epoch only"
+        elif metric.source is MetricSource.FORGETTING:
+            reason = "forgetting is counted over all epochs of a run"
         else:
             reason = "the test set is evaluated at the best and the last epoch only"
         allowed = [

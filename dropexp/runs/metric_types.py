@@ -68,6 +68,7 @@ class Metric:
         digits: decimals of a value in its unit.
         is_signed: whether positive values are written with a plus sign.
         can_decide: whether ``--metric`` accepts it; other metrics are shown and not tested.
+        shows_interval: whether tables show its interval, as they do for the deciding metric.
         improvement: what a change in the metric's direction means.
         caveat: what a reader must know of such a change; empty for nothing.
         results: for a metric that does not measure a result on unseen images, the keys of
@@ -84,6 +85,7 @@ class Metric:
     digits: int = 3
     is_signed: bool = False
     can_decide: bool = False
+    shows_interval: bool = False
     improvement: str = "better"
     caveat: str = ""
     results: tuple[str, ...] = ()
@@ -161,6 +163,6 @@ _KNOWN_AT: dict[MetricSource, tuple[EpochChoice, ...]] = {
     MetricSource.EPOCH: tuple(EpochChoice),
     MetricSource.SELECTED_EPOCH: (EpochChoice.BEST, EpochChoice.LAST),
     MetricSource.MC_DROPOUT: (EpochChoice.BEST,),
-    MetricSource.FORGETTING: tuple(EpochChoice),
+    MetricSource.FORGETTING: (EpochChoice.BEST, EpochChoice.LAST),
     MetricSource.RUN: tuple(EpochChoice),
 }

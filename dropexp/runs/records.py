@@ -224,7 +224,6 @@ class SampledTest:
 class ForgettingSummary:
     """What became of the training examples, as means over them; see statistics/forgetting.py."""
 
-
     forgetting_events: float
     right_label_forgetting_events: float | None
     wrong_label_forgetting_events: float | None

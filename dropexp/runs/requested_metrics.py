@@ -111,6 +111,7 @@ REQUESTED_METRICS = (
         Direction.HIGHER,
         MetricSource.FORGETTING,
         can_decide=True,
+        shows_interval=True,
         caveat=_PRECISION_CAVEAT,
         results=ON_UNSEEN_LOSS,
     ),
@@ -123,5 +124,6 @@ REQUESTED_METRICS = (
         Direction.HIGHER,
         MetricSource.FORGETTING,
         digits=2,
+        shows_interval=True,
     ),
 )

@@ -25,10 +25,7 @@ def arrange_images(images: Tensor, columns: int = 8) -> Tensor:
     Returns:
         uint8 of shape (C, rows · (H + 1) + 1, columns · (W + 1) + 1), H and W after enlarging.
     """
-    images = images.cpu()
-    brightest = int(images.max())
-    if 0 < brightest < 128:
-        images = (images.to(torch.int32) * 255 // brightest).to(torch.uint8)
+    images = stretch_dark(images.cpu())
     if max(images.shape[-2:]) < 16:
         images = images.repeat_interleave(4, dim=-2).repeat_interleave(4, dim=-1)
     columns = min(columns, len(images))
@@ -39,6 +36,14 @@ def arrange_images(images: Tensor, columns: int = 8) -> Tensor:
     tiles = tiles.reshape(rows, columns, *tiles.shape[1:]).permute(2, 0, 3, 1, 4)
     grid = tiles.flatten(3, 4).flatten(1, 2)
     return F.pad(grid, (0, 1, 0, 1), value=_BORDER)
+
+
+def stretch_dark(images: Tensor) -> Tensor:
+    """Return uint8 images of any shape, stretched to 0 to 255 if the brightest is below 128."""
+    brightest = int(images.max())
+    if not 0 < brightest < 128:
+        return images
+    return (images.to(torch.int32) * 255 // brightest).to(torch.uint8)
 
 
 def to_bytes(images: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dropexp.compare.settings import ComparedRun
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import Direction, EpochChoice, Metric, MetricSource, Notation, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics, parse_metric
-from dropexp.runs.records import METRICS_COLUMNS, SampledTest, SelectedEpoch
+from dropexp.runs.records import METRICS_COLUMNS, ForgettingSummary, SampledTest, SelectedEpoch
 from dropexp.statistics import Estimate
 
 METRICS = pytest.mark.parametrize("metric", METRIC_REGISTRY.values(), ids=lambda each: each.key)
@@ -26,6 +26,7 @@ def test_an_entry_has_words_and_its_value_a_place(metric: Metric) -> None:
             SampledTest,
             SelectedEpoch,
         ),  # without noise, the best epoch is read
+        MetricSource.FORGETTING: (ForgettingSummary,),
         MetricSource.RUN: (ComparedRun,),
     }
     assert all(hasattr(holder, metric.stored_as) for holder in holders[metric.source])
@@ -113,7 +114,7 @@ def test_sentences_have_units() -> None:
 
 def test_accuracies_are_better_when_higher_and_all_else_that_decides_when_lower() -> None:
     higher = {m.key for m in deciding_metrics() if m.direction is Direction.HIGHER}
-    assert higher == {"train_acc", "val_acc", "test_acc", "mc_test_acc"}
+    assert higher == {"train_acc", "val_acc", "test_acc", "mc_test_acc", "wrong_label_precision"}
     assert all(m.sign == 1 for m in deciding_metrics() if m.key not in higher)
 
 
@@ -121,4 +122,5 @@ def test_accuracies_gaps_of_them_and_calibration_errors_are_fractions() -> None:
     fractions = {m.key for m in METRIC_REGISTRY.values() if m.unit is Unit.FRACTION}
     accuracies = {"train_acc", "val_acc", "test_acc", "mc_test_acc", "acc_gap", "noisy_label_acc"}
     accuracies |= {"clean_label_train_acc", "noisy_label_val_acc"}
-    assert fractions == accuracies | {"test_ece", "mc_test_ece"}
+    shares = {"test_ece", "mc_test_ece", "never_learned", "wrong_label_precision"}
+    assert fractions == accuracies | shares

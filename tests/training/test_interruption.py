@@ -26,11 +26,12 @@ RUN = (
     "data.train_size=700",
     "model.width=32",
     "data.augment=flip",
+    "track_examples=true",
     "threads=1",
 )
 
 Results = tuple[list[dict[str, str]], str]
-"""Every number of a finished run but its times, and a hash of its weights."""
+"""Every number of a finished run but its times, and a hash of its weights and examples."""
 
 
 def start(folder: Path, *overrides: str) -> "subprocess.Popen[str]":
@@ -61,7 +62,8 @@ def read_results(folder: Path) -> Results:
     assert not (run / "checkpoint.pt").exists()
     assert not list(run.glob("*.part"))
     assert len(list(run.glob("events.out.tfevents.*"))) == 1
-    return rows, hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
+    files = [(run / f"{name}.safetensors").read_bytes() for name in ("model", "examples")]
+    return rows, hashlib.sha256(b"".join(files)).hexdigest()
 
 
 def has_epochs(folder: Path, epochs: int) -> bool:

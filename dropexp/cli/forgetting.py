@@ -1,0 +1,203 @@
+"""The command that shows which training images runs forgot, and how well that finds wrong labels.
+
+Everything heavy is imported when the command is called.
+"""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from shlex import join
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dropexp.cli.compare import BaselineOption, RunArguments, parse_suffix, write_output
+from dropexp.cli.options import RunsDir, TrustOption
+from dropexp.errors import UserError
+
+if TYPE_CHECKING:
+    from dropexp.compare.forgotten import TrackedSetting
+    from dropexp.compare.results import Comparison
+
+FORGETTING_HELP = (
+    "Show which training images networks forget, and which never learn.\n\n"
+    "[bold]dropexp sweep regulariser=none,dropout2d track_examples=true 'seed=range(8)'[/bold]\n"
+    "[bold]dropexp forgetting --page forgotten.html[/bold]\n\n"
+    "A forgetting event: a label is predicted after one epoch and not after the next. Arguments "
+    "are folders of runs, ids and filters. csv and json have a row for each image of each run; md "
+    "has the settings. Runs without track_examples=true have no record and are left out."
+)
+METRIC = "right_label_forgetting_events"
+_COLUMNS = (
+    *("setting", "n", METRIC, "difference", "verdict"),
+    *("wrong_label_forgetting_events", "never_learned"),
+    *("wrong_label_precision", "wrong_label_lift", "test_acc"),
+)
+_MOST_PICTURES = 500
+
+
+class ForgettingFormat(StrEnum):
+    """How forgotten images are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    MD = "md"
+
+
+_FORMAT_OF_SUFFIX = {
+    ".txt": ForgettingFormat.TABLE,
+    ".csv": ForgettingFormat.CSV,
+    ".json": ForgettingFormat.JSON,
+    ".md": ForgettingFormat.MD,
+}
+
+
+def forgetting(
+    arguments: RunArguments = None,
+    baseline: BaselineOption = None,
+    format_: Annotated[
+        ForgettingFormat | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table, csv, json or md. Default: from the suffix of FILE, or table.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help='Write to FILE ("-" for standard output).'
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", metavar="FILE.html", help="Write the most forgotten images."),
+    ] = None,
+    most: Annotated[
+        int,
+        typer.Option(
+            "--top",
+            metavar="N",
+            min=1,
+            max=_MOST_PICTURES,
+            help="Images of each setting on the page.",
+        ),
+    ] = 24,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE",
+            help="Draw how often right and wrong labels are forgotten: .png, .svg or .pdf.",
+        ),
+    ] = None,
+    trust: TrustOption = False,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    from dropexp.cli.console import print_notice
+    from dropexp.compare import Question, compare, find_runs
+    from dropexp.compare.forgotten import read_tracked_settings
+    from dropexp.runs.metric_types import EpochChoice
+    from dropexp.runs.metrics import METRIC_REGISTRY
+
+    format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ForgettingFormat.TABLE
+    _check_suffixes(page, plot)
+    found = find_runs(arguments or [], runs_dir, with_baselines=baseline is None)
+    settings, untracked = read_tracked_settings(found)
+    question = Question(METRIC_REGISTRY[METRIC], EpochChoice.LAST, baseline)
+    comparison = compare(found, question)
+    if plot is not None:
+        _draw(settings, plot)
+    if page is not None:
+        _write_page(settings, page, most, trust=trust)
+    _write(comparison, settings, format_, output)
+    for sentence in untracked:
+        print_notice(sentence)
+
+
+def _check_suffixes(page: Path | None, plot: Path | None) -> None:
+    if page is not None and page.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--page {page} has no known suffix. Allowed: .html.")
+    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UserError(f"--plot {plot} has an unknown suffix. Use .png, .svg or .pdf.")
+
+
+def _write(
+    comparison: "Comparison",
+    settings: "Sequence[TrackedSetting]",
+    format_: ForgettingFormat,
+    output: Path | None,
+) -> None:
+    from dropexp.cli.console import CommandConsole, print_text
+    from dropexp.compare.table import format_comparison
+
+    if format_ is ForgettingFormat.TABLE and output is None:
+        console = CommandConsole()
+        console.print_lines(format_comparison(comparison, console.width, _COLUMNS))
+        return
+    text = _format(comparison, settings, format_)
+    if output is None:
+        print_text(text)
+    elif write_output(output, text):
+        print_text(f"written to {output}\n")
+
+
+def _format(
+    comparison: "Comparison", settings: "Sequence[TrackedSetting]", format_: ForgettingFormat
+) -> str:
+    from dropexp.compare.forgotten import format_images_as_csv, format_images_as_json
+    from dropexp.compare.markdown import format_markdown
+    from dropexp.compare.table import format_comparison
+    from dropexp.terminal.plain_text import make_printable
+
+    match format_:
+        case ForgettingFormat.CSV:
+            return format_images_as_csv(settings)
+        case ForgettingFormat.JSON:
+            return format_images_as_json(settings)
+        case ForgettingFormat.MD:
+            return format_markdown(comparison, _COLUMNS)
+        case ForgettingFormat.TABLE:
+            lines = format_comparison(comparison, None, _COLUMNS)
+            return "".join(f"{make_printable(line.plain)}\n" for line in lines)
+
+
+def _draw(settings: "Sequence[TrackedSetting]", plot: Path) -> None:
+    from dropexp.cli.console import print_text
+    from dropexp.compare.forgotten import count_shares
+    from dropexp.report.charts.forgetting import build_forgetting_figures
+    from dropexp.report.charts.pictures import render_picture
+
+    grid = [figure.panels for figure in build_forgetting_figures(count_shares(settings))]
+    _write_bytes(plot, render_picture(grid, plot.suffix.lower()), "--plot")
+    print_text(f"written to {plot}\n")
+
+
+def _write_page(
+    settings: "Sequence[TrackedSetting]", page: Path, most: int, *, trust: bool
+) -> None:
+    from dropexp.cli.console import print_text
+    from dropexp.cli.forgotten_pictures import collect_pictures
+    from dropexp.compare.forgotten import count_shares
+    from dropexp.report.forgotten_page import render_forgotten_page
+
+    pictures = [collect_pictures(tracked, most, trust=trust) for tracked in settings]
+    command = join(["dropexp", *sys.argv[1:]])
+    text = render_forgotten_page(pictures, count_shares(settings), command)
+    _write_bytes(page, text.encode(errors="backslashreplace"), "--page")
+    print_text(f"written to {page}\n")
+
+
+def _write_bytes(path: Path, content: bytes, option: str) -> None:
+    """Write a file.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise UserError(f"{option} {path} cannot be written: {error.strerror}.") from None
