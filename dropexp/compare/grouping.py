@@ -28,6 +28,8 @@ _TEST_IMAGES = (
     "data.image_size",
     "data.grayscale",
     "data.test_size",
+    "data.num_samples",
+    "data.generator_seed",
     "data.fingerprint",
     "data.target",
 )

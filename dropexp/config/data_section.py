@@ -6,6 +6,7 @@ from pydantic import Field
 
 from dropexp.config.section_base import (
     MOST_PIXELS_A_SIDE,
+    MOST_SIGNALS,
     Number,
     Section,
     Seed,
@@ -55,8 +56,8 @@ class PublishedConfig(_DataSection):
     download: bool = Field(description="Download files that are missing into data.root.")
 
 
-class OwnDataSection(_DataSection):
-    """A data set of the user's, which may have no test images of its own."""
+class SizedTestSection(_DataSection):
+    """A data set whose test images are drawn, unless it has some of its own."""
 
     test_size: Size = Field(
         description="Test images, taken from the training images where the data has none of its "
@@ -64,7 +65,24 @@ class OwnDataSection(_DataSection):
     )
 
 
-class ImageFolderConfig(OwnDataSection):
+class MNIST1DConfig(SizedTestSection):
+    """MNIST-1D: signals of 40 numbers in ten classes, made by the generator of its package."""
+
+    name: Literal["mnist1d"]
+    root: str = Field(
+        description="Folder that keeps the generated signals, so that they are generated once."
+    )
+    num_samples: Annotated[Whole, Field(le=MOST_SIGNALS, multiple_of=10)] = Field(
+        description="Signals to generate, for training, validation and test together: a multiple "
+        "of 10, as many of each class."
+    )
+    generator_seed: Annotated[Seed, Field(lt=2**32)] = Field(
+        description="Seed of the generator, which is not data.seed: by default all runs draw "
+        "their splits from the same signals, those of the published data."
+    )
+
+
+class ImageFolderConfig(SizedTestSection):
     """Your own pictures: root/train/<class>/*, optionally root/val and root/test."""
 
     name: Literal["image_folder"]
@@ -87,7 +105,7 @@ class ImageFolderConfig(OwnDataSection):
     )
 
 
-class ArraysConfig(OwnDataSection):
+class ArraysConfig(SizedTestSection):
     """Your own images as arrays in a .npz file."""
 
     name: Literal["arrays"]
@@ -102,7 +120,7 @@ class ArraysConfig(OwnDataSection):
     )
 
 
-class CustomDataConfig(OwnDataSection):
+class CustomDataConfig(SizedTestSection):
     """Your own function that returns images and labels."""
 
     name: Literal["custom"]
@@ -122,6 +140,11 @@ class CustomDataConfig(OwnDataSection):
 
 
 DataConfig = Annotated[
-    DigitsConfig | PublishedConfig | ImageFolderConfig | ArraysConfig | CustomDataConfig,
+    DigitsConfig
+    | PublishedConfig
+    | MNIST1DConfig
+    | ImageFolderConfig
+    | ArraysConfig
+    | CustomDataConfig,
     Field(discriminator="name"),
 ]

@@ -118,12 +118,22 @@ class SmallCNNConfig(_NetworkSection):
     nonlinearity: Nonlinearity = Field(default="relu", description=_NONLINEARITY)
 
 
+def _read_hidden(value: object) -> object:
+    """Return two layers of so many units for one number, and lists as they are."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (value, value) if is_number else value
+
+
 class MLPConfig(_NetworkSection):
     """Fully connected layers."""
 
     name: Literal["mlp"]
-    hidden: tuple[Annotated[Whole, Field(le=MOST_UNITS)], ...] = Field(
-        min_length=1, max_length=MOST_LAYERS, description="Units of each hidden layer, as a list."
+    hidden: Annotated[
+        tuple[Annotated[Whole, Field(le=MOST_UNITS)], ...], BeforeValidator(_read_hidden)
+    ] = Field(
+        min_length=1,
+        max_length=MOST_LAYERS,
+        description="Units of each hidden layer, as a list; one number is two layers of so many.",
     )
     nonlinearity: Nonlinearity = Field(default="relu", description=_NONLINEARITY)
     shortcut: bool = Field(

@@ -17,6 +17,7 @@ from dropexp.config.data_section import (
     DataConfig,
     DigitsConfig,
     ImageFolderConfig,
+    MNIST1DConfig,
     PublishedConfig,
 )
 from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
@@ -131,7 +132,10 @@ def _walk(value: Any, key: str) -> Iterator[tuple[str, str]]:
 
 
 def _fill_data(data: DataConfig, files: NamedFiles) -> DataConfig:
-    if isinstance(data, DigitsConfig | PublishedConfig) or data.fingerprint is not None:
+    if (
+        isinstance(data, DigitsConfig | PublishedConfig | MNIST1DConfig)
+        or data.fingerprint is not None
+    ):
         return data
     match data:
         case CustomDataConfig():

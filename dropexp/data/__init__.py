@@ -12,8 +12,9 @@ from dropexp.config.data_section import (
     DataConfig,
     DigitsConfig,
     ImageFolderConfig,
-    OwnDataSection,
+    MNIST1DConfig,
     PublishedConfig,
+    SizedTestSection,
 )
 from dropexp.data.augmentation import augment
 from dropexp.data.splits import ImageShape, Source, Split, Splits, make_splits, refuse_sizes
@@ -55,7 +56,7 @@ def check(configs: Sequence[DataConfig]) -> None:
 def _drop_sizes(config: DataConfig) -> DataConfig:
     """Return a section that is the same for all that are read from the same files."""
     sizes = {"train_size": None, "val_size": 1, "label_noise": 0.0, "augment": "none", "seed": 0}
-    if isinstance(config, OwnDataSection):
+    if isinstance(config, SizedTestSection):
         sizes["test_size"] = 1
     return config.model_copy(update=sizes)
 
@@ -80,6 +81,10 @@ def _read_source(config: DataConfig) -> Source:
             from dropexp.data import published
 
             return published.read(config.name, config.root, download=config.download)
+        case MNIST1DConfig():
+            from dropexp.data import mnist1d
+
+            return mnist1d.read(config)
         case ImageFolderConfig():
             from dropexp.data import image_folder
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropexp.config.data_section import DataConfig, OwnDataSection
+from dropexp.config.data_section import DataConfig, SizedTestSection
 from dropexp.data.drawing import add_label_noise, draw_stratified_order
 from dropexp.errors import DataError
 from dropexp.randomness import stream
@@ -212,7 +212,7 @@ def _draw_splits(source: Source, config: DataConfig) -> tuple[Tensor, Split, Spl
         return order[:count], order[count:]
 
     if test is None:
-        size = config.test_size if isinstance(config, OwnDataSection) else source.test_size
+        size = config.test_size if isinstance(config, SizedTestSection) else source.test_size
         assert size is not None, "a source without test images must have a test_size"
         keep = 1 if val is not None else 2
         drawn, rest = draw(_resolve_size("test_size", size, len(rest), keep=keep))

@@ -23,6 +23,7 @@ from dropexp.config.data_section import (
     ArraysConfig,
     CustomDataConfig,
     ImageFolderConfig,
+    MNIST1DConfig,
     PublishedConfig,
 )
 from dropexp.config.fingerprints import find_source_file
@@ -174,7 +175,7 @@ def list_accesses(config: RunConfig) -> list[Access]:
     return accesses
 
 
-ROOTED = (PublishedConfig, ImageFolderConfig, ArraysConfig)
+ROOTED = (PublishedConfig, MNIST1DConfig, ImageFolderConfig, ArraysConfig)
 """The sections of data that name a folder or a file."""
 
 

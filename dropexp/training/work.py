@@ -22,6 +22,7 @@ _IMAGE_SHAPES = {
     "cifar10": (3, 32, 32),
     "cifar100": (3, 32, 32),
     "svhn": (3, 32, 32),
+    "mnist1d": (1, 1, 40),
 }
 _OWN_SHAPE = (3, 32, 32)
 """Stands for images whose shape only their file or function tells: a run's threads follow from its

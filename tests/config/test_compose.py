@@ -189,7 +189,7 @@ def test_any_other_value_of_p_is_refused_by_name(p: object) -> None:
             "hydra/launcher=ray is not allowed: it sets how dropexp sweep launches its runs",
         ),
         (["train.early_stopping=5"], "it has keys of its own"),
-        (["model.hidden=5", "model=mlp"], "it must be a list"),
+        (["model.hidden=wide", "model=mlp"], "it must be a list"),
         (
             ["optimiser=sgd", "optimiser.momentum=0", "optimiser.nesterov=true"],
             "optimiser.nesterov=True is not allowed: it needs optimiser.momentum above 0.",
@@ -202,3 +202,11 @@ def test_a_mistake_is_refused_with_the_allowed_values(overrides: list[str], mess
         compose_run(overrides)
     assert message in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_one_number_of_hidden_units_is_two_layers_of_so_many() -> None:
+    one, two = (
+        compose_run(["model=mlp", f"model.hidden={hidden}"]) for hidden in ("61", "[61,61]")
+    )
+    assert one.model == two.model
+    assert one.run_id == two.run_id
