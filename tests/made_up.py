@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def make_run(
     done = make_records(regulariser, p, seed, epochs, **fields)
     best = find_best_epoch(done)
     assert best is not None
-    digits = sum(map(ord, repr(sorted(fields.items())))) % 16**8
+    digits = crc32(repr(sorted(fields.items())).encode())
     run_id = f"{regulariser}-p{p:g}-s{seed}-{digits:08x}"
     noisy = 0.6 - best.loss_gap / 10 if fields["data.label_noise"] else None
     summary = RunSummary(

@@ -66,11 +66,14 @@ class ComparisonResult:
         lines = tabulate(self.comparison)
         return make_frame({key: [line[key] for line in lines] for key in lines[0]}, frame)
 
-    def chart(self, name: str = "curves") -> "alt.LayerChart | alt.VConcatChart":
+    def chart(self, name: str = "curves", x: str = "") -> "alt.LayerChart | alt.VConcatChart":
         """Return a chart of Altair's, to be shown, changed or saved.
 
         Args:
-            name: ``curves``, ``gap``, ``differences``, ``strength``, ``heatmap`` or ``answer``.
+            name: ``curves``, ``gap``, ``differences``, ``strength``, ``axis``, ``heatmap`` or
+                ``answer``.
+            x: the field on the x axis of ``axis``, such as ``model.width``; empty for every field
+                in which the settings differ by numbers.
 
         Raises:
             UserError: there is no such chart, or the comparison has nothing to draw in it.
@@ -81,7 +84,7 @@ class ComparisonResult:
 
         if name not in CHART_KINDS:
             raise UserError(f"there is no chart {name!r}. {suggest(name, CHART_KINDS)}")
-        return compose_chart(build_chosen(self.comparison, [name]))
+        return compose_chart(build_chosen(self.comparison, [name], x))
 
     def report(self, path: str | PathLike[str] = "report.html") -> Path:
         """Write the report of ``dropexp report`` and return its path.

@@ -25,6 +25,7 @@ from dropexp.cli.picture_options import (
     PlotOption,
     SizeOption,
     TitleOption,
+    XOption,
 )
 from dropexp.cli.results_files import (
     FileOptions,
@@ -181,6 +182,7 @@ def compare(
     ] = None,
     plot: PlotOption = None,
     chart: ChartOption = None,
+    x: XOption = None,
     size: SizeOption = None,
     dpi: DpiOption = None,
     title: TitleOption = None,
@@ -203,7 +205,7 @@ def compare(
     format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ComparisonFormat.TABLE
     layout = TableOptions(sort, reverse, columns, caption, label)
     layout.refuse_unused(format_)
-    picture = PictureOptions(plot, chart, size, dpi, title)
+    picture = PictureOptions(plot, chart, size, dpi, title, x)
     picture.check()
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
     of_file = (setting, seed, higher_is_better)

@@ -25,6 +25,7 @@ class Chart(StrEnum):
     GAP = "gap"
     DIFFERENCES = "differences"
     STRENGTH = "strength"
+    AXIS = "axis"
     HEATMAP = "heatmap"
     ANSWER = "answer"
 
@@ -118,6 +119,14 @@ ChartOption = Annotated[
         "curves and differences; with .html, all.",
     ),
 ]
+XOption = Annotated[
+    str | None,
+    typer.Option(
+        "--x",
+        metavar="KEY",
+        help="With --chart axis: the field on the x axis, such as model.hidden.",
+    ),
+]
 SizeOption = Annotated[
     Size | None,
     typer.Option(
@@ -155,6 +164,7 @@ class PictureOptions:
     size: Size | None
     dpi: float | None
     title: str | None
+    x: str | None = None
 
     def check(self) -> None:
         """Raise UserError if options contradict each other, before any run is read."""
@@ -163,10 +173,13 @@ class PictureOptions:
             "--size": self.size,
             "--dpi": self.dpi,
             "--title": self.title,
+            "--x": self.x,
         }
         named = [name for name, value in given.items() if value is not None]
         if self.plot is None and named:
             raise UserError(f"{named[0]} is for a picture. Add --plot FILE.png.")
+        if self.x is not None and Chart.AXIS not in self._list_charts():
+            raise UserError(f"--x is for the chart against a field. Add --chart {Chart.AXIS}.")
         self._list_charts()
         self._measure()
         if self.plot is not None:
@@ -219,6 +232,7 @@ class PictureOptions:
             size=self._measure(),
             dpi=self.dpi,
             title=self.title,
+            x=self.x or "",
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from dropexp.compare.headline import find_headline
 from dropexp.compare.results import Comparison, Row
 from dropexp.config.classics import CLASSICS
+from dropexp.config.setting import to_number
 
 MOST_CURVES = 7
 """The most settings that a reader can tell apart in one chart."""
@@ -31,6 +32,15 @@ def find_context_axes(comparison: Comparison) -> dict[str, tuple[Any, ...]]:
         for key, values in comparison.axes.items()
         if not key.startswith("regulariser.") and not any(each.owns(key) for each in classics)
     }
+
+
+def find_numeric_axes(comparison: Comparison) -> list[str]:
+    """Return the context axes that have at least two numbers."""
+    return [
+        key
+        for key, values in find_context_axes(comparison).items()
+        if sum(to_number(value) is not None for value in values) > 1
+    ]
 
 
 def find_classic_strengths(comparison: Comparison) -> dict[str, str]:

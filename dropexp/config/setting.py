@@ -185,9 +185,23 @@ def _digest(fields: Fields) -> str:
     return hashlib.sha256(setting_key(fields).encode()).hexdigest()[:12]
 
 
+def to_number(value: Any) -> float | None:
+    """Return the number that a field's value is; None where it is none.
+
+    Equal numbers in a list, such as the units of each hidden layer, count as one number.
+    """
+    if isinstance(value, list | tuple) and len(set(map(repr, value))) == 1:
+        value = value[0]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None
+
+
 def sort_key(value: Any) -> tuple[int, Any]:
     """Return a sort key that puts numbers before text."""
-    return (0, value) if isinstance(value, int | float) else (1, str(value))
+    if isinstance(value, int | float):
+        return 0, value
+    number = to_number(value)
+    return (1, str(value)) if number is None else (0, number)
 
 
 def name_settings(settings: Sequence[Fields]) -> list[str]:

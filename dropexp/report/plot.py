@@ -29,12 +29,14 @@ class PlotOptions:
         size: width and height in inches; None for a size that suits the charts.
         dpi: dots per inch of a PNG; None for 200.
         title: the text above the charts, "" for no titles at all; None for the default ones.
+        x: the field on the x axis of the chart ``axis``; empty for every field with numbers.
     """
 
     charts: tuple[str, ...] = ()
     size: tuple[float, float] | None = None
     dpi: float | None = None
     title: str | None = None
+    x: str = ""
 
 
 def plot(comparison: Comparison, path: Path, options: PlotOptions | None = None) -> None:
@@ -114,7 +116,7 @@ def _render_page(comparison: Comparison, options: PlotOptions) -> str:
     sections: dict[str, list[Figure]] = {}
     for name in dict.fromkeys(options.charts):
         section = sections.setdefault(CHART_KINDS[name].section, [])
-        section += build_chosen(comparison, [name])
+        section += build_chosen(comparison, [name], options.x)
     return render_charts_page(comparison, sections, options.title or "")
 
 
@@ -122,7 +124,7 @@ def _render_picture(comparison: Comparison, suffix: str, options: PlotOptions) -
     heading, size = options.title, options.size
     grid: Grid
     if options.charts:
-        grid = arrange(build_chosen(comparison, options.charts), size)
+        grid = arrange(build_chosen(comparison, options.charts, options.x), size)
     else:
         grid, size = build_overview(comparison), size or _SLIDE
         heading = answer(comparison)[0] if heading is None else heading

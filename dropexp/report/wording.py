@@ -10,6 +10,8 @@ _FIELDS = {
     "regulariser.p": "p (drop probability)",
     "data.train_size": "training images",
     "data.label_noise": "label noise",
+    "model.hidden": "units of each hidden layer",
+    "model.width": "width (channels)",
 }
 _EPOCHS = {
     EpochChoice.BEST: "at the epoch of the lowest validation loss",

@@ -2,37 +2,29 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from dropexp.compare.highlights import (
-    MOST_CURVES,
     find_classic_strengths,
-    find_context_axes,
-    find_headline_context,
-    select_featured_rows,
+    find_numeric_axes,
     select_rows_in_context,
 )
 from dropexp.compare.results import Comparison, Row
 from dropexp.compare.settings import Setting
 from dropexp.config.setting import P_KEY
+from dropexp.report.charts.axis_rows import describe_points, make_point, select_axis_rows
 from dropexp.report.charts.encodings import encode_estimate
+from dropexp.report.charts.fit import build_fit_panel
 from dropexp.report.charts.lines import NumericAxis, build_line_panel
 from dropexp.report.charts.palette import Look, assign_looks
 from dropexp.report.charts.panels import Figure, Panel
-from dropexp.report.wording import (
-    describe_epoch,
-    describe_field,
-    describe_fields,
-    describe_means,
-    describe_metric,
-)
+from dropexp.report.wording import describe_epoch, describe_field, describe_metric
 from dropexp.runs.metric_types import Metric
 from dropexp.runs.metrics import METRIC_REGISTRY
 
 _MEMORISED = METRIC_REGISTRY["noisy_label_acc"]
 
-_LOG_FROM, _LOG_FROM_OF_SIZES = 30, 4
-"""An axis of positive numbers is logarithmic if the last is so many times the first."""
+_OF_SIZE = "model."
+"""The fields along which the network grows: the training error is drawn beside the metric."""
 
 
 def build_axis_figures(comparison: Comparison) -> list[Figure]:
@@ -41,8 +33,10 @@ def build_axis_figures(comparison: Comparison) -> list[Figure]:
     panels = []
     if len({row.setting.p for row in _select_regularised(comparison)}) > 1:
         panels.append(_build_p_panel(comparison))
-    for key, values in find_context_axes(comparison).items():
-        if len(_sort_numbers(values)) > 1:
+    for key in find_numeric_axes(comparison):
+        if key.startswith(_OF_SIZE):
+            panels.append(build_fit_panel(comparison, key))
+        else:
             panels.append(_build_axis_panel(comparison, key, metric))
             if key == "data.label_noise" and _is_measured(comparison, _MEMORISED):
                 panels.append(_build_axis_panel(comparison, key, _MEMORISED))
@@ -64,12 +58,6 @@ def _is_measured(comparison: Comparison, metric: Metric) -> bool:
     return any(metric.key in row.estimates for row in comparison.rows)
 
 
-def _sort_numbers(values: Iterable[Any]) -> list[float]:
-    return sorted(
-        float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)
-    )
-
-
 def _build_p_panel(comparison: Comparison) -> Panel:
     metric = comparison.metric
     rows = [row for row in select_rows_in_context(comparison) if metric.key in row.estimates]
@@ -82,7 +70,10 @@ def _build_p_panel(comparison: Comparison) -> Panel:
         metric=metric,
         axis=NumericAxis(describe_field(P_KEY), places, ".2~f"),
         looks=_assign_looks_to_kinds(rows),
-        points=[_make_point(row, row.setting.kind, row.setting.p, metric) for row in regularised],
+        points=[
+            make_point(row, row.setting.kind, row.setting.p, row.estimates[metric.key])
+            for row in regularised
+        ],
         keep=comparison.baselines,
         levels=[
             {
@@ -113,66 +104,20 @@ def _build_axis_panel(comparison: Comparison, key: str, metric: Metric, classic:
         metric: the metric on the y axis.
         classic: the classic whose strength the field is, if any; labels leave it out.
     """
-    rows = [
-        replace(row, setting=row.setting.without_classics([classic]))
-        for row in select_rows_in_context(comparison, without=key)
-        if metric.key in row.estimates and _sort_numbers([row.setting.fields.get(key)])
-    ]
-    shown = _select_lines(comparison, rows, classic)
-    is_part, rows = len(shown) < len(rows), shown
-    points = [
-        _make_point(row, row.setting.label, float(row.setting.fields[key]), metric) for row in rows
-    ]
-    places = sorted({point["x"] for point in points})
-    lines: dict[str, Setting] = {}
-    for row in rows:
-        lines.setdefault(row.setting.label, row.setting)
-    looks = assign_looks(list(lines.values()))
+    drawn = select_axis_rows(comparison, key, metric, classic)
     return build_line_panel(
         f"{key.replace('.', '_')}_{metric.key}",
         f"{_title(metric)} against {describe_field(key)}",
-        _describe(comparison, rows, metric, without=key, is_part=is_part),
+        _describe(comparison, drawn.rows, metric, without=key, is_part=drawn.is_part),
         metric=metric,
-        axis=NumericAxis(
-            describe_field(key), places, _choose_tick_format(key, places), _is_log(key, places)
-        ),
-        looks={label: looks[setting.name] for label, setting in lines.items()},
-        points=points,
+        axis=drawn.axis,
+        looks=drawn.looks,
+        points=[
+            make_point(row, row.setting.label, drawn.place(row), row.estimates[metric.key])
+            for row in drawn.rows
+        ],
         keep=comparison.baselines,
     )
-
-
-def _select_lines(comparison: Comparison, rows: list[Row], classic: str) -> list[Row]:
-    """Return the rows of all lines if they are few, else those of the best of each regulariser."""
-    if len({row.setting.label for row in rows}) <= MOST_CURVES:
-        return rows
-    featured = {
-        row.setting.without_classics([classic]).label for row in select_featured_rows(comparison)
-    }
-    return [row for row in rows if row.setting.label in featured] or rows
-
-
-def _choose_tick_format(key: str, places: Sequence[float]) -> str:
-    if "noise" in key:
-        return ".2~%"
-    # Without a number of digits, d3 takes one that suits the distance between ticks: 0.001 is 0.
-    smallest = min((abs(place) for place in places if place), default=1.0)
-    return ",.6~f" if smallest >= 1e-4 else ".3~g"
-
-
-def _is_log(key: str, places: Sequence[float]) -> bool:
-    least = _LOG_FROM_OF_SIZES if key == "data.train_size" else _LOG_FROM
-    return places[0] > 0 and places[-1] >= least * places[0]
-
-
-def _make_point(row: Row, line: str, x: float, metric: Metric) -> dict[str, Any]:
-    return {
-        "setting": line,
-        "name": row.setting.name,
-        "x": x,
-        "value": x,  # stays when points are shifted
-        **encode_estimate(row.estimates[metric.key]),
-    }
 
 
 def _title(metric: Metric) -> str:
@@ -195,6 +140,4 @@ def _describe(
         when = "; on training images with a wrong label"
     else:
         when = f", {describe_epoch(comparison)}"
-    fixed = describe_fields(find_headline_context(comparison, without))
-    part = "; the best setting of each regulariser" if is_part else ""
-    return f"{describe_means(comparison, rows)}{when}{fixed and f'; {fixed}'}{part}"
+    return describe_points(comparison, rows, when, without, is_part=is_part)

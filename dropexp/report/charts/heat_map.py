@@ -11,7 +11,7 @@ from dropexp.compare.highlights import (
     select_rows_in_context,
 )
 from dropexp.compare.results import Comparison, Row
-from dropexp.config.setting import P_KEY, sort_key
+from dropexp.config.setting import P_KEY, sort_key, to_number
 from dropexp.report.charts.domains import choose_domain
 from dropexp.report.charts.encodings import number_format, round_digits
 from dropexp.report.charts.panels import (
@@ -52,7 +52,7 @@ def _list_cells(comparison: Comparison, key: str) -> Values:
         {
             "setting": row.setting.name,
             "line": row.setting.kind if key == P_KEY else row.setting.label,
-            "x": row.setting.fields[key],
+            "x": _make_place(row.setting.fields[key]),
             "difference": round_digits(row.difference.value),
             "better": round_digits(-comparison.metric.sign * row.difference.value),
             "verdict": row.verdict,
@@ -145,6 +145,14 @@ def _find_furthest(comparison: Comparison, cells: Values) -> float:
     domain = choose_domain(extents, comparison.metric, zero=True, ideal=0.0)
     kept = [abs(extents[name][0]) for name in extents if name not in domain.outside]
     return max(kept, default=0.0) or 1.0
+
+
+def _make_place(value: Any) -> Any:
+    """Return what names a column: of a list, the number that it stands for, or its text."""
+    if not isinstance(value, list | tuple):
+        return value
+    number = to_number(value)
+    return str(value) if number is None else number
 
 
 def _sort_places(values: Iterable[Any]) -> list[Any]:

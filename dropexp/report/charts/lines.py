@@ -1,7 +1,7 @@
 """A panel that shows a metric as lines over an axis of numbers, a line for each regulariser."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import altair as alt
@@ -61,6 +61,7 @@ def build_line_panel(
     points: Values,
     levels: Values | None = None,
     keep: Collection[str] = (),
+    marks: Values | None = None,
 ) -> Panel:
     """Build a panel of lines, with the name of each line at its right end.
 
@@ -72,20 +73,23 @@ def build_line_panel(
         axis: the x axis.
         looks: line → look.
         points: data rows with the line as ``setting``, the setting's ``name``, ``x``, and the
-            fields of encode_estimate.
+            fields of encode_estimate; results on training images name the line of the metric as
+            ``beside``, and are always in view.
         levels: data rows without an ``x``, drawn as lines over the whole axis; the interval of
             the first one is drawn as a band.
         keep: names of settings that are in view unless they are far worse than the others.
+        marks: data rows with a line as ``setting`` and an ``x``, each a vertical line.
     """
     data = Datasets(name)
     levels = levels or []
     domain = _choose_domain(points, levels, metric, keep)
     note = describe_outside(domain.outside, {}, metric)
-    shifted = _shift_points(points, axis, list(dict.fromkeys(each["setting"] for each in points)))
+    shifted = _shift_points(points, axis)
     ends = _find_ends(shifted, levels, axis)
     height = measure_height(len(ends))
     layers = [
         *_layer_levels(data, levels, axis, looks),
+        *_layer_marks(data, marks or [], looks),
         *_layer_lines(data, shifted, metric, domain, _encode_x(name, axis, looks), looks),
         *_layer_outside(data, shifted, domain, looks, metric),
         *make_end_labels(data, ends, looks, domain.limits, "x", height),
@@ -103,15 +107,20 @@ def _choose_domain(points: Values, levels: Values, metric: Metric, keep: Collect
     known = {
         each.get("name", each["setting"]): each
         for each in (*points, *levels)
-        if each["mean"] is not None
+        if each["mean"] is not None and "beside" not in each
     }
-    return choose_domain(
+    domain = choose_domain(
         {name: (each["mean"], each["mean"]) for name, each in known.items()},
         metric,
         intervals=[(name, each[end]) for name, each in known.items() for end in ("low", "high")],
         limits=metric.limits,
         keep=keep,
     )
+    training = [each["mean"] for each in points if "beside" in each]
+    if not training:
+        return domain
+    # Of numbers at the limit, such as a training error of 0, the axis cuts no dot in half.
+    return replace(domain, limits=pad_domain([*domain.limits, *training]))
 
 
 def _layer_lines(
@@ -186,15 +195,19 @@ def _encode_x(name: str, axis: NumericAxis, looks: Mapping[str, Look]) -> alt.X:
     )
 
 
-def _shift_points(points: Values, axis: NumericAxis, lines: Sequence[str]) -> Values:
+def _shift_points(points: Values, axis: NumericAxis) -> Values:
     """Return the points, those of each line shifted so that no interval hides another."""
+    lines = list(dict.fromkeys(each["setting"] for each in points if "beside" not in each))
     shifts = {line: _OFFSET * (rank - (len(lines) - 1) / 2) for rank, line in enumerate(lines)}
     low, high = axis.places[0], axis.places[-1]
 
     def shift(x: float, share: float) -> float:
         return x * (high / low) ** share if axis.is_logarithmic else x + share * (high - low)
 
-    return [{**point, "x": shift(point["x"], shifts[point["setting"]])} for point in points]
+    return [
+        {**point, "x": shift(point["x"], shifts[point.get("beside", point["setting"])])}
+        for point in points
+    ]
 
 
 def _layer_levels(
@@ -213,6 +226,14 @@ def _layer_levels(
         band.mark_rect(color=RULE, opacity=0.18, clip=True).encode(y=alt.Y("low:Q"), y2="high:Q"),
         rules.mark_rule(strokeWidth=2).encode(y=alt.Y("mean:Q"), color=encode_colour(looks)),
     ]
+
+
+def _layer_marks(data: Datasets, marks: Values, looks: Mapping[str, Look]) -> list[alt.Chart]:
+    """Make the layer of vertical lines, each in the colour of its line."""
+    if not marks:
+        return []
+    rules = alt.Chart(data.add("marks", marks)).mark_rule(strokeWidth=1.4, strokeDash=[6, 4])
+    return [rules.encode(x="x:Q", color=encode_colour(looks))]
 
 
 def _find_ends(points: Values, levels: Values, axis: NumericAxis) -> dict[str, dict[str, Any]]:

@@ -38,6 +38,7 @@ COLOURS = {
 _OTHERS = ("#56b4e9", "#7a4fb5", "#8c6d31")  # for regularisers that are not in COLOURS
 _FOREIGN = tuple(colour for name, colour in COLOURS.items() if name != "none")
 _DASHES = ([1, 0], [7, 3], [3, 2], [8, 3, 2, 3], [1, 3])
+_DOTTED = (2, 4)  # unlike the dashes of strengths
 _LIGHTEST = 0.4  # share of white in the colour of the weakest setting
 _LABEL_SHADE = 0.3  # share of black in a label: thin text needs more contrast than a line
 
@@ -88,6 +89,11 @@ def assign_looks(settings: Sequence[Setting]) -> dict[str, Look]:
                     label=setting.label,
                 )
     return looks
+
+
+def fade(look: Look, label: str) -> Look:
+    """Return the look of a line that stands behind another one: paler and dotted."""
+    return Look(_mix(look.colour, 255, _LIGHTEST), look.text, _DOTTED, label)
 
 
 def assign_looks_of(comparison: Comparison) -> dict[str, Look]:
