@@ -1,12 +1,13 @@
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 
 from dropexp.data import digits, load
 from tests.data.examples import digits_config, in_a_new_process
 
 
 def test_the_embedded_digits_are_the_published_ones() -> None:
+    from sklearn.datasets import load_digits  # 1 s, which other test processes do not need
+
     published = load_digits()
     train = digits.read().train
     assert train.images.dtype == torch.uint8

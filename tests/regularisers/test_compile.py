@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch._dynamo.testing import CompileCounter
 
 from dropexp.regularisers import find_noise_modules
 from tests.regularisers.networks import NOISY, network
@@ -20,6 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torc
 
 @pytest.mark.parametrize(("name", "options"), COMPILED)
 def test_p_may_change_without_recompiling(name: str, options: dict[str, Any]) -> None:
+    from torch._dynamo.testing import CompileCounter  # 3 s, which other test processes do not need
+
     torch.compiler.reset()
     torch.manual_seed(0)
     model, plain = network(name, 0.3, **options), network("none", 0)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,6 +65,8 @@ def test_the_calibration_error_equals_its_definition(seed: int, bins: int) -> No
 
 
 def test_the_negative_log_likelihood_equals_scikit_learns() -> None:
+    import sklearn.metrics  # 1 s, which other test processes do not need
+
     generator = np.random.default_rng(0)
     table = generator.dirichlet(np.ones(5), size=50)
     labels = generator.integers(0, 5, size=50)

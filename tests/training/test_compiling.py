@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch._dynamo.config as dynamo
-import torch._inductor.config as inductor
 from torch import nn
 
 from dropexp.errors import ConfigError, DropexpError
@@ -22,6 +20,10 @@ GRAPHS = ("train.compile=true", "train.cuda_graphs=true")
 
 @pytest.fixture(autouse=True)
 def settings_are_put_back() -> Iterator[None]:
+    # 3 s, which other test processes do not need.
+    import torch._dynamo.config as dynamo
+    import torch._inductor.config as inductor
+
     deterministic = torch.get_deterministic_debug_mode()
     names = ("specialize_float", "recompile_limit", "accumulated_recompile_limit")
     with (
