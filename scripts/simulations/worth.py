@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dropexp.compare.learning.worth import SizeTable, find_misfit, measure_worths, pool_variances
+from dropexp.compare.learning.worth import SizeTable, measure_worths, pool_variances
 from simulations.laws import Array
 from simulations.text import format_share, format_table
 from simulations.work import Work
@@ -53,7 +53,7 @@ What `dropexp learning-curve` says a regulariser is worth at 150 and at 400 trai
 the truth (nominal 5), and of those that have *both ends* within the sizes, among the tables in
 which the power law is not *refused*. A seed moves both curves together, by 5 % at all sizes and by
 6 % at each, and each run moves alone by 5 %. In the last case the true curves fall exponentially:
-the law is wrong, and refused only where the seeds show it."""
+the law is wrong, and the seeds must show it."""
 
 _HEAD = (
     "case",
@@ -94,7 +94,7 @@ def _simulate_table(name: str, seeds: int, generator: np.random.Generator) -> li
     baseline, own = (SizeTable(sizes, each, variances) for each in values)
     weights = np.full((1, seeds), 1 / seeds)
     for table in (baseline, own):
-        if find_misfit(table, table.fit(weights).evaluate(sizes)[0])[0] is not None:
+        if table.find_misfit(table.fit(weights))[0] is not None:
             return [*[math.nan] * (2 * len(_AT)), 1.0]
     row = []
     for worth in measure_worths(own, baseline, _AT, _CONFIDENCE, RESAMPLES):

@@ -18,12 +18,14 @@ from simulations import (
     checking,
     cost,
     coverage,
+    factorial,
     fishing,
     forecasts,
     found,
     headline,
     parts,
     replay,
+    worth,
 )
 from simulations.folders import STUDY, StudyFolder
 from simulations.laws import LAWS, SKEWED, Law
@@ -231,3 +233,20 @@ def test_the_page_is_written_between_its_marks_again_and_again(tmp_path: Path) -
     page.write_text("no mark", encoding="utf-8")
     with pytest.raises(ValueError, match="has neither"):
         parts.write_page("third", page)
+
+
+def test_a_worth_holds_the_truth_where_the_law_does_and_a_wrong_law_is_refused() -> None:
+    generator = np.random.default_rng(11)
+    right = worth.simulate_cell(("a third more images", 8), generator, 16)
+    wrong = worth.simulate_cell(("a third more, no power law", 16), generator, 8)
+    assert np.nanmean(right[:, [0, 2]]) < 0.2, "misses"
+    assert right[:, -1].mean() < 0.3
+    assert wrong[:, -1].mean() > 0.7
+
+
+def test_effects_that_add_up_have_no_interaction() -> None:
+    alarms = factorial.simulate_cell(
+        "main effects that add up, normal", np.random.default_rng(12), 12
+    ).mean(axis=0)
+    assert alarms[0] < 0.25
+    assert alarms[3] < 0.25

@@ -91,8 +91,8 @@ class Law:
         a: the limit for n → ∞, in the curves' unit.
         b: in the curves' unit.
         c: the exponent, with its bootstrap interval; NaN ends with too few seeds.
-        misfit: the size at which the law misses the mean by the most of its standard errors, if
-            that is more than chance explains; None where the law fits.
+        misfit: the size at which a law that does not fit is furthest from the mean, in standard
+            errors; None where it fits.
         miss: fitted − mean there, in the curves' unit; 0 where the law fits.
     """
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dropexp.compare.learning.misfit import find_misfit
 from dropexp.compare.learning.results import Band, Law, Worth
 from dropexp.statistics import (
     Estimate,
@@ -14,7 +15,6 @@ from dropexp.statistics import (
     draw_seed_weights,
     expanded_percentiles,
     fit_power_laws,
-    t_quantile,
 )
 
 RESAMPLES = 4_000
@@ -24,7 +24,6 @@ FEWEST_SEEDS = 6
 """The fewest seeds for an interval; with fewer, most resamples are alike."""
 
 _BAND_POINTS = 40
-_MISFIT_LEVEL = 0.05  # of the statement that a law does not fit, over all its sizes
 
 Array = NDArray[np.float64]
 
@@ -50,6 +49,10 @@ class SizeTable:
             seed_weights: shape (resamples, seeds), each row with the sum 1.
         """
         return fit_power_laws(self.sizes, seed_weights @ self.values, 1 / self.variances)
+
+    def find_misfit(self, law: PowerLaws) -> tuple[int | None, float]:
+        """Return where a law of the means does not fit, and by how much; None and 0 if it does."""
+        return find_misfit(self.sizes, self.values, 1 / self.variances, law)
 
 
 def pool_variances(tables: Sequence[tuple[Sequence[int], Array]]) -> Mapping[int, float]:
@@ -93,26 +96,9 @@ def describe_law(table: SizeTable, confidence: float) -> tuple[Law, Band]:
         ends = [expanded_percentiles(column, seeds, confidence) for column in on_grid[1:].T]
         low, high = np.array(ends).T
         c = Estimate(c.value, *expanded_percentiles(laws.c[1:], seeds, confidence), seeds)
-    misfit, miss = find_misfit(table, laws.evaluate(table.sizes)[0])
+    misfit, miss = table.find_misfit(laws[0])
     law = Law(float(laws.a[0]), float(laws.b[0]), c, misfit, miss)
     return law, Band(grid, fitted, low, high)
-
-
-def find_misfit(table: SizeTable, fitted: Array) -> tuple[int | None, float]:
-    """Return the size at which a law clearly misses the mean, and by how much.
-
-    The distance is compared with the t interval of the mean, corrected by Bonferroni for the
-    number of sizes. A law that was fitted to the means is nearer to them than the true one, so that
-    a true law is refused in less than the nominal share of cases.
-    """
-    seeds, sizes = table.values.shape
-    misses = fitted - table.values.mean(axis=0)
-    errors = table.values.std(axis=0, ddof=1) / math.sqrt(seeds)
-    ratios = np.abs(misses) / np.maximum(errors, np.finfo(float).tiny)
-    worst = int(ratios.argmax())
-    if ratios[worst] <= t_quantile(1 - _MISFIT_LEVEL / sizes, seeds - 1):
-        return None, 0.0
-    return int(table.sizes[worst]), float(misses[worst])
 
 
 def measure_worths(
