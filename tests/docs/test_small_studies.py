@@ -1,0 +1,36 @@
+"""The commands of findings' pages, at reduced size: fewer seeds, epochs and images."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import QUICK, Dropexp, run_dropexp
+
+pytestmark = pytest.mark.slow
+
+REDUCED = ("seed=range(2)", *(word for word in QUICK if "train_size" not in word))
+
+
+def test_the_study_of_learning_curves(dropexp_process: Dropexp, tmp_path: Path) -> None:
+    study = "study=learning_curve"
+    done = dropexp_process("sweep", study, *REDUCED, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    chart = str(tmp_path / "curves.svg")
+    shown = run_dropexp(tmp_path, "learning-curve", study, "--plot", chart, "--metric", "test_acc")
+    assert shown.returncode == 0, shown.stderr
+    assert "dropout2d p=0.3" in shown.stdout
+    assert "2 seeds with a result at every size in common; a worth needs 6" in shown.stdout
+    assert Path(chart).stat().st_size > 5_000
+    assert run_dropexp(tmp_path, "compare", study).returncode == 0
+
+
+def test_the_study_of_interactions(dropexp_process: Dropexp, tmp_path: Path) -> None:
+    study = "study=interactions"
+    done = dropexp_process("sweep", study, *REDUCED, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    chart = str(tmp_path / "effects.svg")
+    shown = run_dropexp(tmp_path, "effects", study, "--plot", chart)
+    assert shown.returncode == 0, shown.stderr
+    assert "2 × 2 × 2 × 2 combinations on 2 seeds" in shown.stdout
+    assert "dropout2d p=0.3 × augment=crop" in shown.stdout
+    assert Path(chart).stat().st_size > 5_000
