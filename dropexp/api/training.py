@@ -1,7 +1,7 @@
 """Training from notebooks and scripts: one run, or the runs of a sweep, with one progress bar."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,11 +200,17 @@ def _list_overrides(overrides: Sequence[str]) -> list[str]:
     """Return overrides as a list.
 
     Raises:
-        UserError: they are one text, whose letters would be taken for overrides.
+        UserError: they are one text, whose letters would be taken for overrides, or no texts.
     """
     if isinstance(overrides, str):
         raise UserError(f"overrides={overrides!r} is a text; give a list: [{overrides!r}].")
-    return list(overrides)
+    if not isinstance(overrides, Iterable):
+        raise UserError(f"overrides={overrides!r:.80} is not allowed; give a list of texts.")
+    listed = list(overrides)
+    for each in listed:
+        if not isinstance(each, str):
+            raise UserError(f"{each!r:.80} is not an override; write a text, as in ['p=0.3'].")
+    return listed
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from dropexp.config.added_files import (
 from dropexp.config.combinations import compose_combination, find_combination
 from dropexp.config.composed_choices import compose_from_choices
 from dropexp.config.groups import find_conf_dir, list_groups
-from dropexp.config.hydra_session import start_hydra
+from dropexp.config.hydra_session import use_hydra
 from dropexp.config.named_files import NamedFiles, fill_fingerprints
 from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.paths import parse_path
@@ -182,9 +182,8 @@ def compose_dict(overrides: Sequence[Override], *, with_hydra: bool = False) -> 
     try:
         if not with_hydra and (config := compose_from_choices(overrides)) is not None:
             return config
-        start_hydra()
         texts = [override.hydra_text for override in overrides]
-        with search_added_files() as search_path:
+        with use_hydra(), search_added_files() as search_path:
             texts += search_path
             return compose("config", overrides=texts, return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:

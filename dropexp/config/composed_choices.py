@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dropexp.config.added_files import search_added_files
 from dropexp.config.groups import AddedFile, list_added_files
-from dropexp.config.hydra_session import start_hydra
+from dropexp.config.hydra_session import use_hydra
 from dropexp.config.overrides import Override
 
 _KEY_OF_A_RUN = re.compile(r"(?!hydra\b|study\b)\w+(\.\w+)*")
@@ -57,8 +57,7 @@ def _compose_choices(texts: tuple[str, ...], added: tuple[AddedFile, ...]) -> Di
         added: the files beside those of conf/, which the choices may name.
     """
     del added
-    start_hydra()
-    with search_added_files() as search_path:
+    with use_hydra(), search_added_files() as search_path:
         return compose("config", overrides=[*texts, *search_path])
 
 

@@ -24,7 +24,7 @@ from dropexp.config.groups import (
     list_groups,
     split_combination,
 )
-from dropexp.config.hydra_session import start_hydra
+from dropexp.config.hydra_session import find_config_loader
 from dropexp.config.identity import IDENTITY_KEYS, KEPT_KEYS
 from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import ConfigError, suggest
@@ -213,7 +213,7 @@ def parse_override(text: str, *, with_intervals: bool = False) -> Override:
 
 def _parse_with_hydra(text: str) -> HydraOverride:
     try:
-        return OverridesParser.create(start_hydra()).parse_overrides([text])[0]
+        return OverridesParser.create(find_config_loader()).parse_overrides([text])[0]
     except (RecursionError, ValueError):
         raise ConfigError(
             f"{_shorten(text)} cannot be read: it is nested too deep, or has a number of thousands "

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -13,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dropexp.config.combinations import find_combination
 from dropexp.config.compose import compose_dict, split_study, to_yaml
-from dropexp.config.hydra_session import start_hydra
+from dropexp.config.hydra_session import use_hydra
 from dropexp.config.overrides import Override
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError
@@ -62,11 +61,8 @@ def show_info(overrides: Sequence[Override], info: str) -> str:
             "several; give one of them."
         )
     compose_dict(single)  # refuses what is wrong in the words of the other commands
-    start_hydra()
-    hydra = GlobalHydra.instance().hydra
-    assert hydra is not None
     printed = StringIO()
-    with _keep_logging(), redirect_stdout(printed):
+    with use_hydra() as hydra, _keep_logging(), redirect_stdout(printed):
         hydra.show_info(info, "config", [each.hydra_text for each in single], run_mode=RunMode.RUN)
     return f"{printed.getvalue().strip()}\n"
 

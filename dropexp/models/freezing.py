@@ -104,18 +104,33 @@ def find_held_modules(model: nn.Module) -> list[nn.Module]:
 
 
 class _Rule:
-    """Tells which parameters and buffers of a network are frozen, by their names."""
+    """Tells which parameters and buffers of a network are frozen, by their names.
+
+    A parameter that two layers share has a name in each, and is frozen or trained by any of them.
+    """
 
     def __init__(self, model: nn.Module, config: ModelConfig) -> None:
         self._model = model
         self._train, self._freeze = config.train, config.freeze
+        self._names = _list_shared_names(model)
 
     def __call__(self, name: str) -> bool:
-        if matches_any(name, self._freeze):
+        names = self._names.get(name, [name])
+        if any(matches_any(each, self._freeze) for each in names):
             return True
+        if self._train == "head":
+            return not any(is_in_head(self._model, each) for each in names)
         if isinstance(self._train, str):
-            return self._train == "head" and not is_in_head(self._model, name)
-        return not matches_any(name, self._train)
+            return False
+        return not any(matches_any(each, self._train) for each in names)
+
+
+def _list_shared_names(model: nn.Module) -> dict[str, list[str]]:
+    """Return first name → all names of each parameter."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return {of_one[0]: of_one for of_one in names.values()}
 
 
 def _make_rule(model: nn.Module, config: ModelConfig, own: Mapping[str, Tensor]) -> _Rule:
@@ -124,7 +139,8 @@ def _make_rule(model: nn.Module, config: ModelConfig, own: Mapping[str, Tensor])
             "model.train=head is not allowed here: no layer of this network is known to compute "
             "the logits. Name what trains: model.train=[PATTERN]."
         )
-    names = list(own)
+    shared = _list_shared_names(model)
+    names = [each for name in own for each in shared.get(name, [name])]
     refuse_idle_patterns("model.freeze", config.freeze, names)
     if not isinstance(config.train, str):
         refuse_idle_patterns("model.train", config.train, names)

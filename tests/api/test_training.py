@@ -8,8 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
+import hydra
 import pytest
 import torch
+from hydra.core.global_hydra import GlobalHydra
 
 import dropexp
 from dropexp.api import TrainedRun
@@ -49,9 +51,25 @@ def test_curves_of_a_run_are_a_frame(folder: Path) -> None:
 def test_a_text_in_place_of_a_list_and_a_wrong_override_are_refused(folder: Path) -> None:
     with pytest.raises(UserError, match=r"give a list: \['p=0.3'\]"):
         dropexp.train("p=0.3")
+    with pytest.raises(UserError, match=r"^1 is not an override; write a text"):
+        dropexp.train([1])  # type: ignore[list-item]
+    with pytest.raises(UserError, match="overrides=7 is not allowed"):
+        dropexp.train(7)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="p=7 is not allowed"):
         dropexp.train(["p=7"])
     assert list(folder.iterdir()) == []
+
+
+def test_a_program_of_hydras_keeps_its_own(folder: Path) -> None:
+    """One Hydra of a process is that of compose; dropexp uses another one meanwhile."""
+    (folder / "own").mkdir()
+    (folder / "own" / "config.yaml").write_text("speed: 1\n")
+    dropexp.train([*QUICK, "train.epochs=1"], quiet=True)
+    with hydra.initialize_config_dir(str(folder / "own"), version_base="1.3"):
+        dropexp.train([*QUICK, "train.epochs=1", "seed=1"], quiet=True)
+        assert hydra.compose("config", ["speed=3"]) == {"speed": 3}
+    dropexp.train([*QUICK, "train.epochs=1", "seed=2"], quiet=True)
+    assert not GlobalHydra.instance().is_initialized()
 
 
 OWN_NETWORK = """

@@ -11,7 +11,7 @@ from dropexp.config import composed_choices
 from dropexp.config.compose import compose_dict
 from dropexp.config.composed_choices import compose_from_choices
 from dropexp.config.groups import list_groups
-from dropexp.config.hydra_session import start_hydra
+from dropexp.config.hydra_session import use_hydra
 from dropexp.config.overrides import parse_overrides
 
 VALUES = ["p=0.25", "seed=3", "train.epochs=2", "data.label_noise=0.1", "device=null"]
@@ -24,8 +24,8 @@ CHOICES = [
 
 
 def compose_by_hydra(texts: list[str]) -> DictConfig:
-    start_hydra()
-    return compose("config", overrides=texts)
+    with use_hydra():
+        return compose("config", overrides=texts)
 
 
 def assert_same(ours: DictConfig | None, by_hydra: DictConfig) -> None:

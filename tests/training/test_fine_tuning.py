@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dropexp import data
 from dropexp.models import find_held_modules, get_notes
+from dropexp.models.freezing import freeze_parameters
 from dropexp.regularisers import find_noise_modules
 from dropexp.training.build import audit_model, build_model, build_plan, build_state
 from dropexp.training.loop import train
@@ -55,6 +56,31 @@ def test_frozen_parameters_and_statistics_stay_bit_for_bit(
     held = {id(parameter) for parameter in state.optimiser.state}
     assert held.isdisjoint(map(id, frozen))
     assert len(held) == sum(p.requires_grad for p in state.model.parameters())
+
+
+class Tied(nn.Module):
+    """Two layers that share their weight, whose first name is that in the first one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.second.weight = self.first.weight
+
+
+@pytest.mark.parametrize(
+    ("overrides", "trained"),
+    [
+        (["model.freeze=[second]"], {"first.bias"}),
+        (["model.train=[second]"], {"first.weight", "second.bias"}),
+        (["model.freeze=[second.weight]"], {"first.bias", "second.bias"}),
+    ],
+)
+def test_a_shared_parameter_is_frozen_or_trained_by_each_of_its_names(
+    overrides: list[str], trained: set[str]
+) -> None:
+    part = freeze_parameters(Tied(), compose_tiny(*overrides).model)
+    assert part is not None
+    assert set(part.tensors) == trained
 
 
 def test_only_the_head_trains() -> None:
