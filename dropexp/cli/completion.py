@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from dropexp.config.added_files import list_choices
 from dropexp.config.conf_files import read_choice, read_default_choices, read_file
 from dropexp.config.groups import REGULARISER, list_groups, list_launchers, list_studies
 from dropexp.config.setting import COMBINATION_SEPARATOR, flatten
@@ -94,7 +95,7 @@ def _list_groups() -> list[str]:
 
 def _list_values(key: str, known: Mapping[str, str]) -> Sequence[str]:
     if key in list_groups():
-        return list_groups()[key]
+        return list_choices(key)
     if key == _LAUNCHER:
         return list_launchers()
     if key == "study":

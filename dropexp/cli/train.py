@@ -36,12 +36,13 @@ _TRAIN_HELP = (
 
 
 def make_train_help() -> str:
-    """Return the help of the command with the groups of conf/ and their choices."""
+    """Return the help of the command with the groups and their choices."""
+    from dropexp.config.added_files import list_choices
     from dropexp.config.groups import list_groups
 
     return _TRAIN_HELP.format(
         groups="\n".join(
-            f"[bold]{group}[/bold]: {', '.join(choices)}"
+            f"[bold]{group}[/bold]: {', '.join(list_choices(group))}"
             for group, choices in list_groups().items()
             if choices != ["default"]
         )

@@ -22,6 +22,7 @@ from dropexp.config.groups import (
     find_added_file,
     list_added_files,
     list_built_in_groups,
+    list_groups,
 )
 from dropexp.config.parsing import DamagedError, parse_yaml_text, read_limited
 from dropexp.config.paths import CONFIG_DIR_VARIABLE, parse_path
@@ -77,13 +78,19 @@ def add_recorded_files(files: Mapping[str, str], where: Path) -> None:
 
 def add_package_choice(group: str, choice: object) -> bool:
     """Add a choice that an installed package names in its entry points; return whether one does."""
-    found = [point for point in list_entry_points(group) if point.name == choice]
+    found = [point for point in _list_entry_points(group) if point.name == choice]
     if found:
         add_files([_describe_entry_point(group, found[0])])
     return bool(found)
 
 
-def list_entry_points(group: str) -> Sequence[EntryPoint]:
+def list_choices(group: str) -> list[str]:
+    """Return the choices of a group, also those that files and installed packages add."""
+    of_packages = [point.name for point in _list_entry_points(group)]
+    return list(dict.fromkeys([*list_groups()[group], *of_packages]))
+
+
+def _list_entry_points(group: str) -> Sequence[EntryPoint]:
     """Return what installed packages add to a group: ``dropexp.regularisers``, and so on."""
     if group not in _GROUPS_OF_PACKAGES:
         return ()

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dropexp.config.groups import REGULARISER, split_combination
+from dropexp.config.groups import REGULARISER, sort_regularisers, split_combination
 from dropexp.config.overrides import Override, parse_override
 from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import ConfigError
@@ -54,9 +54,18 @@ def compose_combination(
     sections: dict[str, Any] = {}
     for name in names:
         part = _to_dict(_compose_part(name, shared, own[name], compose))
-        sections[name] = part.pop(REGULARISER)
+        section = part.pop(REGULARISER)
+        kind = section.get("name", name)
+        if kind in sections:
+            raise ConfigError(
+                f"{REGULARISER}={COMBINATION_SEPARATOR.join(names)} is not allowed: it has {kind} "
+                f"twice, as {name} is {kind} with other options."
+            )
+        sections[kind] = section
         _merge_changes(merged, base, part)
-    merged[REGULARISER] = {"name": COMBINATION_SEPARATOR.join(names), **sections}
+    # A choice that a folder or a package adds is one of the regularisers with other options.
+    kinds = sort_regularisers(sections)
+    merged[REGULARISER] = {"name": COMBINATION_SEPARATOR.join(kinds), **sections}
     config = OmegaConf.create(merged)
     OmegaConf.set_struct(config, True)
     return config

@@ -149,7 +149,12 @@ def split_combination(choice: str) -> list[str]:
             f"{REGULARISER}={choice} is not allowed: it must name different regularisers, "
             f"without none."
         )
-    return sorted(names, key=known.index)
+    return sort_regularisers(names)
+
+
+def sort_regularisers(names: Iterable[str]) -> list[str]:
+    """Return the names of regularisers in the order in which a combination has them."""
+    return sorted(names, key=list_groups()[REGULARISER].index)
 
 
 @cache

@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import IntervalSweep, RangeSweep, Transfor
 from hydra.core.override_parser.types import Override as HydraOverride
 from hydra.errors import HydraException
 
-from dropexp.config.added_files import add_package_choice, list_entry_points
+from dropexp.config.added_files import add_package_choice, list_choices
 from dropexp.config.groups import (
     REGULARISER,
     list_built_in_groups,
@@ -324,13 +324,14 @@ def _check_choices(override: Override) -> None:
         if choice in known or (choice is None and override.key in _OPTIONAL_GROUPS):
             continue
         if override.key == REGULARISER and COMBINATION_SEPARATOR in str(choice):
+            for part in set(str(choice).split(COMBINATION_SEPARATOR)).difference(known):
+                add_package_choice(REGULARISER, part)
             split_combination(choice)
             continue
         if add_package_choice(override.key, choice):
             continue
         name = choice if isinstance(choice, str) else text
-        of_packages = [point.name for point in list_entry_points(override.key)]
-        hint = suggest(name, [*known, *of_packages])
+        hint = suggest(name, list_choices(override.key))
         if override.key == "model" and _TORCHVISION_ARCHITECTURE.fullmatch(name):
             hint = f"For torchvision's, write model=torchvision model.arch={name}."
         raise ConfigError(f"{override.key}={name} is not known. {hint}")

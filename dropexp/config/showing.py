@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from dropexp.config.added_files import search_added_files
 from dropexp.config.combinations import find_combination
 from dropexp.config.compose import compose_dict, split_study, to_yaml
 from dropexp.config.hydra_session import use_hydra
@@ -62,8 +63,14 @@ def show_info(overrides: Sequence[Override], info: str) -> str:
         )
     compose_dict(single)  # refuses what is wrong in the words of the other commands
     printed = StringIO()
-    with use_hydra() as hydra, _keep_logging(), redirect_stdout(printed):
-        hydra.show_info(info, "config", [each.hydra_text for each in single], run_mode=RunMode.RUN)
+    texts = [each.hydra_text for each in single]
+    with (
+        use_hydra() as hydra,
+        _keep_logging(),
+        redirect_stdout(printed),
+        search_added_files() as search_path,
+    ):
+        hydra.show_info(info, "config", [*texts, *search_path], run_mode=RunMode.RUN)
     return f"{printed.getvalue().strip()}\n"
 
 

@@ -77,8 +77,8 @@ def import_target(target: str, named: str) -> Callable[..., Any]:
         ) from error
     for part in name.split("."):
         if not hasattr(attribute, part):
-            classes = [key for key, value in vars(attribute).items() if inspect.isclass(value)]
-            hint = suggest(part, classes) if classes else "It has no class."
+            own = [key for key, value in vars(attribute).items() if _is_candidate(value)]
+            hint = suggest(part, own) if own else "It has no class and no function."
             raise ConfigError(f"{named}: {module_name} has no {name}. {hint}")
         attribute = getattr(attribute, part)
     if not callable(attribute):
@@ -128,6 +128,10 @@ def _is_older(module: ModuleType, file: Path) -> bool:
 
 
 _BYTES_OF_HEADER = 16  # PEP 552: magic number, kind, date, size
+
+
+def _is_candidate(value: object) -> bool:
+    return inspect.isclass(value) or inspect.isfunction(value)
 
 
 def collect_arguments(

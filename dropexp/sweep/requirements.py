@@ -49,7 +49,14 @@ def refuse_unmet(configs: Sequence[RunConfig], view: _NoteView) -> None:
 def _list_needs(config: RunConfig) -> tuple[object, object]:
     """Return the data, whose seed changes no size, and the device with what is asked of it."""
     data = config.data.model_copy(update={"seed": 0, "augment": "none"})
-    return data, (config.device, config.precision, config.train.compile, config.train.cuda_graphs)
+    train = config.train
+    # As text: the options of a function are a dictionary, which is not hashable.
+    return data.model_dump_json(), (
+        config.device,
+        config.precision,
+        train.compile,
+        train.cuda_graphs,
+    )
 
 
 def _check_elsewhere(configs: Sequence[RunConfig], view: _NoteView) -> UserError | None:

@@ -204,6 +204,19 @@ def test_recorded_files_compute_nothing(tmp_path: Path, conf: Path) -> None:
     assert_refused(tmp_path, ["sweep", "study=s", "--dry-run"], words)
 
 
+def test_an_added_choice_is_explained_and_combined(tmp_path: Path, conf: Path) -> None:
+    """In a combination it is the regulariser that it is built on, so the ids are the same."""
+    told = run_dropexp(tmp_path, "train", "-cd", "mine", "regulariser=soft", "--info", "defaults")
+    assert "regulariser/soft" in told.stdout, told.stderr
+    words = ("train", "-cd", "mine", *QUICK, "--cfg")
+    soft = run_dropexp(tmp_path, *words, "regulariser=soft+mixup", "regulariser.soft.p=0.2")
+    plain = ("regulariser=dropout2d+mixup", "regulariser.dropout2d.p=0.2")
+    same = run_dropexp(tmp_path, *words, *plain)
+    assert soft.returncode == same.returncode == 0, soft.stderr + same.stderr
+    assert soft.stdout.splitlines()[0] == same.stdout.splitlines()[0]
+    assert_refused(tmp_path, [*words, "regulariser=soft+dropout2d"], ["it has dropout2d twice"])
+
+
 def test_a_package_adds_choices_by_entry_points(
     tmp_path: Path, stranger: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

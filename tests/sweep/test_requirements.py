@@ -59,6 +59,17 @@ def test_runs_that_differ_by_seed_or_regulariser_are_checked_once(
     assert [len(call) for call in checked] == [1]
 
 
+def test_a_function_with_options_is_checked_too(
+    checked: list[list[RunConfig]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "noisy.py").write_text("def load(noise=1): ...\n")
+    words = ("data=custom", "data.target=noisy:load")
+    runs = [compose_run([*words, f"+data.options.noise={noise}"]) for noise in (1, 1, 2)]
+    refuse_unmet(runs, View())
+    assert [len(call) for call in checked] == [2]
+
+
 def test_what_was_missing_is_looked_for_again(checked: list[list[RunConfig]]) -> None:
     runs = [compose_tiny(), compose_tiny("data.train_size=701")]
     for _ in range(2):
