@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from altair.utils.schemapi import debug_mode
+
 from dropexp.compare.results import Comparison, Row
 from dropexp.report.charts.axes import build_axis_figures
 from dropexp.report.charts.curves import build_curve_figures
@@ -19,11 +21,14 @@ def build_sections(
         comparison: the comparison to draw.
         curves_of: the rows whose curves are drawn; None draws the featured ones.
     """
-    return {
-        "curves": build_curve_figures(comparison, curves_of),
-        "differences": build_difference_figures(comparison),
-        "axes": [*build_axis_figures(comparison), *build_heat_map_figures(comparison)],
-    }
+    # Altair checks each part of a chart against its schema, and again in each larger part, which
+    # takes a quarter of the time to build the charts. Tests check whole charts.
+    with debug_mode(False):
+        return {
+            "curves": build_curve_figures(comparison, curves_of),
+            "differences": build_difference_figures(comparison),
+            "axes": [*build_axis_figures(comparison), *build_heat_map_figures(comparison)],
+        }
 
 
 def build_figures(comparison: Comparison) -> list[Figure]:
