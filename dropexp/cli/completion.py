@@ -12,7 +12,8 @@ import typer
 
 from dropexp.config.added_files import list_choices
 from dropexp.config.conf_files import read_choice, read_default_choices, read_file
-from dropexp.config.groups import REGULARISER, list_groups, list_launchers, list_studies
+from dropexp.config.groups import LOGGER, REGULARISER, list_groups, list_launchers, list_studies
+from dropexp.config.logger_choice import TRACKERS
 from dropexp.config.setting import COMBINATION_SEPARATOR, flatten
 
 _LAUNCHER = "hydra/launcher"
@@ -135,7 +136,10 @@ def _list_key_defaults(known: Mapping[str, str]) -> dict[str, Any]:
             continue
         prefix = group.replace("/", ".")
         for choice in choices:
-            owner = f"{prefix}.{choice}" if len(choices) > 1 and "," not in known[group] else prefix
+            if group == LOGGER and choice not in TRACKERS:
+                continue  # it sets a key of another section
+            is_one_of_several = len(choices) > 1 and "," not in known[group]
+            owner = f"{prefix}.{choice}" if is_one_of_several or group == LOGGER else prefix
             for name, value in flatten(read_choice(group, choice)).items():
                 if name not in _NOT_TYPED:
                     defaults[f"{owner}.{name}"] = value
@@ -147,7 +151,7 @@ def _choose(known: Mapping[str, str]) -> dict[str, list[str]]:
     chosen: dict[str, list[str]] = {}
     for group, choices in list_groups().items():
         typed = known.get(group, read_default_choices().get(group)) or ""
-        named = typed.replace(COMBINATION_SEPARATOR, ",").split(",")
+        named = typed.strip("[]").replace(COMBINATION_SEPARATOR, ",").split(",")
         chosen[group] = [choice for choice in named if choice in choices]
     return chosen
 

@@ -17,6 +17,7 @@ from dropexp.cli.compare import COMPARE_HELP, compare
 from dropexp.cli.doctor import DOCTOR_HELP, doctor
 from dropexp.cli.effects import EFFECTS_HELP, effects
 from dropexp.cli.exit_codes import ExitCode, get_exit_code
+from dropexp.cli.export import export
 from dropexp.cli.forgetting import FORGETTING_HELP, forgetting
 from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
 from dropexp.cli.learning_curve import LEARNING_CURVE_HELP, learning_curve
@@ -93,6 +94,7 @@ _add(help=BOARD_HELP, rich_help_panel=_COMPARE)(board)
 _CHECK = "Manage and check runs"
 app.add_typer(runs, rich_help_panel=_CHECK)
 app.add_typer(study, rich_help_panel=_CHECK)
+app.add_typer(export, rich_help_panel=_CHECK)
 _add(help=RERUN_HELP, rich_help_panel=_CHECK)(rerun)
 _add(help=AUDIT_HELP, rich_help_panel=_CHECK, context_settings=TAKES_OVERRIDES)(audit)
 _add(help=DOCTOR_HELP, rich_help_panel=_CHECK)(doctor)

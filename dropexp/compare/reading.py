@@ -20,10 +20,9 @@ from dropexp.compare.stored_run import read_compared_runs
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
-from dropexp.runs.files import CONFIG
 from dropexp.runs.ledger import Ledger, Request, read_ledger
 from dropexp.runs.listed_run import ListedRun, ListedStatus, read_results
-from dropexp.runs.listing import find_run, is_run_id, list_runs, read_run
+from dropexp.runs.listing import find_run, holds_runs, list_runs, read_run
 from dropexp.runs.records import AuditOutcome
 from dropexp.runs.selection import explain_no_match, is_filter, select_runs
 from dropexp.runs.unfinished import describe_unfinished
@@ -58,8 +57,8 @@ def find_runs(
     """
     filters = [text for text in arguments if is_filter(text)]
     places = [text for text in arguments if not is_filter(text)]
-    folders = [Path(text) for text in places if text and _holds_runs(Path(text))]
-    ids = [text for text in places if not text or not _holds_runs(Path(text))]
+    folders = [Path(text) for text in places if text and holds_runs(Path(text))]
+    ids = [text for text in places if not text or not holds_runs(Path(text))]
     named = [run for text in ids if (run := read_run(find_run(runs_dir, text))) is not None]
     folders = folders or ([] if ids else [runs_dir])
     runs, copies = _drop_copies([*_list_all(folders), *named])
@@ -106,13 +105,6 @@ def read_comparable_runs(folders: Iterable[RunFolder]) -> list[ComparedRun]:
     comparable, _ = _split_comparable(listed, allow_mixed=False)
     results = read_compared_runs(comparable)
     return [each for each in results if not isinstance(each, StoreError)]
-
-
-def _holds_runs(path: Path) -> bool:
-    try:
-        return path.is_dir() and not (path / CONFIG).exists() and not is_run_id(path.resolve().name)
-    except (OSError, ValueError):  # too long, or with a null byte
-        return False
 
 
 def _list_all(folders: Iterable[Path]) -> list[ListedRun]:

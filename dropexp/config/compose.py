@@ -21,8 +21,9 @@ from dropexp.config.added_files import (
 )
 from dropexp.config.combinations import compose_combination, find_combination
 from dropexp.config.composed_choices import compose_from_choices
-from dropexp.config.groups import find_conf_dir, list_groups
+from dropexp.config.groups import LOGGER, find_conf_dir, list_groups
 from dropexp.config.hydra_session import use_hydra
+from dropexp.config.logger_choice import explain_absent_logger
 from dropexp.config.named_files import NamedFiles, fill_fingerprints
 from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.paths import parse_path
@@ -231,6 +232,8 @@ def _explain_unknown_key(key: str, overrides: Sequence[Override]) -> str:
         hint = f"{owner} takes any key; write +{key}=…"
     elif new_group := explain_new_group(key.partition(".")[0]):
         hint = new_group
+    elif not siblings and (absent := explain_absent_logger(key, list_groups()[LOGGER])):
+        hint = absent
     elif elsewhere:
         hint = propose(elsewhere)
     elif {key.replace(".", "/"), owner.replace(".", "/")} & list_groups().keys():

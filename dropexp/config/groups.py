@@ -14,6 +14,9 @@ from dropexp.errors import ConfigError, suggest
 REGULARISER = "regulariser"
 """The group that allows several choices: ``regulariser=dropout2d+stochastic_depth``."""
 
+LOGGER = "logger"
+"""The group that says where a run is logged, and nothing of what it computes."""
+
 STUDY = "study"
 _LAUNCHER = "hydra/launcher/dropexp"
 _GROUPS_OF_SWEEPS = (STUDY, _LAUNCHER)

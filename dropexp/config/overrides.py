@@ -19,6 +19,7 @@ from hydra.errors import HydraException
 
 from dropexp.config.added_files import add_package_choice, list_choices
 from dropexp.config.groups import (
+    LOGGER,
     REGULARISER,
     list_built_in_groups,
     list_groups,
@@ -26,6 +27,7 @@ from dropexp.config.groups import (
 )
 from dropexp.config.hydra_session import find_config_loader
 from dropexp.config.identity import IDENTITY_KEYS, KEPT_KEYS
+from dropexp.config.logger_choice import check_loggers
 from dropexp.config.setting import COMBINATION_SEPARATOR
 from dropexp.errors import ConfigError, suggest
 
@@ -103,7 +105,8 @@ class Override:
     @property
     def is_about_the_run(self) -> bool:
         """Whether it sets what a run computes, unlike overrides such as device=cpu."""
-        return self.is_group_choice or self.path[0] in (*IDENTITY_KEYS, "p")
+        is_choice = self.is_group_choice and self.key != LOGGER
+        return is_choice or self.path[0] in (*IDENTITY_KEYS, "p")
 
     @property
     def is_recorded(self) -> bool:
@@ -320,6 +323,9 @@ def _refuse_key(override: Override, value: str) -> None:
 
 def _check_choices(override: Override) -> None:
     known = list_groups()[override.key]
+    if override.key == LOGGER:
+        check_loggers(override.text, override.values, known)
+        return
     for choice, text in zip(override.values, override._value_texts, strict=True):
         if choice in known or (choice is None and override.key in _OPTIONAL_GROUPS):
             continue

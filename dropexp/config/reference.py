@@ -11,8 +11,10 @@ from pydantic.fields import FieldInfo
 
 from dropexp.config.conf_files import read_choice, read_default_choices, read_file
 from dropexp.config.data_section import DataConfig
-from dropexp.config.groups import find_conf_dir, list_built_in_groups
+from dropexp.config.groups import LOGGER, find_conf_dir, list_built_in_groups
 from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY
+from dropexp.config.logger_choice import TRACKERS
+from dropexp.config.logger_section import LoggerConfig
 from dropexp.config.model_section import ModelConfig
 from dropexp.config.regulariser_section import NoneConfig, SingleRegulariser
 from dropexp.config.run_config import RunConfig, TensorBoardConfig, TopLevelP
@@ -87,7 +89,11 @@ def describe_fields() -> list[FieldDescription]:
             schema = find_section_class(group, choice)
             if schema is not None:
                 values = read_choice(group, choice)
-                described += _describe_section(schema, values, group=group, choice=choice)
+                # The keys of a logger name it, because a run may have several.
+                section = f"{group}.{choice}" if group == LOGGER else ""
+                described += _describe_section(
+                    schema, values, group=group, choice=choice, section=section
+                )
     return described
 
 
@@ -105,11 +111,14 @@ def describe_groups() -> list[GroupDescription]:
 
 
 def find_section_class(group: str, choice: str) -> type[BaseModel] | None:
-    """Return the class of a choice's section; None for classic, which has no section."""
+    """Return the class of a choice's section; None where it sets keys of other sections."""
     if group == "train":
         return TrainConfig
     if group == "train/early_stopping":
         return EarlyStoppingConfig
+    if group == LOGGER and choice in TRACKERS:
+        section: type[BaseModel] = get_args(LoggerConfig.model_fields[choice].annotation)[0]
+        return section
     unions = {
         "data": DataConfig,
         "model": ModelConfig,

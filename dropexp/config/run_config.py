@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from dropexp.config.combined_section import CombinedConfig, RegulariserConfig
 from dropexp.config.data_section import DataConfig
 from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY, OWN_LOOP, hash_identity
+from dropexp.config.logger_section import LoggerConfig
 from dropexp.config.messages import describe_validation_error
 from dropexp.config.model_section import ModelConfig
 from dropexp.config.regulariser_section import ConcreteDropoutConfig, SingleRegulariser
@@ -128,6 +129,7 @@ class RunConfig(Section):
         "every epoch, for dropexp forgetting.",
     )
     tensorboard: TensorBoardConfig = TensorBoardConfig()
+    logger: LoggerConfig = LoggerConfig()
 
     @classmethod
     def from_mapping(cls, plain: Mapping[str, Any]) -> Self:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dropexp.config.logger_choice import TRACKERS
 from dropexp.runs.durable import PART
 
 CONFIG = "config.yaml"
@@ -16,6 +17,9 @@ LOG = "run.log"
 ERROR = "error.txt"
 LOCK = ".lock"
 
+LOGGER_FILES = {name: f"logger-{name}.json" for name in TRACKERS}
+"""Logger → what its tracker has of the run. Each has one writer, a process of its own."""
+
 CHECKED_FILES = (CONFIG, METRICS, WEIGHTS, AUDIT, EXAMPLES)
 """The files whose checksums stand in the summary, beside that of the summary itself."""
 
@@ -26,7 +30,11 @@ MAY_BE_REMOVED = (WEIGHTS, EXAMPLES)
 """Files that a finished run can do without: a user may have removed them to save space."""
 
 RUN_FILES = frozenset(
-    (CONFIG, ENVIRONMENT, AUDIT, METRICS, SUMMARY, CHECKPOINT, *MAY_BE_REMOVED, LOG, ERROR, LOCK)
+    (
+        *(CONFIG, ENVIRONMENT, AUDIT, METRICS, SUMMARY, CHECKPOINT, LOG, ERROR, LOCK),
+        *MAY_BE_REMOVED,
+        *LOGGER_FILES.values(),
+    )
 )
 """The files of a run folder but for TensorBoard's."""
 

@@ -120,6 +120,14 @@ def read_run(folder: RunFolder) -> ListedRun | None:
     return ListedRun(runs_dir, run_id, status, changed, config, results, epochs, problem)
 
 
+def holds_runs(path: Path) -> bool:
+    """Return whether a path is a folder of run folders, and not a run folder itself."""
+    try:
+        return path.is_dir() and not (path / CONFIG).exists() and not is_run_id(path.resolve().name)
+    except (OSError, ValueError):  # too long, or with a null byte
+        return False
+
+
 def find_run(runs_dir: Path, text: str) -> RunFolder:
     """Return the run folder that an abbreviated id or a path names.
 

@@ -22,6 +22,7 @@ from dropexp.runs.files import (
     ENVIRONMENT,
     ERROR,
     EXAMPLES,
+    LOGGER_FILES,
     METRICS,
     SUMMARY,
     WEIGHTS,
@@ -33,9 +34,7 @@ FINE_TUNING = ("weights", "trained")
 """Blocks of environment.json on what a network got from a file, and what of it trains."""
 
 MOST_BYTES = {
-    CONFIG: _MIB,
-    SUMMARY: _MIB,
-    ENVIRONMENT: _MIB,
+    **dict.fromkeys((CONFIG, SUMMARY, ENVIRONMENT, *LOGGER_FILES.values()), _MIB),
     ERROR: 16 * _MIB,
     AUDIT: 16 * _MIB,
     METRICS: 512 * _MIB,  # two million epochs

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import UserError
+from dropexp.loggers.registry import list_destinations, refuse_missing_packages
 from dropexp.sweep.run_process import end_with_parents, get_context
 
 _SECONDS_UNTIL_NOTE = 5.0
@@ -36,6 +37,7 @@ def refuse_unmet(configs: Sequence[RunConfig], view: _NoteView) -> None:
     Raises:
         UserError: what training the first of them that lacks something would raise.
     """
+    refuse_missing_packages(each for config in configs for each in list_destinations(config.logger))
     needs = {need: config for config in configs for need in _list_needs(config)}
     lacking = {need: config for need, config in needs.items() if need not in _met}
     if not lacking:

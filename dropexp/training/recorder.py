@@ -1,4 +1,4 @@
-"""Writes the results of epochs: metrics.csv, the checkpoint, run.log and TensorBoard's events."""
+"""Writes the results of epochs: metrics.csv, the checkpoint, run.log, and to the loggers."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -6,21 +6,16 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from torch import Tensor
-
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import StoreError
-from dropexp.regularisers import find_noise_modules, read_p
 from dropexp.runs.files import CHECKPOINT
 from dropexp.runs.records import EpochRecord, RunSummary
 from dropexp.runs.write import RunFolder
 from dropexp.training import checkpoint
+from dropexp.training.run_loggers import LoggerView, open_loggers
 from dropexp.training.state import TrainingState
-from dropexp.training.tensorboard import EventLog
-from dropexp.training.tensorboard_values import to_bytes
 
-_SAMPLE_IMAGES = 64
 _SECONDS_BETWEEN_CHECKPOINTS = 0.5
 
 
@@ -36,10 +31,16 @@ class Recorder:
         folder: of the run, locked by this process.
         state: the training state, with the records of an interrupted run if there was one.
         splits: the data, for sample images.
+        view: is told if a logger fails, which never stops the run.
     """
 
     def __init__(
-        self, config: RunConfig, folder: RunFolder, state: TrainingState, splits: Splits
+        self,
+        config: RunConfig,
+        folder: RunFolder,
+        state: TrainingState,
+        splits: Splits,
+        view: LoggerView,
     ) -> None:
         self._config = config
         # Computed before training, because pydantic turns a Ctrl-C meanwhile into its own error.
@@ -52,7 +53,7 @@ class Recorder:
         self._unsaved: dict[str, Any] | None = None
         folder.begin_metrics(state.records)
         folder.log(f"training from epoch {len(state.records) + 1} of {config.train.epochs}")
-        self._events = self._open_events(splits.train.images)
+        self._loggers = open_loggers(config, folder, state, splits.train.images, view)
 
     def __enter__(self) -> Self:
         return self
@@ -66,8 +67,8 @@ class Recorder:
         if error is not None:
             self._save_last_epoch()
         self._saver.shutdown(wait=True)
-        if self._events is not None:
-            self._events.close()
+        for logger in self._loggers:
+            logger.close(error)
         if error is not None:
             with suppress(StoreError):
                 self._folder.log(f"stopped: {error!r}")
@@ -79,36 +80,24 @@ class Recorder:
             f"epoch {record.epoch}: train_loss {record.train_loss:.4f}, "
             f"val_loss {record.val_loss:.4f}, val_acc {record.val_acc:.4f}"
         )
-        if self._events is not None:
-            self._events.write_epoch(record)
-            noises = find_noise_modules(self._state.model)
-            self._events.write_site_p(read_p(noises), record.epoch)
-            if self._config.tensorboard.histograms:
-                self._events.write_weights(self._state.model, record.epoch)
+        for logger in self._loggers:
+            logger.write_epoch(record)
         # Copied now: the next epoch changes the state while this checkpoint is being written.
         self._unsaved = checkpoint.take_snapshot(self._state, self._config_hash)
         if time.monotonic() - self._saved_at >= _SECONDS_BETWEEN_CHECKPOINTS:
             self._save_checkpoint()
 
     def finish(self, summary: RunSummary) -> None:
-        """Write the summary, which marks the run as finished, and close the event file."""
+        """Write the summary, which marks the run as finished, and tell the loggers."""
         if self._config.keep_checkpoint:
             self._save_checkpoint()
         self._wait_for_checkpoint()
         self._folder.write_metrics(self._state.records)
-        if self._events is not None:
-            self._events.finish(summary)
+        for logger in self._loggers:
+            logger.finish(summary)
         ending = f"{summary.status} after {summary.last.epoch} epochs"
         self._folder.log(ending, is_promised=True)
         self._folder.finish(summary, keep_checkpoint=self._config.keep_checkpoint)
-
-    def _open_events(self, images: Tensor) -> EventLog | None:
-        if not self._config.tensorboard.enabled:
-            return None
-        events = EventLog(self._folder.path, self._config, self._state.records)
-        if self._config.tensorboard.images:
-            events.write_images(to_bytes(images[:_SAMPLE_IMAGES].cpu()))
-        return events
 
     def _save_checkpoint(self) -> None:
         self._wait_for_checkpoint()

@@ -104,7 +104,7 @@ def build_rerun_config(
     plain = recorded.config.to_mapping()
     # Not the config's number: run() may have added the passes to a finished run.
     sampled = recorded.summary.mc_dropout
-    plain |= {"runs_dir": str(runs_dir), "force": False}
+    plain |= {"runs_dir": str(runs_dir), "force": False, "logger": {}}
     plain["mc_dropout"] = 0 if sampled is None else sampled.passes
     if plain["threads"] is None:
         threads = recorded.environment.get("threads")

@@ -21,6 +21,7 @@ from dropexp.config.model_section import CustomConfig, TorchvisionConfig
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
 from dropexp.errors import AuditError, ConfigError, DiskError, RunError, StoreError, UserError
+from dropexp.loggers.registry import list_destinations, refuse_missing_packages
 from dropexp.runs.attempts import make_attempt, record_attempt
 from dropexp.runs.files import AUDIT, CHECKPOINT, CONFIG, ENVIRONMENT, ERROR
 from dropexp.runs.ledger import Purpose, record_request
@@ -235,7 +236,7 @@ def _train(
 
     from dropexp.training.recorder import Recorder  # see startup.py
 
-    with Recorder(config, folder, state, splits) as recorder:
+    with Recorder(config, folder, state, splits, view) as recorder:
         resume_collector()
         has_core = watch_cores(plan, shares_cores=start.shares_cores)
         for record in train(state, plan, view.report_step, has_core):
@@ -267,6 +268,7 @@ def watch_cores(plan: TrainingPlan, *, shares_cores: bool) -> Callable[[], bool]
 
 def _prepare(config: RunConfig, device_name: str) -> tuple[Splits, torch.device]:
     """Set up torch, and load the data onto the device."""
+    refuse_missing_packages(list_destinations(config.logger))
     remember_use(config)  # what reaches this line was typed, or trusted
     device = select_device(device_name)
     refuse_unavailable(config, device)

@@ -27,6 +27,8 @@ def prepare_dropexp() -> Callable[[], None]:
     import torch
 
     from dropexp import data
+    from dropexp.cli.progress_display import Verbosity
+    from dropexp.cli.run_console import RunConsole
     from dropexp.config.compose import compose_run
     from dropexp.runs.write import RunFolder
     from dropexp.training.build import build_plan, build_state
@@ -47,7 +49,9 @@ def prepare_dropexp() -> Callable[[], None]:
             state = build_state(config, splits)
             plan = build_plan(config, splits, state.model)
             has_free_core = watch_cores(plan, shares_cores=False)
-            with Recorder(config, folder, state, splits) as recorder:
+            with Recorder(
+                config, folder, state, splits, RunConsole(verbosity=Verbosity.QUIET)
+            ) as recorder:
                 for record in train(state, plan, None, has_free_core):
                     recorder.write_epoch(record)
 

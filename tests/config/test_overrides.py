@@ -62,6 +62,7 @@ def test_a_sweep_splits_into_overrides_of_one_value_each(text: str) -> None:
         ("optimiser.lr=0.1", False, True, False),
         ("p=0.1", False, True, False),
         ("device=cpu", False, False, False),
+        ("logger=mlflow", True, False, False),
         ("study=mine", False, False, False),
         ("hydra/launcher=ray", False, False, True),
         ("+hydra.launcher.ray.init.x=1", False, False, True),

@@ -19,7 +19,7 @@ CHOICES = [
     (group, choice)
     for group, choices in list_groups().items()
     for choice in choices
-    if group != "classic"
+    if find_section_class(group, choice) is not None
 ]
 # A user does not set these: they are filled in or fixed, or are groups of their own.
 NOT_IN_CONF = {

@@ -88,7 +88,7 @@ def test_command_is_valid(
         case "pytest":
             assert all((ROOT / path).exists() for path in arguments)
         case _:
-            assert program in ("mkdocs", "tensorboard", "jq", "head", ".", "source")
+            assert program in ("mkdocs", "mlflow", "tensorboard", "jq", "head", ".", "source")
 
 
 # --- dropexp --------------------------------------------------------------------------------------
