@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Self
 
@@ -91,6 +92,7 @@ class Recorder(TorchFunctionMode):
         calls: in the order in which they were made.
         masks: what the draws of the user's own code multiply, by the index of the call.
         ran: the modules that have run.
+        is_in_other_thread: whether a module has run in another thread, where nothing is recorded.
     """
 
     def __init__(self, model: nn.Module, out_of_place: Iterable[int] = ()) -> None:
@@ -104,6 +106,8 @@ class Recorder(TorchFunctionMode):
         self._running: list[tuple[nn.Module, tuple[int, ...] | None]] = []
         self._hooks: list[Any] = []
         self._uncompiled: AbstractContextManager[Any] = nullcontext()
+        self._thread = get_ident()
+        self.is_in_other_thread = False
 
     def __enter__(self) -> Self:
         refuse_scripted(self._names)
@@ -195,7 +199,19 @@ class Recorder(TorchFunctionMode):
             frame = frame.f_back
         return None
 
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Self:
+        """Return itself: a copy of the network, such as an average of its weights, has the hooks.
+
+        They do nothing there, as its modules are not those of the network.
+        """
+        return self
+
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        if module not in self._names:
+            return
+        if get_ident() != self._thread:
+            self.is_in_other_thread = True  # where no mode of torch's sees the calls
+            return
         if not self._running:
             self.begin_pass(self._names[module], module, (args, kwargs))
         is_single = len(args) == 1 and not kwargs and isinstance(args[0], Tensor)
@@ -203,6 +219,8 @@ class Recorder(TorchFunctionMode):
         self.ran.add(module)
 
     def _after(self, module: nn.Module, _arguments: Any, output: Any) -> None:
+        if module not in self._names or get_ident() != self._thread:
+            return
         # A forward that raised may have left modules above it.
         while self._running and self._running.pop()[0] is not module:
             pass

@@ -27,6 +27,7 @@ MISTAKES: Mapping[str, str] = {
     "evaluation_in_training_mode": "evaluation without eval()",
     "training_in_eval_mode": "training without train()",
     "no_training": "nothing was trained while the network was watched",
+    "other_thread": "the network ran in another thread, where nothing is seen",
     "no_evaluation": "nothing was evaluated while the network was watched",
 }
 """Name of each mistake → what is wrong. Names are stable, for ``ignore`` and for programs."""

@@ -186,6 +186,9 @@ class _LoopRecorder(Recorder):
         """Return all that was found."""
         findings = [*self._findings, *judge_evaluation(self._ignoring.values())]
         findings += judge_passes(self._log)
+        if self.is_in_other_thread:
+            message = "the network ran in another thread; put watch_modes into that thread."
+            findings.append(Finding("other_thread", "error", message))
         if p is not None and not any(abs(each - p) < _SAME_P for each in self._p):
             there = ", ".join(f"{each:g}" for each in sorted(self._p)) or "none"
             message = f"no dropout that was on has p={p:g}; there was {there}."

@@ -1,6 +1,8 @@
 """watch_modes finds what a loop does wrong with modes, and lets a correct loop pass."""
 
+import copy
 from collections.abc import Callable
+from threading import Thread
 
 import pytest
 import torch
@@ -240,6 +242,28 @@ def test_evaluating_on_the_batch_that_was_trained_on_is_no_mc_dropout() -> None:
 
     model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(3 * 64, CLASSES))
     assert [f.mistake for f in watch(model, loop).errors] == ["evaluation_in_training_mode"]
+
+
+def test_a_loop_in_another_thread_is_not_called_right() -> None:
+    def loop(model: nn.Module) -> None:
+        thread = Thread(target=without_eval, args=(model,))
+        thread.start()
+        thread.join()
+
+    assert [f.mistake for f in watch(networks.Net(), loop).errors] == ["other_thread"]
+
+
+def test_a_copy_of_the_network_is_another_network() -> None:
+    """As an average of weights, or a teacher, that is made while the loop is watched."""
+    copies: list[nn.Module] = []
+
+    def loop(model: nn.Module) -> None:
+        correct(model)
+        copies.append(copy.deepcopy(model).train())
+        evaluate(copies[0])
+
+    assert watch(networks.Net(), loop).passed
+    evaluate(copies[0])
 
 
 def test_what_was_not_seen_is_a_note() -> None:
