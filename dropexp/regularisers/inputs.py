@@ -33,16 +33,21 @@ class InputNoise(nn.Module, Noise):
         super().__init__()
         self.p = p
 
-    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, images: Tensor, targets: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Return the images and targets of a batch with noise in training.
 
         Args:
             images: (N, C, H, W), floating point, normalised; they are not changed.
-            targets: classes, int64 (N,), or probabilities of classes, float (N, K).
+            targets: classes, int64 (N,), or probabilities of classes, float (N, K). None where a
+                model that is an nn.Sequential calls its child: then the input is the output.
 
         Returns:
             Images of the same shape, and targets of the same shape or, where mixed, (N, K).
         """
+        if targets is None:
+            return images
         if not self.training or self.p == 0:
             return images, targets
         return self._change(images, targets)
@@ -63,8 +68,12 @@ class InputNoise(nn.Module, Noise):
 class InputNoiseSequence(nn.ModuleList):
     """Several modules of input noise, one after the other."""
 
-    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, images: Tensor, targets: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """See InputNoise."""
+        if targets is None:
+            return images
         for noise in self:
             images, targets = noise(images, targets)
         return images, targets

@@ -69,6 +69,17 @@ def test_several_are_applied_one_after_another() -> None:
     assert (changed == 0).flatten(1).any(1).all()
 
 
+@pytest.mark.parametrize("noise", [Cutout(0.9), InputNoiseSequence([Cutout(0.9), Cutout(0.5)])])
+def test_a_sequential_model_does_not_call_it_as_a_layer(noise: torch.nn.Module) -> None:
+    """nn.Sequential calls all of its children, and the noise is one of them."""
+    images, targets = batch()
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64, 4))
+    expected = model(images)
+    attach_input_noise(model, noise)
+    assert torch.equal(model(images), expected)
+    assert not torch.equal(apply_input_noise(model, images, targets)[0], images)
+
+
 def test_a_model_without_noise_on_its_input_gets_the_batch_itself() -> None:
     model = torch.nn.Linear(2, 2)
     images, labels = batch()
