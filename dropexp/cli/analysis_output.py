@@ -47,6 +47,10 @@ AnalysisOutputOption = Annotated[
         help='Write to FILE ("-" for standard output): .txt, .csv, .json or .md.',
     ),
 ]
+AnalysisPlotOption = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE", help="Draw the charts to FILE: .png, .svg or .pdf."),
+]
 
 
 def choose_format(format_: AnalysisFormat | None, output: Path | None) -> AnalysisFormat:

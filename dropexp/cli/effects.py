@@ -6,6 +6,7 @@ from dropexp.cli.analysis_output import (
     AnalysisFormat,
     AnalysisFormatOption,
     AnalysisOutputOption,
+    AnalysisPlotOption,
     choose_format,
     write_analysis,
 )
@@ -21,7 +22,6 @@ from dropexp.cli.options import RunsDir
 from dropexp.cli.picture_options import (
     DpiOption,
     PictureOptions,
-    PlotOption,
     SizeOption,
     TitleOption,
 )
@@ -45,7 +45,7 @@ def effects(
     margin: MarginOption = None,
     format_: AnalysisFormatOption = None,
     output: AnalysisOutputOption = None,
-    plot: PlotOption = None,
+    plot: AnalysisPlotOption = None,
     size: SizeOption = None,
     dpi: DpiOption = None,
     title: TitleOption = None,

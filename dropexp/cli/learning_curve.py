@@ -9,6 +9,7 @@ from dropexp.cli.analysis_output import (
     AnalysisFormat,
     AnalysisFormatOption,
     AnalysisOutputOption,
+    AnalysisPlotOption,
     choose_format,
     write_analysis,
 )
@@ -17,7 +18,6 @@ from dropexp.cli.options import RunsDir
 from dropexp.cli.picture_options import (
     DpiOption,
     PictureOptions,
-    PlotOption,
     SizeOption,
     TitleOption,
 )
@@ -66,7 +66,7 @@ def learning_curve(
     baseline: BaselineOption = None,
     format_: AnalysisFormatOption = None,
     output: AnalysisOutputOption = None,
-    plot: PlotOption = None,
+    plot: AnalysisPlotOption = None,
     size: SizeOption = None,
     dpi: DpiOption = None,
     title: TitleOption = None,

@@ -22,6 +22,7 @@ from dropexp.compare.question import Question
 from dropexp.compare.rows import collect_family
 from dropexp.compare.rules import Rule, TestKind
 from dropexp.compare.settings import Setting
+from dropexp.compare.unmeasured import refuse_unmeasured
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.terminal.numbers import format_count, list_few
@@ -48,6 +49,7 @@ def find_effects(found: FoundRuns, question: Question | None = None) -> Effects:
     grouping.refuse_mixed_images(settings)
     factorial = arrange_factorial(settings)
     completed = [run for setting in settings for run in setting.completed]
+    refuse_unmeasured(metric, completed)
     refuse_unrecorded(metric, settings, question.at)
     refuse_old_runs(metric, completed)
     reference = factorial.reference
