@@ -10,7 +10,6 @@ from dropexp.compare.effects.contrasts import Values, list_contrasts
 from dropexp.compare.effects.factors import Factorial, arrange_factorial
 from dropexp.compare.effects.results import Effect, Effects
 from dropexp.compare.estimates import (
-    BySeed,
     MetricValues,
     find_target,
     refuse_old_runs,
@@ -19,9 +18,9 @@ from dropexp.compare.estimates import (
 from dropexp.compare.found_runs import FoundRuns
 from dropexp.compare.looks import RowRuns, choose_test
 from dropexp.compare.question import Question
-from dropexp.compare.rows import collect_family
-from dropexp.compare.rules import Rule, TestKind
-from dropexp.compare.settings import Setting
+from dropexp.compare.rows import Grouped, collect_family
+from dropexp.compare.rules import Rule, TestInForce, TestKind
+from dropexp.compare.settings import ComparedRun
 from dropexp.compare.unmeasured import refuse_unmeasured
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice
@@ -52,25 +51,8 @@ def find_effects(found: FoundRuns, question: Question | None = None) -> Effects:
     refuse_unmeasured(metric, completed)
     refuse_unrecorded(metric, settings, question.at)
     refuse_old_runs(metric, completed)
-    reference = factorial.reference
-    others = {setting.name: reference for setting in settings if setting is not reference}
-    family = collect_family(
-        found, grouped, Baselines(others, reference.name), metric, has_margin=bool(question.margin)
-    )
-    rows = [family.rows[name].runs for name in others]
-    test = choose_test(
-        question.test,
-        [row.runs for row in family.rows.values()],
-        family.unstarted,
-        found.folders,
-    )
-    seeds = _choose_seeds(rows, test.kind)
-    target = find_target(completed) if question.at is EpochChoice.MATCHED else None
-    by_setting = MetricValues(settings, question.at, target)
-    values: Values = {
-        cell: _read_values(setting, by_setting.by_seed(setting, metric))
-        for cell, setting in factorial.settings.items()
-    }
+    test, seeds = _choose_test(found, grouped, factorial, question)
+    values = _read_values(factorial, question, completed)
     seeds = [seed for seed in seeds if all(seed in of_cell for of_cell in values.values())]
     if not seeds:
         raise UserError(
@@ -83,24 +65,43 @@ def find_effects(found: FoundRuns, question: Question | None = None) -> Effects:
     contrasts = {each.name(factorial.factors): each for each in list_contrasts(factorial.factors)}
     pairs = {name: each.pair(values, seeds, metric.sign) for name, each in contrasts.items()}
     decisions = decide(pairs, rule)
-    effects = [
-        Effect(name, contrast.levels, pairs[name], decisions[name])
-        for name, contrast in contrasts.items()
-    ]
-    numbers = {
-        cell: [_to_number(of_cell[seed]) for seed in seeds] for cell, of_cell in values.items()
-    }
     return Effects(
-        factorial,
-        tuple(effects),
-        numbers,
-        tuple(seeds),
-        metric,
-        question.at,
-        rule,
-        test,
-        (*_describe_seeds(factorial, seeds), *found.left_out),
+        factorial=factorial,
+        effects=tuple(
+            Effect(name, contrast.levels, pairs[name], decisions[name])
+            for name, contrast in contrasts.items()
+        ),
+        values={
+            cell: [_to_number(of_cell[seed]) for seed in seeds] for cell, of_cell in values.items()
+        },
+        seeds=tuple(seeds),
+        metric=metric,
+        at=question.at,
+        rule=rule,
+        test=test,
+        notes=(*_describe_seeds(factorial, seeds), *found.left_out),
     )
+
+
+def _choose_test(
+    found: FoundRuns, grouped: Grouped, factorial: Factorial, question: Question
+) -> tuple[TestInForce, list[int]]:
+    """Return the test that speaks, and the seeds that every combination counts in its order.
+
+    All combinations are taken as rows that are compared with the reference.
+    """
+    reference = factorial.reference
+    others = {setting.name: reference for setting, _ in grouped if setting is not reference}
+    family = collect_family(
+        found,
+        grouped,
+        Baselines(others, reference.name),
+        question.deciding_metric,
+        has_margin=question.margin is not None,
+    )
+    of_family = [row.runs for row in family.rows.values()]
+    test = choose_test(question.test, of_family, family.unstarted, found.folders)
+    return test, _choose_seeds([family.rows[name].runs for name in others], test.kind)
 
 
 def _choose_seeds(rows: Sequence[RowRuns], kind: TestKind) -> list[int]:
@@ -115,9 +116,17 @@ def _choose_seeds(rows: Sequence[RowRuns], kind: TestKind) -> list[int]:
     return sorted(common, key=lambda seed: max(row.order_of(seed) for row in rows))
 
 
-def _read_values(setting: Setting, measured: BySeed) -> dict[int, float | None]:
-    """Return the values of a setting by seed; None for a run that diverged."""
-    return {**dict.fromkeys(setting.diverged_seeds), **measured}
+def _read_values(
+    factorial: Factorial, question: Question, completed: Sequence[ComparedRun]
+) -> Values:
+    """Return the values of every combination by seed; None for a run that diverged."""
+    target = find_target(completed) if question.at is EpochChoice.MATCHED else None
+    values = MetricValues(factorial.settings.values(), question.at, target)
+    metric = question.deciding_metric
+    return {
+        cell: {**dict.fromkeys(setting.diverged_seeds), **values.by_seed(setting, metric)}
+        for cell, setting in factorial.settings.items()
+    }
 
 
 def _to_number(value: float | None) -> float:
