@@ -7,15 +7,16 @@ import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from dropexp.config.compose import compose_dict
 from dropexp.config.groups import find_conf_dir
-from dropexp.config.overrides import Override, parse_override
+from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import ConfigError, suggest
 from dropexp.sweep.jobs import Job, Outcome
@@ -30,6 +31,8 @@ _CHOICE = "dropexp"
 
 MOST_RUNS_AT_A_TIME = 1024
 """Processes on one machine."""
+
+_MOST_KEPT = 100  # composed settings
 
 _FOLDER = f"{GROUP}/{_CHOICE}"
 _SUBMITIT_SETTINGS = (
@@ -155,11 +158,22 @@ def _read_settings(name: LauncherName, overrides: Sequence[Override]) -> dict[st
             )
         if override.is_sweep:
             raise ConfigError(f"{override.text} lists several values; give one.")
-    choice = parse_override(f"{GROUP}={_CHOICE}/{name}")
-    composed = compose_dict([choice, *settings], with_hydra=True).hydra.launcher
-    plain = OmegaConf.to_container(composed, resolve=True)
+    texts = (f"{GROUP}={_CHOICE}/{name}", *(setting.text for setting in settings))
+    plain = OmegaConf.to_container(_compose_settings(texts), resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+@lru_cache(_MOST_KEPT)
+def _compose_settings(texts: tuple[str, ...]) -> DictConfig:
+    """Return the launcher's node; do not modify it. Hydra takes 0.1 s, and sweeps ask twice.
+
+    Args:
+        texts: the overrides about the launcher.
+    """
+    launcher = compose_dict(parse_overrides(texts), with_hydra=True).hydra.launcher
+    assert isinstance(launcher, DictConfig)
+    return launcher
 
 
 def _check_n_jobs(n_jobs: Any) -> int:
