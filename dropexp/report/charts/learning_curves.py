@@ -11,7 +11,6 @@ from dropexp.report.charts.encodings import encode_colour, encode_dash, round_di
 from dropexp.report.charts.labels import leave_label_room, make_end_labels, measure_height
 from dropexp.report.charts.palette import Look, assign_looks
 from dropexp.report.charts.panels import (
-    RULE,
     WIDTH,
     Datasets,
     Figure,
@@ -26,6 +25,7 @@ _NAME = "learning_curves"
 _HEIGHT = 340  # pixels
 _LOG_ROOM = 0.04  # at each end of an axis, as a share of it
 _DIGITS = 6
+_WORTH = "#33383d"  # the colour of the line from a regulariser to its baseline
 
 
 def build_learning_figures(curves: LearningCurves) -> list[Figure]:
@@ -207,7 +207,7 @@ def _layer_worth(data: Datasets, curves: LearningCurves, x: alt.X) -> list[alt.C
     if not rows:
         return []
     chart = alt.Chart(data.add("worth", rows)).encode(x=x, x2="to:Q", y="level:Q")
-    return [chart.mark_rule(strokeWidth=1.4, strokeDash=[2, 3], color=RULE)]
+    return [chart.mark_rule(strokeWidth=2.2, strokeDash=[2, 3], color=_WORTH)]
 
 
 def _find_reached(worth: Worth) -> float:
