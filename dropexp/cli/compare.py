@@ -49,6 +49,7 @@ from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.metrics import deciding_metrics, parse_metric
 from dropexp.runs.question_types import Correction, TestChoice
+from dropexp.training.startup import keep
 
 if TYPE_CHECKING:
     from dropexp.compare.found_runs import FoundRuns
@@ -209,13 +210,15 @@ def compare(
     picture.check()
     options = (metric, at, baseline, test, correction, margin, allow_mixed)
     of_file = (setting, seed, higher_is_better)
-    comparison, *_ = read_and_compare(
-        arguments,
-        options,
-        runs_dir,
-        of_file,
-        with_curves=curves or plot is not None,
-        with_p_values=format_ in (ComparisonFormat.CSV, ComparisonFormat.JSON),
+    comparison, *_ = keep(
+        read_and_compare(
+            arguments,
+            options,
+            runs_dir,
+            of_file,
+            with_curves=curves or plot is not None,
+            with_p_values=format_ in (ComparisonFormat.CSV, ComparisonFormat.JSON),
+        )
     )
     if curves and comparison.source:
         raise UserError(f"--curves needs runs of dropexp: {comparison.source} has no epochs.")

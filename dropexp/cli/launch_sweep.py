@@ -13,6 +13,7 @@ from dropexp.cli.options import format_place
 from dropexp.cli.progress_display import Verbosity
 from dropexp.cli.request_warnings import warn_of_idle_p, warn_of_slow_bfloat16, warn_of_untracked
 from dropexp.cli.signals import interrupt_at_sigterm
+from dropexp.training.startup import keep
 
 if TYPE_CHECKING:
     from dropexp.cli.sweep_console import SweepConsole
@@ -82,7 +83,7 @@ def launch(
     from dropexp.sweep.plan import make_plan, make_study, open_sweep_runs_dir
 
     runs_dir = open_sweep_runs_dir(request.configs)
-    plan = make_plan(request.configs, runs_dir)
+    plan = keep(make_plan(request.configs, runs_dir))
     name = request.study or make_study(request).name
     warn_of_idle_p(request)
     warn_of_slow_bfloat16(request.planned.one_of_each_setting)

@@ -2,6 +2,7 @@
 
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
 from dropexp.cli.options import RunId, RunsDir
 from dropexp.cli.runs_check import CHECK_HELP, check
 from dropexp.errors import FilterError, RunIdError, UserError
+from dropexp.training.startup import keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,7 +104,8 @@ def list_(
     from dropexp.runs.selection import explain_no_match, select_runs, sort_runs
 
     _refuse_late_command(filters or [])
-    all_runs = _list_runs(runs_dir)
+    needs_ledger = format_ is ListFormat.TABLE and not filters
+    all_runs = keep(_list_runs(runs_dir, with_ledger=needs_ledger))
     selected = []
     if all_runs:
         selected = select_runs(sort_runs(all_runs, sort, reverse=reverse), filters or [])
@@ -110,7 +113,7 @@ def list_(
         print_text(f"{explain_no_match(all_runs, filters or [], str(runs_dir))}\n")
         return
     _print_list(selected, all_runs, format_, runs_dir)
-    if format_ is ListFormat.TABLE and not filters:
+    if needs_ledger:
         _print_unfinished(all_runs, runs_dir)
 
 
@@ -228,12 +231,19 @@ def rm(
 # --- parts -------------------------------------------------------------------------------
 
 
-def _list_runs(runs_dir: Path) -> "list[ListedRun]":
-    """Return all runs of a folder; print a warning for each damaged one."""
+def _list_runs(runs_dir: Path, *, with_ledger: bool = False) -> "list[ListedRun]":
+    """Return all runs of a folder; print a warning for each damaged one.
+
+    Args:
+        runs_dir: the folder.
+        with_ledger: whether its ledger is read afterwards, which may be done meanwhile.
+    """
     from dropexp.cli.console import print_warning
+    from dropexp.runs.ledger import read_ledger
     from dropexp.runs.listing import list_runs
 
-    all_runs = list_runs(runs_dir)
+    meanwhile = partial(read_ledger, runs_dir) if with_ledger else None
+    all_runs = list_runs(runs_dir, meanwhile=meanwhile)
     for run in all_runs:
         if run.problem:
             print_warning(run.problem)

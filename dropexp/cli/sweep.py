@@ -32,6 +32,7 @@ from dropexp.cli.until_decided import (
 from dropexp.errors import ConfigError
 from dropexp.sweep.budget import LIMIT_OF_SEEDS
 from dropexp.terminal.numbers import format_count
+from dropexp.training.startup import keep
 
 _SWEEP_HELP = (
     "Train every combination of several values.\n\n"
@@ -199,7 +200,7 @@ def watch(
     if name is None:
         raise ConfigError(f"{runs_dir} has no study; dropexp sweep makes one.")
     watched = read_study(runs_dir, name)
-    watcher = Watcher(runs_dir, watched.runs)
+    watcher = keep(Watcher(runs_dir, watched.runs))
     with SweepConsole(watched.name) as console:
         progress = watcher.look()
         console.begin(progress)

@@ -1,6 +1,7 @@
 """From runs to settings: groups of runs that differ only in their seed, named by what differs."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from dropexp.compare.found_runs import FoundRun
@@ -20,6 +21,8 @@ from dropexp.config.setting import (
     sort_key,
 )
 from dropexp.errors import UserError
+from dropexp.runs.listed_run import find_results
+from dropexp.runs.records import AuditOutcome
 
 _REGULARISER = "regulariser."
 _TEST_IMAGES = (
@@ -208,14 +211,18 @@ def _make_setting(
     options: Mapping[str, Sequence[str]],
     classics: Collection[str],
 ) -> Setting:
-    runs = sorted((run.compared for run in found_runs), key=lambda run: run.seed)
+    runs = sorted((run.compared for run in found_runs), key=attrgetter("seed"))
+    completed = tuple(run for run in runs if run.is_completed)
+    has_diverged = len(completed) < len(runs)
+    listed = [run.listed for run in found_runs]
+    is_proven = find_results(listed, "audit_outcome") == {AuditOutcome.PASSED}
     return Setting(
         name=name,
         fields=fields,
-        completed=tuple(run for run in runs if run.is_completed),
-        diverged=tuple(run for run in runs if not run.is_completed),
+        completed=completed,
+        diverged=tuple(run for run in runs if not run.is_completed) if has_diverged else (),
         missing_seeds=tuple(sorted(seeds - {run.seed for run in runs})),
-        unproven_seeds=tuple(run.seed for run in runs if not run.is_proven),
+        unproven_seeds=() if is_proven else tuple(run.seed for run in runs if not run.is_proven),
         options={key: fields[key] for key in options[fields["regulariser.name"]] if key in fields},
         classics=tuple(name for name in list_active_classics(fields) if name in classics),
     )

@@ -296,8 +296,7 @@ def _object_to_planned(
     rows: Sequence[RowRuns], unstarted: Sequence[MissingRun], folders: int
 ) -> str:
     """Return why the planned test does not hold; empty if it does."""
-    runs = {run.listed.run_id: run for row in rows for run in row.runs}.values()
-    requests = {id(run.request): run.request for run in runs}.values()
+    requests = {id(run.request): run.request for row in rows for run in row.runs}.values()
     purposes = {request.purpose for request in requests if request is not None}
     if Purpose.SEQUENTIAL in purposes:
         return "seeds were added until rows were decided"
@@ -320,7 +319,18 @@ def _object_to_planned(
         return f"{_count(missing)} asked for and {'lacks' if len(missing) == 1 else 'lack'} results"
     if folders > 1:
         return "the runs are in several folders, which have no common order"
-    return _object_to_order(list(runs))
+    if _is_in_order(rows):
+        return ""
+    return _object_to_order(list({r.listed.run_id: r for row in rows for r in row.runs}.values()))
+
+
+def _is_in_order(rows: Sequence[RowRuns]) -> bool:
+    """Return whether no run was asked for after another one had ended, as in most tables."""
+    runs = [run for row in rows for run in row.runs]
+    numbers, ends = set(map(_number, runs)), {run.ended for run in runs}
+    if None in ends or _UNRECORDED in numbers:
+        return False
+    return max(numbers, default=0) <= min((end for end in ends if end is not None), default=0)
 
 
 def _object_to_order(runs: Sequence[FoundRun]) -> str:

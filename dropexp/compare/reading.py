@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import compress
+from functools import partial
 from pathlib import Path
 
 from dropexp.compare.baselines import add_hidden_baselines
@@ -21,7 +21,7 @@ from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.setting import extract_setting_from_flat
 from dropexp.errors import StoreError, UserError
 from dropexp.runs.ledger import Ledger, Request, read_ledger
-from dropexp.runs.listed_run import ListedRun, ListedStatus, read_results
+from dropexp.runs.listed_run import ListedRun, ListedStatus, find_results
 from dropexp.runs.listing import find_run, holds_runs, list_runs, read_run
 from dropexp.runs.records import AuditOutcome
 from dropexp.runs.selection import explain_no_match, is_filter, select_runs
@@ -72,7 +72,7 @@ def find_runs(
     found_runs, unreadable = _read_all(comparable, ledgers, with_curves=with_curves)
     if not found_runs:
         raise _make_error(filters, folders or [runs_dir], runs, chosen, [*reasons, *unreadable])
-    versions = set(read_results([run.listed for run in found_runs], "results_version"))
+    versions = find_results([run.listed for run in found_runs], "results_version")
     hidden = list_hidden_runs(runs, chosen, ledgers)
     hidden = [run for run in hidden if run.results_version in versions]
     countable, _ = _split_comparable(hidden, allow_mixed=allow_mixed)
@@ -108,15 +108,19 @@ def read_comparable_runs(folders: Iterable[RunFolder]) -> list[ComparedRun]:
 
 
 def _list_all(folders: Iterable[Path]) -> list[ListedRun]:
-    return [run for folder in folders for run in list_runs(folder)]
+    return [
+        run
+        for folder in folders
+        for run in list_runs(folder, meanwhile=partial(read_ledger, folder))
+    ]
 
 
 def _drop_copies(runs: Sequence[ListedRun]) -> tuple[list[ListedRun], list[str]]:
     """Return each run once, and a sentence about copies: a copied run is not a second seed."""
-    kept = {run.run_id: run for run in reversed(runs)}
-    if len(kept) == len(runs):
+    if len({run.run_id for run in runs}) == len(runs):
         return list(runs), []
-    kept, copies = {}, []
+    kept: dict[str, ListedRun] = {}
+    copies = []
     for run in runs:
         first = kept.setdefault(run.run_id, run)
         if first is not run and first.runs_dir.absolute() != run.runs_dir.absolute():
@@ -167,8 +171,8 @@ def _split_comparable(
     runs: Sequence[ListedRun], *, allow_mixed: bool
 ) -> tuple[list[ListedRun], list[str]]:
     """Return the finished runs whose numbers are comparable, and what to know of the choice."""
-    finished = [run for run in runs if run.has_results]
-    unfinished = [run for run in runs if not run.has_results]
+    finished = [run for run in runs if run.packed is not None or run.has_results]
+    unfinished = [run for run in runs if run.packed is None and not run.has_results]
     reasons = [
         sentence
         for status, reason in _UNFINISHED.items()
@@ -176,14 +180,16 @@ def _split_comparable(
     ]
     if allow_mixed:
         return finished, reasons
-    versions = read_results(finished, "results_version")
-    version = _choose_version(set(versions))
-    current = [run for run, own in zip(finished, versions, strict=True) if own == version]
-    other = [run for run, own in zip(finished, versions, strict=True) if own != version]
-    outcomes = zip(current, read_results(current, "audit_outcome"), strict=True)
-    passed = [outcome == AuditOutcome.PASSED or run.is_comparable for run, outcome in outcomes]
-    proven = list(compress(current, passed))
-    unproven = [run for run, is_proven in zip(current, passed, strict=True) if not is_proven]
+    versions = find_results(finished, "results_version")
+    version = _choose_version(versions)
+    current, other = finished, []
+    if len(versions) > 1:
+        current = [run for run in finished if run.results_version == version]
+        other = [run for run in finished if run.results_version != version]
+    proven, unproven = current, []
+    if find_results(current, "audit_outcome") != {AuditOutcome.PASSED}:
+        proven = [run for run in current if run.is_comparable]
+        unproven = [run for run in current if not run.is_comparable]
     reasons += _describe_left_out(other, "trained by a version of dropexp with other numbers")
     reasons += _describe_left_out(unproven, "without a passed audit")
     if other or unproven:
@@ -225,7 +231,7 @@ def _read_all(
     runs: Sequence[ListedRun], ledgers: Mapping[Path, Ledger], *, with_curves: bool
 ) -> tuple[list[FoundRun], list[str]]:
     found_runs, unreadable = [], []
-    has_versions = len(set(read_results(runs, "results_version"))) > 1
+    has_versions = len(find_results(runs, "results_version")) > 1
     columns = zip(
         runs,
         read_compared_runs(runs, with_curves=with_curves),

@@ -34,12 +34,13 @@ def read_compared_runs(
     Yields:
         A run, or the error that its metrics.csv is missing, or needed and damaged.
     """
-    is_stored = {packed: _list_stored(packed) for packed in list_packed(runs)}
+    stored = {packed: (packed.read("seed"), _list_stored(packed)) for packed in list_packed(runs)}
     for run in runs:
         compared: ComparedRun
         try:
-            if run.packed is not None and is_stored[run.packed][run.place]:
-                compared = StoredComparedRun(run, run.packed)
+            seeds, is_stored = ((), ()) if run.packed is None else stored[run.packed]
+            if run.packed is not None and is_stored[run.place]:
+                compared = StoredComparedRun(run, run.packed, seeds[run.place])
             else:
                 compared = _read_other_run(run)
             if with_curves:
@@ -98,22 +99,28 @@ class StoredComparedRun(ComparedRun):
     Args:
         listed: the run as a row.
         packed: its results with those of other seeds.
+        seed: its run seed.
     """
 
-    __slots__ = ("_curves", "_listed", "packed", "place")
+    __slots__ = ("_curves", "_listed", "packed")
     packed: IndexedRuns
-    place: int
     _listed: ListedRun
-    _curves: Curves | None
+    _curves: Curves
 
-    def __init__(self, listed: ListedRun, packed: IndexedRuns) -> None:
-        # The class is frozen.
-        object.__setattr__(self, "run_id", listed.run_id)
-        object.__setattr__(self, "seed", packed.read("seed")[listed.place])
-        object.__setattr__(self, "_listed", listed)
-        object.__setattr__(self, "packed", packed)
-        object.__setattr__(self, "place", listed.place)
-        object.__setattr__(self, "_curves", None)
+    def __init__(self, listed: ListedRun, packed: IndexedRuns, seed: int) -> None:
+        _set_seed(self, seed)
+        _set_listed(self, listed)
+        _set_packed(self, packed)
+
+    @property
+    def run_id(self) -> str:
+        """The name of its folder."""
+        return self._listed.run_id
+
+    @property
+    def place(self) -> int:
+        """Its place among those of other seeds."""
+        return self._listed.place
 
     @property
     def summary(self) -> RunSummary:
@@ -125,10 +132,12 @@ class StoredComparedRun(ComparedRun):
     @property
     def curves(self) -> Curves:
         """The content of metrics.csv."""
-        if self._curves is None:
-            object.__setattr__(self, "_curves", CurvesOnDisk(self._listed.folder))
-        assert self._curves is not None
-        return self._curves
+        try:
+            return self._curves
+        except AttributeError:
+            curves = CurvesOnDisk(self._listed.folder)
+            object.__setattr__(self, "_curves", curves)
+            return curves
 
     @property
     def rise(self) -> float:
@@ -190,6 +199,12 @@ class StoredComparedRun(ComparedRun):
     def seconds(self) -> float:
         """The time of all epochs, training and evaluation."""
         return float(self._listed.get_result("seconds"))
+
+
+# The class is frozen, and of a hundred thousand runs object.__setattr__ takes twice as long.
+_set_seed = ComparedRun.__dict__["seed"].__set__
+_set_listed = StoredComparedRun.__dict__["_listed"].__set__
+_set_packed = StoredComparedRun.__dict__["packed"].__set__
 
 
 class CurvesOnDisk(Curves):

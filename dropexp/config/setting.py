@@ -127,11 +127,18 @@ def drop_default_data_seeds(runs: Sequence[tuple[int, Fields]]) -> list[Fields]:
     Args:
         runs: seed and fields of each run.
     """
-    others = [_without_data_seed(fields) for _, fields in runs]
+    others = [
+        # As in the function, without a call for each of a hundred thousand runs.
+        fields.shared.recall(_share_all_but_data_seed)
+        if type(fields) is SeededConfig
+        else _without_data_seed(fields)
+        for _, fields in runs
+    ]
     fixed = {
         id(other): other
         for other, (seed, fields) in zip(others, runs, strict=True)
-        if not _follows(fields, seed)
+        if not (type(fields) is SeededConfig and fields.seed == seed and fields.shared.data_follows)
+        and not _follows(fields, seed)
     }
     if not fixed:
         return others

@@ -5,20 +5,18 @@ So a second process makes a part of them where the system allows it. Imports no 
 """
 
 import os
-import signal
 import struct
-import sys
-import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate
 from mmap import mmap
 from operator import eq
 
+from dropexp.errors import DropexpError
 from dropexp.runs.damage import has_empty_weights
 from dropexp.runs.files import CONFIG, METRICS, SUMMARY
 from dropexp.runs.indexed_runs import STAMP, IndexedRuns
+from dropexp.runs.second_process import fork, may_fork, stop
 
 _FEWEST_FOR_TWO = 5_000
 """Runs from which on a second process saves more than the 5 ms that it takes to start."""
@@ -55,7 +53,11 @@ def read_stamp(folder: str) -> bytes:
 
 
 def find_current(
-    runs_dir: str, blocks: Sequence[IndexedRuns], *, with_weights: bool = False
+    runs_dir: str,
+    blocks: Sequence[IndexedRuns],
+    *,
+    with_weights: bool = False,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Iterator[Sequence[bool]]:
     """Yield for each block which of its runs have unchanged files, in the order of the blocks.
 
@@ -63,15 +65,15 @@ def find_current(
         runs_dir: the folder of run folders.
         blocks: of the index.
         with_weights: whether a run whose file of weights is empty counts as changed.
+        meanwhile: what this process may do while a second one checks files; called there only.
     """
 
     def check(block: IndexedRuns) -> list[bool]:
         return _check_block(runs_dir, block, with_weights=with_weights)
 
     is_large = sum(map(len, blocks)) >= _FEWEST_FOR_TWO
-    # A fork copies this thread only. On Linux it is safe where no other one holds a lock.
-    if is_large and sys.platform == "linux" and threading.active_count() == 1:
-        return _check_with_second_process(blocks, check)
+    if is_large and may_fork():
+        return _check_with_second_process(blocks, check, meanwhile)
     return map(check, blocks)
 
 
@@ -90,7 +92,9 @@ def _check_block(runs_dir: str, block: IndexedRuns, *, with_weights: bool) -> li
 
 
 def _check_with_second_process(
-    blocks: Sequence[IndexedRuns], check: Callable[[IndexedRuns], Sequence[bool]]
+    blocks: Sequence[IndexedRuns],
+    check: Callable[[IndexedRuns], Sequence[bool]],
+    meanwhile: Callable[[], object] | None,
 ) -> Iterator[Sequence[bool]]:
     """Check blocks from the first to the last, while another process does so from the last on.
 
@@ -99,8 +103,11 @@ def _check_with_second_process(
     """
     starts = list(accumulate(map(len, blocks), initial=0))
     with mmap(-1, starts[-1]) as answers, mmap(-1, len(blocks)) as claims:
-        helper = _fork(lambda: _answer_backwards(blocks, check, starts, answers, claims))
+        helper = fork(lambda: _answer_backwards(blocks, check, starts, answers, claims))
         try:
+            if helper is not None and meanwhile is not None:
+                with suppress(DropexpError, OSError):  # raised again where the result is needed
+                    meanwhile()
             for place, block in enumerate(blocks):
                 claims[place] = _CLAIMED
                 answer = answers[starts[place] : starts[place + 1]]
@@ -110,10 +117,7 @@ def _check_with_second_process(
                     yield [each == _CURRENT for each in answer]
         finally:
             if helper is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(helper, signal.SIGKILL)
-                with suppress(ChildProcessError):
-                    os.waitpid(helper, 0)
+                stop(helper)
 
 
 def _answer_backwards(
@@ -131,21 +135,3 @@ def _answer_backwards(
         answers[starts[place] : starts[place + 1]] = bytes(
             _CURRENT if each else _CHANGED for each in current
         )
-
-
-def _fork(work: Callable[[], None]) -> int | None:
-    """Start a process that does some work and ends; return its id, None where there is none."""
-    parent = os.getpid()
-    try:
-        with warnings.catch_warnings():
-            # Python 3.12 warns of threads, such as idle ones of numpy: the work takes no lock.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            helper = os.fork()
-        if not helper:
-            work()
-    except OSError:
-        return None
-    finally:
-        if os.getpid() != parent:
-            os._exit(0)
-    return helper

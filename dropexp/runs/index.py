@@ -18,7 +18,7 @@ import sqlite3
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -59,15 +59,24 @@ class RunIndex:
         """Return the number of runs, some of which may have changed since."""
         return sum(map(len, self._blocks))
 
-    def check(self, run_ids: Set[str], *, with_weights: bool = False) -> Iterator[IndexedRuns]:
+    def check(
+        self,
+        run_ids: Set[str],
+        *,
+        with_weights: bool = False,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> Iterator[IndexedRuns]:
         """Yield those of some runs that need not be read from their folders, by setting.
 
         Args:
             run_ids: the runs that are wanted.
             with_weights: whether to leave out runs whose file of weights is empty.
+            meanwhile: see find_current.
         """
         blocks = list(self._select(run_ids))
-        checked = find_current(self._runs_dir, blocks, with_weights=with_weights)
+        checked = find_current(
+            self._runs_dir, blocks, with_weights=with_weights, meanwhile=meanwhile
+        )
         for runs, is_current in zip(blocks, checked, strict=True):
             if all(is_current):
                 yield runs

@@ -6,7 +6,7 @@ Imports no torch. Filters and sorting are in selection.py.
 import os
 import re
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,16 @@ _MOST_CANDIDATES = 6
 _LONGEST_ID = 80  # characters that an error repeats
 
 
-def list_runs(runs_dir: Path) -> list[ListedRun]:
+def list_runs(runs_dir: Path, *, meanwhile: Callable[[], object] | None = None) -> list[ListedRun]:
     """Return every run folder in runs_dir by name; other folders are ignored.
 
     What the index of the folder holds is not read again; see index.py. If many finished runs are
     not in it, it is written anew.
+
+    Args:
+        runs_dir: the folder of run folders.
+        meanwhile: what is needed next, such as reading the ledger; of many runs it may be called
+            while another process looks at their files.
 
     Raises:
         RunsDirError: runs_dir is not a folder.
@@ -42,7 +47,7 @@ def list_runs(runs_dir: Path) -> list[ListedRun]:
     links = _scan_runs(runs_dir)
     index = RunIndex(runs_dir)
     wanted = {name for name, is_link in links.items() if not is_link}
-    found = {run.run_id: run for run in list_indexed_runs(index, runs_dir, wanted)}
+    found = {run.run_id: run for run in list_indexed_runs(index, runs_dir, wanted, meanwhile)}
     runs: list[ListedRun] = []
     new = 0
     for name in sorted(links):
@@ -58,10 +63,15 @@ def list_runs(runs_dir: Path) -> list[ListedRun]:
     return runs
 
 
-def list_indexed_runs(index: RunIndex, runs_dir: Path, run_ids: Set[str]) -> list[ListedRun]:
+def list_indexed_runs(
+    index: RunIndex,
+    runs_dir: Path,
+    run_ids: Set[str],
+    meanwhile: Callable[[], object] | None = None,
+) -> list[ListedRun]:
     """Return those of some runs that need not be read, by setting; see RunIndex.check."""
     runs = []
-    for packed in index.check(run_ids):
+    for packed in index.check(run_ids, meanwhile=meanwhile):
         shared = packed.shared
         columns = zip(
             packed.run_ids,

@@ -115,10 +115,13 @@ def _count_reached(
     """
     reached = np.zeros(len(thresholds))
     for signs in patterns:
+        statistics = measure(signs)
+        # The thresholds descend: what no statistic reaches here need not be looked at.
+        first = int(np.count_nonzero(thresholds > statistics.max()))
         # The largest statistic of each row and all the less extreme ones after it.
         largest = np.full(len(signs), -math.inf)
-        for row, flipped in reversed(list(enumerate(measure(signs)))):
-            np.maximum(largest, flipped, out=largest)
+        for row in range(len(thresholds) - 1, first - 1, -1):
+            np.maximum(largest, statistics[row], out=largest)
             reached[row] += np.count_nonzero(largest >= thresholds[row])
     return reached
 

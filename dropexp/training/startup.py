@@ -19,10 +19,12 @@ import inspect
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+Value = TypeVar("Value")
 
 SHORT_WAITS = {"GOMP_SPINCOUNT": "4000", "KMP_BLOCKTIME": "1"}
 """Settings of GNU's, and of Intel's and LLVM's OpenMP: how long a waiting thread keeps its core."""
@@ -109,12 +111,35 @@ def resume_collector() -> None:
         gc.enable()
 
 
+_kept: list[object] | None = None
+
+
+def begin_keeping() -> None:
+    """Collect no garbage from now on, and let keep keep things, as the process ends soon.
+
+    Saves 15 % of a table of many runs: what is read stays until the end.
+    """
+    global _kept
+    gc.disable()
+    _kept = []
+
+
+def keep(thing: Value) -> Value:
+    """Return a thing, which is never freed if begin_keeping was called.
+
+    Saves 0.2 s of ``dropexp compare`` with 100,000 runs: freeing them one by one.
+    """
+    if _kept is not None:
+        _kept.append(thing)
+    return thing
+
+
 def exit_process(code: int) -> NoReturn:
-    """End the process; where torch was imported, without Python's teardown.
+    """End the process; where torch was imported or things are kept, without Python's teardown.
 
     Saves 0.75 s: freeing torch's modules one by one.
     """
-    if "torch" not in sys.modules:
+    if "torch" not in sys.modules and not _kept:
         sys.exit(code)
     sys.stdout.flush()
     sys.stderr.flush()
