@@ -95,10 +95,13 @@ def _describe(
 
 
 def _describe_events(image: ForgottenImage) -> str:
+    if image.runs == 1:
+        times = format_count(round(image.forgetting_events), "time")
+        return "never learned" if image.never_learned else f"forgotten {times}"
     runs = format_count(image.runs, "run")
     if image.never_learned == image.runs:
         return f"never learned in {runs}"
-    events = format_decimals(image.forgetting_events, 1 if image.runs > 1 else 0)
+    events = format_decimals(image.forgetting_events, 1)
     never = f", never learned in {image.never_learned}" if image.never_learned else ""
     return f"forgotten {events} times in {runs}{never}"
 

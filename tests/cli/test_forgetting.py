@@ -137,6 +137,30 @@ def test_what_cannot_be_shown_is_refused(
     assert "Traceback" not in done.stderr
 
 
+def test_a_sweep_says_which_finished_runs_have_no_history(trained: Path) -> None:
+    asked = ("sweep", *TRAIN[1:], NOISE, "seed=1,2", "track_examples=true", "--dry-run")
+    done = run_dropexp(trained, *asked)
+    assert done.returncode == 0, done.stderr
+    assert "2 finished" in done.stdout
+    assert "1 finished run trained without track_examples=true" in done.stderr
+    assert "trained without" not in run_dropexp(trained, *asked, "seed=0,1").stderr
+
+
+def test_tracking_makes_no_other_run(dropexp: Dropexp) -> None:
+    refused = dropexp("sweep", *TRAIN[1:], "track_examples=true,false")
+    assert refused.returncode == 2
+    assert "track_examples does not make another run" in refused.stderr
+
+
+def test_a_study_remembers_to_track(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "# @package _global_\nhydra: {sweeper: {params: {track_examples: 'true', seed: '0,1'}}}\n"
+    )
+    done = run_dropexp(tmp_path, "sweep", "study=mine.yaml", *QUICK, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "2 runs: 2 new" in done.stdout
+
+
 def test_a_damaged_history_is_left_out(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained / "runs", tmp_path / "runs")
     (file,) = tmp_path.glob("runs/none-p0-s0-*/examples.safetensors")

@@ -56,7 +56,7 @@ def _build_panel(name: str, setting: str, shares: Sequence[CountShare]) -> Panel
         color=alt.Color(
             "kind:N",
             scale=alt.Scale(domain=shown, range=[_COLOURS[kind] for kind in shown]),
-            legend=alt.Legend(title=None, orient="top-right"),
+            legend=alt.Legend(title=None, orient="top"),
         ),
         tooltip=make_tooltip(
             Shown("labels", "kind"),
