@@ -112,7 +112,22 @@ def launch(
             raise
         commands = _next_commands(request, make_study(request)) if is_command else ()
         console.show_result(result, commands)
+    _warn_of_unsent(request, name, runs_dir)
     return result
+
+
+def _warn_of_unsent(request: "SweepRequest", study: str, runs_dir: Path) -> None:
+    """Say which finished runs their trackers lack: each run has told only its own log."""
+    from dropexp.cli.console import print_warning
+    from dropexp.loggers.registry import list_destinations
+    from dropexp.loggers.unsent import describe_unsent
+    from dropexp.runs.write import RunFolder
+
+    config = request.planned.one_of_each_setting[0]
+    destinations = list_destinations(config.logger)
+    folders = [RunFolder(runs_dir, run.run_id) for run in request.planned.runs]
+    for sentence in describe_unsent(folders, destinations, [config.runs_dir, f"study={study}"]):
+        print_warning(sentence)
 
 
 def _keep_registration(request: "SweepRequest", runs_dir: Path, dry_run: bool) -> None:

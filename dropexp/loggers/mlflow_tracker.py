@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+from filelock import FileLock
 
 from dropexp.config.logger_section import MLflowConfig
 from dropexp.loggers.tracker import (
@@ -30,6 +33,7 @@ _STATUSES = {
     Ending.INTERRUPTED: "KILLED",
 }
 _SQLITE = "sqlite:///"
+_SECONDS_FOR_DATABASE = 60
 
 
 class MLflowTracker(Tracker):
@@ -56,6 +60,7 @@ class MLflowTracker(Tracker):
 
     def open(self, run: RunDescription, external_id: str | None) -> TrackedRun:
         """See Tracker."""
+        self._find_experiment()  # also where a run continues: it opens the database under its lock
         if external_id is not None:
             self._client.update_run(external_id, status="RUNNING")
             return _MLflowRun(self._client, external_id)
@@ -71,8 +76,9 @@ class MLflowTracker(Tracker):
 
     def _find_experiment(self) -> str:
         if not self._experiment_id:
-            found = self._client.get_experiment_by_name(self._experiment)
-            self._experiment_id = found.experiment_id if found else self._create_experiment()
+            with _lock_database(self._uri):
+                found = self._client.get_experiment_by_name(self._experiment)
+                self._experiment_id = found.experiment_id if found else self._create_experiment()
         return self._experiment_id
 
     def _create_experiment(self) -> str:
@@ -122,6 +128,16 @@ class _MLflowRun(TrackedRun):
         for start in range(0, len(metrics), _MOST_METRICS):
             part = metrics[start : start + _MOST_METRICS]
             self._client.log_batch(self.external_id, metrics=part)
+
+
+def _lock_database(uri: str) -> AbstractContextManager[object]:
+    """Return a lock under which a SQLite database is opened, and made if it is not there.
+
+    Two runs of a sweep start at once, and MLflow would make the tables of a new file twice.
+    """
+    if not uri.startswith(_SQLITE):
+        return nullcontext()
+    return FileLock(f"{uri.removeprefix(_SQLITE)}.lock", timeout=_SECONDS_FOR_DATABASE)
 
 
 def _to_milliseconds(seconds: float) -> int:

@@ -56,6 +56,21 @@ def test_a_tracker_that_fails_costs_a_warning_and_export_catches_up(
     assert "1 run sent to MLflow" in caught_up.stdout
 
 
+def test_a_sweep_says_how_many_runs_a_tracker_lacks(
+    tmp_path: Path, mlflow: Received, dropexp: Dropexp
+) -> None:
+    for seed in (0, 1):
+        dropexp("train", f"seed={seed}", *QUICK)
+    words = ("sweep", "seed=0,1", "study=mine", "logger=mlflow", *QUICK)
+    done = dropexp(*words)
+    said = " ".join(done.stderr.split())
+    assert "MLflow did not receive 2 of 2 finished runs" in said
+    command = "dropexp export mlflow runs study=mine"
+    assert f"{command} sends them." in said
+    assert "2 runs sent to MLflow" in dropexp(*command.split()[1:]).stdout
+    assert "MLflow" not in dropexp(*words).stderr
+
+
 def test_a_tracker_that_does_not_answer_is_not_waited_for(
     dropexp: Dropexp, tmp_path: Path, mlflow: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
