@@ -21,6 +21,7 @@ from dropexp.cli.picture_options import (
     SizeOption,
     TitleOption,
 )
+from dropexp.errors import UserError
 
 LEARNING_CURVE_HELP = (
     "Show results against training-set size: how many more images is it worth?\n\n"
@@ -88,6 +89,8 @@ def learning_curve(
     comparison, *_ = read_and_compare(
         arguments, options, runs_dir, with_curves=False, with_p_values=False
     )
+    if comparison.source:
+        raise UserError(f"learning-curve needs runs of dropexp: {comparison.source} is a file.")
     curves = measure_learning_curves(comparison, images)
     if plot is not None:
         from dropexp.report.charts.learning_curves import build_learning_figures
