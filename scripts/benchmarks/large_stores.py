@@ -27,7 +27,7 @@ def _make_store() -> "tempfile.TemporaryDirectory[str]":
     aside = Path(folder.name) / "aside"
     aside.mkdir()
     run_folders.make_runs(runs_dir, _RUNS, _SEEDS, _STUDY)
-    new = sorted(runs_dir.glob("none-*"))[:_NEW]
+    new = sorted(runs_dir.glob("dropout2d-*"))[:_NEW]
     for path in new:
         path.rename(aside / path.name)
     time.sleep(SETTLED_AFTER + 1)
@@ -45,6 +45,16 @@ def _command(*arguments: str) -> Pair:
     return lambda: (run(), folder), lambda: 1.0
 
 
+def _sweep() -> Pair:
+    from baselines.run_folders import EFFECTS, STRENGTHS, list_overrides
+
+    _, *others = list_overrides(STRENGTHS, _SEEDS)
+    # Without none, of which each p makes the same runs.
+    regularisers = f"regulariser={','.join(list(EFFECTS)[1:])}"
+    place = ("runs_dir=RUNS", f"study={_STUDY}", "--dry-run")
+    return _command("sweep", regularisers, *others, *place)
+
+
 def _make_row(name: str, what: str, *arguments: str) -> BenchRow:
     return BenchRow(
         f"large {name}",
@@ -59,4 +69,11 @@ ROWS = (
     _make_row("runs", "runs", "runs", "--runs-dir", "RUNS"),
     _make_row("compare", "compare", "compare", "RUNS"),
     _make_row("watch", "watch", "watch", _STUDY, "--once", "--runs-dir", "RUNS"),
+    BenchRow(
+        "large sweep",
+        f"dropexp sweep --dry-run, 96,000 finished runs of which {_NEW} are new",
+        _sweep,
+        _BUDGET,
+        is_seconds=True,
+    ),
 )
