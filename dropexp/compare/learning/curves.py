@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,8 +146,7 @@ def _collect_lines(comparison: Comparison) -> tuple[list[_Line], list[str]]:
         if not isinstance(size, int):
             left_out.append(row.setting.name)
             continue
-        key = setting_key({name: value for name, value in fields.items() if name != SIZE_KEY})
-        by_key.setdefault(key, {})[size] = row
+        by_key.setdefault(_key_without_size(fields), {})[size] = row
     groups = [dict(sorted(rows.items())) for rows in by_key.values()]
     fields_of = [
         {k: v for k, v in next(iter(rows.values())).setting.fields.items() if k != SIZE_KEY}
@@ -193,18 +193,17 @@ def _measure_curve(measured: _Measured, comparison: Comparison) -> LearningCurve
     )
 
 
+def _key_without_size(fields: Mapping[str, Any]) -> str:
+    """Return a key that is equal for settings that differ in their size only."""
+    return setting_key({name: value for name, value in fields.items() if name != SIZE_KEY})
+
+
 def _find_baseline(line: _Line, comparison: Comparison) -> str | None:
-    """Return the key of the one line that all baselines of a line belong to."""
-    fields = [
-        comparison.row(row.baseline).setting.fields
-        for row in line.rows.values()
-        if row.baseline is not None
-    ]
-    keys = {
-        setting_key({name: value for name, value in each.items() if name != SIZE_KEY})
-        for each in fields
-    }
-    return keys.pop() if len(keys) == 1 else None
+    """Return the key of the one other line that all baselines of a line belong to."""
+    baselines = [row.baseline for row in line.rows.values() if row.baseline is not None]
+    keys = {_key_without_size(comparison.row(name).setting.fields) for name in baselines}
+    own = _key_without_size(next(iter(line.rows.values())).setting.fields)
+    return keys.pop() if len(keys) == 1 and own not in keys else None
 
 
 def _add_worths(
@@ -216,10 +215,7 @@ def _add_worths(
     """Return a curve with the name of its baseline, and its worths or why it has none."""
     if curve.baseline is None:
         return curve
-    others = {
-        setting_key({k: v for k, v in each.setting.fields.items() if k != SIZE_KEY}): each
-        for each in curves
-    }
+    others = {_key_without_size(each.setting.fields): each for each in curves}
     baseline = others[curve.baseline]
     curve = replace(curve, baseline=baseline.name)
     common = [seed for seed in curve.seeds if seed in baseline.seeds]

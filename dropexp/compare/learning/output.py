@@ -77,7 +77,7 @@ def format_learning_curves(curves: LearningCurves, width: int | None) -> list[Te
         width: of the terminal in characters; None shows every column.
     """
     lead = [describe_curves(curves), explain_worth(curves)]
-    laws = describe_laws(curves)
+    laws, answers = describe_laws(curves), answer_all(curves)
     return [
         *(Text(line, "dim") for text in filter(None, lead) for line in wrap_text(text, width)),
         Text(),
@@ -87,8 +87,8 @@ def format_learning_curves(curves: LearningCurves, width: int | None) -> list[Te
             width=width,
             dropped_hint="-o table.csv has all",
         ),
-        Text(),
-        *(Text(line, "bold") for text in answer_all(curves) for line in wrap_text(text, width)),
+        *([Text()] if answers else []),
+        *(Text(line, "bold") for text in answers for line in wrap_text(text, width)),
         *([Text(), *(Text(line) for line in laws)] if laws else []),
         *([Text()] if curves.notes else []),
         *(Text(line, "yellow") for text in curves.notes for line in wrap_text(text, width)),

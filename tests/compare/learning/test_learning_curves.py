@@ -151,6 +151,13 @@ def test_what_cannot_be_answered_is_refused(
         assert word in done.stderr
 
 
+def test_a_setting_is_not_its_own_baseline(studied: Path) -> None:
+    done = run_dropexp(studied, "learning-curve", "--baseline", "none data.train_size=50")
+    answers = [line for line in done.stdout.splitlines() if line.startswith("At ")]
+    assert len(answers) == 1
+    assert "dropout2d p=0.3 is worth" in answers[0]
+
+
 def test_few_seeds_have_curves_and_no_worth(studied: Path) -> None:
     done = run_dropexp(studied, "learning-curve", "seed=0,1,2")
     assert "have 3 seeds with a result at every size in common; a worth needs 6" in done.stdout
