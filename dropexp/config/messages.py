@@ -49,6 +49,7 @@ def _describe_bound(kind: str, context: Mapping[str, Any], message: str) -> str:
         "greater_than_equal": "it must be at least {ge}",
         "less_than": "it must be below {lt}",
         "less_than_equal": "it must be at most {le}",
+        "multiple_of": "it must be a multiple of {multiple_of}",
         "float_parsing": "it must be a number",
         "float_type": "it must be a number",
         "int_parsing": "it must be a whole number",

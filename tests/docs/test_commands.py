@@ -143,10 +143,19 @@ def lists(values: dict[str, Any]) -> Iterator[str]:
 
 
 def check_filters(filters: list[str]) -> None:
-    """Every filter names a field that a run has."""
-    config = flatten(compose_run([]).to_mapping())
-    run = ListedRun(Path("runs"), "none-p0-s0-00000000", ListedStatus.RUNNING, 0.0, config, None)
-    list_filter_keys(filters, [run])
+    """Every filter names a field that a run has: one of small_cnn, or one of mlp."""
+    runs = [
+        ListedRun(
+            Path("runs"),
+            "none-p0-s0-00000000",
+            ListedStatus.RUNNING,
+            0.0,
+            flatten(compose_run(overrides).to_mapping()),
+            None,
+        )
+        for overrides in ([], ["model=mlp"])
+    ]
+    list_filter_keys(filters, runs)
 
 
 # --- others ---------------------------------------------------------------------------------------
