@@ -46,6 +46,11 @@ class DigitsConfig(_DataSection):
     """UCI optical digits, embedded in the package: 1,797 grey images of 8×8."""
 
     name: Literal["digits"]
+    split: Literal["images", "writers"] = Field(
+        default="images",
+        description="What is divided into training, validation and test: images, so that each "
+        "writer occurs in all three, or writers, so that each of the 14 forms occurs in one.",
+    )
 
 
 class PublishedConfig(_DataSection):

@@ -76,7 +76,7 @@ def _read_source(config: DataConfig) -> Source:
         case DigitsConfig():
             from dropexp.data import digits
 
-            return digits.read()
+            return digits.read(config.split)
         case PublishedConfig():
             from dropexp.data import published
 

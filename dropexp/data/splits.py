@@ -62,6 +62,9 @@ class Source:
         class_names: one for each label.
         test_size: the number of test images to draw; None where the config gives it.
         skipped: the files that were left out because they cannot be decoded.
+        groups: int64 (N_train,), the group of each training image, from 0; the groups are divided
+            among the splits as wholes. None: images are divided.
+        test_groups: the number of groups whose images are the test set, if there are groups.
     """
 
     train: Split
@@ -70,6 +73,8 @@ class Source:
     class_names: tuple[str, ...]
     test_size: int | None = None
     skipped: tuple[str, ...] = ()
+    groups: Tensor | None = None
+    test_groups: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,6 +208,8 @@ def _add_noise(labels: Tensor, source: Source, config: DataConfig) -> tuple[Tens
 def _draw_splits(source: Source, config: DataConfig) -> tuple[Tensor, Split, Split]:
     """Return the places of the training images in ``source.train``, and the other splits."""
     generator = stream(config.seed, "split")
+    if source.groups is not None:
+        return _draw_groups(source, source.groups, config, generator)
     labels, val, test = source.train.labels, source.val, source.test
     rest = torch.arange(len(labels))
 
@@ -223,6 +230,33 @@ def _draw_splits(source: Source, config: DataConfig) -> tuple[Tensor, Split, Spl
     size = len(rest) if config.train_size is None else config.train_size
     drawn, _ = draw(_resolve_size("train_size", size, len(rest), keep=0))
     return drawn, val, test
+
+
+def _draw_groups(
+    source: Source, groups: Tensor, config: DataConfig, generator: torch.Generator
+) -> tuple[Tensor, Split, Split]:
+    """Return the splits of a source whose groups are divided as wholes; see _draw_splits.
+
+    The test set is all images of its groups. Validation takes the fewest groups that have
+    ``val_size`` images, and that many of them; training draws from all other groups.
+    """
+    order = torch.randperm(int(groups.max()) + 1, generator=generator)
+    test = torch.isin(groups, order[: source.test_groups])
+    rest = order[source.test_groups :]
+    available = int((~test).sum())
+    size = _resolve_size("val_size", config.val_size, available, keep=1)
+    counts = torch.bincount(groups)[rest].cumsum(0)
+    taken = int(torch.searchsorted(counts, size)) + 1
+
+    def draw(among: Tensor, name: str, size: int | float | None) -> Tensor:
+        places = torch.isin(groups, among).nonzero().squeeze(1)
+        places = places[draw_stratified_order(source.train.labels[places], generator)]
+        wanted = len(places) if size is None else size
+        return places[: _resolve_size(name, wanted, len(places), keep=0)]
+
+    val = source.train.select(draw(rest[:taken], "val_size", size))
+    train = draw(rest[taken:], "train_size", config.train_size)
+    return train, val, source.train.select(test)
 
 
 def _resolve_size(name: str, size: int | float, available: int, *, keep: int) -> int:
