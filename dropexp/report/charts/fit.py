@@ -4,7 +4,7 @@ An accuracy is drawn as an error, as the literature on double descent does. Wher
 training labels from a size on, that size is marked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from dropexp.compare.interpolation import FITTED_ERROR, find_threshold
@@ -16,8 +16,8 @@ from dropexp.report.charts.axis_rows import (
     select_axis_rows,
 )
 from dropexp.report.charts.lines import build_line_panel
-from dropexp.report.charts.palette import fade
-from dropexp.report.charts.panels import Panel
+from dropexp.report.charts.palette import Look, fade
+from dropexp.report.charts.panels import Panel, Values
 from dropexp.report.wording import describe_epoch, describe_field
 from dropexp.runs.metric_types import Direction, Metric, Unit
 from dropexp.statistics import Estimate
@@ -40,45 +40,43 @@ def build_fit_panel(comparison: Comparison, key: str) -> Panel:
     """
     metric = comparison.metric
     drawn = select_axis_rows(comparison, key, metric)
+    points, looks = _list_points(drawn, metric)
+    errors = _list_training_errors(drawn)
+    thresholds = {line: find_threshold(of_line) for line, of_line in errors.items()}
+    marks = {line: x for line, x in thresholds.items() if x is not None}
+    when = f", {describe_epoch(comparison)}"
+    about = describe_points(comparison, drawn.rows, when, key, is_part=drawn.is_part)
+    if errors:
+        about += f"; {_describe_thresholds(marks, is_alone=len(drawn.looks) == 1)}"
+    shown = _describe(metric, has_training=len(looks) > len(drawn.looks))
+    return build_line_panel(
+        f"fit_{key.replace('.', '_')}",
+        f"{shown[:1].upper()}{shown[1:]} against {describe_field(key)}",
+        about,
+        metric=_to_drawn_metric(metric),
+        axis=drawn.axis,
+        looks=looks,
+        points=points,
+        keep=comparison.baselines,
+        marks=[{"setting": line, "x": x} for line, x in marks.items()],
+    )
+
+
+def _list_points(drawn: AxisRows, metric: Metric) -> tuple[Values, dict[str, Look]]:
+    """Return the points of all lines, and line → look; a line on training images is beside each."""
     training = _ON_TRAINING_IMAGES.get(metric.key)
-    points, looks = [], dict(drawn.looks)
+    points: Values = []
+    looks = dict(drawn.looks)
     for row in drawn.rows:
         line, x = row.setting.label, drawn.place(row)
         points.append(make_point(row, line, x, _read(row, metric.key)))
         if training is not None and training in row.estimates:
             beside = f"{line}, training"
             looks[beside] = fade(drawn.looks[line], beside)
-            training_point = make_point(row, beside, x, _read(row, training))
+            point = make_point(row, beside, x, _read(row, training))
             name = f"{row.setting.name}, training images"
-            points.append({**training_point, "name": name, "beside": line})
-    thresholds = _find_thresholds(drawn)
-    shown = _describe(metric, has_training=len(looks) > len(drawn.looks))
-    field = describe_field(key)
-    return build_line_panel(
-        f"fit_{key.replace('.', '_')}",
-        f"{shown[:1].upper()}{shown[1:]} against {field}",
-        "; ".join(
-            filter(
-                None,
-                (
-                    describe_points(
-                        comparison,
-                        drawn.rows,
-                        f", {describe_epoch(comparison)}",
-                        key,
-                        is_part=drawn.is_part,
-                    ),
-                    _describe_thresholds(thresholds, drawn),
-                ),
-            )
-        ),
-        metric=_to_drawn_metric(metric),
-        axis=drawn.axis,
-        looks=looks,
-        points=points,
-        keep=comparison.baselines,
-        marks=[{"setting": line, "x": x} for line, x in thresholds.items()],
-    )
+            points.append({**point, "name": name, "beside": line})
+    return points, looks
 
 
 def _read(row: Row, key: str) -> Estimate:
@@ -105,21 +103,18 @@ def _describe(metric: Metric, *, has_training: bool) -> str:
     return f"{images} and training {quantity}"
 
 
-def _find_thresholds(drawn: AxisRows) -> dict[str, float]:
-    """Return line → the number from which on its networks fit their training labels, if any."""
+def _list_training_errors(drawn: AxisRows) -> dict[str, dict[float, float]]:
+    """Return line → number on the axis → mean training error, where it was measured."""
     errors: dict[str, dict[float, float]] = {}
     for row in drawn.rows:
         if "train_acc" in row.estimates:
             of_line = errors.setdefault(row.setting.label, {})
-            of_line[drawn.place(row)] = 1 - row.estimates["train_acc"].value
-    found = {line: find_threshold(of_line) for line, of_line in errors.items()}
-    return {line: threshold for line, threshold in found.items() if threshold is not None}
+            of_line[drawn.place(row)] = _read(row, "train_acc").value
+    return errors
 
 
-def _describe_thresholds(thresholds: Mapping[str, float], drawn: AxisRows) -> str:
-    if not thresholds:
+def _describe_thresholds(marks: Mapping[str, float], *, is_alone: bool) -> str:
+    if not marks:
         return f"no line has a training error of at most {FITTED_ERROR:.0%}"
-    named: Sequence[str] = [f"{x:,g} ({line})" for line, x in thresholds.items()]
-    if len(drawn.looks) == 1:
-        named = [f"{x:,g}" for x in thresholds.values()]
+    named = [f"{x:,g}" if is_alone else f"{x:,g} ({line})" for line, x in marks.items()]
     return f"vertical: training error of at most {FITTED_ERROR:.0%} from {', '.join(named)} on"
