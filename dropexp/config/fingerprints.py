@@ -7,9 +7,12 @@ source of a custom model is found without importing it.
 import ast
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
-from importlib.machinery import PathFinder
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 
 from dropexp.config.paths import CONFIG_DIR_VARIABLE
@@ -53,8 +56,8 @@ def fingerprint_source(target: str, section: str = "model") -> str:
     """Return 12 hex digits that change when the code of ``package.module:Class`` changes.
 
     They are the start of a SHA-256 of the module's file and of all files in the same folder tree
-    that it imports, directly or indirectly. Of an installed package only the module's own file is
-    hashed.
+    that it imports, directly or indirectly. Of an installed package all Python files are hashed,
+    so that an upgrade makes another run; what it imports of other packages is not.
 
     Args:
         target: the class, or a function.
@@ -64,7 +67,9 @@ def fingerprint_source(target: str, section: str = "model") -> str:
         ConfigError: there is no such module, or it has no source file.
     """
     module, _ = split_target(target)
-    return _hash_files(sorted(_find_source_files(module, f"{section}.target={target}").items()))
+    found = _find_module(module, f"{section}.target={target}")
+    files = _list_package_files(found) if found.is_installed else _list_user_files(module, found)
+    return _hash_files(sorted(files.items()))
 
 
 def find_source_file(target: str) -> Path | None:
@@ -73,10 +78,9 @@ def find_source_file(target: str) -> Path | None:
     Nothing is imported.
     """
     try:
-        _, file = _find_module(split_target(target)[0], target)
+        return _find_module(split_target(target)[0], target).file.resolve()
     except ConfigError:
         return None
-    return file.resolve()
 
 
 def find_user_files(target: str) -> dict[str, Path]:
@@ -87,10 +91,10 @@ def find_user_files(target: str) -> dict[str, Path]:
     """
     module, _ = split_target(target)
     try:
-        source_root, _ = _find_module(module, target)
-        return {} if source_root is None else _find_source_files(module, target)
+        found = _find_module(module, target)
     except ConfigError:
         return {}
+    return {} if found.is_installed else _list_user_files(module, found)
 
 
 def fingerprint_pictures(root: str | Path) -> str:
@@ -122,33 +126,64 @@ def _hash_files(files: Iterable[tuple[str, Path]]) -> str:
     return content.hexdigest()[:12]
 
 
-def _find_source_files(module: str, named: str) -> dict[str, Path]:
-    """Return the files to hash, by module name; ``named`` is the override that names the code."""
-    source_root, file = _find_module(module, named)
-    files = {module: file}
-    if source_root is None:
-        return files
+@dataclass(frozen=True)
+class _Module:
+    """Where a module of a target is.
+
+    Attributes:
+        file: of the module.
+        root: the folder that its top package is in.
+        package: the folder of its outermost package that has code; None of a single module.
+        is_installed: whether it is part of an installed package, not of the user's code.
+    """
+
+    file: Path
+    root: Path
+    package: Path | None
+    is_installed: bool
+
+
+def _list_user_files(module: str, found: _Module) -> dict[str, Path]:
+    """Return module → file of a module and of what it imports from its folder tree."""
+    files = {module: found.file}
     unread = [module]
     while unread:
         for name in _list_imports(unread.pop(), files):
-            imported = None if name in files else _find_file(source_root, name)
+            imported = None if name in files else _find_file(found.root, name)
             if imported is not None:
                 files[name] = imported
                 unread.append(name)
     return files
 
 
-def _find_module(module: str, named: str) -> tuple[Path | None, Path]:
-    """Return the folder of the user's modules (None for an installed package), and the file.
+def _list_package_files(found: _Module) -> dict[str, Path]:
+    """Return path → file of an installed package; a module without a package is alone.
 
-    Parent packages are not imported; importlib.util.find_spec would import them.
+    Which of them an import reaches is not asked: packages import by names that are computed, and
+    parsing all of timm takes 100 times as long as hashing it.
+    """
+    if found.package is None:
+        return {found.file.name: found.file}
+    files = (each for each in found.package.rglob("*.py") if each.is_file())
+    return {each.relative_to(found.package).as_posix(): each for each in files}
+
+
+def _find_module(module: str, named: str) -> _Module:
+    """Return where a module is; ``named`` is the override that names the code.
+
+    Parent packages are not imported; importlib.util.find_spec of a submodule would import them.
+
+    Raises:
+        ConfigError: there is no such module, or it has no source file.
     """
     folders = module_search_path(module)
     parts = module.split(".")
-    source_root: Path | None = None
+    root = package = None
     for depth in range(1, len(parts) + 1):
         name = ".".join(parts[:depth])
         spec = PathFinder.find_spec(name, folders)
+        if spec is None and depth == 1:
+            spec = _find_by_other_finders(name)
         if spec is None:
             raise ConfigError(
                 f"{named} is not found: there is no module {name} in {Path.cwd()} or "
@@ -156,14 +191,40 @@ def _find_module(module: str, named: str) -> tuple[Path | None, Path]:
             )
         folders = list(spec.submodule_search_locations or ())
         if depth == 1 and (folders or spec.origin):
-            source_root = Path(folders[0] if folders else str(spec.origin)).parent
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+            root = Path(folders[0] if folders else str(spec.origin)).parent
+        if package is None and folders and spec.origin:
+            package = Path(spec.origin).parent
+    if root is None or spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise ConfigError(
             f"{named} is not allowed: {module} has no Python source file, which its "
             f"fingerprint needs."
         )
-    is_installed = source_root is None or not set(source_root.parts).isdisjoint(_INSTALL_FOLDERS)
-    return None if is_installed else source_root, Path(spec.origin)
+    return _Module(Path(spec.origin), root, package, _is_installed(root, parts[0]))
+
+
+def _find_by_other_finders(name: str) -> ModuleSpec | None:
+    """Return the spec of a top package that is on no search path, as of an editable install."""
+    try:
+        return find_spec(name)
+    except ValueError:  # it is imported, and has no spec
+        return None
+
+
+def _is_installed(root: Path, name: str) -> bool:
+    """Return whether a top package is installed, also by ``pip install --target``.
+
+    pip's lists of files are read, as the user's own code may lie beside what pip has installed.
+    """
+    if not set(root.parts).isdisjoint(_INSTALL_FOLDERS):
+        return True
+    of_package = re.compile(rf"^{re.escape(name)}(/|\.py,)", re.MULTILINE)
+    try:
+        return any(
+            of_package.search(each.read_text(errors="replace"))
+            for each in root.glob("*.dist-info/RECORD")
+        )
+    except OSError:
+        return False
 
 
 def _list_imports(module: str, files: dict[str, Path]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Imports, constructs and checks a user's own network, and explains what is wrong with it."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -76,7 +77,8 @@ def build_custom_model(
         )
     model = _construct(make, arguments, named)
     disable_own_noise(model, image_shape)
-    _check_logits(target, model, image_shape, num_classes)
+    missing = _suggest_options(make, arguments, image_shape, num_classes)
+    _check_logits(target, model, image_shape, num_classes, missing)
     if announces:
         add_note(model, "it announces its own sites")
     else:
@@ -141,14 +143,38 @@ def _construct(make: Callable[..., Any], arguments: Mapping[str, Any], named: st
     return model
 
 
-def _check_logits(target: str, model: nn.Module, image_shape: ImageShape, num_classes: int) -> None:
+def _suggest_options(
+    make: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    image_shape: ImageShape,
+    num_classes: int,
+) -> str:
+    """Return a sentence on what a maker with ``**kwargs`` was not given, as it names none of it.
+
+    timm's create_model is one: it hands them to the network, which has names of its own for them.
+    """
+    parameters = inspect.signature(make).parameters.values()
+    if not any(each.kind is each.VAR_KEYWORD for each in parameters) or "num_classes" in arguments:
+        return ""
+    given = (
+        " Its signature names no num_classes, so it was not told: give "
+        f"+model.options.num_classes={num_classes}"
+    )
+    is_of_timm = make.__module__.partition(".")[0] == "timm" and "in_chans" not in arguments
+    channels = f" +model.options.in_chans={image_shape[0]}" if is_of_timm else ""
+    return f"{given}{channels} if it takes them."
+
+
+def _check_logits(
+    target: str, model: nn.Module, image_shape: ImageShape, num_classes: int, hint: str
+) -> None:
     try:
         output = probe_model(model, image_shape)
     except Exception as error:
         shape = "×".join(str(side) for side in image_shape)
         raise ConfigError(
-            f"model.target={target} cannot take images of {shape}: {summarise_error(error)}."
+            f"model.target={target} cannot take images of {shape}: {summarise_error(error)}.{hint}"
         ) from error
     wrong = describe_wrong_logits(output, num_classes)
     if wrong is not None:
-        raise ConfigError(f"model.target={target} {wrong}.")
+        raise ConfigError(f"model.target={target} {wrong}.{hint}")

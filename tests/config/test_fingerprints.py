@@ -1,5 +1,8 @@
 """Fingerprints change with the files that determine a run's numbers and with nothing else."""
 
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -111,9 +114,66 @@ def test_a_package_is_hashed_with_its_imports_and_not_imported(
         fingerprint_source("package_of_a_test.outer.net:Net")
 
 
-def test_of_an_installed_package_only_the_module_is_hashed() -> None:
+@pytest.mark.parametrize("folder", ["lib/site-packages", "target"])
+def test_an_upgrade_of_an_installed_package_makes_another_run(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / folder
+    package = site / "installed_of_a_test"
+    (package / "inner").mkdir(parents=True)
+    info = site / "installed_of_a_test-1.0.dist-info"
+    info.mkdir()
+    (info / "RECORD").write_text("installed_of_a_test/__init__.py,sha256=0,0\n")
+    (package / "__init__.py").write_text("import importlib")
+    for path in ("inner/noise.py", "reached_by_a_computed_name.py"):
+        (package / path).write_text("")
+    (site / "beside_it.py").write_text("")  # as of another package
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(site)
+    words = ["regulariser=custom", "regulariser.target=installed_of_a_test:Noise", "p=0.3"]
+    first = compose_run(words).run_id
+    (site / "beside_it.py").write_text("x = 1")
+    (package / "compiled.pyc").write_text("")
+    assert compose_run(words).run_id == first
+    (package / "reached_by_a_computed_name.py").write_text("x = 1")
+    second = compose_run(words).run_id
+    (package / "new.py").write_text("")
+    assert len({first, second, compose_run(words).run_id}) == 3
+    assert find_user_files("installed_of_a_test:Noise") == {}
+
+
+def test_own_code_beside_installed_packages_is_own_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other-1.0.dist-info").mkdir()
+    (tmp_path / "other-1.0.dist-info/RECORD").write_text("other/own_net.py,sha256=0,0\n")
+    (tmp_path / "own_net.py").write_text("import own_parts")
+    (tmp_path / "own_parts.py").write_text("")
+    assert set(find_user_files("own_net:Net")) == {"own_net", "own_parts"}
+
+
+def test_a_module_that_only_a_finder_of_its_own_finds_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As setuptools makes an editable install of a package that is not in a folder src."""
+    file = tmp_path / "elsewhere" / "edited_of_a_test.py"
+    file.parent.mkdir()
+    file.write_text("")
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+            return spec_from_file_location(name, file) if name == file.stem else None
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    assert find_user_files("edited_of_a_test:Net") == {"edited_of_a_test": file}
+    assert len(fingerprint_source("edited_of_a_test:Net")) == 12
+
+
+def test_what_has_no_source_file_is_refused() -> None:
     assert len(fingerprint_source("torch.nn.modules.linear:Linear")) == 12
-    with pytest.raises(ConfigError, match=r"no Python source file|no module"):
+    with pytest.raises(ConfigError, match=r"no Python source file"):
         fingerprint_source("math:sin")  # an extension module or a built-in one
 
 

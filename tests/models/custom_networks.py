@@ -42,6 +42,9 @@ class Fails(Net):
 def build_net(num_classes, **options):
     return Net(1, num_classes, **options)
 
+def build_by_keywords(**options):
+    return Net(1, options.pop("num_classes", 1000))
+
 def nothing():
     return None
 """

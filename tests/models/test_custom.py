@@ -64,6 +64,19 @@ def test_a_function_with_keyword_options_is_accepted(write: Write) -> None:
     assert model.get_parameter("conv.weight").shape == (5, 1, 3, 3)
 
 
+def test_a_function_that_hides_num_classes_in_its_keywords_says_how_to_give_it(
+    write: Write,
+) -> None:
+    """As timm's create_model does."""
+    target = f"{write(NET)}:build_by_keywords"
+    with pytest.raises(ConfigError, match=r"one logit .*: give \+model\.options\.num_classes=4 "):
+        build_custom_model((1, 8, 8), 4, Regulariser(), target=target)
+    given = build_custom_model(
+        (1, 8, 8), 4, Regulariser(), target=target, options={"num_classes": 4}
+    )
+    assert given.get_parameter("head.weight").shape == (4, 4)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
