@@ -1,7 +1,8 @@
 """The classic regularisers: training options that can be turned on and off.
 
 Pure functions on a setting's fields, as in setting.py. Each has the name of its file in
-conf/classic: ``weight_decay``, ``label_smoothing``, ``early_stopping``, ``augmentation``.
+conf/classic: ``weight_decay``, ``label_smoothing``, ``early_stopping``, ``max_norm``,
+``augmentation``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,12 +19,14 @@ class Classic:
         off: the value of ``key`` that turns it off.
         off_override: the override that turns it off.
         on_override: the override that must come before those of its fields; empty if none must.
+        is_bound: whether its number is an upper bound, of which the smallest is the strongest.
     """
 
     key: str
     off: Any
     off_override: str
     on_override: str = ""
+    is_bound: bool = False
 
     def owns(self, key: str) -> bool:
         """Return whether a field belongs to this option."""
@@ -46,6 +49,7 @@ CLASSICS: Mapping[str, Classic] = {
     "early_stopping": Classic(
         "train.early_stopping", None, "train/early_stopping=null", "train/early_stopping=patience"
     ),
+    "max_norm": Classic("optimiser.max_norm", None, "optimiser.max_norm=null", is_bound=True),
     "augmentation": Classic("data.augment", "none", "data.augment=none"),
 }
 

@@ -102,6 +102,11 @@ class _OptimiserSection(Section):
         ge=0,
         description="Weight decay: an L2 penalty for sgd and adam, decoupled for adamw.",
     )
+    max_norm: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None,
+        description="Largest L2 norm of the weights that come into each hidden unit or filter, "
+        "restored after each step; biases and the output layer are free. null: no bound.",
+    )
     lr_multipliers: Annotated[Multipliers | None, BeforeValidator(_read_multipliers)] = Field(
         default=None,
         description="Factors of the learning rate by patterns of parameter names, such as "

@@ -14,6 +14,7 @@ from dropexp.errors import ConfigError, suggest
 from dropexp.models.custom import build_custom_model
 from dropexp.models.fine_tuning import prepare_fine_tuning, record_fine_tuning
 from dropexp.models.freezing import find_held_modules
+from dropexp.models.heads import is_in_head
 from dropexp.models.mlp import MLP
 from dropexp.models.name_patterns import matches, refuse_idle_patterns
 from dropexp.models.resnet import ResNet
@@ -33,6 +34,7 @@ __all__ = [
     "build_torchvision_model",
     "find_held_modules",
     "get_notes",
+    "is_in_head",
     "keep_trained_sites",
     "matches",
     "prepare_fine_tuning",

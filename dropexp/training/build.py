@@ -21,6 +21,7 @@ from dropexp.training.audit import audit
 from dropexp.training.audit_checks import MAX_IMAGES
 from dropexp.training.audit_report import AuditReport
 from dropexp.training.examples import FittedExamples
+from dropexp.training.max_norm import refuse_idle_max_norm
 from dropexp.training.optim import build_optimiser
 from dropexp.training.parameter_groups import make_parameter_groups
 from dropexp.training.state import TrainingPlan, TrainingState
@@ -80,6 +81,7 @@ def build_state(config: RunConfig, splits: Splits) -> TrainingState:
         SitesError, ConfigError: as build_model.
     """
     model = build_model(config, splits)
+    refuse_idle_max_norm(model, config.optimiser.max_norm)
     groups = make_parameter_groups(model, config.optimiser.lr_multipliers)
     fitted = FittedExamples(len(splits.train)) if config.track_examples else None
     return TrainingState(model, build_optimiser(config.optimiser, groups), fitted=fitted)

@@ -13,6 +13,7 @@ from dropexp.randomness import global_stream, stream
 from dropexp.regularisers import Noise, apply_input_noise, find_noise_modules, scale_p
 from dropexp.training.compiling import Forward
 from dropexp.training.evaluation import autocast
+from dropexp.training.max_norm import bound_norms, find_bounded_weights
 from dropexp.training.modes import in_mode
 from dropexp.training.optim import set_learning_rate
 from dropexp.training.progress import ReportStep, StepCounter
@@ -74,6 +75,8 @@ class EpochSteps:
         splits, options = plan.splits, plan.config.train
         images, labels = _shuffle_and_augment(plan, self.epoch)
         parameters = list(model.parameters())
+        max_norm = plan.config.optimiser.max_norm
+        bounded = [] if max_norm is None else find_bounded_weights(model)
         noises = list(self._noises.values())
         first_step = (self.epoch - 1) * plan.steps_per_epoch
         losses: list[Tensor] = []  # read once, after the last step: reading waits for a GPU
@@ -92,6 +95,8 @@ class EpochSteps:
             if options.clip is not None:
                 nn.utils.clip_grad_norm_(parameters, options.clip)
             take_step(optimiser)
+            if max_norm is not None:
+                bound_norms(bounded, max_norm)
             losses.append(loss.detach() * len(y))
             self._counter.count()
             yield

@@ -24,6 +24,7 @@ BY_HAND = {
     "weight_decay": ["optimiser.weight_decay=5e-4"],
     "label_smoothing": ["train.label_smoothing=0.1"],
     "early_stopping": ["train/early_stopping=patience"],
+    "max_norm": ["optimiser.max_norm=1.0"],
     "augmentation": ["data.augment=crop"],
 }
 
@@ -67,6 +68,7 @@ def test_a_classic_sets_one_option_that_can_be_turned_off_again(name: str) -> No
             ["train.early_stopping.min_delta=0.01", "classic=early_stopping"],
             "early_stopping patience=5 min_delta=0.01",
         ),
+        (["classic=max_norm", "optimiser.max_norm=2"], "max_norm=2.0"),
         (["classic=augmentation", "data.augment=crop_flip"], "augmentation=crop_flip"),
     ],
 )

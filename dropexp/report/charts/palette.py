@@ -32,6 +32,7 @@ COLOURS = {
     "label_smoothing": "#bbaa55",
     "early_stopping": "#994433",
     "augmentation": "#9988ee",
+    "max_norm": "#660044",
 }
 """Regulariser or classic → colour, the same in every report; ``none`` is grey."""
 
@@ -105,9 +106,13 @@ def assign_looks_of(comparison: Comparison) -> dict[str, Look]:
 
 
 def _rank_by_strength(setting: Setting) -> tuple[float, list[float], str]:
-    """Return a sort key, the strongest first: the largest p, then the classics' largest values."""
-    values = [CLASSICS[name].active_fields(setting.fields) for name in setting.classics]
-    numbers = [-v for each in values for v in each.values() if isinstance(v, int | float)]
+    """Return a sort key, the strongest first: the largest p, then the classics' strongest."""
+    numbers = [
+        value if classic.is_bound else -value
+        for classic in (CLASSICS[name] for name in setting.classics)
+        for value in classic.active_fields(setting.fields).values()
+        if isinstance(value, int | float)
+    ]
     p = 0.0 if setting.own_name else setting.p
     return -p, numbers, setting.label
 
