@@ -23,7 +23,8 @@ def reduce(words: Sequence[str]) -> list[str]:
     """Return a sweep with few epochs, seeds and images; other commands as they are."""
     if words[0] != "sweep":
         return list(words)
-    small = {**SMALL, **({} if "data=digits" in words else SMALL_MNIST1D)}
+    is_digits = any("digits" in word for word in words)
+    small = {**SMALL, **({} if is_digits else SMALL_MNIST1D)}
     kept = [word for word in words if word.partition("=")[0] not in small]
     return [*kept, *(f"{key}={value}" for key, value in small.items())]
 
