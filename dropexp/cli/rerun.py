@@ -18,7 +18,8 @@ RERUN_HELP = (
     "ID may be a run folder, for example one that was copied from another machine. Overrides may "
     "set device, threads, deterministic, data.root, data.download, model.weights and "
     "tensorboard.*. Exit code 0: the numbers are identical or agree within rounding; 1: they do "
-    "not agree.\n\n"
+    "not agree. Another processor or number of threads rounds sums in another order, and training "
+    "amplifies that.\n\n"
     "A folder from somebody else may name code to run or files to read. What you have not used on "
     "this machine is shown and refused, unless you say --trust."
 )

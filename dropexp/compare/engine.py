@@ -12,6 +12,7 @@ from dropexp.compare.found_runs import FoundRuns
 from dropexp.compare.looks import choose_test
 from dropexp.compare.method import describe_method
 from dropexp.compare.pairing import PairedComparison
+from dropexp.compare.processors import describe_unlike_processors
 from dropexp.compare.question import Question
 from dropexp.compare.registered import describe_registrations
 from dropexp.compare.results import Comparison, Half, Row
@@ -77,6 +78,7 @@ def compare(
         studies=_list_studies(found),
         sentences=(),
         left_out=left_out,
+        unlike_processors=tuple(describe_unlike_processors(rows, found.in_view)),
         named_study=found.named_study,
         shared=grouping.find_shared_fields(settings),
         axes=grouping.find_axes(settings),

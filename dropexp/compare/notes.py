@@ -184,12 +184,13 @@ def _describe_small_effects(comparison: Comparison) -> list[str]:
 
 
 def describe_problems(comparison: Comparison) -> list[Note]:
-    """Return the notes on runs that diverged, are missing, unlike in threads, or left out."""
+    """Return the notes on runs that diverged, are missing or left out, or were made unlike."""
     return [
         *(Note(text, Tone.PROBLEM) for text in _describe_failures(comparison)),
         *(Note(text, Tone.WARNING) for text in describe_own_loops(comparison)),
         *(Note(text, Tone.WARNING) for text in _describe_missing(comparison)),
         *(Note(text, Tone.WARNING) for text in _describe_unlike_threads(comparison)),
+        *(Note(text, Tone.WARNING) for text in comparison.unlike_processors),
         *(Note(text, Tone.WARNING) for text in comparison.left_out),
     ]
 

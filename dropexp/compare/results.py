@@ -136,6 +136,7 @@ class Comparison:
         named_study: the one study that a filter names; empty without one.
         sentences: how epochs were selected, what was tested and how it was corrected.
         left_out: sentences on which runs were left out, and why, and on runs that are old.
+        unlike_processors: sentences on pairs that were trained on different processors.
         shared: the fields that have one value in all settings.
         axes: the fields that have several values, each with its values in order: regulariser.p,
             and the fields of no regulariser.
@@ -154,6 +155,7 @@ class Comparison:
     studies: tuple[str, ...]
     sentences: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    unlike_processors: tuple[str, ...] = ()
     named_study: str = ""
     shared: Mapping[str, Any] = field(default_factory=dict)
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)

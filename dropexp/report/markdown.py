@@ -7,6 +7,7 @@ from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison
 from dropexp.report.answer import answer
 from dropexp.report.phrases import describe_data
+from dropexp.report.wording import describe_method
 
 
 def render_markdown(comparison: Comparison, provenance: Provenance) -> str:
@@ -18,7 +19,7 @@ def render_markdown(comparison: Comparison, provenance: Provenance) -> str:
         f"**{escape_markdown(first)}**",
         *map(escape_markdown, more),
         format_markdown_table(make_main_table(comparison)),
-        *(f"*{escape_markdown(sentence)}*" for sentence in comparison.sentences),
+        *(f"*{escape_markdown(sentence)}*" for sentence in describe_method(comparison)),
         *(escape_markdown(note.text) for note in describe_open_rows(comparison)),
         "### All measurements",
         format_markdown_table(make_detail_table(comparison), all_intervals=True),

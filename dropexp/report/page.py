@@ -22,6 +22,7 @@ from dropexp.report.charts.panels import CONFIG, Figure
 from dropexp.report.charts.pictures import follow_width
 from dropexp.report.charts.search import build_search_figures, describe_search
 from dropexp.report.phrases import describe_data
+from dropexp.report.wording import describe_method
 from dropexp.runs.searches import SearchRecord
 from dropexp.statistics import Verdict
 from dropexp.terminal.numbers import format_count
@@ -105,7 +106,7 @@ def _render(
         title=title or _write_title(comparison),
         version=__version__,
         sentences=answer(comparison),
-        method=comparison.sentences,
+        method=describe_method(comparison),
         legend=_list_legend(comparison),
         badges=_BADGES,
         shared=comparison.shared,

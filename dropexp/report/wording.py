@@ -43,6 +43,13 @@ def describe_means(comparison: Comparison, rows: Sequence[Row]) -> str:
     return f"mean over seeds with {comparison.confidence:.0%} t interval"
 
 
+def describe_method(comparison: Comparison) -> list[str]:
+    """Return the sentences above a report's table: the method, and what its intervals cover."""
+    has_intervals = any(row.n > 1 for row in comparison.rows)
+    pool = "Intervals cover new seeds on the same data, not new data."
+    return [*comparison.sentences, *([pool] if has_intervals else [])]
+
+
 def describe_epoch(comparison: Comparison) -> str:
     """Return the epoch at which runs are compared, or the file, as part of a sentence."""
     return f"in {comparison.source}" if comparison.source else _EPOCHS[comparison.at]

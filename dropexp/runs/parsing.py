@@ -308,6 +308,7 @@ _TEXT_OR_NONE: tuple[type, ...] = (str, type(None))
 _ENVIRONMENT: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("dropexp", "python", "platform", "device", "device_name"), _TEXT_OR_NONE),
     "git_commit": _TEXT_OR_NONE,
+    "processor": _TEXT_OR_NONE,
     "packages": (dict, type(None)),
     "threads": (int, type(None)),
     **dict.fromkeys(FINE_TUNING, (dict, type(None))),

@@ -20,6 +20,7 @@ from dropexp.training.startup import (
     refuse_nondeterminism,
 )
 
+_CPU_LIST = Path("/proc/cpuinfo")  # of Linux
 _RECORDED_PACKAGES = ("torch", "torchvision", "numpy", "hydra-core", "tensorboard")
 
 
@@ -120,6 +121,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": str(device),
         "device_name": _device_name(device),
+        "processor": describe_processor(device),
         "threads": torch.get_num_threads(),
         "openmp": describe_waits(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
@@ -140,6 +142,32 @@ def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return platform.processor() or platform.machine()
+
+
+def describe_processor(device: torch.device) -> str | None:
+    """Return what computes, as far as it decides how sums are rounded; None where it is unknown.
+
+    On a CPU it is the model, the instructions that torch uses there, and what the environment
+    forbids oneDNN: ``Intel(R) Xeon(R) Processor, AVX512``.
+    """
+    if device.type != "cpu":
+        return _device_name(device)
+    model = _read_cpu_model() or platform.processor()
+    if not model:
+        return None
+    limit = os.environ.get("DNNL_MAX_CPU_ISA") or os.environ.get("ONEDNN_MAX_CPU_ISA")
+    instructions = torch.backends.cpu.get_cpu_capability()
+    return ", ".join([model, instructions, *([f"oneDNN {limit}"] if limit else [])])
+
+
+def _read_cpu_model() -> str | None:
+    """Return the name of the processor's model; None where the system does not list it."""
+    try:
+        lines = _CPU_LIST.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, None)
 
 
 def _version(package: str) -> str | None:

@@ -11,7 +11,7 @@ from dropexp.compare import find_runs
 from dropexp.compare.notes import describe_notes
 from dropexp.compare.table import format_comparison
 from dropexp.errors import FilterError, RunIdError, StoreError, UserError
-from dropexp.runs.files import METRICS, SUMMARY
+from dropexp.runs.files import ENVIRONMENT, METRICS, SUMMARY
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.records import METRICS_COLUMNS, OPTIONAL_COLUMNS, AuditOutcome, RunSummary
@@ -157,6 +157,21 @@ def test_pairs_with_other_threads_than_their_baseline_are_flagged(tmp_path: Path
     write_finished_run(tmp_path, 0.9, "seed=1", *noisy, "threads=2")
     (note,) = (n.text for n in describe_notes(compare_folder(tmp_path)) if "threads" in n.text)
     assert "other threads than the baseline (1 and 2): dropout2d p=0.3 (1 pair)." in note
+
+
+def test_pairs_on_another_processor_than_their_baseline_are_flagged(tmp_path: Path) -> None:
+    noisy = ("regulariser=dropout2d", "p=0.3")
+    for seed in (0, 1):
+        for overrides, processor in (
+            ((), "old, AVX2"),
+            (noisy, ("old, AVX2", "new, AVX512")[seed]),
+        ):
+            folder = write_finished_run(tmp_path, 1.0, f"seed={seed}", *overrides)
+            folder.write_json(ENVIRONMENT, {"processor": processor})
+    unrecorded = write_finished_run(tmp_path, 1.0, "seed=0", "regulariser=dropout2d", "p=0.5")
+    assert not unrecorded.read_environment().get("processor")
+    (note,) = (n.text for n in describe_notes(compare_folder(tmp_path)) if "processor" in n.text)
+    assert "than the baseline (new, AVX512; old, AVX2): dropout2d p=0.3 (1 pair)." in note
 
 
 def test_a_copied_run_is_no_second_seed(tmp_path: Path) -> None:

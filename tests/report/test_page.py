@@ -35,6 +35,7 @@ def test_the_page_asks_for_nothing_from_anywhere(page: str) -> None:
 def test_the_page_has_the_answer_the_table_and_the_commands(page: str, study: Comparison) -> None:
     for text in (answer(study)[0], "dropexp sweep study=first", "2.13.0", "passed, 8 of 8"):
         assert text in page
+    assert "Intervals cover new seeds on the same data, not new data." in page
     body = page[page.index("<tbody>") : page.index("</tbody>")]
     assert body.count("<tr>") == len(study.rows)
     row = study.row("dropout2d p=0.3")

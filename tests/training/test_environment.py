@@ -1,11 +1,13 @@
 """The machine: devices that are not there are refused, what there is is noted."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
 from dropexp.errors import DeviceError
+from dropexp.training import environment
 from dropexp.training.environment import (
     configure_torch,
     describe_environment,
@@ -32,6 +34,18 @@ def test_determinism_is_the_default_on_a_cpu_and_can_be_given_up() -> None:
         configure_torch(cpu, None, asked)
         assert torch.are_deterministic_algorithms_enabled() is expected
     configure_torch(cpu, None, False)
+
+
+def test_the_processor_is_described_with_the_instructions_that_torch_uses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    listed = tmp_path / "cpuinfo"
+    listed.write_text("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nmodel name\t: other\n")
+    monkeypatch.setattr(environment, "_CPU_LIST", listed)
+    monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX2")
+    instructions = torch.backends.cpu.get_cpu_capability()
+    described = environment.describe_processor(torch.device("cpu"))
+    assert described == f"Some CPU @ 2 GHz, {instructions}, oneDNN AVX2"
 
 
 def test_the_description_is_json_and_names_versions() -> None:
