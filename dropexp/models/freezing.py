@@ -141,6 +141,7 @@ def _make_rule(model: nn.Module, config: ModelConfig, own: Mapping[str, Tensor])
         )
     shared = _list_shared_names(model)
     names = [each for name in own for each in shared.get(name, [name])]
+    names += [each for statistics in _list_lone_statistics(model).values() for each in statistics]
     refuse_idle_patterns("model.freeze", config.freeze, names)
     if not isinstance(config.train, str):
         refuse_idle_patterns("model.train", config.train, names)
@@ -153,22 +154,40 @@ def _list_held(model: nn.Module, is_frozen: _Rule) -> tuple[str, ...]:
     A module with statistics and no parameters is held if the statistics' names are frozen.
     """
     held = []
+    lone = _list_lone_statistics(model)
     for name, module in model.named_modules():
-        statistics = [
-            f"{name}.{each}"
-            for each, buffer in module.named_buffers(recurse=False)
-            if buffer.is_floating_point()  # others are counters, or indices that never change
-        ]
-        parameters = list(module.parameters(recurse=False))
-        if not statistics or isinstance(module, Noise):
-            continue
-        if parameters:
-            is_held = not any(parameter.requires_grad for parameter in parameters)
+        if name in lone:
+            is_held = all(is_frozen(each) for each in lone[name])
+        elif isinstance(module, Noise) or not _list_statistics(name, module):
+            is_held = False
         else:
-            is_held = all(is_frozen(each) for each in statistics)
+            is_held = not any(each.requires_grad for each in module.parameters(recurse=False))
         if is_held:
             held.append(name)
     return tuple(held)
+
+
+def _list_lone_statistics(model: nn.Module) -> dict[str, list[str]]:
+    """Return module → names of its statistics, of modules that have no parameters.
+
+    A batch normalisation with affine=False is one. Patterns name it by its statistics, as they name
+    others by their parameters.
+    """
+    return {
+        name: statistics
+        for name, module in model.named_modules()
+        if not isinstance(module, Noise)
+        and next(module.parameters(recurse=False), None) is None
+        and (statistics := _list_statistics(name, module))
+    }
+
+
+def _list_statistics(name: str, module: nn.Module) -> list[str]:
+    return [
+        f"{name}.{each}"
+        for each, buffer in module.named_buffers(recurse=False)
+        if buffer.is_floating_point()  # others are counters, or indices that never change
+    ]
 
 
 def _format(patterns: str | tuple[str, ...]) -> str:

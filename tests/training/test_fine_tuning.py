@@ -83,6 +83,31 @@ def test_a_shared_parameter_is_frozen_or_trained_by_each_of_its_names(
     assert set(part.tensors) == trained
 
 
+def make_network_with_plain_statistics() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2, affine=False), nn.Conv2d(2, 2, 3), nn.Flatten()
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "held", "tensors"),
+    [
+        ("model.freeze=['1']", 1, ("0.weight", "0.bias", "2.weight", "2.bias")),
+        ("model.freeze=['0','1']", 1, ("2.weight", "2.bias")),
+        ("model.train=['1','2']", 0, ("2.weight", "2.bias")),
+        ("model.train=['2']", 1, ("2.weight", "2.bias")),
+    ],
+)
+def test_a_normalisation_without_parameters_is_named_as_any_other(
+    override: str, held: int, tensors: tuple[str, ...]
+) -> None:
+    model = make_network_with_plain_statistics()
+    part = freeze_parameters(model, compose_tiny(override).model)
+    assert part is not None
+    assert (part.held, part.tensors) == (held, tensors)
+    assert len(find_held_modules(model)) == held
+
+
 def test_only_the_head_trains() -> None:
     _, _, state, plan = build_parts(*RESNET, "model.train=head")
     before = copy_state(state.model)
