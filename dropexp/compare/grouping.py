@@ -16,6 +16,7 @@ from dropexp.config.setting import (
     P_KEY,
     Fields,
     drop_default_data_seeds,
+    name_regulariser,
     name_settings,
     setting_key,
     sort_key,
@@ -183,14 +184,14 @@ def _sort_key(setting: Setting, differing: Sequence[str]) -> tuple[Any, ...]:
     others = turn_off_classics(fields, setting.classics)
     context = [sort_key(others.get(key)) for key in differing]
     classics = (len(on), on, strengths)
-    return (context, classics, setting.has_regulariser, setting.regulariser, setting.p, own)
+    return (context, classics, setting.has_regulariser, setting.method, setting.p, own)
 
 
 def _find_options(settings: Sequence[Fields]) -> dict[str, list[str]]:
     """Return regulariser → those of its own fields, without p, that have several values."""
     by_regulariser: dict[str, list[Fields]] = {}
     for fields in settings:
-        by_regulariser.setdefault(fields["regulariser.name"], []).append(fields)
+        by_regulariser.setdefault(name_regulariser(fields), []).append(fields)
     return {
         name: [
             key
@@ -223,7 +224,7 @@ def _make_setting(
         diverged=tuple(run for run in runs if not run.is_completed) if has_diverged else (),
         missing_seeds=tuple(sorted(seeds - {run.seed for run in runs})),
         unproven_seeds=() if is_proven else tuple(run.seed for run in runs if not run.is_proven),
-        options={key: fields[key] for key in options[fields["regulariser.name"]] if key in fields},
+        options={key: fields[key] for key in options[name_regulariser(fields)] if key in fields},
         classics=tuple(name for name in list_active_classics(fields) if name in classics),
     )
 

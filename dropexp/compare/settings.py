@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dropexp.config.classics import describe_classic
 from dropexp.config.identity import LOOP_KEY, OWN_LOOP
-from dropexp.config.setting import P_KEY, describe_regulariser, is_p_key
+from dropexp.config.setting import P_KEY, describe_regulariser, is_p_key, name_regulariser
 from dropexp.runs.indexed_runs import IndexedRuns
 from dropexp.runs.records import METRICS_COLUMNS, AuditOutcome, RunStatus, RunSummary
 
@@ -160,14 +160,18 @@ class Setting:
         """The regulariser, or without one the classics; without strength."""
         if self.own_name:
             return self.own_name
-        return self.regulariser if self.has_regulariser else "+".join(self.classics) or "none"
+        return (
+            name_regulariser(self.fields)
+            if self.has_regulariser
+            else "+".join(self.classics) or "none"
+        )
 
     @property
     def kind(self) -> str:
         """The regulariser without p, its options and the classics: ``dropconnect mask=batch``."""
         if self.own_name:
             return self.own_name
-        names = [self.regulariser] if self.has_regulariser else []
+        names = [name_regulariser(self.fields)] if self.has_regulariser else []
         return " ".join([*names, *self._options(self.options), *self._classics()]) or "none"
 
     @property

@@ -22,6 +22,7 @@ COMBINATION_SEPARATOR = "+"
 """Between the names of a combination of regularisers: ``dropout2d+stochastic_depth``."""
 
 P_KEY = "regulariser.p"
+_CUSTOM = "custom"
 """The field of the drop probability."""
 
 _SWITCH_AFTER = "regulariser.switch_after"
@@ -229,13 +230,13 @@ def name_settings(settings: Sequence[Fields]) -> list[str]:
     by_regulariser: dict[str, list[Fields]] = {}
     for fields in settings:
         own = _select_fields(fields, of_regulariser=True)
-        by_regulariser.setdefault(fields["regulariser.name"], []).append(own)
+        by_regulariser.setdefault(name_regulariser(fields), []).append(own)
     options = {name: _find_differing_keys(same) for name, same in by_regulariser.items()}
 
     def name_all(hidden: Sequence[Collection[str]]) -> list[str]:
         return [
             _name_setting(
-                fields, (differing | options[fields["regulariser.name"]]) - set(keys), varied
+                fields, (differing | options[name_regulariser(fields)]) - set(keys), varied
             )
             for fields, keys in zip(settings, hidden, strict=True)
         ]
@@ -255,12 +256,28 @@ def name_settings(settings: Sequence[Fields]) -> list[str]:
 
 def describe_regulariser(fields: Fields) -> str:
     """Return the regulariser with its p; for a combination every p, if they differ."""
-    name, p = fields["regulariser.name"], fields["regulariser.p"]
-    parts = name.split(COMBINATION_SEPARATOR)
-    p_of_parts = {part: fields.get(f"regulariser.{part}.p", p) for part in parts}
+    p = fields["regulariser.p"]
+    names = _name_parts(fields)
+    p_of_parts = {part: fields.get(f"regulariser.{part}.p", p) for part in names}
     if len(set(p_of_parts.values())) < 2:
-        return f"{name} p={p:g}"
-    return " + ".join(f"{part} p={p_of_part:g}" for part, p_of_part in p_of_parts.items())
+        return f"{name_regulariser(fields)} p={p:g}"
+    return " + ".join(f"{names[part]} p={p_of_part:g}" for part, p_of_part in p_of_parts.items())
+
+
+def name_regulariser(fields: Fields) -> str:
+    """Return the regulariser's name in tables; the user's own with its class: ``custom:Rows``."""
+    return COMBINATION_SEPARATOR.join(_name_parts(fields).values())
+
+
+def _name_parts(fields: Fields) -> dict[str, str]:
+    """Return part → its name in tables, of a combination; of others the only part."""
+    parts = fields["regulariser.name"].split(COMBINATION_SEPARATOR)
+    names = {part: part for part in parts}
+    if _CUSTOM in names:
+        key = "target" if len(parts) == 1 else f"{_CUSTOM}.target"
+        own = str(fields.get(f"regulariser.{key}", "")).rpartition(":")[2]
+        names[_CUSTOM] = f"{_CUSTOM}:{own}" if own else _CUSTOM
+    return names
 
 
 def is_p_key(key: str) -> bool:

@@ -92,7 +92,7 @@ def test_what_a_package_offers_is_trained_swept_compared_and_repeated(
     assert "4 of 4 runs done" in swept.stdout
     again = installed("train", "regulariser=boxrows", "p=0.3", "seed=1", *own)
     assert "was not trained again" in again.stdout, again.stdout + again.stderr
-    assert "custom p=0.3" in installed("compare", "study=box").stdout
+    assert "custom:Rows p=0.3" in installed("compare", "study=box").stdout
     [run] = tmp_path.glob("runs/custom-p0.3-s0-*")
     repeated = installed("rerun", run.name)
     assert repeated.returncode == 0, repeated.stdout + repeated.stderr

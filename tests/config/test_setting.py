@@ -28,3 +28,31 @@ def test_settings_that_only_a_fingerprint_tells_apart_have_different_names() -> 
         "none model.fingerprint=ff388fc99c4b",
         "none model.fingerprint=0123456789ab",
     ]
+
+
+def test_noise_of_the_users_own_has_the_name_of_its_class() -> None:
+    rows = {
+        "regulariser.name": "custom",
+        "regulariser.p": 0.3,
+        "regulariser.target": "noises:Rows",
+        "regulariser.fingerprint": "ff388fc99c4b",
+    }
+    stripes = {
+        **rows,
+        "regulariser.target": "others:Stripes",
+        "regulariser.fingerprint": "0123456789ab",
+    }
+    joined = {
+        "regulariser.name": "custom+mixup",
+        "regulariser.p": 0.5,
+        "regulariser.custom.p": 0.3,
+        "regulariser.custom.target": "noises:Rows",
+        "regulariser.mixup.p": 0.5,
+    }
+    assert name_settings([rows, stripes, joined]) == [
+        "custom:Rows p=0.3",
+        "custom:Stripes p=0.3",
+        "custom:Rows p=0.3 + mixup p=0.5",
+    ]
+    same = {**stripes, "regulariser.target": "others:Rows"}
+    assert len(set(name_settings([rows, same]))) == 2
