@@ -102,17 +102,17 @@ class OrdinaryGradient(ShakeDrop):
 
 
 class HalfTheSquare(Cutout):
-    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _change(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         size, self.size = self.size, self.size / 2
         try:
-            return super().forward(images, targets)
+            return super()._change(images, targets)
         finally:
             self.size = size
 
 
 class LabelsNotMixed(Mixup):
-    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        mixed, probabilities = super().forward(images, targets)
+    def _change(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        mixed, probabilities = super()._change(images, targets)
         if probabilities.dim() == 2:
             probabilities = F.one_hot(targets, self.num_classes).float()
         return mixed, probabilities
