@@ -46,8 +46,9 @@ class MLflowTracker(Tracker):
         os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
         import mlflow
 
-        self._client = mlflow.MlflowClient(tracking_uri=config.tracking_uri)
         self._uri = config.tracking_uri or str(mlflow.get_tracking_uri())
+        with _lock_database(self._uri):
+            self._client = mlflow.MlflowClient(tracking_uri=self._uri)
         self._experiment = (
             config.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "dropexp"
         )
@@ -60,7 +61,6 @@ class MLflowTracker(Tracker):
 
     def open(self, run: RunDescription, external_id: str | None) -> TrackedRun:
         """See Tracker."""
-        self._find_experiment()  # also where a run continues: it opens the database under its lock
         if external_id is not None:
             self._client.update_run(external_id, status="RUNNING")
             return _MLflowRun(self._client, external_id)
@@ -76,9 +76,8 @@ class MLflowTracker(Tracker):
 
     def _find_experiment(self) -> str:
         if not self._experiment_id:
-            with _lock_database(self._uri):
-                found = self._client.get_experiment_by_name(self._experiment)
-                self._experiment_id = found.experiment_id if found else self._create_experiment()
+            found = self._client.get_experiment_by_name(self._experiment)
+            self._experiment_id = found.experiment_id if found else self._create_experiment()
         return self._experiment_id
 
     def _create_experiment(self) -> str:
@@ -131,13 +130,21 @@ class _MLflowRun(TrackedRun):
 
 
 def _lock_database(uri: str) -> AbstractContextManager[object]:
-    """Return a lock under which a SQLite database is opened, and made if it is not there.
+    """Return a lock under which a client opens a SQLite database, and makes its tables.
 
     Two runs of a sweep start at once, and MLflow would make the tables of a new file twice.
     """
-    if not uri.startswith(_SQLITE):
+    path = _find_database(uri)
+    if path is None:
         return nullcontext()
-    return FileLock(f"{uri.removeprefix(_SQLITE)}.lock", timeout=_SECONDS_FOR_DATABASE)
+    return FileLock(f"{path}.lock", timeout=_SECONDS_FOR_DATABASE)
+
+
+def _find_database(uri: str) -> Path | None:
+    """Return the absolute path of the SQLite file that a URI names; None for other URIs."""
+    if not uri.startswith(_SQLITE):
+        return None
+    return Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute()
 
 
 def _to_milliseconds(seconds: float) -> int:
@@ -146,7 +153,8 @@ def _to_milliseconds(seconds: float) -> int:
 
 def _name_uri(uri: str) -> str:
     """Return a URI with the whole path of a file, and without a user's name and password."""
-    if uri.startswith(_SQLITE):
-        return _SQLITE + str(Path(uri.removeprefix(_SQLITE)).absolute())
+    path = _find_database(uri)
+    if path is not None:
+        return f"{_SQLITE}{path}"
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

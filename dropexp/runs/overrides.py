@@ -13,7 +13,8 @@ from typing import Any
 
 from dropexp.config.compose import compose_run
 from dropexp.config.conf_files import read_choice
-from dropexp.config.groups import list_groups
+from dropexp.config.groups import LOGGER, list_groups
+from dropexp.config.logger_choice import TRACKERS
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import Fields, flatten
 from dropexp.errors import ConfigError, DataError, StoreError, UserError
@@ -184,6 +185,12 @@ def _find_group_choices(wanted: Mapping[str, Any]) -> list[str]:
             overrides.append(f"{group}={wanted[key]}")
     if "train.early_stopping.patience" in wanted:
         overrides.append("train/early_stopping=patience")
+    loggers = [
+        name for name in TRACKERS if any(key.startswith(f"{LOGGER}.{name}.") for key in wanted)
+    ]
+    if loggers:
+        chosen = loggers[0] if len(loggers) == 1 else f"[{','.join(loggers)}]"
+        overrides.append(f"{LOGGER}={chosen}")
     return overrides
 
 

@@ -1,17 +1,27 @@
-"""The packages themselves: W&B offline, Trackio's store."""
+"""The packages themselves: MLflow's database and its server, W&B offline, Trackio's store."""
 
+import contextlib
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dropexp.runs.files import CHECKPOINT
 from tests.conftest import QUICK, Dropexp
 
 pytestmark = pytest.mark.slow  # each of the packages takes seconds to start, in several processes
+
+LONG = ("train.epochs=300", "data.train_size=60", "model.width=4", "threads=1")
+"""Overrides that make a run a matter of seconds, with time for a checkpoint."""
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +37,127 @@ def run_python(folder: Path, script: str) -> Any:
         [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True
     )
     return json.loads(done.stdout.splitlines()[-1])
+
+
+READ_MLFLOW = """
+import json
+from mlflow import MlflowClient
+client = MlflowClient(tracking_uri="{uri}")
+(experiment,) = [each for each in client.search_experiments() if each.name == "dropexp"]
+print(json.dumps([
+    {{
+        "name": run.info.run_name,
+        "status": run.info.status,
+        "steps": [each.step for each in client.get_metric_history(run.info.run_id, "val_loss")],
+        "test_loss": run.data.metrics.get("best.test_loss"),
+        "p": run.data.params["regulariser.p"],
+    }}
+    for run in client.search_runs([experiment.experiment_id])
+]))
+"""
+
+
+def read_mlflow(folder: Path, uri: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = run_python(folder, READ_MLFLOW.format(uri=uri))
+    return found
+
+
+@contextlib.contextmanager
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """Start MLflow's server; yield its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
+    command += ["--port", str(port), "--backend-store-uri", "sqlite:///server.db"]
+    with (
+        (folder / "server.log").open("w") as log,
+        subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
+        ) as server,
+    ):
+        try:
+            wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"))
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for what a busy machine may take minutes to do."""
+    deadline = time.monotonic() + 200
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_mlflow_gets_a_sweep_in_a_database(dropexp_process: Dropexp, tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    uri = "sqlite:///mlflow.db"
+    logger = ("logger=mlflow", f"logger.mlflow.tracking_uri={uri}")
+    done = dropexp_process("sweep", "p=0.1,0.2", "regulariser=dropout2d", *logger, *QUICK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "did not receive" not in done.stdout
+    runs = read_mlflow(tmp_path, uri)
+    assert {run["p"] for run in runs} == {"0.1", "0.2"}
+    assert all(run["steps"] == [1, 2] and run["status"] == "FINISHED" for run in runs)
+    again = dropexp_process("export", "mlflow", "--tracking-uri", uri)
+    assert "0 runs sent" in again.stdout, again.stdout + again.stderr
+    assert "2 there already" in again.stdout
+
+
+@pytest.mark.timeout(900)
+def test_a_killed_run_continues_in_mlflow(dropexp_process: Dropexp, tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    uri = "sqlite:///mlflow.db"
+    words = ["train", "logger=mlflow", f"logger.mlflow.tracking_uri={uri}", *LONG]
+    command = [sys.executable, "-m", "dropexp", *words]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: bool(list(tmp_path.glob(f"runs/*/{CHECKPOINT}"))))
+            # MLflow may take longer to start than the run to end.
+            process.send_signal(signal.SIGSTOP)
+            wait_until(lambda: any(sent["epochs"] for sent in read_notes(tmp_path)))
+        finally:
+            process.kill()
+    (before,) = read_notes(tmp_path)
+    assert not before["is_finished"]
+    done = dropexp_process(*words)
+    assert "resuming after epoch" in done.stdout, done.stdout + done.stderr
+    (run,) = read_mlflow(tmp_path, uri)
+    assert run["steps"] == list(range(1, 301))
+    assert run["status"] == "FINISHED"
+
+
+def read_notes(folder: Path) -> list[dict[str, Any]]:
+    """Return what the run folders say that MLflow has."""
+    notes = [json.loads(path.read_text()) for path in folder.glob("runs/*/logger-mlflow.json")]
+    return [sent for note in notes for sent in note.values()]
+
+
+@pytest.mark.timeout(900)
+def test_mlflows_server_gets_runs(
+    dropexp: Dropexp, dropexp_process: Dropexp, tmp_path: Path
+) -> None:
+    pytest.importorskip("mlflow.server")
+    with mlflow_server(tmp_path) as uri:
+        logger = ("logger=mlflow", f"logger.mlflow.tracking_uri={uri}")
+        done = dropexp("train", *logger, *QUICK)
+        assert "did not receive" not in done.stdout, done.stdout
+        dropexp("train", "seed=1", *QUICK)
+        sent = dropexp_process("export", "mlflow", "runs", "--tracking-uri", uri)
+        assert "1 run sent to MLflow" in sent.stdout, sent.stdout + sent.stderr
+        assert "1 there already" in sent.stdout
+        runs = read_mlflow(tmp_path, uri)
+    assert sorted(run["steps"] for run in runs) == [[1, 2], [1, 2]]
 
 
 def test_wandb_writes_a_run_offline(dropexp_process: Dropexp, tmp_path: Path) -> None:

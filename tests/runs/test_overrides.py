@@ -40,6 +40,9 @@ REQUESTS: list[list[str]] = [
     ["data=cifar10", r"data.root='it\'s here'", "model=resnet", "train.clip=1", "audit=warn"],
     ["model=custom", "model.target=torch.nn.modules.linear:Linear", "+model.options.bias=true"],
     ["model.shortcut=true", "+train.early_stopping={patience: 3}", "device=cpu"],
+    ["logger=mlflow", "logger.mlflow.tracking_uri=sqlite:///a.db", "seed=1"],
+    ["logger=[wandb,mlflow]", "logger.wandb.mode=offline"],
+    ["logger=none"],
 ]
 
 
@@ -52,6 +55,7 @@ def test_the_command_shown_trains_this_very_run(make: Make, request_: list[str])
     assert (program, verb) == ("dropexp", "train")
     assert compose_run(overrides) == compose_run(request_)
     assert len(overrides) <= len(request_) + 1
+    assert not any(override.startswith("+logger") for override in overrides)
 
 
 def test_the_command_shown_does_not_train_a_finished_run_anew(
