@@ -79,6 +79,11 @@ def import_target(target: str, named: str) -> Callable[..., Any]:
         if not hasattr(attribute, part):
             own = [key for key, value in vars(attribute).items() if _is_candidate(value)]
             hint = suggest(part, own) if own else "It has no class and no function."
+            if module_name == "timm":
+                hint = (
+                    "timm makes networks by their names: take timm:create_model with the option "
+                    f"model_name={name}."
+                )
             raise ConfigError(f"{named}: {module_name} has no {name}. {hint}")
         attribute = getattr(attribute, part)
     if not callable(attribute):

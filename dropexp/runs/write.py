@@ -42,6 +42,7 @@ from dropexp.runs.records import (
     RunSummary,
     compute_values_digest,
 )
+from dropexp.terminal.plain_text import make_printable
 
 _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY)
 """What a file system answers that cannot remove a folder because something is in it."""
@@ -303,6 +304,8 @@ class RunFolder(StoredRun):
 
     def log(self, message: str, *, is_promised: bool = False) -> None:
         """Append a line with the time to run.log; only on request it waits for the disk."""
+        # A message may have the name of a file, which a terminal would obey when it shows the log.
+        message = make_printable(message, keep_lines=True)
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n"
         self._append(LOG, line, is_promised=is_promised)
 

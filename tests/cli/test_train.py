@@ -185,13 +185,13 @@ def test_pictures_that_are_left_out_are_named(dropexp: Dropexp, tmp_path: Path) 
             path = tmp_path / "home" / "train" / name / f"{index}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (8, 8), (30 * index, 0, 0)).save(path)
-    path.write_text("not a picture")
+    path.rename(path.with_name("7\x1b[31m.png")).write_text("not a picture")
     with mock.patch.dict(os.environ, {"HOME": str(tmp_path)}):
         words = ("data=image_folder", "data.root=~/home", "data.image_size=8", *QUICK[2:])
         done = dropexp("train", *words, "data.on_broken=skip", "train.epochs=1")
-    assert "1 picture that cannot be decoded left out: train/dog/7.png" in done.stdout
+    assert "1 picture that cannot be decoded left out: train/dog/7\\x1b[31m.png" in done.stdout
     log = (only_run(tmp_path) / "run.log").read_text()
-    assert "left out, as it cannot be decoded: train/dog/7.png" in log
+    assert "left out, as it cannot be decoded: train/dog/7\\x1b[31m.png" in log
 
 
 def test_cfg_shows_the_configuration_and_trains_nothing(dropexp: Dropexp, tmp_path: Path) -> None:

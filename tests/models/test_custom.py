@@ -4,6 +4,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import torch
 from dropexp.config.fingerprints import fingerprint_source
 from dropexp.errors import ConfigError
 from dropexp.models import build_custom_model, get_notes
+from dropexp.models.custom import build_any_network
 from dropexp.regularisers import Regulariser, build, find_noise_modules
 from tests.models.custom_networks import NET
 
@@ -135,3 +137,9 @@ def test_changed_code_has_another_fingerprint_and_is_refused(write: Write) -> No
     assert fingerprint_source(target) != before
     with pytest.raises(ConfigError, match=f"model.fingerprint={before}"):
         build_custom(target, fingerprint=before)
+
+
+def test_a_network_of_timm_is_asked_for_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", ModuleType("timm"))
+    with pytest.raises(ConfigError, match=r"no resnet18\. .*create_model .* model_name=resnet18"):
+        build_any_network("timm:resnet18", (3, 8, 8), {})
