@@ -14,6 +14,7 @@ from dropexp import __version__
 from dropexp.cli.audit import AUDIT_HELP, audit
 from dropexp.cli.compare import COMPARE_HELP, compare
 from dropexp.cli.doctor import DOCTOR_HELP, doctor
+from dropexp.cli.early_stopping import EARLY_STOPPING_HELP, early_stopping
 from dropexp.cli.effects import EFFECTS_HELP, effects
 from dropexp.cli.exit_codes import ExitCode, get_exit_code
 from dropexp.cli.export import export
@@ -86,6 +87,7 @@ _COMPARE = "Compare"
 _add(help=COMPARE_HELP, rich_help_panel=_COMPARE)(compare)
 _add(help=LEARNING_CURVE_HELP, rich_help_panel=_COMPARE)(learning_curve)
 _add(help=EFFECTS_HELP, rich_help_panel=_COMPARE)(effects)
+_add(help=EARLY_STOPPING_HELP, rich_help_panel=_COMPARE)(early_stopping)
 _add(help=REPORT_HELP, rich_help_panel=_COMPARE)(report)
 _add(help=FORGETTING_HELP, rich_help_panel=_COMPARE)(forgetting)
 _add(help=BOARD_HELP, rich_help_panel=_COMPARE)(board)
@@ -99,7 +101,7 @@ _add(help=AUDIT_HELP, rich_help_panel=_CHECK, context_settings=TAKES_OVERRIDES)(
 _add(help=DOCTOR_HELP, rich_help_panel=_CHECK)(doctor)
 
 
-_READING = ("compare", "effects", "learning-curve", "runs", "watch", "report")
+_READING = ("compare", "early-stopping", "effects", "learning-curve", "runs", "watch", "report")
 """The commands that read runs and end; watch may stay, and makes no cycles."""
 
 

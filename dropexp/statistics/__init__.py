@@ -38,6 +38,7 @@ from dropexp.statistics.intervals import (
 from dropexp.statistics.max_t import step_down_max_t
 from dropexp.statistics.power import anytime_power, planned_power
 from dropexp.statistics.power_law import FEWEST_SIZES, PowerLaws, fit_power_laws
+from dropexp.statistics.ratios import ratio_of_means
 from dropexp.statistics.sign_flip import (
     EXACT_UP_TO,
     sign_flip_p_value,
@@ -88,6 +89,7 @@ __all__ = [
     "positive_mean_interval",
     "precision_at_top",
     "probability_of_improvement",
+    "ratio_of_means",
     "rise_after_best",
     "sign_flip_p_value",
     "sign_flip_p_values",

@@ -1,0 +1,63 @@
+"""The command that shows how much of a regulariser's gain early stopping alone gives."""
+
+from pathlib import Path
+
+from dropexp.cli.analysis_output import (
+    AnalysisFormat,
+    AnalysisFormatOption,
+    AnalysisOutputOption,
+    choose_format,
+    write_analysis,
+)
+from dropexp.cli.compare import BaselineOption, CorrectionOption, MetricOption, TestOption
+from dropexp.cli.learning_curve import FilterArguments
+from dropexp.cli.options import RunsDir
+from dropexp.runs.metrics import parse_metric
+
+EARLY_STOPPING_HELP = (
+    "Show how much of a regulariser's gain early stopping alone gives.\n\n"
+    "[bold]dropexp early-stopping study=early_stopping[/bold]\n\n"
+    "Arguments are those of [bold]dropexp compare[/bold]. No run has to stop early: the baseline "
+    "at its lowest validation loss is early stopping alone. Beside its share of the gain stand "
+    "the differences where both are stopped, and at equal training loss."
+)
+
+
+def early_stopping(
+    arguments: FilterArguments = None,
+    metric: MetricOption = None,
+    baseline: BaselineOption = None,
+    test: TestOption = None,
+    correction: CorrectionOption = None,
+    format_: AnalysisFormatOption = None,
+    output: AnalysisOutputOption = None,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    from dropexp.compare import find_runs
+    from dropexp.compare.early_stopping import measure_stopping
+    from dropexp.compare.early_stopping_output import (
+        format_shares,
+        format_shares_csv,
+        format_shares_json,
+        format_shares_markdown,
+    )
+    from dropexp.compare.stated_question import QuestionOptions, ask
+    from dropexp.runs.metric_types import EpochChoice
+
+    chosen = choose_format(format_, output)
+    filters = arguments or []
+    parsed = None if metric is None else parse_metric(metric)
+    given = QuestionOptions(parsed, EpochChoice.LAST, baseline, test, correction)
+    question = ask(filters, runs_dir, given)
+    found = find_runs(filters, runs_dir, with_baselines=question.baseline is None, with_curves=True)
+    result = measure_stopping(found, question)
+    write_analysis(
+        chosen,
+        output,
+        lambda width: format_shares(result, width),
+        {
+            AnalysisFormat.CSV: lambda: format_shares_csv(result),
+            AnalysisFormat.JSON: lambda: format_shares_json(result),
+            AnalysisFormat.MD: lambda: format_shares_markdown(result),
+        },
+    )
