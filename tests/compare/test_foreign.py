@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -409,6 +410,17 @@ def test_control_characters_and_formulas_do_not_leave_the_file(tmp_path: Path) -
     assert "\x1b" not in printed
     assert "\\x1b[31mred" in printed
     assert "'=HYPERLINK(1)" in run_dropexp(tmp_path, "compare", "r.csv", *ASK, "-f", "csv").stdout
+
+
+def test_names_of_several_lines_or_screens_stay_one_cell(tmp_path: Path) -> None:
+    names = {"none": "none", "dropout": "two\nlines", "wider": f"{'w' * 500} end"}
+    write(tmp_path / "r.csv", [{**row, "model": names[row["model"]]} for row in make_rows()])
+    table = run_dropexp(tmp_path, "compare", "r.csv", *ASK).stdout
+    assert re.search(r"^two lines +\d", table, re.MULTILINE)
+    assert re.search(r"^w{40}…w+ end +\d", table, re.MULTILINE)
+    chosen = ("--baseline", names["wider"])
+    table = run_dropexp(tmp_path, "compare", "r.csv", *ASK, *chosen).stdout
+    assert re.search(r"^w{40}…w+ end .* baseline", table, re.MULTILINE)
 
 
 def test_numbers_of_any_size_are_compared(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from shlex import split
 from typing import Any
 
 from dropexp.compare.foreign.columns import make_value
-from dropexp.compare.foreign.shape import ForeignResults
+from dropexp.compare.foreign.shape import ForeignResults, abbreviate_name
 from dropexp.errors import UserError, suggest, suggest_close
 from dropexp.terminal.plain_text import make_printable
 
@@ -29,6 +29,8 @@ def find_baselines(results: ForeignResults, request: str | None) -> tuple[dict[s
     names = list(results.settings)
     if request is None:
         request = _guess(names)
+    if request not in results.settings and abbreviate_name(request) in results.settings:
+        request = abbreviate_name(request)  # the whole name, as the file has it
     if request in results.settings:
         return {name: request for name in names if name != request}, request
     try:

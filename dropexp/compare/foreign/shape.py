@@ -24,6 +24,9 @@ _MOST_SETTINGS = 10_000
 _MOST_DISTINCT = 20
 _MOST_NAMED = 4
 
+_LONGEST_NAME = 80
+"""Characters of a setting's name; the names of charts stand beside their dots."""
+
 
 @dataclass(frozen=True)
 class ForeignResults:
@@ -216,9 +219,18 @@ def _name_settings(keys: Sequence[tuple[tuple[str, Any], ...]]) -> dict[Any, str
         or "(empty)"
         for key in keys
     }
-    if len(set(names.values())) == len(keys):
-        return names
-    return {key: " ".join(f"{name}={value}" for name, value in key) for key in keys}
+    if len(set(names.values())) < len(keys):
+        names = {key: " ".join(f"{name}={value}" for name, value in key) for key in keys}
+    short = {key: abbreviate_name(name) for key, name in names.items()}
+    return short if len(set(short.values())) == len(keys) else names
+
+
+def abbreviate_name(name: str) -> str:
+    """Return a name on one line, without its middle if it is too long for tables and charts."""
+    line = make_printable(" ".join(name.split()))
+    if len(line) <= _LONGEST_NAME:
+        return line
+    return f"{line[: _LONGEST_NAME // 2]}…{line[-_LONGEST_NAME // 2 + 1 :]}"
 
 
 def _refuse_shared_columns(named: Mapping[str, str], settings: Sequence[str]) -> None:
