@@ -7,7 +7,9 @@ training process is gone. Standard output gets one line, with the reason, if sen
 
 import json
 import os
+import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
@@ -21,6 +23,8 @@ from dropexp.loggers.tracker import Ending
 from dropexp.runs.write import RunFolder
 
 SECONDS_BETWEEN_BATCHES = 5.0
+_SECONDS_ALONE = 90.0
+"""More than the training process waits: this limit is for one that was killed."""
 _NICE = 10
 _LONGEST_REASON = 160  # characters
 
@@ -67,6 +71,8 @@ def _read_lines(lines: "Queue[str]") -> None:
     for line in sys.stdin:
         lines.put(line.strip())
     lines.put("")
+    time.sleep(_SECONDS_ALONE)
+    os.killpg(0, signal.SIGKILL)  # with what packages have started
 
 
 def _keep_output_for_reports() -> TextIO:

@@ -63,6 +63,9 @@ class Follower:
 
         Args:
             ending: how the run has ended.
+
+        Raises:
+            KeyboardInterrupt: the user does not wait.
         """
         self.check()
         if self._process is None:
@@ -74,7 +77,12 @@ class Follower:
         except subprocess.TimeoutExpired:
             if is_over:
                 self._give_up(f"no answer within {SECONDS_TO_FINISH:g} s")
-        self._end()
+        except KeyboardInterrupt:
+            if is_over:
+                self._give_up("interrupted")
+            raise
+        finally:
+            self._end()
 
     def _start(self) -> None:
         self._process = subprocess.Popen(

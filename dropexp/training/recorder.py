@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -67,8 +67,9 @@ class Recorder:
         if error is not None:
             self._save_last_epoch()
         self._saver.shutdown(wait=True)
-        for logger in self._loggers:
-            logger.close(error)
+        with ExitStack() as closing:  # a Ctrl-C while one of them waits leaves none open
+            for logger in reversed(self._loggers):
+                closing.callback(logger.close, error)
         if error is not None:
             with suppress(StoreError):
                 self._folder.log(f"stopped: {error!r}")
