@@ -34,3 +34,28 @@ def test_the_study_of_interactions(dropexp_process: Dropexp, tmp_path: Path) -> 
     assert "2 × 2 × 2 × 2 combinations on 2 seeds" in shown.stdout
     assert "dropout2d p=0.3 × augment=crop" in shown.stdout
     assert Path(chart).stat().st_size > 5_000
+
+
+def test_the_study_of_early_stopping(dropexp_process: Dropexp, tmp_path: Path) -> None:
+    study = "study=early_stopping"
+    done = dropexp_process("sweep", study, *REDUCED, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for metric in ("test_loss", "test_acc"):
+        shown = run_dropexp(tmp_path, "early-stopping", study, "--metric", metric)
+        assert shown.returncode == 0, shown.stderr
+        assert "stochastic_depth p=0.5" in shown.stdout
+    for at in ("best", "last", "matched"):
+        assert run_dropexp(tmp_path, "compare", study, "--at", at).returncode == 0
+
+
+def test_the_study_of_max_norm(dropexp_process: Dropexp, tmp_path: Path) -> None:
+    # Digits, as Fashion-MNIST is not on every machine.
+    size = ("data=digits", "data.train_size=100", "data.val_size=100", "model.hidden=[32,32]")
+    done = dropexp_process("sweep", "study=max_norm", *REDUCED, *size, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    baseline = "regulariser=dropout optimiser.weight_decay=0.001"
+    shown = run_dropexp(
+        tmp_path, "compare", "study=max_norm", "regulariser=dropout", "--baseline", baseline
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "max_norm=1.5" in shown.stdout
