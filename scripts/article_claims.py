@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measure the claims of the article that dropexp began from.
 
-    scripts/article_claims.py              measure claims 1 to 14, in under a minute
-    scripts/article_claims.py --studies    also train what claims 15 to 18 need, in half an hour
+    scripts/article_claims.py              measure the claims that need no study, in a minute
+    scripts/article_claims.py --studies    also train what the others need, in a quarter of an hour
     scripts/article_claims.py -o docs/findings/article-claims.md    also write the page
 
 An interrupted study resumes. Finished runs are only read, with or without --studies.
@@ -16,7 +16,17 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from claims import dropconnect, dropout2d, memory, spatial, studies, writing
+from claims import (
+    dropconnect,
+    dropout2d,
+    implementations,
+    memory,
+    recorded,
+    spatial,
+    studies,
+    trained,
+    writing,
+)
 from claims.finding import Finding
 from dropexp.randomness import global_stream
 
@@ -35,13 +45,15 @@ QUICK: tuple[Callable[[], Finding], ...] = (
     dropconnect.measure_cost,
     spatial.measure_dropping,
     spatial.measure_local_features,
+    dropout2d.measure_sameness,
+    implementations.measure_implementations,
 )
 
 
 def measure_quick_findings() -> Iterator[Finding]:
-    """Yield the findings of claims 1 to 14, each from a random stream of its own."""
-    for claim, measure in enumerate(QUICK, start=1):
-        with global_stream(claim, "masks"):
+    """Yield the findings that need no study, each from a random stream of its own."""
+    for number, measure in enumerate(QUICK, start=1):
+        with global_stream(number, "masks"):
             yield measure()
 
 
@@ -58,9 +70,10 @@ def main() -> None:
     if options.studies:
         for study in studies.STUDIES:
             studies.train(study, options.runs_dir, options.data_root)
-    for finding in studies.measure_findings(options.runs_dir):
+    for finding in recorded.fill_in(trained.measure_findings(options.runs_dir)):
         findings.append(finding)
         writing.print_finding(console, finding)
+    findings.sort(key=lambda finding: finding.claim)
     console.print(writing.count_verdicts(findings))
     if options.output is not None:
         options.output.write_text(writing.format_page(findings, seconds), encoding="utf-8")
@@ -72,7 +85,7 @@ def _parse_options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--studies", action="store_true", help="train the studies that claims 15 to 18 need"
+        "--studies", action="store_true", help="train the studies that claims 15 to 18 and 21 need"
     )
     parser.add_argument(
         "-r", "--runs-dir", type=Path, default=Path("runs/article_claims"), metavar="DIR",

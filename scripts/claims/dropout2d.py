@@ -1,4 +1,4 @@
-"""Measure torch's dropout2d: claims 1, 2, 3, 5, 6, 7 and 9.
+"""Measure torch's dropout2d: claims 1, 2, 3, 5, 6, 7, 9 and 19.
 
 Shapes: N examples, C channels, H × W positions.
 """
@@ -6,7 +6,8 @@ Shapes: N examples, C channels, H × W positions.
 import inspect
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -23,18 +24,22 @@ _LAYOUTS = {1: "C", 2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
 class ArticleModel(nn.Module):
     """The article's example: conv 3→64, dropout2d, ReLU, conv 64→128, dropout2d, ReLU.
 
-    As in the article, F.dropout2d is called without ``training=``.
+    Args:
+        modules: whether channels are dropped by modules, as in its MyModel. If not, F.dropout2d is
+            called as in its snippet, without ``training=``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, modules: bool) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 3, padding=1)
         self.conv2 = nn.Conv2d(64, 128, 3, padding=1)
+        self.dropout1: Callable[[Tensor], Tensor] = nn.Dropout2d(0.5) if modules else F.dropout2d
+        self.dropout2: Callable[[Tensor], Tensor] = nn.Dropout2d(0.5) if modules else F.dropout2d
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) to (N, 128, H, W)."""
-        x = F.relu(F.dropout2d(self.conv1(x), p=0.5))
-        return F.relu(F.dropout2d(self.conv2(x), p=0.5))
+        x = F.relu(self.dropout1(self.conv1(x)))
+        return F.relu(self.dropout2(self.conv2(x)))
 
 
 def measure_channels() -> Finding:
@@ -162,17 +167,20 @@ def judge_inplace(module_overwrites: bool) -> ClaimVerdict:
 def measure_evaluation() -> Finding:
     """Measure claim 6."""
     default = inspect.signature(F.dropout2d).parameters["training"].default
-    model = ArticleModel().eval()
+    model = ArticleModel(modules=False).eval()
     share = measure_dropped_share(model)
+    by_modules = measure_dropped_share(ArticleModel(modules=True).eval())
     calls = [model(torch.ones(1, 3, 8, 8)) for _ in range(2)]
     agree = "agree" if torch.equal(*calls) else "differ"
     return Finding(
         6,
-        f"in eval mode the article's own example zeroes {share:.1%} of conv2's channels, and two "
-        f"calls on one image {agree}; `training` is {default} by default",
+        f"in eval mode the article's functional call zeroes {share:.1%} of conv2's channels, and "
+        f"two calls on one image {agree}; MyModel's modules zero {by_modules:.1%}; `training` of "
+        f"the functional form is {default} by default",
         judge_evaluation(share),
-        "its functional calls have no `training=self.training`. Channels of dropout's output that "
-        "are all zero, p = 0.5, 64 images. Holds if there are none.",
+        "the article's functional snippet has no `training=self.training`; its MyModel uses "
+        "modules, which follow `eval()`. One network with either. Channels of dropout's output "
+        "that are all zero, p = 0.5, 64 images. Holds if the functional form zeroes none.",
     )
 
 
@@ -190,6 +198,46 @@ def measure_dropped_share(model: ArticleModel) -> float:
 def judge_evaluation(share_dropped_in_eval: float) -> ClaimVerdict:
     """Apply claim 6's rule."""
     return decide(share_dropped_in_eval == 0)
+
+
+def measure_sameness() -> Finding:
+    """Measure claim 19."""
+    x = torch.randn(8, 16, 4, 4)
+    module = nn.Dropout2d(0.5)
+    told = {
+        mode: _is_same(module.train(mode), partial(F.dropout2d, training=mode), x)
+        for mode in (True, False)
+    }
+    untold = {mode: _is_same(module.train(mode), F.dropout2d, x) for mode in (True, False)}
+    names = {True: "training", False: "eval"}
+    return Finding(
+        19,
+        "equal output from equal random numbers: with `training=self.training` in "
+        f"{_list_modes(told, names)}; called without it, as the article calls it, in "
+        f"{_list_modes(untold, names)}",
+        judge_sameness(told, untold),
+        "`nn.Dropout2d(0.5)` and `F.dropout2d(x, 0.5)` on normal numbers (8, 16, 4, 4), with the "
+        "generator in one state. Holds if they are equal in both modes however the function is "
+        "called, does not if they differ in both modes even with `training=self.training`.",
+    )
+
+
+def _is_same(module: nn.Module, function: Callable[..., Tensor], x: Tensor) -> bool:
+    """Return whether a module and a function give equal output from equal random numbers."""
+    with torch.random.fork_rng([]):
+        expected = function(x, p=0.5)
+    with torch.random.fork_rng([]):
+        return torch.equal(module(x), expected)
+
+
+def _list_modes(same: Mapping[bool, bool], names: Mapping[bool, str]) -> str:
+    return " and ".join(names[mode] for mode in same if same[mode]) or "neither mode"
+
+
+def judge_sameness(told: Mapping[bool, bool], untold: Mapping[bool, bool]) -> ClaimVerdict:
+    """Apply claim 19's rule, on whether outputs are equal in training (True) and eval (False)."""
+    everywhere = all(told.values()) and all(untold.values())
+    return decide_either_way(everywhere, not any(told.values()))
 
 
 def measure_separate_p() -> Finding:

@@ -17,14 +17,17 @@ CLAIMS = {
     8: "The module uses slightly more memory than the functional form.",
     9: "The module keeps the shape of its input.",
     10: "DropConnect scales all inputs and outputs of each unit; its coefficients can be learned.",
-    11: "DropConnect gives smoother activation maps than dropout.",
-    12: "DropConnect costs more compute.",
+    11: "DropConnect gives smoother activation maps than dropout, against vanishing gradients.",
+    12: "DropConnect costs more compute than dropout.",
     13: "Spatial dropout drops positions, not channels.",
     14: "Spatial dropout keeps local features.",
     15: "Spatial dropout is less parameter-efficient.",
     16: "Stochastic depth can beat dropout.",
-    17: "Stochastic depth is hard to tune.",
+    17: "Stochastic depth may be hard to tune.",
     18: "dropout2d prevents overfitting and improves generalisation.",
+    19: "The functional form is functionally the same as the module.",
+    20: "Such a regulariser is simple to implement.",
+    21: "Stochastic depth prevents overfitting by varying depth.",
 }
 
 

@@ -7,14 +7,31 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
 import article_claims
-from claims import dropconnect, dropout2d, memory, spatial, studies, writing
+from claims import (
+    depth,
+    dropconnect,
+    dropout2d,
+    generalisation,
+    gradients,
+    implementations,
+    memory,
+    recorded,
+    results,
+    spatial,
+    studies,
+    trained,
+    writing,
+)
 from claims.finding import CLAIMS, ClaimVerdict, Finding
 from dropexp.config.compose import to_yaml
+from dropexp.config.model_section import ResNetConfig
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.files import CONFIG
 from dropexp.runs.write import RunFolder
@@ -28,12 +45,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "findings" / "article-claims.md"
 
 @pytest.fixture(scope="module")
 def quick() -> list[Finding]:
-    """Claims 1 to 14, those that take seconds from less than the script takes."""
+    """The claims without a study, those that take seconds from less than the script takes."""
     with pytest.MonkeyPatch.context() as patch:
         for subject in (dropconnect, spatial):
             patch.setattr(subject, "SEEDS", range(2))
             patch.setattr(subject, "WIDTH", 4)
         patch.setattr(dropconnect, "ROUNDS", 1)
+        patch.setattr(gradients, "LAYERS", 3)
         patch.setattr(memory, "IMAGES", (4, 3, 16, 16))
         return list(article_claims.measure_quick_findings())
 
@@ -41,26 +59,37 @@ def quick() -> list[Finding]:
 @pytest.fixture(scope="module")
 def findings(quick: list[Finding], tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
     """All claims, without a study."""
-    return [*quick, *studies.measure_findings(tmp_path_factory.mktemp("empty"))]
+    found = [*quick, *trained.measure_findings(tmp_path_factory.mktemp("empty"))]
+    return sorted(found, key=lambda finding: finding.claim)
 
 
 # --- the table ------------------------------------------------------------------------------------
 
 
 def test_every_claim_has_its_row_in_order(findings: list[Finding]) -> None:
-    assert [finding.claim for finding in findings] == list(CLAIMS) == list(range(1, 19))
+    assert [finding.claim for finding in findings] == list(CLAIMS) == list(range(1, 22))
     assert all(finding.measured and finding.evidence for finding in findings)
 
 
 def test_only_claims_that_need_a_study_are_open_without_one(findings: list[Finding]) -> None:
     needing = [f.claim for f in findings if f.verdict is ClaimVerdict.NEEDS_STUDIES]
-    assert needing == [15, 16, 17, 18]
+    assert needing == [15, 16, 17, 18, 21]
 
 
 def test_what_torch_documents_is_what_is_found(quick: list[Finding]) -> None:
     found = {finding.claim: finding.verdict for finding in quick}
     assert (found[1], found[9]) == (HOLDS, HOLDS)
-    assert {found[claim] for claim in (2, 3, 5, 6, 7, 10)} == {DOES_NOT}
+    assert {found[claim] for claim in (2, 3, 5, 6, 7, 8, 10)} == {DOES_NOT}
+    assert {found[claim] for claim in (19, 20)} == {DEPENDS}
+
+
+def test_only_the_functional_call_drops_in_eval_mode() -> None:
+    by_function, by_modules = (
+        dropout2d.measure_dropped_share(dropout2d.ArticleModel(modules=modules).eval())
+        for modules in (False, True)
+    )
+    assert by_function > 0.3
+    assert by_modules == 0
 
 
 def test_numbers_come_from_random_numbers_of_their_own(quick: list[Finding]) -> None:
@@ -105,7 +134,7 @@ def test_the_script_prints_and_writes(
     threads = torch.get_num_threads()
     article_claims.main()
     torch.set_num_threads(threads)
-    assert "1 hold, 4 need --studies" in capsys.readouterr().out
+    assert "2 hold, 2 depend, 2 need --studies" in capsys.readouterr().out
     assert "| 1 | dropout2d zeroes whole channels" in file.read_text(encoding="utf-8")
     assert str(tmp_path) not in file.read_text(encoding="utf-8")
 
@@ -118,6 +147,13 @@ def interval(low: float, high: float) -> Estimate:
 
 
 BELOW, ACROSS, ABOVE = interval(-2, -1), interval(-1, 1), interval(1, 2)
+BETTER, WORSE, UNCLEAR = Verdict.BETTER, Verdict.WORSE, Verdict.NO_CLEAR_DIFFERENCE
+NONE_ADDED = {"spatial_dropout": 0}
+
+
+def rates(*means: float) -> NDArray[np.float64]:
+    """Return differences around a mean at each drop rate, of six seeds."""
+    return np.array(means)[:, None] + np.linspace(-0.1, 0.1, 6)
 
 
 def left(neighbourhoods: float, positions: float) -> spatial.KeptFeatures:
@@ -144,17 +180,23 @@ def left(neighbourhoods: float, positions: float) -> spatial.KeptFeatures:
         (dropout2d.judge_separate_p(2, 0.0), HOLDS),
         (dropout2d.judge_separate_p(1, 0.1), HOLDS),
         (dropout2d.judge_separate_p(1, 0.0), DOES_NOT),
-        (memory.judge_module(1, 0), HOLDS),
-        (memory.judge_module(0, 2000), DEPENDS),
-        (memory.judge_module(0, 0), DOES_NOT),
+        (memory.judge_module(1), HOLDS),
+        (memory.judge_module(0), DOES_NOT),
+        (dropout2d.judge_sameness({True: True, False: True}, {True: True, False: True}), HOLDS),
+        (dropout2d.judge_sameness({True: True, False: True}, {True: True, False: False}), DEPENDS),
+        (dropout2d.judge_sameness({True: False, False: False}, {True: False}), DOES_NOT),
+        (implementations.judge_implementations(0.01, 50), HOLDS),
+        (implementations.judge_implementations(0.01, 100), DEPENDS),
+        (implementations.judge_implementations(0.5, 50), DOES_NOT),
         (dropout2d.judge_shapes(5, 5), HOLDS),
         (dropout2d.judge_shapes(4, 5), DOES_NOT),
         (dropconnect.judge_scaling(1.0, 10), HOLDS),
         (dropconnect.judge_scaling(1.0, 0), DEPENDS),
         (dropconnect.judge_scaling(0.0, 0), DOES_NOT),
-        (dropconnect.judge_smoothness([BELOW, BELOW]), HOLDS),
-        (dropconnect.judge_smoothness([BELOW, ACROSS]), DEPENDS),
-        (dropconnect.judge_smoothness([ABOVE, ABOVE]), DOES_NOT),
+        (dropconnect.judge_smoothness([BELOW, BELOW], ABOVE), HOLDS),
+        (dropconnect.judge_smoothness([BELOW, ACROSS], ABOVE), DEPENDS),
+        (dropconnect.judge_smoothness([BELOW, BELOW], ACROSS), DEPENDS),
+        (dropconnect.judge_smoothness([ABOVE, ABOVE], BELOW), DOES_NOT),
         (dropconnect.judge_cost([2.0, 1.2]), HOLDS),
         (dropconnect.judge_cost([2.0, 1.0]), DEPENDS),
         (dropconnect.judge_cost([1.0, 1.0]), DOES_NOT),
@@ -164,18 +206,24 @@ def left(neighbourhoods: float, positions: float) -> spatial.KeptFeatures:
         (spatial.judge_local_features(left(0.5, 0.5), left(0.1, 0.1), ABOVE), HOLDS),
         (spatial.judge_local_features(left(0.1, 0.5), left(0.5, 0.1), ABOVE), DEPENDS),
         (spatial.judge_local_features(left(0.1, 0.1), left(0.5, 0.5), BELOW), DOES_NOT),
-        (studies.judge_parameter_efficiency({"spatial_dropout": 5}, Verdict.BETTER), HOLDS),
-        (studies.judge_parameter_efficiency({"spatial_dropout": 0}, Verdict.WORSE), HOLDS),
-        (studies.judge_parameter_efficiency({"spatial_dropout": 0}, Verdict.BETTER), DOES_NOT),
-        (studies.judge_against_dropout(Verdict.BETTER), HOLDS),
-        (studies.judge_against_dropout(Verdict.NO_CLEAR_DIFFERENCE), DEPENDS),
-        (studies.judge_against_dropout(Verdict.WORSE), DEPENDS),
-        (studies.judge_tuning(ABOVE), HOLDS),
-        (studies.judge_tuning(ACROSS), DEPENDS),
-        (studies.judge_tuning(BELOW), DOES_NOT),
-        (studies.judge_generalisation([Verdict.BETTER] * 6), HOLDS),
-        (studies.judge_generalisation([Verdict.BETTER, Verdict.WORSE]), DEPENDS),
-        (studies.judge_generalisation([Verdict.WORSE] * 6), DOES_NOT),
+        (generalisation.judge_parameter_efficiency({"spatial_dropout": 5}, [BETTER]), HOLDS),
+        (generalisation.judge_parameter_efficiency(NONE_ADDED, [WORSE, WORSE]), HOLDS),
+        (generalisation.judge_parameter_efficiency(NONE_ADDED, [BETTER, WORSE]), DEPENDS),
+        (generalisation.judge_parameter_efficiency(NONE_ADDED, [UNCLEAR, UNCLEAR]), DEPENDS),
+        (generalisation.judge_parameter_efficiency(NONE_ADDED, [BETTER, UNCLEAR]), DOES_NOT),
+        (depth.judge_against_dropout(rates(-1, 1), UNCLEAR), HOLDS),
+        (depth.judge_against_dropout(rates(1, 1), BETTER), HOLDS),
+        (depth.judge_against_dropout(rates(1, 1), WORSE), DEPENDS),
+        (depth.judge_against_dropout(rates(-1, 1)[:, :4], UNCLEAR), DEPENDS),
+        (depth.judge_tuning(ABOVE), HOLDS),
+        (depth.judge_tuning(ACROSS), DEPENDS),
+        (depth.judge_tuning(BELOW), DEPENDS),
+        (depth.judge_depth(BETTER, [BETTER, BETTER]), HOLDS),
+        (depth.judge_depth(BETTER, [BETTER, WORSE]), DEPENDS),
+        (depth.judge_depth(UNCLEAR, [BETTER, BETTER]), DOES_NOT),
+        (generalisation.judge_generalisation([BETTER] * 6), HOLDS),
+        (generalisation.judge_generalisation([BETTER, WORSE]), DEPENDS),
+        (generalisation.judge_generalisation([WORSE] * 6), DOES_NOT),
     ],
 )
 def test_verdicts_follow_from_numbers(verdict: ClaimVerdict, expected: ClaimVerdict) -> None:
@@ -231,42 +279,31 @@ def write_studies(runs_dir: Path, losses: Losses, *names: str) -> None:
             folder.finish(made, keep_checkpoint=False)
 
 
-def shrink_study(overrides: Mapping[str, str]) -> dict[str, str]:
-    return {**overrides, "p": "0.1,0.5", "seed": "range(6)"}
-
-
-@pytest.fixture
-def _two_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {name: shrink_study(each) for name, each in studies.STUDIES.items()}
-    monkeypatch.setattr(studies, "STUDIES", few)
-
-
 def losses_with(effects: Mapping[str, float], slopes: Mapping[str, float]) -> Losses:
     """Return losses of 1 nat, plus the regulariser's effect, its slope × p, and 0.1 × seed."""
 
     def losses(config: RunConfig) -> tuple[float, float]:
         name = config.regulariser.name
         level = 1 + effects.get(name, 0) + slopes.get(name, 0) * config.regulariser.p
-        return level + 0.1 * config.seed, level + 0.1 * config.seed
+        own = 1e-4 * config.seed * config.regulariser.p  # differences without spread have no T
+        return level + 0.1 * config.seed + own, level + 0.1 * config.seed + own
 
     return losses
 
 
-@pytest.mark.usefixtures("_two_strengths")
 @pytest.mark.parametrize(
     ("effects", "slopes", "expected"),
     [
         (
             {"dropout2d": -0.3, "spatial_dropout": 0.2, "stochastic_depth": -0.2},
-            {"stochastic_depth": 0.5, "dropout": 0.1},
-            [HOLDS, HOLDS, HOLDS, HOLDS],
+            {"stochastic_depth": 0.2, "dropout": 0.1},
+            [HOLDS, HOLDS, HOLDS, HOLDS, HOLDS],
         ),
         (
             {"dropout2d": 0.3, "spatial_dropout": -0.2, "stochastic_depth": 0.2},
             {"stochastic_depth": 0.1, "dropout": 0.5},
-            [DOES_NOT, DEPENDS, DOES_NOT, DOES_NOT],
+            [DOES_NOT, DEPENDS, DEPENDS, DOES_NOT, DOES_NOT],
         ),
-        ({}, {}, [DEPENDS, DEPENDS, DEPENDS, DOES_NOT]),
     ],
 )
 def test_studies_are_read_from_run_folders(
@@ -276,30 +313,50 @@ def test_studies_are_read_from_run_folders(
     expected: list[ClaimVerdict],
 ) -> None:
     write_studies(tmp_path, losses_with(effects, slopes))
-    assert [finding.verdict for finding in studies.measure_findings(tmp_path)] == expected
+    found = trained.measure_findings(tmp_path)
+    assert [finding.claim for finding in found] == [15, 16, 17, 18, 21]
+    assert [finding.verdict for finding in found] == expected
 
 
-@pytest.mark.usefixtures("_two_strengths")
 def test_the_strength_is_chosen_on_validation_images(tmp_path: Path) -> None:
     def losses(config: RunConfig) -> tuple[float, float]:
         p = config.regulariser.p
         return 1 + p, 1 - p  # the test images would choose the other
 
-    write_studies(tmp_path, losses, studies.DEEP)
-    deep = studies.read_studies(tmp_path)[studies.DEEP].runs
-    assert studies.choose_p(deep, "stochastic_depth") == 0.1
-    assert studies.compare_two(deep, "stochastic_depth", "dropout").setting.p == 0.1
+    write_studies(tmp_path, losses, studies.DEEP, studies.DEEP_DROPOUT)
+    found = studies.read_studies(tmp_path)
+    deep = [*found[studies.DEEP].runs, *found[studies.DEEP_DROPOUT].runs]
+    assert results.choose_p(deep, "stochastic_depth") == studies.BRANCH_P[0]
+    row = results.compare_two(deep, "stochastic_depth", "dropout")
+    assert row.setting.p == studies.BRANCH_P[0]
 
 
-@pytest.mark.usefixtures("_two_strengths")
 def test_an_unfinished_study_says_how_far_it_is(tmp_path: Path) -> None:
     write_studies(tmp_path, losses_with({}, {}), studies.DEEP)
     runs = [run.listed.folder for run in studies.read_studies(tmp_path)[studies.DEEP].runs]
     (runs[0].path / "summary.json").unlink()
-    of_16 = next(f for f in studies.measure_findings(tmp_path) if f.claim == 16)
+    of_16 = next(f for f in trained.measure_findings(tmp_path) if f.claim == 16)
     assert of_16.verdict is ClaimVerdict.NEEDS_STUDIES
     assert f"{len(runs) - 1} of {len(runs)} runs" in of_16.measured
     assert studies.format_command(studies.DEEP) in of_16.evidence
+
+
+def test_an_earlier_measurement_stands_in_for_a_missing_study_only(findings: list[Finding]) -> None:
+    filled = {finding.claim: finding.verdict for finding in recorded.fill_in(findings)}
+    assert (filled[16], filled[17], filled[21]) == (HOLDS, DEPENDS, DEPENDS)
+    assert filled[15] is ClaimVerdict.NEEDS_STUDIES
+    measured = Finding(16, "a number", DOES_NOT, "a rule")
+    assert recorded.fill_in([measured]) == [measured]
+
+
+def test_stochastic_depth_and_dropout_have_equal_mean_rates() -> None:
+    configs = compose_sweep(studies.list_overrides(studies.DEEP)).configs
+    model = configs[-1].model
+    assert isinstance(model, ResNetConfig)
+    branches = (model.depth - 2) // 2
+    shares = [(index + 1) / branches for index in range(branches)]
+    means = [p * sum(shares) / branches for p in studies.BRANCH_P]
+    assert means == pytest.approx(studies.MEAN_RATES)
 
 
 def test_studies_have_enough_seeds_for_a_verdict() -> None:
