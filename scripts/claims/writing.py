@@ -81,11 +81,11 @@ def format_page(findings: Sequence[Finding], seconds: float) -> str:
         "They are small, so that they take minutes: a few strengths, ten to thirty epochs. The "
         "intervals cover new seeds on these images, not new images.",
         "## On another processor",
-        "Other instructions round sums in another order, and training amplifies that. A second "
-        "kind of processor was not at hand; this command repeats everything on one that is, or "
-        "with the plainest instructions of the one at hand:",
-        "```bash\nATEN_CPU_CAPABILITY=default DNNL_MAX_CPU_ISA=SSE41 \\\n"
-        "    scripts/article_claims.py --studies -r runs/other_instructions\n```",
+        "Another processor rounds sums in another order, and training amplifies that. A second "
+        "kind was not at hand. This command repeats everything on one that is, or with the "
+        "plainest instructions of the same one, if `ATEN_CPU_CAPABILITY=default` and "
+        "`DNNL_MAX_CPU_ISA=SSE41` are exported before:",
+        "```bash\nscripts/article_claims.py --studies -r runs/other_processor\n```",
         REPEATED,
     ]
     return "\n\n".join(blocks) + "\n"
