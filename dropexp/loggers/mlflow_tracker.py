@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -47,8 +46,7 @@ class MLflowTracker(Tracker):
         import mlflow
 
         self._uri = config.tracking_uri or str(mlflow.get_tracking_uri())
-        with _lock_database(self._uri):
-            self._client = mlflow.MlflowClient(tracking_uri=self._uri)
+        self._client = _open_client(self._uri)
         self._experiment = (
             config.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "dropexp"
         )
@@ -129,15 +127,25 @@ class _MLflowRun(TrackedRun):
             self._client.log_batch(self.external_id, metrics=part)
 
 
-def _lock_database(uri: str) -> AbstractContextManager[object]:
-    """Return a lock under which a client opens a SQLite database, and makes its tables.
+def _open_client(uri: str) -> Any:
+    """Return a client of MLflow, whose SQLite database is made if it is not there.
 
-    Two runs of a sweep start at once, and MLflow would make the tables of a new file twice.
+    Two runs of a sweep start at once, and MLflow would make the tables of a new file twice; a
+    process that is killed meanwhile would leave a database that MLflow never opens again.
     """
+    from mlflow import MlflowClient
+
     path = _find_database(uri)
     if path is None:
-        return nullcontext()
-    return FileLock(f"{path}.lock", timeout=_SECONDS_FOR_DATABASE)
+        return MlflowClient(tracking_uri=uri)
+    with FileLock(f"{path}.lock", timeout=_SECONDS_FOR_DATABASE):
+        if not path.exists():
+            part = path.with_name(f".{path.name}.part")
+            for name in (part.name, f"{part.name}-journal"):  # of a process that was killed
+                part.with_name(name).unlink(missing_ok=True)
+            MlflowClient(tracking_uri=f"{_SQLITE}{part}")
+            part.replace(path)
+        return MlflowClient(tracking_uri=uri)
 
 
 def _find_database(uri: str) -> Path | None:

@@ -18,7 +18,8 @@ import pytest
 from dropexp.runs.files import CHECKPOINT
 from tests.conftest import QUICK, Dropexp
 
-pytestmark = pytest.mark.slow  # each of the packages takes seconds to start, in several processes
+# Each of the packages takes seconds to start, in several processes; minutes on a busy machine.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 LONG = ("train.epochs=300", "data.train_size=60", "model.width=4", "threads=1")
 """Overrides that make a run a matter of seconds, with time for a checkpoint."""
@@ -105,16 +106,17 @@ def test_mlflow_gets_a_sweep_in_a_database(dropexp_process: Dropexp, tmp_path: P
     logger = ("logger=mlflow", f"logger.mlflow.tracking_uri={uri}")
     done = dropexp_process("sweep", "p=0.1,0.2", "regulariser=dropout2d", *logger, *QUICK)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "did not receive" not in done.stdout
+    logs = [log.read_text() for log in tmp_path.glob("runs/*/run.log")]
+    warnings = [line for log in logs for line in log.splitlines() if "did not receive" in line]
+    # On a busy machine MLflow may take longer to start than a run waits; then export catches up.
+    assert all("no answer within" in warning for warning in warnings), warnings
+    again = dropexp_process("export", "mlflow", "--tracking-uri", uri)
+    assert f"{2 - len(warnings)} there already" in again.stdout, again.stdout + again.stderr
     runs = read_mlflow(tmp_path, uri)
     assert {run["p"] for run in runs} == {"0.1", "0.2"}
     assert all(run["steps"] == [1, 2] and run["status"] == "FINISHED" for run in runs)
-    again = dropexp_process("export", "mlflow", "--tracking-uri", uri)
-    assert "0 runs sent" in again.stdout, again.stdout + again.stderr
-    assert "2 there already" in again.stdout
 
 
-@pytest.mark.timeout(900)
 def test_a_killed_run_continues_in_mlflow(dropexp_process: Dropexp, tmp_path: Path) -> None:
     pytest.importorskip("mlflow")
     uri = "sqlite:///mlflow.db"
@@ -137,13 +139,34 @@ def test_a_killed_run_continues_in_mlflow(dropexp_process: Dropexp, tmp_path: Pa
     assert run["status"] == "FINISHED"
 
 
+OPEN_MLFLOW = """
+from dropexp.config.logger_section import MLflowConfig
+from dropexp.loggers.mlflow_tracker import MLflowTracker
+MLflowTracker(MLflowConfig(tracking_uri="sqlite:///mlflow.db"))
+print('"opened"')
+"""
+
+
+def test_a_process_killed_while_it_makes_the_database_leaves_none(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    part = tmp_path / ".mlflow.db.part"
+    with subprocess.Popen([sys.executable, "-c", OPEN_MLFLOW], cwd=tmp_path) as process:
+        try:
+            wait_until(lambda: part.exists() and part.stat().st_size > 200_000)
+        finally:
+            process.kill()
+    assert not (tmp_path / "mlflow.db").exists()
+    assert run_python(tmp_path, OPEN_MLFLOW) == "opened"
+    assert (tmp_path / "mlflow.db").exists()
+    assert not list(tmp_path.glob(".mlflow.db*"))
+
+
 def read_notes(folder: Path) -> list[dict[str, Any]]:
     """Return what the run folders say that MLflow has."""
     notes = [json.loads(path.read_text()) for path in folder.glob("runs/*/logger-mlflow.json")]
     return [sent for note in notes for sent in note.values()]
 
 
-@pytest.mark.timeout(900)
 def test_mlflows_server_gets_runs(
     dropexp: Dropexp, dropexp_process: Dropexp, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ def get_tracking_uri() -> str:
 class MlflowClient:
     def __init__(self, tracking_uri: str | None = None) -> None:
         self._file = Path((tracking_uri or get_tracking_uri()).removeprefix("sqlite:///"))
+        self._file.touch()
         print("MLflow prints to standard output")
 
     def get_experiment_by_name(self, name: str) -> Any:
