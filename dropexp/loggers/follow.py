@@ -7,6 +7,7 @@ training process is gone. Standard output gets one line, with the reason, if sen
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -27,6 +28,7 @@ _SECONDS_ALONE = 90.0
 """More than the training process waits: this limit is for one that was killed."""
 _NICE = 10
 _LONGEST_REASON = 160  # characters
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
 
 
 def main() -> int:
@@ -45,9 +47,10 @@ def main() -> int:
 
 
 def describe_failure(error: Exception) -> str:
-    """Return the first line of what a tracker's package has raised."""
+    """Return the first line of what a tracker's package has raised, without passwords of URIs."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[0].rstrip(".") if lines else type(error).__name__
+    reason = _CREDENTIALS.sub("//", reason)  # it goes into the run's log, which users share
     return reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 1]}…"
 
 

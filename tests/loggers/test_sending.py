@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dropexp.config.compose import compose_run, to_yaml
+from dropexp.loggers.follow import describe_failure
 from dropexp.loggers.registry import Destination
 from dropexp.loggers.sending import RunSender
 from dropexp.loggers.sent_runs import read_sent_runs
@@ -114,6 +115,18 @@ def test_every_destination_gets_the_run(folder: RunFolder) -> None:
 def test_a_damaged_file_counts_as_nothing_sent(folder: RunFolder, text: str) -> None:
     (folder.path / "logger-mlflow.json").write_text(text)
     assert read_sent_runs(folder, "mlflow") == {}
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("no URI: 'x://me:se@cret@host:1/a'.\nMore", "no URI: 'x://host:1/a'"),
+        ("http://host/a@b: refused", "http://host/a@b: refused"),
+        ("", "ValueError"),
+    ],
+)
+def test_the_reason_of_a_failure_has_no_password(message: str, reason: str) -> None:
+    assert describe_failure(ValueError(message)) == reason
 
 
 def test_a_destination_has_the_options_that_send_runs_there() -> None:
