@@ -78,8 +78,8 @@ def format_page(findings: Sequence[Finding], seconds: float) -> str:
         "95 % t intervals. Differences are paired, seed by seed. p is the probability of dropping.",
         "These are the studies that `scripts/article_claims.py --studies` trains and reads:",
         "```bash\n" + "\n".join(format_command(study) for study in STUDIES) + "\n```",
-        "They are small, so that they take minutes: a few strengths, ten to thirty epochs, a ResNet-8 of three branches. The "
-        "intervals cover new seeds on these images, not new images.",
+        "They are small, so that they take minutes: a few strengths, ten to thirty epochs, a "
+        "ResNet-8 of three branches. The intervals cover new seeds on these images, not new images.",
         "## On another processor",
         "Another processor rounds sums in another order, and training amplifies that. A second "
         "kind was not at hand. This command repeats everything on one that is, or with the "
