@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -17,6 +17,7 @@ import torch
 from hypothesis import settings
 
 from dropexp.cli.main import run_command
+from dropexp.config.groups import forget_added_files
 from dropexp.runs import durable
 from dropexp.sweep import timing
 
@@ -75,6 +76,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
             # Together they take far longer than the minutes that a change may wait for CI; one
             # flag runs them, and none is skipped for its result.
             item.add_marker(pytest.mark.skip(reason="longer than a change waits: --slow runs it"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_added() -> Iterator[None]:
+    """The files that a test adds to the groups of conf/ are not those of the next test."""
+    yield
+    forget_added_files()
 
 
 class Terminal(io.StringIO):

@@ -14,7 +14,6 @@ from PIL import Image
 
 from dropexp.cli.main import app
 from dropexp.config.compose import compose_run
-from dropexp.config.groups import forget_added_files
 from dropexp.config.setting import flatten
 from dropexp.runs.files import WEIGHTS
 from dropexp.runs.listed_run import ListedRun, ListedStatus
@@ -73,7 +72,6 @@ def test_command_is_valid(
     words: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    forget_added_files()
     program, *arguments = words
     match program:
         case "dropexp":

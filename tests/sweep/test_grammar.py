@@ -166,6 +166,9 @@ def test_a_ready_study_says_what_it_asks_and_compares_with_none(name: str) -> No
         regulariser = plain.pop("regulariser")["name"]
         plain.pop("p")
         by_surroundings.setdefault(str(plain), set()).add(regulariser)
+    if name == "double_descent":  # of the sizes of a network, without noise
+        assert len(by_surroundings) > 1
+        return
     assert all("none" in names and len(names) > 1 for names in by_surroundings.values())
 
 
