@@ -72,4 +72,4 @@ def measure_log_ratio(regulariser: str, seed: int) -> float:
 def _compute_norm(model: nn.Module, index: int) -> float:
     gradient = model.get_parameter(f"layers.{index}.weight").grad
     assert gradient is not None, "the backward pass reaches every layer"
-    return gradient.norm().item()
+    return float(gradient.norm())

@@ -97,7 +97,9 @@ _RESIZABLE = ("vit_tiny", "deit", "beit", "cait", "swin_", "xcit")
 
 def list_networks() -> Iterator[Published]:
     """Yield the article's network, then those of torchvision and of timm."""
-    yield Published("the article", "MyModel (functional dropout2d)", ArticleModel, 8)
+    yield Published(
+        "the article", "MyModel (functional dropout2d)", partial(ArticleModel, modules=False), 8
+    )
     for name, side in TORCHVISION.items():
         options: dict[str, Any] = {"image_size": side} if name.startswith("vit") else {}
         if name in ("googlenet", "inception_v3"):

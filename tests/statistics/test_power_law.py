@@ -37,6 +37,7 @@ def test_the_law_is_at_least_as_near_as_scipys(
         (limit, height, exponent),
         errors,
         bounds=((0, 0, 0.02), (np.inf, np.inf, 4)),
+        max_nfev=100_000,  # some flat curves take SciPy far more than its default
     )
 
     def loss(values: np.ndarray) -> float:

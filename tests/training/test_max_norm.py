@@ -20,7 +20,8 @@ MLP = "model=mlp"
 
 
 def norms(weight: Tensor) -> Tensor:
-    return weight.detach().flatten(1).norm(dim=1)
+    found: Tensor = torch.linalg.vector_norm(weight.detach().flatten(1), dim=1)
+    return found
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (6, 3, 3, 3)], ids=["linear", "convolution"])
