@@ -1,4 +1,4 @@
-"""How analyses of compared runs, learning curves and effects, are written: formats and files."""
+"""How analyses of compared runs, such as learning curves, are written: formats and files."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum

@@ -5,20 +5,25 @@ Everything heavy is imported when the command is called.
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropexp.cli.compare import BaselineOption, RunArguments, parse_suffix, write_output
+from dropexp.cli.analysis_output import (
+    AnalysisFormat,
+    AnalysisFormatOption,
+    AnalysisOutputOption,
+    choose_format,
+    write_analysis,
+)
+from dropexp.cli.compare import BaselineOption, RunArguments
 from dropexp.cli.options import RunsDir, TrustOption
 from dropexp.errors import UserError
 
 if TYPE_CHECKING:
     from dropexp.compare.forgotten import TrackedSetting
-    from dropexp.compare.results import Comparison
 
 FORGETTING_HELP = (
     "Show which training images networks forget, and which never learn.\n\n"
@@ -37,41 +42,11 @@ _COLUMNS = (
 _MOST_PICTURES = 500
 
 
-class ForgettingFormat(StrEnum):
-    """How forgotten images are written."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-    MD = "md"
-
-
-_FORMAT_OF_SUFFIX = {
-    ".txt": ForgettingFormat.TABLE,
-    ".csv": ForgettingFormat.CSV,
-    ".json": ForgettingFormat.JSON,
-    ".md": ForgettingFormat.MD,
-}
-
-
 def forgetting(
     arguments: RunArguments = None,
     baseline: BaselineOption = None,
-    format_: Annotated[
-        ForgettingFormat | None,
-        typer.Option(
-            "--format",
-            "-f",
-            metavar="FORMAT",
-            help="table, csv, json or md. Default: from the suffix of FILE, or table.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help='Write to FILE ("-" for standard output).'
-        ),
-    ] = None,
+    format_: AnalysisFormatOption = None,
+    output: AnalysisOutputOption = None,
     page: Annotated[
         Path | None,
         typer.Option("--page", metavar="FILE.html", help="Write the most forgotten images."),
@@ -99,11 +74,17 @@ def forgetting(
 ) -> None:
     from dropexp.cli.console import print_notice
     from dropexp.compare import Question, compare, find_runs
-    from dropexp.compare.forgotten import read_tracked_settings
+    from dropexp.compare.forgotten import (
+        format_images_as_csv,
+        format_images_as_json,
+        read_tracked_settings,
+    )
+    from dropexp.compare.markdown import format_markdown
+    from dropexp.compare.table import format_comparison
     from dropexp.runs.metric_types import EpochChoice
     from dropexp.runs.metrics import METRIC_REGISTRY
 
-    format_ = format_ or parse_suffix(output, _FORMAT_OF_SUFFIX) or ForgettingFormat.TABLE
+    chosen = choose_format(format_, output)
     _check_suffixes(page, plot)
     found = find_runs(arguments or [], runs_dir, with_baselines=baseline is None)
     settings, untracked = read_tracked_settings(found)
@@ -113,7 +94,16 @@ def forgetting(
         _draw(settings, plot)
     if page is not None:
         _write_page(settings, page, most, trust=trust)
-    _write(comparison, settings, format_, output)
+    write_analysis(
+        chosen,
+        output,
+        lambda width: format_comparison(comparison, width, _COLUMNS),
+        {
+            AnalysisFormat.CSV: lambda: format_images_as_csv(settings),
+            AnalysisFormat.JSON: lambda: format_images_as_json(settings),
+            AnalysisFormat.MD: lambda: format_markdown(comparison, _COLUMNS),
+        },
+    )
     for sentence in untracked:
         print_notice(sentence)
 
@@ -123,46 +113,6 @@ def _check_suffixes(page: Path | None, plot: Path | None) -> None:
         raise UserError(f"--page {page} has no known suffix. Allowed: .html.")
     if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise UserError(f"--plot {plot} has an unknown suffix. Use .png, .svg or .pdf.")
-
-
-def _write(
-    comparison: "Comparison",
-    settings: "Sequence[TrackedSetting]",
-    format_: ForgettingFormat,
-    output: Path | None,
-) -> None:
-    from dropexp.cli.console import CommandConsole, print_text
-    from dropexp.compare.table import format_comparison
-
-    if format_ is ForgettingFormat.TABLE and output is None:
-        console = CommandConsole()
-        console.print_lines(format_comparison(comparison, console.width, _COLUMNS))
-        return
-    text = _format(comparison, settings, format_)
-    if output is None:
-        print_text(text)
-    elif write_output(output, text):
-        print_text(f"written to {output}\n")
-
-
-def _format(
-    comparison: "Comparison", settings: "Sequence[TrackedSetting]", format_: ForgettingFormat
-) -> str:
-    from dropexp.compare.forgotten import format_images_as_csv, format_images_as_json
-    from dropexp.compare.markdown import format_markdown
-    from dropexp.compare.table import format_comparison
-    from dropexp.terminal.plain_text import make_printable
-
-    match format_:
-        case ForgettingFormat.CSV:
-            return format_images_as_csv(settings)
-        case ForgettingFormat.JSON:
-            return format_images_as_json(settings)
-        case ForgettingFormat.MD:
-            return format_markdown(comparison, _COLUMNS)
-        case ForgettingFormat.TABLE:
-            lines = format_comparison(comparison, None, _COLUMNS)
-            return "".join(f"{make_printable(line.plain)}\n" for line in lines)
 
 
 def _draw(settings: "Sequence[TrackedSetting]", plot: Path) -> None:

@@ -36,8 +36,11 @@ megabytes of zeros stand for any memory, and pictures shrink by less."""
 
 _NO_ARRAYS = (
     *(ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error),
+    # zipfile knows no way of packing that the file names (NotImplementedError); the header of an
+    # array lacks a key, has a number that is too large, or another type.
     *(NotImplementedError, KeyError, OverflowError, TypeError),
 )
+"""What NumPy and zipfile raise for a file that holds no arrays."""
 
 _CHANNELS = (1, 2, 3, 4)
 _MOST_CLASSES = 100_000
