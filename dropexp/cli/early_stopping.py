@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dropexp.cli.analyses import analyse_early_stopping
 from dropexp.cli.analysis_output import (
     AnalysisFormat,
     AnalysisFormatOption,
@@ -12,7 +13,6 @@ from dropexp.cli.analysis_output import (
 from dropexp.cli.compare import BaselineOption, CorrectionOption, MetricOption, TestOption
 from dropexp.cli.learning_curve import FilterArguments
 from dropexp.cli.options import RunsDir
-from dropexp.runs.metrics import parse_metric
 
 EARLY_STOPPING_HELP = (
     "Show how much of a regulariser's gain early stopping alone gives.\n\n"
@@ -33,24 +33,22 @@ def early_stopping(
     output: AnalysisOutputOption = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    from dropexp.compare import find_runs
-    from dropexp.compare.early_stopping import measure_stopping
     from dropexp.compare.early_stopping_output import (
         format_shares,
         format_shares_csv,
         format_shares_json,
         format_shares_markdown,
     )
-    from dropexp.compare.stated_question import QuestionOptions, ask
-    from dropexp.runs.metric_types import EpochChoice
 
     chosen = choose_format(format_, output)
-    filters = arguments or []
-    parsed = None if metric is None else parse_metric(metric)
-    given = QuestionOptions(parsed, EpochChoice.LAST, baseline, test, correction)
-    question = ask(filters, runs_dir, given)
-    found = find_runs(filters, runs_dir, with_baselines=question.baseline is None, with_curves=True)
-    result = measure_stopping(found, question)
+    result = analyse_early_stopping(
+        arguments or [],
+        runs_dir,
+        metric=metric,
+        baseline=baseline,
+        test=test,
+        correction=correction,
+    )
     write_analysis(
         chosen,
         output,

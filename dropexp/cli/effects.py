@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dropexp.cli.analyses import analyse_effects
 from dropexp.cli.analysis_output import (
     AnalysisFormat,
     AnalysisFormatOption,
@@ -25,7 +26,6 @@ from dropexp.cli.picture_options import (
     SizeOption,
     TitleOption,
 )
-from dropexp.runs.metrics import parse_metric
 
 EFFECTS_HELP = (
     "Show main effects and interactions of a factorial study: which effects add up?\n\n"
@@ -51,31 +51,25 @@ def effects(
     title: TitleOption = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    from dropexp.compare import find_runs
-    from dropexp.compare.effects import find_effects
     from dropexp.compare.effects.output import (
         format_effects,
         format_effects_csv,
         format_effects_json,
         format_effects_markdown,
     )
-    from dropexp.compare.stated_question import QuestionOptions, ask
-    from dropexp.runs.metric_types import EpochChoice
 
     chosen = choose_format(format_, output)
     picture = PictureOptions(plot, None, size, dpi, title)
     picture.check()
-    filters = arguments or []
-    parsed = None if metric is None else parse_metric(metric)
-    given = QuestionOptions(parsed, at, None, test, correction, margin)
-    question = ask(filters, runs_dir, given)
-    found = find_runs(
-        filters,
+    result = analyse_effects(
+        arguments or [],
         runs_dir,
-        with_baselines=False,
-        with_curves=question.at is EpochChoice.MATCHED,
+        metric=metric,
+        at=at,
+        test=test,
+        correction=correction,
+        margin=margin,
     )
-    result = find_effects(found, question)
     if plot is not None:
         from dropexp.report.charts.interactions import build_effect_figures
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dropexp.cli.analyses import FORGETTING_COLUMNS, analyse_forgetting
 from dropexp.cli.analysis_output import (
     AnalysisFormat,
     AnalysisFormatOption,
@@ -32,12 +33,6 @@ FORGETTING_HELP = (
     "A forgetting event: a label is predicted after one epoch and not after the next. Arguments "
     "are folders of runs, ids and filters. csv and json have a row for each image of each run; md "
     "has the settings. Runs without track_examples=true have no record and are left out."
-)
-METRIC = "right_label_forgetting_events"
-_COLUMNS = (
-    *("setting", "n", METRIC, "difference", "verdict"),
-    *("wrong_label_forgetting_events", "never_learned"),
-    *("wrong_label_precision", "wrong_label_lift", "test_acc"),
 )
 _MOST_PICTURES = 500
 
@@ -73,23 +68,14 @@ def forgetting(
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     from dropexp.cli.console import print_notice
-    from dropexp.compare import Question, compare, find_runs
-    from dropexp.compare.forgotten import (
-        format_images_as_csv,
-        format_images_as_json,
-        read_tracked_settings,
-    )
+    from dropexp.compare.forgotten import format_images_as_csv, format_images_as_json
     from dropexp.compare.markdown import format_markdown
     from dropexp.compare.table import format_comparison
-    from dropexp.runs.metric_types import EpochChoice
-    from dropexp.runs.metrics import METRIC_REGISTRY
 
     chosen = choose_format(format_, output)
     _check_suffixes(page, plot)
-    found = find_runs(arguments or [], runs_dir, with_baselines=baseline is None)
-    settings, untracked = read_tracked_settings(found)
-    question = Question(METRIC_REGISTRY[METRIC], EpochChoice.LAST, baseline)
-    comparison = compare(found, question)
+    result = analyse_forgetting(arguments or [], runs_dir, baseline=baseline)
+    settings, comparison = result.settings, result.comparison
     if plot is not None:
         _draw(settings, plot)
     if page is not None:
@@ -97,14 +83,14 @@ def forgetting(
     write_analysis(
         chosen,
         output,
-        lambda width: format_comparison(comparison, width, _COLUMNS),
+        lambda width: format_comparison(comparison, width, FORGETTING_COLUMNS),
         {
             AnalysisFormat.CSV: lambda: format_images_as_csv(settings),
             AnalysisFormat.JSON: lambda: format_images_as_json(settings),
-            AnalysisFormat.MD: lambda: format_markdown(comparison, _COLUMNS),
+            AnalysisFormat.MD: lambda: format_markdown(comparison, FORGETTING_COLUMNS),
         },
     )
-    for sentence in untracked:
+    for sentence in result.untracked:
         print_notice(sentence)
 
 

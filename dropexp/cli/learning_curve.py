@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dropexp.cli.analyses import analyse_learning_curves
 from dropexp.cli.analysis_output import (
     AnalysisFormat,
     AnalysisFormatOption,
@@ -13,7 +14,7 @@ from dropexp.cli.analysis_output import (
     choose_format,
     write_analysis,
 )
-from dropexp.cli.compare import AllowMixedOption, AtOption, BaselineOption, read_and_compare
+from dropexp.cli.compare import AllowMixedOption, AtOption, BaselineOption
 from dropexp.cli.options import RunsDir
 from dropexp.cli.picture_options import (
     DpiOption,
@@ -21,7 +22,6 @@ from dropexp.cli.picture_options import (
     SizeOption,
     TitleOption,
 )
-from dropexp.errors import UserError
 
 LEARNING_CURVE_HELP = (
     "Show results against training-set size: how many more images is it worth?\n\n"
@@ -74,7 +74,6 @@ def learning_curve(
     allow_mixed: AllowMixedOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    from dropexp.compare.learning import measure_learning_curves
     from dropexp.compare.learning.output import (
         format_learning_csv,
         format_learning_curves,
@@ -85,13 +84,15 @@ def learning_curve(
     chosen = choose_format(format_, output)
     picture = PictureOptions(plot, None, size, dpi, title)
     picture.check()
-    options = (metric, at, baseline, None, None, None, allow_mixed)
-    comparison, *_ = read_and_compare(
-        arguments, options, runs_dir, with_curves=False, with_p_values=False
+    curves = analyse_learning_curves(
+        arguments or [],
+        runs_dir,
+        images=images,
+        metric=metric,
+        at=at,
+        baseline=baseline,
+        allow_mixed=allow_mixed,
     )
-    if comparison.source:
-        raise UserError(f"learning-curve needs runs of dropexp: {comparison.source} is a file.")
-    curves = measure_learning_curves(comparison, images)
     if plot is not None:
         from dropexp.report.charts.learning_curves import build_learning_figures
 

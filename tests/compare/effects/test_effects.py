@@ -107,6 +107,7 @@ def test_a_filter_on_a_level_leaves_a_smaller_study(studied: Path) -> None:
         (["seed=9"], ["no run in the folder runs has seed=9"]),
         (["--metric", "mc_test_loss"], ["was not measured", "mc_dropout=50"]),
         (["--plot", "chart.html"], ["chart.html is no picture"]),
+        (["results.csv"], ["effects needs runs of dropexp: results.csv is a file"]),
     ],
 )
 def test_what_is_no_factorial_study_is_refused(
