@@ -3,8 +3,9 @@
 From Python, ``regularise`` puts a regulariser into any network and ``plain`` takes it out;
 ``audit`` proves that it works there. ``diagnose`` examines the dropout of any network, and
 ``watch_modes`` watches your own training loop; ``record`` records its runs. ``train``, ``sweep``,
-``compare`` and ``load_runs`` are the commands as functions. All of them are imported on first use,
-so that importing this package costs nothing.
+``compare``, ``effects``, ``learning_curve``, ``early_stopping``, ``forgetting`` and ``load_runs``
+are the commands as functions. All of them are imported on first use, so that importing this package
+costs nothing.
 """
 
 from types import ModuleType
@@ -12,6 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dropexp.api import compare as compare
+    from dropexp.api import early_stopping as early_stopping
+    from dropexp.api import effects as effects
+    from dropexp.api import forgetting as forgetting
+    from dropexp.api import learning_curve as learning_curve
     from dropexp.api import load_runs as load_runs
     from dropexp.api import record as record
     from dropexp.api import sweep as sweep
@@ -27,6 +32,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "audit": "dropexp.training.audit_network",
     "diagnose": "dropexp.doctor",
+    "early_stopping": "dropexp.api",
+    "effects": "dropexp.api",
+    "forgetting": "dropexp.api",
+    "learning_curve": "dropexp.api",
     "load_runs": "dropexp.api",
     "plain": "dropexp.models.adapter",
     "record": "dropexp.api",
@@ -44,6 +53,10 @@ __all__ = [
     "audit",
     "compare",
     "diagnose",
+    "early_stopping",
+    "effects",
+    "forgetting",
+    "learning_curve",
     "load_runs",
     "plain",
     "record",

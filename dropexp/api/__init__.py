@@ -3,6 +3,13 @@
 Options have the names of the commands' options. Frames, charts and HTML are made when asked for.
 """
 
+from dropexp.api.analysing import early_stopping, effects, forgetting, learning_curve
+from dropexp.api.analysis_results import (
+    EarlyStoppingResult,
+    EffectsResult,
+    ForgettingResult,
+    LearningCurvesResult,
+)
 from dropexp.api.comparing import ComparisonResult, compare
 from dropexp.api.loading import load_runs
 from dropexp.api.training import SweptStudy, TrainedRun, sweep, train
@@ -11,10 +18,18 @@ from dropexp.runs.recording import record
 
 __all__ = [
     "ComparisonResult",
+    "EarlyStoppingResult",
+    "EffectsResult",
+    "ForgettingResult",
+    "LearningCurvesResult",
     "Recording",
     "SweptStudy",
     "TrainedRun",
     "compare",
+    "early_stopping",
+    "effects",
+    "forgetting",
+    "learning_curve",
     "load_runs",
     "record",
     "sweep",

@@ -1,32 +1,32 @@
 """A comparison for notebooks and scripts: rows, a data frame, HTML, charts, a report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropexp.api.frames import make_frame
+from rich.text import Text
+
+from dropexp.api.arguments import parse_choice, parse_runs_dir, spell_options, spell_runs_dir
 from dropexp.api.html import render_comparison
+from dropexp.api.table_result import TableResult
 from dropexp.cli.compare import read_and_compare
-from dropexp.cli.options import make_choice_parser
 from dropexp.compare.data_files import tabulate
 from dropexp.compare.found_runs import FoundRuns
 from dropexp.compare.results import Comparison, Row
 from dropexp.compare.sorting import sort_rows
 from dropexp.compare.table import format_comparison
-from dropexp.config.paths import parse_path
 from dropexp.errors import UserError, suggest
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.question_types import Correction, TestChoice
-from dropexp.terminal.plain_text import make_printable
 
 if TYPE_CHECKING:
     import altair as alt
 
 
-@dataclass(frozen=True)
-class ComparisonResult:
+@dataclass(frozen=True, repr=False)
+class ComparisonResult(TableResult):
     """A comparison of settings. A notebook shows it as a table, ``print`` as the command does.
 
     Attributes:
@@ -53,18 +53,6 @@ class ComparisonResult:
         from dropexp.report.answer import answer
 
         return " ".join(answer(self.comparison))
-
-    def to_frame(self, frame: str = "pandas") -> Any:
-        """Return a data frame with a row for each setting, with the columns of ``-f csv``.
-
-        Args:
-            frame: ``pandas`` or ``polars``.
-
-        Raises:
-            UserError: the library is unknown, or not installed.
-        """
-        lines = tabulate(self.comparison)
-        return make_frame({key: [line[key] for line in lines] for key in lines[0]}, frame)
 
     def chart(self, name: str = "curves", x: str = "") -> "alt.LayerChart | alt.VConcatChart":
         """Return a chart of Altair's, to be shown, changed or saved.
@@ -105,14 +93,11 @@ class ComparisonResult:
         write_output(place, render_report(self.comparison, self._found, format_, command))
         return place
 
-    def __str__(self) -> str:
-        """Return the table of ``dropexp compare`` as text."""
-        lines = format_comparison(self.comparison, 100)
-        return "\n".join(make_printable(line.plain) for line in lines)
+    def _format_lines(self, width: int) -> Sequence[Text]:
+        return format_comparison(self.comparison, width)
 
-    def __repr__(self) -> str:
-        """Return the table, as an interactive session shows it."""
-        return str(self)
+    def _tabulate(self) -> Sequence[Mapping[str, Any]]:
+        return tabulate(self.comparison)
 
     def _repr_html_(self) -> str:
         return render_comparison(self.comparison)
@@ -161,14 +146,14 @@ def compare(
     words = [fspath(argument) for argument in arguments]
     options = (
         metric,
-        None if at is None else make_choice_parser("--at", EpochChoice)(at),
+        parse_choice("--at", EpochChoice, at),
         baseline,
-        None if test is None else make_choice_parser("--test", TestChoice)(test),
-        None if correction is None else make_choice_parser("--correction", Correction)(correction),
+        parse_choice("--test", TestChoice, test),
+        parse_choice("--correction", Correction, correction),
         margin,
         allow_mixed,
     )
-    folder = parse_path(Path(runs_dir), f"runs_dir={runs_dir}")
+    folder = parse_runs_dir(runs_dir)
     settings = [setting] if isinstance(setting, str) else list(setting)
     comparison, found, stated = read_and_compare(
         words, options, folder, (settings, seed, higher_is_better), with_curves=False
@@ -182,17 +167,11 @@ def compare(
         "margin": margin,
         "sort": sort,
         "seed": seed,
-        "runs-dir": None if fspath(runs_dir) == "runs" else runs_dir,
+        "runs-dir": spell_runs_dir(runs_dir),
     }
     flags = [*["--reverse"] * reverse, *["--allow-mixed"] * allow_mixed]
     flags += [word for name in settings for word in ("--setting", name)]
     if higher_is_better is not None:
         flags.append("--higher-is-better" if higher_is_better else "--lower-is-better")
-    command = (*words, *_spell(spelled), *flags, *stated)
+    command = (*words, *spell_options(spelled), *flags, *stated)
     return ComparisonResult(sort_rows(comparison, sort, reverse=reverse), found, command)
-
-
-def _spell(options: dict[str, Any]) -> list[str]:
-    """Return options as the words of a command line; those that are None are left out."""
-    given = {name: value for name, value in options.items() if value is not None}
-    return [word for name, value in given.items() for word in (f"--{name}", str(value))]

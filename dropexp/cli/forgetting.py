@@ -67,7 +67,7 @@ def forgetting(
     trust: TrustOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    from dropexp.cli.console import print_notice
+    from dropexp.cli.console import print_notice, print_text
     from dropexp.compare.forgotten import format_images_as_csv, format_images_as_json
     from dropexp.compare.markdown import format_markdown
     from dropexp.compare.table import format_comparison
@@ -79,7 +79,8 @@ def forgetting(
     if plot is not None:
         _draw(settings, plot)
     if page is not None:
-        _write_page(settings, page, most, trust=trust)
+        write_page(settings, page, most, sys.argv[1:], trust=trust)
+        print_text(f"written to {page}\n")
     write_analysis(
         chosen,
         output,
@@ -112,19 +113,38 @@ def _draw(settings: "Sequence[TrackedSetting]", plot: Path) -> None:
     print_text(f"written to {plot}\n")
 
 
-def _write_page(
-    settings: "Sequence[TrackedSetting]", page: Path, most: int, *, trust: bool
+def write_page(
+    settings: "Sequence[TrackedSetting]",
+    page: Path,
+    most: int,
+    command: Sequence[str],
+    *,
+    trust: bool,
 ) -> None:
-    from dropexp.cli.console import print_text
+    """Write the page of the most forgotten images.
+
+    Args:
+        settings: with their tracked runs.
+        page: the file.
+        most: images of each setting, in [1, 500].
+        command: of dropexp that writes the page, word by word.
+        trust: whether what the recorded configs name may be imported, called and read.
+
+    Raises:
+        UserError: the number or the suffix is not allowed, or the file cannot be written.
+        UntrustedError: a config names code or a folder that the user has not used.
+        DataError: the data set is missing, or is not the one that a run was trained on.
+    """
     from dropexp.cli.forgotten_pictures import collect_pictures
     from dropexp.compare.forgotten import count_shares
     from dropexp.report.forgotten_page import render_forgotten_page
 
+    if not 1 <= most <= _MOST_PICTURES:
+        raise UserError(f"--top {most} is not allowed: write 1 to {_MOST_PICTURES}.")
+    _check_suffixes(page, None)
     pictures = [collect_pictures(tracked, most, trust=trust) for tracked in settings]
-    command = join(["dropexp", *sys.argv[1:]])
-    text = render_forgotten_page(pictures, count_shares(settings), command)
+    text = render_forgotten_page(pictures, count_shares(settings), join(["dropexp", *command]))
     _write_bytes(page, text.encode(errors="backslashreplace"), "--page")
-    print_text(f"written to {page}\n")
 
 
 def _write_bytes(path: Path, content: bytes, option: str) -> None:

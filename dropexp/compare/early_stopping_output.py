@@ -90,7 +90,12 @@ def format_shares_markdown(shares: StoppingShares) -> str:
 
 def format_shares_csv(shares: StoppingShares) -> str:
     """Return the answer as CSV, one line for each setting, numbers unrounded."""
-    return write_csv([_tabulate(row) for row in shares.rows])
+    return write_csv(tabulate_shares(shares))
+
+
+def tabulate_shares(shares: StoppingShares) -> list[dict[str, Any]]:
+    """Return each setting as CSV column → value; None for no value."""
+    return [_tabulate(row) for row in shares.rows]
 
 
 def format_shares_json(shares: StoppingShares) -> str:
@@ -101,7 +106,7 @@ def format_shares_json(shares: StoppingShares) -> str:
             "equal_fit_metric": shares.matched.metric.key,
             "equal_fit_train_loss": shares.matched.target,
             "sentences": describe_shares(shares),
-            "rows": [_tabulate(row) for row in shares.rows],
+            "rows": tabulate_shares(shares),
         }
     )
 

@@ -103,7 +103,12 @@ def format_effects_markdown(effects: Effects) -> str:
 
 def format_effects_csv(effects: Effects) -> str:
     """Return effects as CSV, one line for each, numbers unrounded."""
-    return write_csv([_tabulate(effect) for effect in effects.effects])
+    return write_csv(tabulate_effects(effects))
+
+
+def tabulate_effects(effects: Effects) -> list[dict[str, Any]]:
+    """Return each effect as CSV column → value; None for no value."""
+    return [_tabulate(effect) for effect in effects.effects]
 
 
 def _tabulate(effect: Effect) -> dict[str, Any]:

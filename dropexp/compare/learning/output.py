@@ -125,7 +125,12 @@ def format_learning_csv(curves: LearningCurves) -> str:
 
     ``worth_bounds`` says which ends of an interval of worth are known; the others are empty.
     """
-    return write_csv([_tabulate(line) for line in _list_lines(curves)])
+    return write_csv(tabulate_curves(curves))
+
+
+def tabulate_curves(curves: LearningCurves) -> list[dict[str, Any]]:
+    """Return each setting at each size as CSV column → value; None for no finite number."""
+    return [_tabulate(line) for line in _list_lines(curves)]
 
 
 def _tabulate(line: _Line) -> dict[str, Any]:
@@ -175,6 +180,6 @@ def format_learning_json(curves: LearningCurves) -> str:
             curve.name: curve.law and {**asdict(curve.law), "seeds": curve.seeds}
             for curve in curves.curves
         },
-        "rows": [_tabulate(line) for line in _list_lines(curves)],
+        "rows": tabulate_curves(curves),
     }
     return write_json(plain)
