@@ -10,6 +10,9 @@ from dropexp.report.charts.panels import CONFIG, WIDTH, Figure, Panel
 
 _TITLE_LETTER, _SUBTITLE_LETTER = 8.3, 6.1  # pixels of a mean letter
 
+_OWN_LOOKS = {"resolve": {"scale": {"color": "independent", "strokeDash": "independent"}}}
+"""Panels may give one colour to different things, which Vega-Lite would make one scale of."""
+
 Chart = alt.LayerChart | alt.VConcatChart
 
 
@@ -32,9 +35,9 @@ def compose_chart(figures: Sequence[Figure]) -> Chart:
         return single
     # Altair's own vconcat would give a selection to every layer, which Vega refuses.
     params = {each["name"]: each for row in rows for one in row for each in one.pop("params", ())}
-    beside = [row[0] if len(row) == 1 else {"hconcat": row} for row in rows]
+    beside = [row[0] if len(row) == 1 else {"hconcat": row, **_OWN_LOOKS} for row in rows]
     several: Chart = alt.VConcatChart.from_dict(
-        {"vconcat": beside, "params": list(params.values()), **shared}, validate=False
+        {"vconcat": beside, "params": list(params.values()), **_OWN_LOOKS, **shared}, validate=False
     )
     return several
 
