@@ -1,11 +1,11 @@
 """A reader of image folders: root/train/<class>/*, optionally root/val and root/test.
 
-Every picture is decoded once, into memory, at the size that the network is given.
+Pictures that a run draws are decoded once, into memory, at the size that the network is given.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,54 +13,105 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from dropexp.config.data_section import ImageFolderConfig
 from dropexp.config.fingerprints import fingerprint_pictures
 from dropexp.config.picture_files import list_classes, list_pictures, resolve_root, show_path
-from dropexp.data.splits import Source, Split
+from dropexp.data.splits import Examples, Source, Split
 from dropexp.errors import DataError
 from dropexp.terminal.plain_text import make_printable
 
 Pixels = NDArray[np.uint8]
 Kept = NDArray[np.bool_]
-_DecodeAll = Callable[[list[Path]], tuple[Pixels, Kept]]
-"""Returns the pixels of the pictures that it keeps, and which of them these are."""
+
+MakeExamples = Callable[[list[Path], Tensor], Examples]
+"""Returns the examples of a split from its N pictures and their labels (N,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Picture files, which are decoded when they are selected.
+
+    Attributes:
+        config: says how they are decoded.
+        paths: of the N pictures.
+        labels: int64 (N,), from 0 to classes − 1.
+    """
+
+    config: ImageFolderConfig
+    paths: list[Path]
+    labels: Tensor
+
+    def __len__(self) -> int:
+        """Return the number of pictures, N."""
+        return len(self.paths)
+
+    def select(self, indices: Tensor) -> Split:
+        """Return some pictures, decoded.
+
+        Args:
+            indices: int64 (n,), in the order wanted.
+
+        Raises:
+            DataError: one of them cannot be decoded.
+        """
+        images, _ = _decode_all([self.paths[place] for place in indices.tolist()], self.config)
+        return Split(torch.from_numpy(images), self.labels[indices])
+
+    def select_all(self) -> Split:
+        """Return all pictures, decoded; see select."""
+        images, _ = _decode_all(self.paths, self.config)
+        return Split(torch.from_numpy(images), self.labels)
 
 
 def read(config: ImageFolderConfig) -> Source:
-    """Return all pictures, uint8 (N, 1 or 3, image_size, image_size), with their classes.
+    """Return the pictures with their classes: the folders in train, sorted by name.
 
-    The classes are the folders in train, sorted by name.
+    Pictures are decoded when they are selected, to uint8 (N, 1 or 3, image_size, image_size). With
+    ``on_broken=skip`` all are decoded here, as what can be drawn depends on which are broken.
 
     Raises:
         DataError: the folder is missing or has another layout; train has fewer than two classes,
-            or a class without pictures; val or test has a class that train does not have; a
-            picture cannot be decoded and may not be skipped; or the pictures have another
-            fingerprint than the config.
+            or a class without pictures; val or test has a class that train does not have; or the
+            pictures have another fingerprint than the config. Selecting a picture that cannot be
+            decoded raises it too.
     """
-    root = resolve_root(config.root)
-    _check_fingerprint(root, config)
-    skipped: list[Path] = []
-    source = _read_splits(root, partial(_decode_all, config=config, skipped=skipped))
-    names = tuple(path.relative_to(root).as_posix() for path in skipped)
-    return replace(source, skipped=names)
+    _check_fingerprint(resolve_root(config.root), config)
+    return count(config) if config.on_broken == "refuse" else _read_without_broken(config)
 
 
 def count(config: ImageFolderConfig) -> Source:
-    """Return the classes of all pictures, with images of no pixels; no picture is opened.
+    """Return the pictures as read, broken ones too; no picture is opened before it is selected.
 
     Raises:
-        DataError: as read, but for pictures that have changed or cannot be decoded.
+        DataError: as read, but for pictures that have changed.
     """
-    return _read_splits(resolve_root(config.root), _leave_out_pixels)
+    return _read_splits(resolve_root(config.root), partial(Pictures, config))
 
 
-def _read_splits(root: Path, decode_all: _DecodeAll) -> Source:
+def _read_without_broken(config: ImageFolderConfig) -> Source:
+    root = resolve_root(config.root)
+    skipped: list[Path] = []
+
+    def make(paths: list[Path], labels: Tensor) -> Split:
+        images, is_kept = _decode_all(paths, config)
+        skipped.extend(path for path, kept in zip(paths, is_kept, strict=True) if not kept)
+        return Split(torch.from_numpy(images), labels[torch.from_numpy(is_kept)])
+
+    source = _read_splits(root, make)
+    for name, split in (("train", source.train), ("val", source.val), ("test", source.test)):
+        if split is not None:
+            _refuse_empty_classes(root / name, source.class_names, split.labels)
+    return replace(source, skipped=tuple(path.relative_to(root).as_posix() for path in skipped))
+
+
+def _read_splits(root: Path, make: MakeExamples) -> Source:
     class_names = _list_class_names(root / "train")
     return Source(
-        train=_read_split(root / "train", class_names, decode_all),
-        val=_read_optional_split(root / "val", class_names, decode_all),
-        test=_read_optional_split(root / "test", class_names, decode_all),
+        train=_read_split(root / "train", class_names, make),
+        val=_read_optional_split(root / "val", class_names, make),
+        test=_read_optional_split(root / "test", class_names, make),
         class_names=class_names,
     )
 
@@ -136,12 +187,12 @@ def _list_class_names(train: Path) -> tuple[str, ...]:
 
 
 def _read_optional_split(
-    folder: Path, class_names: tuple[str, ...], decode_all: _DecodeAll
-) -> Split | None:
-    return _read_split(folder, class_names, decode_all) if folder.is_dir() else None
+    folder: Path, class_names: tuple[str, ...], make: MakeExamples
+) -> Examples | None:
+    return _read_split(folder, class_names, make) if folder.is_dir() else None
 
 
-def _read_split(folder: Path, class_names: tuple[str, ...], decode_all: _DecodeAll) -> Split:
+def _read_split(folder: Path, class_names: tuple[str, ...], make: MakeExamples) -> Examples:
     unknown = sorted(set(list_classes(folder)) - set(class_names))
     if unknown:
         raise DataError(
@@ -154,18 +205,14 @@ def _read_split(folder: Path, class_names: tuple[str, ...], decode_all: _DecodeA
         raise DataError(
             f"{folder} holds no pictures; remove the folder to draw this split from train."
         )
-    labels = np.repeat(np.arange(len(class_names)), [len(pictures) for pictures in by_class])
-    images, is_kept = decode_all(paths)
-    labels = labels[is_kept]
-    _refuse_empty_classes(folder, class_names, labels)
-    return Split(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
+    counts = torch.tensor([len(pictures) for pictures in by_class])
+    labels = torch.arange(len(class_names)).repeat_interleave(counts)
+    return make(paths, labels)
 
 
-def _refuse_empty_classes(
-    folder: Path, class_names: tuple[str, ...], labels: NDArray[np.int64]
-) -> None:
+def _refuse_empty_classes(folder: Path, class_names: tuple[str, ...], labels: Tensor) -> None:
     """Refuse a split that skipped pictures have left empty, or train without one of its classes."""
-    left = np.bincount(labels, minlength=len(class_names))
+    left = torch.bincount(labels, minlength=len(class_names)).tolist()
     needed = class_names if folder.name == "train" else ()
     empty = [name for name, count in zip(class_names, left, strict=True) if not count]
     lacking = [folder / name for name in empty if name in needed]
@@ -176,10 +223,12 @@ def _refuse_empty_classes(
         )
 
 
-def _decode_all(
-    paths: list[Path], config: ImageFolderConfig, skipped: list[Path]
-) -> tuple[Pixels, Kept]:
-    """Decode pictures; add those that cannot be decoded to ``skipped``, if they may be skipped."""
+def _decode_all(paths: list[Path], config: ImageFolderConfig) -> tuple[Pixels, Kept]:
+    """Return the pixels of the pictures that can be decoded, and which of them these are.
+
+    Raises:
+        DataError: a picture cannot be decoded, with ``on_broken=refuse``.
+    """
     size, channels = config.image_size, 1 if config.grayscale else 3
     images = np.empty((len(paths), channels, size, size), dtype=np.uint8)
     is_kept = np.ones(len(paths), dtype=np.bool_)
@@ -197,11 +246,6 @@ def _decode_all(
         for place, pixels in enumerate(threads.map(decode_one, paths)):
             if pixels is None:
                 is_kept[place] = False
-                skipped.append(paths[place])
             else:
                 images[place] = pixels
     return (images if is_kept.all() else images[is_kept]), is_kept
-
-
-def _leave_out_pixels(paths: list[Path]) -> tuple[Pixels, Kept]:
-    return np.empty((len(paths), 0, 0, 0), dtype=np.uint8), np.ones(len(paths), dtype=np.bool_)

@@ -7,7 +7,7 @@ depend on ``train_size``, and a smaller training set is part of a larger one.
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -20,6 +20,23 @@ from dropexp.randomness import stream
 
 ImageShape = tuple[int, int, int]
 """(C, H, W) of one image."""
+
+
+class Examples(Protocol):
+    """Images and their classes, of which the images may be read when they are drawn."""
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 (N,), from 0 to classes − 1."""
+
+    def __len__(self) -> int:
+        """Return the number of images, N."""
+
+    def select(self, indices: Tensor) -> "Split":
+        """Return some examples; see Split.select."""
+
+    def select_all(self) -> "Split":
+        """Return all examples, in their order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +63,10 @@ class Split:
         """
         return Split(self.images[indices], self.labels[indices])
 
+    def select_all(self) -> "Split":
+        """Return the split itself."""
+        return self
+
     def to(self, device: torch.device | str) -> "Split":
         """Return the split on another device."""
         return Split(self.images.to(device), self.labels.to(device))
@@ -67,9 +88,9 @@ class Source:
         test_groups: the number of groups whose images are the test set, if there are groups.
     """
 
-    train: Split
-    val: Split | None
-    test: Split | None
+    train: Examples
+    val: Examples | None
+    test: Examples | None
     class_names: tuple[str, ...]
     test_size: int | None = None
     skipped: tuple[str, ...] = ()
@@ -157,6 +178,15 @@ class Splits:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Places in the training images of a source, each int64 (n,); None: a split of its own."""
+
+    train: Tensor
+    val: Tensor | None
+    test: Tensor | None
+
+
 def make_splits(source: Source, config: DataConfig) -> Splits:
     """Return the splits of a data set, with label noise: a pure function of the arguments.
 
@@ -167,21 +197,21 @@ def make_splits(source: Source, config: DataConfig) -> Splits:
         DataError: a split would be empty, a size exceeds the images there are, or there is label
             noise with a single class.
     """
-    chosen, val, test = _draw_splits(source, config)
-    train = source.train.select(chosen)
+    drawn = _draw_splits(source, config)
+    train = source.train.select(drawn.train)
     labels, noisy = _add_noise(train.labels, source, config)
     mean, std = compute_channel_statistics(train.images)
     return Splits(
         train=Split(train.images, labels),
-        val=val,
-        test=test,
+        val=_select(source, source.val, drawn.val),
+        test=_select(source, source.test, drawn.test),
         class_names=source.class_names,
         noisy=noisy,
         true_labels=train.labels,
         wrong_share=int(noisy.sum()) / len(noisy),
         mean=mean,
         std=std,
-        source_index=chosen,
+        source_index=drawn.train,
         skipped=source.skipped,
     )
 
@@ -190,10 +220,18 @@ def refuse_sizes(source: Source, config: DataConfig) -> None:
     """Check that make_splits would return splits; it looks at no pixel.
 
     Raises:
-        DataError: as make_splits.
+        DataError: as make_splits, but for images that cannot be read.
     """
-    chosen, _, _ = _draw_splits(source, config)
-    _add_noise(source.train.labels[chosen], source, config)
+    drawn = _draw_splits(source, config)
+    _add_noise(source.train.labels[drawn.train], source, config)
+
+
+def _select(source: Source, own: Examples | None, places: Tensor | None) -> Split:
+    """Return the publisher's own split, or the training images at some places."""
+    if own is not None:
+        return own.select_all()
+    assert places is not None, "a split that is not the publisher's own is drawn"
+    return source.train.select(places)
 
 
 def _add_noise(labels: Tensor, source: Source, config: DataConfig) -> tuple[Tensor, Tensor]:
@@ -205,12 +243,13 @@ def _add_noise(labels: Tensor, source: Source, config: DataConfig) -> tuple[Tens
     )
 
 
-def _draw_splits(source: Source, config: DataConfig) -> tuple[Tensor, Split, Split]:
-    """Return the places of the training images in ``source.train``, and the other splits."""
+def _draw_splits(source: Source, config: DataConfig) -> _Drawn:
+    """Return the places of the images of each split in ``source.train``."""
     generator = stream(config.seed, "split")
     if source.groups is not None:
         return _draw_groups(source, source.groups, config, generator)
-    labels, val, test = source.train.labels, source.val, source.test
+    labels = source.train.labels
+    val = test = None
     rest = torch.arange(len(labels))
 
     def draw(count: int) -> tuple[Tensor, Tensor]:
@@ -218,24 +257,22 @@ def _draw_splits(source: Source, config: DataConfig) -> tuple[Tensor, Split, Spl
         order = rest[draw_stratified_order(labels[rest], generator)]
         return order[:count], order[count:]
 
-    if test is None:
+    if source.test is None:
         size = config.test_size if isinstance(config, SizedTestSection) else source.test_size
         assert size is not None, "a source without test images must have a test_size"
-        keep = 1 if val is not None else 2
-        drawn, rest = draw(_resolve_size("test_size", size, len(rest), keep=keep))
-        test = source.train.select(drawn)
-    if val is None:
-        drawn, rest = draw(_resolve_size("val_size", config.val_size, len(rest), keep=1))
-        val = source.train.select(drawn)
+        keep = 1 if source.val is not None else 2
+        test, rest = draw(_resolve_size("test_size", size, len(rest), keep=keep))
+    if source.val is None:
+        val, rest = draw(_resolve_size("val_size", config.val_size, len(rest), keep=1))
     size = len(rest) if config.train_size is None else config.train_size
-    drawn, _ = draw(_resolve_size("train_size", size, len(rest), keep=0))
-    return drawn, val, test
+    train, _ = draw(_resolve_size("train_size", size, len(rest), keep=0))
+    return _Drawn(train, val, test)
 
 
 def _draw_groups(
     source: Source, groups: Tensor, config: DataConfig, generator: torch.Generator
-) -> tuple[Tensor, Split, Split]:
-    """Return the splits of a source whose groups are divided as wholes; see _draw_splits.
+) -> _Drawn:
+    """Return the places of a source whose groups are divided as wholes; see _draw_splits.
 
     The test set is all images of its groups. Validation takes the fewest groups that have
     ``val_size`` images, and that many of them; training draws from all other groups.
@@ -254,9 +291,9 @@ def _draw_groups(
         wanted = len(places) if size is None else size
         return places[: _resolve_size(name, wanted, len(places), keep=0)]
 
-    val = source.train.select(draw(rest[:taken], "val_size", size))
+    val = draw(rest[:taken], "val_size", size)
     train = draw(rest[taken:], "train_size", config.train_size)
-    return train, val, source.train.select(test)
+    return _Drawn(train, val, test.nonzero().squeeze(1))
 
 
 def _resolve_size(name: str, size: int | float, available: int, *, keep: int) -> int:

@@ -59,7 +59,7 @@ def test_given_splits_and_class_names_are_used(tmp_path: Path) -> None:
 )
 def test_channels_stand_first_or_last(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
     source = make_source({"images": np.zeros(shape, np.uint8), "labels": LABELS}, "x")
-    assert tuple(source.train.images.shape[1:]) == expected
+    assert tuple(source.train.select_all().images.shape[1:]) == expected
 
 
 def test_floating_point_images_are_used_as_they_are() -> None:
@@ -67,8 +67,8 @@ def test_floating_point_images_are_used_as_they_are() -> None:
     images[:, 1] = 4
     given = torch.from_numpy(images)
     source = make_source({"images": given, "labels": torch.from_numpy(LABELS)}, "x")
-    assert source.train.images.dtype == torch.float32
-    torch.testing.assert_close(source.train.images.double(), given, rtol=1e-6, atol=1e-6)
+    assert source.train.select_all().images.dtype == torch.float32
+    torch.testing.assert_close(source.train.select_all().images.double(), given, rtol=1e-6, atol=1e-6)
 
 
 def test_normalising_floating_point_images_leaves_them_alone(tmp_path: Path) -> None:

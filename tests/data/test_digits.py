@@ -13,7 +13,7 @@ def test_the_embedded_digits_are_the_published_ones() -> None:
     from sklearn.datasets import load_digits  # 1 s, which other test processes do not need
 
     published = load_digits()
-    train = digits.read().train
+    train = digits.read().train.select_all()
     assert train.images.dtype == torch.uint8
     assert train.images.shape == (1797, 1, 8, 8)
     assert np.array_equal(train.images.squeeze(1).numpy(), published.images)
@@ -35,7 +35,7 @@ def test_a_thousand_images_are_left_beside_the_test_set() -> None:
 
 def find_places(images: torch.Tensor) -> set[int]:
     """Return the places of images among all digits, which are all different."""
-    all_images = digits.read().train.images
+    all_images = digits.read().train.select_all().images
     same = (images[:, None] == all_images[None]).flatten(2).all(2)
     return set(same.nonzero()[:, 1].tolist())
 

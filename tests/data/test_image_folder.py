@@ -218,3 +218,40 @@ def test_pictures_are_counted_without_being_decoded(tmp_path: Path) -> None:
         check([enough, folder_config(tmp_path, test_size=2, val_size=2, train_size=7)])
     with pytest.raises(DataError, match="cannot be decoded"):
         load(enough)
+
+
+def test_only_pictures_that_are_drawn_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "train", 12)
+    fill(tmp_path, "val", 4)
+    opened: list[Path] = []
+
+    def open_picture(path: Path) -> Image.Image:
+        opened.append(path)
+        return open_image(path)
+
+    open_image = Image.open
+    monkeypatch.setattr(Image, "open", open_picture)
+    splits = load(folder_config(tmp_path, test_size=2, train_size=6))
+    assert (len(splits.train), len(splits.val), len(splits.test)) == (6, 8, 2)
+    assert len(opened) == len(set(opened)) == 16
+
+
+def test_a_broken_picture_matters_only_where_it_is_drawn(tmp_path: Path) -> None:
+    fill(tmp_path, "train", 6)
+    plain = load(folder_config(tmp_path, test_size=2, val_size=2, train_size=6))
+    drawn = set(plain.source_index.tolist())
+    paths = [tmp_path / "train" / name / f"{n}.png" for name in ("cat", "dog") for n in range(6)]
+    colours = {tuple(image[:, 0, 0].tolist()) for image in (*plain.val.images, *plain.test.images)}
+    left = next(
+        place
+        for place in range(12)
+        if place not in drawn and (40 * (place // 6), 10 * (place % 6), 0) not in colours
+    )
+    paths[left].write_text("not a picture")
+    again = load(folder_config(tmp_path, test_size=2, val_size=2, train_size=6))
+    assert torch.equal(again.train.images, plain.train.images)
+    paths[min(drawn)].write_text("not a picture")
+    with pytest.raises(DataError, match=r"\d\.png cannot be decoded"):
+        load(folder_config(tmp_path, test_size=2, val_size=2, train_size=6))

@@ -201,7 +201,7 @@ def test_statistics_are_those_of_the_training_images_and_exact() -> None:
 
 def test_a_constant_channel_is_normalised_to_zero() -> None:
     whole = source([30, 30], test_size=10)
-    whole.train.images[:, 1] = 77
+    whole.train.select_all().images[:, 1] = 77
     splits = divide(whole)
     assert splits.std[1] == 1
     assert not splits.normalise(splits.train.images)[:, 1].any()

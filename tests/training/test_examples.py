@@ -57,7 +57,7 @@ def test_places_in_the_source_lead_to_the_trained_images() -> None:
     from dropexp.data import digits
 
     _, splits, *_ = build_parts("data.label_noise=0.2")
-    source = digits.read().train
+    source = digits.read().train.select_all()
     assert torch.equal(source.images[splits.source_index], splits.train.images)
     assert torch.equal(source.labels[splits.source_index], splits.true_labels)
 
