@@ -92,6 +92,8 @@ def launch(
     with SweepConsole(name, verbosity=launching.verbosity) as console:
         console.show_plan(plan, request.duplicates, retry_failed=launching.retry_failed)
         if plan.select_to_launch(retry_failed=launching.retry_failed):
+            if not launching.dry_run:
+                _start_fork_server(request)
             _describe_design(console, request, runs_dir, launching.dry_run)
         if launching.dry_run:
             _print_dry_run(console, request, plan, runs_dir, launching.retry_failed)
@@ -114,6 +116,15 @@ def launch(
         console.show_result(result, commands)
     _warn_of_unsent(request, name, runs_dir)
     return result
+
+
+def _start_fork_server(request: "SweepRequest") -> None:
+    """Import torch for runs on this machine while this process describes the design (0.1 s)."""
+    from dropexp.sweep.launchers import choose_launcher
+    from dropexp.sweep.run_process import start_fork_server
+
+    if choose_launcher(request.launcher).is_here:
+        start_fork_server()
 
 
 def _warn_of_unsent(request: "SweepRequest", study: str, runs_dir: Path) -> None:

@@ -112,7 +112,7 @@ def sweep(
 
     if print_config(typed, cfg, info, resolve=resolve, show_runs=show_runs):
         return
-    if not dry_run:
+    if not dry_run and not _may_be_finished(typed):
         _start_fork_server(typed)
     if until_decided:
         from dropexp.sweep.sequential.rows import compose_until_decided
@@ -158,7 +158,7 @@ def extend(
     if not until_decided:
         options.refuse_without_until_decided()
     warn_of_registration(runs_dir, study)
-    if not dry_run:
+    if not dry_run and seeds is not None:  # some seed is left to train
         _start_fork_server(overrides or [])
     if seeds is None:
         from dropexp.sweep.sequential.rows import extend_until_decided
@@ -213,6 +213,13 @@ def watch(
         except KeyboardInterrupt:
             pass
         console.show_state(progress)
+
+
+def _may_be_finished(overrides: Sequence[str]) -> bool:
+    """Return whether nothing may be left to train, so that torch waits for the plan."""
+    # Before the overrides are parsed, see below; another folder costs time, and nothing else.
+    named = [text.partition("=")[2] for text in overrides if text.startswith("runs_dir=")]
+    return Path(named[-1] if named else "runs").expanduser().is_dir()
 
 
 def _start_fork_server(overrides: Sequence[str]) -> None:

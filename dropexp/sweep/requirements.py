@@ -11,7 +11,7 @@ from typing import Protocol
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import UserError
 from dropexp.loggers.registry import list_destinations, refuse_missing_packages
-from dropexp.sweep.run_process import end_with_parents, get_context
+from dropexp.sweep.run_process import end_with_parents, get_context, start_fork_server
 
 _SECONDS_UNTIL_NOTE = 5.0
 
@@ -62,6 +62,7 @@ def _list_needs(config: RunConfig) -> tuple[object, object]:
 
 
 def _check_elsewhere(configs: Sequence[RunConfig], view: _NoteView) -> UserError | None:
+    start_fork_server()  # if it has not started yet
     receiver, sender = get_context().Pipe(duplex=False)
     process = get_context().Process(target=_check, args=(configs, sender), daemon=True)
     with sender:

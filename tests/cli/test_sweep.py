@@ -93,6 +93,28 @@ def test_started_again_it_trains_nothing(dropexp: Dropexp, tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("swept")
+@pytest.mark.parametrize("words", [(), ("runs_dir=elsewhere", "runs_dir=runs"), ("seed=0",)])
+def test_started_again_it_starts_no_process_that_imports_torch(
+    dropexp: Dropexp, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("dropexp.sweep.run_process.start_fork_server", _refuse_to_start)
+    again = dropexp(*SWEEP, *words)
+    assert "none trained" in again.stdout, again.stdout + again.stderr
+
+
+def test_torch_is_imported_before_the_configs_are_composed_in_a_new_folder(
+    dropexp: Dropexp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dropexp.sweep.run_process.start_fork_server", _refuse_to_start)
+    with pytest.raises(AssertionError, match="torch"):
+        dropexp("sweep", "no_such_key=1")
+
+
+def _refuse_to_start() -> None:
+    raise AssertionError("it would import torch")
+
+
+@pytest.mark.usefixtures("swept")
 @pytest.mark.slow
 def test_more_seeds_train_only_those(dropexp: Dropexp, tmp_path: Path) -> None:
     before = finishing_times(tmp_path)
