@@ -11,7 +11,12 @@ import typer
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import format_place
 from dropexp.cli.progress_display import Verbosity
-from dropexp.cli.request_warnings import warn_of_idle_p, warn_of_slow_bfloat16, warn_of_untracked
+from dropexp.cli.request_warnings import (
+    warn_of_idle_p,
+    warn_of_new_study,
+    warn_of_slow_bfloat16,
+    warn_of_untracked,
+)
 from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.training.startup import keep
 
@@ -85,6 +90,7 @@ def launch(
     runs_dir = open_sweep_runs_dir(request.configs)
     plan = keep(make_plan(request.configs, runs_dir))
     name = request.study or make_study(request).name
+    warn_of_new_study(request, runs_dir)
     warn_of_idle_p(request)
     warn_of_slow_bfloat16(request.planned.one_of_each_setting)
     warn_of_untracked(plan, runs_dir)

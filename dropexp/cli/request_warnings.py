@@ -26,6 +26,17 @@ def warn_of_idle_p(request: "SweepRequest") -> None:
         print_warning(explain_idle_p(given.pop(), "regulariser=none,dropout2d"))
 
 
+def warn_of_new_study(request: "SweepRequest", runs_dir: Path) -> None:
+    """Warn where a study's name is new and close to that of another one."""
+    from dropexp.cli.console import print_warning
+    from dropexp.runs.study_names import explain_new_study
+
+    if request.study is None or request.study_file is not None:
+        return
+    if text := explain_new_study(request.study, runs_dir):
+        print_warning(text)
+
+
 def explain_idle_p(key: str, remedy: str) -> str:
     """Return the sentence on a p that nothing uses.
 

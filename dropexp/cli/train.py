@@ -141,7 +141,7 @@ def _train(config: "RunConfig", verbosity: "Verbosity", *, is_p_given: bool) -> 
 
 
 def warn_of_request(config: "RunConfig", console: "RunConsole", *, is_p_given: bool) -> None:
-    """Warn where an override does nothing, or costs time.
+    """Warn where an override does nothing, looks mistyped, or costs time.
 
     Args:
         config: of the run.
@@ -150,6 +150,13 @@ def warn_of_request(config: "RunConfig", console: "RunConsole", *, is_p_given: b
     """
     if config.regulariser.name == "none" and is_p_given:
         console.warn(explain_idle_p("p", "regulariser=dropout2d"))
+    if config.study is not None:
+        from dropexp.config.paths import parse_path
+        from dropexp.runs.study_names import explain_new_study
+
+        runs_dir = parse_path(config.runs_dir, f"runs_dir={config.runs_dir}")
+        if text := explain_new_study(config.study, runs_dir):
+            console.warn(text)
     if config.precision == "bfloat16":
         warn_of_slow_bfloat16([config])
 

@@ -3,6 +3,7 @@
 Imports no torch.
 """
 
+import re
 from pathlib import Path
 from shlex import quote
 
@@ -25,8 +26,32 @@ def suggest_studies(name: str, runs_dir: Path) -> str:
         name: as typed.
         runs_dir: the folder of run folders.
     """
-    used = {*list_study_names(runs_dir), *list_asked_studies(runs_dir)}
-    return suggest_close(name, {*list_studies(), *used})
+    return suggest_close(name, _list_known(runs_dir))
+
+
+def explain_new_study(name: str, runs_dir: Path) -> str:
+    """Return a sentence on a label that is new and close to the name of a study; empty otherwise.
+
+    Names that differ in their digits only, such as exp1 and exp2, are taken for a series.
+
+    Args:
+        name: as typed, beside overrides that say what to train.
+        runs_dir: the folder of run folders.
+    """
+    if is_used(name, runs_dir) or find_study_file(name, runs_dir) is not None:
+        return ""
+    others = [each for each in _list_known(runs_dir) if _drop_digits(each) != _drop_digits(name)]
+    close = suggest_close(name, others)
+    return close and f"study={name} is a new label: no study has this name. {close}"
+
+
+def _list_known(runs_dir: Path) -> set[str]:
+    """Return the names of the ready studies, and of those that runs were asked for in."""
+    return {*list_studies(), *list_study_names(runs_dir), *list_asked_studies(runs_dir)}
+
+
+def _drop_digits(name: str) -> str:
+    return re.sub(r"\d+", "", name)
 
 
 def refuse_sweep_or_typo(name: str, runs_dir: Path) -> None:

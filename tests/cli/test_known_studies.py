@@ -9,7 +9,7 @@ from dropexp.config.overrides import parse_overrides
 from dropexp.runs.files import CONFIG
 from dropexp.runs.ledger import Purpose, record_request
 from dropexp.runs.studies import save_study
-from dropexp.runs.study_names import refuse_sweep_or_typo
+from dropexp.runs.study_names import explain_new_study, refuse_sweep_or_typo
 from dropexp.runs.write import RunFolder
 from dropexp.sweep.grammar import SweepRequest, compose_sweep
 from dropexp.sweep.plan import make_study
@@ -82,6 +82,35 @@ def test_a_new_name_begins_a_study(tmp_path: Path) -> None:
     assert len(list_planned(tmp_path, "sweep", "study=bg", "seed=0,1", *QUICK)) == 2
     assert len(list_planned(tmp_path, "sweep", "study=another", *QUICK)) == 1
     assert parse_overrides(["study=bg", "p=0.3"])[1].is_about_the_run
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [
+        ("learnin_curve", "Did you mean learning_curve"),
+        ("bg", "Did you mean big?"),
+        ("big2", ""),  # a series of big
+        ("big", ""),
+        ("quick", ""),
+        ("unlike", ""),
+    ],
+)
+def test_a_new_name_that_looks_mistyped_is_said(tmp_path: Path, name: str, close: str) -> None:
+    ask(tmp_path, "study=big", *BIG)
+    sentence = explain_new_study(name, tmp_path / "runs")
+    assert sentence.startswith(f"study={name} is a new label") if close else sentence == ""
+    assert close in sentence
+
+
+def test_a_run_under_a_mistyped_name_is_trained_with_one_warning(tmp_path: Path) -> None:
+    overrides = ("regulariser=none", "study=quik", "tensorboard.enabled=false", *QUICK)
+    warning = "warning: study=quik is a new label: no study has this name. Did you mean quick?"
+    for seed, count in (("seed=0", 1), ("seed=1", 0)):
+        done = run_dropexp(tmp_path, "train", *overrides, seed)
+        assert done.returncode == 0, done.stderr
+        assert " ".join((done.stdout + done.stderr).split()).count(warning) == count
+    swept = run_dropexp(tmp_path, "sweep", "study=quck", "seed=0,1", *QUICK, "--dry-run")
+    assert "study=quck is a new label" in swept.stderr
 
 
 def test_what_is_there_of_an_interrupted_study_is_said(dropexp: Dropexp, tmp_path: Path) -> None:
