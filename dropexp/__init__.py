@@ -3,9 +3,9 @@
 From Python, ``regularise`` puts a regulariser into any network and ``plain`` takes it out;
 ``audit`` proves that it works there. ``diagnose`` examines the dropout of any network, and
 ``watch_modes`` watches your own training loop; ``record`` records its runs. ``train``, ``sweep``,
-``compare``, ``effects``, ``learning_curve``, ``early_stopping``, ``forgetting`` and ``load_runs``
-are the commands as functions. All of them are imported on first use, so that importing this package
-costs nothing.
+``sweep_until_decided``, ``tune``, ``compare``, ``effects``, ``learning_curve``, ``early_stopping``,
+``forgetting`` and ``load_runs`` are the commands as functions. All of them are imported on first
+use, so that importing this package costs nothing.
 """
 
 from types import ModuleType
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from dropexp.api import load_runs as load_runs
     from dropexp.api import record as record
     from dropexp.api import sweep as sweep
+    from dropexp.api import sweep_until_decided as sweep_until_decided
     from dropexp.api import train as train
+    from dropexp.api import tune as tune
     from dropexp.doctor import diagnose as diagnose
     from dropexp.doctor import watch_modes as watch_modes
     from dropexp.models.adapter import plain as plain
@@ -40,7 +42,9 @@ _HOMES = {
     "plain": "dropexp.models.adapter",
     "record": "dropexp.api",
     "regularise": "dropexp.models.adapter",
+    "sweep_until_decided": "dropexp.api",
     "train": "dropexp.api",
+    "tune": "dropexp.api",
     "watch_modes": "dropexp.doctor",
 }
 """Function of the Python API → the module that it is imported from."""
@@ -62,7 +66,9 @@ __all__ = [
     "record",
     "regularise",
     "sweep",
+    "sweep_until_decided",
     "train",
+    "tune",
     "watch_modes",
 ]
 

@@ -11,6 +11,7 @@ from dropexp.api.analysis_results import (
     LearningCurvesResult,
 )
 from dropexp.api.comparing import ComparisonResult, compare
+from dropexp.api.deciding import DecidedStudy, TunedStudy, sweep_until_decided, tune
 from dropexp.api.loading import load_runs
 from dropexp.api.training import SweptStudy, TrainedRun, sweep, train
 from dropexp.runs.recorded_run import Recording
@@ -18,6 +19,7 @@ from dropexp.runs.recording import record
 
 __all__ = [
     "ComparisonResult",
+    "DecidedStudy",
     "EarlyStoppingResult",
     "EffectsResult",
     "ForgettingResult",
@@ -25,6 +27,7 @@ __all__ = [
     "Recording",
     "SweptStudy",
     "TrainedRun",
+    "TunedStudy",
     "compare",
     "early_stopping",
     "effects",
@@ -33,5 +36,7 @@ __all__ = [
     "load_runs",
     "record",
     "sweep",
+    "sweep_until_decided",
     "train",
+    "tune",
 ]

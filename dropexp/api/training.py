@@ -19,6 +19,7 @@ from dropexp.terminal.numbers import format_count
 
 if TYPE_CHECKING:
     from dropexp.sweep.conduct import SweepResult
+    from dropexp.sweep.progress import Progress
 
 _MOST_NAMED = 3
 
@@ -129,7 +130,7 @@ def train(
     from dropexp.training.environment import keep_torch_settings
     from dropexp.training.run import run
 
-    parsed = parse_overrides(_list_overrides(overrides))
+    parsed = parse_overrides(list_overrides(overrides))
     config = compose_parsed(parsed)
     is_p_given = any(override.key == "p" for override in parsed)
     verbosity = choose_verbosity(quiet=quiet, verbose=verbose)
@@ -169,9 +170,9 @@ def sweep(
     from dropexp.sweep.resuming import compose_request
 
     verbosity = choose_verbosity(quiet=quiet, verbose=verbose)
-    request = compose_request(_list_overrides(overrides), trust=trust)
+    request = compose_request(list_overrides(overrides), trust=trust)
     launching = Launching(False, retry_failed, fail_fast, verbosity)
-    with _hide_main_module():
+    with hide_main_module():
         result = launch(request, launching, is_command=False)
     assert result is not None, "no dry run"
     _raise_problem(result)
@@ -186,17 +187,26 @@ def _raise_problem(result: "SweepResult") -> None:
         raise result.disk_problem
     if result.is_interrupted:
         raise KeyboardInterrupt
-    failed = [one for one in result.progress.unsuccessful if one.results is None]
+    raise_failures(result.progress)
+
+
+def raise_failures(progress: "Progress") -> None:
+    """Raise RunError where runs have failed; divergence is a result.
+
+    Raises:
+        RunError: names the first ones.
+    """
+    failed = [one for one in progress.unsuccessful if one.results is None]
     if failed:
         shown = "; ".join(f"{one.run.run_id}: {one.error}" for one in failed[:_MOST_NAMED])
         more = f"; and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
         raise RunError(
-            f"{len(failed)} of {format_count(result.progress.total, 'run')} failed: {shown}{more}. "
+            f"{len(failed)} of {format_count(progress.total, 'run')} failed: {shown}{more}. "
             f"The others are kept; retry_failed=True trains these again."
         )
 
 
-def _list_overrides(overrides: Sequence[str]) -> list[str]:
+def list_overrides(overrides: Sequence[str]) -> list[str]:
     """Return overrides as a list.
 
     Raises:
@@ -214,7 +224,7 @@ def _list_overrides(overrides: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _hide_main_module() -> Iterator[None]:
+def hide_main_module() -> Iterator[None]:
     """Hide the module that Python was started with from the processes of runs.
 
     A new process imports it, to find functions that were defined there. The processes of runs need

@@ -1,18 +1,19 @@
 """The command that chooses a regulariser and its strength within a budget: tune."""
 
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import ConfigDirOption, Overrides, TrustOption, format_place
+from dropexp.cli.progress_display import Verbosity
 from dropexp.cli.request_warnings import warn_of_slow_bfloat16
 from dropexp.cli.signals import interrupt_at_sigterm
 from dropexp.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
-    from dropexp.cli.tune_console import TuneConsole
+    from dropexp.sweep.budget import Budget
     from dropexp.sweep.tuning.conduct import Confirm, TuneResult
     from dropexp.sweep.tuning.space import TuneRequest
 
@@ -52,7 +53,7 @@ def tune(
     from dropexp.sweep.tuning.proposals import require_optuna
 
     limit = parse_budget(budget)
-    which = _parse_confirm(confirm)
+    which = parse_confirm(confirm)
     require_optuna()
     if not any(override.startswith("hydra/launcher=") for override in overrides or []):
         from dropexp.sweep.run_process import start_fork_server
@@ -61,37 +62,67 @@ def tune(
     from dropexp.sweep.tuning.space import parse_request
 
     request = parse_request(overrides or [], trust=trust)
+    result = launch_tune(request, limit, which, retry_failed=retry_failed)
+    if result.failed:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def launch_tune(
+    request: "TuneRequest",
+    budget: "Budget",
+    confirm: "Confirm",
+    *,
+    retry_failed: bool,
+    verbosity: Verbosity = Verbosity.NORMAL,
+    is_command: bool = True,
+) -> "TuneResult":
+    """Search, confirm the choice, and show how it goes; return the result.
+
+    Args:
+        request: by parse_request.
+        budget: the limit.
+        confirm: which settings to confirm.
+        retry_failed: train failed runs again.
+        verbosity: how much is printed.
+        is_command: whether a command does it, whose process ends at SIGTERM, and which proposes
+            commands to type next.
+
+    Raises:
+        UserError: the budget is too small, or the folder or the launcher is not allowed.
+        KeyboardInterrupt: after a stop.
+    """
     from dropexp.cli.tune_console import TuneConsole
     from dropexp.sweep.tuning.conduct import name_study, refuse_small_budget
     from dropexp.sweep.tuning.conduct import tune as run_tune
     from dropexp.sweep.tuning.trainer import SearchStoppedError
 
-    refuse_small_budget(request, limit)
+    refuse_small_budget(request, budget)
     warn_of_slow_bfloat16(request.compose_reference([0]))
-    interrupt_at_sigterm()
-    with TuneConsole(name_study(request), limit) as console:
+    if is_command:
+        interrupt_at_sigterm()
+    with TuneConsole(name_study(request), budget, verbosity=verbosity) as console:
         console.show_plan(request)
         try:
-            result = run_tune(request, limit, which, console, retry_failed=retry_failed)
+            result = run_tune(request, budget, confirm, console, retry_failed=retry_failed)
         except (SearchStoppedError, KeyboardInterrupt):
-            _say_stopped(console)
-        console.show_result(result, _next_commands(request, result))
-    if result.failed:
-        raise typer.Exit(ExitCode.FAILED)
+            console.close()
+            console.note("stopped; the same command resumes the search")
+            raise KeyboardInterrupt from None
+        console.show_result(result, _next_commands(request, result) if is_command else ())
+    return result
 
 
-def _parse_confirm(text: str) -> "Confirm":
+def parse_confirm(text: str) -> "Confirm":
+    """Return the choice that ``--confirm`` names.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
     from dropexp.sweep.tuning.conduct import Confirm
 
     if text not in set(Confirm):
         raise ConfigError(f"--confirm {text} is not known. {suggest(text, Confirm)}")
     return Confirm(text)
-
-
-def _say_stopped(console: "TuneConsole") -> NoReturn:
-    console.close()
-    console.note("stopped; the same command resumes the search")
-    raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 def _next_commands(request: "TuneRequest", result: "TuneResult") -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from dropexp.cli.console import CommandConsole
 from dropexp.cli.live_block import WIDEST, make_bar_line, make_block_table
-from dropexp.cli.progress_display import ProgressDisplay
+from dropexp.cli.progress_display import ProgressDisplay, Verbosity
 from dropexp.cli.run_tables import format_next_commands
 from dropexp.config.overrides import Interval
 from dropexp.statistics import Estimate, Verdict
@@ -35,10 +35,18 @@ class TuneConsole(CommandConsole):
         name: of its study.
         budget: of the search and the confirmation.
         console: to print on; None: stdout.
+        verbosity: how much is printed.
     """
 
-    def __init__(self, name: str, budget: Budget, console: Console | None = None) -> None:
-        super().__init__(console)
+    def __init__(
+        self,
+        name: str,
+        budget: Budget,
+        console: Console | None = None,
+        *,
+        verbosity: Verbosity = Verbosity.NORMAL,
+    ) -> None:
+        super().__init__(console, verbosity=verbosity)
         self._name = name
         self._budget = budget
         self._search = Search()

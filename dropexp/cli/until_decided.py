@@ -173,33 +173,83 @@ def run_until_decided(
 
     Raises:
         UserError: the request, an option or the folder is not allowed.
+        Exit: the sweep was interrupted, or a run has failed or diverged.
     """
-    from dropexp.cli.until_decided_console import UntilDecidedConsole
-    from dropexp.sweep.sequential.conduct import train_until_decided
+    plan = plan_until_decided(compose, options, retry_failed=launching.retry_failed)
+    result = launch_until_decided(plan, options, launching)
+    if result is None:
+        return
+    if result.is_interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if result.progress.unsuccessful or result.reason is None:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def plan_until_decided(
+    compose: "Callable[[int], SequentialRequest]",
+    options: SequentialOptions,
+    *,
+    retry_failed: bool,
+) -> "SequentialPlan":
+    """Return the plan of a sweep until decided, checked before anything is trained.
+
+    Args:
+        compose: returns the request for a number of most seeds.
+        options: as typed.
+        retry_failed: train failed runs again.
+
+    Raises:
+        UserError: the request, an option or the folder is not allowed.
+    """
     from dropexp.sweep.sequential.prepare import make_sequential_plan
 
     budget, most_seeds = options.parse_budget(), options.parse_most_seeds()
     request = compose(most_seeds)
     question = options.ask(request.question)
-    plan = make_sequential_plan(
-        request, question, most_seeds, budget, retry_failed=launching.retry_failed
-    )
-    warn_of_slow_bfloat16(list(request.configs.values()))
+    return make_sequential_plan(request, question, most_seeds, budget, retry_failed=retry_failed)
+
+
+def launch_until_decided(
+    plan: "SequentialPlan",
+    options: SequentialOptions,
+    launching: Launching,
+    *,
+    is_command: bool = True,
+) -> "SequentialResult | None":
+    """Train round after round, and return how that ended; None after a dry run.
+
+    Args:
+        plan: by plan_until_decided.
+        options: as typed.
+        launching: how runs are launched and shown.
+        is_command: whether a command does it, whose process ends at SIGTERM, and which proposes
+            commands to type next.
+
+    Raises:
+        UserError: the folder cannot be written, or this machine lacks the data or the device.
+        RunError: the launcher has failed several times in a row.
+        KeyboardInterrupt: at a second Ctrl-C.
+    """
+    from dropexp.cli.until_decided_console import UntilDecidedConsole
+    from dropexp.sweep.sequential.conduct import train_until_decided
+
+    warn_of_slow_bfloat16(list(plan.request.configs.values()))
     with UntilDecidedConsole(plan, verbosity=launching.verbosity) as console:
         state = plan.find_state()
         console.show_plan(state)
         if launching.dry_run:
             _list_first_runs(console, plan, state)
-            return
-        interrupt_at_sigterm()
+            return None
+        if is_command:
+            interrupt_at_sigterm()
         try:
             result = train_until_decided(plan, console, fail_fast=launching.fail_fast)
         except KeyboardInterrupt:
             console.close()
             console.note("stopped at once; the same command resumes the sweep")
             raise
-        console.show_result(result, _next_commands(plan, options))
-    _exit(result)
+        console.show_result(result, _next_commands(plan, options) if is_command else ())
+    return result
 
 
 def _list_first_runs(
@@ -225,13 +275,6 @@ def _list_first_runs(
         rows, plan.design.runs_at_a_time, is_timed=estimate.is_timed
     )
     console.note("this is the next round; later rounds follow from the results")
-
-
-def _exit(result: "SequentialResult") -> None:
-    if result.is_interrupted:
-        raise typer.Exit(ExitCode.INTERRUPTED)
-    if result.progress.unsuccessful or result.reason is None:
-        raise typer.Exit(ExitCode.FAILED)
 
 
 def _next_commands(plan: "SequentialPlan", options: SequentialOptions) -> Sequence[tuple[str, str]]:

@@ -123,6 +123,11 @@ class RowState:
     decision: Decision | None = None
     fate: Fate = Fate.OPEN
 
+    @property
+    def setting(self) -> str:
+        """The name of its setting."""
+        return self.row.setting
+
 
 @dataclass(frozen=True)
 class SeedRound:
