@@ -4,7 +4,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from dropexp import data
@@ -28,6 +31,26 @@ def compose_tiny(*overrides: str) -> RunConfig:
     """Compose a config of 3 epochs on 70 images, unless the overrides say otherwise."""
     size = "model.hidden=[20,20]" if "model=mlp" in overrides else "model.width=4"
     return compose_run([*TINY, size, *overrides])
+
+
+def make_pictures(root: Path, per_class: int = 4, classes: Sequence[str] = ("cat", "dog")) -> Path:
+    """Write pictures of 16×16 random pixels to root/train and root/test; return root."""
+    chance = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for name in classes:
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for number in range(per_class):
+                pixels = chance.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
+
+
+def ask_for_study(name: str, folder: Path) -> list[str]:
+    """Return the overrides of a ready study, which has pictures in the folder if it needs some."""
+    if not name.startswith("natural_images"):
+        return [f"study={name}"]
+    return [f"study={name}", f"data.root={make_pictures(folder / 'pictures')}"]
 
 
 def build_parts(*overrides: str) -> tuple[RunConfig, Splits, TrainingState, TrainingPlan]:

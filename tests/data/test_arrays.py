@@ -68,7 +68,9 @@ def test_floating_point_images_are_used_as_they_are() -> None:
     given = torch.from_numpy(images)
     source = make_source({"images": given, "labels": torch.from_numpy(LABELS)}, "x")
     assert source.train.select_all().images.dtype == torch.float32
-    torch.testing.assert_close(source.train.select_all().images.double(), given, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        source.train.select_all().images.double(), given, rtol=1e-6, atol=1e-6
+    )
 
 
 def test_normalising_floating_point_images_leaves_them_alone(tmp_path: Path) -> None:

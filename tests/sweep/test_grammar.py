@@ -16,6 +16,7 @@ from dropexp.config.setting import extract_setting, name_settings
 from dropexp.errors import ConfigError
 from dropexp.runs.study_question import StudyQuestion
 from dropexp.sweep.grammar import compose_parsed_sweep, compose_sweep, replace_seeds
+from tests.builders import ask_for_study
 
 COMBINATIONS = {
     "regulariser": ["none", "dropconnect", "stochastic_depth"],
@@ -151,14 +152,14 @@ def test_what_makes_no_other_run_cannot_be_swept(word: str) -> None:
 
 
 @pytest.mark.parametrize("name", list_studies())
-def test_a_ready_study_says_what_it_asks_and_compares_with_none(name: str) -> None:
+def test_a_ready_study_says_what_it_asks_and_compares_with_none(name: str, tmp_path: Path) -> None:
     text = (find_conf_dir() / "study" / f"{name}.yaml").read_text(encoding="utf-8")
     assert text.splitlines()[1].startswith("# ")
     plain = yaml.safe_load(text)
     # extend repeats a study by its words alone, so nothing else may make it what it is.
     assert plain.keys() <= {"hydra", "question"}
     assert all(isinstance(value, str) for value in plain["hydra"]["sweeper"]["params"].values())
-    request = compose_sweep([f"study={name}"])
+    request = compose_sweep(ask_for_study(name, tmp_path))
     assert {config.study for config in request.configs} == {name}
     by_surroundings: dict[str, set[str]] = {}
     for config in request.configs:
