@@ -132,10 +132,9 @@ def train(
 
     parsed = parse_overrides(list_overrides(overrides))
     config = compose_parsed(parsed)
-    is_p_given = any(override.key == "p" for override in parsed)
     verbosity = choose_verbosity(quiet=quiet, verbose=verbose)
     with RunConsole(verbosity=verbosity) as console, keep_torch_settings():
-        warn_of_request(config, console, is_p_given=is_p_given)
+        warn_of_request(config, console, {override.key for override in parsed})
         done = run(config, console)
     return TrainedRun(done.summary, done.records, done.folder, done.is_reused)
 

@@ -12,7 +12,7 @@ from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import format_place
 from dropexp.cli.progress_display import Verbosity
 from dropexp.cli.request_warnings import (
-    warn_of_idle_p,
+    warn_of_idle_keys,
     warn_of_new_study,
     warn_of_slow_bfloat16,
     warn_of_untracked,
@@ -91,7 +91,7 @@ def launch(
     plan = keep(make_plan(request.configs, runs_dir))
     name = request.study or make_study(request).name
     warn_of_new_study(request, runs_dir)
-    warn_of_idle_p(request)
+    warn_of_idle_keys(request)
     warn_of_slow_bfloat16(request.planned.one_of_each_setting)
     warn_of_untracked(plan, runs_dir)
     _keep_registration(request, runs_dir, launching.dry_run)

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dropexp.config.setting import DROPOUT_SITE_KEY
 from dropexp.terminal.numbers import format_count
+
+IDLE_WITHOUT_NOISE = ("p", "regulariser.p", DROPOUT_SITE_KEY)
+"""The keys that say how much noise, or where, and nothing where there is none."""
 
 if TYPE_CHECKING:
     from dropexp.config.run_config import RunConfig
@@ -15,15 +19,15 @@ if TYPE_CHECKING:
     from dropexp.sweep.plan import Plan
 
 
-def warn_of_idle_p(request: "SweepRequest") -> None:
-    """Warn where p is given and nothing has one."""
+def warn_of_idle_keys(request: "SweepRequest") -> None:
+    """Warn where p, or the site of noise, is given and nothing has one."""
     from dropexp.cli.console import print_warning
 
     keys = {text.lstrip("+").partition("=")[0] for text in request.run_overrides}
-    given = keys & {"p", "regulariser.p"}
     settings = request.planned.one_of_each_setting
-    if given and all(config.regulariser.name == "none" for config in settings):
-        print_warning(explain_idle_p(given.pop(), "regulariser=none,dropout2d"))
+    if all(config.regulariser.name == "none" for config in settings):
+        for key in filter(keys.__contains__, IDLE_WITHOUT_NOISE):
+            print_warning(explain_idle(key, "regulariser=none,dropout2d"))
 
 
 def warn_of_new_study(request: "SweepRequest", runs_dir: Path) -> None:
@@ -37,8 +41,8 @@ def warn_of_new_study(request: "SweepRequest", runs_dir: Path) -> None:
         print_warning(text)
 
 
-def explain_idle_p(key: str, remedy: str) -> str:
-    """Return the sentence on a p that nothing uses.
+def explain_idle(key: str, remedy: str) -> str:
+    """Return the sentence on an option that nothing uses without a regulariser.
 
     Args:
         key: as typed.

@@ -1,5 +1,6 @@
 """The command that trains one run."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,11 @@ from dropexp.cli.options import (
     choose_verbosity,
     format_place,
 )
-from dropexp.cli.request_warnings import explain_idle_p, warn_of_slow_bfloat16
+from dropexp.cli.request_warnings import (
+    IDLE_WITHOUT_NOISE,
+    explain_idle,
+    warn_of_slow_bfloat16,
+)
 
 if TYPE_CHECKING:
     from dropexp.cli.progress_display import Verbosity
@@ -92,9 +97,8 @@ def _compose_and_train(overrides: list[str], verbosity: "Verbosity", *, trust: b
     parsed = parse_overrides(overrides)
     _refuse_study_alone(parsed)
     config = compose_parsed(parsed, make_check(parsed, trust=trust))
-    is_p_given = any(override.key == "p" for override in parsed)
     try:
-        _train(config, verbosity, is_p_given=is_p_given)
+        _train(config, verbosity, {override.key for override in parsed})
     except KeyboardInterrupt:
         from dropexp.cli.console import print_notice
 
@@ -119,11 +123,11 @@ def _refuse_study_alone(overrides: "list[Override]") -> None:
         refuse_sweep_or_typo(name, find_runs_dir(others))
 
 
-def _train(config: "RunConfig", verbosity: "Verbosity", *, is_p_given: bool) -> None:
+def _train(config: "RunConfig", verbosity: "Verbosity", given: Collection[str]) -> None:
     from dropexp.cli.run_console import RunConsole
 
     with RunConsole(verbosity=verbosity) as console:
-        warn_of_request(config, console, is_p_given=is_p_given)
+        warn_of_request(config, console, given)
         from dropexp.runs.records import RunStatus
         from dropexp.training.run import run
 
@@ -140,16 +144,17 @@ def _train(config: "RunConfig", verbosity: "Verbosity", *, is_p_given: bool) -> 
         raise typer.Exit(ExitCode.FAILED)
 
 
-def warn_of_request(config: "RunConfig", console: "RunConsole", *, is_p_given: bool) -> None:
+def warn_of_request(config: "RunConfig", console: "RunConsole", given: Collection[str]) -> None:
     """Warn where an override does nothing, looks mistyped, or costs time.
 
     Args:
         config: of the run.
         console: prints the warnings.
-        is_p_given: whether p is among the overrides.
+        given: the keys of the overrides.
     """
-    if config.regulariser.name == "none" and is_p_given:
-        console.warn(explain_idle_p("p", "regulariser=dropout2d"))
+    if config.regulariser.name == "none":
+        for key in filter(given.__contains__, IDLE_WITHOUT_NOISE):
+            console.warn(explain_idle(key, "regulariser=dropout2d"))
     if config.study is not None:
         from dropexp.config.paths import parse_path
         from dropexp.runs.study_names import explain_new_study

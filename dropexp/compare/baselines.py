@@ -12,6 +12,7 @@ from dropexp.config.setting import (
     Fields,
     drop_default_data_seeds,
     extract_setting_from_flat,
+    is_of_regulariser,
     setting_key,
 )
 from dropexp.errors import UserError, suggest
@@ -140,7 +141,7 @@ def add_hidden_baselines(
 
 def _is_on_regulariser(text: str, runs: Sequence[ListedRun]) -> bool:
     (key,) = list_filter_keys([text], runs)
-    return key in ("p", "regulariser") or key.startswith("regulariser.")
+    return key in ("p", "regulariser") or is_of_regulariser(key)
 
 
 def _find_by_filters(grouped: Sequence[tuple[Setting, list[FoundRun]]], request: str) -> Baselines:
@@ -171,8 +172,8 @@ def _find_by_filters(grouped: Sequence[tuple[Setting, list[FoundRun]]], request:
 
 def _is_named(key: str, named: Iterable[str]) -> bool:
     """Return whether a filter names the field; naming the regulariser names all its fields."""
-    if key.startswith("regulariser."):
-        return any(name == "p" or name.startswith("regulariser.") for name in named)
+    if is_of_regulariser(key) and any(n == "p" or n.startswith("regulariser.") for n in named):
+        return True
     return key in named
 
 

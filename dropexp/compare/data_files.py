@@ -11,6 +11,7 @@ from typing import Any
 from dropexp.compare.headline import describe_choice
 from dropexp.compare.notes import NOT_COUNTED, is_not_counted
 from dropexp.compare.results import Comparison, Row
+from dropexp.config.setting import is_of_regulariser
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.statistics import Estimate, Verdict
 from dropexp.terminal.plain_text import escape_in_json, make_csv_cell, make_csv_text
@@ -108,10 +109,7 @@ def _distinguishing_fields(comparison: Comparison) -> list[str]:
     if comparison.source:
         return list(comparison.rows[0].setting.fields)
     own = dict.fromkeys(
-        key
-        for row in comparison.rows
-        for key in row.setting.fields
-        if key.startswith("regulariser.")
+        key for row in comparison.rows for key in row.setting.fields if is_of_regulariser(key)
     )
     return [*own, *(axis for axis in comparison.axes if axis not in own)]
 

@@ -16,6 +16,7 @@ from dropexp.config.setting import (
     P_KEY,
     Fields,
     drop_default_data_seeds,
+    is_of_regulariser,
     name_regulariser,
     name_settings,
     setting_key,
@@ -25,7 +26,6 @@ from dropexp.errors import UserError
 from dropexp.runs.listed_run import find_results
 from dropexp.runs.records import AuditOutcome
 
-_REGULARISER = "regulariser."
 _TEST_IMAGES = (
     "data.name",
     "data.seed",
@@ -134,7 +134,7 @@ def context_key(fields: Fields, classics: Collection[str] = ()) -> str:
         classics: the classics that are taken as off.
     """
     kept = turn_off_classics(fields, classics)
-    return setting_key({k: v for k, v in kept.items() if not k.startswith(_REGULARISER)})
+    return setting_key({k: v for k, v in kept.items() if not is_of_regulariser(k)})
 
 
 def find_shared_fields(settings: Sequence[Setting]) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _axes_of(settings: Sequence[Fields]) -> dict[str, tuple[Any, ...]]:
     values = {
         key: tuple(_distinct_values(key, settings))
         for key in keys
-        if not key.startswith(_REGULARISER) or key == P_KEY
+        if not is_of_regulariser(key) or key == P_KEY
     }
     return {key: distinct for key, distinct in values.items() if len(distinct) > 1}
 
@@ -173,9 +173,7 @@ def _distinct_values(key: str, settings: Sequence[Fields]) -> list[Any]:
 
 def _sort_key(setting: Setting, differing: Sequence[str]) -> tuple[Any, ...]:
     fields = setting.fields
-    own = sorted(
-        (key, sort_key(value)) for key, value in fields.items() if key.startswith(_REGULARISER)
-    )
+    own = sorted((key, sort_key(value)) for key, value in fields.items() if is_of_regulariser(key))
     on = [list(CLASSICS).index(name) for name in setting.classics]
     strengths = [
         [sort_key(value) for value in CLASSICS[name].active_fields(fields).values()]
@@ -196,9 +194,7 @@ def _find_options(settings: Sequence[Fields]) -> dict[str, list[str]]:
         name: [
             key
             for key in dict.fromkeys(key for fields in group for key in fields)
-            if key.startswith(_REGULARISER)
-            and key != P_KEY
-            and len(_distinct_values(key, group)) > 1
+            if is_of_regulariser(key) and key != P_KEY and len(_distinct_values(key, group)) > 1
         ]
         for name, group in by_regulariser.items()
     }

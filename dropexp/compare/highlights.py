@@ -7,7 +7,7 @@ from typing import Any
 from dropexp.compare.headline import find_headline
 from dropexp.compare.results import Comparison, Row
 from dropexp.config.classics import CLASSICS
-from dropexp.config.setting import to_number
+from dropexp.config.setting import is_of_regulariser, to_number
 
 MOST_CURVES = 7
 """The most settings that a reader can tell apart in one chart."""
@@ -30,7 +30,7 @@ def find_context_axes(comparison: Comparison) -> dict[str, tuple[Any, ...]]:
     return {
         key: values
         for key, values in comparison.axes.items()
-        if not key.startswith("regulariser.") and not any(each.owns(key) for each in classics)
+        if not is_of_regulariser(key) and not any(each.owns(key) for each in classics)
     }
 
 

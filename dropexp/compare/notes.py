@@ -11,7 +11,7 @@ from dropexp.compare.results import Comparison, Row
 from dropexp.compare.rules import TestKind
 from dropexp.compare.settings import list_epochs
 from dropexp.config.classics import CLASSICS, turn_off_classics
-from dropexp.config.setting import P_KEY, setting_key
+from dropexp.config.setting import P_KEY, is_of_regulariser, setting_key
 from dropexp.errors import UserError
 from dropexp.runs.question_types import MOST_SEEDS
 from dropexp.statistics import MOST_MORE_SEEDS, SeedForecast, Verdict
@@ -330,7 +330,7 @@ def _advise_baseline(row: Row, composed: dict[str, list[str] | None]) -> str:
     setting = row.setting
     if setting.has_regulariser:
         first = ["regulariser=none"]
-        others = {k: v for k, v in setting.fields.items() if not k.startswith("regulariser.")}
+        others = {k: v for k, v in setting.fields.items() if not is_of_regulariser(k)}
         fields = others | {"regulariser.name": "none", P_KEY: 0.0}
     else:
         first = [CLASSICS[name].off_override for name in setting.classics]

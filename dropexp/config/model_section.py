@@ -15,6 +15,7 @@ from dropexp.config.section_base import (
 )
 
 Nonlinearity = Literal["relu", "selu"]
+DropoutSite = Literal["after_norm", "before_norm", "last"]
 _NONLINEARITY = "Activation function; selu also initialises weights for itself."
 
 _ARE_PATTERNS = "it must be patterns of names, as a list such as [layer1.*]"
@@ -158,6 +159,12 @@ class ResNetConfig(_NetworkSection):
         description="Layers with weights, 6n+2: 8, 14, 20, 32, 44, 56, 110, ….",
     )
     width: Channels = Field(description="Channels of the first stage; doubled in each next.")
+    dropout_site: DropoutSite = Field(
+        default="after_norm",
+        description="Where noise on activations stands: after_norm or before_norm, beside the "
+        "first batch norm of each block; last, once before the head. Ignored where "
+        "regulariser=none.",
+    )
     shortcut: Literal[True] = Field(default=True, description="Always true.")
 
     @field_validator("depth")

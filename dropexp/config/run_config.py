@@ -19,7 +19,7 @@ from dropexp.config.data_section import DataConfig
 from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY, OWN_LOOP, hash_identity
 from dropexp.config.logger_section import LoggerConfig
 from dropexp.config.messages import describe_validation_error
-from dropexp.config.model_section import ModelConfig
+from dropexp.config.model_section import ModelConfig, ResNetConfig
 from dropexp.config.regulariser_section import ConcreteDropoutConfig, SingleRegulariser
 from dropexp.config.section_base import (
     MOST_MC_PASSES,
@@ -148,7 +148,7 @@ class RunConfig(Section):
         except ValidationError as error:
             raise ConfigError(describe_validation_error(error, cls)) from None
         _check_schedules(config)
-        return config
+        return _ignore_idle_site(config)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """See BaseModel; the copy has its own identity."""
@@ -234,6 +234,18 @@ def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:
             "regulariser=alpha_dropout is not allowed with this model: it acts after a SELU. Use "
             "model=small_cnn or model=mlp, with model.nonlinearity=selu."
         )
+
+
+def _ignore_idle_site(config: RunConfig) -> RunConfig:
+    """Return the config without a site for noise where there is none, as p of such a run is 0.
+
+    So one run is the baseline of all sites.
+    """
+    if config.regulariser.name != "none" or not isinstance(config.model, ResNetConfig):
+        return config
+    default = ResNetConfig.model_fields["dropout_site"].default
+    model = config.model.model_copy(update={"dropout_site": default})
+    return config.model_copy(update={"model": model})
 
 
 def _check_schedules(config: RunConfig) -> None:

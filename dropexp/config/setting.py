@@ -22,8 +22,12 @@ COMBINATION_SEPARATOR = "+"
 """Between the names of a combination of regularisers: ``dropout2d+stochastic_depth``."""
 
 P_KEY = "regulariser.p"
-_CUSTOM = "custom"
 """The field of the drop probability."""
+
+DROPOUT_SITE_KEY = "model.dropout_site"
+"""A field of a network that says where its regulariser acts: without one it means nothing."""
+
+_CUSTOM = "custom"
 
 _SWITCH_AFTER = "regulariser.switch_after"
 
@@ -47,6 +51,7 @@ _OFF: Fields = {
     "model.new": None,
     "model.freeze": [],
     "model.train": "all",
+    DROPOUT_SITE_KEY: "after_norm",
     "optimiser.lr_multipliers": None,
     "regulariser.sites": "all",
 }
@@ -285,8 +290,13 @@ def is_p_key(key: str) -> bool:
     return key.startswith("regulariser.") and key.endswith(".p")
 
 
+def is_of_regulariser(key: str) -> bool:
+    """Return whether a field says what the regulariser is or where it acts."""
+    return key.startswith("regulariser.") or key == DROPOUT_SITE_KEY
+
+
 def _select_fields(fields: Fields, *, of_regulariser: bool) -> dict[str, Any]:
-    return {key: fields[key] for key in fields if key.startswith("regulariser.") == of_regulariser}
+    return {key: fields[key] for key in fields if is_of_regulariser(key) == of_regulariser}
 
 
 def _find_differing_keys(settings: Sequence[Fields]) -> set[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from dropexp.compare.results import Comparison, Row
 from dropexp.compare.settings import Setting
 from dropexp.config.classics import CLASSICS, describe_classic
+from dropexp.config.setting import is_of_regulariser
 from dropexp.runs.metric_types import Metric, Notation
 from dropexp.statistics import Estimate
 
@@ -61,7 +62,7 @@ def describe_baseline(comparison: Comparison, row: Row) -> str:
     differs_in_method_only = all(
         own.get(key) == baseline.fields.get(key)
         for key in {**own, **baseline.fields}
-        if not key.startswith("regulariser.") and not any(each.owns(key) for each in classics)
+        if not is_of_regulariser(key) and not any(each.owns(key) for each in classics)
     )
     return describe_setting(baseline) if differs_in_method_only else row.baseline
 

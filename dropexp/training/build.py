@@ -3,7 +3,12 @@
 from torch import nn
 
 from dropexp import models, regularisers
-from dropexp.config.model_section import CustomConfig, SmallCNNConfig, TorchvisionConfig
+from dropexp.config.model_section import (
+    CustomConfig,
+    ResNetConfig,
+    SmallCNNConfig,
+    TorchvisionConfig,
+)
 from dropexp.config.regulariser_section import SingleRegulariser
 from dropexp.config.run_config import RunConfig
 from dropexp.config.section_base import make_keyword_arguments
@@ -27,6 +32,7 @@ from dropexp.training.parameter_groups import make_parameter_groups
 from dropexp.training.state import TrainingPlan, TrainingState
 
 _MOST_NAMED = 3
+_AFTER_NORM = ResNetConfig.model_fields["dropout_site"].default
 _NOT_OF_REGULARISERS = ("time_schedule", "switch_after", "sites")
 """Options that regularisers do not take: the epoch loop sets p over time, and this module limits
 the sites."""
@@ -161,7 +167,8 @@ def _build_network(config: RunConfig, splits: Splits, regulariser: Regulariser) 
 
 
 def _check_sites(config: RunConfig, splits: Splits, model: nn.Module) -> None:
-    """Raise SitesError if a regulariser with p > 0 fills no site."""
+    """Raise SitesError if a regulariser with p > 0 fills no site, or model.dropout_site none."""
+    site = _find_dropout_site(config)
     filled = regularisers.count_filled_sites(model)
     for part in config.parts:
         if part.p > 0 and part.name not in filled:
@@ -173,8 +180,29 @@ def _check_sites(config: RunConfig, splits: Splits, model: nn.Module) -> None:
             raise SitesError(
                 f"regulariser={part.name} acts on {_find_needs(part)}, but "
                 f"model={_model_name(config)} has none: its sites are "
-                f"{describe_sites(config, splits)}. Choose another model or regulariser."
+                f"{describe_sites(config, splits)}. Choose another model or regulariser"
+                f"{', or another model.dropout_site' if site != _AFTER_NORM else ''}."
             )
+    if site != _AFTER_NORM and any(config.p_by_regulariser.values()):
+        _refuse_idle_dropout_site(config, model)
+
+
+def _find_dropout_site(config: RunConfig) -> str:
+    """Return model.dropout_site; its default for networks without this option."""
+    return config.model.dropout_site if isinstance(config.model, ResNetConfig) else _AFTER_NORM
+
+
+def _refuse_idle_dropout_site(config: RunConfig, model: nn.Module) -> None:
+    """Raise SitesError if no noise stands where model.dropout_site says."""
+    names = regularisers.find_noise_modules(model)
+    if any("dropout" in name.split(".") for name in names):  # the activation sites of ResNet
+        return
+    needs = dict.fromkeys(_find_needs(part) for part in config.parts)
+    raise SitesError(
+        f"model.dropout_site={_find_dropout_site(config)} has no effect: "
+        f"regulariser={config.regulariser.name} acts on {' and '.join(needs)}. Leave it out, or "
+        f"choose a regulariser that acts on activations."
+    )
 
 
 def _find_needs(part: SingleRegulariser) -> str:
