@@ -21,6 +21,7 @@ from dropexp.cli.run_tables import (
     describe_cost,
     describe_divergence,
     describe_gaps,
+    describe_variance_shift,
     format_epoch,
     format_live_epoch,
     format_mc_dropout,
@@ -235,7 +236,8 @@ class RunConsole(CommandConsole):
         for row in format_summary(summary):
             self.print_line(row)
         self.print_blank_line()
-        for line in (_CAPTION, describe_gaps(summary), *format_mc_dropout(summary)):
+        more = (*format_mc_dropout(summary), *describe_variance_shift(summary))
+        for line in (_CAPTION, describe_gaps(summary), *more):
             self.print_line(Text(line, style="dim"))
         self.print_blank_line()
 

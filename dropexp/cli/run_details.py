@@ -8,7 +8,7 @@ from rich.text import Text
 
 from dropexp.cli.audit_table import format_audit
 from dropexp.errors import StoreError
-from dropexp.runs.files import ENVIRONMENT, ERROR
+from dropexp.runs.files import ENVIRONMENT, ERROR, SUMMARY
 from dropexp.runs.listed_run import ListedRun
 from dropexp.runs.overrides import ChangedField
 from dropexp.runs.write import RunFolder
@@ -64,6 +64,22 @@ def format_stored_audit(folder: RunFolder, width: int | None) -> list[Text]:
         return [Text("audit: none, the run was trained with audit=off")]
     checks = format_audit(report["checks"], width)
     return [Text("audit", style="bold"), *checks] if checks else [Text("audit: no checks")]
+
+
+def format_variance_shifts(folder: RunFolder) -> list[Text]:
+    """Return the variance shift of each batch norm layer at the last epoch; often none."""
+    if not folder.size_of(SUMMARY):
+        return []
+    try:
+        shifts = folder.read_summary().variance_shifts  # not in the index
+    except StoreError:
+        return []
+    columns: tuple[Column[tuple[str, float]], ...] = (
+        Column("", lambda row: row[0], align="left"),
+        Column("", lambda row: f"{row[1]:.2f}"),
+    )
+    heading = Text("variance shift of batch norm at the last epoch", style="bold")
+    return [heading, *format_table(columns, list(shifts.items()), indent=2)] if shifts else []
 
 
 def format_stored_environment(folder: RunFolder) -> list[Text]:

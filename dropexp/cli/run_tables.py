@@ -89,6 +89,17 @@ def format_mc_dropout(summary: RunSummary) -> list[str]:
     ]
 
 
+def describe_variance_shift(summary: RunSummary) -> list[str]:
+    """Return the variance shift of batch norm in a line; none where it was not measured."""
+    epochs = (("best", summary.best), ("last", summary.last))
+    values = [
+        f"{each.variance_shift:.2f} at the {name} epoch"
+        for name, each in epochs
+        if each is not None and each.variance_shift is not None
+    ]
+    return [f"variance shift of batch norm (1 = none): {', '.join(values)}"] if values else []
+
+
 def describe_gaps(summary: RunSummary) -> str:
     """Return what the gaps of the summary are, in a line."""
     gaps = "loss gap = val - train; acc gap = train - val"

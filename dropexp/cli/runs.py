@@ -129,6 +129,7 @@ def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
         format_fine_tuning,
         format_stored_audit,
         format_stored_environment,
+        format_variance_shifts,
     )
     from dropexp.cli.run_lists import STATUS_STYLES
     from dropexp.runs.listing import find_run, read_run
@@ -149,6 +150,7 @@ def show(run_id: RunId, runs_dir: RunsDir = Path("runs")) -> None:
     for section in (
         format_error(run),
         format_stored_audit(folder, console.width),
+        format_variance_shifts(folder),
         format_fine_tuning(folder),
         format_stored_environment(folder),
         format_files(folder),

@@ -80,6 +80,11 @@ class ComparedRun:
         return self.summary.forgetting is not None
 
     @property
+    def has_variance_shift(self) -> bool:
+        """Whether the variance shift of its batch norm was measured."""
+        return self.summary.last.variance_shift is not None
+
+    @property
     def packed(self) -> IndexedRuns | None:
         """Its results with those of other seeds; None where they are not packed."""
         return None

@@ -185,6 +185,11 @@ class StoredComparedRun(ComparedRun):
         return self._listed.has_numbers("forgetting.forgetting_events")
 
     @property
+    def has_variance_shift(self) -> bool:
+        """Whether the variance shift of its batch norm was measured."""
+        return self._listed.has_numbers("last.variance_shift")
+
+    @property
     def best_epoch(self) -> int | None:
         """The epoch of the lowest validation loss; None without a finite one."""
         epoch: int | None = self._listed.get_result("best.epoch")

@@ -1,4 +1,4 @@
-"""Which of the compared runs have the results that a run measures on request only."""
+"""Which of the compared runs have the results that not every run measures."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dropexp.compare.settings import ComparedRun, Setting
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import Metric, MetricSource
+from dropexp.runs.requested_metrics import VARIANCE_SHIFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,30 @@ _REQUESTS: Mapping[MetricSource, _Request] = {
     ),
 }
 
+_REQUESTS_OF_METRICS: Mapping[str, _Request] = {
+    VARIANCE_SHIFT.key: _Request(
+        "variance_shift",
+        "last.variance_shift",
+        "has_variance_shift",
+        "Networks with batch norm have it, where that trains; force=true measures it in runs of an "
+        "older dropexp, by training them again.",
+        is_without_noise=True,
+    ),
+}
+
+
+def _find_request(metric: Metric) -> _Request | None:
+    """Return what makes a run measure a metric; None where every run measures it."""
+    return _REQUESTS.get(metric.source) or _REQUESTS_OF_METRICS.get(metric.key)
+
 
 def find_absent_sources(runs: Iterable[ComparedRun]) -> set[MetricSource]:
     """Return the sources of metrics that no run has results of."""
     runs = list(runs)
-    return {source for source in _REQUESTS if not _has_results(runs, source)}
+    return {source for source, request in _REQUESTS.items() if not _has_results(runs, request)}
 
 
-def _has_results(runs: Sequence[ComparedRun], source: MetricSource) -> bool:
-    request = _REQUESTS[source]
+def _has_results(runs: Sequence[ComparedRun], request: _Request) -> bool:
     without = {
         packed
         for packed in {run.packed for run in runs}
@@ -68,7 +84,7 @@ def _has_results(runs: Sequence[ComparedRun], source: MetricSource) -> bool:
 
 def find_unmeasured(metric: Metric, runs: Iterable[ComparedRun]) -> set[str]:
     """Return the ids of completed runs that lack the results that a metric needs."""
-    request = _REQUESTS.get(metric.source)
+    request = _find_request(metric)
     if request is None:
         return set()
     return {run.run_id for run in runs if run.is_completed and _lacks(run, request)}
@@ -79,13 +95,13 @@ def _lacks(run: ComparedRun, request: _Request) -> bool:
 
 
 def refuse_unmeasured(metric: Metric, runs: Iterable[ComparedRun]) -> None:
-    """Raise UserError if a metric that is measured on request was measured for no run.
+    """Raise UserError if a metric that not every run measures was measured for none.
 
     Raises:
         UserError: names the metric, and says how to measure it.
     """
-    request = _REQUESTS.get(metric.source)
-    if request is not None and not _has_results(list(runs), metric.source):
+    request = _find_request(metric)
+    if request is not None and not _has_results(list(runs), request):
         raise UserError(
             f"--metric {metric.key} was not measured: no run has results of {request.key}. "
             f"{request.how}"
@@ -94,7 +110,7 @@ def refuse_unmeasured(metric: Metric, runs: Iterable[ComparedRun]) -> None:
 
 def describe_unmeasured(metric: Metric, settings: Sequence[Setting]) -> list[str]:
     """Return sentences on runs without the results of a metric, and on unequal requests."""
-    request = _REQUESTS.get(metric.source)
+    request = _find_request(metric)
     if request is None:
         return []
     sentences = []

@@ -148,7 +148,8 @@ class RunConfig(Section):
         except ValidationError as error:
             raise ConfigError(describe_validation_error(error, cls)) from None
         _check_schedules(config)
-        return _ignore_idle_site(config)
+        idle = _find_idle_site(config)
+        return config.model_copy(update=idle) if idle else config
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """See BaseModel; the copy has its own identity."""
@@ -236,16 +237,17 @@ def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:
         )
 
 
-def _ignore_idle_site(config: RunConfig) -> RunConfig:
-    """Return the config without a site for noise where there is none, as p of such a run is 0.
+def _find_idle_site(config: RunConfig) -> dict[str, Any]:
+    """Return what to change where noise has a site and there is none, as p is 0 in such a run.
 
     So one run is the baseline of all sites.
     """
-    if config.regulariser.name != "none" or not isinstance(config.model, ResNetConfig):
-        return config
-    default = ResNetConfig.model_fields["dropout_site"].default
-    model = config.model.model_copy(update={"dropout_site": default})
-    return config.model_copy(update={"model": model})
+    model, default = config.model, ResNetConfig.model_fields["dropout_site"].default
+    if config.regulariser.name != "none" or not isinstance(model, ResNetConfig):
+        return {}
+    if model.dropout_site == default:
+        return {}
+    return {"model": model.model_copy(update={"dropout_site": default})}
 
 
 def _check_schedules(config: RunConfig) -> None:

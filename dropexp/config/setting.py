@@ -104,11 +104,12 @@ def _select_setting(config: Fields) -> dict[str, Any]:
     return {
         key: value
         for key, value in config.items()
-        if _is_in_setting(key) and not _is_off(key, value)
+        if _is_in_setting(key) and not is_off(key, value)
     }
 
 
-def _is_off(key: str, value: Any) -> bool:
+def is_off(key: str, value: Any) -> bool:
+    """Return whether a field has the value that means that it is off."""
     if key.startswith("regulariser.") and key.endswith(".sites"):  # of a part of a combination, too
         return bool(value == _OFF["regulariser.sites"])
     return key in _OFF and bool(value == _OFF[key])

@@ -6,7 +6,7 @@ entry says where the metric's value is found; measuring it is the work of traini
 
 from dropexp.errors import UserError, propose, suggest, suggest_close
 from dropexp.runs.metric_types import Direction, Metric, MetricSource, Unit
-from dropexp.runs.requested_metrics import ON_UNSEEN_LOSS, REQUESTED_METRICS
+from dropexp.runs.requested_metrics import ON_UNSEEN_LOSS, REQUESTED_METRICS, VARIANCE_SHIFT
 
 _ON_UNSEEN_ACC = ("test_acc", "val_acc")
 _FIT_CAVEAT = "A better fit is not yet a better result: see the test loss."
@@ -215,6 +215,7 @@ METRIC_REGISTRY: dict[str, Metric] = {
             Direction.LOWER,
             MetricSource.SELECTED_EPOCH,
         ),
+        VARIANCE_SHIFT,
         *REQUESTED_METRICS,
         Metric(
             "noisy_label_acc",

@@ -16,7 +16,7 @@ from dropexp.config.conf_files import read_choice
 from dropexp.config.groups import LOGGER, list_groups
 from dropexp.config.logger_choice import TRACKERS
 from dropexp.config.run_config import RunConfig
-from dropexp.config.setting import Fields, flatten
+from dropexp.config.setting import Fields, flatten, is_off
 from dropexp.errors import ConfigError, DataError, StoreError, UserError
 from dropexp.runs.trust import is_known_folder, is_known_weights
 from dropexp.runs.write import RunFolder
@@ -83,6 +83,7 @@ def find_changed_fields(config: Mapping[str, Any]) -> list[ChangedField]:
         ChangedField(key, value, defaults.get(key))
         for key, value in config.items()
         if defaults.get(key) != value
+        and not is_off(key, value)
         and not (key == "regulariser.p" and value == config.get("p"))
         and not (key == "data.seed" and value == config.get("seed"))
     ]

@@ -63,7 +63,7 @@ _LONGEST_TEXT = 1000  # characters
 _MOST_DIGITS = 19  # of LARGEST_NUMBER
 _LARGEST_FLOAT = 1e300  # the sum of a hundred million such numbers is finite
 _NUMBERS = frozenset((int, float, type(None)))
-_BLOCKS = ("best", "last", "mc_dropout", "forgetting")
+_BLOCKS = ("best", "last", "mc_dropout", "forgetting", "variance_shifts")
 _COUNTS_OF_BLOCKS = {"best": "epoch", "last": "epoch", "mc_dropout": "passes"}
 _COUNTS = ("seed", "parameters", "results_version", "format")
 _TEXTS = ("run_id", "status", "regulariser", "audit", "config_hash")
@@ -119,10 +119,11 @@ def _is_ordinary(summary: Mapping[str, Any]) -> bool:
         if type(first) is not int or not 0 < first < LARGEST_NUMBER:
             return False
         measured += others
-    if (block := summary.get("forgetting")) is not None:
-        if type(block) is not dict:
-            return False
-        measured += block.values()
+    for key in ("forgetting", "variance_shifts"):
+        if (block := summary.get(key)) is not None:
+            if type(block) is not dict:
+                return False
+            measured += block.values()
     counts = [summary[key] for key in _COUNTS]
     texts = [summary[key] for key in _TEXTS]
     return (

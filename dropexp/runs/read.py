@@ -39,7 +39,8 @@ from dropexp.runs.parsing import (
     check_summary,
     limit_weights,
 )
-from dropexp.runs.records import SUMMARY_FORMAT, EpochRecord, RunSummary, check_values_digest
+from dropexp.runs.records import SUMMARY_FORMAT, EpochRecord, RunSummary
+from dropexp.runs.values_digest import check_values_digest
 
 Config = TypeVar("Config")
 

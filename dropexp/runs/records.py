@@ -3,22 +3,18 @@
 Accuracies are fractions in [0, 1], losses are mean cross-entropy in nats, times are seconds.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Self
 
-from dropexp.runs.durable import compute_digest
-from dropexp.runs.files import SUMMARY
-
-SUMMARY_FORMAT = 6
+SUMMARY_FORMAT = 7
 """Version of the layout of summary.json.
 
-Each format lacks what the later ones lack, and: 5 forgetting; 4 files, the checksums; 3
-clean_label_train_* and noisy_label_val_*; 2 test_entropy and mc_dropout; 1 test_ece,
-noisy_label_acc, rise and area."""
+Each format lacks what the later ones lack, and: 6 variance_shift and variance_shifts; 5
+forgetting; 4 files, the checksums; 3 clean_label_train_* and noisy_label_val_*; 2 test_entropy
+and mc_dropout; 1 test_ece, noisy_label_acc, rise and area."""
 
 _READABLE_FORMATS = range(1, SUMMARY_FORMAT + 1)
 
@@ -174,6 +170,8 @@ class SelectedEpoch:
     clean_label_train_acc: float | None = None
     noisy_label_val_loss: float | None = None
     noisy_label_val_acc: float | None = None
+    variance_shift: float | None = None
+    """Mean over the batch norm layers that train; None without one. See RunSummary."""
 
     @classmethod
     def from_record(
@@ -242,7 +240,8 @@ class RunSummary:
     finite one. ``last`` is the last epoch; its losses are null in the file where they are not
     finite. ``seconds`` is the time spent in the recorded epochs. ``files`` has the SHA-256 of the
     run's files by name, and of these values themselves as ``summary.json``; it is empty in older
-    formats.
+    formats. ``variance_shifts`` has that of each batch norm layer at the last epoch, at least 1.
+    See training/variance_shift.py. The index has neither of the two.
     """
 
     run_id: str
@@ -262,6 +261,7 @@ class RunSummary:
     area: float | None = None  # the loss gap summed over epochs, nat·epochs
     mc_dropout: SampledTest | None = None  # None where not requested, or without noise
     forgetting: ForgettingSummary | None = None  # None without track_examples
+    variance_shifts: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
     files: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     format: int = SUMMARY_FORMAT
 
@@ -302,33 +302,21 @@ class RunSummary:
             values["mc_dropout"] = SampledTest(**_restore_non_finite(values["mc_dropout"]))
         if values.get("forgetting") is not None:
             values["forgetting"] = ForgettingSummary(**values["forgetting"])
+        shifts = values.get("variance_shifts") or {}
+        values["variance_shifts"] = {name: each for name, each in shifts.items() if each}
         return cls(**values)
 
 
-_MAY_BE_ABSENT = ("test_ece", "noisy_label_acc", "test_entropy", *OPTIONAL_COLUMNS)
+_MAY_BE_ABSENT = (
+    *("test_ece", "noisy_label_acc", "test_entropy", "variance_shift"),
+    *OPTIONAL_COLUMNS,
+)
 
 
 def find_best_epoch(records: Iterable[EpochRecord]) -> EpochRecord | None:
     """Return the record of the lowest validation loss; of equal ones the first."""
     finite = [record for record in records if record.is_finite]
     return min(finite, key=lambda record: record.val_loss, default=None)
-
-
-def compute_values_digest(plain: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a summary's plain values, that digest itself left out."""
-    files = {name: digest for name, digest in plain["files"].items() if name != SUMMARY}
-    return compute_digest(json.dumps({**plain, "files": files}, sort_keys=True).encode())
-
-
-def check_values_digest(plain: Mapping[str, Any]) -> None:
-    """Check a summary's plain values against their own digest, where they hold one.
-
-    Raises:
-        ValueError: they do not agree.
-    """
-    digest = plain.get("files", {}).get(SUMMARY)
-    if digest is not None and digest != compute_values_digest(plain):
-        raise ValueError("its values do not agree with its checksum")
 
 
 def _replace_non_finite(value: Any) -> Any:

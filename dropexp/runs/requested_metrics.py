@@ -1,4 +1,4 @@
-"""The metrics that a run has on request only: those of mc_dropout and of track_examples."""
+"""The metrics that some runs have only: of mc_dropout, of track_examples, and of batch norm."""
 
 from dropexp.runs.metric_types import Direction, Metric, MetricSource, Unit
 
@@ -12,6 +12,22 @@ _FORGETTING_CAVEAT = (
 _PRECISION_CAVEAT = (
     "It says how well wrong labels are found, not how good the network is: see the test loss."
 )
+
+VARIANCE_SHIFT = Metric(
+    "variance_shift",
+    "variance shift",
+    "variance shift",
+    "variance of a batch norm layer's input in evaluation against the variance that it collected "
+    "in training, the larger ratio of the two, at least 1; mean over layers",
+    Unit.TIMES,
+    Direction.LOWER,
+    MetricSource.SELECTED_EPOCH,
+    can_decide=True,
+    improvement="smaller",
+    caveat="A smaller shift is not yet a better result: see the test loss.",
+    results=ON_UNSEEN_LOSS,
+)
+"""Of networks with batch norm; see training/variance_shift.py."""
 
 REQUESTED_METRICS = (
     Metric(

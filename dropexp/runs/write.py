@@ -40,8 +40,8 @@ from dropexp.runs.records import (
     SUMMARY_FORMAT,
     EpochRecord,
     RunSummary,
-    compute_values_digest,
 )
+from dropexp.runs.values_digest import compute_values_digest
 from dropexp.terminal.plain_text import make_printable
 
 _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY)

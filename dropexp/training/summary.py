@@ -1,5 +1,8 @@
 """From a trained state to the run's summary: the only place that touches the test set."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
@@ -17,6 +20,7 @@ from dropexp.training.environment import measure_peak_memory
 from dropexp.training.evaluation import FinalMeasurement, evaluate_final
 from dropexp.training.examples import summarise_examples
 from dropexp.training.state import TrainingState
+from dropexp.training.variance_shift import mean_shift, measure_variance_shifts
 
 
 def summarise(
@@ -37,11 +41,12 @@ def summarise(
     """
     records = state.records
     last, best = records[-1], find_best_epoch(records)
-    at_last = evaluate_final(state.model, splits, config.precision)
-    at_best = at_last
+    at_last = at_best = evaluate_final(state.model, splits, config.precision)
+    shifts = shifts_at_best = measure_variance_shifts(state.model, splits, config.precision)
     if best is not None and best is not last:
         state.model.load_state_dict(state.best_weights)
         at_best = evaluate_final(state.model, splits, config.precision)
+        shifts_at_best = measure_variance_shifts(state.model, splits, config.precision)
     train_losses = [record.train_loss for record in records]
     val_losses = [record.val_loss for record in records]
     comparable = [record.comparable_val_loss for record in records]
@@ -55,18 +60,21 @@ def summarise(
         seconds=sum(record.seconds for record in records),
         peak_memory_mb=measure_peak_memory(splits.device),
         audit=audit,
-        best=None if best is None else _select(best, at_best),
-        last=_select(last, at_last),
+        best=None if best is None else _select(best, at_best, shifts_at_best),
+        last=_select(last, at_last, shifts),
         config_hash=config.config_hash,
         results_version=RESULTS_VERSION,
         rise=rise_after_best(val_losses).last,
         area=area_between(train_losses, comparable),
         forgetting=None if examples is None else summarise_examples(examples),
+        variance_shifts=shifts,
     )
 
 
-def _select(record: EpochRecord, measured: FinalMeasurement) -> SelectedEpoch:
-    return SelectedEpoch.from_record(
+def _select(
+    record: EpochRecord, measured: FinalMeasurement, shifts: Mapping[str, float]
+) -> SelectedEpoch:
+    selected = SelectedEpoch.from_record(
         record,
         measured.test.loss,
         measured.test.acc,
@@ -74,3 +82,4 @@ def _select(record: EpochRecord, measured: FinalMeasurement) -> SelectedEpoch:
         measured.noisy_label_acc,
         measured.test_entropy,
     )
+    return replace(selected, variance_shift=mean_shift(shifts))
