@@ -24,6 +24,40 @@ def test_a_baseline_has_everything_else_equal(tmp_path: Path) -> None:
     assert row.difference.value == pytest.approx(-0.2)
 
 
+SITED = ("model=resnet", "regulariser=dropout", "p=0.5")
+BEFORE_NORM = "dropout p=0.5 model.dropout_site=before_norm"
+
+
+def write_sites(tmp_path: Path) -> None:
+    write_finished_run(tmp_path, 1.0, "model=resnet", "model.dropout_site=last")
+    for site, loss in (("after_norm", 0.9), ("before_norm", 1.3), ("last", 0.8)):
+        write_finished_run(tmp_path, loss, *SITED, f"model.dropout_site={site}")
+
+
+def test_none_is_the_baseline_of_each_site_of_noise(tmp_path: Path) -> None:
+    write_sites(tmp_path)
+    rows = compare_folder(tmp_path).rows
+    assert {row.setting.name: row.baseline for row in rows} == {
+        "none": None,
+        "dropout p=0.5": "none",
+        BEFORE_NORM: "none",
+        "dropout p=0.5 model.dropout_site=last": "none",
+    }
+    alone = compare_folder(tmp_path, "model.dropout_site=before_norm")
+    assert alone.row(alone.rows[-1].setting.name).baseline == "none"
+
+
+def test_a_site_of_noise_can_be_the_baseline_of_the_others(tmp_path: Path) -> None:
+    write_sites(tmp_path)
+    by_filter = compare_folder(tmp_path, "regulariser=dropout", baseline="model.dropout_site=last")
+    row = by_filter.row(BEFORE_NORM)
+    assert row.baseline == "dropout p=0.5 model.dropout_site=last"
+    assert row.difference is not None
+    assert row.difference.value == pytest.approx(0.5)
+    of_none = compare_folder(tmp_path, baseline="regulariser=none")
+    assert of_none.row(BEFORE_NORM).baseline == "none"
+
+
 def test_a_setting_without_its_baseline_is_not_tested(tmp_path: Path) -> None:
     write_finished_run(tmp_path, 1.0)
     write_finished_run(tmp_path, 0.5, "regulariser=stochastic_depth")

@@ -97,6 +97,9 @@ def test_a_summary_of_another_format_is_refused() -> None:
 
 def test_summaries_of_older_formats_lack_what_was_not_measured_and_are_read() -> None:
     plain = make_summary(make_record(1, 1.0), make_record(2, 2.0)).to_json()
+    del plain["variance_shifts"], plain["best"]["variance_shift"], plain["last"]["variance_shift"]
+    sixth = RunSummary.from_json({**plain, "format": 6})
+    assert (sixth.last.variance_shift, sixth.variance_shifts) == (None, {})
     for key in OPTIONAL_COLUMNS:
         del plain["best"][key], plain["last"][key]
     third = RunSummary.from_json({**plain, "format": 3})
@@ -113,6 +116,17 @@ def test_summaries_of_older_formats_lack_what_was_not_measured_and_are_read() ->
     read = RunSummary.from_json({**plain, "format": 1})
     assert read.best is not None
     assert (read.best.test_ece, read.best.noisy_label_acc) == (None, None)
+
+
+def test_variance_shifts_survive_json() -> None:
+    original = make_summary(None, make_record(1, 1.0))
+    last = replace(original.last, variance_shift=1.5)
+    original = replace(original, last=last, variance_shifts={"bn": 1.25, "blocks.0.bn1": 1.75})
+    read = RunSummary.from_json(json.loads(json.dumps(original.to_json())))
+    assert (read, read.variance_shifts) == (original, original.variance_shifts)
+    # Of a diverged run or from anywhere: without a number there is no shift.
+    plain = original.to_json() | {"variance_shifts": {"bn": None}}
+    assert RunSummary.from_json(plain).variance_shifts == {}
 
 
 def test_calibration_and_memorisation_survive_json() -> None:
