@@ -119,11 +119,11 @@ def _is_ordinary(summary: Mapping[str, Any]) -> bool:
         if type(first) is not int or not 0 < first < LARGEST_NUMBER:
             return False
         measured += others
-    for key in ("forgetting", "variance_shifts"):
-        if (block := summary.get(key)) is not None:
-            if type(block) is not dict:
-                return False
-            measured += block.values()
+    numbers = (summary.get("forgetting"), summary.get("variance_shifts"))
+    for block in (each for each in numbers if each is not None):
+        if type(block) is not dict:
+            return False
+        measured += block.values()
     counts = [summary[key] for key in _COUNTS]
     texts = [summary[key] for key in _TEXTS]
     return (
