@@ -119,11 +119,10 @@ def _is_ordinary(summary: Mapping[str, Any]) -> bool:
         if type(first) is not int or not 0 < first < LARGEST_NUMBER:
             return False
         measured += others
-    numbers = (summary.get("forgetting"), summary.get("variance_shifts"))
-    for block in (each for each in numbers if each is not None):
-        if type(block) is not dict:
+    for block in (summary.get("forgetting"), summary.get("variance_shifts")):
+        if type(block) not in (dict, type(None)):
             return False
-        measured += block.values()
+        measured += (block or {}).values()
     counts = [summary[key] for key in _COUNTS]
     texts = [summary[key] for key in _TEXTS]
     return (

@@ -48,5 +48,5 @@ def test_networks_without_batch_norm_have_neither_a_column_nor_a_verdict() -> No
     runs = [make_measured(name, seed, None) for name in ("none", "dropout") for seed in range(2)]
     table = compare(FoundRuns(tuple(runs)))
     assert "variance_shift" not in table.row("none").estimates
-    with pytest.raises(UserError, match="variance_shift was not measured.*batch norm have it"):
+    with pytest.raises(UserError, match=r"variance_shift was not measured.*batch norm have it"):
         compare(FoundRuns(tuple(runs)), Question(metric=SHIFT))
