@@ -11,6 +11,7 @@ from dropexp.runs.checking import Condition, check_run, check_runs
 from dropexp.runs.files import AUDIT, CHECKPOINT, CONFIG, LOCK, METRICS, SUMMARY, WEIGHTS
 from dropexp.runs.listed_run import ListedStatus
 from dropexp.runs.read import FolderStatus
+from dropexp.runs.records import SUMMARY_FORMAT
 from dropexp.runs.removal import explain_refusal, remove_run
 from dropexp.runs.repairing import SET_ASIDE, Repair, repair_run
 from dropexp.runs.write import RunFolder
@@ -92,7 +93,11 @@ def test_other_conditions_have_names(run: RunFolder, tmp_path: Path) -> None:
     held = write_unfinished_run(tmp_path, "seed=3")
     link = RunFolder(tmp_path, "none-p0-s4-00000000")
     link.path.symlink_to(run.path)
-    run.write(SUMMARY, (run.path / SUMMARY).read_text().replace('"format": 6', '"format": 99'))
+    run.write(
+        SUMMARY,
+    written, newer = f'"format": {SUMMARY_FORMAT}', '"format": 99'
+    run.write(SUMMARY, (run.path / SUMMARY).read_text().replace(written, newer))
+    )
     folders = [run, unfinished, damaged, held, link, RunFolder(tmp_path, "none-p0-s5-00000000")]
     with held.lock():
         conditions = [checked.condition for checked in check_runs(folders)]
