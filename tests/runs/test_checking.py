@@ -93,11 +93,8 @@ def test_other_conditions_have_names(run: RunFolder, tmp_path: Path) -> None:
     held = write_unfinished_run(tmp_path, "seed=3")
     link = RunFolder(tmp_path, "none-p0-s4-00000000")
     link.path.symlink_to(run.path)
-    run.write(
-        SUMMARY,
     written, newer = f'"format": {SUMMARY_FORMAT}', '"format": 99'
     run.write(SUMMARY, (run.path / SUMMARY).read_text().replace(written, newer))
-    )
     folders = [run, unfinished, damaged, held, link, RunFolder(tmp_path, "none-p0-s5-00000000")]
     with held.lock():
         conditions = [checked.condition for checked in check_runs(folders)]
