@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import make_pictures
 from tests.conftest import QUICK, Dropexp, run_dropexp
 
 pytestmark = pytest.mark.slow
@@ -60,3 +61,25 @@ def test_the_study_of_max_norm(dropexp_process: Dropexp, tmp_path: Path) -> None
     )
     assert shown.returncode == 0, shown.stderr
     assert "max_norm=1.5" in shown.stdout
+
+
+@pytest.mark.parametrize("study", ["natural_images", "natural_images_cnn"])
+def test_the_studies_of_natural_images(
+    study: str, dropexp_process: Dropexp, tmp_path: Path
+) -> None:
+    make_pictures(tmp_path / "pictures", per_class=20)
+    sizes = ("data.train_size=20", "data.val_size=10")
+    done = dropexp_process(
+        "sweep", f"study={study}", "data.root=pictures", *REDUCED, *sizes, timeout=900
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    columns = "setting,test_acc,difference,verdict,seconds_per_epoch"
+    shown = run_dropexp(tmp_path, "compare", f"study={study}", "--columns", columns)
+    assert shown.returncode == 0, shown.stderr
+    assert ("stochastic_depth" if study == "natural_images" else "spatial_dropout") in shown.stdout
+    if study == "natural_images":
+        chart = str(tmp_path / "effects.svg")
+        shown = run_dropexp(tmp_path, "effects", f"study={study}", "--plot", chart)
+        assert shown.returncode == 0, shown.stderr
+        assert "stochastic_depth p=0.5 × depth=32" in shown.stdout
+        assert Path(chart).stat().st_size > 5_000
