@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
-from dropexp.cli.main import app
+from dropexp.cli.commands import build_app
 
 PAGE = "reference/commands.md"
 _INTRODUCTION = """# Commands
@@ -24,7 +24,7 @@ _INTRODUCTION = """# Commands
 
 def write_page() -> str:
     """Return the text of the page."""
-    return "\n".join([_INTRODUCTION, *_sections(typer.main.get_command(app))])
+    return "\n".join([_INTRODUCTION, *_sections(typer.main.get_command(build_app()))])
 
 
 def _sections(command: Any, parents: str = "dropexp") -> Iterator[str]:

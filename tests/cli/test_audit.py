@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dropexp.cli.main import app
+from dropexp.cli.commands import build_app
 from dropexp.regularisers import REGISTRY
 from dropexp.training.audit_report import AuditReport, Check
 from tests.conftest import Dropexp
@@ -29,7 +29,7 @@ def test_it_shows_every_site_and_check_and_leaves_nothing(dropexp: Dropexp, tmp_
 @pytest.mark.parametrize("name", REGISTRY)
 def test_json_is_the_audit_of_every_regulariser(name: str) -> None:
     done = CliRunner().invoke(
-        app, ["audit", f"regulariser={name}", "p=0.3", "model.width=8", "-f", "json"]
+        build_app(), ["audit", f"regulariser={name}", "p=0.3", "model.width=8", "-f", "json"]
     )
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
@@ -42,7 +42,7 @@ def test_a_failed_check_is_marked_and_exits_with_1(monkeypatch: pytest.MonkeyPat
     checks = (Check("modes", 0, 0, "fine"), Check("training_passes", 1, 0, "silent"))
     report = AuditReport(checks, {}, {})
     monkeypatch.setattr("dropexp.training.build.audit_model", lambda *_: report)
-    done = CliRunner().invoke(app, ["audit", "regulariser=dropout2d", "p=0.3"])
+    done = CliRunner().invoke(build_app(), ["audit", "regulariser=dropout2d", "p=0.3"])
     assert done.exit_code == 1
     assert re.search(r"^FAILED  training_passes +1 +<= 0  silent$", done.stdout, re.MULTILINE)
     assert re.search(r"^ok      modes", done.stdout, re.MULTILINE)

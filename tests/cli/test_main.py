@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from dropexp.cli.main import app, main
+from dropexp.cli.commands import build_app
+from dropexp.cli.main import main
 from dropexp.runs.studies import Study, StudyMember, save_study
 from tests.conftest import QUICK, Dropexp
 from tests.run_folders import write_finished_run
@@ -64,9 +65,25 @@ def test_an_ordinary_run_does_not_import_torchs_compiler_or_torchvision(tmp_path
     assert set(imports_of(tmp_path, ("train", *QUICK))) <= {"torch", "PIL"}
 
 
+def test_a_command_imports_none_of_the_others(tmp_path: Path) -> None:
+    write_finished_run(tmp_path / "runs", 0.5)
+    others = tuple(f"dropexp.cli.{name}" for name in ("train", "sweep", "compare", "study", "tune"))
+    assert imports_of(tmp_path, ("runs", "list"), heavy=others) == []
+
+
+def test_each_command_alone_is_that_of_the_whole_command_line() -> None:
+    every = typer.main.get_command(build_app()).commands  # type: ignore[attr-defined]
+    assert len(every) == 18
+    for name, command in every.items():
+        (alone,) = typer.main.get_command(build_app(name)).commands.items()  # type: ignore[attr-defined]
+        assert alone[0] == name
+        assert alone[1].help == command.help
+        assert [each.name for each in alone[1].params] == [each.name for each in command.params]
+
+
 def test_help_names_the_commands_and_the_choices_of_every_group(dropexp: Dropexp) -> None:
     commands = dropexp("--help").stdout
-    for name in typer.main.get_command(app).commands:  # type: ignore[attr-defined]
+    for name in typer.main.get_command(build_app()).commands:  # type: ignore[attr-defined]
         assert f" {name} " in commands
     train = dropexp("train", "--help").stdout
     for choice in ("dropout2d", "stochastic_depth", "fashion_mnist", "small_cnn"):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from dropexp.cli.main import app
+from dropexp.cli.commands import build_app
 from dropexp.errors import UserError
 from tests.conftest import Dropexp
 from tests.models.custom_networks import NET
@@ -44,7 +44,7 @@ def test_resnet18_trains_with_a_passed_audit(
 
 def test_an_audit_lists_what_is_served_where_and_what_was_changed() -> None:
     words = "audit model=torchvision model.arch=mobilenet_v3_small regulariser=dropout2d p=0.3"
-    done = CliRunner().invoke(app, [*words.split(), "model.sites=features.1?.*"])
+    done = CliRunner().invoke(build_app(), [*words.split(), "model.sites=features.1?.*"])
     assert done.exit_code == 0, done.output
     assert "the network's own dropout is off (classifier.2)" in done.stdout
     assert re.search(r"^sites  5 activations \(maps\), .*; 5 filled$", done.stdout, re.MULTILINE)
@@ -73,7 +73,7 @@ def test_an_audit_lists_what_is_served_where_and_what_was_changed() -> None:
     ],
 )
 def test_requests_that_cannot_be_met_are_sentences(words: str, says: str) -> None:
-    done = CliRunner().invoke(app, ["audit", *words.split(), "p=0.3"])
+    done = CliRunner().invoke(build_app(), ["audit", *words.split(), "p=0.3"])
     assert isinstance(done.exception, UserError)
     assert says in str(done.exception)
 

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 import dropexp
-from dropexp.cli.main import app
+from dropexp.cli.commands import build_app
 from tests.conftest import PLAIN_OUTPUT, QUICK
 from tests.models.custom_networks import NET
 
@@ -78,7 +78,7 @@ def test_a_deleted_folder_gets_a_sentence(tmp_path: Path) -> None:
 
 def test_no_help_is_made_of_a_docstring() -> None:
     # python -OO removes docstrings, and with them such a help.
-    groups: list[typer.Typer] = [app]
+    groups: list[typer.Typer] = [build_app()]
     for group in groups:
         groups += [each.typer_instance for each in group.registered_groups if each.typer_instance]
         callbacks = [each.callback for each in group.registered_commands]

@@ -302,8 +302,8 @@ def test_every_ready_study_trains(dropexp_process: Dropexp, tmp_path: Path, stud
 def test_a_sweep_does_not_import_torch_itself(tmp_path: Path) -> None:
     script = (
         "import sys\n"
-        "from dropexp.cli.main import app\n"
-        f"app({['sweep', 'seed=0', *QUICK]!r}, standalone_mode=False)\n"
+        "from dropexp.cli.commands import build_app\n"
+        f"build_app()({['sweep', 'seed=0', *QUICK]!r}, standalone_mode=False)\n"
         "print([name for name in ('torch', 'scipy', 'pandas') if name in sys.modules])"
     )
     done = subprocess.run(

@@ -12,7 +12,7 @@ import pytest
 import typer
 from PIL import Image
 
-from dropexp.cli.main import app
+from dropexp.cli.commands import build_app
 from dropexp.config.compose import compose_run
 from dropexp.config.setting import flatten
 from dropexp.runs.files import WEIGHTS
@@ -121,7 +121,7 @@ def compose_for_one_seed(overrides: list[str]) -> None:
 def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
     """The command's name and the values of its parameters, as typer parses them; nothing is run."""
     called: list[tuple[str, dict[str, Any]]] = []
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(build_app())
 
     def replace_callbacks(command: Any) -> None:
         for name, sub in getattr(command, "commands", {}).items():
