@@ -27,10 +27,12 @@ from dropexp.cli.compare import (
 from dropexp.cli.options import RunsDir
 from dropexp.cli.results_files import HigherOption, SeedOption, SettingOption
 from dropexp.cli.table_options import ReverseOption, SortOption, TableOptions
+from dropexp.errors import UserError
 from dropexp.terminal.numbers import format_count, format_size
 
 if TYPE_CHECKING:
     from dropexp.compare.found_runs import FoundRuns
+    from dropexp.compare.learning import LearningCurves
     from dropexp.compare.results import Comparison
     from dropexp.runs.searches import SearchRecord
 
@@ -57,6 +59,9 @@ BOARD_HELP = (
     "[bold]tensorboard --logdir runs[/bold] shows single runs only."
 )
 _DEFAULT_OUTPUT = Path("report.html")
+_MOST_CURVES = 8
+"""Learning curves in a report."""
+
 FORMAT_OF_SUFFIX = {
     ".html": ReportFormat.HTML,
     ".htm": ReportFormat.HTML,
@@ -134,8 +139,26 @@ def render_report(
     folders = [run.listed.folder.path for run in found.in_view]
     provenance = trace_provenance(folders, comparison, command)
     if format_ is ReportFormat.MD:
-        return render_markdown(comparison, provenance)
-    return render_page(comparison, provenance, _find_search(comparison, folders))
+        return render_markdown(comparison, provenance, _find_learning(comparison))
+    search = _find_search(comparison, folders)
+    return render_page(comparison, provenance, search, _find_learning(comparison))
+
+
+def _find_learning(comparison: "Comparison") -> "LearningCurves | None":
+    """Return the learning curves of a comparison, where they are a few and one has a law.
+
+    More lines than a few cannot be told apart; dropexp learning-curve lists them all.
+    """
+    from dropexp.compare.learning import measure_learning_curves
+
+    if comparison.source:
+        return None
+    try:
+        curves = measure_learning_curves(comparison)
+    except UserError:
+        return None
+    has_law = any(curve.law for curve in curves.curves)
+    return curves if has_law and len(curves.curves) <= _MOST_CURVES else None
 
 
 def _find_search(comparison: "Comparison", folders: list[Path]) -> "SearchRecord | None":

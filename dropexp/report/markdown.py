@@ -1,6 +1,8 @@
 """A report as Markdown, for a pull request or a paper's appendix."""
 
 from dropexp.compare.columns import make_detail_table, make_main_table
+from dropexp.compare.learning import LearningCurves
+from dropexp.compare.learning.output import format_learning_markdown
 from dropexp.compare.markdown import escape_markdown, format_markdown_list, format_markdown_table
 from dropexp.compare.notes import describe_open_rows, describe_problems, describe_times
 from dropexp.compare.provenance import Provenance
@@ -10,8 +12,16 @@ from dropexp.report.phrases import describe_data
 from dropexp.report.wording import describe_method
 
 
-def render_markdown(comparison: Comparison, provenance: Provenance) -> str:
-    """Return the report as Markdown: answer, tables, failed and missing runs, commands."""
+def render_markdown(
+    comparison: Comparison, provenance: Provenance, learning: LearningCurves | None = None
+) -> str:
+    """Return the report as Markdown: answer, tables, failed and missing runs, commands.
+
+    Args:
+        comparison: to report on.
+        provenance: how to reproduce it.
+        learning: the learning curves of the comparison; None where it has none.
+    """
     first, *more = answer(comparison)
     problems = format_markdown_list(note.text for note in describe_problems(comparison))
     parts = [
@@ -24,6 +34,7 @@ def render_markdown(comparison: Comparison, provenance: Provenance) -> str:
         "### All measurements",
         format_markdown_table(make_detail_table(comparison), all_intervals=True),
         *(escape_markdown(note.text) for note in describe_times(comparison)),
+        *([] if learning is None else _write_learning(learning)),
         "### Failed and missing runs",
         problems or "None.",
         "### Reproduce",
@@ -31,3 +42,7 @@ def render_markdown(comparison: Comparison, provenance: Provenance) -> str:
         format_markdown_list(f"{name}: {version}" for name, version in provenance.versions.items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _write_learning(learning: LearningCurves) -> list[str]:
+    return ["### Learning curves", format_learning_markdown(learning).rstrip()]

@@ -1,7 +1,7 @@
 """A comparison as one HTML page that works offline."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from textwrap import wrap
@@ -13,11 +13,19 @@ from jinja2 import Environment, StrictUndefined
 from dropexp import __version__
 from dropexp.compare.columns import make_detail_table, make_main_table
 from dropexp.compare.highlights import select_featured_rows
+from dropexp.compare.learning import LearningCurves
+from dropexp.compare.learning.sentences import (
+    answer_all,
+    describe_curves,
+    describe_laws,
+    explain_worth,
+)
 from dropexp.compare.notes import describe_open_rows, describe_problems, describe_times
 from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison, Row
 from dropexp.report.answer import answer
 from dropexp.report.charts import HIDDEN, Panel, assign_looks_of, build_sections
+from dropexp.report.charts.learning_curves import build_learning_figures
 from dropexp.report.charts.panels import CONFIG, Figure
 from dropexp.report.charts.pictures import follow_width
 from dropexp.report.charts.search import build_search_figures, describe_search
@@ -28,7 +36,7 @@ from dropexp.statistics import Verdict
 from dropexp.terminal.numbers import format_count
 from dropexp.terminal.plain_text import make_printable
 
-SECTIONS = ("search", "curves", "differences", "axes")
+SECTIONS = ("search", "curves", "differences", "axes", "learning")
 _TEMPLATES = files("dropexp.report") / "templates"
 _SCRIPTS = ("points.js", "saving.js", "report.js")
 _SUBTITLE_LETTERS = 130  # of a line in a saved picture
@@ -44,7 +52,10 @@ _BADGES = {
 
 
 def render_page(
-    comparison: Comparison, provenance: Provenance, search: SearchRecord | None = None
+    comparison: Comparison,
+    provenance: Provenance,
+    search: SearchRecord | None = None,
+    learning: LearningCurves | None = None,
 ) -> str:
     """Return the report as HTML: answer, tables, charts, audits, missing runs, commands.
 
@@ -52,10 +63,12 @@ def render_page(
         comparison: to report on.
         provenance: how to reproduce it.
         search: the search that the compared runs are of; None where they are of none.
+        learning: the learning curves of the comparison; None where it has none.
     """
     return _render(
         comparison,
         search,
+        learning=learning,
         main=make_main_table(comparison),
         details=make_detail_table(comparison),
         audit=None if comparison.source else _summarise_audits(comparison),
@@ -86,11 +99,14 @@ def _render(
     search: SearchRecord | None,
     sections: dict[str, list[Figure]] | None = None,
     title: str = "",
+    learning: LearningCurves | None = None,
     **parts: Any,
 ) -> str:
     sections = sections or build_sections(comparison, comparison.rows)
     if search is not None:
         sections["search"] = build_search_figures(search)
+    if learning is not None:
+        sections["learning"] = build_learning_figures(learning)
     panels = [
         _describe_panel(panel, is_toggled=name == "curves")
         for name, figures in sections.items()
@@ -116,6 +132,7 @@ def _render(
         script="\n".join(map(_read, _SCRIPTS)),
         libraries=_bundle_libraries(),
         about_search=describe_search(search) if search else "",
+        about_learning=_describe_learning(learning) if learning else {},
         **{name: [] for name in SECTIONS} | sections,
         **parts,
     )
@@ -124,6 +141,16 @@ def _render(
 def _make_safe(value: Any) -> Any:
     """Escape control characters in a text that a run may hold; what is markup has none of them."""
     return make_printable(value, keep_lines=True) if type(value) is str else value
+
+
+def _describe_learning(curves: LearningCurves) -> dict[str, Sequence[str]]:
+    """Return what learning curves say beside their chart: answers, how to read them, their laws."""
+    return {
+        "answers": answer_all(curves),
+        "method": [text for text in (describe_curves(curves), explain_worth(curves)) if text],
+        "laws": describe_laws(curves),
+        "notes": curves.notes,
+    }
 
 
 def _write_title(comparison: Comparison) -> str:

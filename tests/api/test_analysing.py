@@ -95,6 +95,21 @@ def test_learning_curves_are_those_of_the_command(studied: Path) -> None:
     assert any(result.chart().to_dict()["datasets"].values())
 
 
+@pytest.mark.parametrize(
+    ("name", "start"), [("r.html", '<section id="learning">'), ("r.md", "### Learning curves")]
+)
+def test_a_report_of_several_sizes_says_what_regularisers_are_worth(
+    studied: Path, tmp_path: Path, name: str, start: str
+) -> None:
+    """Vega's libraries take most of the time of a page."""
+    comparison = dropexp.compare(runs_dir=studied / "runs")
+    _, section = comparison.report(tmp_path / name).read_text().split(start)
+    assert "At 200 images, dropout2d p=0.3 is worth 67 more images" in section
+    assert "n^" in section
+    few = dropexp.compare("data.train_size<400", runs_dir=studied / "runs")
+    assert start not in few.report(tmp_path / name).read_text()
+
+
 def test_early_stopping_is_that_of_the_command(studied: Path) -> None:
     chosen = ("data.train_size=100", "data.train_size<200")
     result: EarlyStoppingResult = dropexp.early_stopping(

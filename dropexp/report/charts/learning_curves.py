@@ -6,7 +6,14 @@ from typing import Any
 
 import altair as alt
 
-from dropexp.compare.learning.results import LearningCurve, LearningCurves, Worth, WorthBounds
+from dropexp.compare.learning.results import (
+    CurvePoint,
+    LearningCurve,
+    LearningCurves,
+    Worth,
+    WorthBounds,
+)
+from dropexp.compare.learning.sentences import describe_worth
 from dropexp.report.charts.encodings import encode_colour, encode_dash, round_digits
 from dropexp.report.charts.labels import leave_label_room, make_end_labels, measure_height
 from dropexp.report.charts.palette import Look, assign_looks
@@ -18,6 +25,7 @@ from dropexp.report.charts.panels import (
     Values,
     make_width_parameter,
 )
+from dropexp.report.charts.tooltips import SETTING, Shown, make_tooltip
 from dropexp.report.wording import describe_epoch
 from dropexp.runs.metric_types import Unit
 
@@ -37,7 +45,7 @@ def build_learning_figures(curves: LearningCurves) -> list[Figure]:
     shown = [curve for curve in curves.curves if curve.points]
     looks = _assign_looks(shown)
     data = Datasets(_NAME)
-    points = [point for curve in shown for point in _encode_points(curve)]
+    points = [point for curve in shown for point in _encode_points(curves, curve)]
     bands = [row for curve in shown for row in _encode_band(curve)]
     limits = _find_limits([*points, *bands])
     sizes = sorted({point["x"] for point in points})
@@ -52,7 +60,7 @@ def build_learning_figures(curves: LearningCurves) -> list[Figure]:
     height = max(measure_height(len(ends)), _HEIGHT)
     layers = [
         *_layer_bands(data, bands, x, y, looks),
-        *_layer_points(data, points, x, y, looks),
+        *_layer_points(data, points, x, y, looks, curves.quantity),
         *_layer_worth(data, curves, x),
         *make_end_labels(data, ends, looks, limits, "x", height),
     ]
@@ -89,7 +97,17 @@ def _to_log(value: float) -> float | None:
     return round_digits(math.log10(value), _DIGITS)
 
 
-def _encode_points(curve: LearningCurve) -> Values:
+def _encode_points(curves: LearningCurves, curve: LearningCurve) -> Values:
+    def describe(point: CurvePoint) -> str:
+        ends = (point.result.low, point.result.high)
+        known = all(map(math.isfinite, ends))
+        interval = f" [{', '.join(map(curves.format, ends))}]" if known else ""
+        return f"{curves.format(point.result.value)}{interval}"
+
+    def find_worth(point: CurvePoint) -> str | None:
+        worth = curve.worth_at(point.size)
+        return None if worth is None else describe_worth(worth)
+
     return [
         {
             "setting": curve.name,
@@ -97,6 +115,9 @@ def _encode_points(curve: LearningCurve) -> Values:
             "mean": _to_log(point.result.value),
             "low": _to_log(point.result.low),
             "high": _to_log(point.result.high),
+            "result": describe(point),
+            "worth": find_worth(point),
+            "n": point.result.n,
         }
         for point in curve.points
     ]
@@ -180,14 +201,21 @@ def _layer_bands(
 
 
 def _layer_points(
-    data: Datasets, points: Values, x: alt.X, y: alt.Y, looks: Mapping[str, Look]
+    data: Datasets, points: Values, x: alt.X, y: alt.Y, looks: Mapping[str, Look], quantity: str
 ) -> list[alt.Chart]:
+    tooltip = make_tooltip(
+        SETTING,
+        Shown("training images", "x", ",d"),
+        Shown(quantity, "result"),
+        Shown("worth, in images", "worth"),
+        Shown("seeds", "n"),
+    )
     chart = alt.Chart(data.add("points", points)).encode(x=x, color=encode_colour(looks))
     return [
         chart.mark_rule(strokeWidth=1.4, opacity=0.7, clip=True)
         .encode(y=alt.Y("low:Q"), y2="high:Q")
         .transform_filter("isValid(datum.low) && isValid(datum.high)"),
-        chart.mark_point(filled=True, size=50, opacity=1, clip=True).encode(y=y),
+        chart.mark_point(filled=True, size=50, opacity=1, clip=True).encode(y=y, tooltip=tooltip),
     ]
 
 
