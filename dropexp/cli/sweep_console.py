@@ -54,6 +54,12 @@ _MOST_SETTINGS = 5
 _MOST_PROBLEMS = 20
 
 
+_WAITS = (
+    "this sweep waits for the other process; one that was stopped, as Ctrl-Z does, holds its runs "
+    "until it continues or is killed"
+)
+
+
 class SweepConsole(CommandConsole):
     """Shows a sweep on stdout, to the user who runs it or watches it."""
 
@@ -89,6 +95,8 @@ class SweepConsole(CommandConsole):
         if plan.counts[PlanStatus.FAILED]:
             told = "trained again" if retry_failed else "skipped; --retry-failed trains them again"
             self.print_sentence(Text(f"failed runs are {told}"), indent=2)
+        if plan.counts[PlanStatus.ELSEWHERE]:
+            self.print_sentence(Text(_WAITS), indent=2)
 
     def list_runs(
         self, rows: Sequence[ListedRow], at_a_time: int | None, *, is_timed: bool = False

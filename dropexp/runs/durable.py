@@ -137,28 +137,30 @@ def make_store_error(path: Path, error: OSError, consequence: str = "") -> Store
     return StoreError(message) if problem is None else DiskError(message, problem)
 
 
-def make_folder_error(runs_dir: Path, error: OSError) -> DiskError | RunsDirError:
+def make_folder_error(runs_dir: Path, error: OSError, again: str = "") -> DiskError | RunsDirError:
     """Return the error to raise where a folder of runs could not be written.
 
     Args:
         runs_dir: the folder of run folders.
         error: why; of whatever file in it.
+        again: see make_disk_error.
     """
     if problem := _DISK_PROBLEMS.get(error.errno or 0):
-        return make_disk_error(runs_dir, problem)
+        return make_disk_error(runs_dir, problem, again)
     return RunsDirError(f"runs_dir={runs_dir} cannot be written: {error.strerror}.")
 
 
-def make_disk_error(runs_dir: Path, problem: str) -> DiskError:
+def make_disk_error(runs_dir: Path, problem: str, again: str = "") -> DiskError:
     """Return the error to raise where nothing more can be written to a folder of runs.
 
     Args:
         runs_dir: the folder of run folders.
         problem: why: "the disk is full".
+        again: what the same command does once this is mended; by default it resumes the runs.
     """
     return DiskError(
         f"no run can be written to runs_dir={runs_dir}: {problem}. Free space there, or make it "
-        f"writable; the same command resumes the runs that are left.",
+        f"writable; the same command {again or 'resumes the runs that are left'}.",
         problem,
     )
 

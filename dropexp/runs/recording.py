@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from dropexp import __version__
 from dropexp.config.own_loops import OwnLoopConfig
-from dropexp.errors import AuditError, ConfigError, StoreError
+from dropexp.errors import AuditError, ConfigError, DiskError, StoreError
 from dropexp.runs.attempts import make_attempt
 from dropexp.runs.files import AUDIT, CONFIG, ENVIRONMENT, ERROR
 from dropexp.runs.ledger import Purpose, record_request
@@ -102,7 +102,7 @@ def record(
     if audit is not None and not audit.passed:
         raise AuditError(f"the audit failed: {audit.summarise()}. Nothing was recorded.")
     place = open_runs_dir(fspath(runs_dir))
-    folder = RunFolder(place, config.run_id)
+    folder = RunFolder(place, config.run_id, again="records the run from its start")
     with folder.lock(lambda: _warn(f"{folder.path} is locked; waiting until it is free.")):
         if _is_finished(folder, config, force=force):
             yield Recording(folder, config, is_finished=True)
@@ -113,6 +113,8 @@ def record(
             yield recording
             outcome = AuditOutcome.SKIPPED if audit is None else AuditOutcome.PASSED
             recording.finish(parameters, outcome)
+        except DiskError:
+            raise  # no fault of the run: it is interrupted
         except Exception as error:
             with suppress(StoreError):
                 folder.write(ERROR, "".join(traceback.format_exception(error)))

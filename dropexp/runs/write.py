@@ -81,10 +81,13 @@ class RunFolder(StoredRun):
     Args:
         runs_dir: the folder of run folders; must exist.
         run_id: the run's id, which names its folder.
+        again: what the same command does after an error of the disk, as the error says; by default
+            it resumes.
     """
 
-    def __init__(self, runs_dir: Path, run_id: str) -> None:
+    def __init__(self, runs_dir: Path, run_id: str, again: str = "") -> None:
         super().__init__(runs_dir, run_id)
+        self._again = again
         self._digests: dict[str, str] = {}
         """Of the files that have been written, for the summary."""
 
@@ -117,7 +120,7 @@ class RunFolder(StoredRun):
         except RuntimeError:  # filelock: it would wait for itself
             raise BusyError(f"{self.run_id} is being trained or recorded here already.") from None
         except OSError as error:
-            raise durable.make_folder_error(self.path.parent, error) from None
+            raise durable.make_folder_error(self.path.parent, error, self._again) from None
         try:
             yield
         finally:
@@ -321,7 +324,8 @@ class RunFolder(StoredRun):
             raise durable.make_store_error(
                 self.path / name,
                 error,
-                "Files written before are intact; the same command resumes from them.",
+                f"Files written before are intact; the same command "
+                f"{self._again or 'resumes from them'}.",
             ) from None
 
 

@@ -1,7 +1,9 @@
 """Runs of somebody's own training loop are ordinary run folders, and say what they lack."""
 
+import errno
 import json
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +14,12 @@ import numpy as np
 import pytest
 
 import dropexp
-from dropexp.errors import AuditError, BusyError, ConfigError, UserError
+from dropexp.errors import AuditError, BusyError, ConfigError, DiskError, UserError
+from dropexp.runs import durable
 from dropexp.runs.listing import list_runs
 from dropexp.runs.recorded_run import Recording
 from dropexp.runs.records import AuditOutcome, RunStatus
-from tests.conftest import Dropexp
+from tests.conftest import Dropexp, UnsyncedDisk
 
 LOSSES = (2.0, 1.0, 1.5)
 
@@ -122,6 +125,53 @@ def test_an_exception_makes_a_failed_run_with_its_traceback() -> None:
     assert listed.status == "failed"
     assert "of my own" in listed.folder.read_error()
     with pytest.warns(UserWarning, match="failed after 1 epoch: "):
+        record()
+
+
+class FullDisk(UnsyncedDisk):
+    """Has no room for a change from the moment that ``is_full`` is set."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+
+    def open_to_append(self, path: str) -> int:
+        self._refuse(path)
+        return super().open_to_append(path)
+
+    def create(self, path: str) -> int:
+        self._refuse(path)
+        return super().create(path)
+
+    def make_folder(self, path: str) -> None:
+        self._refuse(path)
+        super().make_folder(path)
+
+    def _refuse(self, path: str) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
+def test_on_a_full_disk_a_recording_is_interrupted_and_says_that_it_starts_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    disk = FullDisk()
+    monkeypatch.setattr(durable, "disk", disk)
+    again = "the disk is full.* the same command records the run from its start"
+
+    def train() -> None:
+        with dropexp.record(**ask()) as run:
+            for epoch in run.epochs:
+                disk.is_full = epoch == 2
+                run.log(train_loss=1, val_loss=1)
+
+    with pytest.raises(DiskError, match=again):
+        train()
+    with pytest.raises(DiskError, match=again):
+        record(seed=1)
+    disk.is_full = False
+    (listed,) = list_runs(Path("runs"))
+    assert (listed.status, listed.epochs) == ("interrupted", 1)
+    with pytest.warns(UserWarning, match="was interrupted after 1 epoch: it is recorded again"):
         record()
 
 
