@@ -1,9 +1,9 @@
 """How analyses of compared runs, such as learning curves, are written: formats and files."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -11,6 +11,8 @@ from dropexp.cli.compare import parse_suffix, write_output
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+Result = TypeVar("Result")
 
 
 class AnalysisFormat(StrEnum):
@@ -63,18 +65,25 @@ def choose_format(format_: AnalysisFormat | None, output: Path | None) -> Analys
 
 
 def write_analysis(
+    result: Result,
     format_: AnalysisFormat,
     output: Path | None,
-    format_lines: Callable[[int | None], "Sequence[Text]"],
-    writers: Mapping[AnalysisFormat, Callable[[], str]],
+    *,
+    table: Callable[[Result, int | None], "Sequence[Text]"],
+    csv: Callable[[Result], str],
+    json: Callable[[Result], str],
+    md: Callable[[Result], str],
 ) -> None:
     """Print an analysis, or write it to a file.
 
     Args:
+        result: the analysis.
         format_: how it is written.
         output: the file; None prints.
-        format_lines: returns the lines for a terminal of a width in characters; None: any width.
-        writers: of the other formats.
+        table: returns its lines for a terminal of a width in characters; None: any width.
+        csv: returns it in this format, as do json and md.
+        json: see csv.
+        md: see csv.
 
     Raises:
         UserError: the file cannot be written.
@@ -84,12 +93,13 @@ def write_analysis(
 
     if output is None and format_ is AnalysisFormat.TABLE:
         console = CommandConsole()
-        console.print_lines(format_lines(console.width))
+        console.print_lines(table(result, console.width))
         return
     if format_ is AnalysisFormat.TABLE:
-        text = "".join(f"{make_printable(line.plain)}\n" for line in format_lines(None))
+        text = "".join(f"{make_printable(line.plain)}\n" for line in table(result, None))
     else:
-        text = writers[format_]()
+        write = {AnalysisFormat.CSV: csv, AnalysisFormat.JSON: json, AnalysisFormat.MD: md}[format_]
+        text = write(result)
     if output is None:
         print_text(text)
     elif write_output(output, text):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from dropexp.cli.analyses import analyse_early_stopping
 from dropexp.cli.analysis_output import (
-    AnalysisFormat,
     AnalysisFormatOption,
     AnalysisOutputOption,
     choose_format,
@@ -50,12 +49,11 @@ def early_stopping(
         correction=correction,
     )
     write_analysis(
+        result,
         chosen,
         output,
-        lambda width: format_shares(result, width),
-        {
-            AnalysisFormat.CSV: lambda: format_shares_csv(result),
-            AnalysisFormat.JSON: lambda: format_shares_json(result),
-            AnalysisFormat.MD: lambda: format_shares_markdown(result),
-        },
+        table=format_shares,
+        csv=format_shares_csv,
+        json=format_shares_json,
+        md=format_shares_markdown,
     )

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from dropexp.cli.analyses import analyse_effects
 from dropexp.cli.analysis_output import (
-    AnalysisFormat,
     AnalysisFormatOption,
     AnalysisOutputOption,
     AnalysisPlotOption,
@@ -75,12 +74,11 @@ def effects(
 
         picture.draw_figures(build_effect_figures(result))
     write_analysis(
+        result,
         chosen,
         output,
-        lambda width: format_effects(result, width),
-        {
-            AnalysisFormat.CSV: lambda: format_effects_csv(result),
-            AnalysisFormat.JSON: lambda: format_effects_json(result),
-            AnalysisFormat.MD: lambda: format_effects_markdown(result),
-        },
+        table=format_effects,
+        csv=format_effects_csv,
+        json=format_effects_json,
+        md=format_effects_markdown,
     )

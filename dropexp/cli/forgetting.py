@@ -13,7 +13,6 @@ import typer
 
 from dropexp.cli.analyses import FORGETTING_COLUMNS, analyse_forgetting
 from dropexp.cli.analysis_output import (
-    AnalysisFormat,
     AnalysisFormatOption,
     AnalysisOutputOption,
     choose_format,
@@ -75,21 +74,20 @@ def forgetting(
     chosen = choose_format(format_, output)
     _check_suffixes(page, plot)
     result = analyse_forgetting(arguments or [], runs_dir, baseline=baseline)
-    settings, comparison = result.settings, result.comparison
+    settings = result.settings
     if plot is not None:
         _draw(settings, plot)
     if page is not None:
         write_page(settings, page, most, sys.argv[1:], trust=trust)
         print_text(f"written to {page}\n")
     write_analysis(
+        result,
         chosen,
         output,
-        lambda width: format_comparison(comparison, width, FORGETTING_COLUMNS),
-        {
-            AnalysisFormat.CSV: lambda: format_images_as_csv(settings),
-            AnalysisFormat.JSON: lambda: format_images_as_json(settings),
-            AnalysisFormat.MD: lambda: format_markdown(comparison, FORGETTING_COLUMNS),
-        },
+        table=lambda each, width: format_comparison(each.comparison, width, FORGETTING_COLUMNS),
+        csv=lambda each: format_images_as_csv(each.settings),
+        json=lambda each: format_images_as_json(each.settings),
+        md=lambda each: format_markdown(each.comparison, FORGETTING_COLUMNS),
     )
     for sentence in result.untracked:
         print_notice(sentence)

@@ -7,7 +7,6 @@ import typer
 
 from dropexp.cli.analyses import analyse_learning_curves
 from dropexp.cli.analysis_output import (
-    AnalysisFormat,
     AnalysisFormatOption,
     AnalysisOutputOption,
     AnalysisPlotOption,
@@ -98,12 +97,11 @@ def learning_curve(
 
         picture.draw_figures(build_learning_figures(curves))
     write_analysis(
+        curves,
         chosen,
         output,
-        lambda width: format_learning_curves(curves, width),
-        {
-            AnalysisFormat.CSV: lambda: format_learning_csv(curves),
-            AnalysisFormat.JSON: lambda: format_learning_json(curves),
-            AnalysisFormat.MD: lambda: format_learning_markdown(curves),
-        },
+        table=format_learning_curves,
+        csv=format_learning_csv,
+        json=format_learning_json,
+        md=format_learning_markdown,
     )

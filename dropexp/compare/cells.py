@@ -32,6 +32,11 @@ class Cell:
         """The value and its interval in one line."""
         return f"{self.text} {self.interval}".rstrip()
 
+    @property
+    def in_short(self) -> str:
+        """The value and ± its margin, or its interval where that is not symmetric."""
+        return f"{self.text} {self.margin}" if self.margin else self.with_interval
+
 
 def estimate_cell(
     estimate: Estimate | None,

@@ -83,7 +83,7 @@ def format_json(comparison: Comparison) -> str:
 
 def write_json(plain: Mapping[str, Any]) -> str:
     """Return plain values as JSON; null for a number that is not finite."""
-    finite = _replace_non_finite(plain)
+    finite = replace_non_finite(plain)
     text = json.dumps(finite, indent=2, ensure_ascii=False, allow_nan=False)
     return escape_in_json(text) + "\n"
 
@@ -201,12 +201,12 @@ def _join(seeds: Sequence[int]) -> str:
     return " ".join(map(str, seeds))
 
 
-def _replace_non_finite(value: Any) -> Any:
+def replace_non_finite(value: Any) -> Any:
     """Return plain values with None in place of NaN and infinity, which JSON lacks."""
     if isinstance(value, list | tuple):
-        return [_replace_non_finite(each) for each in value]
+        return [replace_non_finite(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {key: _replace_non_finite(each) for key, each in value.items()}
+        return {key: replace_non_finite(each) for key, each in value.items()}
     return value

@@ -6,13 +6,13 @@ from typing import Any
 from rich.text import Text
 
 from dropexp.compare.cells import estimate_cell
-from dropexp.compare.data_files import write_csv, write_json
+from dropexp.compare.data_files import replace_non_finite, write_csv, write_json
 from dropexp.compare.early_stopping import StoppingRow, StoppingShares
 from dropexp.compare.markdown import escape_markdown, format_plain_table
 from dropexp.compare.results import Row
 from dropexp.runs.metric_types import Metric, Notation
 from dropexp.statistics import Estimate
-from dropexp.terminal.tables import Column, format_table, wrap_text
+from dropexp.terminal.tables import Column, format_table, wrap_paragraphs
 
 
 def describe_shares(shares: StoppingShares) -> list[str]:
@@ -37,7 +37,7 @@ def describe_shares(shares: StoppingShares) -> list[str]:
 def _list_columns(shares: StoppingShares, notation: Notation) -> list[Column[StoppingRow]]:
     def show(estimate: Estimate | None, metric: Metric) -> str:
         cell = estimate_cell(estimate, metric, notation, is_signed=True)
-        return f"{cell.text} {cell.margin}" if cell.margin else cell.with_interval
+        return cell.in_short
 
     def show_row(row: Row | None, metric: Metric) -> str:
         if row is None or row.verdict is None:
@@ -71,7 +71,7 @@ def format_shares(shares: StoppingShares, width: int | None) -> list[Text]:
         width: of the terminal in characters; None shows every column.
     """
     return [
-        *(Text(x, "dim") for text in describe_shares(shares) for x in wrap_text(text, width)),
+        *wrap_paragraphs(describe_shares(shares), width, "dim"),
         Text(),
         *format_table(
             _list_columns(shares, Notation.TERMINAL),
@@ -95,7 +95,7 @@ def format_shares_csv(shares: StoppingShares) -> str:
 
 def tabulate_shares(shares: StoppingShares) -> list[dict[str, Any]]:
     """Return each setting as CSV column → value; None for no value."""
-    return [_tabulate(row) for row in shares.rows]
+    return [replace_non_finite(_tabulate(row)) for row in shares.rows]
 
 
 def format_shares_json(shares: StoppingShares) -> str:
@@ -127,6 +127,5 @@ def _tabulate(row: StoppingRow) -> dict[str, Any]:
     cells: dict[str, Any] = {"setting": row.name, "baseline": row.baseline, "n": row.alone.n}
     for name, estimate in estimates.items():
         for suffix, field in (("", "value"), ("_low", "low"), ("_high", "high")):
-            value = getattr(estimate, field, math.nan)
-            cells[name + suffix] = value if math.isfinite(value) else None
+            cells[name + suffix] = getattr(estimate, field, None)
     return cells | verdicts

@@ -145,7 +145,7 @@ def _format_cells(table: ComparisonTable) -> list[list[str]]:
 def _format_cell(column: ComparisonColumn, cell: Cell) -> str:
     if not column.shows_interval:
         return cell.text
-    return f"{cell.text} {cell.margin}" if cell.margin else cell.with_interval
+    return cell.in_short
 
 
 def _measure_all(table: ComparisonTable) -> float:

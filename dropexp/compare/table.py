@@ -13,7 +13,7 @@ from dropexp.compare.results import Comparison, Row
 from dropexp.compare.sorting import BY_EFFECT
 from dropexp.runs.metric_types import Notation
 from dropexp.statistics import Verdict
-from dropexp.terminal.tables import Column, format_table, wrap_text
+from dropexp.terminal.tables import Column, format_table, wrap_paragraphs, wrap_text
 
 _NARROWEST = {"setting": 20, "verdict": len(Verdict.NO_CLEAR_DIFFERENCE)}
 """The columns whose cells may be wrapped, and to how many characters."""
@@ -54,7 +54,7 @@ def format_comparison(
     lead = summarise_method(comparison)
     details = [each for each in comparison.sentences if each not in lead]
     return [
-        *(Text(line, "dim") for text in lead for line in wrap_text(text, width)),
+        *wrap_paragraphs(lead, width, "dim"),
         Text(),
         *format_table(
             [_terminal_column(column) for column in shown],
@@ -62,11 +62,11 @@ def format_comparison(
             width=width,
             dropped_hint=_DROPPED_HINT,
         ),
-        *(Text(line, "dim") for text in brackets for line in wrap_text(text, width)),
+        *wrap_paragraphs(brackets, width, "dim"),
         *([Text(_BY_EFFECT, "dim")] if comparison.sorted_by == BY_EFFECT else []),
         *([Text(), *notes] if notes else []),
         *([Text()] if details else []),
-        *(Text(line, "dim") for text in details for line in wrap_text(text, width)),
+        *wrap_paragraphs(details, width, "dim"),
     ]
 
 
@@ -75,7 +75,7 @@ def _terminal_column(column: ComparisonColumn) -> Column[Row]:
         cell = column.cell(row)
         if not column.shows_interval:
             return cell.text
-        return f"{cell.text} {cell.margin}" if cell.margin else cell.with_interval
+        return cell.in_short
 
     return Column(
         break_heading(column.heading),

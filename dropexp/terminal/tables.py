@@ -4,7 +4,7 @@ rich's Table is not used: it takes 50 to 150 µs a cell, which is seconds for a 
 (here 1 to 2 µs), and it cuts numbers off where the terminal is narrow.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat, zip_longest
@@ -137,6 +137,17 @@ def wrap_text(text: str, width: int | None) -> list[str]:
     return wrap(text, width, subsequent_indent="  ", break_on_hyphens=False) or [""]
 
 
+def wrap_paragraphs(texts: Iterable[str], width: int | None, style: str = "") -> list[Text]:
+    """Return paragraphs as lines of at most width characters; see wrap_text.
+
+    Args:
+        texts: the paragraphs.
+        width: None for one line each.
+        style: rich's, of every line.
+    """
+    return [Text(line, style) for text in texts for line in wrap_text(text, width)]
+
+
 @dataclass(frozen=True)
 class _Layout(Generic[Row]):
     """The columns that are shown, with their widths."""
@@ -246,4 +257,4 @@ def _dropped_lines(columns: Sequence[Column[Row]], width: int | None, hint: str)
     if len(names) > _MOST_DROPPED:
         named += f" and {len(names) - _MOST_DROPPED} more"
     text = f"no room for: {named}{'; ' if hint else ''}{hint}"
-    return [Text(line, style="dim") for line in wrap_text(text, width)]
+    return wrap_paragraphs([text], width, "dim")

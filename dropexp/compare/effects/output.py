@@ -7,14 +7,14 @@ from typing import Any
 from rich.text import Text
 
 from dropexp.compare.cells import estimate_cell
-from dropexp.compare.data_files import write_csv, write_json
+from dropexp.compare.data_files import replace_non_finite, write_csv, write_json
 from dropexp.compare.effects.results import Effect, Effects
 from dropexp.compare.markdown import escape_markdown, format_markdown_list, format_plain_table
 from dropexp.compare.rules import TestKind
 from dropexp.runs.metric_types import EpochChoice, Notation, Unit
 from dropexp.statistics import Verdict
 from dropexp.terminal.numbers import format_count
-from dropexp.terminal.tables import Column, format_table, wrap_text
+from dropexp.terminal.tables import Column, format_table, wrap_paragraphs
 
 _EPOCHS = {
     EpochChoice.BEST: "at its lowest validation loss",
@@ -47,7 +47,7 @@ def _list_columns(effects: Effects, notation: Notation) -> list[Column[Effect]]:
 
     def show_size(effect: Effect) -> str:
         cell = estimate_cell(effect.difference, metric, notation, is_signed=True)
-        return f"{cell.text} {cell.margin}" if cell.margin else cell.with_interval
+        return cell.in_short
 
     def show_p(effect: Effect) -> str:
         p = effect.decision.adjusted_p
@@ -78,7 +78,7 @@ def format_effects(effects: Effects, width: int | None) -> list[Text]:
         width: of the terminal in characters; None shows every column.
     """
     return [
-        *(Text(x, "dim") for text in describe_effects(effects) for x in wrap_text(text, width)),
+        *wrap_paragraphs(describe_effects(effects), width, "dim"),
         Text(),
         *format_table(
             _list_columns(effects, Notation.TERMINAL),
@@ -87,7 +87,7 @@ def format_effects(effects: Effects, width: int | None) -> list[Text]:
             dropped_hint="-o table.csv has all",
         ),
         *([Text()] if effects.notes else []),
-        *(Text(line, "yellow") for text in effects.notes for line in wrap_text(text, width)),
+        *wrap_paragraphs(effects.notes, width, "yellow"),
     ]
 
 
@@ -108,12 +108,12 @@ def format_effects_csv(effects: Effects) -> str:
 
 def tabulate_effects(effects: Effects) -> list[dict[str, Any]]:
     """Return each effect as CSV column → value; None for no value."""
-    return [_tabulate(effect) for effect in effects.effects]
+    return [replace_non_finite(_tabulate(effect)) for effect in effects.effects]
 
 
 def _tabulate(effect: Effect) -> dict[str, Any]:
     decision = effect.decision
-    row: dict[str, Any] = {
+    return {
         "effect": effect.name,
         "kind": "interaction" if effect.is_interaction else "main",
         "size": decision.difference.value,
@@ -126,10 +126,6 @@ def _tabulate(effect: Effect) -> dict[str, Any]:
         "evidence": decision.evidence,
         "evidence_needed": decision.evidence_needed,
         "verdict": effect.verdict,
-    }
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in row.items()
     }
 
 

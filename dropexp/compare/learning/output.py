@@ -8,7 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from dropexp.compare.cells import estimate_cell
-from dropexp.compare.data_files import write_csv, write_json
+from dropexp.compare.data_files import replace_non_finite, write_csv, write_json
 from dropexp.compare.learning.results import CurvePoint, LearningCurve, LearningCurves, WorthBounds
 from dropexp.compare.learning.sentences import (
     answer_all,
@@ -20,7 +20,7 @@ from dropexp.compare.learning.sentences import (
 from dropexp.compare.markdown import escape_markdown, format_markdown_list, format_plain_table
 from dropexp.runs.metric_types import Notation
 from dropexp.runs.metrics import METRIC_REGISTRY
-from dropexp.terminal.tables import Column, format_table, wrap_text
+from dropexp.terminal.tables import Column, format_table, wrap_paragraphs
 
 _OF_METRIC = (2, 4, 5)
 """The places of the columns that hold values of a metric."""
@@ -43,7 +43,7 @@ def _list_columns(curves: LearningCurves, notation: Notation) -> list[Column[_Li
 
     def show_result(line: _Line) -> str:
         cell = estimate_cell(line.point.result, curves.metric, notation)
-        return f"{cell.text} {cell.margin}" if cell.margin else cell.with_interval
+        return cell.in_short
 
     def show_fitted(line: _Line) -> str:
         value = line.point.fitted
@@ -79,7 +79,7 @@ def format_learning_curves(curves: LearningCurves, width: int | None) -> list[Te
     lead = [describe_curves(curves), explain_worth(curves)]
     laws, answers = describe_laws(curves), answer_all(curves)
     return [
-        *(Text(line, "dim") for text in filter(None, lead) for line in wrap_text(text, width)),
+        *wrap_paragraphs(filter(None, lead), width, "dim"),
         Text(),
         *format_table(
             _list_columns(curves, Notation.TERMINAL),
@@ -88,11 +88,11 @@ def format_learning_curves(curves: LearningCurves, width: int | None) -> list[Te
             dropped_hint="-o table.csv has all",
         ),
         *([Text()] if answers else []),
-        *(Text(line, "bold") for text in answers for line in wrap_text(text, width)),
+        *wrap_paragraphs(answers, width, "bold"),
         *([Text(), *(Text(line) for line in laws)] if laws else []),
         *([Text()] if curves.notes else []),
-        *(Text(line, "yellow") for text in curves.notes for line in wrap_text(text, width)),
-        *(Text(line, "dim") for text in _list_left_out(curves) for line in wrap_text(text, width)),
+        *wrap_paragraphs(curves.notes, width, "yellow"),
+        *wrap_paragraphs(_list_left_out(curves), width, "dim"),
     ]
 
 
@@ -130,7 +130,7 @@ def format_learning_csv(curves: LearningCurves) -> str:
 
 def tabulate_curves(curves: LearningCurves) -> list[dict[str, Any]]:
     """Return each setting at each size as CSV column → value; None for no finite number."""
-    return [_tabulate(line) for line in _list_lines(curves)]
+    return [replace_non_finite(_tabulate(line)) for line in _list_lines(curves)]
 
 
 def _tabulate(line: _Line) -> dict[str, Any]:
@@ -159,11 +159,7 @@ def _tabulate(line: _Line) -> dict[str, Any]:
         row["worth_at_least"] = worth.bound
     if worth is not None and worth.bounds is WorthBounds.UPPER:
         row["worth_at_most"] = worth.bound
-    return {key: _leave_out_non_finite(value) for key, value in row.items()}
-
-
-def _leave_out_non_finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return row
 
 
 def format_learning_json(curves: LearningCurves) -> str:
