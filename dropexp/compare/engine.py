@@ -148,9 +148,9 @@ class _Judge:
         self.tests = sum(bool(each.pairs) for each in self._pairs.values()) + further
         self._choosing = self._compare(question.selection_metric, self._values)
         self._results = self._decide_other(question.result_metric)
-        self._fits: Mapping[str, Decision] = {}
+        self._fits: list[Mapping[str, Decision]] = []
         if any(each.verdict is Verdict.WORSE for each in self._results.values()):
-            self._fits = self._decide_other(question.fit_metric)
+            self._fits = [self._decide_other(each) for each in question.fit_metrics]
         self._halves = find_halves()
 
     def make_rows(self, settings: Sequence[Setting]) -> list[Row]:
@@ -177,9 +177,15 @@ class _Judge:
             other_half=self._halves.get(name),
             uncounted=len(tested.runs.visible) - len(tested.choose_seeds(self._rule.kind)),
             seeds_outside=tested.runs.seeds_outside,
-            underfits=name in self._fits
-            and is_underfit(self._results[name].verdict, self._fits[name].verdict),
+            underfits=self._underfits(name),
         )
+
+    def _underfits(self, name: str) -> bool:
+        result = self._results[name].verdict
+        if result is not Verdict.WORSE:
+            return False
+        true_labels, given_labels = (fit[name].verdict for fit in self._fits)
+        return is_underfit(result, true_labels, given_labels)
 
     def _compare(self, metric: Metric, values: MetricValues) -> dict[str, PairedComparison]:
         return {

@@ -105,10 +105,10 @@ class Question:
         return next((each for each in results if self.at in each.epochs), self.deciding_metric)
 
     @property
-    def fit_metric(self) -> Metric:
-        """The metric on training images, with their true labels, by which a setting may underfit.
+    def fit_metrics(self) -> tuple[Metric, Metric]:
+        """The metrics on training images by which a setting may underfit: true and given labels.
 
-        It is a loss for accuracies too: a network that fits less still reaches an accuracy of 1
-        on few training images.
+        They are losses for accuracies too: a network that fits less still reaches an accuracy of
+        1 on few training images.
         """
-        return METRIC_REGISTRY["clean_label_train_loss"]
+        return METRIC_REGISTRY["clean_label_train_loss"], METRIC_REGISTRY["train_loss"]

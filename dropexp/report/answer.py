@@ -253,7 +253,7 @@ def _describe_other_rows(comparison: Comparison, headline: Headline) -> list[str
     underfit = [row for row in comparison.rows if row.underfits]
     if underfit:
         sentences.append(
-            f"Underfitting (worse on training images with their true labels too): "
+            f"Underfitting (worse on the training images too, with given and with true labels): "
             f"{_list_names(underfit)}."
         )
     return sentences

@@ -49,15 +49,17 @@ def decide_verdict(
     return Verdict.NO_CLEAR_DIFFERENCE
 
 
-def is_underfit(result: Verdict, fit: Verdict) -> bool:
+def is_underfit(result: Verdict, true_label_fit: Verdict, given_label_fit: Verdict) -> bool:
     """Return whether a worse result comes with a worse fit, as underfitting causes it.
 
     Args:
         result: the verdict on the result on unseen images.
-        fit: the verdict on the loss on the training images against their true labels. Against
-            noisy labels a worse fit may be a better one: it has memorised fewer wrong labels.
+        true_label_fit: the verdict on the loss on the training images against their true labels.
+            A worse fit of the given ones may be a better one: fewer wrong labels are memorised.
+        given_label_fit: the verdict on the loss against the labels that were trained on. Where
+            these are fitted as well, more wrong labels are memorised: that is overfitting.
 
     Returns:
-        True where both are clearly worse.
+        True where all three are clearly worse.
     """
-    return result is Verdict.WORSE and fit is Verdict.WORSE
+    return result is true_label_fit is given_label_fit is Verdict.WORSE

@@ -1,9 +1,12 @@
 """What a table says of networks that learn too little, and of networks that still learn."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from dropexp.compare.notes import describe_notes, describe_verdict
 from dropexp.runs.metric_types import EpochChoice
+from dropexp.runs.records import RunSummary
 from dropexp.training.run import run
 from tests.builders import RecordingView, compose_tiny
 from tests.run_folders import compare_folder, write_finished_run
@@ -25,6 +28,32 @@ def test_a_heavy_dropout_on_noisy_digits_underfits_and_its_gap_is_about_0(tmp_pa
     assert abs(heavy.estimates["loss_gap"].value) < 0.05
     against_clean = none.estimates["val_loss"].value - none.estimates["train_loss"].value
     assert against_clean < none.estimates["loss_gap"].value - 0.1
+
+
+def test_memorising_more_wrong_labels_is_not_underfitting(tmp_path: Path) -> None:
+    for seed in range(6):
+        for overrides, result, given, true in (
+            ("regulariser=none", 1.0, 0.4, 0.4),
+            ("regulariser=dropout p=0.3", 1.5, 0.2, 0.9),  # fits the wrong labels, not the true
+            ("regulariser=dropout p=0.9", 1.5, 0.8, 0.9),
+        ):
+            words = [*overrides.split(), f"seed={seed}", "data.label_noise=0.2"]
+            write_finished_run(
+                tmp_path,
+                result + seed / 100,
+                *words,
+                train_losses=(given,),
+                change=partial(_set_true_label_loss, value=true),
+            )
+    table = compare_folder(tmp_path)
+    memorising, underfitting = (table.row(f"dropout p={p}") for p in (0.3, 0.9))
+    assert describe_verdict(table, memorising) == "worse"
+    assert describe_verdict(table, underfitting) == "worse: underfits"
+
+
+def _set_true_label_loss(made: RunSummary, value: float) -> RunSummary:
+    assert made.best is not None
+    return replace(made, best=replace(made.best, clean_label_train_loss=value))
 
 
 def test_settings_that_are_best_at_their_last_epoch_still_improve(tmp_path: Path) -> None:

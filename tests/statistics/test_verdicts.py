@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dropexp.statistics import (
     Verdict,
@@ -12,6 +14,8 @@ from dropexp.statistics import (
     sign_flip_p_value,
     smallest_adjusted_p,
 )
+
+VERDICTS = st.sampled_from(Verdict)
 
 
 @pytest.mark.parametrize(
@@ -50,9 +54,9 @@ def test_a_verdict_is_text_and_its_level_is_checked() -> None:
         decide_verdict(0.01, -0.1, 0.01, alpha=0.0)
 
 
-@pytest.mark.parametrize("fit", Verdict)
-@pytest.mark.parametrize("result", Verdict)
-def test_underfitting_is_a_clearly_worse_result_with_a_clearly_worse_fit(
-    result: Verdict, fit: Verdict
+@given(result=VERDICTS, true_labels=VERDICTS, given_labels=VERDICTS)
+def test_underfitting_is_a_clearly_worse_result_with_a_clearly_worse_fit_of_all_labels(
+    result: Verdict, true_labels: Verdict, given_labels: Verdict
 ) -> None:
-    assert is_underfit(result, fit) is (result == fit == Verdict.WORSE)
+    expected = {result, true_labels, given_labels} == {Verdict.WORSE}
+    assert is_underfit(result, true_labels, given_labels) is expected
