@@ -149,16 +149,15 @@ def _find_learning(comparison: "Comparison") -> "LearningCurves | None":
 
     More lines than a few cannot be told apart; dropexp learning-curve lists them all.
     """
-    from dropexp.compare.learning import measure_learning_curves
+    from dropexp.compare.learning import count_learning_curves, measure_learning_curves
 
-    if comparison.source:
+    if comparison.source or count_learning_curves(comparison) > _MOST_CURVES:
         return None
     try:
         curves = measure_learning_curves(comparison)
     except UserError:
         return None
-    has_law = any(curve.law for curve in curves.curves)
-    return curves if has_law and len(curves.curves) <= _MOST_CURVES else None
+    return curves if any(curve.law for curve in curves.curves) else None
 
 
 def _find_search(comparison: "Comparison", folders: list[Path]) -> "SearchRecord | None":

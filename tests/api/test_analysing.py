@@ -79,6 +79,7 @@ def test_effects_are_those_of_the_command(studied: Path) -> None:
     assert result.rows[0].name == "dropout2d p=0.3"
     assert result.rows[0].verdict == "better"
     assert "planned test, max-t" in result.sentences[-1]
+    assert "margin was given after results were seen" in result.effects.notes[0]
     chart = result.chart().to_dict()
     assert any(chart["datasets"].values())
     assert chart["resolve"]["scale"]["color"] == "independent", (

@@ -79,7 +79,11 @@ def find_effects(found: FoundRuns, question: Question | None = None) -> Effects:
         at=question.at,
         rule=rule,
         test=test,
-        notes=(*_describe_seeds(factorial, seeds), *found.left_out),
+        notes=(
+            *([question.stated] if question.stated else []),
+            *_describe_seeds(factorial, seeds),
+            *found.left_out,
+        ),
     )
 
 

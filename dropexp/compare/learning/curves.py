@@ -82,6 +82,11 @@ def measure_learning_curves(
     )
 
 
+def count_learning_curves(comparison: Comparison) -> int:
+    """Return how many curves measure_learning_curves would return, without the time it takes."""
+    return len(_collect_lines(comparison)[0])
+
+
 @dataclass(frozen=True)
 class _Line:
     """The rows of a comparison that differ in their size only, by size."""
