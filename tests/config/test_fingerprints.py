@@ -110,6 +110,8 @@ def test_a_package_is_hashed_with_its_imports_and_not_imported(
     assert len(seen) == 6
     (package / "unrelated.py").write_text("z = 4")
     assert fingerprint_source("package_of_a_test.inner.net:Net") in seen
+    (package / "more.py").write_text("from .unrelated import z")
+    assert "package_of_a_test.unrelated" in find_user_files("package_of_a_test.inner.net:Net")
     with pytest.raises(ConfigError, match=r"there is no module package_of_a_test\.outer"):
         fingerprint_source("package_of_a_test.outer.net:Net")
 
