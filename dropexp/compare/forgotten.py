@@ -18,6 +18,7 @@ from dropexp.errors import StoreError, UserError
 from dropexp.runs.examples import ExampleHistory, read_examples
 from dropexp.runs.write import RunFolder
 from dropexp.statistics import Estimate, mean_interval
+from dropexp.terminal.numbers import format_count
 from dropexp.terminal.plain_text import escape_in_json, make_csv_cell
 
 _MOST_COUNTS = 8
@@ -97,12 +98,12 @@ class CountShare:
 
 
 def read_tracked_settings(found: FoundRuns) -> tuple[list[TrackedSetting], list[str]]:
-    """Return the settings in view with their tracked runs, and sentences on the other runs.
+    """Return the settings in view with their tracked runs, and sentences on what is not shown.
 
     Raises:
         UserError: no run has tracked its images.
     """
-    settings, untracked = [], []
+    settings, untracked, in_another_order = [], [], 0
     for setting, runs in group_runs(found.in_view):
         seeds = {run.seed for run in setting.completed}
         tracked = []
@@ -114,11 +115,21 @@ def read_tracked_settings(found: FoundRuns) -> tuple[list[TrackedSetting], list[
                 tracked.append(TrackedRun(folder, run.compared.seed, read_examples(folder)))
             except StoreError as error:
                 untracked.append(str(error))
+                continue
+            found_wrong = run.compared.summary.forgetting
+            if found_wrong is not None and found_wrong.wrong_label_precision is None:
+                in_another_order += bool(tracked[-1].history.is_wrong.any())
         if tracked:
             settings.append(TrackedSetting(setting, tuple(tracked)))
     if not settings:
         more = f" {untracked[0]}" if untracked else ""
         raise UserError(f"no run has tracked its training images.{more}")
+    if in_another_order:
+        untracked.append(
+            f"{format_count(in_another_order, 'run')} of an earlier dropexp ordered equally often "
+            f"forgotten images in another way: the wrong labels found are not shown. force=true "
+            f"track_examples=true trains a run again and measures them."
+        )
     return settings, untracked
 
 

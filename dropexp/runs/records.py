@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Self
 
-SUMMARY_FORMAT = 7
+SUMMARY_FORMAT = 8
 """Version of the layout of summary.json.
 
-Each format lacks what the later ones lack, and: 6 variance_shift and variance_shifts; 5
+Each format lacks what the later ones lack, and: 7 wrong_label_precision and wrong_label_lift in
+today's order of equally often forgotten examples; 6 variance_shift and variance_shifts; 5
 forgetting; 4 files, the checksums; 3 clean_label_train_* and noisy_label_val_*; 2 test_entropy
 and mc_dropout; 1 test_ece, noisy_label_acc, rise and area."""
 
@@ -228,7 +229,8 @@ class ForgettingSummary:
     never_learned: float  # fraction of the examples whose label was predicted after no epoch
     wrong_label_precision: float | None
     """Fraction of wrong labels among the most forgotten examples, as many as there are wrong
-    labels; None without label noise."""
+    labels; of equally often forgotten ones the later learned first. None without label noise, and
+    in summaries up to format 7, whose order was another one."""
     wrong_label_lift: float | None  # that fraction, divided by the fraction of wrong labels
 
 
@@ -301,11 +303,16 @@ class RunSummary:
         if values.get("mc_dropout") is not None:
             values["mc_dropout"] = SampledTest(**_restore_non_finite(values["mc_dropout"]))
         if values.get("forgetting") is not None:
-            values["forgetting"] = ForgettingSummary(**values["forgetting"])
+            # Up to format 7, equally often forgotten examples had no order. Those values are not
+            # averaged with today's.
+            absent = dict.fromkeys(_IN_ANOTHER_ORDER) if plain["format"] < 8 else {}
+            values["forgetting"] = ForgettingSummary(**{**values["forgetting"], **absent})
         shifts = values.get("variance_shifts") or {}
         values["variance_shifts"] = {name: each for name, each in shifts.items() if each}
         return cls(**values)
 
+
+_IN_ANOTHER_ORDER = ("wrong_label_precision", "wrong_label_lift")
 
 _MAY_BE_ABSENT = (
     *("test_ece", "noisy_label_acc", "test_entropy", "variance_shift"),

@@ -10,7 +10,8 @@ _FORGETTING_CAVEAT = (
     "nothing. See the test loss."
 )
 _PRECISION_CAVEAT = (
-    "It says how well wrong labels are found, not how good the network is: see the test loss."
+    "Of equally often forgotten images the later learned counts first. It says how well wrong "
+    "labels are found, not how good the network is: see the test loss."
 )
 
 VARIANCE_SHIFT = Metric(

@@ -32,11 +32,15 @@ class Forgetting:
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """The events as float64 (N,); infinite for examples that were never learned.
+        """The order of forgetting, float64 (N,): the events, plus a fraction that breaks ties.
 
-        So they rank as the most forgotten ones (section 3 of the paper).
+        Of examples with equally many events, the one that was learned later counts as the more
+        forgotten one: counts are small, so many are equal, and the paper leaves their order open.
+        Examples that were never learned are infinite, so they rank as the most forgotten ones
+        (section 3 of the paper).
         """
-        return np.where(self.is_learned, self.events.astype(np.float64), math.inf)
+        later = self.learned_at / (self.learned_at + 1.0)  # rises with the epoch, below 1
+        return np.where(self.is_learned, self.events + later, math.inf)
 
 
 def count_forgetting(is_fitted: ArrayLike) -> Forgetting:

@@ -12,6 +12,7 @@ from dropexp.runs.records import (
     METRICS_COLUMNS,
     OPTIONAL_COLUMNS,
     EpochRecord,
+    ForgettingSummary,
     RunSummary,
     SampledTest,
     SelectedEpoch,
@@ -127,6 +128,15 @@ def test_variance_shifts_survive_json() -> None:
     # Of a diverged run or from anywhere: without a number there is no shift.
     plain = original.to_json() | {"variance_shifts": {"bn": None}}
     assert RunSummary.from_json(plain).variance_shifts == {}
+
+
+def test_values_of_an_older_order_of_forgetting_are_not_read() -> None:
+    found = ForgettingSummary(0.5, 0.4, 0.9, 0.1, 0.6, 3.0)
+    original = replace(make_summary(None, make_record(1, 1.0)), forgetting=found)
+    plain = json.loads(json.dumps(original.to_json()))
+    assert RunSummary.from_json(plain) == original
+    read = RunSummary.from_json({**plain, "format": 7}).forgetting
+    assert read == replace(found, wrong_label_precision=None, wrong_label_lift=None)
 
 
 def test_calibration_and_memorisation_survive_json() -> None:

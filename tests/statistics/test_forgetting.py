@@ -30,7 +30,25 @@ def test_examples_of_every_kind() -> None:
     assert found.learned_at.tolist() == [0, 2, 1, 1]
     assert found.is_learned.tolist() == [False, True, True, True]
     assert found.is_fitted.tolist() == [False, True, False, False]
-    assert found.scores.tolist() == [math.inf, 0, 1, 2]
+    assert np.floor(found.scores).tolist() == [math.inf, 0, 1, 2]
+
+
+def test_of_equally_often_forgotten_examples_the_later_learned_is_more_forgotten() -> None:
+    right_after = {
+        "learned first": [1, 1, 1, 1, 1, 1],
+        "learned last": [0, 0, 0, 0, 0, 1],
+        "forgotten once, learned first": [1, 0, 1, 1, 1, 1],
+        "forgotten once, learned later": [0, 1, 0, 0, 0, 0],
+        "forgotten twice, learned first": [1, 0, 1, 0, 1, 1],
+        "never learned": [0, 0, 0, 0, 0, 0],
+    }
+    scores = count_forgetting(np.transpose(list(right_after.values()))).scores
+    assert (np.diff(scores) > 0).all()
+
+
+def test_examples_with_one_history_of_events_and_learning_stay_tied() -> None:
+    found = count_forgetting(np.transpose([[0, 1, 0, 1, 1], [0, 1, 1, 1, 0]]))
+    assert found.scores[0] == found.scores[1]
 
 
 @given(HISTORIES)
