@@ -49,6 +49,29 @@ def test_the_table_pairs_settings_and_says_how_well_wrong_labels_are_found(
     assert "trained without track_examples=true" in done.stderr
 
 
+def test_a_notice_says_that_an_earlier_order_of_equal_images_is_not_shown(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "runs", tmp_path / "runs")
+    for path in tmp_path.glob("runs/none-*/summary.json"):
+        plain = json.loads(path.read_text()) | {"format": 6}
+        del plain["files"]["summary.json"]  # the checksum of the values of format 7
+        path.write_text(json.dumps(plain))
+    done = run_dropexp(tmp_path, "forgetting", "-f", "md")
+    assert done.returncode == 0, done.stderr
+    rows = {
+        line.split("|")[1].strip(): line.split("|")
+        for line in done.stdout.splitlines()
+        if "|" in line
+    }
+    heading = [cell.strip() for cell in rows["setting"]]
+    place = heading.index("times chance")
+    assert rows["none"][place].strip() == ""
+    assert rows["dropout2d p=0.5"][place].strip() != ""
+    assert "2 runs of an earlier dropexp" in done.stderr
+    assert "force=true" in done.stderr
+
+
 def test_csv_has_a_row_for_each_image_of_each_run(command: Dropexp) -> None:
     rows = list(csv.DictReader(io.StringIO(command("-f", "csv").stdout)))
     assert len(rows) == 4 * IMAGES
