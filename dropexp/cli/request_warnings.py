@@ -3,7 +3,7 @@
 Everything heavy is imported when they are called.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def warn_of_idle_keys(request: "SweepRequest") -> None:
-    """Warn where p, or the site of noise, is given and nothing has one."""
+    """Warn where p, the site of noise or the size of a split is given, and nothing has one."""
     from dropexp.cli.console import print_warning
 
     keys = {text.lstrip("+").partition("=")[0] for text in request.run_overrides}
@@ -28,6 +28,8 @@ def warn_of_idle_keys(request: "SweepRequest") -> None:
     if all(config.regulariser.name == "none" for config in settings):
         for key in filter(keys.__contains__, IDLE_WITHOUT_NOISE):
             print_warning(explain_idle(key, "regulariser=none,dropout2d"))
+    for text in explain_idle_sizes(keys, settings):
+        print_warning(text)
 
 
 def warn_of_new_study(request: "SweepRequest", runs_dir: Path) -> None:
@@ -49,6 +51,31 @@ def explain_idle(key: str, remedy: str) -> str:
         remedy: an override that names a regulariser.
     """
     return f"{key} is ignored because regulariser=none; {remedy}, for example, uses it"
+
+
+def explain_idle_sizes(keys: Collection[str], configs: Sequence["RunConfig"]) -> Iterator[str]:
+    """Yield a sentence on each size of a split that is a folder of pictures, used as it is.
+
+    Args:
+        keys: of the overrides.
+        configs: of all runs that are asked for.
+    """
+    from dropexp.config.data_section import ImageFolderConfig
+    from dropexp.config.paths import parse_path
+
+    roots = {
+        parse_path(config.data.root, f"data.root={config.data.root}")
+        for config in configs
+        if isinstance(config.data, ImageFolderConfig)
+    }
+    if len({config.data.name for config in configs}) > 1:
+        return
+    for part in ("val", "test"):
+        if f"data.{part}_size" in keys and roots and all((root / part).is_dir() for root in roots):
+            yield (
+                f"data.{part}_size is ignored because data.root has a folder {part}, of which all "
+                f"pictures are used"
+            )
 
 
 def warn_of_slow_bfloat16(configs: Sequence["RunConfig"]) -> None:

@@ -19,6 +19,7 @@ from dropexp.cli.options import (
 from dropexp.cli.request_warnings import (
     IDLE_WITHOUT_NOISE,
     explain_idle,
+    explain_idle_sizes,
     warn_of_slow_bfloat16,
 )
 
@@ -155,6 +156,8 @@ def warn_of_request(config: "RunConfig", console: "RunConsole", given: Collectio
     if config.regulariser.name == "none":
         for key in filter(given.__contains__, IDLE_WITHOUT_NOISE):
             console.warn(explain_idle(key, "regulariser=dropout2d"))
+    for text in explain_idle_sizes(given, [config]):
+        console.warn(text)
     if config.study is not None:
         from dropexp.config.paths import parse_path
         from dropexp.runs.study_names import explain_new_study

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dropexp.training import bfloat16
+from tests.builders import make_pictures
 from tests.conftest import QUICK, Dropexp
 
 IDLE_P = "p is ignored because regulariser=none"
@@ -31,6 +32,22 @@ def test_a_sweep_says_once_that_p_is_ignored(
     said = dropexp("sweep", *overrides, "--dry-run").stderr
     assert said.count("is ignored because regulariser=none") == (key is not None)
     assert key is None or f"warning: {key} is ignored because" in said
+
+
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_a_size_of_a_folder_of_pictures_is_said_to_be_ignored(
+    command: str, dropexp: Dropexp, tmp_path: Path
+) -> None:
+    data = ("data=image_folder", f"data.root={make_pictures(tmp_path / 'pictures', per_class=8)}")
+    sizes = ("data.image_size=8", "data.val_size=2", "data.test_size=2", "data.train_size=10")
+    rest = (
+        ("--dry-run",) if command == "sweep" else ("train.epochs=1", "model.width=4", "threads=1")
+    )
+    said = dropexp(command, *data, *sizes, *rest)
+    assert said.returncode == 0, said.stdout + said.stderr
+    printed = said.stdout + said.stderr
+    assert printed.count("is ignored because") == 1
+    assert "data.test_size is ignored because data.root has a folder test" in printed
 
 
 @pytest.mark.parametrize(
