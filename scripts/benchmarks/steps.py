@@ -6,11 +6,11 @@ from pathlib import Path
 from benchmarks.timing import Action, BenchRow, Pair, repeat, start_process
 
 
-def _epoch_loop() -> Pair:
+def _epoch_loop(*options: str) -> Pair:
     script = str(Path(__file__).parent / "epoch_loop.py")
     return (
-        start_process(script, "dropexp", states_seconds=True),
-        start_process(script, "handwritten", states_seconds=True),
+        start_process(script, "dropexp", *options, states_seconds=True),
+        start_process(script, "handwritten", *options, states_seconds=True),
     )
 
 
@@ -107,6 +107,12 @@ def _bfloat16_step() -> Pair:
 
 ROWS = (
     BenchRow("loop", "epoch loop with its files ÷ hand-written loop", _epoch_loop, 1.02),
+    BenchRow(
+        "loop work",
+        "the same, the processor's seconds with one thread each",
+        partial(_epoch_loop, "--work"),
+        1.02,
+    ),
     BenchRow(
         "dropconnect step",
         "DropConnect step, mask per example ÷ plain convolution",

@@ -1,6 +1,8 @@
 """What a shell completes: groups, choices, keys, values, studies and folders."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from unittest import mock
 
@@ -51,6 +53,44 @@ def test_bash(tmp_path: Path, words: list[str], offered: list[str] | str) -> Non
         assert offered in found
     else:
         assert found == offered
+
+
+def test_commands_are_completed(tmp_path: Path) -> None:
+    assert set(complete_in_bash(tmp_path, "s")) == {"sweep", "study"}
+    assert complete_in_bash(tmp_path, "study", "v") == ["verify"]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {
+            "_DROPEXP_COMPLETE": "complete_bash",
+            "COMP_WORDS": "dropexp\nstudy\nve",
+            "COMP_CWORD": "2",
+        },
+        {"_DROPEXP_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "dropexp study ve"},
+    ],
+)
+def test_completing_a_command_imports_none_of_the_others(
+    tmp_path: Path, typed: dict[str, str]
+) -> None:
+    program = (
+        "import sys\n"
+        "sys.argv = ['dropexp']\n"
+        "from dropexp.cli.main import run_command\n"
+        "run_command([])\n"
+        "print([name for name in sys.modules if name.startswith('dropexp.cli.train')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, **typed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "verify" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("command", ["sweep", "tune", "audit"])
