@@ -10,8 +10,8 @@ from zlib import crc32
 import numpy as np
 
 from dropexp.compare import FoundRun, FoundRuns, Question, compare
+from dropexp.compare.compared_runs import ComparedRun, Curves
 from dropexp.compare.results import Comparison
-from dropexp.compare.settings import ComparedRun, Curves
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.runs.ledger import Purpose, Request
 from dropexp.runs.listed_run import ListedRun, ListedStatus
@@ -152,7 +152,7 @@ def make_comparison(
         for seed in range(seeds)
     ]
     return compare(
-        FoundRuns(tuple(runs)), Question(metric, baseline=baseline, test=test, margin=margin)
+        FoundRuns.of(runs), Question(metric, baseline=baseline, test=test, margin=margin)
     )
 
 

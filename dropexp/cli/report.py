@@ -136,7 +136,7 @@ def render_report(
     from dropexp.compare.provenance import trace_provenance
     from dropexp.report import render_markdown, render_page
 
-    folders = [run.listed.folder.path for run in found.in_view]
+    folders = found.list_folders()
     provenance = trace_provenance(folders, comparison, command)
     if format_ is ReportFormat.MD:
         return render_markdown(comparison, provenance, _find_learning(comparison))

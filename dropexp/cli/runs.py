@@ -266,7 +266,10 @@ def _print_unfinished(all_runs: "list[ListedRun]", runs_dir: Path) -> None:
     from dropexp.runs.ledger import read_ledger
     from dropexp.runs.unfinished import describe_unfinished
 
-    for sentence in describe_unfinished(all_runs, {runs_dir: read_ledger(runs_dir)}, None):
+    finished = {run.run_id for run in all_runs if run.has_results}
+    others = [run for run in all_runs if not run.has_results]
+    ledgers = {runs_dir: read_ledger(runs_dir)}
+    for sentence in describe_unfinished(finished, others, ledgers, None):
         CommandConsole().print_sentence(Text(sentence))
 
 

@@ -4,21 +4,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from shlex import split
 
-from dropexp.compare.found_runs import FoundRun
-from dropexp.compare.grouping import context_key
+from dropexp.compare.found_runs import FoundBatch
+from dropexp.compare.grouping import context_key, part_by_data_seed
 from dropexp.compare.settings import Setting
 from dropexp.config.classics import CLASSICS, list_varied_classics
 from dropexp.config.setting import (
     Fields,
-    drop_default_data_seeds,
     extract_setting_from_flat,
     is_of_regulariser,
     setting_key,
 )
 from dropexp.errors import UserError, suggest
-from dropexp.runs.listed_run import ListedRun
 from dropexp.runs.listing import find_seed
-from dropexp.runs.selection import is_filter, list_filter_keys, select_runs
+from dropexp.runs.run_block import RunBlock, list_ids, select_each
+from dropexp.runs.selection import is_filter, list_filter_keys, select_blocks
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Baselines:
 
 
 def find_baselines(
-    grouped: Sequence[tuple[Setting, list[FoundRun]]], request: str | None = None
+    grouped: Sequence[tuple[Setting, Sequence[FoundBatch]]], request: str | None = None
 ) -> Baselines:
     """Find the baseline of each setting.
 
@@ -101,53 +100,61 @@ def _without_classics(settings: Iterable[Setting]) -> dict[str, Setting]:
 
 
 def add_hidden_baselines(
-    runs: Sequence[ListedRun], chosen: Sequence[ListedRun], filters: Sequence[str]
-) -> list[ListedRun]:
+    blocks: Sequence[RunBlock], chosen: Sequence[RunBlock], filters: Sequence[str]
+) -> list[RunBlock]:
     """Return the chosen runs with those of their baselines that a filter on p or regulariser hides.
 
     All other filters hold for the baselines too.
 
     Args:
-        runs: all runs of the folders.
+        blocks: all runs of the folders.
         chosen: those that pass all filters.
         filters: as for select_runs.
 
     Raises:
         FilterError: see select_runs.
     """
-    others = [text for text in filters if not _is_on_regulariser(text, runs)]
+    others = [text for text in filters if not _is_on_regulariser(text, blocks)]
     if len(others) == len(filters) or not chosen:
         return list(chosen)
-    passing = [run for run in select_runs(runs, others) if "data.seed" in run.config]
-    fields = drop_default_data_seeds(
-        [(find_seed(run.run_id), extract_setting_from_flat(run.config)) for run in passing]
+    known = [block for block in select_blocks(blocks, others) if "data.seed" in block.config]
+    passing = part_by_data_seed(
+        [
+            (block, [find_seed(run_id) for run_id in block.run_ids], _get_fields(block))
+            for block in known
+        ]
     )
-    ids = {run.run_id for run in chosen}
-    keys = {id(f): context_key(f) for f in {id(of_run): of_run for of_run in fields}.values()}
+    ids = set(list_ids(chosen))
+    keys = {id(fields): context_key(fields) for _, fields in passing}
     wanted = {
-        keys[id(of_run)]
-        for run, of_run in zip(passing, fields, strict=True)
-        if run.run_id in ids and of_run["regulariser.name"] != "none"
+        keys[id(fields)]
+        for block, fields in passing
+        if fields["regulariser.name"] != "none" and not ids.isdisjoint(block.run_ids)
     }
-    hidden = [
-        run
-        for run, of_run in zip(passing, fields, strict=True)
-        if of_run["regulariser.name"] == "none"
-        and run.run_id not in ids
-        and keys[id(of_run)] in wanted
+    plain = [
+        block
+        for block, fields in passing
+        if fields["regulariser.name"] == "none" and keys[id(fields)] in wanted
     ]
-    return [*chosen, *hidden]
+    is_hidden = ([run_id not in ids for run_id in block.run_ids] for block in plain)
+    return [*chosen, *select_each(plain, is_hidden)]
 
 
-def _is_on_regulariser(text: str, runs: Sequence[ListedRun]) -> bool:
-    (key,) = list_filter_keys([text], runs)
+def _get_fields(block: RunBlock) -> Fields:
+    return extract_setting_from_flat(block.config)
+
+
+def _is_on_regulariser(text: str, blocks: Sequence[RunBlock]) -> bool:
+    (key,) = list_filter_keys([text], blocks)
     return key in ("p", "regulariser") or is_of_regulariser(key)
 
 
-def _find_by_filters(grouped: Sequence[tuple[Setting, list[FoundRun]]], request: str) -> Baselines:
+def _find_by_filters(
+    grouped: Sequence[tuple[Setting, Sequence[FoundBatch]]], request: str
+) -> Baselines:
     filters = split(request)
     settings = [setting for setting, _ in grouped]
-    listed = [run.listed for _, runs in grouped for run in runs]
+    listed = [batch.listed for _, batches in grouped for batch in batches]
     if not filters or not all(is_filter(text) for text in filters):
         raise UserError(
             f"--baseline {request!r} names no setting of the table. "
@@ -155,9 +162,11 @@ def _find_by_filters(grouped: Sequence[tuple[Setting, list[FoundRun]]], request:
             f"Filters are allowed too: --baseline 'regulariser=dropout2d p=0.3'."
         )
     named = list_filter_keys(filters, listed)
-    passing = {run.run_id for run in select_runs(listed, filters)}
+    passing = set(list_ids(select_blocks(listed, filters)))
     baselines = [
-        setting for setting, runs in grouped if any(run.listed.run_id in passing for run in runs)
+        setting
+        for setting, batches in grouped
+        if not passing.isdisjoint(list_ids(batch.listed for batch in batches))
     ]
     if not baselines:
         raise UserError(f"--baseline {request!r}: none of the compared runs passes these filters.")
@@ -195,8 +204,5 @@ def _match(
                 f"one is left."
             )
         names.add(baseline.name)
-    return {
-        setting.name: by_key[key(setting.fields)]
-        for setting in settings
-        if setting.name not in names and key(setting.fields) in by_key
-    }
+    keys = {each.name: key(each.fields) for each in settings if each.name not in names}
+    return {name: by_key[of_row] for name, of_row in keys.items() if of_row in by_key}

@@ -1,7 +1,7 @@
 """The cells of a comparison's table: text, an interval, and the number to sort by."""
 
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from dropexp.compare.notes import describe_verdict
 from dropexp.compare.results import Comparison, Row
@@ -9,8 +9,7 @@ from dropexp.runs.metric_types import Metric, Notation
 from dropexp.statistics import Estimate, Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """The content of a cell.
 
     Attributes:
@@ -67,9 +66,9 @@ def estimate_cell(
     interval = f"[{text(estimate.low)}, {text(estimate.high)}]"
     below, above = estimate.value - estimate.low, estimate.high - estimate.value
     if not math.isclose(below, above, rel_tol=1e-6, abs_tol=1e-12):
-        return replace(cell, interval=interval)
+        return cell._replace(interval=interval)
     half = metric.format(above, notation, is_signed=False)
-    return replace(cell, interval=interval, margin=f"±{half}")
+    return cell._replace(interval=interval, margin=f"±{half}")
 
 
 def setting_cell(row: Row) -> Cell:

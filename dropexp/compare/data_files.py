@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from dropexp.compare.compared_runs import ComparedRuns
 from dropexp.compare.headline import describe_choice
 from dropexp.compare.notes import NOT_COUNTED, is_not_counted
 from dropexp.compare.results import Comparison, Row
@@ -121,7 +122,7 @@ def _csv_row(row: Row, fields: Sequence[str], metrics: Sequence[str]) -> dict[st
     cells |= {f"{prefix}{key}": setting.fields.get(key) for key in fields}
     cells |= {
         "n": row.n,
-        "seeds": _join([run.seed for run in setting.completed]),
+        "seeds": _join(setting.completed.seeds),
         "diverged_seeds": _join(setting.diverged_seeds),
         "missing_seeds": _join(setting.missing_seeds),
         "unproven_seeds": _join(setting.unproven_seeds),
@@ -166,14 +167,19 @@ def _estimate_cells(name: str, estimate: Estimate | None) -> dict[str, float | N
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
+def _name_runs(runs: ComparedRuns) -> dict[str, str]:
+    """Return the id of each run by its seed."""
+    return dict(zip(map(str, runs.seeds), runs.run_ids, strict=True))
+
+
 def _json_row(row: Row) -> dict[str, Any]:
     setting = row.setting
     return {
         "setting": setting.name,
         "fields": setting.fields,
         "n": row.n,
-        "runs": {str(run.seed): run.run_id for run in setting.completed},
-        "diverged": {str(run.seed): run.run_id for run in setting.diverged},
+        "runs": _name_runs(setting.completed),
+        "diverged": _name_runs(setting.diverged),
         "missing_seeds": setting.missing_seeds,
         "unproven_seeds": setting.unproven_seeds,
         "estimates": {key: asdict(estimate) for key, estimate in row.estimates.items()},

@@ -52,11 +52,10 @@ def compare(
         grouping.refuse_mixed_images(settings)
     baselines = find_baselines(grouped, question.baseline)
     grouping.refuse_pairs_on_other_images(baselines.by_setting, settings)
-    completed = [run for setting in settings for run in setting.completed]
-    refuse_unmeasured(metric, completed)
+    refuse_unmeasured(metric, settings)
     refuse_unrecorded(metric, settings, question.at)
-    refuse_old_runs(metric, completed)
-    target = find_target(completed) if question.at is EpochChoice.MATCHED else None
+    refuse_old_runs(metric, settings)
+    target = find_target(settings) if question.at is EpochChoice.MATCHED else None
     has_margin = question.margin is not None
     family = collect_family(found, grouped, baselines, metric, has_margin=has_margin)
     test = choose_test(
@@ -88,7 +87,7 @@ def compare(
     sentences = describe_method(comparison, baselines.description, is_chosen=is_chosen)
     sentences += [question.stated] if question.stated else []
     sentences += _describe_pilots(family)
-    folders = [run.listed.runs_dir for run in found.in_view]
+    folders = [batch.listed.runs_dir for batch in found.in_view]
     sentences += describe_registrations(folders, settings, question)
     return replace(comparison, sentences=tuple(sentences))
 
@@ -104,8 +103,9 @@ def _describe_pilots(family: Family) -> list[str]:
 
 
 def _list_studies(found: FoundRuns) -> tuple[str, ...]:
-    requests = [run.request for run in found.in_view if run.request is not None]
-    return tuple(dict.fromkeys(each.study for each in requests if each.study is not None))
+    requests = {id(each): each for batch in found.in_view for each in batch.requests}.values()
+    studies = (each.study for each in requests if each is not None and each.study is not None)
+    return tuple(dict.fromkeys(studies))
 
 
 class _Judge:
@@ -162,7 +162,7 @@ class _Judge:
         ]
 
     def _make_row(self, setting: Setting, estimates: Mapping[str, Estimate]) -> Row:
-        row = Row(setting, estimates, parameters=setting.runs[0].summary.parameters)
+        row = Row(setting, estimates, parameters=setting.runs.read("parameters")[0])
         tested = self._family.rows.get(setting.name)
         return row if tested is None else self._add_decision(row, tested)
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dropexp.compare.settings import ComparedRun, Setting
+from dropexp.compare.compared_runs import ComparedRun, ComparedRuns
+from dropexp.compare.settings import Setting
 from dropexp.compare.unmeasured import find_absent_sources
 from dropexp.errors import UserError
-from dropexp.runs.indexed_runs import RECORD_SIZE
 from dropexp.runs.metric_types import EpochChoice, Metric, MetricSource
 from dropexp.runs.metrics import METRIC_REGISTRY
-from dropexp.runs.packed import NUMBERS, unpack_numbers
+from dropexp.runs.packed import NUMBERS
 from dropexp.runs.records import OPTIONAL_COLUMNS
 from dropexp.statistics import (
     Estimate,
@@ -51,11 +51,10 @@ class MetricValues:
         self._at = at
         self._target = target
         metrics = [metric for metric in METRIC_REGISTRY.values() if at in metric.epochs]
-        absent = find_absent_sources(run for setting in settings for run in setting.completed)
+        absent = find_absent_sources(settings)
         metrics = [each for each in metrics if each.source not in absent]
         self._metrics = metrics
         self._packed_names = {metric.key: _name_packed(metric, at) for metric in metrics}
-        self._records: dict[int, tuple[Setting, bytes]] = {}
         self._by_seed: dict[int, tuple[Setting, BySeed]] = {}
         self._kept = ""
 
@@ -71,8 +70,8 @@ class MetricValues:
     def _read_by_seed(self, setting: Setting, metric: Metric) -> BySeed:
         if metric.key not in self._packed_names:
             return {}
-        values, is_known = self._read_table(setting, [metric])
-        seeds = [run.seed for run in setting.completed]
+        values, is_known = self._read_table(setting.completed, [metric])
+        seeds = setting.completed.seeds
         if is_known.all() and np.isfinite(values).all():
             return dict(zip(seeds, values[0].tolist(), strict=True))
         return {
@@ -96,7 +95,7 @@ class MetricValues:
     def _estimate_some(
         self, settings: Sequence[Setting], confidence: float
     ) -> Iterator[dict[str, Estimate]]:
-        tables = [self._read_table(setting, self._metrics) for setting in settings]
+        tables = [self._read_table(setting.completed, self._metrics) for setting in settings]
         # Rows of equal length of all settings together; an interval is that of its row alone.
         whole: dict[int, list[NDArray[np.float64]]] = {}
         for values, is_known in tables:
@@ -118,22 +117,19 @@ class MetricValues:
                     estimates[metric.key] = estimate_mean(known, metric, confidence)
             yield estimates
 
-    def _read_table(self, setting: Setting, metrics: Sequence[Metric]) -> Table:
-        if id(setting) not in self._records:
-            self._records[id(setting)] = setting, _join_records(setting.completed)
-        _, records = self._records[id(setting)]
+    def _read_table(self, runs: ComparedRuns, metrics: Sequence[Metric]) -> Table:
         names = tuple(self._packed_names[metric.key] for metric in metrics)
-        if records and all(names):
-            return _unpack(records, names, metrics)
-        values = np.full((len(metrics), len(setting.completed)), math.nan)
+        if runs and all(names):
+            return _unpack(runs, names, metrics)
+        values = np.full((len(metrics), len(runs)), math.nan)
         is_known = np.zeros(values.shape, dtype=bool)
-        rows = [row for row, name in enumerate(names) if name and records]
+        rows = [row for row, name in enumerate(names) if name and runs]
         if rows:
             wanted = tuple(names[row] for row in rows)
-            values[rows], is_known[rows] = _unpack(records, wanted, [metrics[row] for row in rows])
+            values[rows], is_known[rows] = _unpack(runs, wanted, [metrics[row] for row in rows])
         others = [row for row in range(len(names)) if row not in rows]
         slow = [metrics[row] for row in others]
-        for column, run in enumerate(setting.completed if others else ()):
+        for column, run in enumerate(runs if others else ()):
             of_run = _values_of(run, slow, self._at, self._target)
             for row, value in zip(others, of_run, strict=True):
                 if value is not None:
@@ -141,24 +137,13 @@ class MetricValues:
         return values, is_known
 
 
-def _unpack(records: bytes, names: tuple[str, ...], metrics: Sequence[Metric]) -> Table:
+def _unpack(runs: ComparedRuns, names: tuple[str, ...], metrics: Sequence[Metric]) -> Table:
     """Return the values of metrics that are among packed numbers, or come from them."""
-    numbers, known = unpack_numbers(records, RECORD_SIZE, (*names, "last.epoch"))
+    numbers, known = runs.unpack((*names, "last.epoch"))
     for row, metric in enumerate(metrics):
         if metric.key == _PER_EPOCH:
             numbers[row] /= numbers[-1]
     return numbers[:-1], known[:-1]
-
-
-def _join_records(runs: Sequence[ComparedRun]) -> bytes:
-    """Return the packed results of runs; empty where one has none."""
-    packed = [run.packed for run in runs]
-    places = [run.place for run in runs]
-    if len(set(packed)) == 1 and packed[0] is not None and places == list(range(len(packed[0]))):
-        return packed[0].records  # as they are in the index: most settings
-    joined = zip(packed, places, strict=True)
-    records = [each.get_record(place) for each, place in joined if each is not None]
-    return b"".join(records) if len(records) == len(runs) else b""
 
 
 def read_value(run: ComparedRun, metric: Metric, at: EpochChoice) -> float | None:
@@ -189,13 +174,13 @@ def _name_packed(metric: Metric, at: EpochChoice) -> str:
     return name if name in NUMBERS else ""
 
 
-def find_target(runs: Iterable[ComparedRun]) -> float:
-    """Return the lowest training loss that every run reaches, in nats.
+def find_target(settings: Iterable[Setting]) -> float:
+    """Return the lowest training loss that every completed run reaches, in nats.
 
     Raises:
         UserError: a run has no finite training loss, or there are no runs.
     """
-    runs = list(runs)
+    runs = [run for setting in settings for run in setting.completed]
     target = common_target(run.curves[MATCHED_BY] for run in runs)
     if math.isfinite(target):
         return target
@@ -208,15 +193,16 @@ def find_target(runs: Iterable[ComparedRun]) -> float:
     )
 
 
-def refuse_old_runs(metric: Metric, runs: Sequence[ComparedRun]) -> None:
-    """Raise UserError if no run has a metric that runs of results version 1 lack.
+def refuse_old_runs(metric: Metric, settings: Iterable[Setting]) -> None:
+    """Raise UserError if no completed run has a metric that runs of results version 1 lack.
 
     Raises:
         UserError: names the metric, and says what to type instead.
     """
-    if metric.key not in OPTIONAL_COLUMNS or not runs:
+    if metric.key not in OPTIONAL_COLUMNS:
         return
-    if all(getattr(run.summary.last, metric.key) is None for run in runs):
+    known = [has for each in settings for has in each.completed.list_known(f"last.{metric.key}")]
+    if known and not any(known):
         instead = metric.key.removeprefix("clean_label_").removeprefix("noisy_label_")
         raise UserError(
             f"--metric {metric.key} was not measured in these runs, which an older dropexp "

@@ -6,35 +6,35 @@ the studies that first asked for their runs, and a seed that a filter leaves out
 out.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
 
-from dropexp.compare.found_runs import FoundRun, MissingRun
+from dropexp.compare.found_runs import FoundBatch, MissingRun
 from dropexp.config.classics import list_active_classics
 from dropexp.config.setting import Fields, digest_setting, extract_setting_from_flat
-from dropexp.config.shared_config import SeededConfig, SharedConfig
 from dropexp.errors import DropexpError
-from dropexp.runs.ledger import Ledger, Purpose, read_ledger
+from dropexp.runs.ledger import Ledger, Purpose, Request, read_ledger
 from dropexp.runs.listed_run import ListedRun, ListedStatus
 from dropexp.runs.listing import find_seed
+from dropexp.runs.run_block import RunBlock, find_values, list_ids, list_rows, select_each
 from dropexp.runs.studies import Study, StudyMember, read_study
 from dropexp.terminal.numbers import format_count
 
 _WITHOUT_RESULT = (ListedStatus.INTERRUPTED, ListedStatus.RUNNING)
 
 
-def read_ledgers(runs: Iterable[ListedRun]) -> dict[Path, Ledger]:
+def read_ledgers(blocks: Iterable[RunBlock]) -> dict[Path, Ledger]:
     """Return the ledger of each folder of run folders."""
-    folders = dict.fromkeys(run.runs_dir for run in runs)
+    folders = dict.fromkeys(block.runs_dir for block in blocks)
     return {folder: read_ledger(folder) for folder in folders}
 
 
 def list_hidden_runs(
-    all_runs: Sequence[ListedRun],
-    chosen: Sequence[ListedRun],
+    every: Sequence[RunBlock],
+    chosen: Sequence[RunBlock],
     ledgers: Mapping[Path, Ledger],
-) -> list[ListedRun]:
+) -> list[RunBlock]:
     """Return the runs that are not chosen and count in the test of those that are.
 
     They are further seeds of the chosen settings, and the runs of the studies that first asked for
@@ -42,55 +42,63 @@ def list_hidden_runs(
     its runs were fixed before any of them existed.
 
     Args:
-        all_runs: all runs of the folders.
+        every: all runs of the folders.
         chosen: those that the arguments choose.
         ledgers: of the folders.
     """
-    in_view = {run.run_id for run in chosen}
-    others = [run for run in all_runs if run.run_id not in in_view and run.has_results]
+    others = _leave_out([block for block in every if block.has_results], set(list_ids(chosen)))
     if not others:
         return []
     registered = _find_registered(chosen, ledgers)
     if registered:
-        return [run for run in others if run.run_id in registered]
-    settings = {_digest(run) for run in chosen}
-    rows = [run for run in chosen if not _is_plain(run)] or chosen
+        return _select_ids(others, registered)
+    settings = set(map(_digest, chosen))
+    rows = [block for block in chosen if not _is_plain(block)] or chosen
     of_studies = _list_first_asked(rows, ledgers)
-    return [run for run in others if run.run_id in of_studies or _digest(run) in settings]
+    return [
+        counted
+        for block in others
+        for counted in ([block] if _digest(block) in settings else _select_ids([block], of_studies))
+    ]
 
 
 def find_missing_runs(
-    found_runs: Sequence[FoundRun],
-    all_runs: Sequence[ListedRun],
+    found: Sequence[FoundBatch],
+    every: Sequence[RunBlock],
     ledgers: Mapping[Path, Ledger],
 ) -> list[MissingRun]:
     """Return the runs of the found settings and their studies that lack a comparable result.
 
     Args:
-        found_runs: the runs in view and those that count with them.
-        all_runs: all runs of the folders.
+        found: the runs in view and those that count with them.
+        every: all runs of the folders.
         ledgers: of the folders.
     """
-    found = {run.listed.run_id for run in found_runs}
-    if all(ledger.requests.keys() <= found for ledger in ledgers.values()):
+    found_blocks = [batch.listed for batch in found]
+    found_ids = set(list_ids(found_blocks))
+    if all(ledger.requests.keys() <= found_ids for ledger in ledgers.values()):
         return []
-    versions = {run.listed.results_version for run in found_runs}
-    registered = _find_registered([run.listed for run in found_runs], ledgers)
-    by_setting = {_digest(run.listed): run.listed.run_id for run in found_runs}
-    listed = {run.run_id: run for run in all_runs}
-    in_view = [run.listed for run in found_runs if run.is_in_view]
-    rows = [run for run in in_view if not _is_plain(run)]
+    versions = find_values(found_blocks, "results_version")
+    registered = _find_registered(found_blocks, ledgers)
+    # Settings of two results versions have one digest; the last run stands for them.
+    last = sorted(
+        (not batch.is_in_view, max(batch.listed.run_ids), _digest(batch.listed)) for batch in found
+    )
+    by_setting = {digest: run_id for _, run_id, digest in last}
+    others = {run.run_id: run for run in list_rows(_leave_out(every, found_ids))}
+    in_view = [batch.listed for batch in found if batch.is_in_view]
+    rows = [block for block in in_view if not _is_plain(block)]
     wanted = _list_first_asked(rows or in_view, ledgers)
     missing = []
     for folder, ledger in ledgers.items():
         places = _StudyPlaces(folder)
         for run_id, request in ledger.requests.items():
-            if run_id in found or (registered and run_id not in registered):
+            if run_id in found_ids or (registered and run_id not in registered):
                 continue
-            run, ended = listed.get(run_id), ledger.ended(run_id)
+            run, ended = others.get(run_id), ledger.ended(run_id)
             setting: str | int | None = ledger.setting_of(run_id)
             if setting is None and run is not None and run.config:
-                setting = _digest(run)
+                setting = _digest_config(run.config)
             sibling = by_setting.get(setting) if isinstance(setting, str) else None
             if setting is None:
                 setting, digest = places.find(run_id, request.study)
@@ -113,8 +121,8 @@ def _has_result(run: ListedRun, versions: Collection[int | None]) -> bool:
 
 
 def describe_unregistered(
-    all_runs: Sequence[ListedRun],
-    chosen: Sequence[ListedRun],
+    every: Sequence[RunBlock],
+    chosen: Sequence[RunBlock],
     ledgers: Mapping[Path, Ledger],
 ) -> list[str]:
     """Return a sentence on the seeds of a registered study's settings that are no part of it.
@@ -123,23 +131,20 @@ def describe_unregistered(
     finds something should have to say so.
 
     Args:
-        all_runs: all runs of the folders.
+        every: all runs of the folders.
         chosen: those that the arguments choose.
         ledgers: of the folders.
     """
     registered = _find_registered(chosen, ledgers)
     if not registered:
         return []
-    settings = {_digest(run) for run in chosen if not _is_plain(run)}
-    others = [
-        run
-        for run in all_runs
-        if run.run_id not in registered and run.has_results and _digest(run) in settings
-    ]
+    settings = {_digest(block) for block in chosen if not _is_plain(block)}
+    same = [block for block in every if block.has_results and _digest(block) in settings]
+    others = sum(map(len, _leave_out(same, registered)))
     if not others:
         return []
-    runs = format_count(len(others), "run")
-    are = "is" if len(others) == 1 else "are"
+    runs = format_count(others, "run")
+    are = "is" if others == 1 else "are"
     return [f"{runs} of these settings on other seeds {are} no part of the registered study."]
 
 
@@ -171,31 +176,50 @@ class _StudyPlaces:
         self._members[name] = {member.run_id: member for member in members}
 
 
-def _find_registered(runs: Iterable[ListedRun], ledgers: Mapping[Path, Ledger]) -> Collection[str]:
+def _find_registered(blocks: Iterable[RunBlock], ledgers: Mapping[Path, Ledger]) -> Set[str]:
     """Return the runs of the registered study that asked for all of these; empty without one."""
     studies = set()
-    for run in runs:
-        folder = run.runs_dir
-        request = ledgers[folder].asked(run.run_id)
-        if request is None or request.purpose is not Purpose.REGISTERED:
-            return ()
-        studies.add((folder, request.study, request.number))
+    for block in blocks:
+        for request in _list_requests(block, ledgers):
+            if request is None or request.purpose is not Purpose.REGISTERED:
+                return frozenset()
+            studies.add((block.runs_dir, request.study, request.number))
     if len(studies) != 1:
-        return ()
+        return frozenset()
     ((folder, _, number),) = studies
     requests = ledgers[folder].requests
     return {run_id for run_id, request in requests.items() if request.number == number}
 
 
-def _list_first_asked(runs: Iterable[ListedRun], ledgers: Mapping[Path, Ledger]) -> Collection[str]:
+def _list_first_asked(blocks: Iterable[RunBlock], ledgers: Mapping[Path, Ledger]) -> Set[str]:
     """Return the ids of all runs that were first asked for in the same studies."""
-    studies: dict[tuple[Path, str | None], None] = {}
-    for run in runs:
-        folder = run.runs_dir
-        request = ledgers[folder].asked(run.run_id)
-        if request is not None:
-            studies[folder, request.study] = None
+    studies = {
+        (block.runs_dir, request.study)
+        for block in blocks
+        for request in _list_requests(block, ledgers)
+        if request is not None
+    }
     return {run_id for folder, study in studies for run_id in ledgers[folder].runs_of(study)}
+
+
+def _list_requests(block: RunBlock, ledgers: Mapping[Path, Ledger]) -> list[Request | None]:
+    """Return the different first requests for the runs of a block."""
+    requests = map(ledgers[block.runs_dir].requests.get, block.run_ids)
+    return list({id(request): request for request in requests}.values())
+
+
+def _leave_out(blocks: Sequence[RunBlock], run_ids: Set[str]) -> list[RunBlock]:
+    """Return the runs without some."""
+    return select_each(
+        blocks, ([run_id not in run_ids for run_id in block.run_ids] for block in blocks)
+    )
+
+
+def _select_ids(blocks: Sequence[RunBlock], run_ids: Set[str]) -> list[RunBlock]:
+    """Return those runs that are among some."""
+    return select_each(
+        blocks, ([run_id in run_ids for run_id in block.run_ids] for block in blocks)
+    )
 
 
 def is_plain(fields: Fields) -> bool:
@@ -203,20 +227,13 @@ def is_plain(fields: Fields) -> bool:
     return fields.get("regulariser.name") == "none" and not list_active_classics(fields)
 
 
-def _is_plain(run: ListedRun) -> bool:
-    fields = _fields(run)
-    if isinstance(fields, SeededConfig):
-        return fields.shared.recall(_is_plain_for_all_seeds)
-    return is_plain(fields)
+def _is_plain(block: RunBlock) -> bool:
+    return is_plain(extract_setting_from_flat(block.config))
 
 
-def _is_plain_for_all_seeds(config: SharedConfig) -> bool:
-    return is_plain(config.fields)
+def _digest(block: RunBlock) -> str:
+    return _digest_config(block.config)
 
 
-def _digest(run: ListedRun) -> str:
-    return digest_setting(_fields(run))
-
-
-def _fields(run: ListedRun) -> Fields:
-    return extract_setting_from_flat(run.config)
+def _digest_config(config: Fields) -> str:
+    return digest_setting(extract_setting_from_flat(config))

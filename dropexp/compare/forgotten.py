@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dropexp.compare.found_runs import FoundRuns
+from dropexp.compare.found_runs import FoundRun, FoundRuns
 from dropexp.compare.grouping import group_runs
 from dropexp.compare.rules import CONFIDENCE
 from dropexp.compare.settings import Setting
@@ -104,15 +104,15 @@ def read_tracked_settings(found: FoundRuns) -> tuple[list[TrackedSetting], list[
         UserError: no run has tracked its images.
     """
     settings, untracked, in_another_order = [], [], 0
-    for setting, runs in group_runs(found.in_view):
-        seeds = {run.seed for run in setting.completed}
+    for setting, batches in group_runs(found.in_view):
+        seeds = set(setting.completed.seeds)
         tracked = []
-        for run in sorted(runs, key=lambda one: one.compared.seed):
-            if run.compared.seed not in seeds:
+        for run in sorted((run for batch in batches for run in batch), key=_get_seed):
+            if _get_seed(run) not in seeds:
                 continue  # diverged
             folder = run.listed.folder
             try:
-                tracked.append(TrackedRun(folder, run.compared.seed, read_examples(folder)))
+                tracked.append(TrackedRun(folder, _get_seed(run), read_examples(folder)))
             except StoreError as error:
                 untracked.append(str(error))
                 continue
@@ -131,6 +131,10 @@ def read_tracked_settings(found: FoundRuns) -> tuple[list[TrackedSetting], list[
             f"track_examples=true trains a run again and measures them."
         )
     return settings, untracked
+
+
+def _get_seed(run: FoundRun) -> int:
+    return run.compared.seed
 
 
 def list_images(settings: Iterable[TrackedSetting]) -> list[dict[str, object]]:

@@ -1,17 +1,20 @@
 """What was found in runs folders: runs to compare, and runs that lack results."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
-from dropexp.compare.settings import ComparedRun
+from dropexp.compare.compared_runs import ComparedRun, ComparedRuns
+from dropexp.config.shared_config import SeededConfig
 from dropexp.runs.ledger import Request
 from dropexp.runs.listed_run import ListedRun
+from dropexp.runs.run_block import RunBlock
 
 
-@dataclass(slots=True)  # a frozen one takes three times as long to make
+@dataclass(frozen=True, slots=True)
 class FoundRun:
-    """A run that can be compared; it is not modified.
+    """A run that can be compared.
 
     Attributes:
         listed: the run as filters see it.
@@ -29,6 +32,57 @@ class FoundRun:
     request: Request | None = None
     ended: int | None = None
     is_in_view: bool = True
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FoundBatch:
+    """Runs of a folder that differ in their seed only and can be compared.
+
+    Attributes:
+        listed: the runs as filters see them.
+        compared: their results.
+        fields: the fields of their setting, with the data.seed of the first of them.
+        requests: the first request for each run; None where none was recorded.
+        ends: the place in the ledger at which each run ended; None likewise.
+        is_in_view: see FoundRun.
+    """
+
+    listed: RunBlock
+    compared: ComparedRuns
+    fields: Mapping[str, Any]
+    requests: Sequence[Request | None]
+    ends: Sequence[int | None]
+    is_in_view: bool = True
+
+    @classmethod
+    def of(cls, run: FoundRun) -> Self:
+        """Return the batch of one run."""
+        return cls(
+            RunBlock.of(run.listed),
+            ComparedRuns.of([run.compared]),
+            run.fields,
+            [run.request],
+            [run.ended],
+            run.is_in_view,
+        )
+
+    def __len__(self) -> int:
+        """Return the number of runs."""
+        return len(self.compared)
+
+    def __iter__(self) -> Iterator[FoundRun]:
+        """Return an iterator over the runs."""
+        fields = self.fields
+        for listed, compared, request, ended in zip(
+            self.listed, self.compared, self.requests, self.ends, strict=True
+        ):
+            if isinstance(fields, SeededConfig):
+                fields = SeededConfig(fields.shared, compared.seed)
+            yield FoundRun(listed, compared, fields, request, ended, self.is_in_view)
+
+    def split(self) -> "list[FoundBatch]":
+        """Return a batch for each run."""
+        return [FoundBatch.of(run) for run in self]
 
 
 @dataclass(frozen=True)
@@ -64,7 +118,7 @@ class FoundRuns:
     """The runs of a comparison.
 
     Attributes:
-        runs: those in view and those that count in their test.
+        batches: those in view and those that count in their test.
         left_out: sentences on runs that were left out, and why.
         missing: runs of the same settings and studies that were asked for and lack results.
         folders: in how many folders of run folders they are. Each has a ledger of its own, so the
@@ -72,13 +126,30 @@ class FoundRuns:
         named_study: the one study that a filter names; empty without one.
     """
 
-    runs: tuple[FoundRun, ...]
+    batches: tuple[FoundBatch, ...]
     left_out: tuple[str, ...] = ()
     missing: tuple[MissingRun, ...] = ()
     folders: int = 1
     named_study: str = ""
 
+    @classmethod
+    def of(cls, runs: Iterable[FoundRun], missing: Iterable[MissingRun] = ()) -> Self:
+        """Return runs of one folder that were chosen one by one."""
+        return cls(tuple(map(FoundBatch.of, runs)), missing=tuple(missing))
+
     @property
-    def in_view(self) -> tuple[FoundRun, ...]:
+    def in_view(self) -> tuple[FoundBatch, ...]:
         """The runs that the arguments choose."""
-        return tuple(run for run in self.runs if run.is_in_view)
+        return tuple(batch for batch in self.batches if batch.is_in_view)
+
+    def list_runs(self) -> list[FoundRun]:
+        """Return the runs in view, one by one."""
+        return [run for batch in self.in_view for run in batch]
+
+    def list_folders(self) -> list[Path]:
+        """Return the run folders of the runs in view."""
+        return [
+            batch.listed.runs_dir / run_id
+            for batch in self.in_view
+            for run_id in batch.compared.run_ids
+        ]

@@ -1,10 +1,12 @@
 """From runs to settings: groups of runs that differ only in their seed, named by what differs."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import Any
+from itertools import chain, compress
+from operator import not_
+from typing import Any, Protocol, Self, TypeVar
 
-from dropexp.compare.found_runs import FoundRun
+from dropexp.compare.compared_runs import NO_RUNS, ComparedRuns
+from dropexp.compare.found_runs import FoundBatch
 from dropexp.compare.settings import Setting
 from dropexp.config.classics import (
     CLASSICS,
@@ -22,9 +24,8 @@ from dropexp.config.setting import (
     setting_key,
     sort_key,
 )
+from dropexp.config.shared_config import SeededConfig
 from dropexp.errors import UserError
-from dropexp.runs.listed_run import find_results
-from dropexp.runs.records import AuditOutcome
 
 _TEST_IMAGES = (
     "data.name",
@@ -40,31 +41,84 @@ _TEST_IMAGES = (
 """The fields that decide which test images a run has; data.train_size and others do not."""
 
 
-def group_runs(found_runs: Sequence[FoundRun]) -> list[tuple[Setting, list[FoundRun]]]:
+def group_runs(found: Sequence[FoundBatch]) -> list[tuple[Setting, list[FoundBatch]]]:
     """Return the settings in the table's order, each with its runs.
 
     Settings that differ only in the regulariser are neighbours, ``none`` first. Groups of such
     settings that differ only in classics are neighbours too.
     """
-    kept = drop_default_data_seeds([(run.compared.seed, run.fields) for run in found_runs])
-    # Runs that differ in their seed only have one object as their fields.
-    keys = {id(fields): setting_key(fields) for fields in {id(f): f for f in kept}.values()}
-    groups: dict[str, tuple[Fields, list[FoundRun]]] = {}
-    for run, fields in zip(found_runs, kept, strict=True):
-        groups.setdefault(keys[id(fields)], (fields, []))[1].append(run)
-    all_fields = [fields for fields, _ in groups.values()]
-    classics = list_varied_classics(all_fields)
-    contexts = [context_key(fields, classics) for fields in all_fields]
-    seeds = _seeds_by_context(contexts, [runs for _, runs in groups.values()])
-    options = _find_options(all_fields)
+    kept = part_by_data_seed([(each, each.compared.seeds, each.fields) for each in found])
+    keys = {id(fields): setting_key(fields) for _, fields in kept}
+    groups: dict[str, tuple[Fields, list[FoundBatch]]] = {}
+    for batch, fields in kept:
+        groups.setdefault(keys[id(fields)], (fields, []))[1].append(batch)
+    varied = _keep_varied([fields for fields, _ in groups.values()])
+    classics = list_varied_classics(varied)
+    contexts = [context_key(fields, classics) for fields in varied]
+    seeds = _seeds_by_context(contexts, [batches for _, batches in groups.values()])
+    options = _find_options(varied)
     settings = [
-        (_make_setting(name, fields, runs, seeds[context], options, classics), runs)
-        for name, context, (fields, runs) in zip(
-            name_settings(all_fields), contexts, groups.values(), strict=True
+        (_make_setting(name, fields, batches, seeds[context], options, classics), batches)
+        for name, context, (fields, batches) in zip(
+            name_settings(varied), contexts, groups.values(), strict=True
         )
     ]
-    differing = [key for key in _axes_of(all_fields) if key != P_KEY]
+    differing = [key for key in _axes_of(varied) if key != P_KEY]
     return sorted(settings, key=lambda each: _sort_key(each[0], differing))
+
+
+def _keep_varied(settings: Sequence[Fields]) -> list[dict[str, Any]]:
+    """Return the fields of each setting's regulariser, and those that have several values.
+
+    Of a thousand settings that is a tenth of all fields, and what tells settings apart.
+    """
+    varied = {
+        key
+        for key in dict.fromkeys(chain.from_iterable(settings))
+        if is_of_regulariser(key)
+        or len({repr(fields.get(key, _ABSENT)) for fields in settings}) > 1
+    }
+    return [{key: fields[key] for key in fields if key in varied} for fields in settings]
+
+
+_ABSENT = object()
+
+
+class _Runs(Protocol):
+    def split(self) -> "list[Self]": ...
+
+
+Runs = TypeVar("Runs", bound=_Runs)
+
+
+def part_by_data_seed(
+    groups: Sequence[tuple[Runs, Sequence[int], Fields]],
+) -> list[tuple[Runs, Fields]]:
+    """Return runs with their fields, without data.seed where it follows the run's seed.
+
+    See drop_default_data_seeds. Where data.seed is fixed in otherwise
+    equal runs, each run whose data.seed follows its seed is returned alone.
+
+    Args:
+        groups: runs that differ in their seed only, their seeds, and the fields of the first one.
+    """
+    telling = [_choose_telling_seed(seeds, fields) for _, seeds, fields in groups]
+    kept = drop_default_data_seeds(telling)
+    parted: list[tuple[Runs, Fields]] = []
+    for (runs, seeds, _), fields in zip(groups, kept, strict=True):
+        if isinstance(fields, SeededConfig) and fields.shared.data_follows:
+            of_runs = [SeededConfig(fields.shared, seed) for seed in seeds]
+            parted += zip(runs.split(), of_runs, strict=True)
+        else:
+            parted.append((runs, fields))
+    return parted
+
+
+def _choose_telling_seed(seeds: Sequence[int], fields: Fields) -> tuple[int, Fields]:
+    """Return a seed that does not equal data.seed, if that is fixed and there is one."""
+    if isinstance(fields, SeededConfig) and fields.shared.data_follows:
+        return seeds[0], fields
+    return next((seed for seed in seeds if seed != fields["data.seed"]), seeds[0]), fields
 
 
 def make_settings_without_runs(fields: Mapping[str, Fields]) -> list[Setting]:
@@ -78,7 +132,7 @@ def make_settings_without_runs(fields: Mapping[str, Fields]) -> list[Setting]:
         Setting(
             name=name,
             fields=of_setting,
-            completed=(),
+            completed=NO_RUNS,
             classics=tuple(each for each in list_active_classics(of_setting) if each in varied),
         )
         for name, of_setting in fields.items()
@@ -203,33 +257,31 @@ def _find_options(settings: Sequence[Fields]) -> dict[str, list[str]]:
 def _make_setting(
     name: str,
     fields: Fields,
-    found_runs: Sequence[FoundRun],
+    batches: Sequence[FoundBatch],
     seeds: set[int],
     options: Mapping[str, Sequence[str]],
     classics: Collection[str],
 ) -> Setting:
-    runs = sorted((run.compared for run in found_runs), key=attrgetter("seed"))
-    completed = tuple(run for run in runs if run.is_completed)
-    has_diverged = len(completed) < len(runs)
-    listed = [run.listed for run in found_runs]
-    is_proven = find_results(listed, "audit_outcome") == {AuditOutcome.PASSED}
+    runs = ComparedRuns.join([batch.compared for batch in batches])
+    runs = runs.take(sorted(range(len(runs)), key=runs.seeds.__getitem__))
+    is_completed, is_proven = runs.is_completed, runs.is_proven
     return Setting(
         name=name,
         fields=fields,
-        completed=completed,
-        diverged=tuple(run for run in runs if not run.is_completed) if has_diverged else (),
-        missing_seeds=tuple(sorted(seeds - {run.seed for run in runs})),
-        unproven_seeds=() if is_proven else tuple(run.seed for run in runs if not run.is_proven),
+        completed=runs.select(is_completed),
+        diverged=runs.select(map(not_, is_completed)),
+        missing_seeds=tuple(sorted(seeds.difference(runs.seeds))),
+        unproven_seeds=tuple(compress(runs.seeds, map(not_, is_proven))),
         options={key: fields[key] for key in options[name_regulariser(fields)] if key in fields},
         classics=tuple(name for name in list_active_classics(fields) if name in classics),
     )
 
 
 def _seeds_by_context(
-    contexts: Iterable[str], runs_of_settings: Iterable[list[FoundRun]]
+    contexts: Iterable[str], batches_of_settings: Iterable[list[FoundBatch]]
 ) -> dict[str, set[int]]:
     """Return context key → the seeds that any setting of this context was run with."""
     seeds: dict[str, set[int]] = {}
-    for context, runs in zip(contexts, runs_of_settings, strict=True):
-        seeds.setdefault(context, set()).update(run.compared.seed for run in runs)
+    for context, batches in zip(contexts, batches_of_settings, strict=True):
+        seeds.setdefault(context, set()).update(*(batch.compared.seeds for batch in batches))
     return seeds

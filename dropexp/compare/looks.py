@@ -7,11 +7,12 @@ saw, and the anytime test speaks. It counts seeds in the order in which they wer
 the first one that is missing, so that leaving a seed out cannot help.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 
-from dropexp.compare.found_runs import FoundRun, MissingRun
+from dropexp.compare.asked_runs import AskedRun, AskedSetting, SeedRuns, list_studies
+from dropexp.compare.found_runs import MissingRun
 from dropexp.compare.rules import TestInForce, TestKind
 from dropexp.runs.ledger import Purpose
 from dropexp.runs.question_types import TestChoice
@@ -19,8 +20,6 @@ from dropexp.terminal.numbers import format_count
 
 Order = tuple[int, int]
 """When a seed was asked for: the number of the request, and the seed."""
-
-_UNRECORDED = -1
 
 FEWEST_PAIRS = 6
 """The fewest pairs whose signs alone can reach p = 0.05: 2/2^6 is below, 2/2^5 above."""
@@ -31,8 +30,8 @@ class RowRuns:
     """The runs of a row by seed, and what lacks.
 
     Attributes:
-        setting: seed → the run of the setting.
-        baseline: seed → the run of its baseline.
+        setting: the runs of the setting.
+        baseline: the runs of its baseline.
         filtered: the seeds that a filter leaves out in the setting or in the baseline.
         unmeasured: the seeds on which the deciding metric was not measured in one of them.
         missing: the runs of both that were asked for and lack results, and would make a pair.
@@ -42,8 +41,8 @@ class RowRuns:
         is_explored: whether a search proposed the setting; such seeds are left out.
     """
 
-    setting: Mapping[int, FoundRun]
-    baseline: Mapping[int, FoundRun]
+    setting: SeedRuns
+    baseline: SeedRuns
     filtered: frozenset[int]
     unmeasured: frozenset[int]
     missing: tuple[MissingRun, ...]
@@ -54,9 +53,8 @@ class RowRuns:
     @cached_property
     def common(self) -> list[int]:
         """The seeds that both have, in the order in which they were asked for."""
-        seeds = self.setting.keys() & self.baseline.keys()
-        runs = [run[seed] for run in (self.setting, self.baseline) for seed in seeds]
-        if len(set(map(_number, runs))) <= 1:
+        seeds = self.setting.by_seed.keys() & self.baseline.by_seed.keys()
+        if len(self.setting.numbers | self.baseline.numbers) <= 1:
             return sorted(seeds)  # all in one request: most rows
         return sorted(seeds, key=self.order_of)
 
@@ -92,27 +90,17 @@ class RowRuns:
         last = max(map(self.order_of, self.visible), default=None)
         return sum(last is not None and self.order_of(seed) < last for seed in outside)
 
-    @property
-    def runs(self) -> list[FoundRun]:
-        """The runs of the visible pairs."""
-        return [run[seed] for seed in self.visible for run in (self.setting, self.baseline)]
-
     def order_of(self, seed: int) -> Order:
         """Return when a seed was asked for in both."""
-        asked = (_number(self.setting.get(seed)), _number(self.baseline.get(seed)))
-        return max(asked), seed
+        return max(self.setting.get_number(seed), self.baseline.get_number(seed)), seed
 
     def _order_of_missing(self, run: MissingRun) -> Order:
         return max(run.request.number, self.order_of(run.seed)[0]), run.seed
 
 
-def _number(run: FoundRun | None) -> int:
-    return _UNRECORDED if run is None or run.request is None else run.request.number
-
-
 def collect_row_runs(
-    setting: Sequence[FoundRun],
-    baseline: Sequence[FoundRun],
+    setting: AskedSetting,
+    baseline: AskedSetting,
     missing: Sequence[MissingRun],
     missing_of_baseline: Sequence[MissingRun],
     unmeasured: Collection[str] = (),
@@ -130,44 +118,43 @@ def collect_row_runs(
         may_have_pilot: whether a few pairs from before the study in view may be left out; not with
             a margin, as two pairs can be practically equal.
     """
-    tested = [run for run in setting if not _is_search(run)]
-    own = {run.compared.seed: run for run in _drop_later_studies(tested)}
-    others = {run.compared.seed: run for run in _drop_later_studies(baseline)}
+    own, others = setting.tested, baseline.counted
     lacking = [run for run in missing if run.request.purpose is not Purpose.SEARCH]
     chosen = _find_chosen_seeds(own, others, lacking, missing_of_baseline)
     pilot = _find_pilot(own, lacking) if may_have_pilot else set()
-    own = {seed: run for seed, run in own.items() if seed not in pilot}
+    own = own.without(pilot)
     lacking = [run for run in lacking if run.seed not in pilot]
-    asked = own.keys() | {run.seed for run in lacking}
+    asked = own.by_seed.keys() | {run.seed for run in lacking}
     lacking += [run for run in missing_of_baseline if run.seed in asked]
     return RowRuns(
         own,
         others,
-        frozenset(_find_filtered(own) | _find_filtered(others)),
+        own.filtered | others.filtered,
         frozenset(_find_unmeasured(own, unmeasured) | _find_unmeasured(others, unmeasured)),
         tuple(lacking),
         tuple(chosen),
         pilot=len(pilot),
-        is_explored=len(tested) < len(setting),
+        is_explored=setting.is_explored,
     )
 
 
-def _find_pilot(own: Mapping[int, FoundRun], missing: Sequence[MissingRun]) -> set[int]:
+def _find_pilot(own: SeedRuns, missing: Sequence[MissingRun]) -> set[int]:
     """Return the seeds of pairs from before the study in view, if none gave a verdict.
 
     Who has tried a setting on a few seeds may test it on fresh ones. From as many seeds as give a
     verdict, somebody may have read one and have tried again: then no seed may be left out. Runs
     that were removed since count too.
     """
-    if not missing and all(run.is_in_view for run in own.values()):
+    if not missing and own.are_in_view:
         return set()
-    studies = _list_studies(own.values())
-    in_view = [run.request.number for run in own.values() if run.is_in_view and run.request]
+    runs = own.by_seed
+    studies = list_studies(runs.values())
+    in_view = [run.request.number for run in runs.values() if run.is_in_view and run.request]
     if not in_view:
         return set()
     found = {
         seed: run.ended
-        for seed, run in own.items()
+        for seed, run in runs.items()
         if not run.is_in_view and (run.request is None or run.request.study not in studies)
     }
     # A run that never ended has no result that anybody could have acted on.
@@ -182,8 +169,8 @@ def _find_pilot(own: Mapping[int, FoundRun], missing: Sequence[MissingRun]) -> s
 
 
 def _find_chosen_seeds(
-    own: Mapping[int, FoundRun],
-    others: Mapping[int, FoundRun],
+    own: SeedRuns,
+    others: SeedRuns,
     missing: Sequence[MissingRun],
     missing_of_baseline: Sequence[MissingRun],
 ) -> list[Order]:
@@ -193,13 +180,13 @@ def _find_chosen_seeds(
     results. So the seeds that were passed over are missing, in their place.
     """
     halves = (
-        (own, missing, others, missing_of_baseline),
-        (others, missing_of_baseline, own, missing),
+        (own.by_seed, missing, others.by_seed, missing_of_baseline),
+        (others.by_seed, missing_of_baseline, own.by_seed, missing),
     )
     passed_over: list[Order] = []
     for later, lacking, earlier, removed in halves:
         asked = later.keys() | {run.seed for run in lacking}
-        unpaired = {seed: run.ended for seed, run in earlier.items() if seed not in asked}
+        unpaired = {seed: earlier[seed].ended for seed in earlier.keys() - asked}
         unpaired |= {run.seed: run.ended for run in removed if run.seed not in asked}
         if not unpaired:
             continue
@@ -217,51 +204,15 @@ def _find_chosen_seeds(
     return passed_over
 
 
-def _has_ended(run: FoundRun | None, number: int) -> bool:
+def _has_ended(run: AskedRun | None, number: int) -> bool:
     """Return whether a run had ended when a request was made."""
     return run is not None and run.ended is not None and run.ended < number
 
 
-def _find_unmeasured(runs: Mapping[int, FoundRun], unmeasured: Collection[str]) -> set[int]:
-    return {seed for seed, run in runs.items() if run.listed.run_id in unmeasured}
-
-
-def _list_studies(runs: Iterable[FoundRun]) -> set[str | None]:
-    """Return the studies that asked for the runs in view."""
-    return {run.request.study for run in runs if run.is_in_view and run.request is not None}
-
-
-def _drop_later_studies(runs: Sequence[FoundRun]) -> list[FoundRun]:
-    """Return the runs without those that another study asked for when these in view had ended.
-
-    What a later study adds changes nothing in what was known before.
-    """
-    in_view = [run for run in runs if run.is_in_view]
-    if len(in_view) == len(runs):
-        return in_view
-    ends = [run.ended for run in in_view]
-    studies = _list_studies(runs)
-    if not in_view or None in ends:
-        return list(runs)
-    last = max(end for end in ends if end is not None)
-    return [
-        run
-        for run in runs
-        if run.is_in_view
-        or run.request is None
-        or run.request.study in studies
-        or run.request.number < last
-    ]
-
-
-def _find_filtered(runs: Mapping[int, FoundRun]) -> set[int]:
-    """Return the seeds that are not in view although other seeds of the setting are."""
-    hidden = {seed for seed, run in runs.items() if not run.is_in_view}
-    return hidden if len(hidden) < len(runs) else set()
-
-
-def _is_search(run: FoundRun) -> bool:
-    return run.request is not None and run.request.purpose is Purpose.SEARCH
+def _find_unmeasured(runs: SeedRuns, unmeasured: Collection[str]) -> set[int]:
+    if not unmeasured:
+        return set()
+    return {seed for seed, run in runs.by_seed.items() if run.run_id in unmeasured}
 
 
 def choose_test(
@@ -296,7 +247,8 @@ def _object_to_planned(
     rows: Sequence[RowRuns], unstarted: Sequence[MissingRun], folders: int
 ) -> str:
     """Return why the planned test does not hold; empty if it does."""
-    requests = {id(run.request): run.request for row in rows for run in row.runs}.values()
+    runs = _list_visible(rows)
+    requests = {id(run.request): run.request for run in runs}.values()
     purposes = {request.purpose for request in requests if request is not None}
     if Purpose.SEQUENTIAL in purposes:
         return "seeds were added until rows were decided"
@@ -319,26 +271,26 @@ def _object_to_planned(
         return f"{_count(missing)} asked for and {'lacks' if len(missing) == 1 else 'lack'} results"
     if folders > 1:
         return "the runs are in several folders, which have no common order"
-    if _is_in_order(rows):
-        return ""
-    return _object_to_order(list({r.listed.run_id: r for row in rows for r in row.runs}.values()))
+    return _object_to_order(runs)
 
 
-def _is_in_order(rows: Sequence[RowRuns]) -> bool:
-    """Return whether no run was asked for after another one had ended, as in most tables."""
-    runs = [run for row in rows for run in row.runs]
-    numbers, ends = set(map(_number, runs)), {run.ended for run in runs}
-    if None in ends or _UNRECORDED in numbers:
-        return False
-    return max(numbers, default=0) <= min((end for end in ends if end is not None), default=0)
+def _list_visible(rows: Iterable[RowRuns]) -> list[AskedRun]:
+    """Return the runs of the visible pairs of all rows, of which many share a baseline."""
+    visible: dict[int, tuple[SeedRuns, set[int]]] = {}
+    for row in rows:
+        for runs in (row.setting, row.baseline):
+            visible.setdefault(id(runs), (runs, set()))[1].update(row.visible)
+    listed = [runs.by_seed[seed] for runs, seeds in visible.values() for seed in seeds]
+    return list({run.run_id: run for run in listed}.values())
 
 
-def _object_to_order(runs: Sequence[FoundRun]) -> str:
+def _object_to_order(runs: Sequence[AskedRun]) -> str:
+    """Return why runs were not all asked for before the first of them had ended; empty if so."""
     unrecorded = [run for run in runs if run.request is None or run.ended is None]
     if unrecorded:
         return f"nothing records when {_count(unrecorded)} asked for"
     first_end = min((run.ended for run in runs if run.ended is not None), default=0)
-    late = [run for run in runs if _number(run) > first_end]
+    late = [run for run in runs if run.number > first_end]
     return f"{_count(late)} asked for after others had ended" if late else ""
 
 

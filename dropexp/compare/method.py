@@ -104,7 +104,7 @@ def _describe_epoch(comparison: Comparison) -> str:
 
 def _describe_last_epochs(rows: Sequence[Row]) -> str:
     """Return the range of last epochs where early stopping made them differ."""
-    last = [run.epochs for row in rows for run in row.setting.completed]
+    last = [epochs for row in rows for epochs in row.setting.completed.read("last.epoch")]
     is_on = any(_EARLY_STOPPING in list_active_classics(row.setting.fields) for row in rows)
     if not is_on or min(last, default=0) == max(last, default=0):
         return ""
@@ -115,5 +115,5 @@ def _find_least_fitted(rows: Sequence[Row]) -> str:
     """Return the name of the setting whose run sets the target, so that a filter can drop it."""
     return max(
         rows,
-        key=lambda row: find_target(row.setting.completed) if row.setting.completed else -math.inf,
+        key=lambda row: find_target([row.setting]) if row.setting.completed else -math.inf,
     ).setting.name

@@ -9,7 +9,6 @@ from dropexp.compare.decisions import find_bound
 from dropexp.compare.own_loops import describe_own_loops, find_unproven
 from dropexp.compare.results import Comparison, Row
 from dropexp.compare.rules import TestKind
-from dropexp.compare.settings import list_epochs
 from dropexp.config.classics import CLASSICS, turn_off_classics
 from dropexp.config.setting import P_KEY, is_of_regulariser, setting_key
 from dropexp.errors import UserError
@@ -197,15 +196,10 @@ def describe_problems(comparison: Comparison) -> list[Note]:
 
 def describe_times(comparison: Comparison) -> list[Note]:
     """Return the note below a table with times where they are not comparable; else none."""
-    runs = [run for row in comparison.rows for run in row.setting.runs]
-    differing = [
-        name
-        for name, values in (
-            ("numbers of threads", {run.threads for run in runs}),
-            ("devices", {run.device for run in runs}),
-        )
-        if len(values) > 1
-    ]
+    runs = [row.setting.runs for row in comparison.rows]
+    threads = {number for each in runs for number in each.threads}
+    devices = {device for each in runs for device in each.devices}
+    differing = ["numbers of threads"] * (len(threads) > 1) + ["devices"] * (len(devices) > 1)
     if not differing:
         return []
     text = f"Times are not comparable: the runs used different {' and '.join(differing)}."
@@ -233,7 +227,8 @@ def _describe_still_improving(comparison: Comparison) -> list[str]:
     by_epochs: dict[int, list[str]] = {}
     for setting in (row.setting for row in comparison.rows):
         epochs = setting.fields.get("train.epochs")
-        improving = sum(each == (epochs, epochs) for each in list_epochs(setting.completed))
+        columns = setting.completed.read("best.epoch"), setting.completed.read("last.epoch")
+        improving = sum(each == (epochs, epochs) for each in zip(*columns, strict=True))
         if epochs and epochs > 1 and 2 * improving > len(setting.completed):
             count = f"{setting.name} ({improving} of {len(setting.completed)} runs)"
             by_epochs.setdefault(epochs, []).append(count)
@@ -271,18 +266,20 @@ def _describe_missing(comparison: Comparison) -> list[str]:
 
 def _describe_unlike_threads(comparison: Comparison) -> list[str]:
     """Return the sentence on pairs whose two runs had other numbers of CPU threads; else none."""
-    if len({run.threads for row in comparison.rows for run in row.setting.runs}) < 2:
+    of_settings = {
+        row.setting.name: dict(zip(row.setting.runs.seeds, row.setting.runs.threads, strict=True))
+        for row in comparison.rows
+    }
+    if len({number for by_seed in of_settings.values() for number in by_seed.values()}) < 2:
         return []
-    settings = {row.setting.name: row.setting for row in comparison.rows}
     unlike: dict[str, int] = {}
     threads: set[int | None] = set()
     for row in comparison.rows:
-        baseline = settings.get(row.baseline or "")
-        of_baseline = {run.seed: run.threads for run in baseline.runs} if baseline else {}
-        for run in row.setting.runs:
-            if of_baseline.get(run.seed, run.threads) != run.threads:
+        of_baseline = of_settings.get(row.baseline or "", {})
+        for seed, number in of_settings[row.setting.name].items():
+            if of_baseline.get(seed, number) != number:
                 unlike[row.setting.name] = unlike.get(row.setting.name, 0) + 1
-                threads |= {run.threads, of_baseline[run.seed]}
+                threads |= {number, of_baseline[seed]}
     if not unlike:
         return []
     names = [f"{name} ({format_count(count, 'pair')})" for name, count in unlike.items()]
@@ -344,6 +341,6 @@ def _advise_baseline(row: Row, composed: dict[str, list[str] | None]) -> str:
     overrides = composed.get(key)
     if overrides is None:
         return f"Train it with {' '.join(first)}, all else equal."
-    seeds = ",".join(str(seed) for seed in sorted(run.seed for run in setting.runs))
+    seeds = ",".join(map(str, sorted(setting.runs.seeds)))
     command = ["dropexp sweep", *map(quote, [*first, *overrides]), f"seed={seeds}"]
     return f"Train it: {' '.join(command)}"  # no full stop, which would be copied too

@@ -4,17 +4,19 @@ Another processor rounds sums in another order, and training amplifies that. The
 environment.json only, so these files are read for tables of ordinary size and not for large ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from dropexp.compare.found_runs import FoundRun
+from dropexp.compare.compared_runs import ComparedRuns
+from dropexp.compare.found_runs import FoundBatch
 from dropexp.compare.results import Row
+from dropexp.runs.run_block import list_rows
 from dropexp.terminal.numbers import format_count, list_few
 
 MOST_RUNS = 500
 """The largest number of runs whose environment.json is read: 50 ms."""
 
 
-def describe_unlike_processors(rows: Sequence[Row], found: Sequence[FoundRun]) -> list[str]:
+def describe_unlike_processors(rows: Sequence[Row], found: Sequence[FoundBatch]) -> list[str]:
     """Return the sentence on pairs that were trained on different processors; else none.
 
     Runs of which no processor is recorded, as those of older versions, are not flagged.
@@ -23,10 +25,11 @@ def describe_unlike_processors(rows: Sequence[Row], found: Sequence[FoundRun]) -
         rows: the rows of the table.
         found: the runs of the table, with their folders.
     """
-    if not 1 < len(found) <= MOST_RUNS:
+    if not 1 < sum(map(len, found)) <= MOST_RUNS:
         return []
     processors = {
-        run.listed.run_id: run.listed.folder.read_environment().get("processor") for run in found
+        run.run_id: run.folder.read_environment().get("processor")
+        for run in list_rows(batch.listed for batch in found)
     }
     if len(set(processors.values()) - {None}) < 2:
         return []
@@ -35,11 +38,9 @@ def describe_unlike_processors(rows: Sequence[Row], found: Sequence[FoundRun]) -
     names: set[str] = set()
     for row in rows:
         baseline = settings.get(row.baseline or "")
-        of_baseline = (
-            {run.seed: processors.get(run.run_id) for run in baseline.runs} if baseline else {}
-        )
-        for run in row.setting.runs:
-            pair = {processors.get(run.run_id), of_baseline.get(run.seed)} - {None}
+        of_baseline = _by_seed(baseline.runs, processors) if baseline else {}
+        for seed, processor in _by_seed(row.setting.runs, processors).items():
+            pair = {processor, of_baseline.get(seed)} - {None}
             if len(pair) == 2:
                 unlike[row.setting.name] = unlike.get(row.setting.name, 0) + 1
                 names |= {name for name in pair if name is not None}
@@ -51,3 +52,10 @@ def describe_unlike_processors(rows: Sequence[Row], found: Sequence[FoundRun]) -
         f"{list_few(rows_named)}. Sums are rounded in another order, so these pairs differ by more "
         f"than the regulariser; force=true trains runs again on this machine."
     ]
+
+
+def _by_seed(runs: ComparedRuns, processors: Mapping[str, str | None]) -> dict[int, str | None]:
+    """Return the processor of each run by its seed; None where none is recorded."""
+    return {
+        seed: processors.get(run_id) for seed, run_id in zip(runs.seeds, runs.run_ids, strict=True)
+    }

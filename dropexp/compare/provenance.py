@@ -85,12 +85,13 @@ def _reconstruct_commands(comparison: Comparison, folders: Mapping[str, Path]) -
     """Return the commands of runs outside of studies; settings that differ only in p share one."""
     by_fields: dict[tuple[object, ...], list[list[Path]]] = {}
     for row in comparison.rows:
-        runs = sorted(row.setting.runs, key=lambda run: run.seed)
-        runs = [run for run in runs if run.run_id in folders]
+        runs = row.setting.runs
+        known = [run for run in zip(runs.seeds, runs.run_ids, strict=True) if run[1] in folders]
+        known.sort()
         others = [item for item in row.setting.fields.items() if item[0] != P_KEY]
-        if runs:
-            same = by_fields.setdefault((repr(others), *(run.seed for run in runs)), [])
-            same.append([folders[run.run_id] for run in runs])
+        if known:
+            same = by_fields.setdefault((repr(others), *(seed for seed, _ in known)), [])
+            same.append([folders[run_id] for _, run_id in known])
     return [command for same in by_fields.values() for command in _reconstruct_command(same)]
 
 

@@ -3,28 +3,32 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
+from operator import not_
 from pathlib import Path
 
 from dropexp.compare.baselines import add_hidden_baselines
+from dropexp.compare.compared_runs import ComparedRun
 from dropexp.compare.family import (
     describe_unregistered,
     find_missing_runs,
     list_hidden_runs,
     read_ledgers,
 )
-from dropexp.compare.found_runs import FoundRun, FoundRuns
+from dropexp.compare.found_runs import FoundBatch, FoundRuns
 from dropexp.compare.registered import explain_untrained
-from dropexp.compare.settings import ComparedRun
 from dropexp.compare.stated_question import find_study
 from dropexp.compare.stored_run import read_compared_runs
 from dropexp.config.identity import RESULTS_VERSION
-from dropexp.config.setting import extract_setting_from_flat
+from dropexp.config.setting import Fields, extract_setting_from_flat
+from dropexp.config.shared_config import SeededConfig, SharedConfig
 from dropexp.errors import StoreError, UserError
-from dropexp.runs.ledger import Ledger, Request, read_ledger
-from dropexp.runs.listed_run import ListedRun, ListedStatus, find_results
-from dropexp.runs.listing import find_run, holds_runs, list_runs, read_run
+from dropexp.runs.ledger import Ledger, read_ledger
+from dropexp.runs.listed_run import ListedStatus
+from dropexp.runs.listing import find_run, holds_runs, list_blocks, read_run
 from dropexp.runs.records import AuditOutcome
-from dropexp.runs.selection import explain_no_match, is_filter, select_runs
+from dropexp.runs.run_block import RunBlock, find_values, list_ids, list_rows, select_each
+from dropexp.runs.selection import explain_no_match, is_filter, select_blocks
 from dropexp.runs.unfinished import describe_unfinished
 from dropexp.runs.write import RunFolder
 from dropexp.terminal.numbers import format_count
@@ -61,78 +65,89 @@ def find_runs(
     ids = [text for text in places if not text or not holds_runs(Path(text))]
     named = [run for text in ids if (run := read_run(find_run(runs_dir, text))) is not None]
     folders = folders or ([] if ids else [runs_dir])
-    runs, copies = _drop_copies([*_list_all(folders), *named])
-    chosen = select_runs(runs, filters) if runs else runs
+    blocks, copies = _drop_copies([*_list_all(folders), *map(RunBlock.of, named)])
+    chosen = select_blocks(blocks, filters) if blocks else blocks
     if with_baselines and chosen:
-        chosen = add_hidden_baselines(runs, chosen, filters)
+        chosen = add_hidden_baselines(blocks, chosen, filters)
     comparable, reasons = _split_comparable(chosen, allow_mixed=allow_mixed)
     if ids:  # of their folders only these runs have been read
-        runs, _ = _drop_copies([*runs, *_list_all({run.runs_dir for run in named})])
-    ledgers = read_ledgers(runs)
-    found_runs, unreadable = _read_all(comparable, ledgers, with_curves=with_curves)
-    if not found_runs:
-        raise _make_error(filters, folders or [runs_dir], runs, chosen, [*reasons, *unreadable])
-    versions = find_results([run.listed for run in found_runs], "results_version")
-    hidden = list_hidden_runs(runs, chosen, ledgers)
-    hidden = [run for run in hidden if run.results_version in versions]
-    countable, _ = _split_comparable(hidden, allow_mixed=allow_mixed)
+        blocks, _ = _drop_copies([*blocks, *_list_all({run.runs_dir for run in named})])
+    ledgers = read_ledgers(blocks)
+    found, unreadable = _read_all(comparable, ledgers, with_curves=with_curves)
+    if not found:
+        raise _make_error(filters, folders or [runs_dir], blocks, chosen, [*reasons, *unreadable])
+    versions = find_values([batch.listed for batch in found], "results_version")
+    hidden = list_hidden_runs(blocks, chosen, ledgers)
+    countable, _ = _split_comparable(_select_versions(hidden, versions), allow_mixed=allow_mixed)
     others, _ = _read_all(countable, ledgers, with_curves=with_curves)
-    found_runs += [replace(run, is_in_view=False) for run in others]
+    batches = (*found, *(replace(batch, is_in_view=False) for batch in others))
     return FoundRuns(
-        runs=tuple(found_runs),
+        batches=batches,
         left_out=(
             *copies,
             *reasons,
             *unreadable,
-            *describe_unfinished(runs, ledgers, _list_studies(found_runs)),
-            *describe_unregistered(runs, chosen, ledgers),
+            *_describe_unfinished(blocks, ledgers, _list_studies(found)),
+            *describe_unregistered(blocks, chosen, ledgers),
         ),
-        missing=tuple(find_missing_runs(found_runs, runs, ledgers)),
-        folders=len({run.listed.runs_dir for run in found_runs}),
+        missing=tuple(find_missing_runs(batches, blocks, ledgers)),
+        folders=len({batch.listed.runs_dir for batch in batches}),
         named_study=find_study(filters) or "",
     )
 
 
-def _list_studies(found_runs: Iterable[FoundRun]) -> set[str]:
-    """Return the studies that first asked for the runs in view."""
-    requests = (run.request for run in found_runs if run.is_in_view)
-    return {request.study for request in requests if request and request.study}
+def _list_studies(batches: Iterable[FoundBatch]) -> set[str]:
+    """Return the studies that first asked for the runs."""
+    requests = {id(each): each for batch in batches for each in batch.requests}.values()
+    return {each.study for each in requests if each is not None and each.study}
+
+
+def _describe_unfinished(
+    blocks: Sequence[RunBlock], ledgers: Mapping[Path, Ledger], studies: Collection[str] | None
+) -> list[str]:
+    finished = set(list_ids(block for block in blocks if block.has_results))
+    others = list_rows(block for block in blocks if not block.has_results)
+    return describe_unfinished(finished, others, ledgers, studies)
 
 
 def read_comparable_runs(folders: Iterable[RunFolder]) -> list[ComparedRun]:
     """Return those of some runs that a comparison would take, without a look at any other run."""
-    listed = [run for folder in folders if (run := read_run(folder)) is not None]
+    listed = [RunBlock.of(run) for folder in folders if (run := read_run(folder)) is not None]
     comparable, _ = _split_comparable(listed, allow_mixed=False)
-    results = read_compared_runs(comparable)
-    return [each for each in results if not isinstance(each, StoreError)]
+    results = [result for block in comparable for _, result in read_compared_runs(block)]
+    return [run for runs in results if not isinstance(runs, StoreError) for run in runs]
 
 
-def _list_all(folders: Iterable[Path]) -> list[ListedRun]:
+def _list_all(folders: Iterable[Path]) -> list[RunBlock]:
     return [
-        run
+        block
         for folder in folders
-        for run in list_runs(folder, meanwhile=partial(read_ledger, folder))
+        for block in list_blocks(folder, meanwhile=partial(read_ledger, folder))
     ]
 
 
-def _drop_copies(runs: Sequence[ListedRun]) -> tuple[list[ListedRun], list[str]]:
+def _drop_copies(blocks: Sequence[RunBlock]) -> tuple[list[RunBlock], list[str]]:
     """Return each run once, and a sentence about copies: a copied run is not a second seed."""
-    if len({run.run_id for run in runs}) == len(runs):
-        return list(runs), []
-    kept: dict[str, ListedRun] = {}
-    copies = []
-    for run in runs:
-        first = kept.setdefault(run.run_id, run)
-        if first is not run and first.runs_dir.absolute() != run.runs_dir.absolute():
-            copies.append(run)
-    return list(kept.values()), _describe_left_out(copies, "copies of runs in another folder")
+    run_ids = list_ids(blocks)
+    if len(set(run_ids)) == len(run_ids):
+        return list(blocks), []
+    first: dict[str, Path] = {}
+    kept, copies = [], []
+    for block in blocks:
+        is_new = [run_id not in first for run_id in block.run_ids]
+        folder = block.runs_dir.absolute()
+        is_copy = [first.get(run_id, folder) != folder for run_id in block.run_ids]
+        first |= {run_id: folder for run_id in block.run_ids if run_id not in first}
+        kept += select_each([block], [is_new])
+        copies += select_each([block], [is_copy])
+    return kept, _describe_left_out(copies, "copies of runs in another folder")
 
 
 def _make_error(
     filters: Sequence[str],
     folders: Sequence[Path],
-    runs: Sequence[ListedRun],
-    chosen: Sequence[ListedRun],
+    blocks: Sequence[RunBlock],
+    chosen: Sequence[RunBlock],
     reasons: Sequence[str],
 ) -> UserError:
     """Return the error to raise where no run can be compared.
@@ -140,7 +155,7 @@ def _make_error(
     Args:
         filters: as given.
         folders: that were read.
-        runs: that are there.
+        blocks: the runs that are there.
         chosen: those that pass the filters.
         reasons: why these cannot be compared.
     """
@@ -149,9 +164,9 @@ def _make_error(
         return UserError(untrained)
     study = find_study(filters)
     asked = {folder: read_ledger(folder) for folder in folders}
-    there = describe_unfinished(runs, asked, None if study is None else [study])
-    if runs and not chosen and not (study and there):
-        return UserError(explain_no_match(runs, filters, place))
+    there = _describe_unfinished(blocks, asked, None if study is None else [study])
+    if blocks and not chosen and not (study and there):
+        return UserError(explain_no_match(list_rows(blocks), filters, place))
     if there or reasons:
         return UserError(f"no run can be compared. {' '.join([*there, *reasons])}")
     return UserError(f"{place} holds no finished run. Train one with dropexp train.")
@@ -168,35 +183,54 @@ _UNFINISHED = {
 
 
 def _split_comparable(
-    runs: Sequence[ListedRun], *, allow_mixed: bool
-) -> tuple[list[ListedRun], list[str]]:
+    blocks: Sequence[RunBlock], *, allow_mixed: bool
+) -> tuple[list[RunBlock], list[str]]:
     """Return the finished runs whose numbers are comparable, and what to know of the choice."""
-    finished = [run for run in runs if run.packed is not None or run.has_results]
-    unfinished = [run for run in runs if run.packed is None and not run.has_results]
+    finished = [block for block in blocks if block.has_results]
+    unfinished = [block for block in blocks if not block.has_results]
     reasons = [
         sentence
         for status, reason in _UNFINISHED.items()
-        for sentence in _describe_left_out([r for r in unfinished if r.status is status], reason)
+        for sentence in _describe_left_out([b for b in unfinished if b[0].status is status], reason)
     ]
     if allow_mixed:
         return finished, reasons
-    versions = find_results(finished, "results_version")
+    versions = find_values(finished, "results_version")
     version = _choose_version(versions)
     current, other = finished, []
     if len(versions) > 1:
-        current = [run for run in finished if run.results_version == version]
-        other = [run for run in finished if run.results_version != version]
-    proven, unproven = current, []
-    if find_results(current, "audit_outcome") != {AuditOutcome.PASSED}:
-        proven = [run for run in current if run.is_comparable]
-        unproven = [run for run in current if not run.is_comparable]
+        current = _select_versions(finished, {version})
+        other = _select_versions(finished, versions - {version})
+    is_comparable = list(map(_list_comparable, current))
+    proven = select_each(current, is_comparable)
+    unproven = select_each(current, (list(map(not_, each)) for each in is_comparable))
     reasons += _describe_left_out(other, "trained by a version of dropexp with other numbers")
     reasons += _describe_left_out(unproven, "without a passed audit")
     if other or unproven:
         reasons[-1] = reasons[-1].removesuffix(".") + "; --allow-mixed includes them."
     if proven and version < RESULTS_VERSION:
-        reasons.append(_describe_old(len(proven), version))
+        reasons.append(_describe_old(sum(map(len, proven)), version))
     return proven, reasons
+
+
+def _select_versions(blocks: Sequence[RunBlock], versions: Collection[int]) -> list[RunBlock]:
+    is_wanted = (
+        [version in versions for version in block.read("results_version")] for block in blocks
+    )
+    return select_each(blocks, is_wanted)
+
+
+def _part_by_version(block: RunBlock) -> list[RunBlock]:
+    """Return the runs of each results version, which are of settings of their own."""
+    versions = set(block.read("results_version"))
+    return [part for version in sorted(versions) for part in _select_versions([block], {version})]
+
+
+def _list_comparable(block: RunBlock) -> list[bool]:
+    """Return ListedRun.is_comparable of each run."""
+    if set(block.read("audit_outcome")) == {AuditOutcome.PASSED}:
+        return [True] * len(block)
+    return [run.is_comparable for run in block]
 
 
 def _choose_version(versions: Collection[int]) -> int:
@@ -214,11 +248,12 @@ def _describe_old(runs: int, version: int) -> str:
     )
 
 
-def _describe_left_out(runs: Sequence[ListedRun], reason: str) -> list[str]:
+def _describe_left_out(blocks: Sequence[RunBlock], reason: str) -> list[str]:
     """Return a list of one sentence on the runs left out for a reason; empty without runs."""
-    if not runs:
+    if not blocks:
         return []
-    names = ", ".join(run.run_id for run in runs[:_MOST_NAMED])
+    runs = sorted(list_ids(blocks))
+    names = ", ".join(runs[:_MOST_NAMED])
     more = f" and {len(runs) - _MOST_NAMED} more" if len(runs) > _MOST_NAMED else ""
     count = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
     return [f"{count} left out ({reason}): {names}{more}."]
@@ -228,39 +263,35 @@ def _describe_left_out(runs: Sequence[ListedRun], reason: str) -> list[str]:
 
 
 def _read_all(
-    runs: Sequence[ListedRun], ledgers: Mapping[Path, Ledger], *, with_curves: bool
-) -> tuple[list[FoundRun], list[str]]:
-    found_runs, unreadable = [], []
-    has_versions = len(find_results(runs, "results_version")) > 1
-    columns = zip(
-        runs,
-        read_compared_runs(runs, with_curves=with_curves),
-        [extract_setting_from_flat(run.config) for run in runs],
-        *_list_entries(runs, ledgers),
-        strict=True,
-    )
-    for run, compared, fields, request, ended in columns:
-        if isinstance(compared, StoreError):
-            unreadable.append(f"{run.run_id} left out: {compared}")
-            continue
-        if has_versions:
-            fields = {**fields, "results_version": run.results_version}
-        found_runs.append(FoundRun(run, compared, fields, request, ended))
-    return found_runs, unreadable
+    blocks: Sequence[RunBlock], ledgers: Mapping[Path, Ledger], *, with_curves: bool
+) -> tuple[list[FoundBatch], list[str]]:
+    found: list[FoundBatch] = []
+    unreadable: list[str] = []
+    versions = find_values(blocks, "results_version")
+    for block in chain.from_iterable(map(_part_by_version, blocks)):
+        fields = extract_setting_from_flat(block.config)
+        if len(versions) > 1:
+            fields = _add_version(fields, block.read("results_version")[0])
+        for part, compared in read_compared_runs(block, with_curves=with_curves):
+            if isinstance(compared, StoreError):
+                unreadable.append(f"{part.run_ids[0]} left out: {compared}")
+                continue
+            ledger = ledgers[part.runs_dir]
+            requests = list(map(ledger.requests.get, part.run_ids))
+            ended = map(ledger.ends.get, part.run_ids)
+            ends = [None if end is None else end.number for end in ended]
+            of_part = _set_seed(fields, compared.seeds[0])
+            found.append(FoundBatch(part, compared, of_part, requests, ends))
+    return found, sorted(unreadable)
 
 
-def _list_entries(
-    runs: Sequence[ListedRun], ledgers: Mapping[Path, Ledger]
-) -> tuple[list[Request | None], list[int | None]]:
-    """Return the request for each run, and its place in the ledger at which it ended."""
-    if len(ledgers) == 1:
-        (ledger,) = ledgers.values()  # a path is slow to look up
-        found = [ledger] * len(runs)
-    else:
-        found = [ledgers[run.runs_dir] for run in runs]
-    entries = list(zip(found, runs, strict=True))
-    ends = [of_run.ends.get(run.run_id) for of_run, run in entries]
-    return (
-        [of_run.requests.get(run.run_id) for of_run, run in entries],
-        [None if end is None else end.number for end in ends],
-    )
+def _add_version(fields: Fields, version: int) -> Fields:
+    """Return the fields of a setting with the results version of its runs."""
+    if not isinstance(fields, SeededConfig):
+        return {**fields, "results_version": version}
+    shared = {**fields.shared.fields, "results_version": version}
+    return SeededConfig(SharedConfig(shared, fields.shared.follows), fields.seed)
+
+
+def _set_seed(fields: Fields, seed: int) -> Fields:
+    return SeededConfig(fields.shared, seed) if isinstance(fields, SeededConfig) else fields

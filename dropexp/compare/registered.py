@@ -30,7 +30,7 @@ def describe_registrations(
         settings: the settings of the table with their runs.
         question: that the comparison answers.
     """
-    in_view = {run.run_id for setting in settings for run in setting.runs}
+    in_view = {run_id for setting in settings for run_id in setting.runs.run_ids}
     sentences = []
     for folder in dict.fromkeys(folders):
         for name in list_registered_names(folder):
@@ -110,15 +110,16 @@ def _show(value: object) -> str:
 
 def _compare_runs(registration: Registration, settings: Sequence[Setting]) -> list[str]:
     registered = set(registration.run_ids)
-    differences, added_seeds, in_view = [], set(), set()
+    differences, added_seeds = [], set()
+    in_view: set[str] = set()
     added_settings = []
     for setting in settings:
-        run_ids = {run.run_id for run in setting.runs}
-        in_view |= run_ids
-        if not run_ids & registered:
+        seeds = dict(zip(setting.runs.run_ids, setting.runs.seeds, strict=True))
+        in_view |= seeds.keys()
+        if not seeds.keys() & registered:
             added_settings.append(setting.name)
             continue
-        added_seeds |= {run.seed for run in setting.runs if run.run_id not in registered}
+        added_seeds |= {seed for run_id, seed in seeds.items() if run_id not in registered}
     if added_settings:
         differences.append(f"{_list_some(added_settings, 'setting')} added")
     if added_seeds:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dropexp.compare.asked_runs import AskedSetting
 from dropexp.compare.baselines import Baselines, find_baselines
 from dropexp.compare.estimates import MetricValues
-from dropexp.compare.found_runs import FoundRun, FoundRuns, MissingRun
+from dropexp.compare.found_runs import FoundBatch, FoundRuns, MissingRun
 from dropexp.compare.grouping import group_runs
 from dropexp.compare.looks import RowRuns, collect_row_runs
 from dropexp.compare.pairing import PairedComparison, compare_pairs
@@ -14,7 +15,7 @@ from dropexp.compare.settings import Setting
 from dropexp.compare.unmeasured import find_unmeasured
 from dropexp.runs.metric_types import Metric
 
-Grouped = Sequence[tuple[Setting, list[FoundRun]]]
+Grouped = Sequence[tuple[Setting, Sequence[FoundBatch]]]
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,11 @@ def collect_family(
         metric: the deciding metric.
         has_margin: whether a row may be practically equal.
     """
-    unmeasured = find_unmeasured(metric, (run.compared for run in found.runs))
-    grouped = in_view if len(found.runs) == len(found.in_view) else group_runs(found.runs)
-    by_run = {run.listed.run_id: setting.name for setting, runs in grouped for run in runs}
-    by_name = {setting.name: (setting, runs) for setting, runs in grouped}
-    shown = {by_run[runs[0].listed.run_id]: setting.name for setting, runs in in_view}
+    unmeasured = find_unmeasured(metric, (batch.compared for batch in found.batches))
+    grouped = in_view if found.batches == found.in_view else group_runs(found.batches)
+    by_run = {run_id: setting.name for setting, _ in grouped for run_id in setting.runs.run_ids}
+    by_name = {setting.name: (setting, AskedSetting.of(batches)) for setting, batches in grouped}
+    shown = {by_run[_name_first(batches)]: setting.name for setting, batches in in_view}
     pairs = _find_pairs(grouped, in_view, baselines, by_run)
     missing: dict[str, list[MissingRun]] = {}
     for run in found.missing:
@@ -120,6 +121,11 @@ def collect_family(
     return Family(rows, tuple(missing.get("", ())), tuple(setting for setting, _ in grouped))
 
 
+def _name_first(batches: Sequence[FoundBatch]) -> str:
+    """Return the id of the run of a setting that was found first."""
+    return batches[0].listed.first_id
+
+
 def _find_pairs(
     grouped: Grouped, in_view: Grouped, baselines: Baselines, by_run: Mapping[str, str]
 ) -> dict[str, str]:
@@ -127,7 +133,7 @@ def _find_pairs(
 
     Rows of the table have the baselines that were asked for, other rows the default ones.
     """
-    names = {setting.name: by_run[runs[0].listed.run_id] for setting, runs in in_view}
+    names = {setting.name: by_run[_name_first(batches)] for setting, batches in in_view}
     pairs = {names[row]: names[each.name] for row, each in baselines.by_setting.items()}
     if grouped is in_view:
         return pairs

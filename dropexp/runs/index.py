@@ -130,13 +130,12 @@ def is_worth_writing(new: int, rows: int) -> bool:
     return new >= max(_FEWEST_NEW, _NEW_SHARE * rows)
 
 
-def write_index(runs_dir: Path, runs: Iterable[tuple[IndexedRuns, int]], read_since: float) -> None:
+def write_index(runs_dir: Path, runs: Iterable[IndexedRuns], read_since: float) -> None:
     """Write the index anew; leave it as it is where that is not possible.
 
     Args:
         runs_dir: the folder of run folders.
-        runs: finished runs, each with its place among those that it is packed with; those of the
-            present index included.
+        runs: finished runs, those of the present index included.
         read_since: when reading them began, by time.monotonic().
     """
     part = runs_dir / f"{INDEX}.{os.getpid()}-{time.time_ns():x}.part"
@@ -181,22 +180,19 @@ def _remove_parts(runs_dir: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _collect_settled(
-    runs: Iterable[tuple[IndexedRuns, int]], before: float
-) -> dict[str, list[StoredRecord]]:
+def _collect_settled(runs: Iterable[IndexedRuns], before: float) -> dict[str, list[StoredRecord]]:
     """Return the runs whose files were last changed before a time, by the text of their setting."""
-    texts: dict[int, list[StoredRecord]] = {}
     by_text: dict[str, list[StoredRecord]] = {}
-    for packed, place in runs:
-        stamp = packed.get_stamp(place)
-        if _changed_at(stamp) >= before:
+    for packed in runs:
+        stamps = list(map(packed.get_stamp, range(len(packed))))
+        is_settled = [_changed_at(stamp) < before for stamp in stamps]
+        if not any(is_settled):
             continue
-        of_setting = texts.get(id(packed.shared))
-        if of_setting is None:  # the same config may have been read twice
-            text = format_setting(packed.shared)
-            of_setting = texts[id(packed.shared)] = by_text.setdefault(text, [])
-        record = packed.get_record(place)
-        of_setting.append(
-            StoredRecord(packed.read("seed")[place], packed.run_ids[place], stamp, record)
-        )
+        of_setting = by_text.setdefault(packed.shared.recall(format_setting), [])
+        columns = zip(packed.read("seed"), packed.run_ids, stamps, strict=True)
+        of_setting += [
+            StoredRecord(seed, run_id, stamp, packed.get_record(place))
+            for place, (seed, run_id, stamp) in enumerate(columns)
+            if is_settled[place]
+        ]
     return by_text

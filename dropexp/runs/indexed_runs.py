@@ -76,12 +76,25 @@ class IndexedRuns:
 
     def select(self, is_wanted: Sequence[bool]) -> "IndexedRuns":
         """Return some of the runs, in the same order."""
-        places = list(compress(range(len(self)), is_wanted))
+        return self.take(list(compress(range(len(self)), is_wanted)))
+
+    def take(self, places: Sequence[int]) -> "IndexedRuns":
+        """Return the runs at some places."""
         return IndexedRuns(
             self.shared,
             [self.run_ids[place] for place in places],
             b"".join(map(self.get_stamp, places)),
             b"".join(map(self.get_record, places)),
+        )
+
+    @classmethod
+    def join(cls, parts: "Sequence[IndexedRuns]") -> "IndexedRuns":
+        """Return the runs of several, which have one config, after each other."""
+        return cls(
+            parts[0].shared,
+            [run_id for part in parts for run_id in part.run_ids],
+            b"".join(part.stamps for part in parts),
+            b"".join(part.records for part in parts),
         )
 
     def get_stamp(self, place: int) -> bytes:

@@ -148,7 +148,7 @@ def record_request(
 def list_asked_studies(runs_dir: Path) -> list[str]:
     """Return the names of the studies that the ledger knows, the one last asked for first."""
     names: dict[str, None] = {}
-    for line in reversed(_read(runs_dir).splitlines()):
+    for line in reversed(_read(runs_dir).decode(errors="replace").splitlines()):
         if line.startswith(_ASKED):
             with suppress(ValueError, KeyError, TypeError, RecursionError):
                 names.setdefault(_text(json.loads(line)["asked"]["study"]))
@@ -192,11 +192,11 @@ def read_ledger(runs_dir: Path) -> Ledger:
     A line that cannot be read, such as one that a power cut has cut short, is left out: then
     nothing is known of its runs, and no test that includes them is planned.
     """
-    text = _read(runs_dir)
-    digest = sha256(text.encode()).digest()
+    raw = _read(runs_dir)
+    digest = sha256(raw).digest()
     if digest not in _LAST_PARSED:
         _LAST_PARSED.clear()
-        _LAST_PARSED[digest] = _parse(text)
+        _LAST_PARSED[digest] = _parse(raw.decode(errors="replace"))
     return _LAST_PARSED[digest]
 
 
@@ -262,8 +262,8 @@ def _parse_entry(
     else:
         asked = entry["asked"]
         request = Request(number, _text_or_none(asked["study"]), Purpose(asked["purpose"]))
-        for run_id in asked["runs"]:
-            requests.setdefault(sys.intern(_text(run_id)), request)
+        new = dict.fromkeys(map(sys.intern, asked["runs"]), request)
+        requests |= new | {run_id: requests[run_id] for run_id in new.keys() & requests.keys()}
 
 
 def _text(value: Any) -> str:
@@ -286,17 +286,17 @@ def _withdraw(study: str, requests: dict[str, Request], ends: Mapping[str, End])
 
 def _find_asked(runs_dir: Path, run_ids: Iterable[str]) -> Collection[str]:
     """Return those of the runs that were asked for before."""
-    text = _read(runs_dir)
-    if not any(f'"{run_id}"' in text for run_id in run_ids):
+    raw = _read(runs_dir)
+    if not any(f'"{run_id}"'.encode() in raw for run_id in run_ids):
         return ()  # parsing takes longer than the run's own entry
     return read_ledger(runs_dir).requests.keys()
 
 
-def _read(runs_dir: Path) -> str:
+def _read(runs_dir: Path) -> bytes:
     try:
-        return read_limited(runs_dir / LEDGER, MOST_BYTES_OF_LEDGER).decode(errors="replace")
+        return read_limited(runs_dir / LEDGER, MOST_BYTES_OF_LEDGER)
     except FileNotFoundError:
-        return ""
+        return b""
 
 
 def _append(runs_dir: Path, entry: Mapping[str, Any]) -> None:

@@ -192,8 +192,13 @@ class ListedRun:
 def list_keys(runs: Iterable[ListedRun]) -> list[str]:
     """Return the names of the values that any of the runs has."""
     sources = [run.config if run.packed is None else run.packed.shared for run in runs]
+    return name_values({id(source): source for source in sources}.values())
+
+
+def name_values(configs: Iterable[Mapping[str, Any] | SharedConfig]) -> list[str]:
+    """Return the names of the values of runs with these configs."""
     shared: dict[int, Mapping[str, Any]] = {}
-    for source in {id(one): one for one in sources}.values():
+    for source in configs:
         one = source.shared if isinstance(source, SeededConfig) else source
         fields = one.fields if isinstance(one, SharedConfig) else one
         shared[id(fields)] = fields

@@ -6,12 +6,12 @@ Imports no torch. Filters and sorting are in selection.py.
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from dropexp.config.parsing import read_limited
-from dropexp.config.shared_config import SeededConfig
 from dropexp.errors import RunIdError, RunsDirError, StoreError, suggest, suggest_close
 from dropexp.runs.damage import find_table_damage
 from dropexp.runs.files import CONFIG, METRICS, SUMMARY
@@ -21,6 +21,7 @@ from dropexp.runs.listed_run import ListedRun, ListedStatus
 from dropexp.runs.parsing import MOST_BYTES
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import RunStatus, RunSummary
+from dropexp.runs.run_block import RunBlock, list_rows
 from dropexp.runs.write import RunFolder
 
 _ID = re.compile(r"[a-z][a-z0-9_+]*-p[0-9.e+-]+-s(?P<seed>\d+)-[0-9a-f]{8}")
@@ -43,50 +44,49 @@ def list_runs(runs_dir: Path, *, meanwhile: Callable[[], object] | None = None) 
     Raises:
         RunsDirError: runs_dir is not a folder.
     """
+    blocks = list_blocks(runs_dir, meanwhile=meanwhile)
+    return sorted(list_rows(blocks), key=attrgetter("run_id"))
+
+
+def list_blocks(runs_dir: Path, *, meanwhile: Callable[[], object] | None = None) -> list[RunBlock]:
+    """Return list_runs in blocks, by the first name of each.
+
+    Args:
+        runs_dir: the folder of run folders.
+        meanwhile: see list_runs.
+
+    Raises:
+        RunsDirError: runs_dir is not a folder.
+    """
     since = time.monotonic()
     links = _scan_runs(runs_dir)
     index = RunIndex(runs_dir)
     wanted = {name for name, is_link in links.items() if not is_link}
-    found = {run.run_id: run for run in list_indexed_runs(index, runs_dir, wanted, meanwhile)}
-    runs: list[ListedRun] = []
-    new = 0
-    for name in sorted(links):
-        run = found.get(name)
-        if run is None:
-            run = read_run(RunFolder(runs_dir, name))
-            new += run is not None and run.packed is not None
-        if run is not None:
-            runs.append(run)
-    if is_worth_writing(new, len(index)):
-        packed = ((run.packed, run.place) for run in runs if run.packed is not None)
-        write_index(runs_dir, packed, since)
-    return runs
+    indexed = list(index.check(wanted, meanwhile=meanwhile))
+    left = links.keys() - {run_id for packed in indexed for run_id in packed.run_ids}
+    read = [
+        run for name in sorted(left) if (run := read_run(RunFolder(runs_dir, name))) is not None
+    ]
+    new = [run.packed for run in read if run.packed is not None]
+    if is_worth_writing(len(new), len(index)):
+        write_index(runs_dir, [*indexed, *new], since)
+    blocks = [
+        *(RunBlock(runs_dir, packed) for packed in [*indexed, *_join_by_config(new)]),
+        *(RunBlock(runs_dir, None, run) for run in read if run.packed is None),
+    ]
+    return sorted(blocks, key=attrgetter("first_id"))
 
 
-def list_indexed_runs(
-    index: RunIndex,
-    runs_dir: Path,
-    run_ids: Set[str],
-    meanwhile: Callable[[], object] | None = None,
-) -> list[ListedRun]:
+def _join_by_config(runs: Iterable[IndexedRuns]) -> list[IndexedRuns]:
+    by_config: dict[int, list[IndexedRuns]] = {}
+    for each in runs:
+        by_config.setdefault(id(each.shared), []).append(each)
+    return [IndexedRuns.join(parts) for parts in by_config.values()]
+
+
+def list_indexed_runs(index: RunIndex, runs_dir: Path, run_ids: Set[str]) -> list[ListedRun]:
     """Return those of some runs that need not be read, by setting; see RunIndex.check."""
-    runs = []
-    for packed in index.check(run_ids, meanwhile=meanwhile):
-        shared = packed.shared
-        columns = zip(
-            packed.run_ids,
-            map(_STATUSES.__getitem__, packed.read("status")),
-            packed.read("changed"),
-            packed.read("seed"),
-            strict=True,
-        )
-        runs += [
-            ListedRun(
-                runs_dir, run_id, status, changed, SeededConfig(shared, seed), packed, place=place
-            )
-            for place, (run_id, status, changed, seed) in enumerate(columns)
-        ]
-    return runs
+    return list_rows(RunBlock(runs_dir, packed) for packed in index.check(run_ids))
 
 
 def list_run_ids(runs_dir: Path) -> list[str]:
@@ -269,9 +269,3 @@ def _find_change_time(folder: RunFolder) -> float:
         return max(times, default=folder.path.stat().st_mtime)
     except OSError:
         return 0.0
-
-
-_STATUSES = {
-    RunStatus.COMPLETED: ListedStatus.FINISHED,
-    RunStatus.DIVERGED: ListedStatus.DIVERGED,
-}

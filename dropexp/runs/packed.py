@@ -40,6 +40,7 @@ NUMBERS = (
 """The numbers of a summary, in the order in which they are packed."""
 
 _STATUSES, _OUTCOMES = tuple(RunStatus), tuple(AuditOutcome)
+_OUTCOME_VALUES = tuple(outcome.value for outcome in AuditOutcome)
 _HEAD = struct.Struct("=QBB6x32s")  # which numbers are missing, status, audit, config_hash
 
 
@@ -68,6 +69,25 @@ def pack_summary(summary: RunSummary, run_id: str, config: Mapping[str, Any]) ->
         run_id: the name of its folder.
         config: its config, flat.
     """
+    try:
+        packed = pack_numbers(summary, bytes.fromhex(summary.config_hash))
+        # A number of another type, or a field that disagrees with the config.
+        is_exact = repr(unpack_summary(packed, run_id, config)) == repr(summary)
+    except (struct.error, ValueError, TypeError, KeyError):
+        return None
+    return packed if is_exact else None
+
+
+def pack_numbers(summary: RunSummary, digest: bytes = b"") -> bytes:
+    """Return a summary as bytes, from which its numbers can be read.
+
+    Args:
+        summary: of a finished run.
+        digest: the SHA-256 of the identity of its config, which no comparison needs.
+
+    Raises:
+        struct.error: a number is too large.
+    """
     blocks = (
         (_OF_EPOCH, summary.best),
         (_OF_EPOCH, summary.last),
@@ -76,20 +96,13 @@ def pack_summary(summary: RunSummary, run_id: str, config: Mapping[str, Any]) ->
     )
     values = [getattr(summary, name) for name in _OF_RUN]
     values += [getattr(block, key, None) for keys, block in blocks for key in keys]
-    missing = sum(1 << place for place, value in enumerate(values) if value is None)
-    try:
-        packed = _LAYOUT.pack(
-            missing,
-            _STATUSES.index(summary.status),
-            _OUTCOMES.index(summary.audit),
-            bytes.fromhex(summary.config_hash),
-            *(0 if value is None else value for value in values),
-        )
-        # A number of another type, or a field that disagrees with the config.
-        is_exact = repr(unpack_summary(packed, run_id, config)) == repr(summary)
-    except (struct.error, ValueError, TypeError, KeyError):
-        return None
-    return packed if is_exact else None
+    return _LAYOUT.pack(
+        sum(1 << place for place, value in enumerate(values) if value is None),
+        _STATUSES.index(summary.status),
+        _OUTCOMES.index(summary.audit),
+        digest,
+        *(0 if value is None else value for value in values),
+    )
 
 
 def unpack_summary(packed: bytes, run_id: str, config: Mapping[str, Any]) -> RunSummary:
@@ -164,12 +177,12 @@ def list_statuses(records: bytes, size: int) -> list[RunStatus]:
     Raises:
         IndexError: a record is damaged.
     """
-    return [_STATUSES[code] for code in records[size + _STATUS :: size]]
+    return list(map(_STATUSES.__getitem__, records[size + _STATUS :: size]))
 
 
 def list_outcomes(records: bytes, size: int) -> list[str]:
     """Return the outcome of each run's audit; see list_statuses."""
-    return [_OUTCOMES[code].value for code in records[size + _AUDIT :: size]]
+    return list(map(_OUTCOME_VALUES.__getitem__, records[size + _AUDIT :: size]))
 
 
 def list_config_hashes(records: bytes, size: int) -> list[str]:

@@ -82,7 +82,7 @@ def check_summary(plain: Any) -> Mapping[str, Any]:
     if _is_ordinary(summary):
         return summary
     for key in _COUNTS:
-        _check_count(key, summary[key])
+        check_count(key, summary[key])
     for key in _TEXTS:
         if type(summary[key]) is not str or len(summary[key]) > _LONGEST_TEXT:
             raise DamagedError(f"{key} is not a short text")
@@ -95,7 +95,7 @@ def check_summary(plain: Any) -> Mapping[str, Any]:
         if (block := summary.get(key)) is not None:
             _check_numbers(f"{key}.", get_mapping(block, key))
             if (name := _COUNTS_OF_BLOCKS.get(key)) is not None:
-                _check_count(f"{key}.{name}", block[name], at_least=1)
+                check_count(f"{key}.{name}", block[name], at_least=1)
     if "files" in summary:
         files = get_mapping(summary["files"], "files")
         check_types(files, dict.fromkeys(files, (str,)))
@@ -155,7 +155,7 @@ def check_config(flat: Mapping[str, Any]) -> Mapping[str, Any]:
         if type(flat.get(key)) is not str:
             raise DamagedError(f"{key} is not a text")
     for key in ("seed", "train.epochs"):
-        _check_count(key, flat.get(key))
+        check_count(key, flat.get(key))
     if type(flat.get("study")) not in (str, type(None)):
         raise DamagedError("study is not a text")
     for key in ("p", "regulariser.p", "threads"):
@@ -201,40 +201,6 @@ def check_audit(plain: Any) -> dict[str, Any]:
     return report
 
 
-def check_study(plain: Any, name: str) -> dict[str, Any]:
-    """Return the values of a study's file.
-
-    Args:
-        plain: the content.
-        name: of the file without its suffix, which the study must have too.
-
-    Raises:
-        DamagedError: says what is wrong.
-    """
-    study = get_mapping(plain)
-    if study.get("name") != name:
-        raise DamagedError(f"it is the file of the study {study.get('name')!r:.80}")
-    for overrides in get_items(study, "sweeps", list):
-        get_items({"a sweep": overrides}, "a sweep", str)
-    settings = get_items(study, "settings", dict)
-    for fields in settings:
-        check_plain(fields)
-        check_types(fields, {"regulariser.name": (str,), "regulariser.p": (int, float)})
-    for member in get_items(study, "members", dict):
-        if type(member.get("run_id")) is not str or "/" in member["run_id"]:
-            raise DamagedError("a run has no id")
-        for key in ("setting", "seed", "epochs"):
-            count = member.get(key)
-            if type(count) is not int or not 0 <= count <= LARGEST_NUMBER:
-                _check_count(f"{key} of {member['run_id']:.80}", count)
-        if member["setting"] >= len(settings):
-            raise DamagedError(f"{member['run_id']:.80} has no setting")
-    get_mapping(study.get("question", {}), "question")
-    files = get_mapping(study.get("files", {}), "files")
-    get_items({"a file": [*files, *files.values()]}, "a file", str)
-    return study
-
-
 def check_search(plain: Any, name: str) -> dict[str, Any]:
     """Return the values of a search's file.
 
@@ -252,7 +218,7 @@ def check_search(plain: Any, name: str) -> dict[str, Any]:
     get_items(search, "overrides", str)
     check_types(search, _SEARCH)
     for key in ("first_seed", "runs", "batches"):
-        _check_count(key, search[key] or 0)  # batches may be null
+        check_count(key, search[key] or 0)  # batches may be null
     _check_between("seconds", search["seconds"], 0.0)
     for tried in get_items(search, "tried", dict):
         _check_choice(tried, {"differences": (dict,), "is_complete": (bool,)})
@@ -264,7 +230,7 @@ def check_search(plain: Any, name: str) -> dict[str, Any]:
         _check_choice(confirmed, {"verdict": (str,), "p_value": _NUMBER})
         for pair in get_items(confirmed, "pairs", dict):
             check_types(pair, {"seed": (int,), **dict.fromkeys(_PAIR, _NUMBER)})
-            _check_count("seed", pair["seed"])
+            check_count("seed", pair["seed"])
     return search
 
 
@@ -345,6 +311,6 @@ def _check_between(
         raise DamagedError(f"{key} is {value!r:.40}, not a number of a possible size")
 
 
-def _check_count(key: str, value: Any, *, at_least: int = 0) -> None:
+def check_count(key: str, value: Any, *, at_least: int = 0) -> None:
     if type(value) is not int or not at_least <= value <= LARGEST_NUMBER:
         raise DamagedError(f"{key} is not a whole number from {at_least} to {LARGEST_NUMBER}")

@@ -14,10 +14,11 @@ from dropexp.config.groups import list_groups
 from dropexp.config.setting import sort_key
 from dropexp.errors import FilterError, suggest, suggest_close
 from dropexp.runs.conditions import Condition, Relation, equals, is_condition
-from dropexp.runs.listed_run import ListedRun, ListedStatus, list_keys
+from dropexp.runs.listed_run import ListedRun, ListedStatus, list_keys, name_values
 from dropexp.runs.metric_types import Metric, MetricSource, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.periods import ALLOWED, Period, parse_period
+from dropexp.runs.run_block import RunBlock, select_each
 from dropexp.runs.studies import list_study_names, read_study
 
 
@@ -87,10 +88,30 @@ class Filter:
         value = run.get(self.key, _MISSING)
         if value is _MISSING:
             return False
-        if self.key == "study" and not self.condition.is_order:
+        if self._asks_of_studies:
             is_equal = any(self._studies.has(run, name) for name in self.condition.values)
             return is_equal is (relation is Relation.EQUAL)
         return self.condition.accepts(value)
+
+    @property
+    def _asks_of_studies(self) -> bool:
+        return self.key == "study" and not self.condition.is_order
+
+    def list_accepted(self, block: RunBlock) -> list[bool]:
+        """Return which runs of a block pass; a field that all of them share is looked at once.
+
+        Raises:
+            FilterError: see accepts.
+        """
+        if not block.is_shared(self.key):
+            return [self.accepts(run) for run in block]
+        value = block.config[self.key]
+        if not self._asks_of_studies:
+            return [self.condition.accepts(value)] * len(block)
+        if any(equals(value, name) for name in self.condition.values):
+            return [self.condition.relation is Relation.EQUAL] * len(block)
+        # The file of a study may name some of the runs that were trained for another one.
+        return [self.accepts(run) for run in block]
 
 
 def is_filter(text: str) -> bool:
@@ -110,6 +131,15 @@ def select_runs(runs: Sequence[ListedRun], filters: Iterable[str]) -> list[Liste
     """
     parsed = _parse_filters(filters, runs)
     return [run for run in runs if all(each.accepts(run) for each in parsed)]
+
+
+def select_blocks(blocks: Sequence[RunBlock], filters: Iterable[str]) -> list[RunBlock]:
+    """Return the runs that pass all filters; see select_runs."""
+    parsed = _parse_texts(filters, blocks)
+    chosen = list(blocks)
+    for each in parsed:
+        chosen = select_each(chosen, map(each.list_accepted, chosen))
+    return chosen
 
 
 def explain_no_match(runs: Sequence[ListedRun], filters: Iterable[str], place: str) -> str:
@@ -142,13 +172,13 @@ def _list_studies(runs: Iterable[ListedRun]) -> set[str]:
     return swept | {str(study) for run in runs if (study := run.get("study"))}
 
 
-def list_filter_keys(filters: Iterable[str], runs: Sequence[ListedRun]) -> set[str]:
+def list_filter_keys(filters: Iterable[str], blocks: Sequence[RunBlock]) -> set[str]:
     """Return the full names of the fields that filters name.
 
     Raises:
         FilterError: one is not a filter, or names a field that no run has.
     """
-    return {each.key for each in _parse_filters(filters, runs)}
+    return {each.key for each in _parse_texts(filters, blocks)}
 
 
 def sort_runs(runs: Sequence[ListedRun], key: str, *, reverse: bool = False) -> list[ListedRun]:
@@ -187,6 +217,11 @@ def _all_keys(runs: Sequence[ListedRun]) -> set[str]:
 def _parse_filters(filters: Iterable[str], runs: Sequence[ListedRun]) -> list[Filter]:
     filters = list(filters)
     known = _all_keys(runs) if filters else set()
+    return [_parse_filter(text, known) for text in filters]
+
+
+def _parse_texts(filters: Iterable[str], blocks: Sequence[RunBlock]) -> list[Filter]:
+    known = set(name_values(block.config for block in blocks))
     return [_parse_filter(text, known) for text in filters]
 
 

@@ -9,24 +9,24 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dropexp.config.parsing import MOST_BYTES_OF_STUDY, parse_json, read_limited
 from dropexp.config.setting import Fields, name_settings
 from dropexp.config.study_files import find_study_folder, refuse_study_name
 from dropexp.errors import ConfigError, StoreError, suggest
 from dropexp.runs.ledger import list_asked_studies
-from dropexp.runs.parsing import check_study
 from dropexp.runs.study_folder import list_study_files, lock_study_file, write_whole
+from dropexp.runs.study_parsing import check_study
 from dropexp.runs.study_question import NO_QUESTION, StudyQuestion, parse_question
 
 TUNE_SUFFIX = ".tune.json"
 """Ends the names of the files of searches, which are in the same folder; see searches.py."""
 
 
-@dataclass(frozen=True, slots=True)
-class StudyMember:
+class StudyMember(NamedTuple):
     """A run of a study as its file holds it.
 
     Attributes:
@@ -101,7 +101,7 @@ class Study:
         members |= {
             member.run_id: member
             if places[member.setting] == member.setting
-            else replace(member, setting=places[member.setting])
+            else member._replace(setting=places[member.setting])
             for member in later.members
         }
         sweeps = dict.fromkeys((*self.sweeps, *later.sweeps))
@@ -163,10 +163,13 @@ def read_study(runs_dir: Path, name: str) -> Study:
         ) from None
 
 
+_get_values = itemgetter(*StudyMember._fields)
+
+
 @lru_cache(maxsize=1)  # a sweep reads it several times
 def _parse_study(raw: bytes, name: str, path: str) -> Study:
     plain = check_study(parse_json(raw), name)
-    members = tuple(StudyMember(**member) for member in plain["members"])
+    members = tuple(map(StudyMember._make, map(_get_values, plain["members"])))
     sweeps = tuple(tuple(overrides) for overrides in plain["sweeps"])
     # The files of older versions have no question.
     question = parse_question(plain.get("question", {}), path)
@@ -182,7 +185,11 @@ def _freeze(value: Any) -> Any:
 
 
 def _to_mapping(study: Study) -> dict[str, Any]:
-    plain = {**asdict(study), "question": study.question.to_mapping()}
+    plain = {
+        **asdict(replace(study, members=())),
+        "members": [member._asdict() for member in study.members],
+        "question": study.question.to_mapping(),
+    }
     if not study.files:
         del plain["files"]
     return plain

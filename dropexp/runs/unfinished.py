@@ -1,7 +1,7 @@
 """What is there of studies whose runs have not all ended: how many, and how to resume them."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from pathlib import Path
 from shlex import quote
 
@@ -23,45 +23,46 @@ _LABELS: Mapping[ListedStatus, str] = {
 
 
 def describe_unfinished(
-    runs: Iterable[ListedRun], ledgers: Mapping[Path, Ledger], studies: Collection[str] | None
+    finished: Set[str],
+    others: Iterable[ListedRun],
+    ledgers: Mapping[Path, Ledger],
+    studies: Collection[str] | None,
 ) -> list[str]:
     """Return a sentence on each study with runs that were asked for and have not ended.
 
     Args:
-        runs: all runs of the folders.
+        finished: the ids of the runs of the folders that have results.
+        others: the other runs of the folders.
         ledgers: of the folders.
         studies: the names of those that are wanted; None: all.
     """
-    by_id = {run.run_id: run for run in runs}
+    by_id = {run.run_id: run for run in others}
     sentences = []
     for folder, ledger in ledgers.items():
         for study in ledger.studies:
             if studies is not None and study not in studies:
                 continue
             asked = ledger.runs_of(study)
-            if len(asked) > 1 and (sentence := _describe(folder, ledger, study, asked, by_id)):
-                sentences.append(sentence)
+            left = {run_id: by_id.get(run_id) for run_id in asked if run_id not in finished}
+            counts = _count(left, ledger, finished=len(asked) - len(left))
+            if len(asked) > 1 and (counts["interrupted"] or counts["waiting"]):
+                sentences.append(_describe(folder, study, counts))
     more = len(sentences) - _MOST_STUDIES
     return [*sentences[:_MOST_STUDIES], *[f"{more} more studies are unfinished."] * (more > 0)]
 
 
-def _describe(
-    folder: Path,
-    ledger: Ledger,
-    study: str,
-    asked: Collection[str],
-    by_id: Mapping[str, ListedRun],
-) -> str:
-    runs = {run_id: by_id.get(run_id) for run_id in asked}
-    left = {run_id: run for run_id, run in runs.items() if run is None or not run.has_results}
-    counts = Counter(finished=len(runs) - len(left))
+def _count(left: Mapping[str, ListedRun | None], ledger: Ledger, *, finished: int) -> Counter[str]:
+    """Return how many runs of a study are finished, interrupted, training, failed and waiting."""
+    counts = Counter(finished=finished)
     for run_id, run in left.items():
         if run is not None:
             counts[_LABELS.get(run.status, "waiting")] += 1
         elif ledger.ended(run_id) is None:  # else it was removed
             counts["waiting"] += 1
-    if not counts["interrupted"] and not counts["waiting"]:
-        return ""
+    return counts
+
+
+def _describe(folder: Path, study: str, counts: Counter[str]) -> str:
     total = format_count(sum(counts.values()), "run")
     listed = "".join(f", {counts[label]:,} {label}" for label in _ORDER if counts[label])
     return (

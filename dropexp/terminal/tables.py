@@ -4,10 +4,10 @@ rich's Table is not used: it takes 50 to 150 µs a cell, which is seconds for a 
 (here 1 to 2 µs), and it cuts numbers off where the terminal is narrow.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import repeat, zip_longest
+from itertools import accumulate, repeat, zip_longest
 from textwrap import wrap
 from typing import Generic, Literal, TypeVar
 
@@ -116,9 +116,7 @@ def format_lines(
     styles = map(row_style, rows) if row_style else repeat("", len(rows))
     shown = cells[: len(widths)]
     if layout.is_plain(shown) and widths == full_widths[: len(widths)]:
-        plain_lines = layout.plain_lines(shown)
-        pairs = zip(plain_lines, styles, strict=True)
-        lines += [Text(line, style) if style else line for line, style in pairs]
+        lines += layout.plain_rows(rows, shown, styles)
     else:
         for index, (row, style) in enumerate(zip(rows, styles, strict=True)):
             lines += layout.row(row, [texts[index] for texts in shown], style)
@@ -163,12 +161,30 @@ class _Layout(Generic[Row]):
         return [str.ljust if column.align == "left" else str.rjust for column in self.columns]
 
     def is_plain(self, cells: Sequence[Sequence[str]]) -> bool:
-        """Return whether all cells of all columns are as wide as long, and of the row's style."""
-        has_styles = any(column.style for column in self.columns)
-        return not has_styles and all(_is_as_wide_as_long("".join(texts)) for texts in cells)
+        """Return whether all cells of all columns are as wide as long."""
+        return all(_is_as_wide_as_long("".join(texts)) for texts in cells)
+
+    def plain_rows(
+        self, rows: Sequence[Row], cells: Sequence[Sequence[str]], styles: Iterable[str]
+    ) -> Iterator[Text | str]:
+        """Yield the lines of all rows where ``is_plain``: a fifth of the time of ``row``."""
+        steps = (width + len(self.gap) for width in self.widths)
+        starts = accumulate(steps, initial=len(self.indent))
+        columns = zip(self.columns, starts, self.widths, strict=False)
+        styled = [(each.style, start, width) for each, start, width in columns if each.style]
+        for row, line, style in zip(rows, self.plain_lines(cells), styles, strict=True):
+            found = [(find(row), start, start + width) for find, start, width in styled]
+            spans = [span for span in found if span[0]]
+            if not style and not spans:
+                yield line
+                continue
+            text = Text(line, style)
+            for span in spans:
+                text.stylize(*span)
+            yield text
 
     def plain_lines(self, cells: Sequence[Sequence[str]]) -> list[str]:
-        """Return the lines of all rows where ``is_plain``: a fifth of the time of ``row``."""
+        """Return the lines of all rows where ``is_plain``, without styles."""
         columns = zip(self.columns, self.widths, strict=True)
         fields = [
             f"{{:{'<' if column.align == 'left' else '>'}{width}}}" if width else "{}"

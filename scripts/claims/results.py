@@ -22,7 +22,7 @@ HOW = (
 def choose_p(found: Iterable[FoundRun], regulariser: str) -> float:
     """Return the p with the lowest mean validation loss at each run's best epoch."""
     runs = [run for run in found if run.compared.summary.regulariser == regulariser]
-    rows = compare(FoundRuns(tuple(runs))).rows
+    rows = compare(FoundRuns.of(runs)).rows
     best = min(rows, key=lambda row: row.estimates["val_loss"].value)
     return best.setting.p
 
@@ -42,7 +42,7 @@ def compare_two(
         if strengths.get(run.compared.summary.regulariser) == run.compared.summary.p
     ]
     baseline = f"regulariser={against}" if against != "none" else None
-    rows = compare(FoundRuns(tuple(chosen)), Question(metric, at, baseline)).rows
+    rows = compare(FoundRuns.of(chosen), Question(metric, at, baseline)).rows
     return next(row for row in rows if row.setting.regulariser == regulariser)
 
 

@@ -120,9 +120,9 @@ def read_studies(runs_dir: Path) -> dict[str, StudyRuns]:
     A folder that does not exist, or holds none of them, gives none.
     """
     try:
-        found = find_runs([], runs_dir).in_view
+        found = find_runs([], runs_dir).list_runs()
     except UserError:
-        found = ()
+        found = []
     done = {}
     for study in STUDIES:
         planned = {config.run_id for config in compose_sweep(list_overrides(study)).configs}

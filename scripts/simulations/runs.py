@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dropexp.compare import FoundRun, FoundRuns
-from dropexp.compare.settings import ComparedRun, Curves
+from dropexp.compare.compared_runs import ComparedRun, Curves
 from dropexp.config.identity import RESULTS_VERSION
 from dropexp.runs.ledger import Purpose, Request
 from dropexp.runs.listed_run import ListedRun, ListedStatus
@@ -33,12 +33,10 @@ def make_found_runs(
     """
     validation = values if validation is None else validation
     places = _list_places(values.shape, looks)
-    return FoundRuns(
-        tuple(
-            make_run(*_name_row(row), seed, LEVEL + test, LEVEL + val, *places[row, seed])
-            for (row, seed), test, val in zip(
-                np.ndindex(values.shape), values.ravel(), validation.ravel(), strict=True
-            )
+    return FoundRuns.of(
+        make_run(*_name_row(row), seed, LEVEL + test, LEVEL + val, *places[row, seed])
+        for (row, seed), test, val in zip(
+            np.ndindex(values.shape), values.ravel(), validation.ravel(), strict=True
         )
     )
 

@@ -170,7 +170,7 @@ def test_seeds_on_which_a_metric_was_measured_by_choice_do_not_count() -> None:
         for name in ("none", "dropout2d")
         for seed in range(12)
     ]
-    comparison = compare(FoundRuns(tuple(runs)), Question(metric=METRIC_REGISTRY["mc_test_loss"]))
+    comparison = compare(FoundRuns.of(runs), Question(metric=METRIC_REGISTRY["mc_test_loss"]))
 
     assert comparison.test.kind is TestKind.ANYTIME
     assert "lack the metric" in comparison.test.reason

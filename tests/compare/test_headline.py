@@ -22,12 +22,10 @@ SHARED = 0.9
 def compare_losses(losses: dict[float, tuple[list[float], list[float]]]) -> Comparison:
     """Compare settings by p with val and test losses by seed; p = 0 is none."""
     return compare(
-        FoundRuns(
-            tuple(
-                make_run("dropout2d" if p else "none", p, seed, test, val)
-                for p, (vals, tests) in losses.items()
-                for seed, (val, test) in enumerate(zip(vals, tests, strict=True))
-            )
+        FoundRuns.of(
+            make_run("dropout2d" if p else "none", p, seed, test, val)
+            for p, (vals, tests) in losses.items()
+            for seed, (val, test) in enumerate(zip(vals, tests, strict=True))
         ),
         Question(),
     )

@@ -32,7 +32,7 @@ def test_a_seed_without_results_makes_no_pair_and_is_reported() -> None:
         make_measured("dropout2d", 1, 16),
         make_measured("dropout2d", 2, None),
     ]
-    table = compare(FoundRuns(tuple(runs)), Question(metric=METRIC_REGISTRY["mc_test_loss"]))
+    table = compare(FoundRuns.of(runs), Question(metric=METRIC_REGISTRY["mc_test_loss"]))
     row = table.row("dropout2d p=0.3")
     assert [(pair.seed, pair.value) for pair in row.pairs] == [(0, 0.4), (1, 0.5)]
     summaries = [run.compared.summary.best for run in runs[:2]]
@@ -41,14 +41,14 @@ def test_a_seed_without_results_makes_no_pair_and_is_reported() -> None:
     assert lacking.startswith("dropout2d p=0.3: 1 of 3 runs have no results of mc_dropout")
     assert "(8, 16)" in numbers
     # Another question needs no results of MC dropout.
-    assert compare(FoundRuns(tuple(runs)), Question()).left_out == ()
+    assert compare(FoundRuns.of(runs), Question()).left_out == ()
 
 
 def test_without_any_results_of_mc_dropout_there_is_no_column_of_them() -> None:
     runs = [make_measured(name, seed, None) for name in ("none", "dropout2d") for seed in range(2)]
-    assert "mc_test_loss" not in compare(FoundRuns(tuple(runs))).row("none").estimates
+    assert "mc_test_loss" not in compare(FoundRuns.of(runs)).row("none").estimates
     with pytest.raises(UserError, match="no run has results of mc_dropout"):
-        compare(FoundRuns(tuple(runs)), Question(metric=METRIC_REGISTRY["mc_test_entropy"]))
+        compare(FoundRuns.of(runs), Question(metric=METRIC_REGISTRY["mc_test_entropy"]))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_without_any_results_of_mc_dropout_there_is_no_column_of_them() -> None:
 )
 def test_every_metric_of_the_passes_can_be_reported(metric: Metric, tmp_path: Path) -> None:
     runs = [make_measured(name, seed, 8) for name in ("none", "dropout2d") for seed in range(6)]
-    table = compare(FoundRuns(tuple(runs)), Question(metric=metric))
+    table = compare(FoundRuns.of(runs), Question(metric=metric))
     text = "\n".join(line.plain for line in format_comparison(table, None))
     assert metric.name in text
     assert ("right or wrong" in text) == (metric is METRIC_REGISTRY["mc_test_entropy"])

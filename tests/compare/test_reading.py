@@ -190,7 +190,7 @@ def test_curves_are_read_from_the_file_when_they_are_first_used(tmp_path: Path) 
         change=lambda made: replace(made, rise=0.0, area=1.0),
         **curves,
     )
-    found_runs = find_runs([], tmp_path).runs
+    found_runs = find_runs([], tmp_path).list_runs()
     run = found_runs[0].compared
     assert len(run.curves) == 2
     assert run.curves["val_loss"].tolist() == [1.0, 0.8]
@@ -240,8 +240,8 @@ def test_runs_with_damaged_curves_are_left_out_of_all_that_draws_them(tmp_path: 
         for seed in range(2)
     ]
     (folders[1].path / METRICS).write_text("epoch\n1\n" * 100)
-    assert len(find_runs([], tmp_path).runs) == 2
+    assert len(find_runs([], tmp_path).list_runs()) == 2
     found = find_runs([], tmp_path, with_curves=True)
-    assert [run.listed.run_id for run in found.runs] == [folders[0].run_id]
+    assert [run.listed.run_id for run in found.list_runs()] == [folders[0].run_id]
     assert [folders[1].run_id in sentence for sentence in found.left_out] == [True]
     assert "damaged" in found.left_out[0]

@@ -26,7 +26,7 @@ LOSSES = {NONE: [0.9, 0.8, 0.9], DROPOUT: [0.7, 0.7, 0.6]}
 
 def register(runs: Path, **changes: object) -> None:
     """Register the runs that the folder holds."""
-    found = find_runs([], runs).in_view
+    found = find_runs([], runs).list_runs()
     registration = Registration(
         name="mine",
         on="2026-11-26",

@@ -27,7 +27,7 @@ def make_measured(regulariser: str, seed: int, shift: float | None) -> FoundRun:
 def test_the_shift_is_tested_and_a_smaller_one_is_no_better_result() -> None:
     runs = [make_measured("none", seed, 1.01 + seed / 1000) for seed in range(6)]
     runs += [make_measured("dropout", seed, 1.5 + seed / 1000) for seed in range(6)]
-    row = compare(FoundRuns(tuple(runs)), Question(metric=SHIFT)).row(DROPOUT)
+    row = compare(FoundRuns.of(runs), Question(metric=SHIFT)).row(DROPOUT)
     assert row.difference is not None
     assert row.difference.value == pytest.approx(0.49)
     assert row.verdict is not None
@@ -37,16 +37,16 @@ def test_the_shift_is_tested_and_a_smaller_one_is_no_better_result() -> None:
 def test_runs_without_a_measured_shift_are_told_apart() -> None:
     runs = [make_measured("none", seed, 1.0) for seed in range(3)]
     runs += [make_measured("dropout", seed, None if seed == 2 else 1.5) for seed in range(3)]
-    table = compare(FoundRuns(tuple(runs)), Question(metric=SHIFT))
+    table = compare(FoundRuns.of(runs), Question(metric=SHIFT))
     assert [pair.seed for pair in table.row(DROPOUT).pairs] == [0, 1]
     (sentence,) = table.left_out
     assert sentence.startswith(f"{DROPOUT}: 1 of 3 runs have no results of variance_shift")
-    assert compare(FoundRuns(tuple(runs)), Question()).left_out == ()
+    assert compare(FoundRuns.of(runs), Question()).left_out == ()
 
 
 def test_networks_without_batch_norm_have_neither_a_column_nor_a_verdict() -> None:
     runs = [make_measured(name, seed, None) for name in ("none", "dropout") for seed in range(2)]
-    table = compare(FoundRuns(tuple(runs)))
+    table = compare(FoundRuns.of(runs))
     assert "variance_shift" not in table.row("none").estimates
     with pytest.raises(UserError, match=r"variance_shift was not measured.*batch norm have it"):
-        compare(FoundRuns(tuple(runs)), Question(metric=SHIFT))
+        compare(FoundRuns.of(runs), Question(metric=SHIFT))

@@ -17,6 +17,7 @@ from dropexp.config.compose import compose_run
 from dropexp.config.setting import flatten
 from dropexp.runs.files import WEIGHTS
 from dropexp.runs.listed_run import ListedRun, ListedStatus
+from dropexp.runs.run_block import RunBlock
 from dropexp.runs.selection import is_filter, list_filter_keys
 from dropexp.sweep.budget import parse_budget
 from dropexp.sweep.grammar import compose_sweep
@@ -153,7 +154,7 @@ def check_filters(filters: list[str]) -> None:
         )
         for overrides in ([], ["model=mlp"])
     ]
-    list_filter_keys(filters, runs)
+    list_filter_keys(filters, list(map(RunBlock.of, runs)))
 
 
 # --- others ---------------------------------------------------------------------------------------

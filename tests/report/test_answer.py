@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from dropexp.compare.compared_runs import ComparedRuns
 from dropexp.compare.results import Comparison
 from dropexp.report.answer import answer
 from dropexp.report.phrases import describe_baseline
@@ -131,7 +132,7 @@ def use_threads(study: Comparison, threads: dict[str, Sequence[int | None]]) -> 
     """Return the comparison as if runs had been trained with these threads, one for each seed."""
     rows = []
     for row in study.rows:
-        completed = tuple(
+        completed = ComparedRuns.of(
             replace(run, threads=number)
             for run, number in zip(
                 row.setting.completed, threads[row.setting.regulariser], strict=True
@@ -145,7 +146,7 @@ def test_the_cost_is_that_of_pairs_with_equal_threads() -> None:
     study = make_comparison(("none", "dropout2d"), seeds=8)
     slow = [*([None] * 7), 1]
     setting = study.row("dropout2d p=0.3").setting
-    slowed = tuple(
+    slowed = ComparedRuns.of(
         replace(
             run, summary=replace(run.summary, seconds=run.seconds * (1 if run.seed == 7 else 9))
         )

@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from dropexp.compare.compared_runs import ComparedRuns, Curves
 from dropexp.compare.highlights import select_featured_rows, select_rows_in_context
 from dropexp.compare.results import Row
-from dropexp.compare.settings import Curves
 from dropexp.report.charts import assign_looks, assign_looks_of
 from dropexp.report.charts.labels import space_labels
 from dropexp.statistics import Estimate, mean_interval
@@ -235,7 +235,7 @@ def test_one_setting_that_explodes_leaves_room_for_the_others() -> None:
 
 def explode(row: Row) -> Row:
     """Return the row as if its losses were a hundred times as high."""
-    completed = tuple(
+    completed = ComparedRuns.of(
         replace(run, curves=Curves(run.curves.table * 100)) for run in row.setting.completed
     )
     assert row.difference is not None

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from dropexp.compare.settings import ComparedRun
+from dropexp.compare.compared_runs import ComparedRun
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import Direction, EpochChoice, Metric, MetricSource, Notation, Unit
 from dropexp.runs.metrics import METRIC_REGISTRY, deciding_metrics, parse_metric

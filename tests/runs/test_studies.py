@@ -32,7 +32,7 @@ def test_a_study_grows_under_its_name(tmp_path: Path) -> None:
 def test_settings_that_differ_keep_different_names_when_they_meet(tmp_path: Path) -> None:
     other = StudyMember("none-p0-s0-11111111", 0, 0, 9)
     studies.save_study(tmp_path, Study("mine", (), (NONE,), (ONE,)))
-    both = Study("mine", (), (LONGER, NONE), (other, replace(TWO, setting=1)))
+    both = Study("mine", (), (LONGER, NONE), (other, TWO._replace(setting=1)))
     joined = studies.save_study(tmp_path, both)
     assert {run.run_id: run.setting for run in joined.runs} == {
         ONE.run_id: "none train.epochs=5",
@@ -89,7 +89,7 @@ def test_settings_are_the_same_if_their_values_are_equal() -> None:
     kept = {**NONE, "regulariser.p": 0, "model.hidden": [8, 4], "model.options": {"a": [1]}}
     same = {**NONE, "regulariser.p": 0.0, "model.hidden": (8, 4), "model.options": {"a": (1.0,)}}
     merged = Study("mine", (), (NONE, kept), ()).merge(
-        Study("mine", (), (same, LONGER), (replace(ONE, setting=0), replace(TWO, setting=1)))
+        Study("mine", (), (same, LONGER), (ONE._replace(setting=0), TWO._replace(setting=1)))
     )
     assert merged.settings == (NONE, kept, LONGER)
     assert [member.setting for member in merged.members] == [1, 2]

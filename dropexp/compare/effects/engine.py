@@ -20,7 +20,6 @@ from dropexp.compare.looks import RowRuns, choose_test
 from dropexp.compare.question import Question
 from dropexp.compare.rows import Grouped, collect_family
 from dropexp.compare.rules import Rule, TestInForce, TestKind
-from dropexp.compare.settings import ComparedRun
 from dropexp.compare.unmeasured import refuse_unmeasured
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice
@@ -47,12 +46,11 @@ def find_effects(found: FoundRuns, question: Question | None = None) -> Effects:
     settings = [setting for setting, _ in grouped]
     grouping.refuse_mixed_images(settings)
     factorial = arrange_factorial(settings)
-    completed = [run for setting in settings for run in setting.completed]
-    refuse_unmeasured(metric, completed)
+    refuse_unmeasured(metric, settings)
     refuse_unrecorded(metric, settings, question.at)
-    refuse_old_runs(metric, completed)
+    refuse_old_runs(metric, settings)
     test, seeds = _choose_test(found, grouped, factorial, question)
-    values = _read_values(factorial, question, completed)
+    values = _read_values(factorial, question)
     seeds = [seed for seed in seeds if all(seed in of_cell for of_cell in values.values())]
     if not seeds:
         raise UserError(
@@ -120,12 +118,11 @@ def _choose_seeds(rows: Sequence[RowRuns], kind: TestKind) -> list[int]:
     return sorted(common, key=lambda seed: max(row.order_of(seed) for row in rows))
 
 
-def _read_values(
-    factorial: Factorial, question: Question, completed: Sequence[ComparedRun]
-) -> Values:
+def _read_values(factorial: Factorial, question: Question) -> Values:
     """Return the values of every combination by seed; None for a run that diverged."""
-    target = find_target(completed) if question.at is EpochChoice.MATCHED else None
-    values = MetricValues(factorial.settings.values(), question.at, target)
+    settings = list(factorial.settings.values())
+    target = find_target(settings) if question.at is EpochChoice.MATCHED else None
+    values = MetricValues(settings, question.at, target)
     metric = question.deciding_metric
     return {
         cell: {**dict.fromkeys(setting.diverged_seeds), **values.by_seed(setting, metric)}
@@ -140,7 +137,7 @@ def _to_number(value: float | None) -> float:
 def _describe_seeds(factorial: Factorial, seeds: Sequence[int]) -> list[str]:
     """Return sentences on the seeds that do not count, and on runs that diverged."""
     settings = list(factorial.settings.values())
-    all_seeds = {run.seed for setting in settings for run in setting.runs}
+    all_seeds = {seed for setting in settings for seed in setting.runs.seeds}
     notes = []
     if missing := len(all_seeds - set(seeds)):
         notes.append(

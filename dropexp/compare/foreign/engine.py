@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dropexp.compare.compared_runs import ComparedRun, ComparedRuns, Curves
 from dropexp.compare.decisions import Decision, add_decision, decide
 from dropexp.compare.estimates import estimate_mean
 from dropexp.compare.foreign.baselines import find_baselines
@@ -20,7 +21,7 @@ from dropexp.compare.pairing import PairedComparison
 from dropexp.compare.question import Question
 from dropexp.compare.results import Comparison, Pair, Row
 from dropexp.compare.rules import Rule
-from dropexp.compare.settings import ComparedRun, Curves, Setting
+from dropexp.compare.settings import Setting
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.question_types import Correction, TestChoice
@@ -126,8 +127,8 @@ def make_settings(results: ForeignResults) -> list[Setting]:
             Setting(
                 name=name,
                 fields=fields,
-                completed=tuple(run for run in runs.values() if run.is_completed),
-                diverged=tuple(run for run in runs.values() if not run.is_completed),
+                completed=ComparedRuns.of(run for run in runs.values() if run.is_completed),
+                diverged=ComparedRuns.of(run for run in runs.values() if not run.is_completed),
                 missing_seeds=tuple(sorted(seeds - runs.keys())),
                 own_name=name,
             )

@@ -96,7 +96,7 @@ class _Line:
 
     @property
     def seeds_of_any(self) -> set[int]:
-        return {run.seed for row in self.rows.values() for run in row.setting.runs}
+        return {seed for row in self.rows.values() for seed in row.setting.runs.seeds}
 
     def read(self, comparison: Comparison) -> tuple[tuple[int, ...], NDArray[np.float64]]:
         """Return the seeds with a result at every size, and the results, shape (seeds, sizes)."""

@@ -4,10 +4,10 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from dropexp.compare.compared_runs import ComparedRun
 from dropexp.compare.estimates import read_value
 from dropexp.compare.question import Question
 from dropexp.compare.reading import read_comparable_runs
-from dropexp.compare.settings import ComparedRun
 from dropexp.config.run_config import RunConfig
 from dropexp.runs.ledger import Ledger, Purpose
 from dropexp.runs.write import RunFolder
