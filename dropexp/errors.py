@@ -67,6 +67,10 @@ class DataError(UserError):
     """A data set is missing, damaged or too small for the request."""
 
 
+class BrokenPictureError(DataError):
+    """A file of a picture cannot be decoded."""
+
+
 class DeviceError(UserError):
     """The machine has no such device."""
 

@@ -4,6 +4,7 @@ A DataConfig comes in (``load``); Splits on the CPU go out.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import assert_never
 
 from dropexp.config.data_section import (
@@ -18,7 +19,7 @@ from dropexp.config.data_section import (
 )
 from dropexp.data.augmentation import augment
 from dropexp.data.splits import ImageShape, Source, Split, Splits, make_splits, refuse_sizes
-from dropexp.errors import DataError
+from dropexp.errors import BrokenPictureError, DataError
 
 __all__ = ["ImageShape", "Split", "Splits", "augment", "check", "load"]
 
@@ -29,7 +30,22 @@ def load(config: DataConfig) -> Splits:
     Raises:
         DataError: the data set is missing, damaged, or too small for the requested sizes.
     """
+    if isinstance(config, ImageFolderConfig) and config.on_broken == "skip":
+        return _load_without_broken(config)
     return make_splits(_read_source(config), config)
+
+
+def _load_without_broken(config: ImageFolderConfig) -> Splits:
+    """Return splits that have no broken picture.
+
+    Where no picture that is drawn is broken, they are those of ``on_broken=refuse``: that option is
+    no part of a run's id, which determines the run's numbers.
+    """
+    from dropexp.data import image_folder
+
+    with suppress(BrokenPictureError):
+        return make_splits(image_folder.read(config), config)
+    return make_splits(image_folder.read_without_broken(config), config)
 
 
 def check(configs: Sequence[DataConfig]) -> None:

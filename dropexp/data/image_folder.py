@@ -19,7 +19,7 @@ from dropexp.config.data_section import ImageFolderConfig
 from dropexp.config.fingerprints import fingerprint_pictures
 from dropexp.config.picture_files import list_classes, list_pictures, resolve_root, show_path
 from dropexp.data.splits import Examples, Source, Split
-from dropexp.errors import DataError
+from dropexp.errors import BrokenPictureError, DataError
 from dropexp.terminal.plain_text import make_printable
 
 Pixels = NDArray[np.uint8]
@@ -54,7 +54,7 @@ class Pictures:
             indices: int64 (n,), in the order wanted.
 
         Raises:
-            DataError: one of them cannot be decoded.
+            BrokenPictureError: one of them cannot be decoded.
         """
         images, _ = _decode_all([self.paths[place] for place in indices.tolist()], self.config)
         return Split(torch.from_numpy(images), self.labels[indices])
@@ -68,17 +68,16 @@ class Pictures:
 def read(config: ImageFolderConfig) -> Source:
     """Return the pictures with their classes: the folders in train, sorted by name.
 
-    Pictures are decoded when they are selected, to uint8 (N, 1 or 3, image_size, image_size). With
-    ``on_broken=skip`` all are decoded here, as what can be drawn depends on which are broken.
+    Pictures are decoded when they are selected, to uint8 (N, 1 or 3, image_size, image_size).
 
     Raises:
         DataError: the folder is missing or has another layout; train has fewer than two classes,
             or a class without pictures; val or test has a class that train does not have; or the
-            pictures have another fingerprint than the config. Selecting a picture that cannot be
-            decoded raises it too.
+            pictures have another fingerprint than the config.
+        BrokenPictureError: raised by the source, where a picture that it selects is broken.
     """
     _check_fingerprint(resolve_root(config.root), config)
-    return count(config) if config.on_broken == "refuse" else _read_without_broken(config)
+    return count(config)
 
 
 def count(config: ImageFolderConfig) -> Source:
@@ -90,12 +89,17 @@ def count(config: ImageFolderConfig) -> Source:
     return _read_splits(resolve_root(config.root), partial(Pictures, config))
 
 
-def _read_without_broken(config: ImageFolderConfig) -> Source:
+def read_without_broken(config: ImageFolderConfig) -> Source:
+    """Return the pictures that can be decoded, as read; all are decoded here.
+
+    Raises:
+        DataError: as read, or train is left with a class without pictures, or a split empty.
+    """
     root = resolve_root(config.root)
     skipped: list[Path] = []
 
     def make(paths: list[Path], labels: Tensor) -> Split:
-        images, is_kept = _decode_all(paths, config)
+        images, is_kept = _decode_all(paths, config, skip_broken=True)
         skipped.extend(path for path, kept in zip(paths, is_kept, strict=True) if not kept)
         return Split(torch.from_numpy(images), labels[torch.from_numpy(is_kept)])
 
@@ -128,7 +132,7 @@ def decode(path: Path, size: int, *, grayscale: bool) -> Pixels:
         uint8 (1 or 3, size, size).
 
     Raises:
-        DataError: the picture cannot be decoded.
+        BrokenPictureError: the picture cannot be decoded.
     """
     mode = "L" if grayscale else "RGB"
     try:
@@ -139,7 +143,7 @@ def decode(path: Path, size: int, *, grayscale: bool) -> Pixels:
             upright = _convert_mode(ImageOps.exif_transpose(image), mode)
             square = ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC)
     except Exception as error:  # Pillow's decoders raise exceptions of many types
-        raise DataError(
+        raise BrokenPictureError(
             f"{show_path(path)} cannot be decoded as a picture: {error}. Convert or remove it, or "
             f"leave out all such pictures with data.on_broken=skip."
         ) from error
@@ -223,11 +227,13 @@ def _refuse_empty_classes(folder: Path, class_names: tuple[str, ...], labels: Te
         )
 
 
-def _decode_all(paths: list[Path], config: ImageFolderConfig) -> tuple[Pixels, Kept]:
+def _decode_all(
+    paths: list[Path], config: ImageFolderConfig, *, skip_broken: bool = False
+) -> tuple[Pixels, Kept]:
     """Return the pixels of the pictures that can be decoded, and which of them these are.
 
     Raises:
-        DataError: a picture cannot be decoded, with ``on_broken=refuse``.
+        BrokenPictureError: a picture cannot be decoded, and may not be skipped.
     """
     size, channels = config.image_size, 1 if config.grayscale else 3
     images = np.empty((len(paths), channels, size, size), dtype=np.uint8)
@@ -236,8 +242,8 @@ def _decode_all(paths: list[Path], config: ImageFolderConfig) -> tuple[Pixels, K
     def decode_one(path: Path) -> Pixels | None:
         try:
             return decode(path, size, grayscale=config.grayscale)
-        except DataError:
-            if config.on_broken == "refuse":
+        except BrokenPictureError:
+            if not skip_broken:
                 raise
             return None
 

@@ -240,7 +240,8 @@ def test_only_pictures_that_are_drawn_are_decoded(
 
 def test_a_broken_picture_matters_only_where_it_is_drawn(tmp_path: Path) -> None:
     fill(tmp_path, "train", 6)
-    plain = load(folder_config(tmp_path, test_size=2, val_size=2, train_size=6))
+    sizes = {"test_size": 2, "val_size": 2, "train_size": 6}
+    plain = load(folder_config(tmp_path, **sizes))
     drawn = set(plain.source_index.tolist())
     paths = [tmp_path / "train" / name / f"{n}.png" for name in ("cat", "dog") for n in range(6)]
     colours = {tuple(image[:, 0, 0].tolist()) for image in (*plain.val.images, *plain.test.images)}
@@ -250,8 +251,11 @@ def test_a_broken_picture_matters_only_where_it_is_drawn(tmp_path: Path) -> None
         if place not in drawn and (40 * (place // 6), 10 * (place % 6), 0) not in colours
     )
     paths[left].write_text("not a picture")
-    again = load(folder_config(tmp_path, test_size=2, val_size=2, train_size=6))
+    again = load(folder_config(tmp_path, **sizes))
     assert torch.equal(again.train.images, plain.train.images)
+    skipping = load(folder_config(tmp_path, on_broken="skip", **sizes))
+    assert torch.equal(skipping.train.images, plain.train.images), "the same run id"
     paths[min(drawn)].write_text("not a picture")
+    assert len(load(folder_config(tmp_path, on_broken="skip", **sizes)).skipped) == 2
     with pytest.raises(DataError, match=r"\d\.png cannot be decoded"):
-        load(folder_config(tmp_path, test_size=2, val_size=2, train_size=6))
+        load(folder_config(tmp_path, **sizes))
