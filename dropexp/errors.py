@@ -129,9 +129,15 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return suggest_close(name, known) or f"Known: {', '.join(known)}."
 
 
-def suggest_close(name: str, known: Iterable[str]) -> str:
-    """Return a sentence with the close matches of a mistyped name; empty if there is none."""
-    matches = get_close_matches(name, sorted(known), n=3, cutoff=0.6)
+def suggest_close(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """Return a sentence with the close matches of a mistyped name; empty if there is none.
+
+    Args:
+        name: as typed.
+        known: the names that are allowed.
+        likeness: the least likeness of a match, in (0, 1]; see difflib.
+    """
+    matches = get_close_matches(name, sorted(known), n=3, cutoff=likeness)
     return propose(matches) if matches else ""
 
 

@@ -13,6 +13,9 @@ from dropexp.errors import ConfigError, suggest_close
 from dropexp.runs.ledger import list_asked_studies
 from dropexp.runs.studies import list_study_names
 
+_LIKENESS = 0.8
+"""Of a name that is worth a warning: a label of one's own may be a little like another one."""
+
 
 def is_used(name: str, runs_dir: Path) -> bool:
     """Return whether runs of this study were asked for in a folder of runs."""
@@ -41,7 +44,7 @@ def explain_new_study(name: str, runs_dir: Path) -> str:
     if is_used(name, runs_dir) or find_study_file(name, runs_dir) is not None:
         return ""
     others = [each for each in _list_known(runs_dir) if _drop_digits(each) != _drop_digits(name)]
-    close = suggest_close(name, others)
+    close = suggest_close(name, others, _LIKENESS)
     return close and f"study={name} is a new label: no study has this name. {close}"
 
 

@@ -92,7 +92,7 @@ def test_a_new_name_begins_a_study(tmp_path: Path) -> None:
         ("big2", ""),  # a series of big
         ("big", ""),
         ("quick", ""),
-        ("unlike", ""),
+        ("regular", ""),  # a little like regularisers
     ],
 )
 def test_a_new_name_that_looks_mistyped_is_said(tmp_path: Path, name: str, close: str) -> None:
