@@ -5,15 +5,14 @@ first ``train_size`` are trained on. So, for one data seed, the test and the val
 depend on ``train_size``, and a smaller training set is part of a larger one.
 """
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dropexp.config.data_section import DataConfig, SizedTestSection
+from dropexp.data.channels import compute_channel_statistics
 from dropexp.data.drawing import add_label_noise, draw_stratified_order
 from dropexp.errors import DataError
 from dropexp.randomness import stream
@@ -324,34 +323,3 @@ def _resolve_size(name: str, size: int | float, available: int, *, keep: int) ->
     }[name]
     remedy = f"it must be at most {limit} images" if limit > 0 else "this data set is too small"
     raise DataError(f"{refused}: {reason}, so {remedy}.")
-
-
-def compute_channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and population standard deviation of each channel; of uint8 from exact sums.
-
-    Args:
-        images: uint8 or float32 (N, C, H, W) on the CPU, N ≥ 1.
-
-    Returns:
-        Two tensors, float32 (C,); a standard deviation of 0 is set to 1.
-    """
-    if images.is_floating_point():
-        deviation, mean = torch.std_mean(images.double(), (0, 2, 3), correction=0)
-        return mean.float(), torch.where(deviation > 0, deviation, 1.0).float()
-    means, deviations = [], []
-    for channel in images.unbind(1):
-        counts = _count_values(channel)
-        total = sum(counts)
-        first = sum(value * count for value, count in enumerate(counts))
-        second = sum(value**2 * count for value, count in enumerate(counts))
-        means.append(first / total)
-        deviations.append(math.sqrt((total * second - first**2) / total**2) or 1.0)
-    return torch.tensor(means), torch.tensor(deviations)
-
-
-def _count_values(channel: Tensor) -> list[int]:
-    counts = np.zeros(256, dtype=np.int64)
-    for start in range(0, len(channel), 1000):  # bincount makes 64-bit copies: keep them small
-        values = channel[start : start + 1000].numpy()
-        counts += np.bincount(values.ravel(), minlength=256)
-    return [int(count) for count in counts]

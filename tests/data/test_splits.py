@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropexp.data.splits import Source, Split, Splits, compute_channel_statistics, make_splits
+from dropexp.data.channels import compute_channel_statistics
+from dropexp.data.splits import Source, Split, Splits, make_splits
 from dropexp.errors import DataError
 from tests.data.examples import digits_config, numbers, random_split, source
 
