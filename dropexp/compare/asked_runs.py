@@ -107,7 +107,7 @@ class AskedSetting:
     @cached_property
     def is_explored(self) -> bool:
         """Whether a search asked for some of the runs."""
-        return any(run.is_search for run in self.runs)
+        return any(run.is_search for run in {id(run.request): run for run in self.runs}.values())
 
     @cached_property
     def counted(self) -> SeedRuns:

@@ -36,7 +36,8 @@ class Classic:
         """Return whether it is on; false if it has no field here."""
         if self.key in fields:
             return bool(fields[self.key] != self.off)
-        return any(key.startswith(f"{self.key}.") for key in fields)
+        prefix = f"{self.key}."
+        return any(key.startswith(prefix) for key in fields)
 
     def active_fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return its fields if it is on; empty if it is off or has no field here."""

@@ -51,13 +51,18 @@ def _are_ordinary(members: Sequence[Mapping[str, Any]], settings: int) -> bool:
     """Return whether _check_member has nothing to say: of many members in a third of the time."""
     if not members:
         return True
-    columns: list[list[Any]] = [[member.get(key) for member in members] for key in _MEMBER]
+    if not {len(_MEMBER)}.issuperset(map(len, members)):
+        return False
+    try:
+        columns = [[member[key] for member in members] for key in _MEMBER]
+    except KeyError:
+        return False
     run_ids, *counts = columns
-    if {str}.issuperset(map(type, run_ids)) and {int}.issuperset(map(type, chain(*counts))):
-        is_small = min(map(min, counts)) >= 0 and max(map(max, counts)) <= LARGEST_NUMBER
-        has_keys = {len(_MEMBER)}.issuperset(map(len, members))
-        return is_small and has_keys and max(counts[0]) < settings and "/" not in "".join(run_ids)
-    return False
+    if not {str}.issuperset(map(type, run_ids)) or "/" in "".join(run_ids):
+        return False
+    is_whole = {int}.issuperset(map(type, chain(*counts)))
+    is_small = is_whole and min(map(min, counts)) >= 0 and max(map(max, counts)) <= LARGEST_NUMBER
+    return is_small and max(counts[0]) < settings
 
 
 def _check_member(member: Mapping[str, Any], settings: int) -> None:

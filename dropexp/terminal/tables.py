@@ -235,8 +235,13 @@ def _measure_widest(texts: Sequence[str]) -> int:
     return max(map(len if is_plain else _measure, texts), default=0)
 
 
+_NARROW = str.maketrans("", "", "±−–≥")
+"""The characters beside those of ASCII that stand in tables of numbers; each is one cell wide."""
+
+
 def _is_as_wide_as_long(text: str) -> bool:
-    return text.isascii() and text.isprintable()
+    plain = text if text.isascii() else text.translate(_NARROW)
+    return plain.isascii() and plain.isprintable()
 
 
 def _fit(columns: Sequence[Column[Row]], widths: list[int], available: int, gap: int) -> list[int]:
