@@ -138,9 +138,11 @@ def keep(thing: Value) -> Value:
 def exit_process(code: int) -> NoReturn:
     """End the process; where torch was imported or things are kept, without Python's teardown.
 
-    Saves 0.75 s: freeing torch's modules one by one.
+    Saves 0.75 s: freeing torch's modules one by one. Elsewhere the teardown looks for no garbage,
+    which saves 0.2 s of the 1.1 s of a sweep that has nothing to train, and 0.06 s of the help.
     """
     if "torch" not in sys.modules and not _kept:
+        gc.freeze()
         sys.exit(code)
     sys.stdout.flush()
     sys.stderr.flush()
