@@ -21,7 +21,6 @@ from claims import (
     dropout2d,
     implementations,
     memory,
-    recorded,
     spatial,
     studies,
     trained,
@@ -70,7 +69,7 @@ def main() -> None:
     if options.studies:
         for study in studies.STUDIES:
             studies.train(study, options.runs_dir, options.data_root)
-    for finding in recorded.fill_in(trained.measure_findings(options.runs_dir)):
+    for finding in trained.measure_findings(options.runs_dir):
         findings.append(finding)
         writing.print_finding(console, finding)
     findings.sort(key=lambda finding: finding.claim)

@@ -12,6 +12,5 @@ results         comparisons of those runs
 generalisation  15, 18: channel and spatial dropout in trained networks
 depth           16, 17, 21: stochastic depth beside dropout
 trained         claims of the studies, or which runs they need
-recorded        16, 17, 21: an earlier measurement, shown where their studies are missing
 writing         findings as text for a terminal and as Markdown
 """

@@ -12,6 +12,7 @@ from claims.studies import (
     DEEP_DROPOUT,
     DIGITS,
     FASHION,
+    RESNET20,
     StudyRuns,
     format_command,
     read_studies,
@@ -38,9 +39,15 @@ def _with_both(
     return lambda first, second: measure([*first, *second])
 
 
+def _measure_against_dropout(
+    deep: Sequence[FoundRun], dropout: Sequence[FoundRun], resnet20: Sequence[FoundRun]
+) -> Finding:
+    return depth.measure_against_dropout([*deep, *dropout], resnet20)
+
+
 _CLAIMS: Mapping[int, tuple[Callable[..., Finding], tuple[str, ...]]] = {
     15: (generalisation.measure_parameter_efficiency, (DIGITS, FASHION)),
-    16: (_with_both(depth.measure_against_dropout), (DEEP, DEEP_DROPOUT)),
+    16: (_measure_against_dropout, (DEEP, DEEP_DROPOUT, RESNET20)),
     17: (_with_both(depth.measure_tuning), (DEEP, DEEP_DROPOUT)),
     18: (generalisation.measure_generalisation, (DIGITS, CONFIRMATION, FASHION)),
     21: (_with_both(depth.measure_depth), (DEEP, DEEP_DROPOUT)),

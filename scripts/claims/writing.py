@@ -80,8 +80,8 @@ def format_page(findings: Sequence[Finding], seconds: float) -> str:
         "These are the studies that `scripts/article_claims.py --studies` trains and reads:",
         "```bash\n" + "\n".join(format_command(study) for study in STUDIES) + "\n```",
         "They are small, so that they take minutes: a few strengths, ten to thirty epochs, a "
-        "ResNet-8 of three branches. The intervals cover new seeds on these images, not new "
-        "images.",
+        "ResNet-8 of three branches and a ResNet-20 of nine. The intervals cover new seeds on "
+        "these images, not new images.",
         "## On another processor",
         "Another processor rounds sums in another order, and training amplifies that. A second "
         "kind was not at hand. This command repeats everything on one that is, or with the "

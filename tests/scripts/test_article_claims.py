@@ -1,8 +1,9 @@
 """The article's claims: every row is there, and its verdict follows from what was measured."""
 
 import re
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -22,7 +23,6 @@ from claims import (
     gradients,
     implementations,
     memory,
-    recorded,
     results,
     spatial,
     studies,
@@ -37,6 +37,7 @@ from dropexp.runs.files import CONFIG
 from dropexp.runs.write import RunFolder
 from dropexp.statistics import Estimate, Verdict
 from dropexp.sweep.grammar import compose_sweep
+from tests.conftest import run_dropexp
 from tests.run_folders import make_record, make_summary
 
 HOLDS, DOES_NOT, DEPENDS = ClaimVerdict.HOLDS, ClaimVerdict.DOES_NOT_HOLD, ClaimVerdict.DEPENDS
@@ -51,6 +52,9 @@ def quick() -> list[Finding]:
             patch.setattr(subject, "SEEDS", range(2))
             patch.setattr(subject, "WIDTH", 4)
         patch.setattr(dropconnect, "ROUNDS", 1)
+        briefly = [replace(each, epochs=min(each.epochs, 1)) for each in dropconnect.CONDITIONS]
+        patch.setattr(dropconnect, "CONDITIONS", briefly)
+        patch.setattr(spatial, "EPOCHS", 1)
         patch.setattr(gradients, "LAYERS", 3)
         patch.setattr(memory, "IMAGES", (4, 3, 16, 16))
         return list(article_claims.measure_quick_findings())
@@ -134,7 +138,7 @@ def test_the_script_prints_and_writes(
     threads = torch.get_num_threads()
     article_claims.main()
     torch.set_num_threads(threads)
-    assert "2 hold, 2 depend, 2 need --studies" in capsys.readouterr().out
+    assert "1 hold, 5 need --studies" in capsys.readouterr().out
     assert "| 1 | dropout2d zeroes whole channels" in file.read_text(encoding="utf-8")
     assert str(tmp_path) not in file.read_text(encoding="utf-8")
 
@@ -211,10 +215,10 @@ def left(neighbourhoods: float, positions: float) -> spatial.KeptFeatures:
         (generalisation.judge_parameter_efficiency(NONE_ADDED, [BETTER, WORSE]), DEPENDS),
         (generalisation.judge_parameter_efficiency(NONE_ADDED, [UNCLEAR, UNCLEAR]), DEPENDS),
         (generalisation.judge_parameter_efficiency(NONE_ADDED, [BETTER, UNCLEAR]), DOES_NOT),
-        (depth.judge_against_dropout(rates(-1, 1), UNCLEAR), HOLDS),
-        (depth.judge_against_dropout(rates(1, 1), BETTER), HOLDS),
-        (depth.judge_against_dropout(rates(1, 1), WORSE), DEPENDS),
-        (depth.judge_against_dropout(rates(-1, 1)[:, :4], UNCLEAR), DEPENDS),
+        (depth.judge_against_dropout(rates(-1, 1), [UNCLEAR, UNCLEAR]), HOLDS),
+        (depth.judge_against_dropout(rates(1, 1), [WORSE, BETTER]), HOLDS),
+        (depth.judge_against_dropout(rates(1, 1), [WORSE, UNCLEAR]), DEPENDS),
+        (depth.judge_against_dropout(rates(-1, 1)[:, :4], [UNCLEAR, None]), DEPENDS),
         (depth.judge_tuning(ABOVE), HOLDS),
         (depth.judge_tuning(ACROSS), DEPENDS),
         (depth.judge_tuning(BELOW), DEPENDS),
@@ -304,6 +308,11 @@ def losses_with(effects: Mapping[str, float], slopes: Mapping[str, float]) -> Lo
             {"stochastic_depth": 0.1, "dropout": 0.5},
             [DOES_NOT, HOLDS, DEPENDS, DOES_NOT, DOES_NOT],
         ),
+        (
+            {"spatial_dropout": 0.2, "stochastic_depth": 0.2},
+            {"stochastic_depth": 0.1, "dropout": 0.1},
+            [HOLDS, DEPENDS, HOLDS, DOES_NOT, DOES_NOT],
+        ),
     ],
 )
 def test_studies_are_read_from_run_folders(
@@ -341,22 +350,23 @@ def test_an_unfinished_study_says_how_far_it_is(tmp_path: Path) -> None:
     assert studies.format_command(studies.DEEP) in of_16.evidence
 
 
-def test_an_earlier_measurement_stands_in_for_a_missing_study_only(findings: list[Finding]) -> None:
-    filled = {finding.claim: finding.verdict for finding in recorded.fill_in(findings)}
-    assert (filled[16], filled[17], filled[21]) == (HOLDS, DEPENDS, DEPENDS)
-    assert filled[15] is ClaimVerdict.NEEDS_STUDIES
-    measured = Finding(16, "a number", DOES_NOT, "a rule")
-    assert recorded.fill_in([measured]) == [measured]
-
-
-def test_stochastic_depth_and_dropout_have_equal_mean_rates() -> None:
-    configs = compose_sweep(studies.list_overrides(studies.DEEP)).configs
-    model = configs[-1].model
+def compute_mean_rates(study: str, strengths: Iterable[float]) -> list[float]:
+    """Return stochastic depth's drop rates averaged over the branches of a study's network."""
+    model = compose_sweep(studies.list_overrides(study)).configs[-1].model
     assert isinstance(model, ResNetConfig)
     branches = (model.depth - 2) // 2
     shares = [(index + 1) / branches for index in range(branches)]
-    means = [p * sum(shares) / branches for p in studies.BRANCH_P]
+    return [p * sum(shares) / branches for p in strengths]
+
+
+def test_stochastic_depth_and_dropout_have_equal_mean_rates() -> None:
+    means = compute_mean_rates(studies.DEEP, studies.BRANCH_P)
     assert means == pytest.approx(studies.MEAN_RATES)
+
+
+def test_the_mean_rates_of_the_deeper_network_are_named() -> None:
+    (mean,) = compute_mean_rates(studies.RESNET20, [0.7])
+    assert f"{mean:.2f} and 0.7" in studies.SETUPS[studies.RESNET20]
 
 
 def test_studies_have_enough_seeds_for_a_verdict() -> None:
@@ -372,7 +382,14 @@ def test_studies_are_trained_by_the_real_command(
         "regulariser": "none", "seed": "range(1)", "data": "digits", "train.epochs": "1",
         "data.train_size": "60", "model.width": "4",
     }  # fmt: skip
+
+    def run(command: list[str], check: bool) -> None:
+        """Run the command in this process, which has imported torch."""
+        assert command[:3] == [sys.executable, "-m", "dropexp"]
+        assert run_dropexp(tmp_path, *command[3:]).returncode == 0
+
     monkeypatch.setattr(studies, "STUDIES", {"tiny": tiny})
+    monkeypatch.setattr(subprocess, "run", run)
     studies.train("tiny", tmp_path, data_root=None)
     assert studies.read_studies(tmp_path)["tiny"].is_complete
 
