@@ -23,10 +23,11 @@ def write_cpu_info(path: Path, flags: str, key: str = "flags") -> Path:
     [
         (("++p=0.1,0.3",), "p"),
         (("regulariser=none", "regulariser.p=0.3", "seed=1,2"), "regulariser.p"),
+        (("model=resnet", "model.dropout_site=before_norm,last"), "model.dropout_site"),
         (("regulariser=none,dropout2d", "p=0.1,0.3"), None),
     ],
 )
-def test_a_sweep_says_once_that_p_is_ignored(
+def test_a_sweep_says_once_that_noise_without_a_regulariser_is_ignored(
     overrides: tuple[str, ...], key: str | None, dropexp: Dropexp
 ) -> None:
     said = dropexp("sweep", *overrides, "--dry-run").stderr

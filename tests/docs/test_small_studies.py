@@ -83,3 +83,18 @@ def test_the_studies_of_natural_images(
         assert shown.returncode == 0, shown.stderr
         assert "stochastic_depth p=0.5 × depth=32" in shown.stdout
         assert Path(chart).stat().st_size > 5_000
+
+
+def test_the_study_of_batch_norm(dropexp_process: Dropexp, tmp_path: Path) -> None:
+    study = "study=batch_norm"
+    done = dropexp_process("sweep", study, *REDUCED, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "8 runs" in done.stdout  # none is one run of each seed, whatever the site
+    shown = run_dropexp(tmp_path, "compare", study, "--metric", "variance_shift")
+    assert shown.returncode == 0, shown.stderr
+    for setting in ("dropout p=0.5 model.dropout_site=before_norm", "dropout p=0.5"):
+        assert setting in shown.stdout
+    chart = str(tmp_path / "shift.svg")
+    drawn = run_dropexp(tmp_path, "compare", study, "--plot", chart, "--chart", "differences")
+    assert drawn.returncode == 0, drawn.stderr
+    assert Path(chart).stat().st_size > 5_000
