@@ -142,7 +142,7 @@ def lists(values: dict[str, Any]) -> Iterator[str]:
 
 
 def check_filters(filters: list[str]) -> None:
-    """Every filter names a field that a run has: one of small_cnn, or one of mlp."""
+    """Every filter names a field that a run has: of small_cnn, of mlp or of resnet."""
     runs = [
         ListedRun(
             Path("runs"),
@@ -152,7 +152,7 @@ def check_filters(filters: list[str]) -> None:
             flatten(compose_run(overrides).to_mapping()),
             None,
         )
-        for overrides in ([], ["model=mlp"])
+        for overrides in ([], ["model=mlp"], ["model=resnet"])
     ]
     list_filter_keys(filters, list(map(RunBlock.of, runs)))
 

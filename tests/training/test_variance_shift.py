@@ -152,6 +152,7 @@ def test_bfloat16_measures_the_same_but_for_rounding() -> None:
 
 # A network of torchvision takes more than a second to build and to train for an epoch.
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's compiler
 @pytest.mark.parametrize("more", [(), ("train.compile=true",), ("model.train=head",)])
 def test_networks_of_torchvision_are_measured(more: tuple[str, ...], tmp_path: Path) -> None:
     chosen = ("model=torchvision", "model.arch=resnet18", "train.epochs=1", *more)
