@@ -150,16 +150,24 @@ def test_bfloat16_measures_the_same_but_for_rounding() -> None:
     assert rounded != exact
 
 
-# A network of torchvision takes more than a second to build and to train for an epoch.
+# A network of torchvision takes more than a second to build and to train, and so does a compiler.
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's compiler
-@pytest.mark.parametrize("more", [(), ("train.compile=true",), ("model.train=head",)])
-def test_networks_of_torchvision_are_measured(more: tuple[str, ...], tmp_path: Path) -> None:
-    chosen = ("model=torchvision", "model.arch=resnet18", "train.epochs=1", *more)
+@pytest.mark.parametrize(
+    ("overrides", "layers"),
+    [
+        (("model=torchvision", "model.arch=resnet18"), 20),
+        (("model=torchvision", "model.arch=resnet18", "model.train=head"), 0),
+        (("model=resnet", "model.depth=8", "model.width=4", "train.compile=true"), 7),
+    ],
+)
+def test_other_networks_and_compiled_ones_are_measured(
+    overrides: tuple[str, ...], layers: int, tmp_path: Path
+) -> None:
     size = ("data.train_size=70", "data.val_size=50", "threads=1", "tensorboard.enabled=false")
-    config = compose_run([*size, *chosen, f"runs_dir={tmp_path}"])
+    config = compose_run([*size, *overrides, "train.epochs=1", f"runs_dir={tmp_path}"])
     shifts = run(config, RecordingView()).summary.variance_shifts
-    assert len(shifts) == (0 if "model.train=head" in more else 20)
+    assert len(shifts) == layers
     assert all(shift >= 1 for shift in shifts.values())
 
 
