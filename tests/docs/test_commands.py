@@ -57,7 +57,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in {folder / name for words in COMMANDS for name in find_weights(words)}:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"weights")
-    np.savez(folder / "shapes.npz", images=chance.random((30, 4, 4)), labels=np.arange(30) % 2)
+    for name in ("shapes.npz", "mnist_5k.npz"):
+        np.savez(folder / name, images=chance.random((30, 4, 4)), labels=np.arange(30) % 2)
     for block in (block for page in PAGES for block in find_blocks(page)):
         if block.language in ("python", "yaml") and block.title:
             file = folder / block.title
