@@ -122,8 +122,8 @@ def collect_family(
 
 
 def _name_first(batches: Sequence[FoundBatch]) -> str:
-    """Return the id of the run of a setting that was found first."""
-    return batches[0].listed.first_id
+    """Return the id of a setting's run that comes first by name."""
+    return min(batch.listed.first_id for batch in batches)
 
 
 def _find_pairs(
