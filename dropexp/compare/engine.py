@@ -182,10 +182,10 @@ class _Judge:
 
     def _underfits(self, name: str) -> bool:
         result = self._results[name].verdict
-        if result is not Verdict.WORSE:
+        if result is not Verdict.WORSE or not self._fits:
             return False
-        true_labels, given_labels = (fit[name].verdict for fit in self._fits)
-        return is_underfit(result, true_labels, given_labels)
+        true_labels, given_labels, gap = (fit[name].verdict for fit in self._fits)
+        return is_underfit(result, true_labels, given_labels, gap)
 
     def _compare(self, metric: Metric, values: MetricValues) -> dict[str, PairedComparison]:
         return {

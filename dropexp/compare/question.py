@@ -105,10 +105,14 @@ class Question:
         return next((each for each in results if self.at in each.epochs), self.deciding_metric)
 
     @property
-    def fit_metrics(self) -> tuple[Metric, Metric]:
-        """The metrics on training images by which a setting may underfit: true and given labels.
+    def fit_metrics(self) -> tuple[Metric, ...]:
+        """The metrics by which a setting may underfit, in the order of is_underfit's arguments.
 
         They are losses for accuracies too: a network that fits less still reaches an accuracy of
-        1 on few training images.
+        1 on few training images. There are none where runs are matched: their fits are equal.
         """
-        return METRIC_REGISTRY["clean_label_train_loss"], METRIC_REGISTRY["train_loss"]
+        if self.at is EpochChoice.MATCHED:
+            return ()
+        return tuple(
+            METRIC_REGISTRY[key] for key in ("clean_label_train_loss", MATCHED_BY, "loss_gap")
+        )

@@ -87,7 +87,8 @@ class Row:
         uncounted: in how many pairs the anytime test does not trust the order; see RowRuns.
         seeds_outside: how many seeds with results, asked for before some in the table, are
             outside of it.
-        underfits: whether a clearly worse result comes with a clearly worse fit; see is_underfit.
+        underfits: whether a clearly worse result comes with a clearly worse fit, and not with a
+            clearly larger gap; see is_underfit.
     """
 
     setting: Setting

@@ -51,6 +51,43 @@ def test_memorising_more_wrong_labels_is_not_underfitting(tmp_path: Path) -> Non
     assert describe_verdict(table, underfitting) == "worse: underfits"
 
 
+def test_a_network_that_just_memorises_all_labels_does_not_underfit(tmp_path: Path) -> None:
+    # As at the peak of double descent: against a wider network both fits are worse, by little.
+    for seed in range(6):
+        for width, result, given, true in ((64, 3.4, 0.002, 1.1), (16, 5.4, 0.006, 1.2)):
+            write_finished_run(
+                tmp_path,
+                result + seed / 100,
+                f"model.width={width}",
+                f"seed={seed}",
+                "data.label_noise=0.2",
+                train_losses=(given,),
+                val_losses=(result,),
+                change=partial(_set_true_label_loss, value=true),
+            )
+    table = compare_folder(tmp_path, baseline="model.width=64")
+    assert describe_verdict(table, table.row("none model.width=16")) == "worse"
+
+
+def test_runs_of_equal_training_loss_do_not_underfit(tmp_path: Path) -> None:
+    # The first epoch at or below the target is a little below it, more so of fast runs.
+    for seed in range(6):
+        for overrides, losses, result in (
+            ("regulariser=none", (0.9, 0.5), 1.0),
+            ("regulariser=dropout p=0.3", (0.9, 0.59, 0.58), 1.5),
+            ("regulariser=dropout p=0.5", (0.9, 0.7, 0.6), 1.4),
+        ):
+            words = [*overrides.split(), f"seed={seed}", "train.epochs=3"]
+            val_losses = [result + seed / 100] * len(losses)
+            write_finished_run(
+                tmp_path, result, *words, train_losses=losses, val_losses=tuple(val_losses)
+            )
+    table = compare_folder(tmp_path, at=EpochChoice.MATCHED)
+    row = table.row("dropout p=0.3")
+    assert row.estimates["train_loss"].value > table.row("none").estimates["train_loss"].value
+    assert describe_verdict(table, row) == "worse"
+
+
 def _set_true_label_loss(made: RunSummary, value: float) -> RunSummary:
     assert made.best is not None
     return replace(made, best=replace(made.best, clean_label_train_loss=value))

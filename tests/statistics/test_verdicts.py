@@ -54,9 +54,9 @@ def test_a_verdict_is_text_and_its_level_is_checked() -> None:
         decide_verdict(0.01, -0.1, 0.01, alpha=0.0)
 
 
-@given(result=VERDICTS, true_labels=VERDICTS, given_labels=VERDICTS)
+@given(result=VERDICTS, true_labels=VERDICTS, given_labels=VERDICTS, gap=VERDICTS)
 def test_underfitting_is_a_clearly_worse_result_with_a_clearly_worse_fit_of_all_labels(
-    result: Verdict, true_labels: Verdict, given_labels: Verdict
+    result: Verdict, true_labels: Verdict, given_labels: Verdict, gap: Verdict
 ) -> None:
-    expected = {result, true_labels, given_labels} == {Verdict.WORSE}
-    assert is_underfit(result, true_labels, given_labels) is expected
+    expected = {result, true_labels, given_labels} == {Verdict.WORSE} and gap != Verdict.WORSE
+    assert is_underfit(result, true_labels, given_labels, gap) is expected
