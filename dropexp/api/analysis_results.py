@@ -11,7 +11,12 @@ from rich.text import Text
 from dropexp.api.table_result import TableResult
 from dropexp.cli.analyses import FORGETTING_COLUMNS, Forgetting
 from dropexp.compare.early_stopping import StoppingRow, StoppingShares
-from dropexp.compare.early_stopping_output import describe_shares, format_shares, tabulate_shares
+from dropexp.compare.early_stopping_output import (
+    describe_limits,
+    describe_shares,
+    format_shares,
+    tabulate_shares,
+)
 from dropexp.compare.effects import Effect, Effects
 from dropexp.compare.effects.output import describe_effects, format_effects, tabulate_effects
 from dropexp.compare.forgotten import (
@@ -124,8 +129,8 @@ class EarlyStoppingResult(TableResult):
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What is compared, how to read it, and how it was decided."""
-        return tuple(describe_shares(self.shares))
+        """What is compared, how to read it, how it was decided, and what limits the answer."""
+        return (*describe_shares(self.shares), *describe_limits(self.shares))
 
     def _format_lines(self, width: int) -> Sequence[Text]:
         return format_shares(self.shares, width)

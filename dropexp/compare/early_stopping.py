@@ -95,10 +95,20 @@ def measure_stopping(found: FoundRuns, question: Question) -> StoppingShares:
         if row.baseline is not None and row.pairs
     ]
     if not rows:
-        raise UserError(
-            "No setting has a baseline with the same seeds: add runs of regulariser=none."
-        )
+        raise UserError(_explain_no_rows(last))
     return StoppingShares(tuple(rows), metric, last, best, matched)
+
+
+def _explain_no_rows(comparison: Comparison) -> str:
+    if all(row.setting.is_plain for row in comparison.rows):
+        return (
+            "early-stopping needs a setting with a regulariser; every one is none. Train one on "
+            "the same seeds, or name a setting to compare with by --baseline."
+        )
+    return (
+        "early-stopping needs a setting with a baseline on the same seeds: add runs of "
+        "regulariser=none, or name a setting by --baseline."
+    )
 
 
 def _measure(last: Row, best: Row, matched: Row | None, comparison: Comparison) -> StoppingRow:

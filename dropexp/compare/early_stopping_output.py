@@ -9,6 +9,7 @@ from dropexp.compare.cells import estimate_cell
 from dropexp.compare.data_files import replace_non_finite, write_csv, write_json
 from dropexp.compare.early_stopping import StoppingRow, StoppingShares
 from dropexp.compare.markdown import escape_markdown, format_plain_table
+from dropexp.compare.notes import describe_still_improving, describe_too_few
 from dropexp.compare.results import Row
 from dropexp.runs.metric_types import Metric, Notation
 from dropexp.statistics import Estimate
@@ -31,6 +32,19 @@ def describe_shares(shares: StoppingShares) -> list[str]:
         f"{rule.confidence:.0%} intervals, each for one row; that of the share is Fieller's. "
         f"Verdicts: {shares.last.test.kind} test, {rule.correction_name}, p <= {rule.alpha:g}, as "
         "dropexp compare --at last, best and matched.",
+    ]
+
+
+def describe_limits(shares: StoppingShares) -> list[str]:
+    """Return the sentences below the table: too few seeds, baselines with nothing to stop."""
+    names = {row.baseline for row in shares.rows}
+    baselines = [row for row in shares.last.rows if row.setting.name in names]
+    return [
+        *describe_too_few(shares.last, [row.last for row in shares.rows]),
+        *(
+            f"Early stopping has nothing to stop where the baseline still improves. {text}"
+            for text in describe_still_improving(baselines)
+        ),
     ]
 
 
@@ -79,13 +93,23 @@ def format_shares(shares: StoppingShares, width: int | None) -> list[Text]:
             width=width,
             dropped_hint="-o table.csv has all",
         ),
+        *_format_limits(shares, width),
     ]
+
+
+def _format_limits(shares: StoppingShares, width: int | None) -> list[Text]:
+    limits = describe_limits(shares)
+    return [Text(), *wrap_paragraphs(limits, width)] if limits else []
 
 
 def format_shares_markdown(shares: StoppingShares) -> str:
     """Return the answer as Markdown."""
     table = format_plain_table(_list_columns(shares, Notation.DOCUMENT), shares.rows)
-    return "\n\n".join([*map(escape_markdown, describe_shares(shares)), table]) + "\n"
+    above, below = (
+        [escape_markdown(text) for text in texts]
+        for texts in (describe_shares(shares), describe_limits(shares))
+    )
+    return "\n\n".join([*above, table, *below]) + "\n"
 
 
 def format_shares_csv(shares: StoppingShares) -> str:
@@ -105,7 +129,7 @@ def format_shares_json(shares: StoppingShares) -> str:
             "metric": shares.metric.key,
             "equal_fit_metric": shares.matched.metric.key,
             "equal_fit_train_loss": shares.matched.target,
-            "sentences": describe_shares(shares),
+            "sentences": [*describe_shares(shares), *describe_limits(shares)],
             "rows": tabulate_shares(shares),
         }
     )

@@ -91,7 +91,7 @@ def describe_open_rows(comparison: Comparison) -> list[Note]:
         *(Note(text) for text in describe_too_few(comparison, comparison.rows)),
         *(Note(text) for text in _describe_forecasts(comparison)),
         *(Note(text) for text in _describe_small_effects(comparison)),
-        *(Note(text) for text in _describe_still_improving(comparison)),
+        *(Note(text) for text in describe_still_improving(comparison.rows)),
     ]
 
 
@@ -219,13 +219,13 @@ def _describe_failures(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def _describe_still_improving(comparison: Comparison) -> list[str]:
+def describe_still_improving(rows: Sequence[Row]) -> list[str]:
     """Return sentences on settings most of whose runs were at their best when training ended.
 
     A run that early stopping ended does not count, nor does one of a single epoch.
     """
     by_epochs: dict[int, list[str]] = {}
-    for setting in (row.setting for row in comparison.rows):
+    for setting in (row.setting for row in rows):
         epochs = setting.fields.get("train.epochs")
         columns = setting.completed.read("best.epoch"), setting.completed.read("last.epoch")
         improving = sum(each == (epochs, epochs) for each in zip(*columns, strict=True))

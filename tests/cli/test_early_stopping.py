@@ -70,10 +70,37 @@ def test_json_and_markdown_have_the_same_rows(studied: Path) -> None:
     assert "75% [75%, 75%]" in text
 
 
-def test_what_cannot_be_answered_is_refused(studied: Path) -> None:
+def test_what_cannot_be_answered_is_refused(studied: Path, tmp_path: Path) -> None:
     refused = run_dropexp(studied, "early-stopping", "--metric", "forgetting_events")
     assert refused.returncode == 2
     assert "--metric forgetting_events is not measured at the best and at" in refused.stderr
     refused = run_dropexp(studied, "early-stopping", "regulariser=none")
     assert refused.returncode == 2
+    assert "needs a setting with a regulariser; every one is none" in refused.stderr
+    write_finished_run(tmp_path / "runs", 1.0, *DROPOUT.split())
+    refused = run_dropexp(tmp_path, "early-stopping")
+    assert refused.returncode == 2
     assert "add runs of regulariser=none" in refused.stderr
+
+
+def test_too_few_seeds_and_a_baseline_with_nothing_to_stop_are_said(
+    studied: Path, tmp_path: Path
+) -> None:
+    assert "nothing to stop" not in run_dropexp(studied, "early-stopping").stdout
+    for overrides in (NONE, DROPOUT):
+        for seed in range(2):
+            losses = (2.0, 1.5, 1.0 + 0.1 * seed)
+            write_finished_run(
+                tmp_path / "runs",
+                1.0,
+                *overrides.split(),
+                f"seed={seed}",
+                "train.epochs=3",
+                train_losses=losses,
+                val_losses=losses,
+            )
+    for form in ("table", "md", "json"):
+        text = run_dropexp(tmp_path, "early-stopping", "-f", form).stdout
+        assert "With 2 seeds, no result can have a p-value below 0.5" in text
+        assert "nothing to stop where the baseline still improves" in text
+        assert "none (2 of 2 runs)" in text
