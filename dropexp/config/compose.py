@@ -191,12 +191,26 @@ def compose_dict(overrides: Sequence[Override], *, with_hydra: bool = False) -> 
         raise ConfigError(_explain_hydra_error(error, overrides)) from None
 
 
+def _describe_key(config: DictConfig, key: str) -> str:
+    """Return what a key of a section means, in brackets; empty where that is not known."""
+    # The reference knows every section; only an error needs it.
+    from dropexp.config.reference import find_section_class
+
+    group, _, name = key.rpartition(".")
+    section = find_section_class(group, str(OmegaConf.select(config, f"{group}.name")))
+    field = section.model_fields.get(name) if section else None
+    if field is None or not field.description:
+        return ""
+    return f" ({field.description[0].lower()}{field.description[1:].rstrip('.')})"
+
+
 def _resolve(config: DictConfig) -> dict[str, Any]:
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         key = getattr(error, "full_key", None) or "a key"
-        raise ConfigError(f"{key} has no default and must be given: {key}=…") from None
+        what = _describe_key(config, key)
+        raise ConfigError(f"{key} has no default and must be given: {key}=…{what}") from None
     except OmegaConfBaseException as error:
         key = f"{error.full_key}: " if getattr(error, "full_key", None) else ""
         raise ConfigError(f"{key}{_first_line(error)}") from None

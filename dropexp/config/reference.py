@@ -111,7 +111,7 @@ def describe_groups() -> list[GroupDescription]:
 
 
 def find_section_class(group: str, choice: str) -> type[BaseModel] | None:
-    """Return the class of a choice's section; None where it sets keys of other sections."""
+    """Return the class of a choice's section; None for one without a section of its own."""
     if group == "train":
         return TrainConfig
     if group == "train/early_stopping":
@@ -129,7 +129,7 @@ def find_section_class(group: str, choice: str) -> type[BaseModel] | None:
     if group not in unions:
         return None
     classes: tuple[type[BaseModel], ...] = (NoneConfig, *get_args(get_args(unions[group])[0]))
-    return next(each for each in classes if choice in _list_names(each))
+    return next((each for each in classes if choice in _list_names(each)), None)
 
 
 def _list_names(section: type[BaseModel]) -> tuple[str, ...]:

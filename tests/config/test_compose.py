@@ -177,7 +177,11 @@ def test_any_other_value_of_p_is_refused_by_name(p: object) -> None:
             ["regulariser=dropout2d", "+regulariser.mask=batch"],
             "regulariser.mask is not an option of regulariser=dropout2d.",
         ),
-        (["data=image_folder"], "data.root has no default and must be given"),
+        (
+            ["data=image_folder"],
+            "data.root has no default and must be given: data.root=… (folder that holds train/,",
+        ),
+        (["data=arrays"], "data.root=… (the .npz file with images and labels,"),
         (["data.train_size=2.5"], "a whole number of images, or a fraction between 0 and 1"),
         (["model=resnet", "model.depth=21"], "model.depth=21 is not allowed: it must be 6n+2"),
         (["device=gpu"], "it must be auto, cpu, cuda, cuda:N (such as cuda:1) or mps."),
