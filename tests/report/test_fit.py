@@ -92,6 +92,8 @@ def test_a_field_without_numbers_is_refused_by_name(tmp_path: Path) -> None:
     options = PlotOptions(charts=("axis",), x="data.train_size")
     with pytest.raises(UserError, match=r"--x data\.train_size .* These are: model\.hidden"):
         plot(study, tmp_path / "chart.svg", options)
+    with pytest.raises(UserError, match=r"--x model\.hidden .* There is no such field\."):
+        build_chosen(make_comparison(("none", "dropout")), ["axis"], "model.hidden")
 
 
 def test_lists_of_widths_are_in_the_order_of_their_numbers() -> None:

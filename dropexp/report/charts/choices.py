@@ -78,10 +78,11 @@ def build_chosen(comparison: Comparison, charts: Sequence[str], x: str = "") -> 
         UserError: a chart has nothing to draw; it names what it needs, and what can be drawn. Or x
             is no field in which the settings differ by numbers.
     """
-    if x and x not in find_numeric_axes(comparison):
+    numeric = find_numeric_axes(comparison)
+    if x and x not in numeric:
+        known = f"These are: {', '.join(numeric)}." if numeric else "There is no such field."
         raise UserError(
-            f"--x {x} is not a field in which these settings differ by numbers. These are: "
-            f"{', '.join(find_numeric_axes(comparison)) or 'none'}."
+            f"--x {x} is not a field in which these settings differ by numbers. {known}"
         )
     chosen = []
     for name in dict.fromkeys(charts):
