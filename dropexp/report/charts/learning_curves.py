@@ -71,7 +71,8 @@ def build_learning_figures(curves: LearningCurves) -> list[Figure]:
     )
     about = (
         f"mean over seeds with {curves.comparison.confidence:.0%} t interval, "
-        f"{describe_epoch(curves.comparison)}; lines: a + b · n^(−c) with its bootstrap band"
+        f"{describe_epoch(curves.comparison)}; lines: a + b · n^(−c)"
+        f"{' with its bootstrap band' if any(row['low'] is not None for row in bands) else ''}"
     )
     title = f"{curves.quantity.capitalize()} against training images"
     return [Figure((Panel(_NAME, title, about, data.values, chart, limits=limits),))]

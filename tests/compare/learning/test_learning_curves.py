@@ -175,3 +175,13 @@ def test_the_chart_is_drawn_with_its_law_and_the_worth(studied: Path, tmp_path: 
     for text in ("training images", "test loss (nats)", "none", "dropout2d p=0.3", "700"):
         assert f">{text}<" in drawn
     assert 'stroke-dasharray="2,3"' in drawn, "the line of the worth"
+    assert "with its bootstrap band" in drawn
+
+
+def test_a_chart_of_too_few_seeds_promises_no_band(studied: Path, tmp_path: Path) -> None:
+    file = tmp_path / "chart.svg"
+    done = run_dropexp(studied, "learning-curve", "seed=0,1,2", "--plot", str(file))
+    assert done.returncode == 0, done.stderr
+    drawn = file.read_text(encoding="utf-8")
+    assert "lines: a + b" in drawn
+    assert "band" not in drawn
