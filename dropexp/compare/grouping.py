@@ -149,11 +149,11 @@ def refuse_mixed_images(settings: Sequence[Setting]) -> None:
         values = _distinct_values(key, [setting.fields for setting in settings])
         if len(values) > 1:
             shown = [value for value in values if value is not None] or values
+            *first, last = map(str, values[:4])
             raise UserError(
-                f"the runs were tested on different images: {key} is "
-                f"{' in some and '.join(str(value) for value in values[:4])} in others. Add a "
-                f"filter, such as {key}={shown[0]}, or compare each with its own baseline: "
-                f"--allow-mixed."
+                f"the runs were tested on different images: {key} is {', '.join(first)} in some "
+                f"and {last} in others. Add a filter, such as {key}={shown[0]}, or compare each "
+                f"with its own baseline: dropexp compare --allow-mixed."
             )
 
 

@@ -207,7 +207,9 @@ def _split_comparable(
     reasons += _describe_left_out(other, "trained by a version of dropexp with other numbers")
     reasons += _describe_left_out(unproven, "without a passed audit")
     if other or unproven:
-        reasons[-1] = reasons[-1].removesuffix(".") + "; --allow-mixed includes them."
+        reasons[-1] = (
+            reasons[-1].removesuffix(".") + "; dropexp compare --allow-mixed includes them."
+        )
     if proven and version < RESULTS_VERSION:
         reasons.append(_describe_old(sum(map(len, proven)), version))
     return proven, reasons

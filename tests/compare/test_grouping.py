@@ -58,6 +58,11 @@ def test_runs_on_other_images_are_refused_without_allow_mixed(tmp_path: Path) ->
     with pytest.raises(UserError, match=r"data\.name is digits in some and mnist in others"):
         compare_folder(tmp_path)
     assert len(compare_folder(tmp_path, "data.name=mnist").rows) == 2
+    write_finished_run(tmp_path / "three", 1.0)
+    write_finished_run(tmp_path / "three", 0.5, "data=mnist")
+    write_finished_run(tmp_path / "three", 0.5, "data=cifar10")
+    with pytest.raises(UserError, match=r"cifar10, digits in some and mnist in others"):
+        compare_folder(tmp_path / "three")
     mixed = compare_folder(tmp_path, allow_mixed=True)
     (row,) = [row for row in mixed.rows if row.baseline]
     assert row.baseline is not None
