@@ -1,11 +1,11 @@
 """From runs to the effects of a factorial study, decided by the tests that compare has."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dropexp.compare import grouping
 from dropexp.compare.baselines import Baselines
-from dropexp.compare.decisions import decide
+from dropexp.compare.decisions import Decision, decide
 from dropexp.compare.effects.contrasts import Values, list_contrasts
 from dropexp.compare.effects.factors import Factorial, arrange_factorial
 from dropexp.compare.effects.results import Effect, Effects
@@ -23,6 +23,7 @@ from dropexp.compare.rules import Rule, TestInForce, TestKind
 from dropexp.compare.unmeasured import refuse_unmeasured
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice
+from dropexp.statistics import Verdict
 from dropexp.terminal.numbers import format_count, list_few
 
 
@@ -79,6 +80,7 @@ def find_effects(found: FoundRuns, question: Question | None = None) -> Effects:
         test=test,
         notes=(
             *([question.stated] if question.stated else []),
+            *_describe_too_few(decisions.values(), len(seeds), rule),
             *_describe_seeds(factorial, seeds),
             *found.left_out,
         ),
@@ -132,6 +134,17 @@ def _read_values(factorial: Factorial, question: Question) -> Values:
 
 def _to_number(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+def _describe_too_few(decisions: Iterable[Decision], seeds: int, rule: Rule) -> list[str]:
+    """Return the sentence on effects whose test could show nothing, whatever their data."""
+    floors = [each.smallest_p for each in decisions if each.verdict is Verdict.TOO_FEW_SEEDS]
+    if not floors or math.isnan(min(floors)):
+        return []
+    return [
+        f"With {format_count(seeds, 'seed')}, no effect can have a p-value below "
+        f"{min(floors):.2g}; a verdict needs {rule.alpha:g}."
+    ]
 
 
 def _describe_seeds(factorial: Factorial, seeds: Sequence[int]) -> list[str]:

@@ -66,8 +66,8 @@ class Effects:
         at: the epoch at which runs are compared.
         rule: how effects were decided.
         test: the test that spoke, and why.
-        notes: what the study's file asks, whether the margin was given late, and what was left
-            out, as sentences.
+        notes: what the study's file asks, whether seeds are too few or the margin was given late,
+            and what was left out, as sentences.
     """
 
     factorial: Factorial

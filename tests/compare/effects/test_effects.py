@@ -86,6 +86,17 @@ def test_the_table_says_what_an_effect_is_and_which_test_spoke(studied: Path) ->
     assert len(told["effects"][0]["pairs"]) == SEEDS
 
 
+def test_too_few_seeds_are_said_with_the_smallest_p_that_they_allow(
+    studied: Path, tmp_path: Path
+) -> None:
+    few = {overrides: losses[:3] for overrides, losses in make_losses().items()}
+    write_study(tmp_path / "runs", few)
+    for form in ("table", "md", "json"):
+        text = run_dropexp(tmp_path, "effects", "-f", form).stdout
+        assert "With 3 seeds, no effect can have a p-value below 0.25; a verdict needs" in text
+    assert "no effect can have" not in run_dropexp(studied, "effects").stdout
+
+
 def test_a_filter_on_seeds_lets_the_anytime_test_speak(studied: Path) -> None:
     done = run_dropexp(studied, "effects", "seed=0,1,2,3,4,5")
     assert "on 6 seeds" in done.stdout
@@ -107,6 +118,7 @@ def test_a_filter_on_a_level_leaves_a_smaller_study(studied: Path) -> None:
         (["seed=9"], ["no run in the folder runs has seed=9"]),
         (["--metric", "mc_test_loss"], ["was not measured", "mc_dropout=50"]),
         (["--plot", "chart.html"], ["chart.html is no picture"]),
+        (["--plot", "chart.gif"], ["chart.gif is no picture. Use .png, .svg, .pdf."]),
         (["results.csv"], ["effects needs runs of dropexp: results.csv is a file"]),
     ],
 )
