@@ -59,7 +59,7 @@ def effects(
 
     chosen = choose_format(format_, output)
     picture = PictureOptions(plot, None, size, dpi, title)
-    picture.check()
+    picture.check(has_page=False)
     result = analyse_effects(
         arguments or [],
         runs_dir,

@@ -82,7 +82,7 @@ def learning_curve(
 
     chosen = choose_format(format_, output)
     picture = PictureOptions(plot, None, size, dpi, title)
-    picture.check()
+    picture.check(has_page=False)
     curves = analyse_learning_curves(
         arguments or [],
         runs_dir,

@@ -166,8 +166,12 @@ class PictureOptions:
     title: str | None
     x: str | None = None
 
-    def check(self) -> None:
-        """Raise UserError if options contradict each other, before any run is read."""
+    def check(self, *, has_page: bool = True) -> None:
+        """Raise UserError if options contradict each other, before any run is read.
+
+        Args:
+            has_page: whether the command draws its charts into a page, too.
+        """
         given = {
             "--chart": self.charts,
             "--size": self.size,
@@ -183,8 +187,10 @@ class PictureOptions:
         self._list_charts()
         self._measure()
         if self.plot is not None:
-            from dropexp.report.plot import refuse_unsuitable
+            from dropexp.report.plot import refuse_no_picture, refuse_unsuitable
 
+            if not has_page:
+                refuse_no_picture(self.plot)
             refuse_unsuitable(self.plot, self._to_plot_options())
 
     def draw(self, comparison: "Comparison") -> None:

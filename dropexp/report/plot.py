@@ -79,8 +79,7 @@ def plot_figures(figures: Sequence[Figure], path: Path, options: PlotOptions | N
     """
     options = options or PlotOptions()
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UserError(f"--plot {path} is no picture. Use {', '.join(SUFFIXES)}.")
+    refuse_no_picture(path)
     layout = PictureLayout(
         options.size, options.dpi or _DPI, options.title or "", options.title != ""
     )
@@ -92,6 +91,12 @@ def _write(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as error:
         raise UserError(f"--plot {path} cannot be written: {error.strerror}.") from None
+
+
+def refuse_no_picture(path: Path) -> None:
+    """Raise UserError if the suffix is none of a picture: analyses have no page of their own."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--plot {path} is no picture. Use {', '.join(SUFFIXES)}.")
 
 
 def refuse_unsuitable(path: Path, options: PlotOptions) -> None:

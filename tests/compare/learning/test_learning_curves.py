@@ -139,6 +139,7 @@ def test_a_law_that_does_not_fit_gives_no_answer(tmp_path: Path) -> None:
         (["--metric", "loss_gap"], ["--metric loss_gap has no learning curve", "test_acc"]),
         (["--metric", "train_loss"], ["--metric train_loss has no learning curve"]),
         (["--plot", "chart.html"], ["chart.html is no picture"]),
+        (["--plot", "chart.gif"], ["chart.gif is no picture. Use .png, .svg, .pdf."]),
         (["-o", "table.xlsx"], ["table.xlsx has no known suffix", ".md"]),
     ],
 )
