@@ -1,6 +1,6 @@
 """Which setting each setting is compared with."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from shlex import split
 
@@ -9,6 +9,7 @@ from dropexp.compare.grouping import context_key, part_by_data_seed
 from dropexp.compare.settings import Setting
 from dropexp.config.classics import CLASSICS, list_varied_classics
 from dropexp.config.setting import (
+    P_KEY,
     Fields,
     extract_setting_from_flat,
     is_of_regulariser,
@@ -18,6 +19,8 @@ from dropexp.errors import UserError, suggest
 from dropexp.runs.listing import find_seed
 from dropexp.runs.run_block import RunBlock, list_ids, select_each
 from dropexp.runs.selection import is_filter, list_filter_keys, select_blocks
+
+_MOST_VALUES = 6  # in an error
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,18 @@ def _is_on_regulariser(text: str, blocks: Sequence[RunBlock]) -> bool:
     return key in ("p", "regulariser") or is_of_regulariser(key)
 
 
+def _describe_values(settings: Sequence[Setting], keys: Collection[str]) -> str:
+    """Return the values that settings have of each key, as sentences that follow another."""
+    text = ""
+    for key in keys:
+        field = P_KEY if key == "p" else key
+        values = list(dict.fromkeys(str(s.fields[field]) for s in settings if field in s.fields))
+        if values:
+            more = ", …" if len(values) > _MOST_VALUES else ""
+            text += f" Values of {key} in them: {', '.join(values[:_MOST_VALUES])}{more}."
+    return text
+
+
 def _find_by_filters(
     grouped: Sequence[tuple[Setting, Sequence[FoundBatch]]], request: str
 ) -> Baselines:
@@ -169,7 +184,10 @@ def _find_by_filters(
         if not passing.isdisjoint(list_ids(batch.listed for batch in batches))
     ]
     if not baselines:
-        raise UserError(f"--baseline {request!r}: none of the compared runs passes these filters.")
+        raise UserError(
+            f"--baseline {request!r}: none of the compared runs passes these filters."
+            f"{_describe_values(settings, named)}"
+        )
 
     def key_of_unnamed_fields(fields: Fields) -> str:
         return setting_key({k: v for k, v in fields.items() if not _is_named(k, named)})

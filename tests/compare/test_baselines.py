@@ -107,3 +107,11 @@ def test_a_baseline_that_matches_no_setting_or_several_is_refused(
     write_study(tmp_path, {NONE: [1.0], DROPOUT: [1.0], "regulariser=dropout2d p=0.5": [1.0]})
     with pytest.raises(UserError, match="--baseline"):
         compare_folder(tmp_path, baseline=choice)
+
+
+def test_a_baseline_that_no_run_passes_is_refused_with_the_values_that_there_are(
+    tmp_path: Path,
+) -> None:
+    write_study(tmp_path, {NONE: [1.0], DROPOUT: [1.0], "regulariser=dropout2d p=0.5": [1.0]})
+    with pytest.raises(UserError, match=r"Values of p in them: 0\.0, 0\.3, 0\.5\."):
+        compare_folder(tmp_path, baseline="p=0.9")
