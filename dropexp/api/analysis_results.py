@@ -206,7 +206,9 @@ class ForgettingResult(TableResult):
             if tracked.name == setting:
                 return tracked
         known = [tracked.name for tracked in self.forgetting.settings]
-        raise UserError(f"no tracked setting has the name {setting!r}. {suggest(setting, known)}")
+        # A number of images, given for the name, is no name either.
+        hint = suggest(str(setting), known)
+        raise UserError(f"no tracked setting has the name {setting!r}. {hint}")
 
     def _format_lines(self, width: int) -> Sequence[Text]:
         return format_comparison(self.forgetting.comparison, width, FORGETTING_COLUMNS)

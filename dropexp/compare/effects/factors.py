@@ -73,7 +73,7 @@ def arrange_factorial(settings: Sequence[Setting]) -> Factorial:
     if len(columns) < 2:
         raise UserError(
             "effects needs settings that differ in two fields or more, in every combination; "
-            f"these differ in {next(iter(columns), 'none')}. dropexp compare shows them."
+            f"these differ in {next(iter(columns), 'no field')}. dropexp compare shows them."
         )
     factors, places = [], []
     names = [key.rpartition(".")[2] for key in columns]
