@@ -9,6 +9,7 @@ from dropexp.compare.baselines import find_baselines
 from dropexp.compare.decisions import Decision, add_decision, decide
 from dropexp.compare.estimates import MetricValues, find_target, refuse_old_runs, refuse_unrecorded
 from dropexp.compare.found_runs import FoundRuns
+from dropexp.compare.interpolation import is_fitted
 from dropexp.compare.looks import choose_test
 from dropexp.compare.method import describe_method
 from dropexp.compare.pairing import PairedComparison
@@ -177,12 +178,15 @@ class _Judge:
             other_half=self._halves.get(name),
             uncounted=len(tested.runs.visible) - len(tested.choose_seeds(self._rule.kind)),
             seeds_outside=tested.runs.seeds_outside,
-            underfits=self._underfits(name),
+            underfits=self._underfits(row),
         )
 
-    def _underfits(self, name: str) -> bool:
+    def _underfits(self, row: Row) -> bool:
+        name = row.setting.name
         result = self._results[name].verdict
-        if result is not Verdict.WORSE or not self._fits:
+        train_acc = row.estimates.get("train_acc")
+        has_fitted = train_acc is not None and is_fitted(1 - train_acc.value)
+        if result is not Verdict.WORSE or not self._fits or has_fitted:
             return False
         true_labels, given_labels, gap = (fit[name].verdict for fit in self._fits)
         return is_underfit(result, true_labels, given_labels, gap)

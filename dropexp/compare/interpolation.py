@@ -9,6 +9,11 @@ FITTED_ERROR = 0.01
 """The training labels are fitted where at most this fraction of them is wrong."""
 
 
+def is_fitted(training_error: float) -> bool:
+    """Return whether the training labels are fitted; not where the error, in [0, 1], is NaN."""
+    return training_error <= FITTED_ERROR
+
+
 def find_threshold(training_errors: Mapping[float, float]) -> float | None:
     """Return the smallest size from which on the labels are fitted; None where the largest is not.
 
@@ -17,7 +22,7 @@ def find_threshold(training_errors: Mapping[float, float]) -> float | None:
     """
     threshold = None
     for size in sorted(training_errors, reverse=True):
-        if not training_errors[size] <= FITTED_ERROR:
+        if not is_fitted(training_errors[size]):
             break
         threshold = size
     return threshold

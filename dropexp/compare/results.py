@@ -88,7 +88,7 @@ class Row:
         seeds_outside: how many seeds with results, asked for before some in the table, are
             outside of it.
         underfits: whether a clearly worse result comes with a clearly worse fit, and not with a
-            clearly larger gap; see is_underfit.
+            clearly larger gap; see is_underfit. Never where the training labels are fitted.
     """
 
     setting: Setting

@@ -4,6 +4,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from dropexp.compare.notes import describe_notes, describe_verdict
 from dropexp.runs.metric_types import EpochChoice
 from dropexp.runs.records import RunSummary
@@ -117,3 +119,21 @@ def test_a_run_that_early_stopping_ended_does_not_still_improve(tmp_path: Path) 
     assert not [
         note for note in describe_notes(compare_folder(tmp_path)) if "improving" in note.text
     ]
+
+
+@pytest.mark.parametrize(("train_acc", "verdict"), [(0.95, "worse: underfits"), (0.995, "worse")])
+def test_a_network_that_fits_its_training_labels_does_not_underfit(
+    train_acc: float, verdict: str, tmp_path: Path
+) -> None:
+    for seed in range(6):
+        write_finished_run(tmp_path, 1.0, f"seed={seed}", train_losses=(0.01,))
+        words = ["regulariser=dropout", "p=0.3", f"seed={seed}"]
+        fitted = partial(_set_train_acc, value=train_acc)
+        write_finished_run(tmp_path, 1.01 + seed / 100, *words, train_losses=(0.2,), change=fitted)
+    table = compare_folder(tmp_path)
+    assert describe_verdict(table, table.row("dropout p=0.3")) == verdict
+
+
+def _set_train_acc(made: RunSummary, value: float) -> RunSummary:
+    assert made.best is not None
+    return replace(made, best=replace(made.best, train_acc=value))
