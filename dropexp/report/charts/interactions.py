@@ -16,7 +16,7 @@ from dropexp.report.charts.encodings import (
     make_metric_axis,
     pad_domain,
 )
-from dropexp.report.charts.labels import leave_label_room, make_end_labels
+from dropexp.report.charts.labels import leave_label_room, make_end_labels, measure_name
 from dropexp.report.charts.palette import COLOURS, Look, choose_colour
 from dropexp.report.charts.panels import (
     RULE,
@@ -33,6 +33,7 @@ _ROW_PIXELS = 26
 _HALF = 360  # pixels: the width of a panel that shares its row
 _HEIGHT = 200
 _ROOM = 0.25  # beside the first and the last level, in distances of levels
+_MOST_NAME_PIXELS = 320  # of the name of an effect
 
 
 def build_effect_figures(effects: Effects) -> list[Figure]:
@@ -71,7 +72,10 @@ def _build_forest(effects: Effects) -> Panel:
         scale=alt.Scale(domain=list(limits), nice=False),
         axis=make_metric_axis(metric, is_difference=True),
     )
-    y = alt.Y("effect:N", sort=order, title=None, axis=alt.Axis(labelLimit=320, grid=False))
+    # A browser draws names in its own font, which may be wider than the one they were measured in.
+    room = min(max(map(measure_name, order)), _MOST_NAME_PIXELS)
+    names = alt.Axis(labelLimit=_MOST_NAME_PIXELS, minExtent=room, grid=False)
+    y = alt.Y("effect:N", sort=order, title=None, axis=names)
     colour = alt.Color(
         "kind:N",
         scale=alt.Scale(domain=["main", "interaction"], range=[COLOURS["dropout2d"], "#a84800"]),

@@ -2,13 +2,15 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import dropexp
 from dropexp.compare.effects.contrasts import Values, list_contrasts
 from dropexp.compare.effects.factors import Factor
 from tests.conftest import run_dropexp
@@ -180,3 +182,23 @@ def test_the_chart_shows_effects_and_every_two_fields(studied: Path, tmp_path: P
     titles = ("regulariser × augment", "regulariser × train_size", "train_size × augment")
     for text in ("Effects and interactions", *titles, "augment=crop", "crop"):
         assert f">{text}<" in drawn
+
+
+def test_names_have_room_in_a_font_wider_than_the_one_they_were_measured_in(
+    studied: Path,
+) -> None:
+    chart = dropexp.effects(studied / "runs").chart().to_dict()
+    longest = "dropout2d p=0.3 × train_size=400"
+    room = next(iter(find_all(chart, "minExtent")))
+    assert room >= 6.5 * len(longest), "DejaVu Sans takes about 6.5 pixels a letter"
+
+
+def find_all(spec: Any, key: str) -> Iterator[Any]:
+    """Yield every value of a key at any depth."""
+    if isinstance(spec, dict):
+        if key in spec:
+            yield spec[key]
+        spec = list(spec.values())
+    if isinstance(spec, list):
+        for each in spec:
+            yield from find_all(each, key)
