@@ -238,9 +238,9 @@ def _refuse_alpha_without_selu(values: Mapping[str, Any]) -> None:
 
 
 def _find_idle_site(config: RunConfig) -> dict[str, Any]:
-    """Return what to change where noise has a site and there is none, as p is 0 in such a run.
+    """Return the update that resets model.dropout_site in a run without a regulariser.
 
-    So one run is the baseline of all sites.
+    The site means nothing there, and one run is the baseline of all sites.
     """
     model, default = config.model, ResNetConfig.model_fields["dropout_site"].default
     if config.regulariser.name != "none" or not isinstance(model, ResNetConfig):

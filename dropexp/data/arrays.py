@@ -35,10 +35,9 @@ _MOST_RATIO = 50
 megabytes of zeros stand for any memory, and pictures shrink by less."""
 
 _NO_ARRAYS = (
-    *(ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error),
-    # zipfile knows no way of packing that the file names (NotImplementedError); the header of an
-    # array lacks a key, has a number that is too large, or another type.
-    *(NotImplementedError, KeyError, OverflowError, TypeError),
+    *(ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error),
+    RuntimeError,  # of zipfile: the file is encrypted, or packed in a way that it does not know
+    *(KeyError, OverflowError, TypeError),  # an array's header lacks a key, or has a wrong value
 )
 """What NumPy and zipfile raise for a file that holds no arrays."""
 

@@ -72,12 +72,13 @@ def test_a_network_that_just_memorises_all_labels_does_not_underfit(tmp_path: Pa
 
 
 def test_runs_of_equal_training_loss_do_not_underfit(tmp_path: Path) -> None:
-    # The first epoch at or below the target is a little below it, more so of fast runs.
+    # The first epoch at or below the target is a little below it, more so of fast runs: here by
+    # more than the results differ, so that the gap is no larger.
     for seed in range(6):
         for overrides, losses, result in (
             ("regulariser=none", (0.9, 0.5), 1.0),
-            ("regulariser=dropout p=0.3", (0.9, 0.59, 0.58), 1.5),
-            ("regulariser=dropout p=0.5", (0.9, 0.7, 0.6), 1.4),
+            ("regulariser=dropout p=0.3", (0.9, 0.59, 0.58), 1.05),
+            ("regulariser=dropout p=0.5", (0.9, 0.7, 0.6), 1.04),
         ):
             words = [*overrides.split(), f"seed={seed}", "train.epochs=3"]
             val_losses = [result + seed / 100] * len(losses)

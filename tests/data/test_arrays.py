@@ -172,6 +172,15 @@ def test_an_encrypted_file_is_refused(tmp_path: Path) -> None:
         load(compose(tmp_path / "x.npz"))
 
 
+def test_a_file_of_an_unknown_packing_is_refused(tmp_path: Path) -> None:
+    raw = bytearray(save(tmp_path / "x.npz", images=GREY, labels=LABELS).read_bytes())
+    for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):  # where the method stands
+        raw[raw.index(mark) + place] = 99
+    (tmp_path / "x.npz").write_bytes(raw)
+    with pytest.raises(DataError, match="method is not supported"):
+        load(compose(tmp_path / "x.npz"))
+
+
 def test_values_that_float32_cannot_hold_are_refused() -> None:
     with pytest.raises(DataError, match="not finite as float32"):
         make_source({"images": np.full((30, 4, 5), 1e300), "labels": LABELS}, "x")

@@ -87,6 +87,15 @@ def test_a_shift_either_way_is_above_1(factor: float) -> None:
     assert measure_variance_shifts(model, SPLITS)["norm"] == pytest.approx(2, rel=0.01)
 
 
+def test_a_dead_layer_has_no_shift() -> None:
+    linear, norm = nn.Linear(64, 10), nn.BatchNorm1d(10)
+    nn.init.zeros_(linear.weight)
+    assert norm.running_var is not None
+    norm.running_var.zero_()  # of both variances only the eps of the norm is left
+    model = nn.Sequential(nn.Flatten(), linear, norm)
+    assert measure_variance_shifts(model, SPLITS) == {"2": 1.0}
+
+
 def test_channels_are_averaged_before_the_ratio_as_published() -> None:
     model = collect_statistics(Shaped(nn.Identity()), passes=1)
     variances = model.norm.running_var
