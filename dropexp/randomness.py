@@ -52,5 +52,13 @@ def global_stream(
     accelerators = [device] if device is not None and device.type != "cpu" else []
     device_type = accelerators[0].type if accelerators else "cuda"
     with torch.random.fork_rng(accelerators, device_type=device_type):
-        torch.manual_seed(stream_seed(seed, purpose, epoch))
+        _seed_generators(stream_seed(seed, purpose, epoch))
         yield
+
+
+def _seed_generators(seed: int) -> None:
+    """Do as torch.manual_seed, which takes 0.2 ms even where there is no accelerator to seed."""
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)

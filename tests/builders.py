@@ -1,12 +1,14 @@
 """Builds the parts of a tiny run, with the code that a real run uses."""
 
 import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -59,6 +61,13 @@ def build_parts(*overrides: str) -> tuple[RunConfig, Splits, TrainingState, Trai
     splits = data.load(config.data)
     state = build_state(config, splits)
     return config, splits, state, build_plan(config, splits, state.model)
+
+
+def forge_checkpoint(plain: dict[str, object]) -> bytes:
+    """Return a checkpoint that dropexp has not made."""
+    buffer = io.BytesIO()
+    torch.save(plain, buffer)
+    return buffer.getvalue()
 
 
 def hash_tensors(*tensors: Tensor) -> str:

@@ -92,6 +92,8 @@ def _ask(address: str, seconds: float, answers: "queue.Queue[tuple[str, OSError 
         answer.close()  # whether the server has the file is for torchvision to find out
     except Exception as error:  # whatever it is, the one who waits has to know
         reason = getattr(error, "reason", error)
+        if isinstance(reason, TimeoutError):
+            return  # the one who waits finds out at the same moment, and names all servers
         failure = OSError(
             f"{urlsplit(address).netloc}: {getattr(reason, 'strerror', None) or reason}"
         )

@@ -45,8 +45,10 @@ try:
     import dropexp.data.digits
     import dropexp.sweep.training_job
     import dropexp.training.recorder  # noqa: F401
+    from dropexp.training.environment import find_versions
 
     Image.preinit()
+    find_versions()  # of packages, from many small files: 10 ms a run
 finally:
     gc.enable()
     _is_imported.set()

@@ -54,9 +54,11 @@ class RunLog:
         self._seconds = 0.0
         self._epochs = 0
         self._next_save = 0.0
+        self._has_progress = False
 
     def start(self, run_id: str, lines: Sequence[str]) -> None:
         """Log the run's id and description."""
+        remove_progress(self._folder.path)  # of a process that was killed
         for line in (run_id, *lines):
             self._folder.log(line)
 
@@ -78,6 +80,7 @@ class RunLog:
         if now >= self._next_save:
             self._next_save = now + _SECONDS_BETWEEN_SAVES
             save_progress(self._folder.path, progress)
+            self._has_progress = True
 
     def report_epoch(self, record: EpochRecord, epochs: int) -> None:
         """Stop the run after an epoch if the sweep asks for it and much is left to train.
@@ -85,7 +88,9 @@ class RunLog:
         Raises:
             KeyboardInterrupt: the run is to stop.
         """
-        remove_progress(self._folder.path)  # it would look like the next epoch's
+        if self._has_progress:
+            remove_progress(self._folder.path)  # it would look like the next epoch's
+            self._has_progress = False
         self._seconds += record.seconds
         self._epochs += 1
         left = self._seconds / self._epochs * (epochs - record.epoch)

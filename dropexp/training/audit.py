@@ -8,7 +8,6 @@ such that a sound regulariser fails an audit at most once in a million.
 import copy
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -61,7 +60,8 @@ def audit(
     draws: dict[str, Draws] = {}
 
     def probe_and_check_drop_rate() -> Check:
-        draws.update(_probe(subject))
+        inputs = subject.first_evaluation.inputs
+        draws.update({name: subject.noises[name].draws(x) for name, x in inputs.items()})
         return check_drop_rate(subject, draws)
 
     checks = _run_checks(
@@ -95,29 +95,3 @@ def _run_checks(*checks: Callable[[], Check | None]) -> tuple[Check, ...]:
         except AuditError as error:
             results.append(Check("measurable", math.nan, math.nan, str(error)))
     return tuple(result for result in results if result is not None)
-
-
-def _probe(subject: AuditSubject) -> dict[str, Draws]:
-    """Return the draws of each noise module on the input that it has in the model."""
-    inputs: dict[str, Tensor] = {}
-
-    def record_input_of(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        def hook(_: nn.Module, arguments: tuple[Any, ...]) -> None:
-            # A gate also receives its branch, and noise on the input also receives the labels.
-            tensors = [argument for argument in arguments if isinstance(argument, Tensor)]
-            inputs[name] = tensors[0].detach().float()
-
-        return hook
-
-    hooks = [
-        subject.model.get_submodule(name).register_forward_pre_hook(record_input_of(name))
-        for name in subject.noises
-    ]
-    try:
-        subject.forward(subject.model, training=False)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {
-        name: noise.draws(inputs[name]) for name, noise in subject.noises.items() if name in inputs
-    }

@@ -2,10 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,19 @@ MAX_IMAGES = 64
 _FALSE_ALARM = 1e-6  # the largest probability that a statistical check fails a sound model
 _MAX_PASSES = 64  # training passes in which a site that seldom drops must drop something
 _FEW_IMAGES = 8  # images of the batch for checks that need many passes
+
+
+@dataclass(frozen=True)
+class EvaluationPass:
+    """A pass in eval mode.
+
+    Attributes:
+        logits: float32 (N, K).
+        inputs: the name of a noise module → its input, float32; of those that the pass reaches.
+    """
+
+    logits: Tensor
+    inputs: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,26 @@ class AuditSubject:
     def site_p(self) -> Mapping[str, float]:
         """The p of each noise module as the model was built, by name."""
         return {name: float(p) for name, p in read_p(self.noises).items()}
+
+    @cached_property
+    def first_evaluation(self) -> EvaluationPass:
+        """The model's first evaluation pass; ask for it before any training pass."""
+        inputs: dict[str, Tensor] = {}
+
+        def record_input_of(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+            def hook(_: nn.Module, arguments: tuple[Any, ...]) -> None:
+                # A gate also receives its branch, and noise on the input also receives the labels.
+                tensors = [argument for argument in arguments if isinstance(argument, Tensor)]
+                inputs[name] = tensors[0].detach().float()
+
+            return hook
+
+        with ExitStack() as hooks:
+            for name in self.noises:
+                module = self.model.get_submodule(name)
+                hooks.callback(module.register_forward_pre_hook(record_input_of(name)).remove)
+            logits = self.forward(self.model, training=False)
+        return EvaluationPass(logits, inputs)
 
     def wake_silent_weights(self) -> None:
         """Change weights that hide noise, in both models alike: see doctor/silent_weights.py."""
@@ -196,7 +230,7 @@ def check_evaluation_equals_none(subject: AuditSubject) -> Check | None:
         return None
     return _check_equal(
         "evaluation_equals_none",
-        subject.forward(subject.model, training=False),
+        subject.first_evaluation.logits,
         subject.forward(subject.plain, training=False),
         "difference of logits in evaluation from the same weights without a regulariser",
     )
@@ -206,7 +240,7 @@ def check_evaluation_passes(subject: AuditSubject) -> Check:
     """Check that two evaluation passes give the same logits."""
     return _check_equal(
         "evaluation_passes",
-        subject.forward(subject.model, training=False),
+        subject.first_evaluation.logits,
         subject.forward(subject.model, training=False),
         "difference of logits between two evaluation passes",
     )

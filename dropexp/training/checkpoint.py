@@ -5,13 +5,14 @@ It holds no generator's state: every stream is a function of the seed and the ep
 
 import io
 import pickle
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from dropexp.runs.records import OPTIONAL_COLUMNS, EpochRecord
+from dropexp.training.examples import FittedExamples
 from dropexp.training.state import TrainingState, clone_tensors
 
 _FORMAT = 1
@@ -21,23 +22,58 @@ class DamagedCheckpointError(Exception):
     """The bytes are not a checkpoint of this run, so the run has to start over."""
 
 
-def take_snapshot(state: TrainingState, config_hash: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Snapshot:
+    """A copy of a run's state that further training does not change.
+
+    Taking one costs the same after any number of epochs: records and fitted examples are never
+    changed, so that they are made plain only when a snapshot is written.
+
+    Attributes:
+        config_hash: of the run.
+        records: see TrainingState.
+        model: the model's state_dict.
+        optimiser: the optimiser's state_dict.
+        best_weights: see TrainingState.
+        fitted: see TrainingState.
+    """
+
+    config_hash: str
+    records: tuple[EpochRecord, ...]
+    model: dict[str, Tensor]
+    optimiser: dict[str, Any]
+    best_weights: dict[str, Tensor]
+    fitted: FittedExamples | None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return what checkpoint.pt holds: nothing but containers, numbers, words and tensors."""
+        return {
+            "format": _FORMAT,
+            "config_hash": self.config_hash,
+            "records": [asdict(record) for record in self.records],
+            "model": self.model,
+            "optimiser": self.optimiser,
+            "best_weights": self.best_weights,
+            "fitted": None if self.fitted is None else self.fitted.to_tensor(),
+        }
+
+
+def take_snapshot(state: TrainingState, config_hash: str) -> Snapshot:
     """Return a copy of the state that further training does not change."""
-    return {
-        "format": _FORMAT,
-        "config_hash": config_hash,
-        "records": [asdict(record) for record in state.records],
-        "model": clone_tensors(state.model.state_dict()),
-        "optimiser": clone_tensors(state.optimiser.state_dict()),
-        "best_weights": state.best_weights,  # replaced, never changed in place
-        "fitted": None if state.fitted is None else state.fitted.to_tensor(),
-    }
+    return Snapshot(
+        config_hash=config_hash,
+        records=tuple(state.records),
+        model=clone_tensors(state.model.state_dict()),
+        optimiser=clone_tensors(state.optimiser.state_dict()),
+        best_weights=state.best_weights,  # replaced, never changed in place
+        fitted=None if state.fitted is None else state.fitted.copy(),
+    )
 
 
-def to_bytes(snapshot: dict[str, Any]) -> bytes:
+def to_bytes(snapshot: Snapshot) -> bytes:
     """Return a snapshot in torch's file format."""
     buffer = io.BytesIO()
-    torch.save(snapshot, buffer)
+    torch.save(snapshot.to_plain(), buffer)
     return buffer.getvalue()
 
 

@@ -5,6 +5,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     return {
         "dropexp": __version__,
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _RECORDED_PACKAGES},
+        "packages": find_versions(),
         "platform": platform.platform(),
         "device": str(device),
         "device_name": _device_name(device),
@@ -170,7 +171,13 @@ def _read_cpu_model() -> str | None:
     return next(names, None)
 
 
-def _version(package: str) -> str | None:
+@cache
+def find_versions() -> dict[str, str | None]:
+    """Return the installed version of each recorded package; None where it is not installed."""
+    return {name: _find_version(name) for name in _RECORDED_PACKAGES}
+
+
+def _find_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:

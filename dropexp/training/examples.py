@@ -35,6 +35,12 @@ class FittedExamples:
         """Add an epoch: bool (N,) on the CPU, whether each label is predicted."""
         self._rows.append(torch.from_numpy(np.packbits(is_fitted.numpy())))
 
+    def copy(self) -> "FittedExamples":
+        """Return the epochs so far, to which later ones are not added."""
+        copied = FittedExamples(self._count)
+        copied._rows = list(self._rows)
+        return copied
+
     def to_tensor(self) -> Tensor:
         """Return all epochs, uint8 (epochs, ⌈N/8⌉)."""
         width = -(-self._count // 8)

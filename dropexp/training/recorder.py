@@ -4,7 +4,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from dropexp.config.run_config import RunConfig
 from dropexp.data import Splits
@@ -50,7 +50,7 @@ class Recorder:
         self._saver = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._saving: Future[None] | None = None
         self._saved_at = time.monotonic()
-        self._unsaved: dict[str, Any] | None = None
+        self._unsaved: checkpoint.Snapshot | None = None
         folder.begin_metrics(state.records)
         folder.log(f"training from epoch {len(state.records) + 1} of {config.train.epochs}")
         self._loggers = open_loggers(config, folder, state, splits.train.images, view)

@@ -6,7 +6,13 @@ import torch
 from dropexp.training.build import build_plan, build_state
 from dropexp.training.checkpoint import DamagedCheckpointError, restore, take_snapshot, to_bytes
 from dropexp.training.loop import train
-from tests.builders import REGULARISERS, build_parts, hash_tensors, without_seconds
+from tests.builders import (
+    REGULARISERS,
+    build_parts,
+    forge_checkpoint,
+    hash_tensors,
+    without_seconds,
+)
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
@@ -53,6 +59,17 @@ def test_a_run_with_any_regulariser_is_resumed_exactly(name: str) -> None:
         assert torch.equal(weights[key], weight), key
 
 
+def test_a_snapshot_is_of_the_epoch_it_was_taken_after() -> None:
+    config, _, state, plan = build_parts("track_examples=true", "train.epochs=3")
+    epochs = train(state, plan)
+    next(epochs)
+    snapshot = take_snapshot(state, config.config_hash)
+    before = to_bytes(snapshot)
+    list(epochs)
+    assert to_bytes(snapshot) == before
+    assert len(snapshot.records) == 1
+
+
 @pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "another run"])
 def test_a_damaged_checkpoint_is_recognised(damage: str) -> None:
     config, splits, state, plan = build_parts()
@@ -80,17 +97,16 @@ def test_a_damaged_checkpoint_is_recognised(damage: str) -> None:
 def test_a_checkpoint_that_somebody_has_made_is_recognised(forged: dict[str, object]) -> None:
     config, _, state, plan = build_parts()
     next(iter(train(state, plan)))
-    snapshot = {**take_snapshot(state, config.config_hash), **forged}
+    raw = forge_checkpoint({**take_snapshot(state, config.config_hash).to_plain(), **forged})
     with pytest.raises(DamagedCheckpointError):
-        restore(state, to_bytes(snapshot), config.config_hash, torch.device("cpu"))
+        restore(state, raw, config.config_hash, torch.device("cpu"))
 
 
 def test_an_epoch_of_a_checkpoint_holds_numbers() -> None:
     config, _, state, plan = build_parts()
     next(iter(train(state, plan)))
-    snapshot = take_snapshot(state, config.config_hash)
+    plain = take_snapshot(state, config.config_hash).to_plain()
     for name, value in (("epoch", 1.5), ("val_loss", "low"), ("seconds", None), ("lr", [1])):
-        record = {**snapshot["records"][0], name: value}
-        raw = to_bytes({**snapshot, "records": [record]})
+        raw = forge_checkpoint({**plain, "records": [{**plain["records"][0], name: value}]})
         with pytest.raises(DamagedCheckpointError):
             restore(state, raw, config.config_hash, torch.device("cpu"))

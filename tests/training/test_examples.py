@@ -10,10 +10,17 @@ from dropexp.runs.examples import ExampleHistory, read_examples
 from dropexp.runs.files import CHECKPOINT, EXAMPLES, SUMMARY
 from dropexp.runs.write import RunFolder
 from dropexp.training.build import build_state
-from dropexp.training.checkpoint import DamagedCheckpointError, restore, take_snapshot, to_bytes
+from dropexp.training.checkpoint import DamagedCheckpointError, restore, take_snapshot
 from dropexp.training.loop import train
 from dropexp.training.run import FinishedRun, run
-from tests.builders import RecordingView, build_parts, compose_tiny, hash_tensors, without_seconds
+from tests.builders import (
+    RecordingView,
+    build_parts,
+    compose_tiny,
+    forge_checkpoint,
+    hash_tensors,
+    without_seconds,
+)
 
 TRACKED = ("track_examples=true", "data.label_noise=0.2", "tensorboard.enabled=false", "threads=1")
 PLAIN = TRACKED[1:]
@@ -124,12 +131,12 @@ def test_a_history_of_an_earlier_training_does_not_stay(tmp_path: Path) -> None:
 def test_a_checkpoint_with_another_history_is_damaged(rows: object) -> None:
     config, splits, state, plan = build_parts(*TRACKED)
     next(iter(train(state, plan)))
-    saved = take_snapshot(state, config.config_hash)
-    saved["fitted"] = torch.tensor(rows) if isinstance(rows, list) else rows
+    fitted = torch.tensor(rows) if isinstance(rows, list) else rows
+    raw = forge_checkpoint(
+        {**take_snapshot(state, config.config_hash).to_plain(), "fitted": fitted}
+    )
     with pytest.raises(DamagedCheckpointError):
-        restore(
-            build_state(config, splits), to_bytes(saved), config.config_hash, torch.device("cpu")
-        )
+        restore(build_state(config, splits), raw, config.config_hash, torch.device("cpu"))
 
 
 def test_a_finished_run_needs_no_history(tmp_path: Path) -> None:
