@@ -102,18 +102,39 @@ def fingerprint_pictures(root: str | Path) -> str:
     """Return 12 hex digits that change when a picture is added, removed, renamed or changed.
 
     They are the start of a SHA-256 of the relative paths and bytes of all pictures in the folders
-    train, val and test of root. Reading the bytes costs little beside decoding the pictures.
+    train, val and test of root. A process reads them again only if a picture has changed: a run
+    asks twice, when its config is made and when it loads its data.
 
     Raises:
         DataError: root or its folder train is missing, or a picture cannot be read; and as
             list_pictures does.
     """
     root = resolve_root(root)
-    pictures = (picture for name in SPLIT_NAMES for picture in list_pictures(root / name))
+    pictures = [picture for name in SPLIT_NAMES for picture in list_pictures(root / name)]
     try:
-        return _hash_files((each.relative_to(root).as_posix(), each) for each in pictures)
+        state = _hash_states(pictures)
+        if state not in _of_pictures:
+            _of_pictures[state] = _hash_files(
+                (each.relative_to(root).as_posix(), each) for each in pictures
+            )
+        return _of_pictures[state]
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from None
+
+
+_of_pictures: dict[bytes, str] = {}
+"""State of the files of a folder of pictures → their fingerprint."""
+
+
+def _hash_states(files: Iterable[Path]) -> bytes:
+    """Return a digest that changes when a file is added, removed, renamed, replaced or written."""
+    states = hashlib.sha256()
+    for file in files:
+        found = file.stat()
+        # Copying tools can set the date of the content back; that of the last change tells.
+        numbers = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        states.update(f"{file.absolute()}\0{numbers}\n".encode(errors="surrogateescape"))
+    return states.digest()
 
 
 def _hash_files(files: Iterable[tuple[str, Path]]) -> str:

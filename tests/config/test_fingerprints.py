@@ -1,9 +1,12 @@
 """Fingerprints change with the files that determine a run's numbers and with nothing else."""
 
+import hashlib
+import os
 import sys
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +71,31 @@ def test_data_is_not_loaded_from_pictures_with_another_fingerprint(pictures: Pat
     write_picture(pictures / "train/cat/new.png")
     with pytest.raises(DataError, match=r"data\.fingerprint=\w+ does not match the pictures"):
         load(config)
+
+
+def test_pictures_are_read_once_between_the_config_and_the_data(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    plain = hashlib.file_digest
+
+    def count(file: Any, digest: str) -> Any:
+        read.append(file.name)
+        return plain(file, digest)
+
+    monkeypatch.setattr(hashlib, "file_digest", count)
+    config = compose_run(["data=image_folder", f"data.root={pictures}", "data.image_size=8"])
+    load(config.data)
+    assert len(read) == len(set(read)) == 8
+
+
+def test_a_picture_that_is_written_with_its_old_size_and_date_has_changed(pictures: Path) -> None:
+    first = fingerprint_pictures(pictures)
+    picture = pictures / "train/cat/0.png"
+    before = picture.stat()
+    picture.write_bytes(bytes(before.st_size))
+    os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert fingerprint_pictures(pictures) != first
 
 
 def test_a_fingerprint_imports_neither_torch_nor_numpy(pictures: Path) -> None:
