@@ -60,6 +60,16 @@ def test_commands_are_completed(tmp_path: Path) -> None:
     assert complete_in_bash(tmp_path, "study", "v") == ["verify"]
 
 
+def test_the_commands_of_runs_are_completed_and_the_options_of_the_one_that_may_be_left_out(
+    tmp_path: Path,
+) -> None:
+    assert complete_in_bash(tmp_path, "runs", "") == ["list", "show", "check", "rm"]
+    assert complete_in_bash(tmp_path, "runs", "s") == ["show"]
+    assert complete_in_bash(tmp_path, "runs", "--so") == ["--sort"]
+    assert complete_in_bash(tmp_path, "runs", "p=0.3", "--so") == ["--sort"]
+    assert complete_in_bash(tmp_path, "runs", "rm", "--y") == ["--yes"]
+
+
 @pytest.mark.parametrize(
     "typed",
     [
@@ -99,17 +109,19 @@ def test_other_commands_with_overrides_complete_them(tmp_path: Path, command: st
 
 
 @pytest.mark.parametrize(
-    ("shell", "expected"),
+    ("shell", "line", "expected"),
     [
-        ("fish", "regulariser=dropconnect\n"),
-        ("zsh", "_arguments '*: :((\"regulariser=dropconnect\"))'"),
+        ("fish", "train p=0.3 regulariser=dropc", "regulariser=dropconnect"),
+        ("zsh", "train p=0.3 regulariser=dropc", ':(("regulariser=dropconnect"))'),
+        ("fish", "runs sh", "show"),
+        ("zsh", "runs sh", '"show"'),
     ],
 )
-def test_zsh_and_fish_get_whole_words(tmp_path: Path, shell: str, expected: str) -> None:
+def test_zsh_and_fish_get_whole_words(tmp_path: Path, shell: str, line: str, expected: str) -> None:
     typed = {
         "_DROPEXP_COMPLETE": f"complete_{shell}",
-        "_TYPER_COMPLETE_ARGS": "dropexp train p=0.3 regulariser=dropc",
+        "_TYPER_COMPLETE_ARGS": f"dropexp {line}",
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
     }
     with mock.patch.dict(os.environ, typed):
-        assert run_dropexp(tmp_path).stdout.strip() == expected.strip()
+        assert expected in run_dropexp(tmp_path).stdout
