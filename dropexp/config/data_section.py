@@ -8,6 +8,7 @@ from dropexp.config.section_base import (
     MOST_PIXELS_A_SIDE,
     MOST_SIGNALS,
     Number,
+    OptionFiles,
     Section,
     Seed,
     Size,
@@ -137,6 +138,7 @@ class CustomDataConfig(SizedTestSection):
         default={},
         description="Arguments of the function; add one with +data.options.NAME=VALUE.",
     )
+    option_files: OptionFiles = ()
     fingerprint: str | None = Field(
         default=None,
         description="Hash of the function's source and of the files that its options name, filled "

@@ -5,7 +5,8 @@ Two configs with equal identities train the same run, also on other devices or i
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 RESULTS_VERSION = 2
@@ -21,9 +22,16 @@ IDENTITY_KEYS = ("data", "model", "regulariser", "optimiser", "train", "precisio
 KEPT_KEYS = ("track_examples",)
 """The top-level keys that add to what a run keeps, and change none of its numbers."""
 
-NOT_IN_IDENTITY = {"data": {"root", "download", "on_broken"}, "model": {"weights"}}
+NOT_IN_IDENTITY = {
+    "data": {"root", "download", "on_broken", "option_files"},
+    "model": {"weights", "option_files"},
+    "regulariser": {"option_files", "custom.option_files"},
+}
 """Fields of these sections that say where files are, or whether they are refused; no number changes
 with them. The content of model.weights is in the identity as model.weights_fingerprint."""
+
+SECTIONS_WITH_OPTIONS = ("data", "model", "regulariser", "regulariser.custom")
+"""The sections that may have options of the user's own code, and a field option_files."""
 
 
 LOOP_KEY, OWN_LOOP = "train.loop", "own"
@@ -33,6 +41,27 @@ LOOP_KEY, OWN_LOOP = "train.loop", "own"
 def hash_identity(identity: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the canonical JSON of a config's identity, 64 hex digits."""
     return hashlib.sha256(_format(identity).encode()).hexdigest()
+
+
+def shorten_paths(value: Any, key: str, files: Collection[str]) -> Any:
+    """Return an option's value with the name of a file in place of its path.
+
+    A fingerprint has the content of the file. The folder that it was found in counts no more than
+    that of pictures; its name does, as code may tell formats by it, and a word that was not meant
+    as a path may happen to be the name of a file.
+
+    Args:
+        value: of the option; a list or a mapping has options of its own.
+        key: of the option, dotted.
+        files: the keys of the options that name a file; see option_files in data_section.py.
+    """
+    if isinstance(value, str):
+        return Path(value).name if key in files else value
+    if isinstance(value, Mapping):
+        return {name: shorten_paths(item, f"{key}.{name}", files) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [shorten_paths(item, f"{key}.{n}", files) for n, item in enumerate(value)]
+    return value
 
 
 class SplitIdentity:

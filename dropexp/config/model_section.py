@@ -10,6 +10,7 @@ from dropexp.config.section_base import (
     Channels,
     ClassFingerprint,
     ClassTarget,
+    OptionFiles,
     Section,
     Whole,
 )
@@ -224,6 +225,7 @@ class CustomConfig(_ThirdPartySection):
         default={},
         description="Further arguments of the class; add one with +model.options.NAME=VALUE.",
     )
+    option_files: OptionFiles = ()
     fingerprint: ClassFingerprint = None
     options_fingerprint: str | None = Field(
         default=None,

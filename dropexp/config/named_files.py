@@ -24,8 +24,9 @@ from dropexp.config.fingerprints import fingerprint_pictures, fingerprint_source
 from dropexp.config.model_section import CustomConfig, ModelConfig, TorchvisionConfig
 from dropexp.config.paths import parse_path
 from dropexp.config.run_config import RunConfig
+from dropexp.config.section_base import Section
 from dropexp.config.weights_files import fingerprint_file, identify_weights
-from dropexp.errors import ConfigError
+from dropexp.errors import ConfigError, DataError
 
 
 class NamedFiles:
@@ -144,8 +145,22 @@ def _fill_data(data: DataConfig, files: NamedFiles) -> DataConfig:
             found = files.of_pictures(parse_path(data.root, f"data.root={data.root}"))
         case ArraysConfig():
             label = f"data.root={data.root}"
-            found = files.of_file(parse_path(data.root, label), label)
-    return data.model_copy(update={"fingerprint": found})
+            file = parse_path(data.root, label)
+            if file.is_dir():
+                raise DataError(
+                    f"{label} is a folder, and data=arrays reads a .npz file. For a folder of "
+                    f"pictures, train/<class>/<pictures>, choose data=image_folder."
+                )
+            found = files.of_file(file, label)
+    return data.model_copy(update={"fingerprint": found, **_list_files(data, "data")})
+
+
+def _list_files(section: Section, name: str) -> dict[str, tuple[str, ...]]:
+    """Return the field option_files of a section; nothing where no option names a file."""
+    options = getattr(section, "options", {})
+    start = f"{name}.options."
+    found = tuple(key.removeprefix(start) for key, _ in list_option_files(options, name))
+    return {"option_files": found} if found else {}
 
 
 def _fill_regulariser(config: RunConfig, files: NamedFiles) -> RegulariserConfig:
@@ -153,7 +168,8 @@ def _fill_regulariser(config: RunConfig, files: NamedFiles) -> RegulariserConfig
     for part in config.parts:
         if part.name == "custom" and part.fingerprint is None:
             found = fingerprint_code(part.target, "regulariser", part.options, files)
-            filled = part.model_copy(update={"fingerprint": found})
+            files_of_part = _list_files(part, "regulariser")
+            filled = part.model_copy(update={"fingerprint": found, **files_of_part})
             if not isinstance(regulariser, CombinedConfig):
                 return filled
             regulariser = regulariser.model_copy(update={part.name: filled})
@@ -161,12 +177,12 @@ def _fill_regulariser(config: RunConfig, files: NamedFiles) -> RegulariserConfig
 
 
 def _fill_model(model: ModelConfig, files: NamedFiles) -> ModelConfig:
-    filled: dict[str, str | None] = {}
+    filled: dict[str, Any] = {}
     if isinstance(model, CustomConfig):
         if model.fingerprint is None:
             filled["fingerprint"] = files.of_source(model.target, "model")
         if model.options_fingerprint is None and (of_options := _of_options(model, files)):
-            filled["options_fingerprint"] = of_options
+            filled |= {"options_fingerprint": of_options, **_list_files(model, "model")}
     if model.weights is not None and model.weights_fingerprint is None:
         arch = model.arch if isinstance(model, TorchvisionConfig) else ""
         filled["weights"], filled["weights_fingerprint"] = files.of_weights(

@@ -15,6 +15,7 @@ from dropexp.config.section_base import (
     DropProbability,
     Epochs,
     Number,
+    OptionFiles,
     Probability,
     Section,
     Whole,
@@ -260,6 +261,7 @@ class CustomRegulariserConfig(_NoiseSection):
         default={},
         description="Further arguments of the class; add one with +regulariser.options.NAME=VALUE.",
     )
+    option_files: OptionFiles = ()
     fingerprint: ClassFingerprint = None
 
 

@@ -16,7 +16,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from dropexp.config.combined_section import CombinedConfig, RegulariserConfig
 from dropexp.config.data_section import DataConfig
-from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY, OWN_LOOP, hash_identity
+from dropexp.config.identity import (
+    IDENTITY_KEYS,
+    NOT_IN_IDENTITY,
+    OWN_LOOP,
+    hash_identity,
+    shorten_paths,
+)
 from dropexp.config.logger_section import LoggerConfig
 from dropexp.config.messages import describe_validation_error
 from dropexp.config.model_section import ModelConfig, ResNetConfig
@@ -166,9 +172,15 @@ class RunConfig(Section):
     def to_identity(self) -> dict[str, Any]:
         """Return what determines the run's numbers, as plain values."""
         # Validation has converted every number to its field's type: 1 and 1.0 are the same here.
-        return self.model_dump(
+        identity = self.model_dump(
             mode="json", include=set(IDENTITY_KEYS), exclude=NOT_IN_IDENTITY, exclude_defaults=True
         )
+        _shorten_paths(identity["data"], self.data)
+        _shorten_paths(identity["model"], self.model)
+        for part in self.parts:
+            of_all = identity["regulariser"]
+            _shorten_paths(of_all.get(part.name, of_all), part)
+        return identity
 
     @property
     def parts(self) -> "tuple[SingleRegulariser, ...]":
@@ -206,6 +218,15 @@ class RunConfig(Section):
     def run_id(self) -> str:
         """``<regulariser>-p<p>-s<seed>-<8 hex>``; equal for configs that train the same run."""
         return make_run_id(self.regulariser.name, self.regulariser.p, self.seed, self.config_hash)
+
+
+def _shorten_paths(identity: dict[str, Any], section: Section) -> None:
+    """Replace the paths among the options of a section; see shorten_paths."""
+    identity.pop("option_files", None)
+    if files := getattr(section, "option_files", ()):
+        identity["options"] = {
+            key: shorten_paths(value, key, files) for key, value in identity["options"].items()
+        }
 
 
 def make_run_id(regulariser: str, p: float, seed: int, config_hash: str) -> str:

@@ -34,6 +34,16 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+OptionFiles = Annotated[
+    tuple[str, ...],
+    Field(
+        description="The options that name a file, filled in by dropexp. The name and the content "
+        "of such a file make another run, and its folder does not."
+    ),
+]
+"""Of the options of a user's own code: their keys, dotted."""
+
+
 def make_keyword_arguments(
     section: Section, *, without: tuple[str, ...] = ("name",)
 ) -> dict[str, Any]:

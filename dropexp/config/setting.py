@@ -15,7 +15,12 @@ from dropexp.config.classics import (
     list_active_classics,
     list_varied_classics,
 )
-from dropexp.config.identity import IDENTITY_KEYS, NOT_IN_IDENTITY
+from dropexp.config.identity import (
+    IDENTITY_KEYS,
+    NOT_IN_IDENTITY,
+    SECTIONS_WITH_OPTIONS,
+    shorten_paths,
+)
 from dropexp.config.shared_config import SeededConfig, SharedConfig
 
 COMBINATION_SEPARATOR = "+"
@@ -101,11 +106,20 @@ def _share_setting(config: SharedConfig) -> SharedConfig:
 
 
 def _select_setting(config: Fields) -> dict[str, Any]:
-    return {
+    fields = {
         key: value
         for key, value in config.items()
         if _is_in_setting(key) and not is_off(key, value)
     }
+    for section in SECTIONS_WITH_OPTIONS:
+        files, start = config.get(f"{section}.option_files"), f"{section}.options."
+        if files and isinstance(files, list | tuple):
+            fields |= {
+                key: shorten_paths(value, key.removeprefix(start), files)
+                for key, value in fields.items()
+                if key.startswith(start)
+            }
+    return fields
 
 
 def is_off(key: str, value: Any) -> bool:

@@ -77,9 +77,10 @@ def _flatten_section(config: RunConfig, name: str) -> dict[str, Any]:
     section = getattr(config, name)
     if not isinstance(section, Section):
         return {name: section}
-    content = section.model_dump(mode="json", exclude=NOT_IN_IDENTITY.get(name))
+    content = section.model_dump(mode="json")
     content.pop("fingerprint", None)
-    return flatten(content, f"{name}.")
+    hidden = {f"{name}.{key}" for key in NOT_IN_IDENTITY.get(name, ())}
+    return {key: value for key, value in flatten(content, f"{name}.").items() if key not in hidden}
 
 
 def _convert(key: str, value: object) -> HParam:

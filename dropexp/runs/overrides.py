@@ -14,6 +14,7 @@ from typing import Any
 from dropexp.config.compose import compose_run
 from dropexp.config.conf_files import read_choice
 from dropexp.config.groups import LOGGER, list_groups
+from dropexp.config.identity import SECTIONS_WITH_OPTIONS
 from dropexp.config.logger_choice import TRACKERS
 from dropexp.config.run_config import RunConfig
 from dropexp.config.setting import Fields, flatten, is_off
@@ -21,9 +22,12 @@ from dropexp.errors import ConfigError, DataError, StoreError, UserError
 from dropexp.runs.trust import is_known_folder, is_known_weights
 from dropexp.runs.write import RunFolder
 
+_OPTION_FILES = tuple(f"{section}.option_files" for section in SECTIONS_WITH_OPTIONS)
+
 _DERIVED = (
     *("force", "p", "regulariser.p", "data.fingerprint"),
     *("model.weights_fingerprint", "model.options_fingerprint", "regulariser.fingerprint"),
+    *_OPTION_FILES,
 )
 """Fields that a command does not name: they follow from others, or would train again."""
 
@@ -41,6 +45,8 @@ _NEEDED = (
 
 _WITH_FINGERPRINT = ("image_folder", "arrays")
 """Data that is read where its root says, and has a fingerprint."""
+
+_OF_OPTIONS = re.compile(rf"({'|'.join(SECTIONS_WITH_OPTIONS)})\.options\.")
 
 _NEEDS_NO_QUOTES = re.compile(
     r"(?!(null|true|false|inf|nan)$)[A-Za-z_/.~][\w/.~:-]*", re.IGNORECASE
@@ -129,6 +135,8 @@ def find_setting_overrides(fields: Fields) -> list[str]:
         raise DataError("data.root is not a field of a setting.")
     if fields.get("model.weights_fingerprint"):
         raise ConfigError("model.weights is not a field of a setting.")
+    if any(isinstance(fields[key], str) and _OF_OPTIONS.match(key) for key in fields):
+        raise ConfigError("the folder of a file that options name is not a field of a setting.")
     wanted = {key: value for key, value in fields.items() if key not in _NOT_TYPED}
     overrides = _find_overrides({"seed": 0, "p": fields["regulariser.p"], **wanted})
     fixed = f"data.seed={fields.get('data.seed')}"
@@ -165,6 +173,9 @@ def _compose_recorded(overrides: Iterable[str], wanted: Mapping[str, Any]) -> Ru
         if wanted.get(f"{section}.fingerprint") is not None and _has_options(wanted, section)
     ]
     recorded = [f"++{key}={_quote_for_hydra(str(wanted.get(key)))}" for key in unread]
+    recorded += [
+        f"++{key}={_quote_for_hydra(wanted[key])}" for key in _OPTION_FILES if wanted.get(key)
+    ]
     return compose_run([*overrides, *recorded])
 
 

@@ -33,11 +33,14 @@ from dropexp.training.state import TrainingPlan, TrainingState
 
 _MOST_NAMED = 3
 _AFTER_NORM = ResNetConfig.model_fields["dropout_site"].default
-_NOT_OF_REGULARISERS = ("time_schedule", "switch_after", "sites")
+_NOT_OF_REGULARISERS = ("time_schedule", "switch_after", "sites", "option_files")
 """Options that regularisers do not take: the epoch loop sets p over time, and this module limits
 the sites."""
 
-NOT_OF_NETWORKS = ("name", "weights", "weights_fingerprint", "new", "freeze", "train")
+NOT_OF_NETWORKS = (
+    *("name", "weights", "weights_fingerprint", "new", "freeze", "train"),
+    "option_files",
+)
 """Options that networks do not take: they are about what is done with a built one."""
 
 

@@ -237,6 +237,7 @@ MISTAKES = [
     (["data=image_folder"], ["data.root"]),
     (["data=image_folder", "data.root=one_class"], ["class"]),
     (["data=image_folder", "data.root=corrupt"], ["broken.png"]),
+    (["data=arrays", "data.root=corrupt"], ["data.root=corrupt", "data=image_folder"]),
     (["runs_dir=a_file"], ["runs_dir=a_file", "file"]),
     (["device=cuda:7"], ["device=cuda:7", "cpu"]),
     (["model=resnet", "data.val_size=0"], ["data.val_size=0"]),

@@ -16,6 +16,8 @@ from dropexp.config.fingerprints import (
     fingerprint_pictures,
     fingerprint_source,
 )
+from dropexp.config.run_config import RunConfig
+from dropexp.config.setting import extract_setting
 from dropexp.data import load
 from dropexp.errors import ConfigError, DataError
 from tests.data.examples import folder_config, in_a_new_process, write_picture
@@ -207,18 +209,19 @@ def test_what_has_no_source_file_is_refused() -> None:
         fingerprint_source("math:sin")  # an extension module or a built-in one
 
 
-@pytest.mark.parametrize(
-    ("target", "option"),
-    [
-        ("data=custom data.target=own_code:load", "data.options.path"),
-        ("regulariser=custom regulariser.target=own_code:Noise p=0.3", "regulariser.options.path"),
-        (
-            "regulariser=custom+mixup regulariser.custom.target=own_code:Noise "
-            "regulariser.custom.p=0.3 regulariser.mixup.p=1",
-            "regulariser.custom.options.path",
-        ),
-    ],
-)
+OPTIONS = [
+    ("data=custom data.target=own_code:load", "data.options.path"),
+    ("model=custom model.target=own_code:Net", "model.options.path"),
+    ("regulariser=custom regulariser.target=own_code:Noise p=0.3", "regulariser.options.path"),
+    (
+        "regulariser=custom+mixup regulariser.custom.target=own_code:Noise "
+        "regulariser.custom.p=0.3 regulariser.mixup.p=1",
+        "regulariser.custom.options.path",
+    ),
+]
+
+
+@pytest.mark.parametrize(("target", "option"), OPTIONS)
 def test_the_content_of_a_file_that_options_name_makes_another_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, option: str
 ) -> None:
@@ -234,21 +237,81 @@ def test_the_content_of_a_file_that_options_name_makes_another_run(
     assert compose_run(named).run_id == ids[0]
 
 
-def test_a_path_among_options_is_an_argument_and_a_root_is_none(
+@pytest.mark.parametrize(("target", "option"), OPTIONS)
+def test_a_file_that_options_name_counts_by_name_and_content_and_not_by_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_code.py").write_text("")
+    (tmp_path / "copies").mkdir()
+    for name in ("table.txt", "other.txt", "copies/table.txt"):
+        (tmp_path / name).write_text("content")
+
+    def compose(path: str) -> RunConfig:
+        return compose_run([*target.split(), f"+{option}={path}"])
+
+    plain = compose("table.txt")
+    typed = ("./table.txt", "copies/../table.txt", tmp_path / "table.txt", "copies/table.txt")
+    for config in (compose(str(path)) for path in typed):
+        assert config.run_id == plain.run_id
+        assert RunConfig.from_mapping(config.to_mapping()).run_id == plain.run_id
+        assert extract_setting(config.to_mapping()) == extract_setting(plain.to_mapping())
+    # Code may read another format by another name, and a word may be a file's by chance.
+    assert compose("other.txt").run_id != plain.run_id
+
+
+@pytest.mark.parametrize(("target", "option"), OPTIONS)
+def test_runs_that_name_no_file_and_runs_of_earlier_versions_keep_their_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_code.py").write_text("")
+    (tmp_path / "table.txt").write_text("content")
+    section = option.removesuffix(".options.path")
+
+    def drop_new_field(node: Any, path: list[str]) -> Any:
+        name, *rest = path
+        if rest:
+            return {**node, name: drop_new_field(node[name], rest)}
+        return {key: value for key, value in node.items() if key != name}
+
+    for path in ("nothing.txt", "table.txt"):
+        config = compose_run([*target.split(), f"+{option}={path}"])
+        before = drop_new_field(config.to_mapping(), [*section.split("."), "option_files"])
+        assert RunConfig.from_mapping(before).run_id == config.run_id
+        assert "option_files" not in str(config.to_identity())
+    by_path = compose_run([*target.split(), f"+{option}=./table.txt"])
+    before = drop_new_field(by_path.to_mapping(), [*section.split("."), "option_files"])
+    assert "./table.txt" in str(RunConfig.from_mapping(before).to_identity())
+
+
+def test_paths_in_lists_and_mappings_of_options_count_by_their_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A project that is moved keeps its ids where its paths are relative."""
-    own = ["data=custom", "data.target=own_code:load"]
-    of_options, of_root = [], []
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_code.py").write_text("")
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("content")
+
+    def compose(first: str, second: str) -> RunConfig:
+        options = f"+data.options={{of:{{train:'{first}'}},parts:['{second}',3]}}"
+        return compose_run(["data=custom", "data.target=own_code:load", options])
+
+    plain, other = compose("a.txt", "b.txt"), compose("./a.txt", str(tmp_path / "b.txt"))
+    assert other.run_id == plain.run_id
+    assert extract_setting(other.to_mapping()) == extract_setting(plain.to_mapping())
+    assert other.to_identity()["data"]["options"]["parts"] == ["b.txt", 3]
+
+
+def test_a_root_is_no_argument(tmp_path: Path) -> None:
     for folder in (tmp_path / "here", tmp_path / "there"):
         folder.mkdir()
-        monkeypatch.chdir(folder)
-        (folder / "own_code.py").write_text("")
         (folder / "table.txt").write_text("content")
-        of_options.append(compose_run([*own, "+data.options.path=table.txt"]).run_id)
-        of_root.append(compose_run(["data=arrays", f"data.root={folder / 'table.txt'}"]).run_id)
-    assert len({*of_options}) == len({*of_root}) == 1
-    assert compose_run([*own, "+data.options.path=./table.txt"]).run_id != of_options[0]
+    ids = [
+        compose_run(["data=arrays", f"data.root={tmp_path / name / 'table.txt'}"]).run_id
+        for name in ("here", "there")
+    ]
+    assert ids[0] == ids[1]
 
 
 def test_code_whose_options_name_no_file_has_the_fingerprint_of_its_source(

@@ -23,7 +23,7 @@ CHOICES = [
 ]
 # A user does not set these: they are filled in or fixed, or are groups of their own.
 NOT_IN_CONF = {
-    *("fingerprint", "weights_fingerprint", "options_fingerprint"),
+    *("fingerprint", "weights_fingerprint", "options_fingerprint", "option_files"),
     *("shortcut", "schedule", "early_stopping"),
 }
 

@@ -9,12 +9,14 @@ import yaml
 
 from dropexp.config.compose import compose_run
 from dropexp.config.run_config import RunConfig
-from dropexp.config.setting import flatten
+from dropexp.config.setting import extract_setting, flatten
+from dropexp.errors import ConfigError
 from dropexp.runs.files import CONFIG
 from dropexp.runs.overrides import (
     ChangedField,
     find_changed_fields,
     find_overrides,
+    find_setting_overrides,
     find_training_command,
 )
 from dropexp.runs.trust import remember_use
@@ -84,6 +86,36 @@ def test_the_command_of_a_run_on_pictures_is_shown_and_unused_pictures_are_not_r
     assert "data=image_folder" in str(find_training_command(folder))
     remember_use(RunConfig.from_mapping(folder.read_config()))
     assert find_training_command(folder) is None
+
+
+@pytest.mark.parametrize(
+    ("target", "option"),
+    [
+        (["data=custom", "data.target=theirs:load"], "data.options.table"),
+        (["model=custom", "model.target=theirs:Net"], "model.options.table"),
+        (
+            ["regulariser=custom", "regulariser.target=theirs:Noise", "p=0.3"],
+            "regulariser.options.table",
+        ),
+    ],
+)
+def test_the_command_of_a_run_whose_options_name_a_file_has_its_path(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: list[str], option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "theirs.py").write_text("")
+    (tmp_path / "table.txt").write_text("content")
+    request = [*target, f"+{option}=./table.txt"]
+    folder = make(*request)
+    command = find_training_command(folder)
+    assert command is not None
+    assert f"+{option}=./table.txt" in command
+    assert "option_files" not in command
+    assert compose_run(shlex.split(command)[2:]) == compose_run(request)
+    fields = extract_setting(folder.read_config())
+    assert fields[option] == "table.txt"
+    with pytest.raises(ConfigError, match="folder of a file"):  # a setting does not know it
+        find_setting_overrides(fields)
 
 
 def test_differences_are_to_plain_train_and_name_what_follows_once() -> None:
