@@ -20,6 +20,7 @@ from dropexp.cli.main import run_command
 from dropexp.config.groups import forget_added_files
 from dropexp.runs import durable
 from dropexp.sweep import timing
+from tests.processes import PLAIN_OUTPUT, end_started
 
 # What tests use is not what the user has used: see dropexp/runs/trust.py.
 _STATE = tempfile.TemporaryDirectory(prefix="dropexp-state-")
@@ -53,15 +54,7 @@ timing.time_epochs = lambda configs: [None] * len(configs)
 QUICK = ("train.epochs=2", "data.train_size=60", "model.width=4", "threads=1")
 """Overrides that make a run a matter of milliseconds."""
 
-PLAIN_OUTPUT = {"COLUMNS": "100", "NO_COLOR": "1"}
-"""Environment variables that make a command's output the same on every machine."""
-
 Dropexp = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def heeding_ctrl_c() -> None:
-    """For Popen's preexec_fn: what a shell starts in the background ignores Ctrl-C, as we may."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,19 +62,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
-    if config.getoption("--slow"):
-        return
     for item in items:
-        if item.get_closest_marker("slow"):
+        if not item.get_closest_marker("slow"):
+            continue
+        if not config.getoption("--slow"):
             # Together they take far longer than the minutes that a change may wait for CI; one
             # flag runs them, and none is skipped for its result.
             item.add_marker(pytest.mark.skip(reason="longer than a change waits: --slow runs it"))
+        elif not item.get_closest_marker("timeout"):
+            # Only what hangs may reach it: a busy machine needs ten times as long as an idle one.
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 @pytest.fixture(autouse=True)
-def _nothing_added() -> Iterator[None]:
-    """The files that a test adds to the groups of conf/ are not those of the next test."""
+def _nothing_is_left() -> Iterator[None]:
+    """The next test has neither the processes of a test nor its files in the groups of conf/."""
     yield
+    end_started()
     forget_added_files()
 
 
@@ -152,7 +149,7 @@ def dropexp_process(tmp_path: Path) -> Dropexp:
             capture_output=True,
             text=True,
             check=False,
-            **{"timeout": 240, **options},  # type: ignore[call-overload]
+            **options,  # type: ignore[call-overload]
         )
         return done
 

@@ -12,7 +12,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ import pytest
 
 from dropexp.runs.files import METRICS, SUMMARY, WEIGHTS
 from dropexp.runs.ledger import read_ledger
-from tests.conftest import PLAIN_OUTPUT
+from tests.processes import start_dropexp
 
 _SHUT_DOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
 _WITHOUT_FLUSHING = struct.pack("I", 2)
@@ -102,21 +101,9 @@ def disk(tmp_path: Path) -> Disk:
     return made
 
 
-def start(folder: Path, arguments: tuple[str, ...]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "dropexp", *arguments],
-        cwd=folder,
-        env=os.environ | PLAIN_OUTPUT | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def finish(folder: Path, arguments: tuple[str, ...]) -> str:
-    process = start(folder, arguments)
-    output, _ = process.communicate(timeout=240)
+    process = start_dropexp(folder, *arguments)
+    output, _ = process.communicate()
     assert process.returncode == 0, output
     return output
 
@@ -159,7 +146,7 @@ def test_after_the_file_system_was_shut_down_the_same_command_reaches_the_same_e
     seconds, expected = find_undisturbed(command, tmp_path)
     chance = random.Random(point)
     with disk.mounted(_NOTHING_SOON if point % 2 else _NAMES_SOON) as folder:
-        process = start(folder, _COMMANDS[command])
+        process = start_dropexp(folder, *_COMMANDS[command])
         time.sleep(seconds * chance.uniform(0.3, 1.05))
         disk.cut_power()
         os.killpg(process.pid, signal.SIGKILL)

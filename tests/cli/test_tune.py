@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
@@ -16,7 +15,8 @@ import pytest
 from dropexp.runs.ledger import Purpose, read_ledger
 from dropexp.runs.searches import read_search
 from dropexp.sweep.tuning.space import parse_request
-from tests.conftest import PLAIN_OUTPUT, Dropexp, heeding_ctrl_c, run_dropexp
+from tests.conftest import Dropexp, run_dropexp
+from tests.processes import PLAIN_OUTPUT, list_processes, start_dropexp, wait_until
 
 TINY = ("data.train_size=100", "train.epochs=2", "model.width=4")
 TUNE = ("tune", "regulariser=dropout2d", *TINY, "study=mine", "--budget", "12runs")
@@ -110,22 +110,6 @@ def test_a_report_names_the_command_and_has_the_search_and_extend_refuses_it(
     assert "--budget 24runs" in done.stderr  # the old one would train nothing
 
 
-def start(folder: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "dropexp", *command],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=heeding_ctrl_c,
-    )
-
-
-def wait_for_runs(folder: Path, count: int) -> None:
-    deadline = time.monotonic() + 120
-    while len(list_runs(folder)) < count and time.monotonic() < deadline:
-        time.sleep(0.01)
-
-
 def read_tried(folder: Path) -> object:
     """What the one search below a folder has tried, in order."""
     (file,) = (folder / "runs" / ".studies").glob("*.tune.json")
@@ -137,10 +121,11 @@ def assert_kills_change_nothing(
 ) -> None:
     """Kill a search at these counts of finished runs; then it ends as the one in ``whole``."""
     for count in counts:
-        process = start(killed, command)
-        wait_for_runs(killed, count)
+        process = start_dropexp(killed, *command)
+        wait_until(lambda least=count: len(list_runs(killed)) >= least)  # type: ignore[misc]
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
+        wait_until(lambda pid=process.pid: not list_processes(pid))  # type: ignore[misc]
     before = list_runs(killed)
     done = run_dropexp(killed, *command)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -170,18 +155,11 @@ def test_a_search_that_is_killed_while_choosing_and_while_confirming_resumes_to_
 
 @pytest.mark.slow
 def test_ctrl_c_stops_a_search_and_says_how_to_resume(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dropexp", *SMALL],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=heeding_ctrl_c,
-    )
-    wait_for_runs(tmp_path, 2)
+    process = start_dropexp(tmp_path, *SMALL)
+    wait_until(lambda: len(list_runs(tmp_path)) >= 2)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
+    output, _ = process.communicate()
+    assert process.returncode == 130, output
     assert output.splitlines()[-1] == "stopped; the same command resumes the search"
 
 

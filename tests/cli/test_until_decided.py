@@ -1,12 +1,9 @@
 """`--until-decided` as its user meets it: the real command in an empty folder."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,8 +13,8 @@ from dropexp.runs.ledger import Purpose, read_ledger
 from dropexp.runs.metrics import parse_metric
 from dropexp.runs.study_question import StudyQuestion
 from dropexp.sweep.sweep_dirs import BREAKDOWN_FILE
-from tests.conftest import PLAIN_OUTPUT, assert_refused, run_dropexp
-from tests.sweep.test_interruption import processes_of, wait_until
+from tests.conftest import assert_refused, run_dropexp
+from tests.processes import list_processes, start_dropexp, wait_until
 
 # Two rows: a strong effect, and none, as no mask drops anything.
 QUICK = ("train.epochs=4", "data.train_size=60", "model.width=4")
@@ -25,18 +22,6 @@ SETTINGS = ("study=mine", "regulariser=none,dropout2d", "p=0.00001,0.9", *QUICK)
 OPTIONS = ("--until-decided", "--most-seeds", "10")
 SWEEP = ("sweep", *SETTINGS, *OPTIONS)
 Done = subprocess.CompletedProcess[str]
-
-
-def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "dropexp", *arguments],
-        cwd=folder,
-        env=os.environ | PLAIN_OUTPUT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def trained_runs(folder: Path) -> dict[str, int]:
@@ -56,8 +41,8 @@ def table(done: Done) -> list[str]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Done, Path]:
     folder = tmp_path_factory.mktemp("undisturbed")
-    process = start(folder, *SWEEP)
-    out, errors = process.communicate(timeout=240)
+    process = start_dropexp(folder, *SWEEP, stderr=subprocess.PIPE)
+    out, errors = process.communicate()
     return subprocess.CompletedProcess(SWEEP, process.returncode, out, errors), folder
 
 
@@ -135,28 +120,31 @@ def test_kill_9_at_any_time_and_the_same_command_again_reach_the_same_end(
     tmp_path: Path, undisturbed: tuple[Done, Path]
 ) -> None:
     done, folder = undisturbed
+    kept: dict[str, int] = {}
     for finished in (3, 22):  # in the first round, and in a later one
-        process = start(tmp_path, *SWEEP)
+        process = start_dropexp(tmp_path, *SWEEP)
         wait_until(
             lambda least=finished: len(trained_runs(tmp_path)) >= least  # type: ignore[misc]
         )
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.communicate()
-        wait_until(lambda pid=process.pid: not processes_of(pid))  # type: ignore[misc]
+        wait_until(lambda pid=process.pid: not list_processes(pid))  # type: ignore[misc]
+        assert trained_runs(tmp_path).items() >= kept.items()
+        kept = trained_runs(tmp_path)
     again = run_dropexp(tmp_path, *SWEEP)
     assert again.returncode == 0, again.stdout + again.stderr
     assert table(again) == table(done)
     begun = trained_runs(tmp_path)
     assert begun.keys() == trained_runs(folder).keys()
-    assert sum(begun.values()) <= len(begun) + 2 * 2  # runs that were training resume
+    assert begun.items() >= kept.items(), "a finished run was trained again"
 
 
 @pytest.mark.slow
 def test_two_at_once_share_the_work(tmp_path: Path, undisturbed: tuple[Done, Path]) -> None:
     done, folder = undisturbed
-    processes = [start(tmp_path, *SWEEP) for _ in range(2)]
+    processes = [start_dropexp(tmp_path, *SWEEP, stderr=subprocess.PIPE) for _ in range(2)]
     for process in processes:
-        out, errors = process.communicate(timeout=240)
+        out, errors = process.communicate()
         assert process.returncode == 0, out + errors
         ended = subprocess.CompletedProcess(SWEEP, 0, out, errors)
         assert table(ended) == table(done)
@@ -190,8 +178,9 @@ def test_a_budget_in_runs_ends_it_and_a_larger_one_goes_on(decided: Path) -> Non
 
 @pytest.mark.slow
 def test_a_budget_in_time_ends_it_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    slow = ("sweep", *SETTINGS, "train.epochs=60", "--until-decided", "--budget", "4s")
-    done = run_dropexp(tmp_path, *slow)
+    slow = ("train.epochs=300", "hydra.launcher.n_jobs=1")  # a decision takes minutes
+    budget = ("--until-decided", "--budget", "2s")
+    done = run_dropexp(tmp_path, "sweep", *SETTINGS, *slow, *budget)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "finished: the time of the budget is up" in done.stdout
     assert "2 rows open: the same command goes on" in done.stdout

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from dropexp.loggers import follower
+
 PACKAGES = Path(__file__).parent / "packages"
 
 
@@ -27,7 +29,9 @@ class Received:
     def calls(self) -> list[dict[str, Any]]:
         if not self._file.exists():
             return []
-        return [json.loads(line) for line in self._file.read_text().splitlines()]
+        # The last line may be incomplete while a run is being sent.
+        lines = self._file.read_text().rpartition("\n")[0].splitlines()
+        return [json.loads(line) for line in lines]
 
     def find(self, call: str) -> list[dict[str, Any]]:
         return [each for each in self.calls if each["call"] == call]
@@ -46,6 +50,8 @@ def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Received
     monkeypatch.syspath_prepend(str(PACKAGES))
     paths = filter(None, (str(PACKAGES), os.environ.get("PYTHONPATH")))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    # The processes of loggers are nice, and on a busy machine they get little time.
+    monkeypatch.setattr(follower, "SECONDS_TO_FINISH", 250.0)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'received'}")
     for name in ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_HTTP_REQUEST_TIMEOUT"):
         monkeypatch.delenv(name, raising=False)

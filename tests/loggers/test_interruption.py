@@ -3,20 +3,28 @@
 import os
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PLAIN_OUTPUT, QUICK, Dropexp, heeding_ctrl_c
+from tests.conftest import QUICK, Dropexp
 from tests.loggers.conftest import Received
+from tests.processes import start_dropexp, wait_until
+
+PATIENT = """
+from dropexp.loggers import follower
+follower._SECONDS_TO_STOP = 200
+if __name__ == "__main__":
+    from dropexp.__main__ import main
+    main()
+"""
+"""dropexp, whose runs wait longer for a tracker after Ctrl-C: those processes are nice, and may get
+no time on a busy machine. A sweep's fork server imports it too."""
 
 LONG = ("train.epochs=100000", "data.train_size=60", "model.width=4", "threads=1")
 
 
-def list_processes(folder: Path) -> list[str]:
+def list_followers(folder: Path) -> list[str]:
     """Return the command lines of the loggers' processes that a command in this folder started."""
     found = []
     for entry in Path("/proc").iterdir():
@@ -28,24 +36,10 @@ def list_processes(folder: Path) -> list[str]:
     return [command for command in found if "dropexp.loggers.follow" in command]
 
 
-def wait_until(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 120
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "dropexp", *words, "logger=mlflow", *LONG],
-        cwd=folder,
-        env=os.environ | PLAIN_OUTPUT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        preexec_fn=heeding_ctrl_c,
-    )
+    program = folder / "patient_dropexp.py"
+    program.write_text(PATIENT)
+    return start_dropexp(folder, *words, "logger=mlflow", *LONG, program=[program])
 
 
 @pytest.mark.slow
@@ -56,13 +50,13 @@ def test_ctrl_c_ends_the_loggers_too(
     runs = 2 if words[0] == "sweep" else 1
     process = start(tmp_path, *words)
     wait_until(lambda: len(mlflow.find("create")) == runs and mlflow.find("log"))
-    assert len(list_processes(tmp_path)) == runs
+    assert len(list_followers(tmp_path)) == runs
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate()
     assert process.returncode == 130, output
     assert "Traceback" not in output
     assert "did not receive" not in output
-    assert list_processes(tmp_path) == []
+    assert list_followers(tmp_path) == []
     assert [end["status"] for end in mlflow.find("end")] == ["KILLED"] * runs
 
 
@@ -72,7 +66,7 @@ def test_a_killed_run_leaves_no_process(tmp_path: Path, mlflow: Received) -> Non
     wait_until(lambda: mlflow.find("log"))
     process.kill()
     process.communicate()
-    wait_until(lambda: not list_processes(tmp_path))
+    wait_until(lambda: not list_followers(tmp_path))
     assert [end["status"] for end in mlflow.find("end")] == ["KILLED"]
 
 
@@ -91,5 +85,5 @@ def test_ctrl_c_while_a_tracker_is_waited_for_ends_the_wait(
     done = dropexp("train", "logger=mlflow", *QUICK)
     assert done.returncode == 130
     assert "MLflow did not receive all of this run (interrupted)" in " ".join(done.stdout.split())
-    assert list_processes(tmp_path) == []
+    assert list_followers(tmp_path) == []
     assert len(list(tmp_path.glob("runs/*/summary.json"))) == 1

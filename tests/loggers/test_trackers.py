@@ -19,7 +19,7 @@ from dropexp.runs.files import CHECKPOINT
 from tests.conftest import QUICK, Dropexp
 
 # Each of the packages takes seconds to start, in several processes; minutes on a busy machine.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 LONG = ("train.epochs=300", "data.train_size=60", "model.width=4", "threads=1")
 """Overrides that make a run a matter of seconds, with time for a checkpoint."""

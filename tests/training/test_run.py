@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -18,9 +19,9 @@ from dropexp import data
 from dropexp.config.run_config import RunConfig
 from dropexp.errors import RunsDirError, StoreError
 from dropexp.runs.files import CHECKPOINT, CONFIG, ENVIRONMENT, METRICS, SUMMARY, WEIGHTS
-from dropexp.runs.records import SUMMARY_FORMAT
+from dropexp.runs.records import SUMMARY_FORMAT, EpochRecord
 from dropexp.statistics import expected_calibration_error
-from dropexp.training import recorder
+from dropexp.training import checkpoint, recorder
 from dropexp.training.build import build_state
 from dropexp.training.evaluation import evaluate
 from dropexp.training.run import FinishedRun, run
@@ -151,6 +152,30 @@ def test_an_interrupted_run_resumes_after_its_last_epoch(
     assert "resuming after epoch 3" in view.text
     assert view.epochs == [4, 5]
     assert_same_run(finished, undisturbed)
+
+
+def test_a_killed_run_loses_half_a_second_of_training_or_the_current_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    saved: list[int] = []
+    to_bytes = checkpoint.to_bytes
+
+    class Clock(RecordingView):
+        """Makes an epoch a matter of 0.2 s, and one of 5 s."""
+
+        def report_epoch(self, record: EpochRecord, epochs: int) -> None:
+            nonlocal now
+            now += 5.0 if record.epoch == 8 else 0.2
+
+    def note_epoch(snapshot: checkpoint.Snapshot) -> bytes:
+        saved.append(len(snapshot.records))
+        return to_bytes(snapshot)
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(checkpoint, "to_bytes", note_epoch)
+    run(compose_tiny("train.epochs=10", f"runs_dir={tmp_path}"), Clock())
+    assert saved == [4, 7, 9]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "garbage"])
