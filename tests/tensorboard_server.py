@@ -28,7 +28,7 @@ def tensorboard_server(root: Path, log: Path) -> Iterator[str]:
             # SIGTERM, because TensorBoard then also ends its data server, a second process.
             server.terminate()
             try:
-                server.wait(timeout=10)
+                server.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 server.kill()
 
@@ -37,13 +37,13 @@ def fetch_json(url: str, body: dict[str, Any] | None = None) -> Any:
     """Return the answer of a server to a question."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return json.load(response)
 
 
 def wait_for_runs(server: str, number: int, last: str = "last/test_acc") -> dict[str, Any]:
     """Wait until the server has read all runs to their last tag; return the tags of each."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError, urllib.error.URLError):
             tags = fetch_json(f"{server}/data/plugin/scalars/tags")

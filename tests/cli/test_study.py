@@ -240,7 +240,7 @@ def test_a_folder_without_registered_studies_says_so(dropexp: Dropexp) -> None:
 
 @pytest.mark.slow
 def test_the_quick_study_ends_with_verdicts(dropexp_process: Dropexp) -> None:
-    swept = dropexp_process("sweep", "study=quick", timeout=900)
+    swept = dropexp_process("sweep", "study=quick")
     assert swept.returncode == 0, swept.stdout + swept.stderr
     assert swept.stderr == ""
     done = dropexp_process("compare", "study=quick", "--format", "json")

@@ -38,7 +38,6 @@ def run_pytest(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
     )
 
 

@@ -54,7 +54,6 @@ def test_a_command_is_run_in_a_terminal_of_80_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_running_it_again_prints_the_same_but_for_numbers(tmp_path: Path) -> None:
     again = run_session(TUTORIAL, tmp_path)
     assert without_numbers(again) == without_numbers(TUTORIAL.read_text(encoding="utf-8"))

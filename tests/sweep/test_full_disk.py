@@ -198,7 +198,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.skipif(not may_mount(), reason="needs root")
 def test_on_a_real_disk(small_disk: Path, dropexp_process: Dropexp) -> None:
     words = ("sweep", "seed=range(6)", "train.epochs=4", "data.train_size=100", "threads=1")

@@ -76,7 +76,6 @@ def test_the_basic_launcher_trains_one_run_after_another(
 
 @pytest.mark.skipif(not has("ray"), reason="needs dropexp[ray]")
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_ray_trains_the_same_runs(dropexp: Dropexp, tmp_path: Path, by_joblib: Numbers) -> None:
     done = dropexp("sweep", *STUDY, "hydra/launcher=ray", "runs_dir=ray")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -92,7 +91,6 @@ def may_mount() -> bool:
 
 @pytest.mark.skipif(not has("ray"), reason="needs dropexp[ray]")
 @pytest.mark.skipif(not may_mount(), reason="may not make a mount namespace")
-@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_ray_without_a_shared_file_system(
     dropexp: Dropexp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_joblib: Numbers

@@ -163,12 +163,34 @@ def test_what_a_run_prints_is_in_its_log_even_of_a_crash(
         assert outcome.ending is Ending.FINISHED, outcome.message
 
 
-def test_a_run_says_when_it_has_trained_its_last_epoch(tmp_path: Path) -> None:
-    process = RunProcess(job_for(tmp_path))
-    seen: list[bool] = []
-    while not any(seen):
-        seen += RunProcess.wait_for_any([process]).values()
-    assert seen == [False, True]
+HOLD_BACK = """
+import time
+from pathlib import Path
+from dropexp.training.recorder import Recorder
+
+finish = Recorder.finish
+
+def finish_later(self, summary):
+    while not Path({sign!r}).exists():
+        time.sleep(0.01)
+    finish(self, summary)
+
+Recorder.finish = finish_later
+"""
+"""Belongs to the module of a network, so that the run's process executes it."""
+
+
+def test_a_run_says_when_it_has_trained_its_last_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign = tmp_path / "may_finish"
+    module = NETWORK.format(crash="") + HOLD_BACK.format(sign=str(sign))
+    (tmp_path / "held_back.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    process = RunProcess(job_for(tmp_path, "model=custom", "model.target=held_back:Net"))
+    assert RunProcess.wait_for_any([process]) == {process: False}
+    sign.touch()
+    assert RunProcess.wait_for_any([process]) == {process: True}
     assert process.wait().ending is Ending.FINISHED
 
 

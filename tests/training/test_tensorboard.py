@@ -173,4 +173,4 @@ def test_the_import_loads_no_heavy_package() -> None:
         "assert 'torch._dynamo' not in loaded and 'PIL.Image' not in loaded\n"
         "assert 'grpc' not in loaded and 'tensorflow' not in loaded\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -165,7 +165,6 @@ TOO_LARGE = ("regnet_y_128gf", "vit_h_14")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 def test_all_of_torchvisions_classification_networks_offer_sites() -> None:
     models = import_torchvision().models
     for arch in list_architectures():
