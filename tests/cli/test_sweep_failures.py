@@ -13,7 +13,7 @@ from tests.conftest import QUICK, Dropexp, assert_refused
     ("arguments", "words"),
     [
         (["sweep", "seed=range(0)"], ["seed=range(0)", "no value"]),
-        (["sweep", "device=cuda", "seed=1,2"], ["device=cuda", "cpu"]),
+        (["sweep", "device=cuda:99", "seed=1,2"], ["device=cuda:99", "cpu"]),
         (["sweep", "hydra.launcher.n_jobs=0"], ["n_jobs=0"]),
         (["extend", "mine", "--seeds", "+1", "runs_dir=x"], ["runs_dir=x"]),
         (["extend", "mine", "--seeds", "+1", "classic=weight_decay"], ["classic=weight_decay"]),

@@ -109,7 +109,7 @@ def test_a_finished_run_is_not_trained_again(dropexp: Dropexp, tmp_path: Path) -
 def test_a_refused_request_with_force_destroys_nothing(dropexp: Dropexp, tmp_path: Path) -> None:
     dropexp("train", *QUICK)
     before = {path.name: path.read_bytes() for path in only_run(tmp_path).iterdir()}
-    assert dropexp("train", *QUICK, "force=true", "device=cuda:7").returncode == 2
+    assert dropexp("train", *QUICK, "force=true", "device=cuda:99").returncode == 2
     assert {path.name: path.read_bytes() for path in only_run(tmp_path).iterdir()} == before
 
 
@@ -239,7 +239,7 @@ MISTAKES = [
     (["data=image_folder", "data.root=corrupt"], ["broken.png"]),
     (["data=arrays", "data.root=corrupt"], ["data.root=corrupt", "data=image_folder"]),
     (["runs_dir=a_file"], ["runs_dir=a_file", "file"]),
-    (["device=cuda:7"], ["device=cuda:7", "cpu"]),
+    (["device=cuda:99"], ["device=cuda:99", "cpu"]),
     (["model=resnet", "data.val_size=0"], ["data.val_size=0"]),
     (["device=tpu"], ["device=tpu", "cpu"]),
 ]

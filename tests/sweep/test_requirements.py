@@ -86,7 +86,7 @@ def test_the_process_finds_what_training_would_refuse(monkeypatch: pytest.Monkey
     assert view.notes == ["reading the data of the runs; a download may take minutes"]
     for override, words in (
         ("data.train_size=7000", "data.train_size=7000 is not allowed.*at most 950 images"),
-        ("device=cuda:7", "device=cuda:7 is not available"),
+        ("device=cuda:99", "device=cuda:99 is not available"),
         ("precision=tf32", "tf32 needs a CUDA device"),
     ):
         with pytest.raises(UserError, match=words):

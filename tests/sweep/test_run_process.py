@@ -78,9 +78,9 @@ def test_no_run_is_begun_after_the_sweep_was_asked_to_stop(tmp_path: Path) -> No
 
 
 def test_what_this_machine_lacks_is_no_failure_of_the_run(tmp_path: Path) -> None:
-    outcome = RunProcess(job_for(tmp_path), "cuda:7").wait()
+    outcome = RunProcess(job_for(tmp_path), "cuda:99").wait()
     assert outcome.ending is Ending.FAILED
-    assert "cuda:7" in outcome.message
+    assert "cuda:99" in outcome.message
     assert not (tmp_path / outcome.run_id).exists()
 
 
@@ -96,7 +96,7 @@ def test_a_finished_run_is_left_as_it_is_when_forcing_is_refused(tmp_path: Path)
     folder = RunFolder(tmp_path, done.run_id)
     before = folder.read_files()
     forced = replace(job_for(tmp_path, "force=true"), stale=read_attempt(folder).without_end())
-    refused = RunProcess(forced, "cuda:7").wait()
+    refused = RunProcess(forced, "cuda:99").wait()
     assert (refused.run_id, refused.ending) == (done.run_id, Ending.FAILED)
     assert RunFolder(tmp_path, done.run_id).read_files() == before
 
