@@ -78,16 +78,44 @@ def test_what_was_missing_is_looked_for_again(checked: list[list[RunConfig]]) ->
     assert [len(call) for call in checked] == [2, 2]
 
 
+HELD_BACK = """
+import time
+from pathlib import Path
+import numpy as np
+
+def load(sign):
+    while not Path(sign).exists():
+        time.sleep(0.01)
+    return np.zeros((60, 8, 8), np.uint8), np.arange(60) % 2
+"""
+
+
+def test_the_user_is_told_why_the_sweep_does_not_start_yet(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(requirements, "_SECONDS_UNTIL_NOTE", 0.0)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "held_back_data.py").write_text(HELD_BACK)
+    sign = tmp_path / "noted"
+
+    class ReleasingView(View):
+        def note(self, message: str) -> None:
+            super().note(message)
+            sign.touch()
+
+    view = ReleasingView()
+    target = ("data=custom", "data.target=held_back_data:load", f"+data.options.sign='{sign}'")
+    refuse_unmet([compose_run([*target, "data.val_size=10", "data.test_size=10"])], view)
+    assert view.notes == ["reading the data of the runs; a download may take minutes"]
+
+
 def test_the_process_finds_what_training_would_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements, "_met", set())
-    monkeypatch.setattr(requirements, "_SECONDS_UNTIL_NOTE", 0.0)
-    view = View()
-    refuse_unmet([compose_tiny()], view)
-    assert view.notes == ["reading the data of the runs; a download may take minutes"]
+    refuse_unmet([compose_tiny()], View())
     for override, words in (
         ("data.train_size=7000", "data.train_size=7000 is not allowed.*at most 950 images"),
         ("device=cuda:99", "device=cuda:99 is not available"),
         ("precision=tf32", "tf32 needs a CUDA device"),
     ):
         with pytest.raises(UserError, match=words):
-            refuse_unmet([compose_tiny("device=cpu", override)], view)
+            refuse_unmet([compose_tiny("device=cpu", override)], View())
