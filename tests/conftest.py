@@ -26,7 +26,10 @@ from tests.processes import PLAIN_OUTPUT, end_started
 _STATE = tempfile.TemporaryDirectory(prefix="dropexp-state-")
 os.environ["XDG_STATE_HOME"] = _STATE.name
 # How a terminal shows things is for each test to say, not for the machine that runs the tests.
-for _name in ("CI", "COLUMNS", "FORCE_COLOR", "JPY_PARENT_PID", "NO_COLOR"):
+for _name in (
+    *("CI", "GITHUB_ACTIONS", "JPY_PARENT_PID", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
+    *("COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PY_COLORS", "TERMINAL_WIDTH"),
+):
     os.environ.pop(_name, None)
 # The machine may be busy: how long an example takes says nothing.
 settings.register_profile("dropexp", deadline=None)
@@ -70,8 +73,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
             # flag runs them, and none is skipped for its result.
             item.add_marker(pytest.mark.skip(reason="longer than a change waits: --slow runs it"))
         elif not item.get_closest_marker("timeout"):
-            # Only what hangs may reach it: a busy machine needs ten times as long as an idle one.
-            item.add_marker(pytest.mark.timeout(1800))
+            item.add_marker(pytest.mark.timeout(1800))  # that of others is in pyproject.toml
 
 
 @pytest.fixture(autouse=True)
