@@ -398,3 +398,8 @@ def test_the_page_in_docs_names_the_studies_that_the_script_has() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for study in studies.STUDIES:
         assert studies.format_command(study) in page
+
+
+def test_the_page_in_docs_has_the_limits_and_repetitions_that_the_script_has() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert [text for text in (writing.LIMITS, *writing.REPEATED) if text not in page] == []
