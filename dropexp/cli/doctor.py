@@ -96,15 +96,11 @@ def _examine(
     model: "nn.Module", tensors: list["Tensor"], p: float | None, complaint: str
 ) -> "DoctorReport":
     """Return the report; an error of the network's own becomes one of the user's input."""
-    from dropexp.data.user_code import summarise_error
+    from dropexp.data.user_code import running_user_code
     from dropexp.doctor import diagnose
 
-    try:
+    with running_user_code(complaint):
         return diagnose(model, *tensors, p=p)
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{complaint}: {summarise_error(error)}.") from error
 
 
 def _print(report: "DoctorReport", heading: str) -> None:

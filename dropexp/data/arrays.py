@@ -94,7 +94,7 @@ def make_source(arrays: Mapping[str, Any], origin: str) -> Source:
     parts = [part for part in ("", "val_", "test_") if f"{part}images" in arrays]
     images = {part: _read_images(arrays, f"{part}images", origin) for part in parts}
     _refuse_other_shapes(images, origin)
-    labels = {part: _to_numpy(arrays[f"{part}labels"]) for part in parts}
+    labels = {part: _to_numpy(arrays[f"{part}labels"], f"{origin}: {part}labels") for part in parts}
     class_names = _find_class_names(arrays, labels, origin)
     splits = {
         part: Split(
@@ -170,13 +170,23 @@ def _read_named_size(file: IO[bytes]) -> int:
     return 0 if kind.hasobject else math.prod(shape) * kind.itemsize
 
 
-def _to_numpy(value: Any) -> NDArray[Any]:
-    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+def _to_numpy(value: Any, named: str) -> NDArray[Any]:
+    try:
+        if isinstance(value, torch.Tensor):
+            value = value.detach().cpu()
+            value = (value.float() if value.dtype is torch.bfloat16 else value).numpy()
+        array: NDArray[Any] = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise DataError(f"{named} cannot be read as an array: {reason}.") from error
+    if np.ma.is_masked(value):
+        raise DataError(f"{named} has masked values, which are not there; leave them out.")
+    return array
 
 
 def _read_images(arrays: Mapping[str, Any], name: str, origin: str) -> torch.Tensor:
     """Return images (N, C, H, W), uint8 or float32."""
-    array = _to_numpy(arrays[name])
+    array = _to_numpy(arrays[name], f"{origin}: {name}")
     if array.ndim == 3:
         array = array[:, None]
     elif array.ndim == 4 and array.shape[1] not in _CHANNELS and array.shape[3] in _CHANNELS:
@@ -218,7 +228,8 @@ def _find_class_names(
 ) -> tuple[str, ...]:
     """Return the given class names; else the names among the labels, or numbers."""
     if "class_names" in arrays:
-        names = tuple(str(name) for name in _to_numpy(arrays["class_names"]).ravel())
+        given = _to_numpy(arrays["class_names"], f"{origin}: class_names")
+        names = tuple(_to_text(name) for name in given.ravel())
         if len(set(names)) < len(names) or not names:
             raise DataError(f"{origin}: class_names must be different names, at least one.")
         return names

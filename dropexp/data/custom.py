@@ -12,9 +12,9 @@ from dropexp.data.user_code import (
     collect_arguments,
     import_target,
     refuse_changed_source,
-    summarise_error,
+    running_user_code,
 )
-from dropexp.errors import ConfigError, DataError, DropexpError
+from dropexp.errors import DataError
 
 
 def read(config: CustomDataConfig) -> Source:
@@ -31,14 +31,9 @@ def read(config: CustomDataConfig) -> Source:
     origin = f"data.target={config.target}"
     load = import_target(config.target, origin)
     arguments = collect_arguments(config.target, load, {}, config.options, "data.options.{}")
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            returned = load(**arguments)
-    except DropexpError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{origin} fails: {summarise_error(error)}.") from error
+    with running_user_code(f"{origin} fails"), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        returned = load(**arguments)
     return make_source(_name_arrays(returned, origin), origin)
 
 

@@ -5,19 +5,22 @@ Nothing here checks whether the code may be imported: see runs/trust.py.
 
 import importlib
 import inspect
+import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+import torch
+
 from dropexp.config.fingerprints import find_user_files, module_search_path, split_target
 from dropexp.config.named_files import fingerprint_code, list_option_files
 from dropexp.data.torchvision_import import import_beside_torchvision
-from dropexp.errors import ConfigError, suggest
+from dropexp.errors import ConfigError, DropexpError, suggest
 
 
 def refuse_changed_source(
@@ -48,6 +51,38 @@ def refuse_changed_source(
     )
 
 
+@contextmanager
+def running_user_code(complaint: str, hint: str = "") -> Iterator[None]:
+    """Run code of the user's inside: explain its errors, and undo what it sets for the process.
+
+    A script that is imported as a module may end the process, change its folder, or set torch's
+    threads, default type or gradients, on which the numbers of a run depend.
+
+    Args:
+        complaint: what fails, for the error; a colon and the error follow.
+        hint: is put after the error.
+
+    Raises:
+        ConfigError: the code raises an error, or exits.
+    """
+    folder = Path.cwd()
+    threads, kind = torch.get_num_threads(), torch.get_default_dtype()
+    is_recording = torch.is_grad_enabled()
+    try:
+        yield
+    except DropexpError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{complaint}: {summarise_error(error)}.{hint}") from error
+    finally:
+        with suppress(OSError):  # the folder may be gone
+            os.chdir(folder)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        torch.set_default_dtype(kind)
+        torch.set_grad_enabled(is_recording)
+
+
 _imported: dict[str, str] = {}
 """Module of a user's → SHA-256 of its file as it was imported here."""
 
@@ -69,14 +104,12 @@ def import_target(target: str, named: str) -> Callable[..., Any]:
     sys.path[:] = module_search_path(module_name)
     importlib.invalidate_caches()
     _forget_changed_modules(target)
-    try:
+    with running_user_code(f"{named}: importing {module_name} fails"):
         attribute: Any = import_beside_torchvision(module_name)
-    except Exception as error:
-        raise ConfigError(
-            f"{named}: importing {module_name} fails with {summarise_error(error)}."
-        ) from error
     for part in name.split("."):
-        if not hasattr(attribute, part):
+        with running_user_code(f"{named}: looking for {part} in {module_name} fails"):
+            is_there = hasattr(attribute, part)
+        if not is_there:
             own = [key for key, value in vars(attribute).items() if _is_candidate(value)]
             hint = suggest(part, own) if own else "It has no class and no function."
             if module_name == "timm":

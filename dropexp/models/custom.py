@@ -12,9 +12,9 @@ from dropexp.data.user_code import (
     collect_arguments,
     import_target,
     refuse_changed_source,
-    summarise_error,
+    running_user_code,
 )
-from dropexp.errors import ConfigError, DropexpError
+from dropexp.errors import ConfigError
 from dropexp.models.third_party import (
     add_note,
     describe_wrong_logits,
@@ -76,9 +76,8 @@ def build_custom_model(
             f"{target} announces its own. Leave it out."
         )
     model = _construct(make, arguments, named)
-    disable_own_noise(model, image_shape)
     missing = _suggest_options(make, arguments, image_shape, num_classes)
-    _check_logits(target, model, image_shape, num_classes, missing)
+    _silence_and_check_logits(target, model, image_shape, num_classes, missing)
     if announces:
         add_note(model, "it announces its own sites")
     else:
@@ -130,12 +129,8 @@ _AXES_OF_AN_IMAGE = 3
 
 
 def _construct(make: Callable[..., Any], arguments: Mapping[str, Any], named: str) -> nn.Module:
-    try:
+    with running_user_code(f"{named} cannot be constructed"):
         model = make(**arguments)
-    except DropexpError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{named} cannot be constructed: {summarise_error(error)}.") from error
     if not isinstance(model, nn.Module):
         raise ConfigError(
             f"{named} returns a {type(model).__name__}; it must return a torch.nn.Module."
@@ -165,16 +160,13 @@ def _suggest_options(
     return f"{given}{channels} if it takes them."
 
 
-def _check_logits(
+def _silence_and_check_logits(
     target: str, model: nn.Module, image_shape: ImageShape, num_classes: int, hint: str
 ) -> None:
-    try:
+    shape = "×".join(str(side) for side in image_shape)
+    with running_user_code(f"model.target={target} cannot take images of {shape}", hint):
+        disable_own_noise(model, image_shape)
         output = probe_model(model, image_shape)
-    except Exception as error:
-        shape = "×".join(str(side) for side in image_shape)
-        raise ConfigError(
-            f"model.target={target} cannot take images of {shape}: {summarise_error(error)}.{hint}"
-        ) from error
     wrong = describe_wrong_logits(output, num_classes)
     if wrong is not None:
         raise ConfigError(f"model.target={target} {wrong}.{hint}")

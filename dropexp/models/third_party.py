@@ -96,8 +96,13 @@ def _record_training_pass(model: nn.Module, image_shape: ImageShape) -> list[Rec
             return recorder.calls
         with suppress(Exception), Recorder(model) as recorder:
             # The statistics of batch normalisation must stay as they are.
-            state = {name: buffer.clone() for name, buffer in model.named_buffers()}
-            torch.func.functional_call(model, state, (torch.zeros(shape),))
+            buffers = {id(buffer) for buffer in model.buffers()}
+            state = {
+                name: tensor.clone()
+                for name, tensor in _name_tensors(model).items()
+                if id(tensor) in buffers
+            }
+            torch.func.functional_call(model, state, (torch.zeros(shape),), tie_weights=False)
             return recorder.calls
     return []
 
@@ -155,9 +160,25 @@ def probe_model(model: nn.Module, image_shape: ImageShape) -> object:
 
 
 def _run_on_meta(model: nn.Module, shape: tuple[int, ...]) -> object:
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    shapes = {name: tensor.to("meta") for name, tensor in tensors.items()}
-    return torch.func.functional_call(model, shapes, (torch.zeros(shape, device="meta"),))
+    tensors = _name_tensors(model)
+    on_meta = {id(tensor): tensor.to("meta") for tensor in tensors.values()}
+    state = {name: on_meta[id(tensor)] for name, tensor in tensors.items()}
+    images = torch.zeros(shape, device="meta")
+    return torch.func.functional_call(model, state, (images,), tie_weights=False)
+
+
+def _name_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters and buffers by name, those of a module that has two names once.
+
+    functional_call ties weights by their names, and would exchange those of such a module twice:
+    it would put back what it had put in.
+    """
+    return {
+        f"{prefix}.{name}".removeprefix("."): tensor
+        for prefix, module in model.named_modules()
+        for name, tensor in {**module._parameters, **module._buffers}.items()
+        if tensor is not None
+    }
 
 
 def takes_single_images(model: nn.Module, image_shape: ImageShape) -> bool:
@@ -184,10 +205,13 @@ def takes_single_images(model: nn.Module, image_shape: ImageShape) -> bool:
 
 def describe_wrong_logits(output: object, num_classes: int) -> str | None:
     """Return what is wrong with a network's output for two images; None if it is right."""
-    if isinstance(output, Tensor) and output.shape == (_PROBED_IMAGES, num_classes):
+    is_right = isinstance(output, Tensor) and output.shape == (_PROBED_IMAGES, num_classes)
+    if isinstance(output, Tensor) and is_right and output.is_floating_point():
         return None
     given = (
-        f"logits of shape {tuple(output.shape)}"
+        f"logits of type {str(output.dtype).removeprefix('torch.')}, which is not floating point,"
+        if isinstance(output, Tensor) and is_right
+        else f"logits of shape {tuple(output.shape)}"
         if isinstance(output, Tensor)
         else f"a {type(output).__name__}"
     )

@@ -11,9 +11,9 @@ from dropexp.data.user_code import (
     collect_arguments,
     import_target,
     refuse_changed_source,
-    summarise_error,
+    running_user_code,
 )
-from dropexp.errors import AuditError, ConfigError, DropexpError
+from dropexp.errors import AuditError, ConfigError
 from dropexp.regularisers.base import (
     DepthSchedule,
     DepthScheduled,
@@ -50,12 +50,25 @@ class CustomNoise(nn.Module, Noise):
         super().__init__()
         self.module = module
         self._target = target
+        advice = (
+            "keep the drop probability in self.p, and read it in forward, so that schedules and "
+            "the audit can set it."
+        )
         if not hasattr(module, "p"):
+            raise ConfigError(f"{_SECTION}.target={target} has no attribute p; {advice}")
+        try:
+            self._p = float(module.p)  # type: ignore[arg-type]
+            self._on_p_changed()
+        except (TypeError, ValueError, AttributeError) as error:
             raise ConfigError(
-                f"{_SECTION}.target={target} has no attribute p; keep the drop probability in "
-                f"self.p, and read it in forward, so that schedules and the audit can set it."
+                f"{_SECTION}.target={target} has the attribute p={module.p!r}, which cannot be "
+                f"read or set as a number ({error}); {advice}"
+            ) from error
+        if not 0 <= self._p < 1:
+            raise ConfigError(
+                f"{_SECTION}.target={target} has p={self._p:g}, which is no drop probability from "
+                f"0 to below 1; {advice}"
             )
-        self._p = float(module.p)  # type: ignore[arg-type]
 
     def _on_p_changed(self) -> None:
         self.module.p = self._p  # type: ignore[assignment]
@@ -67,6 +80,12 @@ class CustomNoise(nn.Module, Noise):
             x: (N, C, H, W) or (N, F).
         """
         noisy: Tensor = self.module(x)
+        if not isinstance(noisy, Tensor) or noisy.shape != x.shape:
+            given = tuple(noisy.shape) if isinstance(noisy, Tensor) else type(noisy).__name__
+            raise ConfigError(
+                f"{_SECTION}.target={self._target} returns {given} for activations of shape "
+                f"{tuple(x.shape)}; it must return a tensor of the same shape."
+            )
         return noisy
 
     def extra_repr(self) -> str:
@@ -229,14 +248,8 @@ class CustomRegulariser(DepthScheduled):
                 f"{_SECTION}.target={self._target} takes no p; its drop probability must be an "
                 f"argument p."
             )
-        try:
+        with running_user_code(f"{_SECTION}.target={self._target} cannot be constructed"):
             return self._make(**arguments)
-        except DropexpError:
-            raise
-        except Exception as error:
-            raise ConfigError(
-                f"{_SECTION}.target={self._target} cannot be constructed: {summarise_error(error)}."
-            ) from error
 
     @staticmethod
     def _takes_depth_schedule(make: Callable[..., Any]) -> bool:

@@ -1,5 +1,7 @@
 """From a config and its data to what training needs: model, state, plan and audit."""
 
+from contextlib import ExitStack
+
 from torch import nn
 
 from dropexp import models, regularisers
@@ -9,10 +11,11 @@ from dropexp.config.model_section import (
     SmallCNNConfig,
     TorchvisionConfig,
 )
-from dropexp.config.regulariser_section import SingleRegulariser
+from dropexp.config.regulariser_section import CustomRegulariserConfig, SingleRegulariser
 from dropexp.config.run_config import RunConfig
 from dropexp.config.section_base import make_keyword_arguments
 from dropexp.data import Splits
+from dropexp.data.user_code import running_user_code
 from dropexp.errors import ConfigError, SitesError
 from dropexp.randomness import global_stream
 from dropexp.regularisers import (
@@ -124,7 +127,19 @@ def audit_model(config: RunConfig, splits: Splits, model: nn.Module) -> AuditRep
     """
     images = splits.normalise(splits.train.images[:MAX_IMAGES])
     plain = build_model(config, splits, plain=True)
-    with global_stream(config.seed, "audit", device=splits.device):
+    own = [
+        f"{section}.target={part.target}"
+        for section, part in (
+            ("model", config.model),
+            *(("regulariser", each) for each in config.parts),
+        )
+        if isinstance(part, CustomConfig | CustomRegulariserConfig)
+    ]
+    with ExitStack() as explaining, global_stream(config.seed, "audit", device=splits.device):
+        if own:
+            explaining.enter_context(
+                running_user_code(f"the network with {' and '.join(own)} fails in the audit")
+            )
         return audit(model, plain, images, config.p_by_regulariser, config.precision)
 
 

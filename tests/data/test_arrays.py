@@ -265,3 +265,26 @@ def test_a_module_that_is_not_there_is_named_before_anything_is_read(package: Pa
         compose_run(["data=custom", "data.target=nowhere:load"])
     with pytest.raises(ConfigError, match=r"data\.target=nowhere is not allowed"):
         compose_run(["data=custom", "data.target=nowhere"])
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        [[1, 2], [3]],
+        torch.zeros(30, 4, 5).to_sparse(),
+        torch.zeros(30, 4, 5, device="meta"),
+        np.ma.masked_array(GREY, mask=GREY > 100),
+    ],
+)
+def test_what_is_no_whole_array_is_refused(images: Any) -> None:
+    with pytest.raises(DataError, match=r"x: images (cannot be read as an array|has masked)"):
+        make_source({"images": images, "labels": LABELS}, "x")
+
+
+def test_bfloat16_images_and_names_of_bytes_are_read() -> None:
+    names = np.array([b"cat", b"dog", b"owl"])
+    images = torch.zeros(30, 4, 5, dtype=torch.bfloat16)
+    arrays_of_them = {"images": images, "labels": names[LABELS], "class_names": names}
+    source = make_source(arrays_of_them, "x")
+    assert source.class_names == ("cat", "dog", "owl")
+    assert source.train.select_all().images.dtype == torch.float32

@@ -48,3 +48,37 @@ def build_by_keywords(**options):
 def nothing():
     return None
 """
+
+ODD = '''
+import sys
+from torch import nn
+import torch
+
+class Shared(nn.Module):
+    """A layer has two names, as where a backbone is also reached through its parts."""
+    def __init__(self, num_classes):
+        super().__init__()
+        self.first = nn.Linear(64, 64)
+        self.norm = nn.BatchNorm1d(64)
+        self.again, self.norm_again = self.first, self.norm
+        self.head = nn.Linear(64, num_classes)
+    def forward(self, x):
+        return self.head(self.norm(self.again(self.first(x.flatten(1)).relu())))
+
+class Counting(Shared):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.register_buffer("calls", torch.zeros(()))
+        self.first = nn.Linear(64, 64)
+    def forward(self, x):
+        self.calls = self.calls + 1
+        return super().forward(x)
+
+class Whole(Shared):
+    def forward(self, x):
+        return super().forward(x).long()
+
+class Exiting(Shared):
+    def forward(self, x):
+        sys.exit(0)
+'''

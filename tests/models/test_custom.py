@@ -14,7 +14,7 @@ from dropexp.errors import ConfigError
 from dropexp.models import build_custom_model, get_notes
 from dropexp.models.custom import build_any_network
 from dropexp.regularisers import Regulariser, build, find_noise_modules
-from tests.models.custom_networks import NET
+from tests.models.custom_networks import NET, ODD
 
 Write = Callable[[str], str]
 
@@ -109,7 +109,7 @@ def test_images_that_do_not_fit_are_refused_with_the_line_that_failed(write: Wri
 
 def test_a_failing_import_is_reported_with_its_line(write: Write) -> None:
     broken = write("import torch\n\nprint(undefined)\n")
-    with pytest.raises(ConfigError, match=rf"importing {broken} fails with NameError: .*line 3\)"):
+    with pytest.raises(ConfigError, match=rf"importing {broken} fails: NameError: .*line 3\)"):
         build_custom(f"{broken}:Net")
 
 
@@ -143,3 +143,21 @@ def test_a_network_of_timm_is_asked_for_by_its_name(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "timm", ModuleType("timm"))
     with pytest.raises(ConfigError, match=r"no resnet18\. .*create_model .* model_name=resnet18"):
         build_any_network("timm:resnet18", (3, 8, 8), {})
+
+
+@pytest.mark.parametrize("name", ["Shared", "Counting"])
+def test_reading_a_network_leaves_its_tensors_as_they_were(write: Write, name: str) -> None:
+    state = build_custom(f"{write(ODD)}:{name}", "dropout2d").state_dict()
+    assert {type(tensor) for tensor in state.values()} == {torch.Tensor}
+    assert {tensor.device.type for tensor in state.values()} == {"cpu"}
+    assert not state["norm.running_mean"].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("Whole", "logits of type int64"), ("Exiting", "SystemExit: 0")]
+)
+def test_a_network_that_returns_no_numbers_or_exits_is_refused(
+    write: Write, name: str, why: str
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        build_custom(f"{write(ODD)}:{name}")

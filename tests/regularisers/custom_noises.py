@@ -46,3 +46,32 @@ class Rows(nn.Module):
             return x
         keep = torch.rand(len(x), 1, x.shape[2] // 2, 1) >= self.p
         return x * keep.repeat_interleave(2, dim=2) / (1 - self.p)
+
+
+class KeptElsewhere(nn.Module):
+    """Keeps its p where nobody can set it as a number."""
+
+    def __init__(self, p: float, kept: str) -> None:
+        super().__init__()
+        if kept == "none":
+            self.p: object = None
+        elif kept == "percent":
+            self.p = 100 * p
+        else:
+            self.register_buffer("p", torch.tensor(p))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Faulty(nn.Module):
+    """Returns no activations."""
+
+    def __init__(self, p: float, fault: str) -> None:
+        super().__init__()
+        self.p, self.fault = p, fault
+
+    def forward(self, x: Tensor) -> Tensor | None:
+        if self.fault == "raises":
+            raise KeyError("mask")
+        return x[:, :1] if self.fault == "other shape" else None

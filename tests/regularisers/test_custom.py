@@ -85,6 +85,9 @@ def test_it_can_be_combined_and_its_source_is_part_of_the_identity() -> None:
         ("Unmeasurable", [], ["activation site", "PlainDropout", "no dropexp Noise"]),
         ("Absent", [], ["regulariser.target=", "has no Absent"]),
         ("PlainDropout", ["+regulariser.options.q=1"], ["regulariser.options.q is not an arg"]),
+        ("KeptElsewhere", ["+regulariser.options.kept='none'"], ["p=None", "self.p"]),
+        ("KeptElsewhere", ["+regulariser.options.kept=percent"], ["p=30", "from 0 to below 1"]),
+        ("KeptElsewhere", ["+regulariser.options.kept=buffer"], ["p=tensor(0.3", "self.p"]),
     ],
 )
 def test_a_class_that_does_not_fit_is_explained(
@@ -107,3 +110,12 @@ def test_maps_only_leaves_vectors_plain() -> None:
     assert len(find_noise_modules(build_model(compose("Rows"), splits))) == 2
     with pytest.raises(ConfigError, match="acts on activations with height and width"):
         build_model(compose("Rows", "model=mlp", "model.hidden=[8]"), splits)
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [("raises", "KeyError: 'mask'"), ("none", "returns NoneType"), ("other shape", "same shape")],
+)
+def test_noise_that_fails_in_the_network_is_explained(fault: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=rf"regulariser\.target=.*:Faulty .*{why}"):
+        audit("Faulty", f"+regulariser.options.fault='{fault}'")

@@ -82,7 +82,7 @@ class _Tracer(fx.Tracer):
 
 
 def _trace(module: nn.Module, is_leaf: IsLeaf, training: bool) -> fx.Graph | None:
-    with preserve_modes(module), _remove_constants(module):
+    with preserve_modes(module), _restore_attributes(module):
         for each in module.modules():
             each.training = training  # not by train(), which a user may have overridden
         try:
@@ -92,11 +92,18 @@ def _trace(module: nn.Module, is_leaf: IsLeaf, training: bool) -> fx.Graph | Non
 
 
 @contextmanager
-def _remove_constants(module: nn.Module) -> Iterator[None]:
-    """Remove at the end the constants that tracing adds to the module's attributes."""
-    known = set(vars(module))
+def _restore_attributes(module: nn.Module) -> Iterator[None]:
+    """Restore at the end the attributes of all modules.
+
+    Tracing adds constants, and a forward that counts its calls sets a buffer to a proxy.
+    """
+    stores: list[Any] = [
+        own for each in module.modules() for own in (vars(each), each._buffers, each._parameters)
+    ]
+    before = [dict(own) for own in stores]
     try:
         yield
     finally:
-        for name in vars(module).keys() - known:
-            delattr(module, name)
+        for own, old in zip(stores, before, strict=True):
+            own.clear()
+            own.update(old)
