@@ -156,8 +156,9 @@ def check_config(flat: Mapping[str, Any]) -> Mapping[str, Any]:
             raise DamagedError(f"{key} is not a text")
     for key in ("seed", "train.epochs"):
         check_count(key, flat.get(key))
-    if type(flat.get("study")) not in (str, type(None)):
-        raise DamagedError("study is not a text")
+    for key in ("study", "device"):
+        if type(flat.get(key)) not in (str, type(None)):
+            raise DamagedError(f"{key} is not a text")
     for key in ("p", "regulariser.p", "threads"):
         if type(flat.get(key)) not in _NUMBERS:
             raise DamagedError(f"{key} is not a number")
@@ -166,10 +167,10 @@ def check_config(flat: Mapping[str, Any]) -> Mapping[str, Any]:
 
 _FIELDS = (
     *("data.name", "model.name", "regulariser.name", "seed", "train.epochs"),
-    *("study", "p", "regulariser.p", "threads"),
+    *("study", "p", "regulariser.p", "threads", "device"),
 )
 _ORDINARY_FIELDS = frozenset(
-    (str, str, str, int, int, study, float, float, threads)
+    (str, str, str, int, int, study, float, float, threads, str)
     for study in (str, type(None))
     for threads in (int, type(None))
 )

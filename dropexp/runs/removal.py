@@ -5,7 +5,7 @@ Imports no torch.
 
 from pathlib import Path
 
-from dropexp.errors import StoreError
+from dropexp.errors import DiskError, StoreError
 from dropexp.runs.durable import PART
 from dropexp.runs.files import EVENTS_PREFIX, LOCK, RUN_FILES, SUMMARY
 from dropexp.runs.listing import is_run_id
@@ -52,6 +52,8 @@ def remove_run(folder: RunFolder) -> str:
     """
     try:
         return "" if folder.remove() else _explain_held(folder)
+    except DiskError as error:  # whose message is about training
+        return f"{folder.path} cannot be removed: {error.reason}."
     except StoreError as error:
         return str(error)
 

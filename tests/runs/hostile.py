@@ -140,6 +140,7 @@ DAMAGES: dict[str, Damage] = {
     ),
     "a key is a number": replace("config.yaml", "width: 4", "1: 4"),
     "the regulariser's name is a list": replace("config.yaml", "name: none", "name: [a]"),
+    "the device is a list": replace("config.yaml", "\ndevice: ", "\ndevice: [cpu] # "),
     "the study is a list": replace("config.yaml", "study: null", "study: [1]"),
 }
 """Each makes a finished run of QUICK without a regulariser damaged."""

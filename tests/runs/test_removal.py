@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from dropexp.errors import StoreError
+from dropexp.errors import DiskError, StoreError
 from dropexp.runs import durable
 from dropexp.runs.files import CONFIG, LOCK
 from dropexp.runs.listed_run import ListedStatus
@@ -113,3 +113,15 @@ def test_a_removal_cut_short_leaves_no_finished_run(
     assert read_statuses(tmp_path) == {run.run_id: ListedStatus.INTERRUPTED}
     assert explain_refusal(run, tmp_path) == ""
     assert remove_run(run) == ""
+
+
+def test_a_disk_that_takes_no_lock_is_named_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_finished_run(tmp_path, 1.0)
+
+    def refuse(*_: object) -> bool:
+        raise DiskError("no run can be written; the same command resumes", "it is read-only")
+
+    monkeypatch.setattr(RunFolder, "remove", refuse)
+    assert remove_run(run) == f"{run.path} cannot be removed: it is read-only."
