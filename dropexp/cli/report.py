@@ -4,6 +4,7 @@ Everything heavy is imported when a command is called.
 """
 
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
@@ -31,6 +32,7 @@ from dropexp.errors import UserError
 from dropexp.terminal.numbers import format_count, format_size
 
 if TYPE_CHECKING:
+    from dropexp.compare.effects import Effects
     from dropexp.compare.found_runs import FoundRuns
     from dropexp.compare.learning import LearningCurves
     from dropexp.compare.results import Comparison
@@ -61,6 +63,8 @@ BOARD_HELP = (
 _DEFAULT_OUTPUT = Path("report.html")
 _MOST_CURVES = 8
 """Learning curves in a report."""
+_MOST_EFFECTS = 30
+"""Effects and interactions in a report."""
 
 FORMAT_OF_SUFFIX = {
     ".html": ReportFormat.HTML,
@@ -139,9 +143,16 @@ def render_report(
     folders = found.list_folders()
     provenance = trace_provenance(folders, comparison, command)
     if format_ is ReportFormat.MD:
-        return render_markdown(comparison, provenance, _find_learning(comparison))
-    search = _find_search(comparison, folders)
-    return render_page(comparison, provenance, search, _find_learning(comparison))
+        return render_markdown(
+            comparison, provenance, _find_learning(comparison), _find_effects(comparison, found)
+        )
+    return render_page(
+        comparison,
+        provenance,
+        _find_search(comparison, folders),
+        _find_learning(comparison),
+        _find_effects(comparison, found),
+    )
 
 
 def _find_learning(comparison: "Comparison") -> "LearningCurves | None":
@@ -158,6 +169,21 @@ def _find_learning(comparison: "Comparison") -> "LearningCurves | None":
     except UserError:
         return None
     return curves if any(curve.law for curve in curves.curves) else None
+
+
+def _find_effects(comparison: "Comparison", found: "FoundRuns") -> "Effects | None":
+    """Return the effects of a factorial study, where they are a few; see _find_learning."""
+    from dropexp.compare.effects import find_effects
+
+    if comparison.question is None:
+        return None
+    # The page says already what the study's file asks, and which runs were left out.
+    question = replace(comparison.question, stated="")
+    try:
+        effects = find_effects(replace(found, left_out=()), question)
+    except UserError:
+        return None
+    return effects if len(effects.effects) <= _MOST_EFFECTS else None
 
 
 def _find_search(comparison: "Comparison", folders: list[Path]) -> "SearchRecord | None":

@@ -83,6 +83,7 @@ def compare(
         shared=grouping.find_shared_fields(settings),
         axes=grouping.find_axes(settings),
         target=target,
+        question=question,
     )
     is_chosen = question.baseline is not None
     sentences = describe_method(comparison, baselines.description, is_chosen=is_chosen)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from dropexp.compare.question import Question
 from dropexp.compare.rules import Rule, TestInForce
 from dropexp.compare.settings import Setting
 from dropexp.runs.metric_types import EpochChoice, Metric
@@ -145,6 +146,7 @@ class Comparison:
         sorted_by: what the rows are sorted by; see dropexp.compare.sorting.
         source: the file of another program's results; empty for runs of dropexp. Of such runs only
             the deciding metric is known.
+        question: what was asked of runs of dropexp; None of other results.
     """
 
     rows: tuple[Row, ...]
@@ -163,6 +165,7 @@ class Comparison:
     target: float | None = None
     sorted_by: str = "name"
     source: str = ""
+    question: Question | None = None
 
     @property
     def alpha(self) -> float:

@@ -1,6 +1,8 @@
 """A report as Markdown, for a pull request or a paper's appendix."""
 
 from dropexp.compare.columns import make_detail_table, make_main_table
+from dropexp.compare.effects import Effects
+from dropexp.compare.effects.output import format_effects_markdown
 from dropexp.compare.learning import LearningCurves
 from dropexp.compare.learning.output import format_learning_markdown
 from dropexp.compare.markdown import escape_markdown, format_markdown_list, format_markdown_table
@@ -11,9 +13,14 @@ from dropexp.report.answer import answer
 from dropexp.report.phrases import describe_data
 from dropexp.report.wording import describe_method
 
+_EFFECTS, _CURVES = "Effects and interactions", "Learning curves"
+
 
 def render_markdown(
-    comparison: Comparison, provenance: Provenance, learning: LearningCurves | None = None
+    comparison: Comparison,
+    provenance: Provenance,
+    learning: LearningCurves | None = None,
+    effects: Effects | None = None,
 ) -> str:
     """Return the report as Markdown: answer, tables, failed and missing runs, commands.
 
@@ -21,6 +28,7 @@ def render_markdown(
         comparison: to report on.
         provenance: how to reproduce it.
         learning: the learning curves of the comparison; None where it has none.
+        effects: of a factorial study; None of another one.
     """
     first, *more = answer(comparison)
     problems = format_markdown_list(note.text for note in describe_problems(comparison))
@@ -34,7 +42,8 @@ def render_markdown(
         "### All measurements",
         format_markdown_table(make_detail_table(comparison), all_intervals=True),
         *(escape_markdown(note.text) for note in describe_times(comparison)),
-        *([] if learning is None else _write_learning(learning)),
+        *([] if effects is None else _write_section(_EFFECTS, format_effects_markdown(effects))),
+        *([] if learning is None else _write_section(_CURVES, format_learning_markdown(learning))),
         "### Failed and missing runs",
         problems or "None.",
         "### Reproduce",
@@ -44,5 +53,5 @@ def render_markdown(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _write_learning(learning: LearningCurves) -> list[str]:
-    return ["### Learning curves", format_learning_markdown(learning).rstrip()]
+def _write_section(heading: str, text: str) -> list[str]:
+    return [f"### {heading}", text.rstrip()]

@@ -12,6 +12,8 @@ from jinja2 import Environment, StrictUndefined
 
 from dropexp import __version__
 from dropexp.compare.columns import make_detail_table, make_main_table
+from dropexp.compare.effects import Effects
+from dropexp.compare.effects.output import describe_effects, make_effects_table
 from dropexp.compare.highlights import select_featured_rows
 from dropexp.compare.learning import LearningCurves
 from dropexp.compare.learning.sentences import (
@@ -25,6 +27,7 @@ from dropexp.compare.provenance import Provenance
 from dropexp.compare.results import Comparison, Row
 from dropexp.report.answer import answer
 from dropexp.report.charts import HIDDEN, Panel, assign_looks_of, build_sections
+from dropexp.report.charts.interactions import build_effect_figures
 from dropexp.report.charts.learning_curves import build_learning_figures
 from dropexp.report.charts.panels import CONFIG, Figure
 from dropexp.report.charts.pictures import follow_width
@@ -36,7 +39,7 @@ from dropexp.statistics import Verdict
 from dropexp.terminal.numbers import format_count
 from dropexp.terminal.plain_text import make_printable
 
-SECTIONS = ("search", "curves", "differences", "axes", "learning")
+SECTIONS = ("search", "curves", "differences", "axes", "effects", "learning")
 _TEMPLATES = files("dropexp.report") / "templates"
 _SCRIPTS = ("points.js", "saving.js", "report.js")
 _SUBTITLE_LETTERS = 130  # of a line in a saved picture
@@ -56,6 +59,7 @@ def render_page(
     provenance: Provenance,
     search: SearchRecord | None = None,
     learning: LearningCurves | None = None,
+    effects: Effects | None = None,
 ) -> str:
     """Return the report as HTML: answer, tables, charts, audits, missing runs, commands.
 
@@ -64,11 +68,13 @@ def render_page(
         provenance: how to reproduce it.
         search: the search that the compared runs are of; None where they are of none.
         learning: the learning curves of the comparison; None where it has none.
+        effects: of a factorial study; None of another one.
     """
     return _render(
         comparison,
         search,
         learning=learning,
+        effects=effects,
         main=make_main_table(comparison),
         details=make_detail_table(comparison),
         audit=None if comparison.source else _summarise_audits(comparison),
@@ -100,11 +106,14 @@ def _render(
     sections: dict[str, list[Figure]] | None = None,
     title: str = "",
     learning: LearningCurves | None = None,
+    effects: Effects | None = None,
     **parts: Any,
 ) -> str:
     sections = sections or build_sections(comparison, comparison.rows)
     if search is not None:
         sections["search"] = build_search_figures(search)
+    if effects is not None:
+        sections["effects"] = build_effect_figures(effects)
     if learning is not None:
         sections["learning"] = build_learning_figures(learning)
     panels = [
@@ -132,6 +141,7 @@ def _render(
         script="\n".join(map(_read, _SCRIPTS)),
         libraries=_bundle_libraries(),
         about_search=describe_search(search) if search else "",
+        about_effects=_describe_effects(effects) if effects else {},
         about_learning=_describe_learning(learning) if learning else {},
         **{name: [] for name in SECTIONS} | sections,
         **parts,
@@ -141,6 +151,15 @@ def _render(
 def _make_safe(value: Any) -> Any:
     """Escape control characters in a text that a run may hold; what is markup has none of them."""
     return make_printable(value, keep_lines=True) if type(value) is str else value
+
+
+def _describe_effects(effects: Effects) -> dict[str, Any]:
+    """Return what stands beside the chart of effects: how to read it, the table, notes."""
+    return {
+        "method": describe_effects(effects),
+        "table": make_effects_table(effects),
+        "notes": effects.notes,
+    }
 
 
 def _describe_learning(curves: LearningCurves) -> dict[str, Sequence[str]]:

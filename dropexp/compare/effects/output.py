@@ -1,17 +1,18 @@
 """The effects of a factorial study as a terminal table, Markdown, CSV and JSON."""
 
 import math
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from dropexp.compare.cells import estimate_cell
+from dropexp.compare.cells import Cell, estimate_cell
 from dropexp.compare.data_files import replace_non_finite, write_csv, write_json
 from dropexp.compare.effects.results import Effect, Effects
 from dropexp.compare.markdown import escape_markdown, format_markdown_list, format_plain_table
 from dropexp.compare.rules import TestKind
-from dropexp.runs.metric_types import EpochChoice, Notation, Unit
+from dropexp.runs.metric_types import EpochChoice, Metric, Notation, Unit
 from dropexp.statistics import Verdict
 from dropexp.terminal.numbers import format_count
 from dropexp.terminal.tables import Column, format_table, wrap_paragraphs
@@ -64,6 +65,64 @@ def _list_columns(effects: Effects, notation: Notation) -> list[Column[Effect]]:
         Column(f"p ({effects.rule.correction_name})", show_p),
         Column("better in", _show_share),
     ]
+
+
+class EffectColumn(NamedTuple):
+    """A column of the table in a document.
+
+    Attributes:
+        heading: of the column.
+        meaning: one sentence.
+        is_text: whether its cells are no numbers.
+    """
+
+    heading: str
+    meaning: str
+    is_text: bool = False
+
+
+@dataclass(frozen=True)
+class EffectsTable:
+    """Columns with their cells, one row for each effect; the first column names it."""
+
+    columns: tuple[EffectColumn, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def make_effects_table(effects: Effects) -> EffectsTable:
+    """Return the table of a document."""
+    shown = _list_columns(effects, Notation.DOCUMENT)
+    side = "below" if effects.metric.sign > 0 else "above"
+    meanings = (
+        "A field, or two fields joined by ×.",
+        f"The size of the effect; {side} 0 is {effects.metric.improvement}.",
+        "What may be claimed.",
+        "The p-value, corrected for all effects.",
+        "In how many seeds the effect is for the better.",
+    )
+    return EffectsTable(
+        columns=tuple(
+            EffectColumn(column.heading, meaning, column.align == "left")
+            for column, meaning in zip(shown, meanings, strict=True)
+        ),
+        rows=tuple(_make_cells(effect, effects.metric, shown) for effect in effects.effects),
+    )
+
+
+def _make_cells(
+    effect: Effect, metric: Metric, columns: Sequence[Column[Effect]]
+) -> tuple[Cell, ...]:
+    name, _, verdict, p, share = (Cell(column.cell(effect)) for column in columns)
+    decision, pairs = effect.decision, effect.pairs
+    return (
+        name,
+        estimate_cell(effect.difference, metric, Notation.DOCUMENT, is_signed=True),
+        verdict._replace(
+            sort_value=list(Verdict).index(decision.verdict), verdict=decision.verdict
+        ),
+        p._replace(sort_value=decision.adjusted_p),
+        share._replace(sort_value=pairs.pairs_better / len(pairs.pairs)),
+    )
 
 
 def _show_share(effect: Effect) -> str:

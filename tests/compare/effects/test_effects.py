@@ -184,6 +184,31 @@ def test_the_chart_shows_effects_and_every_two_fields(studied: Path, tmp_path: P
         assert f">{text}<" in drawn
 
 
+def test_a_report_of_a_factorial_study_has_its_effects(studied: Path) -> None:
+    done = run_dropexp(studied, "report", "-o", "page.html")
+    assert done.returncode == 0, done.stderr
+    page = (studied / "page.html").read_text(encoding="utf-8")
+    section = page[page.index('<section id="effects">') : page.index('<section id="audit">')]
+    for effect, row in read_rows(studied).items():
+        assert f'<th scope="row">{effect}</th>' in section
+        assert f">{row['verdict']}</span>" in section
+    assert "in 2 × 2 × 2 combinations" in section
+    assert 'id="chart-interaction_0_1"' in section
+    assert '"name": "interaction_0_1"' in page
+
+    assert run_dropexp(studied, "report", "-o", "page.md").returncode == 0
+    of_command = run_dropexp(studied, "effects", "-f", "md").stdout
+    text = (studied / "page.md").read_text(encoding="utf-8")
+    assert of_command.strip() in text[text.index("### Effects and interactions") :]
+
+
+def test_a_report_of_another_study_has_no_effects(studied: Path) -> None:
+    done = run_dropexp(studied, "report", "data.train_size=100", "data.augment=none", "-o", "-")
+    assert done.returncode == 0, done.stderr
+    assert 'id="effects"' not in done.stdout
+    assert "#effects" not in done.stdout
+
+
 def test_names_have_room_in_a_font_wider_than_the_one_they_were_measured_in(
     studied: Path,
 ) -> None:
