@@ -17,13 +17,17 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import TextIO
 
+from filelock import FileLock
+
 from dropexp.errors import StoreError
 from dropexp.loggers.registry import make_destination
 from dropexp.loggers.sending import RunSender
 from dropexp.loggers.tracker import Ending
+from dropexp.runs.files import LOGGER_LOCKS
 from dropexp.runs.write import RunFolder
 
 SECONDS_BETWEEN_BATCHES = 5.0
+_SECONDS_BETWEEN_LOOKS = 0.25
 _SECONDS_ALONE = 90.0
 """More than the training process waits: this limit is for one that was killed."""
 _NICE = 10
@@ -58,7 +62,14 @@ def _follow(request: dict[str, str], lines: "Queue[str]") -> None:
     path = Path(request["folder"])
     destination = make_destination(request["logger"], request["config"])
     folder = RunFolder(path.parent, path.name)
-    sender = RunSender(folder, destination.make_tracker(), destination.logger)
+    tracker = destination.make_tracker()
+    # The process of a training that was killed may still send what it had read.
+    lock = FileLock(path / LOGGER_LOCKS[destination.logger])
+    with lock.acquire(poll_interval=_SECONDS_BETWEEN_LOOKS):
+        _send(RunSender(folder, tracker, destination.logger), lines)
+
+
+def _send(sender: RunSender, lines: "Queue[str]") -> None:
     while True:
         with suppress(StoreError):  # metrics.csv is being replaced
             sender.send_epochs()

@@ -20,6 +20,12 @@ LOCK = ".lock"
 LOGGER_FILES = {name: f"logger-{name}.json" for name in TRACKERS}
 """Logger → what its tracker has of the run. Each has one writer, a process of its own."""
 
+LOGGER_LOCKS = {name: f".logger-{name}.lock" for name in TRACKERS}
+"""Logger → what the process holds that sends the run, so that there is one at a time."""
+
+LOCKS = (LOCK, *LOGGER_LOCKS.values())
+"""The files that stay where a folder is emptied: a process may hold one of them."""
+
 CHECKED_FILES = (CONFIG, METRICS, WEIGHTS, AUDIT, EXAMPLES)
 """The files whose checksums stand in the summary, beside that of the summary itself."""
 
@@ -31,7 +37,8 @@ MAY_BE_REMOVED = (WEIGHTS, EXAMPLES)
 
 RUN_FILES = frozenset(
     (
-        *(CONFIG, ENVIRONMENT, AUDIT, METRICS, SUMMARY, CHECKPOINT, LOG, ERROR, LOCK),
+        *(CONFIG, ENVIRONMENT, AUDIT, METRICS, SUMMARY, CHECKPOINT, LOG, ERROR),
+        *LOCKS,
         *MAY_BE_REMOVED,
         *LOGGER_FILES.values(),
     )

@@ -27,6 +27,7 @@ from dropexp.runs.files import (
     ENVIRONMENT,
     ERROR,
     LOCK,
+    LOCKS,
     METRICS,
     SUMMARY,
     is_half_written,
@@ -293,10 +294,10 @@ class StoredRun:
             return True
 
     def read_files(self) -> dict[str, bytes]:
-        """Return the content of every file but the lock, by name."""
+        """Return the content of every file but the locks, by name."""
         if not self.path.is_dir():
             return {}
-        paths = [path for path in self.path.iterdir() if path.is_file() and path.name != LOCK]
+        paths = [path for path in self.path.iterdir() if path.is_file() and path.name not in LOCKS]
         return {path.name: read_limited(path, MOST_BYTES[CHECKPOINT]) for path in paths}
 
     def _path_of(self, name: str) -> str:

@@ -16,7 +16,7 @@ from dropexp.config.study_files import FOLDER, REGISTERED_SUFFIX, is_study_name
 from dropexp.errors import DropexpError, StoreError
 from dropexp.runs import durable
 from dropexp.runs.checking import Checked, Condition, check_leftovers, find_run_damage
-from dropexp.runs.files import CHECKPOINT, CONFIG, ERROR, LOCK, SUMMARY
+from dropexp.runs.files import CHECKPOINT, CONFIG, ERROR, LOCKS, SUMMARY
 from dropexp.runs.listing import find_seed
 from dropexp.runs.write import RunFolder
 
@@ -160,7 +160,7 @@ def _propose_configs(folder: RunFolder) -> Iterator[str]:
 def _set_aside(folder: RunFolder) -> Repair:
     """Move a folder's files away; where its config is whole, leave a run that trains again.
 
-    The folder and its lock stay, so that a process that waits for the lock gets the one that later
+    The folder and its locks stay, so that a process that waits for the lock gets the one that later
     processes ask for. The summary goes first: after that, the run is not finished any more.
     """
     config = _read_whole_config(folder)
@@ -168,7 +168,7 @@ def _set_aside(folder: RunFolder) -> Repair:
     entries = sorted(folder.path.iterdir(), key=lambda entry: entry.name != SUMMARY)
     for entry in entries:
         is_kept = config is not None and entry.name == CHECKPOINT
-        if entry.name != LOCK and not is_kept:
+        if entry.name not in LOCKS and not is_kept:
             _move(entry, target / entry.name)
     if config is None:
         folder.discard_if_new()

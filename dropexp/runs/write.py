@@ -29,6 +29,7 @@ from dropexp.runs.files import (
     ERROR,
     EXAMPLES,
     LOCK,
+    LOCKS,
     LOG,
     METRICS,
     SUMMARY,
@@ -139,12 +140,12 @@ class RunFolder(StoredRun):
             )
 
     def clear(self) -> None:
-        """Remove every file but the lock."""
+        """Remove every file but the locks."""
         with self._disk_errors(SUMMARY):
             # First, because its presence says that the other files are complete.
             durable.remove_file(self.path / SUMMARY)
             for entry in self.path.iterdir():
-                if entry.name != LOCK:
+                if entry.name not in LOCKS:
                     durable.remove_entry(entry)
 
     def remove(self) -> bool:
@@ -189,8 +190,8 @@ class RunFolder(StoredRun):
         return True
 
     def discard_if_new(self) -> None:
-        """Remove the folder if it has no file but the lock."""
-        if {entry.name for entry in self.path.iterdir()} <= {LOCK}:
+        """Remove the folder if it has no file but locks."""
+        if {entry.name for entry in self.path.iterdir()} <= {*LOCKS}:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def write(self, name: str, content: str | bytes, *, is_promised: bool = True) -> None:

@@ -4,12 +4,18 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 import pytest
 
+from dropexp.config.logger_section import MLflowConfig
+from dropexp.loggers import follow
+from dropexp.runs.files import LOGGER_LOCKS, SUMMARY
 from tests.conftest import QUICK, Dropexp
 from tests.loggers.conftest import Received
 from tests.processes import start_dropexp, wait_until
+from tests.run_folders import write_finished_run
 
 PATIENT = """
 from dropexp.loggers import follower
@@ -68,6 +74,43 @@ def test_a_killed_run_leaves_no_process(tmp_path: Path, mlflow: Received) -> Non
     process.communicate()
     wait_until(lambda: not list_followers(tmp_path))
     assert [end["status"] for end in mlflow.find("end")] == ["KILLED"]
+
+
+def test_a_resumed_run_is_sent_after_the_process_of_the_killed_one_has_ended(
+    tmp_path: Path, mlflow: Received
+) -> None:
+    losses = (0.5, 0.4, 0.3)
+    folder = write_finished_run(
+        tmp_path / "runs", 1.0, "train.epochs=3", train_losses=losses, val_losses=losses
+    )
+    (folder.path / SUMMARY).unlink()
+    destination = MLflowConfig().model_dump(mode="json")
+    request = {"folder": str(folder.path), "logger": "mlflow", "config": destination}
+    of_killed: Queue[str] = Queue()
+    of_resumed: Queue[str] = Queue()
+    killed = Thread(target=follow._follow, args=(request, of_killed))
+    killed.start()
+    wait_until(lambda: mlflow.find("log"))
+    resumed = Thread(target=follow._follow, args=(request, of_resumed))
+    resumed.start()
+    of_resumed.put("completed")
+    resumed.join(1)
+    of_killed.put("")
+    killed.join()
+    resumed.join()
+    assert [each["status"] for each in mlflow.find("end")] == ["KILLED", "FINISHED"]
+    assert len(mlflow.find("create")) == 1
+    names = [each["call"] for each in mlflow.calls]
+    assert names.index("end") < names.index("update")
+    assert [step for step, _ in mlflow.list_steps("train_loss")] == [1, 2, 3]
+
+
+def test_emptying_a_folder_keeps_the_locks_that_processes_hold(tmp_path: Path) -> None:
+    folder = write_finished_run(tmp_path / "runs", 1.0)
+    lock = folder.path / LOGGER_LOCKS["mlflow"]
+    lock.touch()
+    folder.clear()
+    assert lock.exists()
 
 
 def test_ctrl_c_while_a_tracker_is_waited_for_ends_the_wait(
