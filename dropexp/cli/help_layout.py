@@ -94,6 +94,27 @@ class PlainHelpGroup(TyperGroup):
         )
 
 
+class ListsByDefault(PlainHelpGroup):
+    """Makes ``runs p=0.3`` the same as ``runs list p=0.3``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments of the group; those without a command are those of list."""
+        is_completing_first = ctx.resilient_parsing and not args
+        if not is_completing_first and (
+            not args or args[0] not in {*self.commands, "-h", "--help"}
+        ):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return what the first word can become: a command, or an option of ``runs list``."""
+        if not incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        command = self.commands["list"]
+        with command.make_context("list", [], parent=ctx, resilient_parsing=True) as of_list:
+            return command.shell_complete(of_list, incomplete)
+
+
 def _hide_types(parameters: list[Any]) -> list[Any]:
     for parameter in parameters:
         if parameter.param_type_name == "argument":

@@ -4,12 +4,12 @@ import sys
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
-from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
+from dropexp.cli.help_layout import ListsByDefault, PlainHelpCommand
 from dropexp.cli.options import RunId, RunsDir
 from dropexp.cli.runs_check import CHECK_HELP, check
 from dropexp.errors import FilterError, RunIdError, UserError
@@ -20,26 +20,6 @@ if TYPE_CHECKING:
 
     from dropexp.cli.run_console import RunConsole
     from dropexp.runs.listed_run import ListedRun
-
-
-class _ListsByDefault(PlainHelpGroup):
-    """Makes ``runs p=0.3`` the same as ``runs list p=0.3``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        is_completing_first = ctx.resilient_parsing and not args
-        if not is_completing_first and (
-            not args or args[0] not in {*self.commands, "-h", "--help"}
-        ):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Return what the first word can become: a command, or an option of ``runs list``."""
-        if not incomplete.startswith("-"):
-            return super().shell_complete(ctx, incomplete)
-        command = self.commands["list"]
-        with command.make_context("list", [], parent=ctx, resilient_parsing=True) as of_list:
-            return command.shell_complete(of_list, incomplete)
 
 
 class ListFormat(StrEnum):
@@ -88,7 +68,7 @@ _RM_HELP = (
 
 runs = typer.Typer(
     name="runs",
-    cls=_ListsByDefault,
+    cls=ListsByDefault,
     no_args_is_help=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
