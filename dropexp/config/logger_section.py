@@ -1,9 +1,9 @@
 """The section of the loggers: which trackers receive a run, and where each keeps it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import AfterValidator, Field
 
 from dropexp.config.section_base import Section
 
@@ -89,7 +89,3 @@ class LoggerConfig(Section):
     def chosen(self) -> dict[str, TrackerConfig]:
         """The sections of the chosen trackers by their names."""
         return {name: section for name, section in self if section is not None}
-
-    @model_serializer(mode="wrap")
-    def _leave_out_others(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: section for name, section in handler(self).items() if section is not None}

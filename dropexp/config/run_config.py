@@ -167,7 +167,9 @@ class RunConfig(Section):
     def to_mapping(self) -> dict[str, Any]:
         """Return the full config as plain values, of which from_mapping makes an equal config."""
         plain = self.model_dump(mode="json")
-        return {"p": self.regulariser.p, **plain}
+        # Not in a serializer of the section: pydantic turns a Ctrl-C in one into its own error.
+        chosen = {name: section for name, section in plain["logger"].items() if section is not None}
+        return {"p": self.regulariser.p, **plain, "logger": chosen}
 
     def to_identity(self) -> dict[str, Any]:
         """Return what determines the run's numbers, as plain values."""

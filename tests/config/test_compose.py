@@ -1,6 +1,8 @@
 """The typed schema refuses what is wrong and gives equal runs equal identities."""
 
+import sys
 from functools import cache
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -206,6 +208,32 @@ def test_a_mistake_is_refused_with_the_allowed_values(overrides: list[str], mess
         compose_run(overrides)
     assert message in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+# It loses one that meets the function which tells a regulariser's section.
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize("name", ["to_mapping", "to_identity"])
+def test_pydantic_makes_no_other_error_of_ctrl_c(name: str) -> None:
+    """Whichever Python function it calls is the one that a Ctrl-C meets."""
+    dump = getattr(compose_run(["regulariser=dropout2d", "p=0.3", "logger=mlflow"]), name)
+    calls = left = 0
+
+    def press_ctrl_c(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls, left
+        calls, left = calls + (event == "call"), left - (event == "call")
+        if left == -1:
+            raise KeyboardInterrupt
+
+    for number in range(30):
+        calls, left = 0, number
+        sys.setprofile(press_ctrl_c)
+        try:
+            dump()
+        except KeyboardInterrupt:
+            continue
+        finally:
+            sys.setprofile(None)
+    assert 2 <= calls < 30, "all were interrupted"
 
 
 def test_one_number_of_hidden_units_is_two_layers_of_so_many() -> None:
