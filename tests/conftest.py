@@ -107,6 +107,8 @@ def run_dropexp(
         contextlib.redirect_stderr(errors),
         mock.patch.dict(os.environ, PLAIN_OUTPUT),
         mock.patch.object(sys, "argv", ["dropexp", *arguments]),
+        # "python -m pytest" is not a part of the command's name.
+        mock.patch.object(sys.modules["__main__"], "__package__", None),
         mock.patch.object(sys, "stdin", stdin or io.StringIO()),
     ):
         try:
