@@ -21,6 +21,7 @@ from dropexp.models.third_party import (
     disable_own_noise,
     find_and_fill_sites,
     probe_model,
+    returns_probabilities,
 )
 from dropexp.regularisers import Regulariser
 
@@ -170,3 +171,8 @@ def _silence_and_check_logits(
     wrong = describe_wrong_logits(output, num_classes)
     if wrong is not None:
         raise ConfigError(f"model.target={target} {wrong}.{hint}")
+    if returns_probabilities(model, image_shape):
+        raise ConfigError(
+            f"model.target={target} returns probabilities, which are positive and sum to 1. Return "
+            f"logits: the loss takes the softmax."
+        )

@@ -181,6 +181,22 @@ def _name_tensors(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def returns_probabilities(model: nn.Module, image_shape: ImageShape) -> bool:
+    """Return whether a network ends in a softmax, where logits are needed.
+
+    Trained so, the loss takes the softmax twice and its gradients are small.
+
+    Args:
+        model: a network whose output has the right shape; it is not changed.
+        image_shape: (C, H, W).
+    """
+    with preserve_modes(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        model.eval()
+        output = model(torch.zeros((_PROBED_IMAGES, *image_shape)))
+    sums = output.sum(dim=1)
+    return bool((output >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-4))
+
+
 def takes_single_images(model: nn.Module, image_shape: ImageShape) -> bool:
     """Return whether a training batch may have a single image; the network is not changed.
 

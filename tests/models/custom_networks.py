@@ -27,6 +27,10 @@ class Pair(Net):
     def forward(self, x):
         return super().forward(x), x
 
+class Softmax(Net):
+    def forward(self, x):
+        return super().forward(x).softmax(1)
+
 class Narrow(Net):
     def forward(self, x):
         return super().forward(x)[:, :2]

@@ -89,6 +89,7 @@ def test_a_function_that_hides_num_classes_in_its_keywords_says_how_to_give_it(
         ("nothing", {}, "returns a NoneType; it must return a torch.nn.Module"),
         ("NET", {}, "has no NET"),
         ("Pair", {}, "returns a tuple for 2 images"),
+        ("Softmax", {}, "returns probabilities.*Return logits"),
         ("Narrow", {}, r"returns logits of shape \(2, 2\).*\(2, 3\) is needed"),
     ],
 )
