@@ -101,6 +101,8 @@ def parse_dpi(text: str) -> float:
     return dpi
 
 
+_PANEL = "Options of --plot"
+
 PlotOption = Annotated[
     Path | None,
     typer.Option(
@@ -117,6 +119,7 @@ ChartOption = Annotated[
         autocompletion=lambda: list(Chart),
         help=f"With --plot: {', '.join(Chart)}; or several, with commas. Default: a slide of "
         "curves and differences; with .html, all.",
+        rich_help_panel=_PANEL,
     ),
 ]
 XOption = Annotated[
@@ -125,6 +128,7 @@ XOption = Annotated[
         "--x",
         metavar="KEY",
         help="With --chart axis: the field on the x axis, such as model.hidden.",
+        rich_help_panel=_PANEL,
     ),
 ]
 SizeOption = Annotated[
@@ -134,6 +138,7 @@ SizeOption = Annotated[
         metavar="WxH",
         parser=parse_size,
         help="With --plot: width and height, 7x4 (inches), 18x10cm or 1600x900px.",
+        rich_help_panel=_PANEL,
     ),
 ]
 DpiOption = Annotated[
@@ -143,6 +148,7 @@ DpiOption = Annotated[
         metavar="N",
         parser=parse_dpi,
         help="With --plot FILE.png: dots per inch. Default: 200.",
+        rich_help_panel=_PANEL,
     ),
 ]
 TitleOption = Annotated[
@@ -151,6 +157,7 @@ TitleOption = Annotated[
         "--title",
         metavar="TEXT",
         help="With --plot: text above the charts; '' draws no titles at all.",
+        rich_help_panel=_PANEL,
     ),
 ]
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset((".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".pq"))
 """The formats that dropexp.compare.foreign.reading reads."""
 
+_PANEL = "Options of a file of results"
+
 _OPTIONS_OF_FILES = ("--setting", "--seed", "--higher-is-better")
 
 SettingOption = Annotated[
@@ -23,6 +25,7 @@ SettingOption = Annotated[
         "--setting",
         metavar="COLUMN",
         help="Of a file: the column that says what was trained; may be repeated.",
+        rich_help_panel=_PANEL,
     ),
 ]
 SeedOption = Annotated[
@@ -31,6 +34,7 @@ SeedOption = Annotated[
         "--seed",
         metavar="COLUMN",
         help="Of a file: the column of the seeds, by which runs are paired, or 'seed_*'.",
+        rich_help_panel=_PANEL,
     ),
 ]
 HigherOption = Annotated[
@@ -39,6 +43,7 @@ HigherOption = Annotated[
         "--higher-is-better/--lower-is-better",
         help="Of a file: which values of the metric are better. Default: by its name.",
         show_default=False,
+        rich_help_panel=_PANEL,
     ),
 ]
 

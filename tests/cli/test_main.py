@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from dropexp.cli.commands import build_app
 from dropexp.cli.main import main
@@ -136,3 +137,12 @@ def test_the_home_folder_is_expanded_in_every_runs_dir(
     assert "none-p0-s0" in dropexp("runs", "--runs-dir=~/runs").stdout
     assert "none-p0-s0" in dropexp("runs", "show", "none", "--runs-dir=~/runs").stdout
     assert f"{tmp_path / 'runs'} has no study" in dropexp("watch", "--runs-dir=~/runs").stderr
+
+
+@pytest.mark.parametrize("command", ["compare", "report"])
+def test_help_in_80_columns_has_each_metric_as_it_is_typed(command: str) -> None:
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(build_app(command), [command, "--help"])
+    assert done.exit_code == 0
+    assert "right_label_forgetting_events" in done.stdout
+    assert "Options of a file of results" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
