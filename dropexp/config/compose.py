@@ -25,6 +25,7 @@ from dropexp.config.groups import LOGGER, find_conf_dir, list_groups
 from dropexp.config.hydra_session import use_hydra
 from dropexp.config.logger_choice import explain_absent_logger
 from dropexp.config.named_files import NamedFiles, fill_fingerprints
+from dropexp.config.override_hints import hint_at_owners
 from dropexp.config.overrides import Override, parse_overrides
 from dropexp.config.paths import parse_path
 from dropexp.config.run_config import RunConfig
@@ -227,8 +228,13 @@ def _explain_hydra_error(error: Exception, overrides: Sequence[Override]) -> str
     return _first_line(error)
 
 
+def _find_typed(key: str, overrides: Sequence[Override], sign: str = "") -> str:
+    """Return the override of a key as typed."""
+    return next((o.text for o in overrides if o.sign == sign and o.key == key), f"{sign}{key}=…")
+
+
 def _explain_known_key(key: str, overrides: Sequence[Override]) -> str:
-    typed = next((o.text for o in overrides if o.sign == "+" and o.key == key), f"+{key}=…")
+    typed = _find_typed(key, overrides, "+")
     return (
         f"{typed} is not allowed: the + of Hydra adds a key, and {key} is there already; write "
         f"{typed.removeprefix('+')}."
@@ -248,6 +254,8 @@ def _explain_unknown_key(key: str, overrides: Sequence[Override]) -> str:
         hint = new_group
     elif not siblings and (absent := explain_absent_logger(key, list_groups()[LOGGER])):
         hint = absent
+    elif owned := hint_at_owners(key, _find_typed(key, overrides)):
+        hint = owned
     elif elsewhere:
         hint = propose(elsewhere)
     elif {key.replace(".", "/"), owner.replace(".", "/")} & list_groups().keys():

@@ -32,8 +32,18 @@ def split_target(target: str) -> tuple[str, str]:
     module, separator, name = target.partition(":")
     parts = [*module.split("."), *name.split(".")]
     if not separator or not all(part.isidentifier() for part in parts):
-        raise ValueError("it must name a class as package.module:Class")
+        example = _guess_target(target)
+        raise ValueError(f"it must name a class as package.module:Class{example}")
     return module, name
+
+
+def _guess_target(text: str) -> str:
+    """Return what a path or a dotted name of a class is meant as; empty where that is unclear."""
+    parts = text.replace(".py", "").replace("/", ".").replace(":", ".").strip(".").split(".")
+    names_class = len(parts) > 1 and (parts[-1][:1].isupper() or ":" in text)
+    if not names_class or not all(part.isidentifier() for part in parts):
+        return ""
+    return f", such as {'.'.join(parts[:-1])}:{parts[-1]}"
 
 
 def module_search_path(module: str) -> list[str]:

@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import IntervalSweep, RangeSweep, Transfor
 from hydra.core.override_parser.types import Override as HydraOverride
 from hydra.errors import HydraException
 
-from dropexp.config.added_files import add_package_choice, list_choices
+from dropexp.config.added_files import add_package_choice
 from dropexp.config.groups import (
     LOGGER,
     REGULARISER,
@@ -28,17 +28,12 @@ from dropexp.config.groups import (
 from dropexp.config.hydra_session import find_config_loader
 from dropexp.config.identity import IDENTITY_KEYS, KEPT_KEYS
 from dropexp.config.logger_choice import check_loggers
+from dropexp.config.override_hints import hint_at_choice, hint_at_option, hint_at_override
 from dropexp.config.setting import COMBINATION_SEPARATOR
-from dropexp.errors import ConfigError, suggest
+from dropexp.errors import ConfigError
 
 _OPTIONAL_GROUPS = ("train/early_stopping",)
 """Groups that may be switched off: ``train/early_stopping=null``."""
-
-_TORCHVISION_ARCHITECTURE = re.compile(
-    r"alexnet|googlenet|(convnext|densenet|efficientnet|inception|maxvit|mnasnet|mobilenet|regnet"
-    r"|resnet|resnext|shufflenet|squeezenet|swin|vgg|vit|wide_resnet)[0-9_]\w*"
-)
-"""How torchvision names its architectures; to import it for their list takes a second."""
 
 _IN_HOME = re.compile(r"~[\w.-]*(/[\w./ +-]*)?")
 """A path such as ``~/pictures``."""
@@ -175,11 +170,11 @@ def parse_override(text: str, *, with_intervals: bool = False) -> Override:
     """
     typed_key, separator, value = text.partition("=")
     if text.startswith("-"):
-        hint = f"write {text.lstrip('-')}" if separator else "--help lists its options"
+        hint = hint_at_option(text)
         raise ConfigError(f"{text} is not an option of this command; {hint}.")
     key = typed_key.lstrip("+")
     if not separator or text.startswith("~"):
-        raise ConfigError(f"{text!r} is not an override; write key=value.")
+        raise ConfigError(f"{text!r} is not an override. {hint_at_override(text)}")
     if not key:
         raise ConfigError(
             f"{text!r} has no key before the equals sign; write key=value, such as seed=3."
@@ -337,10 +332,9 @@ def _check_choices(override: Override) -> None:
         if add_package_choice(override.key, choice):
             continue
         name = choice if isinstance(choice, str) else text
-        hint = suggest(name, list_choices(override.key))
-        if override.key == "model" and _TORCHVISION_ARCHITECTURE.fullmatch(name):
-            hint = f"For torchvision's, write model=torchvision model.arch={name}."
-        raise ConfigError(f"{override.key}={name} is not known. {hint}")
+        raise ConfigError(
+            f"{override.key}={name} is not known. {hint_at_choice(override.key, name)}"
+        )
     if override.is_addition and override.key in list_built_in_groups():
         raise ConfigError(
             f"{override.text} is not allowed: every run has a {override.key} already; write "

@@ -65,6 +65,8 @@ def test_an_audit_lists_what_is_served_where_and_what_was_changed() -> None:
         ),
         ("model=custom", "model.target has no default and must be given"),
         ("model=custom model.target=nets", "it must name a class as package.module:Class"),
+        ("model=custom model.target=nets/mine.py:Net", "Class, such as nets.mine:Net."),
+        ("model=custom model.target=nets.mine.Net", "Class, such as nets.mine:Net."),
         ("model=custom model.target=nets_not_there:Net", "there is no module nets_not_there"),
         (
             "model=custom model.target=nets:Net model.options.width=3",

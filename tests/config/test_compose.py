@@ -173,8 +173,13 @@ def test_any_other_value_of_p_is_refused_by_name(p: object) -> None:
         (["optimizer.lr=1"], "Did you mean optimiser"),
         (
             ["regulariser=dropout2d", "regulariser.mask=batch"],
-            "regulariser.mask is not a key of this configuration.",
+            "It belongs to regulariser=dropblock or dropconnect; choose one of these with it.",
         ),
+        (
+            ["model.target=nets:Net"],
+            "belongs to model=custom: write model=custom model.target=nets:",
+        ),
+        (["data.root=pictures"], "It belongs to data=arrays, cifar10, cifar100, "),
         (
             ["regulariser=dropout2d", "+regulariser.mask=batch"],
             "regulariser.mask is not an option of regulariser=dropout2d.",
