@@ -14,6 +14,7 @@ from dropexp.cli.comparison_output import ComparisonFormat, format_comparison_as
 from dropexp.cli.options import (
     MARGIN_HELP,
     RunsDir,
+    complete_filter,
     list_choices,
     make_choice_parser,
     parse_margin,
@@ -64,6 +65,7 @@ RunArguments = Annotated[
         metavar="RUNS_DIR|ID|FILTER|FILE",
         help="Runs to compare, or a file of results. Default: all runs in the runs folder.",
         show_default=False,
+        autocompletion=complete_filter,
     ),
 ]
 MetricOption = Annotated[

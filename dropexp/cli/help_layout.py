@@ -94,11 +94,23 @@ class PlainHelpGroup(TyperGroup):
         )
 
 
+_OTHER_NAMES = {"remove": "rm", "delete": "rm", "del": "rm", "ls": "list", "info": "show"}
+"""Commands of runs under the names that other programs give them."""
+
+
 class ListsByDefault(PlainHelpGroup):
     """Makes ``runs p=0.3`` the same as ``runs list p=0.3``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments of the group; those without a command are those of list."""
+        """Parse the arguments of the group; those without a command are those of list.
+
+        Raises:
+            UserError: the first one is another program's name of a command.
+        """
+        if args and args[0] in _OTHER_NAMES:
+            raise UserError(
+                f"runs has no command {args[0]}. Did you mean dropexp runs {_OTHER_NAMES[args[0]]}?"
+            )
         is_completing_first = ctx.resilient_parsing and not args
         if not is_completing_first and (
             not args or args[0] not in {*self.commands, "-h", "--help"}

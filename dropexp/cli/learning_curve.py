@@ -14,7 +14,7 @@ from dropexp.cli.analysis_output import (
     write_analysis,
 )
 from dropexp.cli.compare import AllowMixedOption, AtOption, BaselineOption
-from dropexp.cli.options import RunsDir
+from dropexp.cli.options import RunsDir, complete_filter
 from dropexp.cli.picture_options import (
     DpiOption,
     PictureOptions,
@@ -37,6 +37,7 @@ FilterArguments = Annotated[
         metavar="RUNS_DIR|ID|FILTER",
         help="Runs to use, as for compare. Default: all runs in the runs folder.",
         show_default=False,
+        autocompletion=complete_filter,
     ),
 ]
 ResultMetricOption = Annotated[

@@ -78,6 +78,27 @@ def _complete_override(ctx: typer.Context, incomplete: str) -> list[str]:
     return complete_override(ctx, incomplete)
 
 
+def complete_study(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the studies whose names begin so; see completion."""
+    from dropexp.cli import completion
+
+    return completion.complete_study(ctx, incomplete)
+
+
+def complete_filter(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the filters that begin so; see completion."""
+    from dropexp.cli import completion
+
+    return completion.complete_filter(ctx, incomplete)
+
+
+def complete_run_id(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the run ids that begin so; see completion."""
+    from dropexp.cli import completion
+
+    return completion.complete_run_id(ctx, incomplete)
+
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -93,6 +114,7 @@ RunId = Annotated[
         metavar="ID",
         help="Prefix of a run's id or of its hash, or a run folder.",
         show_default=False,
+        autocompletion=complete_run_id,
     ),
 ]
 TrustOption = Annotated[

@@ -25,7 +25,7 @@ from dropexp.cli.compare import (
     read_and_compare,
     write_output,
 )
-from dropexp.cli.options import RunsDir
+from dropexp.cli.options import RunsDir, complete_study
 from dropexp.cli.results_files import HigherOption, SeedOption, SettingOption
 from dropexp.cli.table_options import ReverseOption, SortOption, TableOptions
 from dropexp.errors import UserError
@@ -198,7 +198,13 @@ def _find_search(comparison: "Comparison", folders: list[Path]) -> "SearchRecord
 
 def board(
     study: Annotated[
-        str, typer.Argument(metavar="STUDY", help="Name of the study.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="Name of the study.",
+            show_default=False,
+            autocompletion=complete_study,
+        ),
     ],
     start: Annotated[
         bool,

@@ -10,7 +10,7 @@ import typer
 
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.help_layout import ListsByDefault, PlainHelpCommand
-from dropexp.cli.options import RunId, RunsDir
+from dropexp.cli.options import RunId, RunsDir, complete_filter, complete_run_id
 from dropexp.cli.runs_check import CHECK_HELP, check
 from dropexp.errors import FilterError, RunIdError, UserError
 from dropexp.training.startup import keep
@@ -79,7 +79,13 @@ runs = typer.Typer(
 @runs.command("list", cls=PlainHelpCommand, help=_LIST_HELP)
 def list_(
     filters: Annotated[
-        list[str] | None, typer.Argument(metavar="FILTERS", help="key=value.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="FILTERS",
+            help="key=value.",
+            show_default=False,
+            autocompletion=complete_filter,
+        ),
     ] = None,
     sort: Annotated[
         str,
@@ -182,7 +188,12 @@ runs.command(cls=PlainHelpCommand, help=CHECK_HELP)(check)
 def rm(
     ids_or_filters: Annotated[
         list[str],
-        typer.Argument(metavar="IDS|FILTERS", help="Run ids, or key=value.", show_default=False),
+        typer.Argument(
+            metavar="IDS|FILTERS",
+            help="Run ids, or key=value.",
+            show_default=False,
+            autocompletion=complete_run_id,
+        ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
     runs_dir: RunsDir = Path("runs"),

@@ -14,7 +14,14 @@ from dropexp.cli.compare import (
 )
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
-from dropexp.cli.options import TAKES_OVERRIDES, ConfigDirOption, Overrides, RunsDir, TrustOption
+from dropexp.cli.options import (
+    TAKES_OVERRIDES,
+    ConfigDirOption,
+    Overrides,
+    RunsDir,
+    TrustOption,
+    complete_study,
+)
 from dropexp.errors import ConfigError, StoreError, UserError
 from dropexp.sweep.budget import LIMIT_OF_SEEDS
 
@@ -55,7 +62,13 @@ _SHOW_HELP = "Show a registered study.\n\n[bold]dropexp study show mine[/bold]"
 _LIST_HELP = "List the registered studies.\n\n[bold]dropexp study list[/bold]"
 
 StudyName = Annotated[
-    str, typer.Argument(metavar="NAME", help="Name of the study.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Name of the study.",
+        show_default=False,
+        autocompletion=complete_study,
+    ),
 ]
 
 study = typer.Typer(

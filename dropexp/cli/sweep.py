@@ -17,6 +17,7 @@ from dropexp.cli.options import (
     TrustOption,
     VerboseOption,
     choose_verbosity,
+    complete_study,
 )
 from dropexp.cli.request_warnings import warn_of_registration
 from dropexp.cli.until_decided import (
@@ -130,7 +131,10 @@ def sweep(
 
 
 def extend(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
+    study: Annotated[
+        str,
+        typer.Argument(metavar="STUDY", help="Name of the study.", autocompletion=complete_study),
+    ],
     overrides: Overrides = None,
     _config_dir: ConfigDirOption = None,
     seeds: Annotated[
@@ -186,7 +190,11 @@ def extend(
 def watch(
     study: Annotated[
         str | None,
-        typer.Argument(metavar="STUDY", help="Name of the study. Default: the last one swept."),
+        typer.Argument(
+            metavar="STUDY",
+            help="Name of the study. Default: the last one swept.",
+            autocompletion=complete_study,
+        ),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     once: Annotated[bool, typer.Option("--once", help="Print the state once.")] = False,

@@ -22,6 +22,7 @@ from dropexp.runs.parsing import MOST_BYTES
 from dropexp.runs.read import FolderStatus
 from dropexp.runs.records import RunStatus, RunSummary
 from dropexp.runs.run_block import RunBlock, list_rows
+from dropexp.runs.study_names import is_study
 from dropexp.runs.write import RunFolder
 
 _ID = re.compile(r"[a-z][a-z0-9_+]*-p[0-9.e+-]+-s(?P<seed>\d+)-[0-9a-f]{8}")
@@ -161,9 +162,10 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
     if not matches and os.sep in text and not os.path.exists(text):  # noqa: PTH110 (any text)
         raise RunIdError(f"there is no folder {_shorten(text)}; name one, or the id of a run.")
     if not matches:
+        hint = f"study={text} selects the runs of this study."
         raise RunIdError(
             f"No run in the folder {runs_dir} has the id {_shorten(text)}. "
-            f"{_hint_at_ids(text, ids)}"
+            f"{hint if is_study(text, runs_dir) else _hint_at_ids(text, ids)}"
         )
     shown = sorted(matches)[:_MOST_CANDIDATES]
     more = f" and {len(matches) - len(shown)} more" if len(matches) > len(shown) else ""

@@ -22,6 +22,11 @@ def is_used(name: str, runs_dir: Path) -> bool:
     return name in list_study_names(runs_dir) or name in list_asked_studies(runs_dir)
 
 
+def is_study(name: str, runs_dir: Path) -> bool:
+    """Return whether a study of this name is ready, or runs of it were asked for in a folder."""
+    return name in _list_known(runs_dir)
+
+
 def suggest_studies(name: str, runs_dir: Path) -> str:
     """Return a sentence with the ready and the used studies of a similar name; empty without one.
 

@@ -71,6 +71,38 @@ def test_the_commands_of_runs_are_completed_and_the_options_of_the_one_that_may_
 
 
 @pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["extend", "f"], ["first"]),
+        (["watch", ""], ["first", "second"]),
+        (["board", "s"], ["second"]),
+        (["study", "verify", "s"], ["second"]),
+        (["compare", "study", "=", "f"], ["first"]),
+        (["report", "study", "="], ["first", "second"]),
+        (["compare", "st"], ["study=first", "study=second"]),
+        (["effects", "study", "=", "s"], ["second"]),
+        (["runs", "list", "study", "=", "f"], ["first"]),
+        (["runs", "study", "=", "f"], ["first"]),
+        (["runs", "s"], ["show"]),
+        (["runs", "show", "no"], ["none-p0-s0-0123abcd"]),
+        (["runs", "rm", "no"], ["none-p0-s0-0123abcd"]),
+        (["rerun", "none"], ["none-p0-s0-0123abcd"]),
+        (["runs", "show", "-r", "nowhere", ""], []),
+    ],
+)
+def test_studies_and_runs_are_completed_by_name(
+    tmp_path: Path, words: list[str], offered: list[str]
+) -> None:
+    for name in ("first", "second"):
+        study = tmp_path / "runs" / ".studies" / f"{name}.json"
+        study.parent.mkdir(parents=True, exist_ok=True)
+        study.write_text("{}")
+    for name in ("none-p0-s0-0123abcd", "notes"):
+        (tmp_path / "runs" / name).mkdir()
+    assert complete_in_bash(tmp_path, *words) == offered
+
+
+@pytest.mark.parametrize(
     "typed",
     [
         {

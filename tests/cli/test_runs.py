@@ -93,6 +93,8 @@ def test_no_runs_are_a_sentence(dropexp: Dropexp, tmp_path: Path, runs: Path) ->
         (["sweep", "seed=1", "--dryrun"], "Did you mean --dry-run?"),
         (["study", "register", "x", "--seeds", "range(1,9)"], "write 'seed=range(1,9)'"),
         (["runs", "show", ""], "an empty id names no run"),
+        (["compare", "quick"], "has the id quick. study=quick selects the runs of this study."),
+        (["runs", "remove", "none"], "runs has no command remove. Did you mean dropexp runs rm?"),
         (["compare", "nowhere/"], "there is no folder nowhere/; name"),
         (["runs", "show", "~nobodyy/x"], "there is no folder ~nobodyy/x"),
         (["runs", "show", "ä" * 400], "ä…"),
