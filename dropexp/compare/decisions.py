@@ -168,10 +168,17 @@ def _test_planned(rows: Sequence[PairedComparison], rule: Rule, *, with_p_values
     table = np.full((len(rows), len(seeds)), math.nan)
     for of_row, row in zip(table, rows, strict=True):
         of_row[[places[pair.seed] for pair in row.pairs]] = row.scores
-    adjusted = step_down_max_t(table, np.random.default_rng(0)).tolist()
+    smallest = [smallest_flip_p(count) for count in counts]
+    adjusted = step_down_max_t(table, np.random.default_rng(0))
+    # The T of few pairs is huge under many flips. Rows that cannot be rejected must not hide
+    # others, and without them the probability of a false rejection is the same.
+    floors = np.array(smallest)
+    can_reject = floors <= rule.alpha
+    if can_reject.any() and (floors > rule.alpha).any():
+        adjusted[can_reject] = step_down_max_t(table[can_reject], np.random.default_rng(0))
     # A row with one pair has no T; its flip has p = 1.
-    adjusted = [1.0 if count == 1 else p for count, p in zip(counts, adjusted, strict=True)]
-    return p_values, adjusted, [smallest_flip_p(count) for count in counts]
+    p_of_rows = [1.0 if n == 1 else p for n, p in zip(counts, adjusted.tolist(), strict=True)]
+    return p_values, p_of_rows, smallest
 
 
 def _test_anytime(rows: Sequence[PairedComparison], further_tests: int) -> Tested:
@@ -195,7 +202,7 @@ def _decide_row(
     is_anytime = rule.kind is TestKind.ANYTIME
     direction = _find_direction(row) if is_anytime else row.mean_score
     verdict = decide_verdict(adjusted_p, direction, smallest_p, rule.alpha)
-    if _is_practically_equal(row, rule, tests):
+    if verdict is not Verdict.TOO_FEW_SEEDS and _is_practically_equal(row, rule, tests):
         verdict = Verdict.PRACTICALLY_EQUAL
     evidence = None
     if is_anytime and row.pairs:
@@ -228,7 +235,8 @@ def _is_practically_equal(row: PairedComparison, rule: Rule, tests: int) -> bool
 
     For the planned test, the interval of level 1 − 2α/m lies within the margin (Schuirmann 1987).
     A pair that was lost by divergence has no difference, so a row with one is never practically
-    equal.
+    equal. The caller leaves rows out that have too few pairs to be better or worse: two or three
+    accuracies on a small test set are often equal by chance, and have an interval of no width.
     """
     if rule.margin is None or row.lost or not row.pairs:
         return False

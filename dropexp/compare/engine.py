@@ -1,11 +1,12 @@
 """From runs to a comparison: settings, means, differences from baselines, and verdicts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 
 from dropexp.compare import grouping
 from dropexp.compare.baselines import find_baselines
+from dropexp.compare.counterparts import OPPOSITES, find_counterpart
 from dropexp.compare.decisions import Decision, add_decision, decide
 from dropexp.compare.estimates import MetricValues, find_target, refuse_old_runs, refuse_unrecorded
 from dropexp.compare.found_runs import FoundRuns
@@ -22,8 +23,9 @@ from dropexp.compare.rules import Rule
 from dropexp.compare.settings import Setting
 from dropexp.compare.unmeasured import describe_unmeasured, refuse_unmeasured
 from dropexp.runs.metric_types import EpochChoice, Metric
+from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.second_process import compute_beside
-from dropexp.statistics import Estimate, Verdict, is_underfit
+from dropexp.statistics import Estimate, Verdict
 from dropexp.terminal.numbers import format_count
 
 _FEWEST_FOR_TWO = 10_000
@@ -57,8 +59,7 @@ def compare(
     refuse_unrecorded(metric, settings, question.at)
     refuse_old_runs(metric, settings)
     target = find_target(settings) if question.at is EpochChoice.MATCHED else None
-    has_margin = question.margin is not None
-    family = collect_family(found, grouped, baselines, metric, has_margin=has_margin)
+    family = collect_family(found, grouped, baselines, metric)
     test = choose_test(
         question.test, [row.runs for row in family.rows.values()], family.unstarted, found.folders
     )
@@ -102,6 +103,11 @@ def _describe_pilots(family: Family) -> list[str]:
         f"{format_count(pairs, 'pair')} of these settings on seeds outside this study "
         f"{'is' if pairs == 1 else 'are'} not counted: too few for a verdict of their own."
     ]
+
+
+def _has_fitted(row: Row) -> bool:
+    train_acc = row.estimates.get("train_acc")
+    return train_acc is not None and is_fitted(1 - train_acc.value)
 
 
 def _list_studies(found: FoundRuns) -> tuple[str, ...]:
@@ -149,10 +155,8 @@ class _Judge:
         )
         self.tests = sum(bool(each.pairs) for each in self._pairs.values()) + further
         self._choosing = self._compare(question.selection_metric, self._values)
-        self._results = self._decide_other(question.result_metric)
-        self._fits: list[Mapping[str, Decision]] = []
-        if any(each.verdict is Verdict.WORSE for each in self._results.values()):
-            self._fits = [self._decide_other(each) for each in question.fit_metrics]
+        self._underfit = self._find_underfit()
+        self._opposed = self._find_opposed()
         self._halves = find_halves()
 
     def make_rows(self, settings: Sequence[Setting]) -> list[Row]:
@@ -179,18 +183,36 @@ class _Judge:
             other_half=self._halves.get(name),
             uncounted=len(tested.runs.visible) - len(tested.choose_seeds(self._rule.kind)),
             seeds_outside=tested.runs.seeds_outside,
-            underfits=self._underfits(row),
+            underfits=name in self._underfit and not _has_fitted(row),
+            is_opposed=name in self._opposed,
         )
 
-    def _underfits(self, row: Row) -> bool:
-        name = row.setting.name
-        result = self._results[name].verdict
-        train_acc = row.estimates.get("train_acc")
-        has_fitted = train_acc is not None and is_fitted(1 - train_acc.value)
-        if result is not Verdict.WORSE or not self._fits or has_fitted:
-            return False
-        true_labels, given_labels, gap = (fit[name].verdict for fit in self._fits)
-        return is_underfit(result, true_labels, given_labels, gap)
+    def _find_underfit(self) -> Set[str]:
+        """Return the names of the rows with a clearly worse result, fit and no larger gap."""
+        question = self._question
+        if not question.fit_metrics:
+            return set()
+        names = self._find_worse(question.result_metric)
+        for metric in question.fit_metrics:
+            names &= self._find_worse(metric) if names else set()
+        return names - self._find_worse(METRIC_REGISTRY["loss_gap"]) if names else names
+
+    def _find_opposed(self) -> Set[str]:
+        """Return the names of the rows of which the metric's counterpart says the opposite."""
+        counterpart = find_counterpart(self._question.deciding_metric)
+        wanted = {
+            name: OPPOSITES[each.verdict]
+            for name, each in self._decisions.items()
+            if each.verdict in OPPOSITES
+        }
+        if counterpart is None or not wanted:
+            return set()
+        decisions = self._decide_other(counterpart)
+        return {name for name, verdict in wanted.items() if decisions[name].verdict is verdict}
+
+    def _find_worse(self, metric: Metric) -> Set[str]:
+        decisions = self._decide_other(metric)
+        return {name for name, each in decisions.items() if each.verdict is Verdict.WORSE}
 
     def _compare(self, metric: Metric, values: MetricValues) -> dict[str, PairedComparison]:
         return {

@@ -104,8 +104,6 @@ def collect_row_runs(
     missing: Sequence[MissingRun],
     missing_of_baseline: Sequence[MissingRun],
     unmeasured: Collection[str] = (),
-    *,
-    may_have_pilot: bool = True,
 ) -> RowRuns:
     """Return the runs of a row, without those that a search asked for.
 
@@ -115,13 +113,11 @@ def collect_row_runs(
         missing: runs of the setting that lack results.
         missing_of_baseline: runs of the baseline that lack results.
         unmeasured: the ids of runs in which the deciding metric was not measured.
-        may_have_pilot: whether a few pairs from before the study in view may be left out; not with
-            a margin, as two pairs can be practically equal.
     """
     own, others = setting.tested, baseline.counted
     lacking = [run for run in missing if run.request.purpose is not Purpose.SEARCH]
     chosen = _find_chosen_seeds(own, others, lacking, missing_of_baseline)
-    pilot = _find_pilot(own, lacking) if may_have_pilot else set()
+    pilot = _find_pilot(own, lacking)
     own = own.without(pilot)
     lacking = [run for run in lacking if run.seed not in pilot]
     asked = own.by_seed.keys() | {run.seed for run in lacking}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from shlex import quote
 
+from dropexp.compare.counterparts import describe_opposites
 from dropexp.compare.decisions import find_bound
 from dropexp.compare.own_loops import describe_own_loops, find_unproven
 from dropexp.compare.results import Comparison, Row
@@ -86,8 +87,9 @@ def describe_notes(comparison: Comparison) -> list[Note]:
 
 
 def describe_open_rows(comparison: Comparison) -> list[Note]:
-    """Return the notes on open rows: why, what (+k) means, how large effects are, what improves."""
+    """Return the notes on rows: metrics that disagree, why rows are open, (+k), what improves."""
     return [
+        *(Note(text) for text in describe_opposites(comparison)),
         *(Note(text) for text in describe_too_few(comparison, comparison.rows)),
         *(Note(text) for text in _describe_forecasts(comparison)),
         *(Note(text) for text in _describe_small_effects(comparison)),

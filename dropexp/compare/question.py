@@ -106,13 +106,16 @@ class Question:
 
     @property
     def fit_metrics(self) -> tuple[Metric, ...]:
-        """The metrics by which a setting may underfit, in the order of is_underfit's arguments.
+        """The metrics in which a setting that underfits is clearly worse on its training images.
 
-        They are losses for accuracies too: a network that fits less still reaches an accuracy of
-        1 on few training images. There are none where runs are matched: their fits are equal.
+        Each of them excludes another case. A worse fit of the given labels alone may be a better
+        one, with fewer wrong labels memorised; a worse fit of the true labels alone is that of a
+        network that memorises more of them. A worse loss alone may be that of a network that is
+        less sure and as often right, as label smoothing and mixup make it by design; a worse
+        accuracy alone that of a few images. There are none where runs are matched: their fits are
+        equal.
         """
         if self.at is EpochChoice.MATCHED:
             return ()
-        return tuple(
-            METRIC_REGISTRY[key] for key in ("clean_label_train_loss", MATCHED_BY, "loss_gap")
-        )
+        keys = (MATCHED_BY, "clean_label_train_loss", "train_acc", "clean_label_train_acc")
+        return tuple(METRIC_REGISTRY[key] for key in keys)

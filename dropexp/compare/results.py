@@ -88,8 +88,11 @@ class Row:
         uncounted: in how many pairs the anytime test does not trust the order; see RowRuns.
         seeds_outside: how many seeds with results, asked for before some in the table, are
             outside of it.
-        underfits: whether a clearly worse result comes with a clearly worse fit, and not with a
-            clearly larger gap; see is_underfit. Never where the training labels are fitted.
+        underfits: whether a clearly worse result comes with a clearly worse fit, in loss and in
+            accuracy, and not with a clearly larger loss gap, which would be overfitting. Never
+            where the training labels are fitted.
+        is_opposed: whether the same test says the opposite of it in the accuracy that belongs to
+            the deciding loss, or in the loss that belongs to the deciding accuracy.
     """
 
     setting: Setting
@@ -115,6 +118,7 @@ class Row:
     uncounted: int = 0
     seeds_outside: int = 0
     underfits: bool = False
+    is_opposed: bool = False
 
     @property
     def n(self) -> int:

@@ -84,8 +84,6 @@ def collect_family(
     in_view: Grouped,
     baselines: Baselines,
     metric: Metric,
-    *,
-    has_margin: bool = False,
 ) -> Family:
     """Return the rows of a table together with those of the studies that their runs belong to.
 
@@ -94,7 +92,6 @@ def collect_family(
         in_view: the settings of the table with their runs in view.
         baselines: of the settings of the table.
         metric: the deciding metric.
-        has_margin: whether a row may be practically equal.
     """
     unmeasured = find_unmeasured(metric, (batch.compared for batch in found.batches))
     grouped = in_view if found.batches == found.in_view else group_runs(found.batches)
@@ -115,7 +112,6 @@ def collect_family(
             missing.get(name, ()),
             missing.get(baseline, ()),
             unmeasured,
-            may_have_pilot=not has_margin,
         )
         rows[key] = TestedRow(setting, other, of_row, shown.get(baseline, baseline))
     return Family(rows, tuple(missing.get("", ())), tuple(setting for setting, _ in grouped))

@@ -253,8 +253,8 @@ def _describe_other_rows(comparison: Comparison, headline: Headline) -> list[str
     underfit = [row for row in comparison.rows if row.underfits]
     if underfit:
         sentences.append(
-            f"Underfitting (worse on the training images too, with given and with true labels, "
-            f"without a larger gap): {_list_names(underfit)}."
+            f"Underfitting (worse on the training images too, in loss and accuracy, with given and "
+            f"with true labels, without a larger gap): {_list_names(underfit)}."
         )
     return sentences
 

@@ -46,7 +46,7 @@ from dropexp.statistics.sign_flip import (
     smallest_flip_p,
 )
 from dropexp.statistics.student_t import central_probability, t_quantile
-from dropexp.statistics.verdicts import Verdict, decide_verdict, is_underfit
+from dropexp.statistics.verdicts import Verdict, decide_verdict
 
 __all__ = [
     "EXACT_UP_TO",
@@ -78,7 +78,6 @@ __all__ = [
     "fit_power_laws",
     "forecast_seeds",
     "holm",
-    "is_underfit",
     "matched_epoch",
     "mean_interval",
     "mean_intervals",

@@ -47,26 +47,3 @@ def decide_verdict(
     if adjusted_p <= alpha and difference != 0:
         return Verdict.BETTER if difference < 0 else Verdict.WORSE
     return Verdict.NO_CLEAR_DIFFERENCE
-
-
-def is_underfit(
-    result: Verdict, true_label_fit: Verdict, given_label_fit: Verdict, gap: Verdict
-) -> bool:
-    """Return whether a worse result comes with a worse fit, as underfitting causes it.
-
-    Args:
-        result: the verdict on the result on unseen images.
-        true_label_fit: the verdict on the loss on the training images against their true labels.
-            A worse fit of the given ones may be a better one: fewer wrong labels are memorised.
-        given_label_fit: the verdict on the loss against the labels that were trained on. Where
-            these are fitted as well, more wrong labels are memorised: that is overfitting.
-        gap: the verdict on the loss gap. Where it is clearly larger, the result is worse by more
-            than the fit. A network that is just wide enough to memorise all labels may fit them
-            a little worse than a wider one: that is overfitting, too.
-
-    Returns:
-        True where the first three are clearly worse and the gap is not.
-    """
-    if gap is Verdict.WORSE:
-        return False
-    return result is true_label_fit is given_label_fit is Verdict.WORSE

@@ -34,15 +34,14 @@ class KnownSeeds:
     own: frozenset[int]
     others: Mapping[int, str | None]
 
-    def find_left_out(self, seeds: set[int], *, may_have_pilot: bool = True) -> list[int]:
+    def find_left_out(self, seeds: set[int]) -> list[int]:
         """Return the seeds that a test on some seeds could not leave out; empty where it may.
 
         Args:
             seeds: of the test.
-            may_have_pilot: whether a few other seeds may be left out.
         """
         left_out = sorted(self.others.keys() - seeds)
-        is_mixed = not may_have_pilot or bool(self.others.keys() & seeds)
+        is_mixed = bool(self.others.keys() & seeds)
         return left_out if is_mixed or len(left_out) >= FEWEST_PAIRS else []
 
     def find_study_to_extend(self) -> str | None:
@@ -109,7 +108,7 @@ def find_seed_problem(request: SweepRequest, runs_dir: Path) -> str:
         if of_row is None or of_baseline is None:
             continue
         own = seeds.get(place, set())
-        left = of_row.find_left_out(own, may_have_pilot=request.question.margin is None)
+        left = of_row.find_left_out(own)
         # Only what has both halves of a pair is a result that a test can leave out.
         if of_baseline.own.union(of_baseline.others).intersection(left):
             rows, left_out, seen = rows + 1, max(left_out, len(left)), of_row

@@ -248,12 +248,7 @@ def _refuse_design(design: Design, question: StudyQuestion) -> None:
 
 
 def _find_fewest_pairs(rows: int, question: StudyQuestion) -> int:
-    """Return the fewest pairs of which some results give a verdict.
-
-    With a margin, an interval over two pairs can lie within it.
-    """
-    if question.margin is not None:
-        return 2
+    """Return the fewest pairs of which some results give a verdict."""
     if question.test is TestChoice.ANYTIME:
         return next(n for n in count(1) if rows * smallest_anytime_p(n) <= ALPHA)
     tests = rows if question.correction is Correction.HOLM else 1

@@ -128,13 +128,26 @@ def test_a_higher_accuracy_is_better(tmp_path: Path) -> None:
     assert (row.verdict, row.pairs_better) == (Verdict.BETTER, 6)
 
 
+def set_train_acc(accuracy: float) -> SummaryChange:
+    def change(made: RunSummary) -> RunSummary:
+        assert made.best is not None
+        best = replace(made.best, train_acc=accuracy, clean_label_train_acc=accuracy)
+        return replace(made, best=best)
+
+    return change
+
+
 def test_a_worse_result_with_a_worse_fit_is_underfitting(tmp_path: Path) -> None:
     for seed in range(6):
         write_finished_run(tmp_path, 1.0, f"seed={seed}", train_losses=(0.1,))
         for name, train_loss in (("dropout2d", 0.9), ("dropout", 0.05)):
             overrides = [f"regulariser={name}", "p=0.3", f"seed={seed}"]
             write_finished_run(
-                tmp_path / name, 1.5 + seed / 100, *overrides, train_losses=(train_loss,)
+                tmp_path / name,
+                1.5 + seed / 100,
+                *overrides,
+                train_losses=(train_loss,),
+                change=set_train_acc(0.95 - train_loss),
             )
     for metric, verdict in ((None, Verdict.WORSE), (METRIC_REGISTRY["loss_gap"], Verdict.BETTER)):
         folders = [str(tmp_path), str(tmp_path / "dropout2d")]
@@ -150,8 +163,8 @@ def test_a_training_metric_can_decide(tmp_path: Path, metric: Metric) -> None:
     def accurate(train: float, test: float) -> SummaryChange:
         def change(made: RunSummary) -> RunSummary:
             assert made.best is not None
-            best = replace(made.best, train_acc=train, test_acc=test, acc_gap=train - test)
-            return replace(made, best=best)
+            best = replace(made.best, test_acc=test, acc_gap=train - test)
+            return set_train_acc(train)(replace(made, best=best))
 
         return change
 

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dropexp.compare.notes import describe_notes, describe_verdict
 from dropexp.runs.metric_types import EpochChoice
+from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.runs.records import RunSummary
+from dropexp.statistics import Verdict
 from dropexp.training.run import run
 from tests.builders import RecordingView, compose_tiny
 from tests.run_folders import compare_folder, write_finished_run
@@ -45,7 +48,12 @@ def test_memorising_more_wrong_labels_is_not_underfitting(tmp_path: Path) -> Non
                 result + seed / 100,
                 *words,
                 train_losses=(given,),
-                change=partial(_set_true_label_loss, value=true),
+                change=partial(
+                    _set_fit,
+                    clean_label_train_loss=true,
+                    train_acc=1 - given,
+                    clean_label_train_acc=1 - true,
+                ),
             )
     table = compare_folder(tmp_path)
     memorising, underfitting = (table.row(f"dropout p={p}") for p in (0.3, 0.9))
@@ -65,7 +73,12 @@ def test_a_network_that_just_memorises_all_labels_does_not_underfit(tmp_path: Pa
                 "data.label_noise=0.2",
                 train_losses=(given,),
                 val_losses=(result,),
-                change=partial(_set_true_label_loss, value=true),
+                change=partial(
+                    _set_fit,
+                    clean_label_train_loss=true,
+                    train_acc=0.98 - given,
+                    clean_label_train_acc=0.8 - true / 10,
+                ),
             )
     table = compare_folder(tmp_path, baseline="model.width=64")
     assert describe_verdict(table, table.row("none model.width=16")) == "worse"
@@ -91,9 +104,45 @@ def test_runs_of_equal_training_loss_do_not_underfit(tmp_path: Path) -> None:
     assert describe_verdict(table, row) == "worse"
 
 
-def _set_true_label_loss(made: RunSummary, value: float) -> RunSummary:
+@pytest.mark.parametrize(
+    ("given_acc", "true_acc", "underfits"),
+    [(0.7, 0.7, True), (0.9, 0.7, False), (0.7, 0.9, False), (0.95, 0.95, False)],
+)
+def test_a_network_that_is_less_sure_and_as_often_right_does_not_underfit(
+    given_acc: float, true_acc: float, underfits: bool, tmp_path: Path
+) -> None:
+    # As label smoothing makes it: all losses are higher by design.
+    for seed in range(6):
+        write_finished_run(tmp_path, 0.4, f"seed={seed}", train_losses=(0.3,))
+        accuracies = partial(_set_fit, train_acc=given_acc, clean_label_train_acc=true_acc)
+        words = ["train.label_smoothing=0.3", f"seed={seed}"]
+        loss = 0.7 + seed / 100
+        write_finished_run(tmp_path, loss, *words, train_losses=(0.6,), change=accuracies)
+    row = compare_folder(tmp_path).row("label_smoothing=0.3")
+    assert (row.verdict, row.underfits) == (Verdict.WORSE, underfits)
+
+
+def test_label_smoothing_that_costs_loss_and_gains_accuracy_is_told(tmp_path: Path) -> None:
+    for seed in range(6):
+        write_finished_run(tmp_path, 0.4, f"seed={seed}")
+        for smoothing, accuracy in ((0.1, 0.8), (0.3, 0.85)):
+            words = [f"train.label_smoothing={smoothing}", f"seed={seed}"]
+            more = partial(_set_fit, test_acc=accuracy + seed / 1000 * (smoothing > 0.2))
+            write_finished_run(tmp_path, 0.7 + seed / 100, *words, change=more)
+    told = "in test loss and better in test accuracy, by the same test: label_smoothing=0.3. Test"
+    for metric, text in (("test_loss", f"Worse {told}"), ("loss_gap", None)):
+        table = compare_folder(tmp_path, metric=METRIC_REGISTRY[metric])
+        notes = [note.text for note in describe_notes(table) if "same test" in note.text]
+        assert bool(notes) == (text is not None)
+        assert text is None or notes[0].startswith(text)
+    of_accuracy = compare_folder(tmp_path, metric=METRIC_REGISTRY["test_acc"])
+    assert of_accuracy.row("label_smoothing=0.3").is_opposed
+    assert not of_accuracy.row("label_smoothing=0.1").is_opposed
+
+
+def _set_fit(made: RunSummary, **values: Any) -> RunSummary:
     assert made.best is not None
-    return replace(made, best=replace(made.best, clean_label_train_loss=value))
+    return replace(made, best=replace(made.best, **values))
 
 
 def test_settings_that_are_best_at_their_last_epoch_still_improve(tmp_path: Path) -> None:
@@ -127,14 +176,10 @@ def test_a_network_that_fits_its_training_labels_does_not_underfit(
     train_acc: float, verdict: str, tmp_path: Path
 ) -> None:
     for seed in range(6):
-        write_finished_run(tmp_path, 1.0, f"seed={seed}", train_losses=(0.01,))
+        perfect = partial(_set_fit, train_acc=1.0, clean_label_train_acc=1.0)
+        write_finished_run(tmp_path, 1.0, f"seed={seed}", train_losses=(0.01,), change=perfect)
         words = ["regulariser=dropout", "p=0.3", f"seed={seed}"]
-        fitted = partial(_set_train_acc, value=train_acc)
+        fitted = partial(_set_fit, train_acc=train_acc, clean_label_train_acc=train_acc)
         write_finished_run(tmp_path, 1.01 + seed / 100, *words, train_losses=(0.2,), change=fitted)
     table = compare_folder(tmp_path)
     assert describe_verdict(table, table.row("dropout p=0.3")) == verdict
-
-
-def _set_train_acc(made: RunSummary, value: float) -> RunSummary:
-    assert made.best is not None
-    return replace(made, best=replace(made.best, train_acc=value))

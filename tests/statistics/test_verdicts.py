@@ -3,19 +3,14 @@
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dropexp.statistics import (
     Verdict,
     decide_verdict,
     holm,
-    is_underfit,
     sign_flip_p_value,
     smallest_adjusted_p,
 )
-
-VERDICTS = st.sampled_from(Verdict)
 
 
 @pytest.mark.parametrize(
@@ -52,11 +47,3 @@ def test_a_verdict_is_text_and_its_level_is_checked() -> None:
     assert f"{Verdict.NO_CLEAR_DIFFERENCE}" == "no clear difference"
     with pytest.raises(ValueError, match="alpha"):
         decide_verdict(0.01, -0.1, 0.01, alpha=0.0)
-
-
-@given(result=VERDICTS, true_labels=VERDICTS, given_labels=VERDICTS, gap=VERDICTS)
-def test_underfitting_is_a_clearly_worse_result_with_a_clearly_worse_fit_of_all_labels(
-    result: Verdict, true_labels: Verdict, given_labels: Verdict, gap: Verdict
-) -> None:
-    expected = {result, true_labels, given_labels} == {Verdict.WORSE} and gap != Verdict.WORSE
-    assert is_underfit(result, true_labels, given_labels, gap) is expected

@@ -101,7 +101,6 @@ def _choose_test(
         grouped,
         Baselines(others, reference.name),
         question.deciding_metric,
-        has_margin=question.margin is not None,
     )
     of_family = [row.runs for row in family.rows.values()]
     test = choose_test(question.test, of_family, family.unstarted, found.folders)
