@@ -11,9 +11,12 @@ from dropexp.compare.early_stopping import StoppingRow, StoppingShares
 from dropexp.compare.markdown import escape_markdown, format_plain_table
 from dropexp.compare.notes import describe_still_improving, describe_too_few
 from dropexp.compare.results import Row
+from dropexp.compare.rules import TestKind
 from dropexp.runs.metric_types import Metric, Notation
 from dropexp.statistics import Estimate
 from dropexp.terminal.tables import Column, format_table, wrap_paragraphs
+
+_EXCEPT = "Those of early stopping alone and of the share are for one look at the seeds. "
 
 
 def describe_shares(shares: StoppingShares) -> list[str]:
@@ -30,6 +33,7 @@ def describe_shares(shares: StoppingShares) -> list[str]:
         f"first epoch with a training loss of at most {shares.matched.target:.3g}, which every run "
         "reaches.",
         f"{rule.confidence:.0%} intervals, each for one row; that of the share is Fieller's. "
+        f"{_EXCEPT if shares.last.test.kind is TestKind.ANYTIME else ''}"
         f"Verdicts: {shares.last.test.kind} test, {rule.correction_name}, p <= {rule.alpha:g}, as "
         "dropexp compare --at last, best and matched.",
     ]

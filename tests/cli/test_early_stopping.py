@@ -51,6 +51,13 @@ def test_the_share_is_what_stopping_gives_of_the_gain(studied: Path) -> None:
     assert float(row["equal_fit"]) == pytest.approx(float(row["gain"])), "all fit alike"
 
 
+def test_intervals_that_are_for_one_look_are_named_beside_the_anytime_test(studied: Path) -> None:
+    words = ("early-stopping", "--metric", "val_loss", "-f", "md")
+    told = "Those of early stopping alone and of the share are for one look at the seeds."
+    assert told in run_dropexp(studied, *words, "--test", "anytime").stdout
+    assert told not in run_dropexp(studied, *words).stdout
+
+
 def test_a_setting_without_a_gain_has_no_share(studied: Path) -> None:
     done = run_dropexp(studied, "early-stopping", "--metric", "val_loss")
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ from dropexp.compare.estimates import (
 from dropexp.compare.found_runs import FoundRuns
 from dropexp.compare.looks import RowRuns, choose_test
 from dropexp.compare.question import Question
-from dropexp.compare.rows import Grouped, collect_family
+from dropexp.compare.rows import Family, Grouped, collect_family
 from dropexp.compare.rules import Rule, TestInForce, TestKind
 from dropexp.compare.unmeasured import refuse_unmeasured
 from dropexp.errors import UserError
@@ -50,7 +50,8 @@ def find_effects(found: FoundRuns, question: Question | None = None) -> Effects:
     refuse_unmeasured(metric, settings)
     refuse_unrecorded(metric, settings, question.at)
     refuse_old_runs(metric, settings)
-    test, seeds = _choose_test(found, grouped, factorial, question)
+    family = _collect_family(found, grouped, factorial, question)
+    test, seeds = _choose_test(found, family, factorial, question)
     values = _read_values(factorial, question)
     seeds = [seed for seed in seeds if all(seed in of_cell for of_cell in values.values())]
     if not seeds:
@@ -81,30 +82,32 @@ def find_effects(found: FoundRuns, question: Question | None = None) -> Effects:
         notes=(
             *([question.stated] if question.stated else []),
             *_describe_too_few(decisions.values(), len(seeds), rule),
+            *_describe_hidden(family, len(settings)),
             *_describe_seeds(factorial, seeds),
             *found.left_out,
         ),
     )
 
 
-def _choose_test(
+def _collect_family(
     found: FoundRuns, grouped: Grouped, factorial: Factorial, question: Question
-) -> tuple[TestInForce, list[int]]:
-    """Return the test that speaks, and the seeds that every combination counts in its order.
-
-    All combinations are taken as rows that are compared with the reference.
-    """
+) -> Family:
+    """Return all combinations as rows that are compared with the reference."""
     reference = factorial.reference
     others = {setting.name: reference for setting, _ in grouped if setting is not reference}
-    family = collect_family(
-        found,
-        grouped,
-        Baselines(others, reference.name),
-        question.deciding_metric,
-    )
+    baselines = Baselines(others, reference.name)
+    return collect_family(found, grouped, baselines, question.deciding_metric)
+
+
+def _choose_test(
+    found: FoundRuns, family: Family, factorial: Factorial, question: Question
+) -> tuple[TestInForce, list[int]]:
+    """Return the test that speaks, and the seeds that every combination counts in its order."""
     of_family = [row.runs for row in family.rows.values()]
     test = choose_test(question.test, of_family, family.unstarted, found.folders)
-    return test, _choose_seeds([family.rows[name].runs for name in others], test.kind)
+    reference = factorial.reference
+    names = [each.name for each in factorial.settings.values() if each is not reference]
+    return test, _choose_seeds([family.rows[name].runs for name in names], test.kind)
 
 
 def _choose_seeds(rows: Sequence[RowRuns], kind: TestKind) -> list[int]:
@@ -143,6 +146,21 @@ def _describe_too_few(decisions: Iterable[Decision], seeds: int, rule: Rule) -> 
     return [
         f"With {format_count(seeds, 'seed')}, no effect can have a p-value below "
         f"{min(floors):.2g}; a verdict needs {rule.alpha:g}."
+    ]
+
+
+def _describe_hidden(family: Family, shown: int) -> list[str]:
+    """Return the sentence on settings of the study that a filter leaves out; else none.
+
+    They have effects of their own, of which none can be counted: there are many ways to filter.
+    """
+    hidden = len(family.settings) - shown
+    if hidden <= 0:
+        return []
+    return [
+        f"A filter leaves out {format_count(hidden, 'setting')} of this study, and the correction "
+        f"counts the effects shown alone. If the filter was chosen after results were seen, "
+        f"verdicts are false alarms more often than in 5%: see the effects of the whole study."
     ]
 
 

@@ -110,6 +110,12 @@ def test_a_filter_on_a_level_leaves_a_smaller_study(studied: Path) -> None:
     assert list(rows) == ["dropout2d p=0.3", "augment=crop", "dropout2d p=0.3 × augment=crop"]
 
 
+def test_a_filter_on_a_level_is_said_to_make_the_test_easier(studied: Path) -> None:
+    part = run_dropexp(studied, "effects", "data.train_size=400", "-f", "md").stdout
+    assert "A filter leaves out 4 settings of this study, and the correction counts" in part
+    assert "A filter leaves out" not in run_dropexp(studied, "effects", "-f", "md").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
