@@ -6,10 +6,12 @@ as a process that has trained all epochs before it.
 """
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+import numpy as np
 import torch
 
 Purpose = Literal[
@@ -38,10 +40,11 @@ def stream(seed: int, purpose: Purpose, epoch: int = 0) -> torch.Generator:
 def global_stream(
     seed: int, purpose: Purpose, epoch: int = 0, device: torch.device | None = None
 ) -> Iterator[None]:
-    """Put torch's global generators at the start of a stream inside; restore them afterwards.
+    """Put the global generators at the start of a stream inside; restore them afterwards.
 
     For draws that take no generator argument in torch: parameter initialisation and
-    ``torch.nn.functional.dropout*``.
+    ``torch.nn.functional.dropout*``. A network or a noise of the user's may draw from NumPy's and
+    Python's generators instead.
 
     Args:
         seed: see stream_seed.
@@ -51,9 +54,30 @@ def global_stream(
     """
     accelerators = [device] if device is not None and device.type != "cpu" else []
     device_type = accelerators[0].type if accelerators else "cuda"
-    with torch.random.fork_rng(accelerators, device_type=device_type):
-        _seed_generators(stream_seed(seed, purpose, epoch))
+    number = stream_seed(seed, purpose, epoch)
+    with (
+        seeded_python_and_numpy(number),
+        torch.random.fork_rng(accelerators, device_type=device_type),
+    ):
+        _seed_generators(number)
         yield
+
+
+@contextmanager
+def seeded_python_and_numpy(seed: int) -> Iterator[None]:
+    """Seed the global generators of Python and NumPy inside; restore them afterwards.
+
+    Args:
+        seed: at least 0.
+    """
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    try:
+        yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
 
 
 def _seed_generators(seed: int) -> None:

@@ -1,5 +1,8 @@
-"""A stream depends on its seed, purpose and epoch alone, and restores torch's generators."""
+"""A stream depends on its seed, purpose and epoch alone, and restores the global generators."""
 
+import random
+
+import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,3 +33,20 @@ def test_a_global_stream_restores_the_generators() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     with global_stream(0, "masks", 4):
         assert torch.equal(torch.rand(5), inside)
+
+
+def draw() -> tuple[float, float]:
+    return random.random(), float(np.random.rand())
+
+
+def test_a_global_stream_is_one_of_python_and_numpy_too() -> None:
+    states = random.getstate(), np.random.get_state()
+    expected = draw()
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    inside = []
+    for _ in range(2):
+        with global_stream(2**62, "masks", 4):
+            inside.append(draw())
+    assert inside[0] == inside[1] != expected
+    assert draw() == expected

@@ -15,13 +15,14 @@ from dropexp.data.user_code import (
     running_user_code,
 )
 from dropexp.errors import DataError
+from dropexp.randomness import seeded_python_and_numpy
 
 
 def read(config: CustomDataConfig) -> Source:
     """Return what the function of the config returns: a mapping as in arrays.NAMES, or a pair.
 
-    The function is called with ``data.options``, and with torch's global generators seeded with 0.
-    It has to return the same at every call.
+    The function is called with ``data.options``, and with the global generators of torch, NumPy and
+    Python seeded with 0. It has to return the same at every call.
 
     Raises:
         ConfigError: the function cannot be imported, takes other arguments, or has changed.
@@ -31,7 +32,11 @@ def read(config: CustomDataConfig) -> Source:
     origin = f"data.target={config.target}"
     load = import_target(config.target, origin)
     arguments = collect_arguments(config.target, load, {}, config.options, "data.options.{}")
-    with running_user_code(f"{origin} fails"), torch.random.fork_rng(devices=[]):
+    with (
+        running_user_code(f"{origin} fails"),
+        seeded_python_and_numpy(0),
+        torch.random.fork_rng(devices=[]),
+    ):
         torch.manual_seed(0)
         returned = load(**arguments)
     return make_source(_name_arrays(returned, origin), origin)

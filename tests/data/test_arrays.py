@@ -288,3 +288,15 @@ def test_bfloat16_images_and_names_of_bytes_are_read() -> None:
     source = make_source(arrays_of_them, "x")
     assert source.class_names == ("cat", "dog", "owl")
     assert source.train.select_all().images.dtype == torch.float32
+
+
+def test_a_function_that_seeds_nothing_returns_the_same_at_every_call(package: Path) -> None:
+    (package / "data.py").write_text(
+        "import random\nimport numpy as np\n\ndef load():\n"
+        "    images = np.random.randint(0, 256, (40, 4, 4)).astype(np.uint8)\n"
+        "    return images, np.array([random.randrange(3) for _ in images])\n"
+    )
+    config = compose_custom(package, "load").data
+    first, second = load(config).train, load(config).train
+    assert torch.equal(first.images, second.images)
+    assert torch.equal(first.labels, second.labels)
