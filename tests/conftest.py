@@ -114,6 +114,7 @@ def run_dropexp(
         try:
             code = run_command(list(arguments))
         finally:
+            forget_added_files()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             torch.set_num_threads(threads)

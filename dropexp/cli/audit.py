@@ -9,8 +9,7 @@ import typer
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.options import ConfigDirOption, Overrides, TrustOption
 
-AUDIT_HELP = (
-    "Check that the regulariser works on its model; train nothing.\n\n"
+AUDIT_DETAILS = (
     "[bold]dropexp audit model=resnet regulariser=stochastic_depth p=0.4[/bold]\n\n"
     "Overrides are those of [bold]dropexp train[/bold], which runs the same checks before it "
     "trains. Lists the sites that the regulariser fills, with their measured drop rates, and "

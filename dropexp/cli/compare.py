@@ -144,8 +144,7 @@ _FORMAT_OF_SUFFIX = {
     ".tex": ComparisonFormat.LATEX,
 }
 
-COMPARE_HELP = (
-    "Compare settings: which generalises better, by how much, how sure?\n\n"
+COMPARE_DETAILS = (
     "[bold]dropexp compare study=first data.label_noise=0.2 --metric test_acc[/bold]\n\n"
     "Arguments are folders of runs, ids of runs, and filters as in [bold]dropexp runs[/bold]. Each "
     "row of the table is one setting: all fields but the seed. Its runs are paired, seed by seed, "

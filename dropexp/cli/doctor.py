@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from dropexp.doctor import DoctorReport
 
-DOCTOR_HELP = (
-    "Find what is wrong with the dropout of any network; train nothing.\n\n"
+DOCTOR_DETAILS = (
     "[bold]dropexp doctor nets.mine:Net --input 1x28x28[/bold]\n\n"
     "Lists every dropout-like module and function call with its measured drop rate, its scale and "
     "what it drops, and whether it is silent in eval mode. Names what is wrong, such as F.dropout "

@@ -13,8 +13,7 @@ from dropexp.cli.compare import BaselineOption, CorrectionOption, MetricOption, 
 from dropexp.cli.learning_curve import FilterArguments
 from dropexp.cli.options import RunsDir
 
-EARLY_STOPPING_HELP = (
-    "Show how much of a regulariser's gain early stopping alone gives.\n\n"
+EARLY_STOPPING_DETAILS = (
     "[bold]dropexp early-stopping study=early_stopping[/bold]\n\n"
     "Arguments are those of [bold]dropexp compare[/bold]. No run has to stop early: the baseline "
     "at its lowest validation loss is early stopping alone. Beside its share of the gain stand "

@@ -26,8 +26,7 @@ from dropexp.cli.picture_options import (
     TitleOption,
 )
 
-EFFECTS_HELP = (
-    "Show main effects and interactions of a factorial study: which effects add up?\n\n"
+EFFECTS_DETAILS = (
     "[bold]dropexp effects study=interactions[/bold]\n\n"
     "Arguments are those of [bold]dropexp compare[/bold], for runs in every combination of two or "
     "more fields, such as regulariser × data.augment × optimiser.weight_decay. Each seed gives one "

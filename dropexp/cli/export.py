@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from dropexp.loggers.registry import Destination
     from dropexp.runs.listed_run import ListedRun
 
-_EXPORT_HELP = (
-    "Send finished runs to MLflow, W&B or Trackio.\n\n"
+EXPORT_DETAILS = (
     "[bold]dropexp export mlflow runs study=quick --tracking-uri sqlite:///mlflow.db[/bold]\n\n"
     "A run that is there already is not sent again. To log runs while they train: "
     "[bold]dropexp train logger=mlflow[/bold]."
@@ -27,12 +26,10 @@ _RUNS_HELP = (
 )
 
 export = typer.Typer(
-    name="export",
     cls=PlainHelpGroup,
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help=_EXPORT_HELP,
 )
 
 Runs = Annotated[

@@ -25,8 +25,7 @@ from dropexp.errors import UserError
 if TYPE_CHECKING:
     from dropexp.compare.forgotten import TrackedSetting
 
-FORGETTING_HELP = (
-    "Show which training images networks forget, and which never learn.\n\n"
+FORGETTING_DETAILS = (
     "[bold]dropexp sweep regulariser=none,dropout2d track_examples=true 'seed=range(8)'[/bold]\n"
     "[bold]dropexp forgetting --page forgotten.html[/bold]\n\n"
     "A forgetting event: a label is predicted after one epoch and not after the next. Arguments "

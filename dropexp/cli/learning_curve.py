@@ -22,8 +22,7 @@ from dropexp.cli.picture_options import (
     TitleOption,
 )
 
-LEARNING_CURVE_HELP = (
-    "Show results against training-set size: how many more images is it worth?\n\n"
+LEARNING_CURVE_DETAILS = (
     "[bold]dropexp learning-curve study=learning_curve --images 400[/bold]\n\n"
     "Arguments are those of [bold]dropexp compare[/bold], for runs with several values of "
     "data.train_size. A power law a + b · n^(−c) is fitted to each setting; a regulariser's worth "

@@ -46,15 +46,13 @@ class ReportFormat(StrEnum):
     MD = "md"
 
 
-REPORT_HELP = (
-    "Write a report: the answer, tables and interactive charts.\n\n"
+REPORT_DETAILS = (
     "[bold]dropexp report study=first -o report.html[/bold]\n\n"
     "The report is one file that works offline and says how to reproduce it. Arguments are as for "
     "[bold]dropexp compare[/bold]: folders of runs, ids of runs, and filters. html is "
     "interactive; md is for a pull request or an appendix."
 )
-BOARD_HELP = (
-    "Show a study in TensorBoard: means over seeds with intervals.\n\n"
+BOARD_DETAILS = (
     "[bold]dropexp board first[/bold]\n\n"
     "Each setting is one run of TensorBoard: Custom Scalars draws its mean with a 95% interval, "
     "HParams lists its mean results. The event files stand beside the runs folder, so that "

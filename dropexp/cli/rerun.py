@@ -12,8 +12,7 @@ from dropexp.errors import UserError
 if TYPE_CHECKING:
     from dropexp.runs.write import RunFolder
 
-RERUN_HELP = (
-    "Train a finished run again and compare the numbers.\n\n"
+RERUN_DETAILS = (
     "[bold]dropexp rerun 6f3a0c1e device=cuda[/bold]\n\n"
     "ID may be a run folder, for example one that was copied from another machine. Overrides may "
     "set device, threads, deterministic, data.root, data.download, model.weights and "

@@ -42,8 +42,7 @@ _FILTER_HELP = (
     "[bold]status=failed[/bold]          or finished, diverged, interrupted, running, damaged\n"
     "[bold]study=first[/bold]            the runs of a study"
 )
-_RUNS_HELP = (
-    "List, show, check and remove runs.\n\n"
+RUNS_DETAILS = (
     "[bold]dropexp runs regulariser=dropout2d 'p>=0.3' --sort test_loss[/bold]\n\n"
     f"Without a command, runs are listed. {_FILTER_HELP}\n\n"
     "[bold]dropexp runs list --help[/bold] describes sorting and formats."
@@ -67,12 +66,10 @@ _RM_HELP = (
 )
 
 runs = typer.Typer(
-    name="runs",
     cls=ListsByDefault,
     no_args_is_help=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help=_RUNS_HELP,
 )
 
 

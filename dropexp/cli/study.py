@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from dropexp.sweep.grammar import SweepRequest
     from dropexp.training.progress import EpochProgress
 
-_STUDY_HELP = (
-    "Register a study before it is trained; verify it afterwards.\n\n"
+STUDY_DETAILS = (
     "[bold]dropexp study register mine regulariser=none,dropout2d p=0.3 --seeds 8[/bold]\n\n"
     "A registered study is a question and its runs, written down before the runs exist. Its file "
     "can be sent to someone: [bold]dropexp sweep study=FILE[/bold] trains it."
@@ -72,12 +71,10 @@ StudyName = Annotated[
 ]
 
 study = typer.Typer(
-    name="study",
     cls=PlainHelpGroup,
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help=_STUDY_HELP,
 )
 
 

@@ -35,8 +35,7 @@ from dropexp.sweep.budget import LIMIT_OF_SEEDS
 from dropexp.terminal.numbers import format_count
 from dropexp.training.startup import keep
 
-_SWEEP_HELP = (
-    "Train every combination of several values.\n\n"
+_SWEEP_DETAILS = (
     "[bold]dropexp sweep regulariser=none,dropout2d p=0.1,0.3 'seed=range(8)'[/bold]\n\n"
     "Overrides are those of [bold]dropexp train[/bold] with several values: a,b or "
     "range(start,stop,step). [bold]study=NAME[/bold] selects a ready sweep ({studies}) or "
@@ -50,8 +49,7 @@ _SWEEP_HELP = (
 )
 
 # No docstring of the command, whose line ends Rich would keep.
-EXTEND_HELP = (
-    "Add seeds to a study: where its answer is open, or to all settings.\n\n"
+EXTEND_DETAILS = (
     "[bold]dropexp extend quick --until-decided --margin 0.01[/bold]\n\n"
     "[bold]--seeds +4[/bold] adds four seeds to every setting. If runs of the study are "
     "unfinished, it trains only those; give the same command again to add the seeds.\n\n"
@@ -59,9 +57,7 @@ EXTEND_HELP = (
     "Overrides may say where and how to train (device=…, hydra/launcher=…)."
 )
 
-WATCH_HELP = (
-    "Watch a sweep from another terminal.\n\nIn a pipe or a file the state is printed once."
-)
+WATCH_DETAILS = "In a pipe or a file the state is printed once."
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -75,11 +71,11 @@ def _show_runs(overrides: Sequence[str], *, trust: bool) -> str:
     return f"# {format_count(len(configs), 'run')}; the first of them:\n{show_run(configs[0])}"
 
 
-def make_sweep_help() -> str:
-    """Return the help of the command with the names of the ready sweeps."""
+def make_sweep_details() -> str:
+    """Return the help below the summary, with the names of the ready sweeps."""
     from dropexp.config.groups import list_studies
 
-    return _SWEEP_HELP.format(studies=", ".join(list_studies()))
+    return _SWEEP_DETAILS.format(studies=", ".join(list_studies()))
 
 
 def sweep(

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from dropexp.config.overrides import Override
     from dropexp.config.run_config import RunConfig
 
-_TRAIN_HELP = (
-    "Train one run and measure how well it generalises.\n\n"
+_TRAIN_DETAILS = (
     "[bold]dropexp train regulariser=dropout2d p=0.3[/bold]\n\n"
     "Overrides are Hydra's: [bold]group=choice[/bold] selects a file of conf/, "
     "[bold]key=value[/bold] sets a value. A finished run is not trained again, and an "
@@ -41,12 +40,12 @@ _TRAIN_HELP = (
 )
 
 
-def make_train_help() -> str:
-    """Return the help of the command with the groups and their choices."""
+def make_train_details() -> str:
+    """Return the help below the summary: the groups and their choices."""
     from dropexp.config.added_files import list_choices
     from dropexp.config.groups import list_groups
 
-    return _TRAIN_HELP.format(
+    return _TRAIN_DETAILS.format(
         groups="\n".join(
             f"[bold]{group}[/bold]: {', '.join(list_choices(group))}"
             for group, choices in list_groups().items()

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from dropexp.sweep.tuning.conduct import Confirm, TuneResult
     from dropexp.sweep.tuning.space import TuneRequest
 
-TUNE_HELP = (
-    "Choose the best regulariser and strength within a budget.\n\n"
+TUNE_DETAILS = (
     "[bold]dropexp tune regulariser=dropout2d,dropconnect 'p=interval(0.05,0.7)'[/bold]\n\n"
     "Overrides are those of [bold]dropexp sweep[/bold], and intervals in Hydra's grammar: "
     "interval(low,high), tag(log,interval(low,high)). Defaults: "

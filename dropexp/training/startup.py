@@ -9,7 +9,7 @@ A deferred import is a plain ``import`` in the function that needs it:
 torch                 1.20 s   saved by every command that trains nothing
 torchvision           0.30 s   by runs whose data and model are not torchvision's
 Hydra and pydantic    0.26 s   by commands that compose no config
-the other commands    0.09 s   by every command; the help needs them all
+the other commands    0.09 s   by every command, and by the help of all of them
 altair                0.19 s   by commands that draw no chart
 TensorBoard's writer  0.15 s   by runs that are refused before they train
 ====================  =======  ========================================================

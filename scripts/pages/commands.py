@@ -2,14 +2,12 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import typer
-
-from dropexp.cli.commands import build_app
+from dropexp.cli.commands import import_command, list_commands
 
 PAGE = "reference/commands.md"
 _INTRODUCTION = """# Commands
@@ -24,15 +22,15 @@ _INTRODUCTION = """# Commands
 
 def write_page() -> str:
     """Return the text of the page."""
-    return "\n".join([_INTRODUCTION, *_sections(typer.main.get_command(build_app()))])
+    commands = {name: import_command(name) for name in list_commands()}
+    return "\n".join([_INTRODUCTION, *_sections(commands)])
 
 
-def _sections(command: Any, parents: str = "dropexp") -> Iterator[str]:
-    for name, subcommand in command.commands.items():
+def _sections(commands: Mapping[str, Any], parents: str = "dropexp") -> Iterator[str]:
+    for name, command in commands.items():
         full_name = f"{parents} {name}"
-        yield from _section(full_name, subcommand)
-        if hasattr(subcommand, "commands"):
-            yield from _sections(subcommand, full_name)
+        yield from _section(full_name, command)
+        yield from _sections(getattr(command, "commands", {}), full_name)
 
 
 def _section(full_name: str, command: Any) -> Iterator[str]:

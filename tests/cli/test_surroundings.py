@@ -6,12 +6,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 import dropexp
-from dropexp.cli.commands import build_app
+from dropexp.cli.commands import build_app, import_command, list_commands
 from tests.conftest import QUICK
 from tests.models.custom_networks import NET
 from tests.processes import PLAIN_OUTPUT
@@ -78,12 +79,13 @@ def test_a_deleted_folder_gets_a_sentence(tmp_path: Path) -> None:
 
 def test_no_help_is_made_of_a_docstring() -> None:
     # python -OO removes docstrings, and with them such a help.
-    groups: list[typer.Typer] = [build_app()]
-    for group in groups:
-        groups += [each.typer_instance for each in group.registered_groups if each.typer_instance]
-        callbacks = [each.callback for each in group.registered_commands]
-        callbacks += [group.registered_callback.callback] if group.registered_callback else []
-        assert [each.__name__ for each in callbacks if each and each.__doc__] == []
+    commands: list[Any] = [
+        typer.main.get_command(build_app()),
+        *map(import_command, list_commands()),
+    ]
+    for command in commands:
+        commands += getattr(command, "commands", {}).values()
+    assert [each.name for each in commands if each.callback and each.callback.__doc__] == []
 
 
 HELPS = """

@@ -12,7 +12,7 @@ import pytest
 import typer
 from PIL import Image
 
-from dropexp.cli.commands import build_app
+from dropexp.cli.commands import build_app, import_command, list_commands
 from dropexp.config.compose import compose_run
 from dropexp.config.setting import flatten
 from dropexp.runs.files import WEIGHTS
@@ -124,6 +124,7 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
     """The command's name and the values of its parameters, as typer parses them; nothing is run."""
     called: list[tuple[str, dict[str, Any]]] = []
     root: Any = typer.main.get_command(build_app())
+    root.commands = {name: import_command(name) for name in list_commands()}
 
     def replace_callbacks(command: Any) -> None:
         for name, sub in getattr(command, "commands", {}).items():
