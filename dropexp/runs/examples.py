@@ -96,11 +96,6 @@ def _check(arrays: Mapping[str, NDArray[np.generic]]) -> None:
         raise ValueError("fitted_bits has no epoch")
 
 
-def has_examples(run: StoredRun) -> bool:
-    """Return whether the folder of a finished run has a history of its examples."""
-    return run.size_of(EXAMPLES) > 0 and EXAMPLES in run.read_summary().files
-
-
 def read_examples(run: StoredRun) -> ExampleHistory:
     """Return the history of a finished run's examples.
 

@@ -220,21 +220,6 @@ def read_results(runs: Sequence[ListedRun], key: str) -> list[Any]:
     ]
 
 
-def find_results(runs: Sequence[ListedRun], key: str) -> set[Any]:
-    """Return the different values of get_result, which can be hashed."""
-    found = {run.get_result(key) for run in runs if run.packed is None}
-    mixed = set()
-    for packed in list_packed(runs):
-        values = set(packed.read(key))
-        if len(values) == 1:
-            found |= values
-        else:  # of which some may be those of other runs
-            mixed.add(packed)
-    if mixed:
-        found.update(run.get_result(key) for run in runs if run.packed in mixed)
-    return found
-
-
 _SELECTED = tuple(SelectedEpoch.__dataclass_fields__)
 _RESULTS = (
     "parameters",

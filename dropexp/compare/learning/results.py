@@ -166,11 +166,6 @@ class LearningCurves:
         return self.comparison.metric
 
     @property
-    def is_error(self) -> bool:
-        """Whether the curves show 1 − the metric, an accuracy."""
-        return self.metric.sign < 0
-
-    @property
     def quantity(self) -> str:
         """What the curves show: ``test loss``, ``test error``."""
         return self.metric.name.replace("accuracy", "error")
