@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from dropexp.terminal.numbers import format_count
 from dropexp.terminal.tables import Column, format_table, wrap_text
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def format_report(report: "DoctorReport", heading: str, width: int | None) -> li
         text = f"{finding.level}  {finding.mistake}: {finding.message}"
         lines += [Text(line, _STYLES[finding.level]) for line in wrap_text(text, width)]
     count = len(report.errors)
-    ending = f"{count} error{'' if count == 1 else 's'}" if count else "nothing is wrong"
+    ending = format_count(count, "error") if count else "nothing is wrong"
     return [*lines, Text(ending, "red" if count else "green")]
 
 

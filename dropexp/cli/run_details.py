@@ -12,7 +12,7 @@ from dropexp.runs.files import ENVIRONMENT, ERROR, SUMMARY
 from dropexp.runs.listed_run import ListedRun
 from dropexp.runs.overrides import ChangedField
 from dropexp.runs.write import RunFolder
-from dropexp.terminal.numbers import format_count, format_size
+from dropexp.terminal.numbers import format_count, format_size, list_few
 from dropexp.terminal.tables import Column, format_table
 
 _MOST_ERROR_LINES = 5
@@ -125,9 +125,7 @@ def format_fine_tuning(folder: RunFolder) -> list[Text]:
     if trained:
         share = f"{trained.get('trained', 0):,} of {trained.get('total', 0):,} parameters"
         names = [str(name) for name in trained.get("tensors", ())]
-        shown = ", ".join(names[:_MOST_TENSORS])
-        more = f" and {len(names) - _MOST_TENSORS} more" if len(names) > _MOST_TENSORS else ""
-        lines.append(f"  trains {share}: {shown}{more}")
+        lines.append(f"  trains {share}: {list_few(names, _MOST_TENSORS)}")
     return [Text("fine-tuning", style="bold"), *map(Text, lines)] if lines else []
 
 

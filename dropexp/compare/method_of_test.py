@@ -102,7 +102,9 @@ def _describe_statistic(comparison: Comparison) -> str:
 def _describe_zeros(comparison: Comparison) -> str:
     """Return the sentence on rows that are decided although their interval includes 0."""
     names = [row.setting.name for row in comparison.rows if includes_zero(row)]
-    return f" It includes 0 in {list_few(names)}: {TWO_PROCEDURES}." if names else ""
+    return (
+        f" It includes 0 in {list_few(names, noun='setting')}: {TWO_PROCEDURES}." if names else ""
+    )
 
 
 def describe_uncounted(comparison: Comparison) -> str:
@@ -133,7 +135,11 @@ def _describe_pairs(comparison: Comparison) -> list[str]:
         for row in comparison.rows
         if 0 < len(row.pairs) < row.n
     ]
-    return [f"Means are over n runs, the test is over pairs: {list_few(fewer)}."] if fewer else []
+    return (
+        [f"Means are over n runs, the test is over pairs: {list_few(fewer, noun='setting')}."]
+        if fewer
+        else []
+    )
 
 
 def _describe_explored(comparison: Comparison) -> list[str]:

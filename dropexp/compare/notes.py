@@ -181,7 +181,7 @@ def _describe_small_effects(comparison: Comparison) -> list[str]:
         for row in comparison.rows
         if row.is_small and row.difference is not None and row.verdict is not Verdict.TOO_FEW_SEEDS
     ]
-    return [f"Any effect is small: {list_few(small)}."] if small else []
+    return [f"Any effect is small: {list_few(small, noun='setting')}."] if small else []
 
 
 def describe_problems(comparison: Comparison) -> list[Note]:
@@ -235,8 +235,8 @@ def describe_still_improving(rows: Sequence[Row]) -> list[str]:
             count = f"{setting.name} ({improving} of {len(setting.completed)} runs)"
             by_epochs.setdefault(epochs, []).append(count)
     return [
-        f"Still improving at their last epoch: {list_few(names)}. Longer training may change "
-        f"the table: sweep again with train.epochs={2 * epochs} and another study name."
+        f"Still improving at their last epoch: {list_few(names, noun='setting')}. Longer training "
+        f"may change the table: sweep again with train.epochs={2 * epochs} and another study name."
         for epochs, names in by_epochs.items()
     ]
 
@@ -289,8 +289,8 @@ def _describe_unlike_threads(comparison: Comparison) -> list[str]:
     numbers += ["an unrecorded number"] if None in threads else []
     return [
         f"Trained with other threads than the baseline ({' and '.join(numbers)}): "
-        f"{list_few(names)}. Sums are rounded in another order, so these pairs differ by more than "
-        f"the regulariser; threads=N with force=true trains runs again."
+        f"{list_few(names, noun='setting')}. Sums are rounded in another order, so these pairs "
+        f"differ by more than the regulariser; threads=N with force=true trains runs again."
     ]
 
 

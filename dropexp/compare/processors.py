@@ -49,8 +49,8 @@ def describe_unlike_processors(rows: Sequence[Row], found: Sequence[FoundBatch])
     rows_named = [f"{name} ({format_count(count, 'pair')})" for name, count in unlike.items()]
     return [
         f"Trained on another processor than the baseline ({'; '.join(sorted(names))}): "
-        f"{list_few(rows_named)}. Sums are rounded in another order, so these pairs differ by more "
-        f"than the regulariser; force=true trains runs again on this machine."
+        f"{list_few(rows_named, noun='setting')}. Sums are rounded in another order, so these "
+        f"pairs differ by more than the regulariser; force=true trains runs again on this machine."
     ]
 
 

@@ -31,9 +31,7 @@ from dropexp.runs.run_block import RunBlock, find_values, list_ids, list_rows, s
 from dropexp.runs.selection import explain_no_match, is_filter, select_blocks
 from dropexp.runs.unfinished import describe_unfinished
 from dropexp.runs.write import RunFolder
-from dropexp.terminal.numbers import format_count
-
-_MOST_NAMED = 3
+from dropexp.terminal.numbers import format_count, list_few
 
 
 def find_runs(
@@ -255,10 +253,7 @@ def _describe_left_out(blocks: Sequence[RunBlock], reason: str) -> list[str]:
     if not blocks:
         return []
     runs = sorted(list_ids(blocks))
-    names = ", ".join(runs[:_MOST_NAMED])
-    more = f" and {len(runs) - _MOST_NAMED} more" if len(runs) > _MOST_NAMED else ""
-    count = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
-    return [f"{count} left out ({reason}): {names}{more}."]
+    return [f"{format_count(len(runs), 'run')} left out ({reason}): {list_few(runs)}."]
 
 
 # --- reading ------------------------------------------------------------------------------

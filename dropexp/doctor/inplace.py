@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from dropexp.doctor.recording import RecordedCall, Recorder
-from dropexp.doctor.report import Finding, list_names
+from dropexp.doctor.report import Finding
+from dropexp.terminal.numbers import list_few
 
 INPLACE_ERROR = "modified by an inplace operation"
 """What torch says when a value that the backward pass needs was overwritten."""
@@ -72,7 +73,7 @@ def _explain_backward(calls: list[RecordedCall]) -> Finding:
     return Finding(
         "inplace_backward",
         "error",
-        f"{list_names([each.place for each in calls])}: in-place dropout overwrites a value that "
+        f"{list_few([each.place for each in calls])}: in-place dropout overwrites a value that "
         f"the backward pass needs. Write inplace=False.",
     )
 
@@ -81,7 +82,7 @@ def _explain_overwriting(calls: list[RecordedCall]) -> Finding:
     return Finding(
         "inplace_overwrites",
         "error",
-        f"{list_names([each.place for each in calls])}: in-place dropout overwrites a value that "
+        f"{list_few([each.place for each in calls])}: in-place dropout overwrites a value that "
         f"is used elsewhere, for example in a shortcut, so it is dropped there too. Write "
         f"inplace=False.",
     )

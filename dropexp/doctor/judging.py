@@ -8,8 +8,9 @@ from dropexp.doctor.calls import describe_module, expected_dimensions
 from dropexp.doctor.kinds import is_dropout_like
 from dropexp.doctor.recording import RecordedCall
 from dropexp.doctor.registration import UnregisteredTensor
-from dropexp.doctor.report import Finding, NoiseSite, list_names
+from dropexp.doctor.report import Finding, NoiseSite
 from dropexp.regularisers import preserve_modes
+from dropexp.terminal.numbers import list_few
 
 _DROP_NAMES = ("drop", "stochastic_depth")
 _SAME_P = 1e-6
@@ -27,7 +28,7 @@ def judge_modes(model: nn.Module) -> list[Finding]:
     if not stuck:
         return []
     message = (
-        f"{list_names(list(stuck))}: train() and eval() do not switch the mode. An overridden "
+        f"{list_few(list(stuck))}: train() and eval() do not switch the mode. An overridden "
         f"train() must call super().train(mode) and return self."
     )
     return [Finding("mode_not_switched", "error", message)]
@@ -38,7 +39,7 @@ def judge_registration(tensors: Sequence[UnregisteredTensor]) -> list[Finding]:
     if not tensors:
         return []
     message = (
-        f"{list_names([tensor.name for tensor in tensors])}: the network computes with it and does "
+        f"{list_few([tensor.name for tensor in tensors])}: the network computes with it and does "
         f"not register it, so it is neither trained nor saved. Use nn.ModuleList, nn.ParameterList "
         f"or register_buffer, and construct layers in __init__."
     )
@@ -97,9 +98,9 @@ def _judge_calls_in_evaluation(group: Sequence[RecordedCall]) -> Finding | None:
 def _name_place(group: Sequence[RecordedCall]) -> str:
     first = group[0]
     if first.is_by_module:
-        return list_names(list(dict.fromkeys(each.place for each in group)))
+        return list_few(list(dict.fromkeys(each.place for each in group)))
     modules = list(dict.fromkeys(each.module for each in group if each.module))
-    inside = f" in {list_names(modules, 1)}" if modules else ""
+    inside = f" in {list_few(modules, 1)}" if modules else ""
     return f"{first.call.function} at {first.line}{inside}"
 
 
@@ -123,7 +124,7 @@ def explain_random_evaluation(calls: Iterable[RecordedCall]) -> Finding:
     """Return that two evaluation passes differ, with the draws that could be why."""
     places = list(dict.fromkeys(each.place for each in calls if each.call.kind == "draw"))
     why = (
-        f"It draws at {list_names(places)}"
+        f"It draws at {list_few(places)}"
         if places
         else "Torch drew nothing, so Python's or NumPy's random numbers may be the reason, or "
         "state that a pass changes"
@@ -191,7 +192,7 @@ def judge_strengths(
         if each.call.kind == "dropout" and each.call.p == 0 and not each.is_by_module
     )
     if zero:
-        message = f"{list_names(zero)}: p = 0, so nothing is dropped."
+        message = f"{list_few(zero)}: p = 0, so nothing is dropped."
         findings.append(Finding("zero_p", "note", message))
     return findings
 
@@ -213,7 +214,7 @@ def _judge_unused_rates(model: nn.Module, in_use: set[float]) -> list[Finding]:
     if not unused:
         return []
     message = (
-        f"{list_names(unused)}: no dropout of the network has this p, so it is ignored or replaced "
+        f"{list_few(unused)}: no dropout of the network has this p, so it is ignored or replaced "
         f"by another value."
     )
     return [Finding("other_p", "error", message)]

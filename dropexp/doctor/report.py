@@ -121,9 +121,3 @@ def sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Return each finding once, errors first, otherwise in their order."""
     unique = list(dict.fromkeys(findings))
     return tuple(sorted(unique, key=lambda finding: finding.level != "error"))
-
-
-def list_names(names: Sequence[str], most: int = 3) -> str:
-    """Return the first names, and how many more there are."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -19,7 +19,8 @@ from dropexp.doctor.measuring import (
     shape_of_attention,
 )
 from dropexp.doctor.recording import RecordedCall, Recorder
-from dropexp.doctor.report import Finding, NoiseSite, list_names
+from dropexp.doctor.report import Finding, NoiseSite
+from dropexp.terminal.numbers import list_few
 
 
 @dataclass(frozen=True)
@@ -118,4 +119,4 @@ def _judge_uncalled(modules: Mapping[str, nn.Module]) -> Iterable[Finding]:
     ]
     if named:
         verb = "is" if len(named) == 1 else "are"
-        yield Finding("not_called", "note", f"{list_names(named)} {verb} never called.")
+        yield Finding("not_called", "note", f"{list_few(named)} {verb} never called.")

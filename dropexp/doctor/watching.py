@@ -15,8 +15,9 @@ from dropexp.doctor.kinds import is_dropout_like, read_strength
 from dropexp.doctor.passes import PassLog
 from dropexp.doctor.recording import RecordedCall, Recorder
 from dropexp.doctor.registration import UsedTensors, iterate_tensors
-from dropexp.doctor.report import MISTAKES, Finding, describe_errors, list_names, sort_findings
+from dropexp.doctor.report import MISTAKES, Finding, describe_errors, sort_findings
 from dropexp.errors import AuditError, ConfigError, suggest
+from dropexp.terminal.numbers import list_few
 
 _SAME_P = 1e-6
 
@@ -177,7 +178,7 @@ class _LoopRecorder(Recorder):
         if INPLACE_ERROR not in str(error) or not self._inplace:
             return []
         message = (
-            f"{list_names(list(self._inplace))}: in-place dropout may have overwritten the value "
+            f"{list_few(list(self._inplace))}: in-place dropout may have overwritten the value "
             f"that the backward pass needs. Write inplace=False."
         )
         return [Finding("inplace_backward", "error", message)]

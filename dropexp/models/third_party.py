@@ -17,6 +17,7 @@ from dropexp.models.adapter import fill_sites, find_sites, observe_dimensions
 from dropexp.models.freezing import find_held_modules
 from dropexp.models.heads import remember_heads
 from dropexp.regularisers import Noise, Regulariser, preserve_modes
+from dropexp.terminal.numbers import list_few
 
 _NOTES = "_notes"
 _PROBED_IMAGES = 2
@@ -48,8 +49,7 @@ def disable_own_noise(model: nn.Module, image_shape: ImageShape) -> None:
     disabled = [name for name, module in model.named_modules() if _switch_off(module)]
     disabled += _switch_off_functions(model, image_shape)
     if disabled:
-        more = f" and {len(disabled) - 1} more" if len(disabled) > 1 else ""
-        add_note(model, f"the network's own dropout is off ({disabled[0]}{more})")
+        add_note(model, f"the network's own dropout is off ({list_few(disabled, 1)})")
 
 
 def _switch_off(module: nn.Module) -> bool:
@@ -130,13 +130,8 @@ def find_and_fill_sites(
     if network_sites.heads:
         add_note(model, f"its head is left plain ({', '.join(network_sites.heads)})")
     if network_sites.untraced:
-        where = network_sites.untraced[0] or "the network itself"
-        more = (
-            f" and {len(network_sites.untraced) - 1} more"
-            if len(network_sites.untraced) > 1
-            else ""
-        )
-        add_note(model, f"read in the order of registration, as it cannot be traced: {where}{more}")
+        where = list_few([each or "the network itself" for each in network_sites.untraced], 1)
+        add_note(model, f"read in the order of registration, as it cannot be traced: {where}")
     fill_sites(model, regulariser, sites, network_sites)
 
 

@@ -24,6 +24,7 @@ from dropexp.runs.records import RunStatus, RunSummary
 from dropexp.runs.run_block import RunBlock, list_rows
 from dropexp.runs.study_names import is_study
 from dropexp.runs.write import RunFolder
+from dropexp.terminal.numbers import list_few
 
 _ID = re.compile(r"[a-z][a-z0-9_+]*-p[0-9.e+-]+-s(?P<seed>\d+)-[0-9a-f]{8}")
 _FEWEST_HASH_DIGITS = 4
@@ -167,9 +168,8 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
             f"No run in the folder {runs_dir} has the id {_shorten(text)}. "
             f"{hint if is_study(text, runs_dir) else _hint_at_ids(text, ids)}"
         )
-    shown = sorted(matches)[:_MOST_CANDIDATES]
-    more = f" and {len(matches) - len(shown)} more" if len(matches) > len(shown) else ""
-    raise RunIdError(f"{text} matches {', '.join(shown)}{more}; give more of the id.")
+    shown = list_few(sorted(matches), _MOST_CANDIDATES)
+    raise RunIdError(f"{text} matches {shown}; give more of the id.")
 
 
 def _find_folder(text: str) -> Path | None:

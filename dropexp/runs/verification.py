@@ -16,9 +16,7 @@ from dropexp.runs.registration import (
     read_registration,
 )
 from dropexp.runs.studies import list_study_names, read_study
-from dropexp.terminal.numbers import format_count
-
-_MOST_NAMED = 3
+from dropexp.terminal.numbers import format_count, list_few
 
 
 @dataclass(frozen=True)
@@ -119,6 +117,4 @@ def _check_run(run: StoredRun) -> tuple[str, bool]:
 
 
 def _name_runs(run_ids: Sequence[str]) -> str:
-    named = ", ".join(run_ids[:_MOST_NAMED])
-    more = f" and {len(run_ids) - _MOST_NAMED} more" if len(run_ids) > _MOST_NAMED else ""
-    return f"{format_count(len(run_ids), 'run')} ({named}{more})"
+    return f"{format_count(len(run_ids), 'run')} ({list_few(run_ids)})"

@@ -32,10 +32,9 @@ from dropexp.runs.write import RunFolder
 from dropexp.statistics import smallest_anytime_p, smallest_flip_p
 from dropexp.sweep.design import USUAL_SEEDS, Design, continue_seeds, find_design
 from dropexp.sweep.grammar import SweepRequest, compose_parsed_sweep
-from dropexp.terminal.numbers import format_count
+from dropexp.terminal.numbers import format_count, list_few
 
 _NOT_ABOUT_RUNS = ("study", "runs_dir")
-_MOST_NAMED = 3
 
 
 def compose_study(
@@ -109,7 +108,7 @@ def register_study(
         raise ConfigError(
             f"{len(ended)} of the {format_count(len(run_ids), 'run')} of {request.study} "
             f"{'has' if len(ended) == 1 else 'have'} ended in {runs_dir} already "
-            f"({_name_some(ended)}), and a study can only be registered before. Choose other "
+            f"({list_few(ended)}), and a study can only be registered before. Choose other "
             f"seeds, such as 'seed=range(100,108)', or another runs_dir."
         )
     question = complete_question(question)
@@ -199,7 +198,7 @@ def adopt_registration(request: SweepRequest, runs_dir: Path, *, dry_run: bool) 
         if ended:
             warnings.append(
                 f"{len(ended)} of the registered runs had ended in {runs_dir} before the file came "
-                f"({_name_some(ended)}), so {registration.name} is not registered there"
+                f"({list_few(ended)}), so {registration.name} is not registered there"
             )
         elif not dry_run:
             save_registration(runs_dir, registration)
@@ -261,10 +260,3 @@ def _refuse_what_is_not_about_runs(override: Override) -> None:
             f"{override.text} says where or how runs are trained, which is not registered; leave "
             f"it out, and give it to dropexp sweep."
         )
-
-
-def _name_some(run_ids: Sequence[str]) -> str:
-    named = ", ".join(run_ids[:_MOST_NAMED])
-    return (
-        named if len(run_ids) <= _MOST_NAMED else f"{named} and {len(run_ids) - _MOST_NAMED} more"
-    )

@@ -67,8 +67,14 @@ def format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def list_few(settings: Sequence[str], most: int = 3) -> str:
-    """Return the names of settings, ``a, b, c and 1 more setting``."""
-    more = len(settings) - most
-    rest = f" and {more} more setting{'' if more == 1 else 's'}" if more > 0 else ""
-    return ", ".join(settings[:most]) + rest
+def list_few(names: Sequence[str], most: int = 3, noun: str = "") -> str:
+    """Return the first names and how many more there are: ``a, b, c and 2 more settings``.
+
+    Args:
+        names: in their order.
+        most: how many are named.
+        noun: of what is named, in the singular; empty for ``a, b, c and 2 more``.
+    """
+    more = len(names) - most
+    rest = format_count(more, f"more {noun}") if noun else f"{more:,} more"
+    return ", ".join(names[:most]) + (f" and {rest}" if more > 0 else "")

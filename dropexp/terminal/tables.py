@@ -14,6 +14,8 @@ from typing import Generic, Literal, TypeVar
 from rich.cells import cell_len
 from rich.text import Text
 
+from dropexp.terminal.numbers import list_few
+
 Row = TypeVar("Row")
 
 _MOST_DROPPED = 6  # columns without room that are named
@@ -274,8 +276,5 @@ def _dropped_lines(columns: Sequence[Column[Row]], width: int | None, hint: str)
     if not columns:
         return []
     names = [column.heading.replace("\n", " ") for column in columns]
-    named = ", ".join(names[:_MOST_DROPPED])
-    if len(names) > _MOST_DROPPED:
-        named += f" and {len(names) - _MOST_DROPPED} more"
-    text = f"no room for: {named}{'; ' if hint else ''}{hint}"
+    text = f"no room for: {list_few(names, _MOST_DROPPED)}{'; ' if hint else ''}{hint}"
     return wrap_paragraphs([text], width, "dim")

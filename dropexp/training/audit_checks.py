@@ -15,7 +15,8 @@ from dropexp.doctor.registration import find_unregistered
 from dropexp.doctor.silent_weights import wake_silent_weights
 from dropexp.errors import AuditError
 from dropexp.regularisers import Draws, Noise, apply_input_noise, find_noise_modules, read_p
-from dropexp.training.audit_report import Check, list_names
+from dropexp.terminal.numbers import list_few
+from dropexp.training.audit_report import Check
 from dropexp.training.evaluation import autocast
 from dropexp.training.modes import in_mode
 
@@ -307,12 +308,8 @@ def check_training_passes(subject: AuditSubject, draws: Mapping[str, Draws]) -> 
         meaning = "training passes differ although no regulariser is on"
     if undecided:
         meaning += f"; too seldom active to tell in {_MAX_PASSES} passes{_list(undecided)}"
-    return Check(
-        "training_passes",
-        len(silent) + is_noisy_without_sites,
-        0,
-        f"{meaning}{_list(silent)}",
-    )
+    failures = len(silent) + is_noisy_without_sites
+    return Check("training_passes", failures, 0, f"{meaning}{_list(silent)}")
 
 
 def check_p0_equals_none(subject: AuditSubject) -> Check:
@@ -328,7 +325,7 @@ def check_p0_equals_none(subject: AuditSubject) -> Check:
 
 def _list(names: Sequence[str]) -> str:
     """Return the first names after a colon; empty without any."""
-    return f": {list_names(names)}" if names else ""
+    return f": {list_few(names)}" if names else ""
 
 
 def _check_equal(name: str, logits: Tensor, other: Tensor, meaning: str) -> Check:

@@ -1,14 +1,14 @@
 """The result of an audit: plain values, for audit.json and for people."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from dropexp.errors import AuditError
+from dropexp.terminal.numbers import format_count
 
 _ROUNDING = 1e-6  # a learned p is a float32
-_MOST_NAMED = 3
 
 USUAL_CAUSES: Mapping[str, str] = {
     "modes": "a train() or eval() method that is overridden",
@@ -124,7 +124,7 @@ class AuditReport:
             return f"{count} checks passed; no regulariser in the model"
         rates = [self.drop_rates[name] for name in self.sites]
         return (
-            f"{count} checks passed; {len(rates)} site{'s' if len(rates) != 1 else ''}, "
+            f"{count} checks passed; {format_count(len(rates), 'site')}, "
             f"drop rate {_format_range(rates)} for {_format_range(list(self.sites.values()))}"
         )
 
@@ -136,12 +136,6 @@ class AuditReport:
         """
         if not self.passed:
             raise AuditError(f"the audit failed: {self.summarise()}.")
-
-
-def list_names(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _format_range(values: list[float]) -> str:

@@ -84,8 +84,8 @@ def test_a_verdict_beside_an_interval_with_0_is_explained() -> None:
 
 
 def test_further_names_are_counted() -> None:
-    assert list_few(["a", "b", "c", "d"]) == "a, b, c and 1 more setting"
-    assert list_few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more settings"
+    assert list_few(["a", "b", "c", "d"], noun="setting") == "a, b, c and 1 more setting"
+    assert list_few(["a", "b", "c", "d", "e"], noun="setting") == "a, b, c and 2 more settings"
 
 
 def test_settings_that_only_diverged_have_no_plan() -> None:

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 import dropexp
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.errors import AuditError, SitesError
-from dropexp.training.audit_report import USUAL_CAUSES, AuditReport, list_names
+from dropexp.terminal.numbers import list_few
+from dropexp.training.audit_report import USUAL_CAUSES, AuditReport
 from tests.doctor import networks
 
 CLASSES = 3
@@ -175,7 +176,7 @@ def test_every_check_has_a_usual_cause() -> None:
 
 
 def test_of_many_names_a_few_are_shown() -> None:
-    assert list_names([f"layer{index}" for index in range(24)]) == (
+    assert list_few([f"layer{index}" for index in range(24)]) == (
         "layer0, layer1, layer2 and 21 more"
     )
 

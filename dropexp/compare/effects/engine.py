@@ -177,7 +177,7 @@ def _describe_seeds(factorial: Factorial, seeds: Sequence[int]) -> list[str]:
     diverged = [setting.name for setting in settings if setting.diverged]
     if diverged:
         notes.append(
-            f"Runs diverged in {list_few(diverged)}: their side loses the pair, as in dropexp "
-            f"compare."
+            f"Runs diverged in {list_few(diverged, noun='setting')}: their side loses the pair, as "
+            f"in dropexp compare."
         )
     return notes

@@ -6,6 +6,7 @@ from typing import Any
 from dropexp.compare.foreign.columns import make_value
 from dropexp.compare.foreign.shape import ForeignResults, abbreviate_name
 from dropexp.errors import UserError, suggest, suggest_close
+from dropexp.terminal.numbers import list_few
 from dropexp.terminal.plain_text import make_printable
 
 _USUAL = ("none", "baseline", "control", "plain", "vanilla")
@@ -93,5 +94,4 @@ def _suggest(name: str, names: list[str]) -> str:
 
 
 def _list(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"Settings: {', '.join(names[:_MOST_NAMED])}{more}."
+    return f"Settings: {list_few(names, _MOST_NAMED)}."

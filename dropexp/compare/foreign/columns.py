@@ -1,11 +1,12 @@
 """Finding the columns that options name, also in exports of W&B and MLflow, and their values."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from dropexp.compare.foreign.reading import Cell, Table
 from dropexp.errors import UserError, suggest_close
+from dropexp.terminal.numbers import list_few
 from dropexp.terminal.plain_text import make_printable
 
 _PREFIXES = ("metrics.", "params.", "tags.", "config.", "summary.", "tags.mlflow.")
@@ -122,9 +123,7 @@ def make_value(value: Cell) -> str | int | float | bool:
 
 def list_columns(names: Iterable[str]) -> str:
     """Return a sentence with the names of a file's columns, or the first ones of many."""
-    every: Sequence[str] = list(names)
-    more = f" and {len(every) - _MOST_NAMED} more" if len(every) > _MOST_NAMED else ""
-    return f"It has {', '.join(every[:_MOST_NAMED])}{more}."
+    return f"It has {list_few(list(names), _MOST_NAMED)}."
 
 
 def _drop_prefix(name: str) -> str:

@@ -130,7 +130,7 @@ def _read_setting_columns(table: Table, seed: str, metric: str) -> tuple[list[_E
     ]
     _refuse_repeated_seeds(table.source, of_seed, seeds)
     left_out = [name for name in others if name not in numeric]
-    said = f"Columns without numbers are no settings: {list_few(left_out)}."
+    said = f"Columns without numbers are no settings: {list_few(left_out, noun='setting')}."
     return entries, [said] if left_out else []
 
 

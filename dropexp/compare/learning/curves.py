@@ -161,8 +161,8 @@ def _collect_lines(comparison: Comparison) -> tuple[list[_Line], list[str]]:
     if not left_out:
         return lines, []
     return lines, [
-        f"{list_few(left_out)} {'is' if len(left_out) == 1 else 'are'} left out: {SIZE_KEY} is no "
-        f"number of images there."
+        f"{list_few(left_out, noun='setting')} {'is' if len(left_out) == 1 else 'are'} left out: "
+        f"{SIZE_KEY} is no number of images there."
     ]
 
 
