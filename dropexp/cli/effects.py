@@ -57,7 +57,7 @@ def effects(
     )
 
     chosen = choose_format(format_, output)
-    picture = PictureOptions(plot, None, size, dpi, title)
+    picture = PictureOptions(plot, size=size, dpi=dpi, title=title)
     picture.check(has_page=False)
     result = analyse_effects(
         arguments or [],

@@ -20,6 +20,7 @@ from dropexp.cli.analysis_output import (
 )
 from dropexp.cli.compare import BaselineOption, RunArguments
 from dropexp.cli.options import RunsDir, TrustOption
+from dropexp.cli.picture_options import PictureOptions
 from dropexp.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,20 +66,28 @@ def forgetting(
     trust: TrustOption = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    from dropexp.cli.console import print_notice, print_text
-    from dropexp.compare.forgotten import format_images_as_csv, format_images_as_json
+    from dropexp.cli.console import print_notice
+    from dropexp.compare.forgotten import (
+        count_shares,
+        format_images_as_csv,
+        format_images_as_json,
+    )
     from dropexp.compare.markdown import format_markdown
     from dropexp.compare.table import format_comparison
 
     chosen = choose_format(format_, output)
-    _check_suffixes(page, plot)
-    result = analyse_forgetting(arguments or [], runs_dir, baseline=baseline)
-    settings = result.settings
-    if plot is not None:
-        _draw(settings, plot)
+    picture = PictureOptions(plot)
+    picture.check(has_page=False)
     if page is not None:
-        write_page(settings, page, most, sys.argv[1:], trust=trust)
-        print_text(f"written to {page}\n")
+        _refuse_no_page(page)
+    result = analyse_forgetting(arguments or [], runs_dir, baseline=baseline)
+    if plot is not None:
+        from dropexp.report.charts.forgetting import build_forgetting_figures
+
+        picture.draw_figures(build_forgetting_figures(count_shares(result.settings)))
+    if page is not None:
+        write_page(result.settings, page, most, sys.argv[1:], trust=trust)
+        print_notice(f"written to {page}")
     write_analysis(
         result,
         chosen,
@@ -92,22 +101,9 @@ def forgetting(
         print_notice(sentence)
 
 
-def _check_suffixes(page: Path | None, plot: Path | None) -> None:
-    if page is not None and page.suffix.lower() not in (".html", ".htm"):
+def _refuse_no_page(page: Path) -> None:
+    if page.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--page {page} has no known suffix. Allowed: .html.")
-    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UserError(f"--plot {plot} has an unknown suffix. Use .png, .svg or .pdf.")
-
-
-def _draw(settings: "Sequence[TrackedSetting]", plot: Path) -> None:
-    from dropexp.cli.console import print_text
-    from dropexp.compare.forgotten import count_shares
-    from dropexp.report.charts.forgetting import build_forgetting_figures
-    from dropexp.report.charts.pictures import render_picture
-
-    grid = [figure.panels for figure in build_forgetting_figures(count_shares(settings))]
-    _write_bytes(plot, render_picture(grid, plot.suffix.lower()), "--plot")
-    print_text(f"written to {plot}\n")
 
 
 def write_page(
@@ -138,19 +134,10 @@ def write_page(
 
     if not 1 <= most <= _MOST_PICTURES:
         raise UserError(f"--top {most} is not allowed: write 1 to {_MOST_PICTURES}.")
-    _check_suffixes(page, None)
+    _refuse_no_page(page)
     pictures = [collect_pictures(tracked, most, trust=trust) for tracked in settings]
     text = render_forgotten_page(pictures, count_shares(settings), join(["dropexp", *command]))
-    _write_bytes(page, text.encode(errors="backslashreplace"), "--page")
-
-
-def _write_bytes(path: Path, content: bytes, option: str) -> None:
-    """Write a file.
-
-    Raises:
-        UserError: it cannot be written.
-    """
     try:
-        path.write_bytes(content)
+        page.write_text(text, encoding="utf-8", errors="backslashreplace")  # paths may be none
     except OSError as error:
-        raise UserError(f"{option} {path} cannot be written: {error.strerror}.") from None
+        raise UserError(f"--page {page} cannot be written: {error.strerror}.") from None

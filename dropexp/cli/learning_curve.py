@@ -81,7 +81,7 @@ def learning_curve(
     )
 
     chosen = choose_format(format_, output)
-    picture = PictureOptions(plot, None, size, dpi, title)
+    picture = PictureOptions(plot, size=size, dpi=dpi, title=title)
     picture.check(has_page=False)
     curves = analyse_learning_curves(
         arguments or [],

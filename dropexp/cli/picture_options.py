@@ -167,10 +167,10 @@ class PictureOptions:
     """The options of ``--plot``, as they were given."""
 
     plot: Path | None
-    charts: list[str] | None
-    size: Size | None
-    dpi: float | None
-    title: str | None
+    charts: list[str] | None = None
+    size: Size | None = None
+    dpi: float | None = None
+    title: str | None = None
     x: str | None = None
 
     def check(self, *, has_page: bool = True) -> None:

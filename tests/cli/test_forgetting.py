@@ -94,6 +94,10 @@ def test_json_has_the_same_rows(command: Dropexp, tmp_path: Path) -> None:
     assert len(rows) == 2 * IMAGES
     assert {type(row["fitted_at_end"]) for row in rows} == {bool}
     assert {row["learned_at"] for row in rows} <= {None, 1, 2, 3, 4}
+    files = ("--plot", str(tmp_path / "chart.svg"), "--page", str(tmp_path / "page.html"))
+    done = command("seed=1", "-f", "json", *files)
+    assert json.loads(done.stdout) == rows
+    assert done.stderr.count("written to") == 2
 
 
 def test_markdown_has_the_settings(command: Dropexp) -> None:
@@ -145,7 +149,7 @@ def test_the_chart_is_drawn(suffix: str, command: Dropexp, tmp_path: Path) -> No
     [
         (("seed=2",), "trained without track_examples=true; force=true track_examples=true"),
         (("--page", "x.pdf"), "--page x.pdf has no known suffix. Allowed: .html"),
-        (("--plot", "x.gif"), "--plot x.gif has an unknown suffix"),
+        (("--plot", "x.gif"), "--plot x.gif is no picture"),
         (("-o", "x.tex"), "--output x.tex has no known suffix"),
         (("--page", "no/such/folder.html"), "cannot be written"),
         (("--top", "0"), "--top"),
