@@ -180,6 +180,10 @@ class CommandConsole:
         else:
             self.print_line(Text(" " * indent) + text)
 
+    def note(self, message: str) -> None:
+        """Print a message."""
+        self.print_sentence(Text(message))
+
     def print_blank_line(self) -> None:
         """Print an empty line."""
         self._line.clear()

@@ -65,10 +65,6 @@ class RunConsole(CommandConsole):
         for line in lines:
             self.print_sentence(Text(line), indent=2)
 
-    def note(self, message: str) -> None:
-        """Print a message."""
-        self.print_sentence(Text(message))
-
     def warn(self, message: str) -> None:
         """Print a message that the user should act on."""
         if self.verbosity is Verbosity.QUIET:

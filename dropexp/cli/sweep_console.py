@@ -125,10 +125,6 @@ class SweepConsole(CommandConsole):
 
     # --- meanwhile ------------------------------------------------------------------------------
 
-    def note(self, message: str) -> None:
-        """Print a message."""
-        self.print_sentence(Text(message))
-
     def begin(self, progress: Progress) -> None:
         """Note the runs that ended before the sweep, which are not reported."""
         self._reported |= {one.run.run_id for one in progress.ended}

@@ -67,10 +67,6 @@ class TuneConsole(CommandConsole):
 
     # --- meanwhile ------------------------------------------------------------------------------
 
-    def note(self, message: str) -> None:
-        """Print a message."""
-        self.print_sentence(Text(message))
-
     def begin(self, progress: Progress) -> None:
         """Receive the runs of a batch before any is launched."""
         self.report_progress(progress)

@@ -109,10 +109,6 @@ class UntilDecidedConsole(CommandConsole):
 
     # --- meanwhile ------------------------------------------------------------------------------
 
-    def note(self, message: str) -> None:
-        """Print a message."""
-        self.print_sentence(Text(message))
-
     def report_state(self, state: SequentialState) -> None:
         """Receive the state after a round; a log says what it has decided, and how far it is."""
         before = {row.row.setting: row.fate for row in self._state.rows} if self._state else {}
