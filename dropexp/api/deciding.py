@@ -155,7 +155,7 @@ def sweep_until_decided(
         options,
         retry_failed=retry_failed,
     )
-    launching = Launching(False, retry_failed, fail_fast, verbosity)
+    launching = Launching(retry_failed=retry_failed, fail_fast=fail_fast, verbosity=verbosity)
     with hide_main_module():
         result = launch_until_decided(plan, options, launching, is_command=False)
     assert result is not None, "no dry run"

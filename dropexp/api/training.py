@@ -170,7 +170,7 @@ def sweep(
 
     verbosity = choose_verbosity(quiet=quiet, verbose=verbose)
     request = compose_request(list_overrides(overrides), trust=trust)
-    launching = Launching(False, retry_failed, fail_fast, verbosity)
+    launching = Launching(retry_failed=retry_failed, fail_fast=fail_fast, verbosity=verbosity)
     with hide_main_module():
         result = launch(request, launching, is_command=False)
     assert result is not None, "no dry run"

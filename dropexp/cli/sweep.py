@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from dropexp.cli.config_options import CfgOption, InfoOption, ResolveOption, print_config
-from dropexp.cli.launch_sweep import DryRun, FailFast, Launching, RetryFailed, run_sweep
+from dropexp.cli.launch_sweep import (
+    DryRun,
+    FailFast,
+    Launching,
+    RetryFailed,
+    run_sweep,
+    start_fork_server_for,
+)
 from dropexp.cli.options import (
     ConfigDirOption,
     Overrides,
@@ -102,7 +109,9 @@ def sweep(
     if not until_decided:
         options.refuse_without_until_decided()
     verbosity = choose_verbosity(quiet=quiet, verbose=verbose)
-    launching = Launching(dry_run, retry_failed, fail_fast, verbosity)
+    launching = Launching(
+        dry_run=dry_run, retry_failed=retry_failed, fail_fast=fail_fast, verbosity=verbosity
+    )
 
     def show_runs() -> str:
         return _show_runs(typed, trust=trust)
@@ -110,7 +119,7 @@ def sweep(
     if print_config(typed, cfg, info, resolve=resolve, show_runs=show_runs):
         return
     if not dry_run and not _may_be_finished(typed):
-        _start_fork_server(typed)
+        start_fork_server_for(typed)
     if until_decided:
         from dropexp.sweep.sequential.rows import compose_until_decided
 
@@ -122,8 +131,7 @@ def sweep(
         return
     from dropexp.sweep.resuming import compose_request
 
-    request = compose_request(overrides or [], trust=trust)
-    run_sweep(request, launching)
+    run_sweep(compose_request(typed, trust=trust), launching)
 
 
 def extend(
@@ -152,14 +160,16 @@ def extend(
     at: DecidingEpochOption = None,
 ) -> None:
     verbosity = choose_verbosity(quiet=quiet, verbose=verbose)
-    launching = Launching(dry_run, retry_failed, fail_fast, verbosity)
+    launching = Launching(
+        dry_run=dry_run, retry_failed=retry_failed, fail_fast=fail_fast, verbosity=verbosity
+    )
     options = SequentialOptions(margin, budget, most_seeds, metric, at)
     _refuse_unclear_extension(study, seeds, until_decided=until_decided)
     if not until_decided:
         options.refuse_without_until_decided()
     warn_of_registration(runs_dir, study)
     if not dry_run and seeds is not None:  # some seed is left to train
-        _start_fork_server(overrides or [])
+        start_fork_server_for(overrides or [])
     if seeds is None:
         from dropexp.sweep.sequential.rows import extend_until_decided
 
@@ -224,15 +234,6 @@ def _may_be_finished(overrides: Sequence[str]) -> bool:
     # Before the overrides are parsed, see below; another folder costs time, and nothing else.
     named = [text.partition("=")[2] for text in overrides if text.startswith("runs_dir=")]
     return Path(named[-1] if named else "runs").expanduser().is_dir()
-
-
-def _start_fork_server(overrides: Sequence[str]) -> None:
-    """Import torch for runs on this machine while this process composes their configs (0.6 s)."""
-    # Before the overrides are parsed: that imports Hydra.
-    if not any(override.startswith("hydra/launcher=") for override in overrides):
-        from dropexp.sweep.run_process import start_fork_server
-
-        start_fork_server()
 
 
 def _refuse_unclear_extension(study: str, seeds: str | None, *, until_decided: bool) -> None:

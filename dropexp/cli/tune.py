@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.exit_codes import ExitCode
+from dropexp.cli.launch_sweep import RetryFailed, start_fork_server_for
 from dropexp.cli.options import ConfigDirOption, Overrides, TrustOption, format_place
 from dropexp.cli.progress_display import Verbosity
 from dropexp.cli.request_warnings import warn_of_slow_bfloat16
@@ -44,9 +45,7 @@ def tune(
             "--confirm", metavar="WHICH", help="Settings to confirm: best, or each regulariser's."
         ),
     ] = "best",
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Train failed runs again.")
-    ] = False,
+    retry_failed: RetryFailed = False,
 ) -> None:
     from dropexp.sweep.budget import parse_budget
     from dropexp.sweep.tuning.proposals import require_optuna
@@ -54,10 +53,7 @@ def tune(
     limit = parse_budget(budget)
     which = parse_confirm(confirm)
     require_optuna()
-    if not any(override.startswith("hydra/launcher=") for override in overrides or []):
-        from dropexp.sweep.run_process import start_fork_server
-
-        start_fork_server()  # imports torch for the runs while this process composes configs
+    start_fork_server_for(overrides or [])
     from dropexp.sweep.tuning.space import parse_request
 
     request = parse_request(overrides or [], trust=trust)
