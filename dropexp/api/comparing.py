@@ -12,6 +12,7 @@ from dropexp.api.arguments import parse_choice, parse_runs_dir, spell_options, s
 from dropexp.api.html import render_comparison
 from dropexp.api.table_result import TableResult
 from dropexp.cli.compare import read_and_compare
+from dropexp.cli.results_files import ComparisonOptions, FileOptions
 from dropexp.compare.data_files import tabulate
 from dropexp.compare.found_runs import FoundRuns
 from dropexp.compare.results import Comparison, Row
@@ -144,20 +145,19 @@ def compare(
         StoreError: a file of the folder cannot be read.
     """
     words = [fspath(argument) for argument in arguments]
-    options = (
-        metric,
-        parse_choice("--at", EpochChoice, at),
-        baseline,
-        parse_choice("--test", TestChoice, test),
-        parse_choice("--correction", Correction, correction),
-        margin,
-        allow_mixed,
+    options = ComparisonOptions(
+        metric=metric,
+        at=parse_choice("--at", EpochChoice, at),
+        baseline=baseline,
+        test=parse_choice("--test", TestChoice, test),
+        correction=parse_choice("--correction", Correction, correction),
+        margin=margin,
+        allow_mixed=allow_mixed,
     )
     folder = parse_runs_dir(runs_dir)
     settings = [setting] if isinstance(setting, str) else list(setting)
-    comparison, found, stated = read_and_compare(
-        words, options, folder, (settings, seed, higher_is_better), with_curves=False
-    )
+    of_file = FileOptions(setting=settings, seed=seed, higher_is_better=higher_is_better)
+    comparison, found, stated = read_and_compare(words, options, folder, of_file, with_curves=False)
     spelled = {
         "metric": metric,
         "at": at,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropexp.cli.results_files import is_results_file
+from dropexp.cli.results_files import ComparisonOptions, is_results_file
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.metrics import METRIC_REGISTRY, parse_metric
@@ -114,7 +114,7 @@ def analyse_learning_curves(
     from dropexp.compare.learning import measure_learning_curves
 
     _refuse_files("learning-curve", arguments)
-    options = (metric, at, baseline, None, None, None, allow_mixed)
+    options = ComparisonOptions(metric=metric, at=at, baseline=baseline, allow_mixed=allow_mixed)
     comparison, *_ = read_and_compare(
         list(arguments), options, runs_dir, with_curves=False, with_p_values=False
     )

@@ -29,14 +29,13 @@ from dropexp.cli.picture_options import (
     XOption,
 )
 from dropexp.cli.results_files import (
+    ComparisonOptions,
     FileOptions,
     HigherOption,
-    QuestionWords,
     SeedOption,
     SettingOption,
     compare_results_file,
     is_results_file,
-    refuse_options_of_files,
 )
 from dropexp.cli.table_options import (
     CaptionOption,
@@ -209,8 +208,16 @@ def compare(
     layout.refuse_unused(format_)
     picture = PictureOptions(plot, chart, size, dpi, title, x)
     picture.check()
-    options = (metric, at, baseline, test, correction, margin, allow_mixed)
-    of_file = (setting, seed, higher_is_better)
+    options = ComparisonOptions(
+        metric=metric,
+        at=at,
+        baseline=baseline,
+        test=test,
+        correction=correction,
+        margin=margin,
+        allow_mixed=allow_mixed,
+    )
+    of_file = FileOptions(setting=setting, seed=seed, higher_is_better=higher_is_better)
     comparison, *_ = keep(
         read_and_compare(
             arguments,
@@ -236,9 +243,9 @@ def compare(
 
 def read_and_compare(
     arguments: list[str] | None,
-    options: QuestionWords,
+    options: ComparisonOptions,
     runs_dir: Path,
-    of_file: FileOptions = (None, None, None),
+    of_file: FileOptions | None = None,
     *,
     with_curves: bool,
     with_p_values: bool = True,
@@ -249,7 +256,7 @@ def read_and_compare(
         arguments: folders, ids and filters, or a file of results and filters.
         options: as given.
         runs_dir: the folder of runs where the arguments name none.
-        of_file: the options of files, as given.
+        of_file: the options of files, as given; None for none.
         with_curves: whether curves are drawn, so that each run needs them.
         with_p_values: whether the p-value of each row alone is written.
 
@@ -260,14 +267,21 @@ def read_and_compare(
     from dropexp.compare import FoundRuns, compare, find_runs
     from dropexp.compare.stated_question import QuestionOptions, ask, spell_stated
 
-    arguments = arguments or []
+    arguments, of_file = arguments or [], of_file or FileOptions()
     if files := [text for text in arguments if is_results_file(text)]:
         others = [text for text in arguments if text not in files]
         return compare_results_file(files, others, options, of_file), FoundRuns(()), []
-    refuse_options_of_files(of_file)
-    metric, at, baseline, test, correction, margin, allow_mixed = options
-    parsed = None if metric is None else parse_metric(metric)
-    given = QuestionOptions(parsed, at, baseline, test, correction, margin, allow_mixed)
+    of_file.refuse()
+    metric = None if options.metric is None else parse_metric(options.metric)
+    given = QuestionOptions(
+        metric=metric,
+        at=options.at,
+        baseline=options.baseline,
+        test=options.test,
+        correction=options.correction,
+        margin=options.margin,
+        allow_mixed=options.allow_mixed,
+    )
     question = ask(arguments, runs_dir, given)
     found = find_runs(
         arguments,

@@ -26,7 +26,13 @@ from dropexp.cli.compare import (
     write_output,
 )
 from dropexp.cli.options import RunsDir, complete_study
-from dropexp.cli.results_files import HigherOption, SeedOption, SettingOption
+from dropexp.cli.results_files import (
+    ComparisonOptions,
+    FileOptions,
+    HigherOption,
+    SeedOption,
+    SettingOption,
+)
 from dropexp.cli.table_options import ReverseOption, SortOption, TableOptions
 from dropexp.errors import UserError
 from dropexp.terminal.numbers import format_count, format_size
@@ -105,8 +111,16 @@ def report(
     format_ = format_ or parse_suffix(output, FORMAT_OF_SUFFIX) or ReportFormat.HTML
     if format_ is ReportFormat.MD and output == _DEFAULT_OUTPUT:
         output = _DEFAULT_OUTPUT.with_suffix(".md")
-    options = (metric, at, baseline, test, correction, margin, allow_mixed)
-    of_file = (setting, seed, higher_is_better)
+    options = ComparisonOptions(
+        metric=metric,
+        at=at,
+        baseline=baseline,
+        test=test,
+        correction=correction,
+        margin=margin,
+        allow_mixed=allow_mixed,
+    )
+    of_file = FileOptions(setting=setting, seed=seed, higher_is_better=higher_is_better)
     comparison, found, stated = read_and_compare(
         arguments, options, runs_dir, of_file, with_curves=True
     )

@@ -1,5 +1,7 @@
 """The options of compare and report for files of other programs' results."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +18,6 @@ SUFFIXES = frozenset((".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", 
 """The formats that dropexp.compare.foreign.reading reads."""
 
 _PANEL = "Options of a file of results"
-
-_OPTIONS_OF_FILES = ("--setting", "--seed", "--higher-is-better")
 
 SettingOption = Annotated[
     list[str] | None,
@@ -48,19 +48,36 @@ HigherOption = Annotated[
 ]
 
 
-FileOptions = tuple[list[str] | None, str | None, bool | None]
-"""The options of files, in their order."""
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """The options of files of results, as given."""
 
-QuestionWords = tuple[
-    str | None,
-    EpochChoice | None,
-    str | None,
-    TestChoice | None,
-    Correction | None,
-    float | None,
-    bool,
-]
-"""The options of every comparison: metric, at, baseline, test, correction, margin, allow_mixed."""
+    setting: Sequence[str] | None = None
+    seed: str | None = None
+    higher_is_better: bool | None = None
+
+    def refuse(self) -> None:
+        """Raise UserError where one is given, as no file is."""
+        for name, value in vars(self).items():
+            if value not in (None, []):
+                option = f"--{name.replace('_', '-')}"
+                raise UserError(
+                    f"{option} is for a file of results, such as dropexp compare results.csv "
+                    f"{option} …"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOptions:
+    """The options of every comparison, as given: the metric may be a column of a file."""
+
+    metric: str | None = None
+    at: EpochChoice | None = None
+    baseline: str | None = None
+    test: TestChoice | None = None
+    correction: Correction | None = None
+    margin: float | None = None
+    allow_mixed: bool = False
 
 
 def is_results_file(text: str) -> bool:
@@ -70,14 +87,14 @@ def is_results_file(text: str) -> bool:
 
 
 def compare_results_file(
-    files: list[str], filters: list[str], options: QuestionWords, of_file: FileOptions
+    files: list[str], filters: list[str], options: ComparisonOptions, of_file: FileOptions
 ) -> "Comparison":
     """Return the comparison of a file of results.
 
     Args:
         files: the arguments that name files of results.
         filters: the other arguments.
-        options: as given: metric, at, baseline, test, correction, margin, allow_mixed.
+        options: as given.
         of_file: as given.
 
     Raises:
@@ -85,31 +102,20 @@ def compare_results_file(
     """
     from dropexp.compare.foreign.engine import ForeignOptions, compare_file
 
-    metric, at, baseline, test, correction, margin, allow_mixed = options
-    settings, seed, higher_is_better = of_file
     if len(files) > 1:
         raise UserError(f"{files[0]} and {files[1]} are two files of results; name one.")
-    if at is not None or allow_mixed:
-        option = "--allow-mixed" if at is None else f"--at {at}"
+    if options.at is not None or options.allow_mixed:
+        option = "--allow-mixed" if options.at is None else f"--at {options.at}"
         raise UserError(f"{option} is for runs of dropexp: {files[0]} has one value for each run.")
     asked = ForeignOptions(
-        tuple(settings or ()),
-        seed,
-        metric,
-        higher_is_better,
-        baseline,
-        tuple(filters),
-        test,
-        correction,
-        margin,
+        settings=tuple(of_file.setting or ()),
+        seed=of_file.seed,
+        metric=options.metric,
+        higher_is_better=of_file.higher_is_better,
+        baseline=options.baseline,
+        filters=tuple(filters),
+        test=options.test,
+        correction=options.correction,
+        margin=options.margin,
     )
     return compare_file(Path(files[0]), asked)
-
-
-def refuse_options_of_files(of_file: FileOptions) -> None:
-    """Raise UserError where an option of files is given and no file is."""
-    for option, value in zip(_OPTIONS_OF_FILES, of_file, strict=True):
-        if value not in (None, []):
-            raise UserError(
-                f"{option} is for a file of results, such as dropexp compare results.csv {option} …"
-            )
