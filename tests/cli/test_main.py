@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dropexp.cli.commands import import_command, list_commands
+from dropexp.cli.commands import build_app, import_command, list_commands
 from dropexp.cli.main import main
 from dropexp.runs.studies import Study, StudyMember, save_study
 from tests.conftest import QUICK, Dropexp
@@ -143,7 +143,7 @@ def test_the_home_folder_is_expanded_in_every_runs_dir(
 
 @pytest.mark.parametrize("command", ["compare", "report"])
 def test_help_in_80_columns_has_each_metric_as_it_is_typed(command: str) -> None:
-    done = CliRunner(env={"COLUMNS": "80"}).invoke(build_app(command), [command, "--help"])
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(build_app(), [command, "--help"])
     assert done.exit_code == 0
     assert "right_label_forgetting_events" in done.stdout
     assert "Options of a file of results" in done.stdout
