@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from dropexp.api.html import render_comparison, render_table
 from dropexp.api.table_result import TableResult
 from dropexp.cli.analyses import FORGETTING_COLUMNS, Forgetting
 from dropexp.compare.early_stopping import StoppingRow, StoppingShares
@@ -15,10 +16,16 @@ from dropexp.compare.early_stopping_output import (
     describe_limits,
     describe_shares,
     format_shares,
+    list_share_columns,
     tabulate_shares,
 )
 from dropexp.compare.effects import Effect, Effects
-from dropexp.compare.effects.output import describe_effects, format_effects, tabulate_effects
+from dropexp.compare.effects.output import (
+    describe_effects,
+    format_effects,
+    list_effect_columns,
+    tabulate_effects,
+)
 from dropexp.compare.forgotten import (
     ForgottenImage,
     TrackedSetting,
@@ -27,11 +34,17 @@ from dropexp.compare.forgotten import (
     list_images,
 )
 from dropexp.compare.learning import LearningCurve, LearningCurves
-from dropexp.compare.learning.output import format_learning_curves, tabulate_curves
+from dropexp.compare.learning.output import (
+    format_learning_curves,
+    list_curve_columns,
+    list_lines,
+    tabulate_curves,
+)
 from dropexp.compare.learning.sentences import answer_all, describe_curves, describe_laws
 from dropexp.compare.results import Row
 from dropexp.compare.table import format_comparison
 from dropexp.errors import UserError, suggest
+from dropexp.runs.metric_types import Notation
 
 if TYPE_CHECKING:
     import altair as alt
@@ -73,6 +86,10 @@ class EffectsResult(TableResult):
     def _tabulate(self) -> Sequence[Mapping[str, Any]]:
         return tabulate_effects(self.effects)
 
+    def _repr_html_(self) -> str:
+        columns = list_effect_columns(self.effects, Notation.DOCUMENT)
+        return render_table(columns, self.rows, self.sentences, self.effects.notes)
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LearningCurvesResult(TableResult):
@@ -111,6 +128,13 @@ class LearningCurvesResult(TableResult):
     def _tabulate(self) -> Sequence[Mapping[str, Any]]:
         return tabulate_curves(self.curves)
 
+    def _repr_html_(self) -> str:
+        curves = self.curves
+        columns = list_curve_columns(curves, Notation.DOCUMENT)
+        sentences = (*answer_all(curves), *self.sentences)
+        notes = (*curves.notes, *curves.comparison.left_out)
+        return render_table(columns, list_lines(curves), sentences, notes)
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class EarlyStoppingResult(TableResult):
@@ -137,6 +161,11 @@ class EarlyStoppingResult(TableResult):
 
     def _tabulate(self) -> Sequence[Mapping[str, Any]]:
         return tabulate_shares(self.shares)
+
+    def _repr_html_(self) -> str:
+        columns = list_share_columns(self.shares, Notation.DOCUMENT)
+        sentences, limits = describe_shares(self.shares), describe_limits(self.shares)
+        return render_table(columns, self.rows, sentences, limits)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -215,6 +244,10 @@ class ForgettingResult(TableResult):
 
     def _tabulate(self) -> Sequence[Mapping[str, Any]]:
         return list_images(self.forgetting.settings)
+
+    def _repr_html_(self) -> str:
+        forgetting = self.forgetting
+        return render_comparison(forgetting.comparison, FORGETTING_COLUMNS, forgetting.untracked)
 
 
 def _compose(figures: "Sequence[Figure]") -> "Chart":

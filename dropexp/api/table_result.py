@@ -7,14 +7,13 @@ from typing import Any
 from rich.text import Text
 
 from dropexp.api.frames import make_frame
-from dropexp.api.html import render_text
 from dropexp.terminal.plain_text import make_printable
 
 _WIDTH = 100  # characters of a line of text
 
 
 class TableResult(ABC):
-    """A result that ``print`` shows as its command does, and a notebook with its alignment."""
+    """A result that ``print`` shows as its command does, and a notebook as a table."""
 
     @abstractmethod
     def _format_lines(self, width: int) -> Sequence[Text]:
@@ -44,5 +43,6 @@ class TableResult(ABC):
         """Return the text, as an interactive session shows it."""
         return str(self)
 
+    @abstractmethod
     def _repr_html_(self) -> str:
-        return render_text(str(self))
+        """Return what a notebook shows: a table with its sentences and notes."""

@@ -52,7 +52,9 @@ def describe_limits(shares: StoppingShares) -> list[str]:
     ]
 
 
-def _list_columns(shares: StoppingShares, notation: Notation) -> list[Column[StoppingRow]]:
+def list_share_columns(shares: StoppingShares, notation: Notation) -> list[Column[StoppingRow]]:
+    """Return the columns of the table of shares."""
+
     def show(estimate: Estimate | None, metric: Metric) -> str:
         cell = estimate_cell(estimate, metric, notation, is_signed=True)
         return cell.in_short
@@ -92,7 +94,7 @@ def format_shares(shares: StoppingShares, width: int | None) -> list[Text]:
         *wrap_paragraphs(describe_shares(shares), width, "dim"),
         Text(),
         *format_table(
-            _list_columns(shares, Notation.TERMINAL),
+            list_share_columns(shares, Notation.TERMINAL),
             shares.rows,
             width=width,
             dropped_hint="-o table.csv has all",
@@ -108,7 +110,7 @@ def _format_limits(shares: StoppingShares, width: int | None) -> list[Text]:
 
 def format_shares_markdown(shares: StoppingShares) -> str:
     """Return the answer as Markdown."""
-    table = format_plain_table(_list_columns(shares, Notation.DOCUMENT), shares.rows)
+    table = format_plain_table(list_share_columns(shares, Notation.DOCUMENT), shares.rows)
     above, below = (
         [escape_markdown(text) for text in texts]
         for texts in (describe_shares(shares), describe_limits(shares))

@@ -56,18 +56,15 @@ def format_markdown_table(table: ComparisonTable, *, all_intervals: bool = False
     return "\n".join(f"| {' | '.join(map(escape_markdown, line))} |" for line in lines)
 
 
-def format_plain_table(
-    columns: Sequence[Column[RowType]], rows: Sequence[RowType], headings: Sequence[str] = ()
-) -> str:
+def format_plain_table(columns: Sequence[Column[RowType]], rows: Sequence[RowType]) -> str:
     """Return a table of a terminal's columns in Markdown.
 
     Args:
         columns: of the table.
         rows: what their functions take.
-        headings: instead of those of the columns; empty for the columns' own.
     """
     lines = [
-        list(headings) or [column.heading.replace("\n", " ") for column in columns],
+        [column.heading.replace("\n", " ") for column in columns],
         ["---" if column.align == "left" else "---:" for column in columns],
         *([column.cell(row) for column in columns] for row in rows),
     ]

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,11 @@ def assert_as_printed(result: TableResult, folder: Path, *command: str) -> None:
     printed = run_dropexp(folder, *command, "-o", "-", "-f", "table").stdout
     assert str(result).split("\n\n")[0].split() == printed.split("\n\n")[0].split()
     assert repr(result) == str(result)
-    assert "<pre>" in result._repr_html_()
+    html = result._repr_html_()
+    assert "<table>" in html
+    assert all(escape(sentence) in html for sentence in result.sentences)
+    names = [getattr(row, "name", "") or row.setting.name for row in result.rows]
+    assert all(f">{escape(name)}</td>" in html for name in names)
     text = run_dropexp(folder, *command, "-f", "csv").stdout
     heading, *lines = csv.reader(io.StringIO(text))
     frame = result.to_frame()

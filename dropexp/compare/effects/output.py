@@ -43,7 +43,8 @@ def describe_effects(effects: Effects) -> list[str]:
     ]
 
 
-def _list_columns(effects: Effects, notation: Notation) -> list[Column[Effect]]:
+def list_effect_columns(effects: Effects, notation: Notation) -> list[Column[Effect]]:
+    """Return the columns of the table of effects."""
     metric = effects.metric
 
     def show_size(effect: Effect) -> str:
@@ -140,7 +141,7 @@ def format_effects(effects: Effects, width: int | None) -> list[Text]:
         *wrap_paragraphs(describe_effects(effects), width, "dim"),
         Text(),
         *format_table(
-            _list_columns(effects, Notation.TERMINAL),
+            list_effect_columns(effects, Notation.TERMINAL),
             effects.effects,
             width=width,
             dropped_hint="-o table.csv has all",
@@ -154,7 +155,7 @@ def format_effects_markdown(effects: Effects) -> str:
     """Return effects as Markdown."""
     parts = [
         *map(escape_markdown, describe_effects(effects)),
-        format_plain_table(_list_columns(effects, Notation.DOCUMENT), effects.effects),
+        format_plain_table(list_effect_columns(effects, Notation.DOCUMENT), effects.effects),
         format_markdown_list(effects.notes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

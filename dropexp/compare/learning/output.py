@@ -22,34 +22,36 @@ from dropexp.runs.metric_types import Notation
 from dropexp.runs.metrics import METRIC_REGISTRY
 from dropexp.terminal.tables import Column, format_table, wrap_paragraphs
 
-_OF_METRIC = (2, 4, 5)
-"""The places of the columns that hold values of a metric."""
-
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class CurveLine:
     """One line of the table: a curve at one size."""
 
     curve: LearningCurve
     point: CurvePoint
 
 
-def _list_lines(curves: LearningCurves) -> list[_Line]:
-    return [_Line(curve, point) for curve in curves.curves for point in curve.points]
+def list_lines(curves: LearningCurves) -> list[CurveLine]:
+    """Return the lines of the table, curve by curve, the smallest size first."""
+    return [CurveLine(curve, point) for curve in curves.curves for point in curve.points]
 
 
-def _list_columns(curves: LearningCurves, notation: Notation) -> list[Column[_Line]]:
+def list_curve_columns(curves: LearningCurves, notation: Notation) -> list[Column[CurveLine]]:
+    """Return the columns of the table of learning curves."""
     gap = METRIC_REGISTRY[curves.gap_key]
+    # Documents show fractions in percent.
+    is_percent = notation is Notation.DOCUMENT and curves.gap_key == "acc_gap"
+    unit = " (%)" if is_percent else ""
 
-    def show_result(line: _Line) -> str:
+    def show_result(line: CurveLine) -> str:
         cell = estimate_cell(line.point.result, curves.metric, notation)
         return cell.in_short
 
-    def show_fitted(line: _Line) -> str:
+    def show_fitted(line: CurveLine) -> str:
         value = line.point.fitted
         return "" if math.isnan(value) else curves.format(value, notation)
 
-    def show_worth(line: _Line) -> str:
+    def show_worth(line: CurveLine) -> str:
         worth = line.curve.worth_at(line.point.size)
         if worth is None:
             return "baseline" if any(c.baseline == line.curve.name for c in curves.curves) else ""
@@ -58,11 +60,11 @@ def _list_columns(curves: LearningCurves, notation: Notation) -> list[Column[_Li
     return [
         Column("setting", lambda line: line.curve.name, align="left", is_required=True, wrap_to=16),
         Column("images", lambda line: f"{line.point.size:,}", is_required=True),
-        Column(curves.quantity.replace(" ", "\n", 1), show_result, is_required=True),
+        Column(curves.quantity.replace(" ", "\n", 1) + unit, show_result, is_required=True),
         Column("worth,\nin images", show_worth, is_required=True),
-        Column("fitted", show_fitted),
+        Column(f"fitted{unit}", show_fitted),
         Column(
-            gap.heading.replace(" ", "\n", 1),
+            gap.heading.replace(" ", "\n", 1) + unit,
             lambda line: estimate_cell(line.point.gap, gap, notation, shows_interval=False).text,
         ),
         Column("n", lambda line: str(line.point.result.n)),
@@ -82,8 +84,8 @@ def format_learning_curves(curves: LearningCurves, width: int | None) -> list[Te
         *wrap_paragraphs(filter(None, lead), width, "dim"),
         Text(),
         *format_table(
-            _list_columns(curves, Notation.TERMINAL),
-            _list_lines(curves),
+            list_curve_columns(curves, Notation.TERMINAL),
+            list_lines(curves),
             width=width,
             dropped_hint="-o table.csv has all",
         ),
@@ -102,14 +104,7 @@ def _list_left_out(curves: LearningCurves) -> Sequence[str]:
 
 def format_learning_markdown(curves: LearningCurves) -> str:
     """Return learning curves as Markdown."""
-    columns = _list_columns(curves, Notation.DOCUMENT)
-    headings = [column.heading.replace("\n", " ") for column in columns]
-    if curves.gap_key == "acc_gap":  # documents show fractions in percent
-        headings = [
-            f"{heading} (%)" if place in _OF_METRIC else heading
-            for place, heading in enumerate(headings)
-        ]
-    table = format_plain_table(columns, _list_lines(curves), headings)
+    table = format_plain_table(list_curve_columns(curves, Notation.DOCUMENT), list_lines(curves))
     parts = [
         *map(escape_markdown, answer_all(curves)),
         *map(escape_markdown, filter(None, (describe_curves(curves), explain_worth(curves)))),
@@ -130,10 +125,10 @@ def format_learning_csv(curves: LearningCurves) -> str:
 
 def tabulate_curves(curves: LearningCurves) -> list[dict[str, Any]]:
     """Return each setting at each size as CSV column → value; None for no finite number."""
-    return [replace_non_finite(_tabulate(line)) for line in _list_lines(curves)]
+    return [replace_non_finite(_tabulate(line)) for line in list_lines(curves)]
 
 
-def _tabulate(line: _Line) -> dict[str, Any]:
+def _tabulate(line: CurveLine) -> dict[str, Any]:
     point, worth = line.point, line.curve.worth_at(line.point.size)
     gap = point.gap
     row: dict[str, Any] = {
