@@ -244,6 +244,7 @@ def describe_still_improving(rows: Sequence[Row]) -> list[str]:
 def _describe_missing(comparison: Comparison) -> list[str]:
     """Return sentences on settings that lack seeds that others have, or a baseline."""
     sentences = []
+    alone = []
     composed: dict[str, list[str] | None] = {}
     for row in comparison.rows:
         setting = row.setting
@@ -256,13 +257,15 @@ def _describe_missing(comparison: Comparison) -> list[str]:
         if comparison.source:
             sentences.append(f"{setting.name}: the file has no baseline for it.")
         elif setting.is_plain:
-            sentences.append(
-                f"{setting.name}: no setting differs from it in its regulariser only; --baseline "
-                f"compares it with another setting."
-            )
+            alone.append(setting.name)
         else:
             advice = _advise_baseline(row, composed)
             sentences.append(f"{setting.name}: its baseline is missing. {advice}")
+    if alone and len(alone) < len(comparison.rows):  # else the sentences above the table say so
+        sentences.append(
+            f"Compared with nothing, because no other setting differs in its regulariser only: "
+            f"{list_few(alone)}. --baseline compares them with another setting."
+        )
     return sentences
 
 

@@ -118,8 +118,24 @@ def test_too_few_seeds_for_a_verdict_do_not_show_that_an_effect_is_small() -> No
 
 
 def test_one_setting_alone_is_not_advised_to_compare_itself() -> None:
-    (_, nothing) = make_comparison(("none",)).sentences
+    alone = make_comparison(("none",))
+    (_, nothing) = alone.sentences
     assert nothing == "Nothing is tested: there is no other setting to compare with."
+    assert not any("--baseline" in note.text for note in describe_notes(alone))
+
+
+def test_settings_without_a_counterpart_are_named_in_one_sentence() -> None:
+    every = make_comparison(("none",), data_train_size=(50, 100, 400))
+    assert "every setting is none. --baseline compares" in every.sentences[1]
+    assert not any("--baseline" in note.text for note in describe_notes(every))
+    study = make_comparison(("none", "dropout2d"), data_train_size=(50, 100, 400))
+    lone = [row for row in study.rows if row.setting.is_plain]
+    (regularised,) = (row for row in study.rows if row.baseline == lone[0].setting.name)
+    notes = describe_notes(replace(study, rows=(*lone, regularised)))
+    (note,) = (each.text for each in notes if "--baseline" in each.text)
+    assert note.startswith("Compared with nothing, because no other setting differs in its regul")
+    assert f"{lone[1].setting.name}, {lone[2].setting.name}. --baseline" in note
+    assert lone[0].setting.name not in note
 
 
 def test_a_row_that_needs_no_more_seeds_does_not_lack_them() -> None:
