@@ -18,6 +18,7 @@ from dropexp.terminal.tables import Column, format_table, wrap_paragraphs, wrap_
 _NARROWEST = {"setting": 20, "verdict": len(Verdict.NO_CLEAR_DIFFERENCE)}
 """The columns whose cells may be wrapped, and to how many characters."""
 _DROPPED_HINT = "--columns chooses, -o table.csv has all"
+_TIMES = ("seconds", "seconds_per_epoch")
 _BY_EFFECT = "sorted by effect, the best first; --sort name groups regularisers"
 _VERDICT_STYLES = {
     Verdict.BETTER: "green",
@@ -36,14 +37,20 @@ def format_comparison(
 
     Args:
         comparison: the comparison to show.
-        width: of the terminal in characters; None shows every column.
-        columns: keys of the columns to show, from choose_keys; None: as many as there is room for.
+        width: of the terminal in characters; None for a pipe or a file, whose lines have any
+            length.
+        columns: keys of the columns to show, from choose_keys; None: as many as there is room for,
+            or without a width those of the main table.
     """
-    if columns is None:
-        shown = list_columns(comparison)
-    else:
+    others: list[ComparisonColumn] = []
+    if columns is not None:
         shown = choose_columns(comparison, columns, Notation.TERMINAL)
-    shows_times = width is None
+    else:
+        shown = list_columns(comparison)
+        if width is None:
+            others = [column for column in shown if not column.is_main]
+            shown = [column for column in shown if column.is_main]
+    shows_times = any(column.key in _TIMES for column in shown)
     noted = describe_notes(comparison) + (describe_times(comparison) if shows_times else [])
     notes = [
         Text(line, _NOTE_STYLES[note.tone])
@@ -62,6 +69,7 @@ def format_comparison(
             width=width,
             dropped_hint=_DROPPED_HINT,
         ),
+        *([Text(f"{len(others)} more columns: {_DROPPED_HINT}", "dim")] if others else []),
         *wrap_paragraphs(brackets, width, "dim"),
         *([Text(_BY_EFFECT, "dim")] if comparison.sorted_by == BY_EFFECT else []),
         *([Text(), *notes] if notes else []),

@@ -37,7 +37,7 @@ def study(metric: Metric = METRIC_REGISTRY["test_loss"]) -> Comparison:
 
 
 def terminal_text(table: Comparison) -> str:
-    return "\n".join(line.plain for line in format_comparison(table, None))
+    return "\n".join(line.plain for line in format_comparison(table, 10_000))
 
 
 @pytest.fixture

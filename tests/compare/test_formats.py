@@ -185,10 +185,15 @@ def test_a_heading_is_broken_where_it_is_narrowest(heading: str, expected: str) 
     assert break_heading(heading) == expected
 
 
-def test_without_a_width_every_column_is_there(comparison: Comparison) -> None:
+def test_a_pipe_has_the_main_columns_in_full(comparison: Comparison) -> None:
     text = "\n".join(line.plain for line in format_comparison(comparison, None))
     assert "no room for" not in text
-    assert "parameters" in text
+    assert "verdict" in text
+    assert "parameters" not in text
+    assert "more columns: --columns chooses, -o table.csv has all" in text
+    chosen = [line.plain for line in format_comparison(comparison, None, ["setting", "parameters"])]
+    assert any("parameters" in line for line in chosen)
+    assert not any("more columns" in line for line in chosen)
 
 
 def test_too_few_seeds_are_shown_with_the_number_of_seeds_to_add(tmp_path: Path) -> None:

@@ -145,7 +145,8 @@ def test_runs_know_their_threads_and_device(tmp_path: Path) -> None:
         (None, "cpu"),
     ]
     note = "Times are not comparable: the runs used different numbers of threads."
-    assert format_comparison(table, None)[-1].plain == note
+    assert format_comparison(table, None, ["setting", "seconds"])[-1].plain == note
+    assert all(line.plain != note for line in format_comparison(table, None))
 
 
 def test_pairs_with_other_threads_than_their_baseline_are_flagged(tmp_path: Path) -> None:
