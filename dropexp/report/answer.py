@@ -96,8 +96,7 @@ def _describe_other_verdict(comparison: Comparison, row: Row) -> str:
         baseline = describe_baseline(comparison, row)
         text = (
             f"has a mean {metric.name} {describe_change(metric, difference)} than {baseline}, "
-            f"better in {row.pairs_better or 'none'} of {len(row.pairs)} seeds"
-            f"{_describe_lost_pairs(row)}"
+            f"{_count_better(row)}{_describe_lost_pairs(row)}"
         )
     match row.verdict:
         case Verdict.WORSE:
@@ -118,9 +117,15 @@ def _describe_effect(comparison: Comparison, row: Row) -> str:
     if difference is None or math.isnan(difference.value):
         return f"has no seed in which both it and {baseline} completed{_describe_lost_pairs(row)}"
     return (
-        f"{describe_effect(comparison.metric, difference)} against {baseline}, better in "
-        f"{row.pairs_better or 'none'} of {len(row.pairs)} seeds{_describe_lost_pairs(row)}"
+        f"{describe_effect(comparison.metric, difference)} against {baseline}, "
+        f"{_count_better(row)}{_describe_lost_pairs(row)}"
     )
+
+
+def _count_better(row: Row) -> str:
+    if len(row.pairs) == 1:
+        return "with one seed"
+    return f"better in {row.pairs_better or 'none'} of {len(row.pairs)} seeds"
 
 
 def _describe_lost_pairs(row: Row) -> str:

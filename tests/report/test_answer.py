@@ -53,6 +53,11 @@ def test_three_seeds_claim_nothing_and_say_how_many_would() -> None:
     assert "dropexp extend made-up --until-decided" in third
 
 
+def test_one_seed_is_one_seed() -> None:
+    text = answer(make_comparison(("none", "dropout2d"), seeds=1))[0]
+    assert "than none, with one seed, but these are too few seeds" in text
+
+
 def test_equal_settings_are_no_clear_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules["tests.made_up"].STRENGTH, "dropout2d", 0.02)
     first = answer(make_comparison(("none", "dropout2d"), seeds=10))[0]
