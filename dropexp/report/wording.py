@@ -20,6 +20,10 @@ _EPOCHS = {
 }
 
 
+LEAST_SEEDS = 3
+"""Charts draw an interval from so many seeds on: that of two is nine times their distance."""
+
+
 def describe_metric(metric: Metric) -> str:
     """Return a metric's name with its unit, ``test loss (nats)``; a fraction has no unit."""
     has_unit = metric.unit not in (Unit.FRACTION, Unit.UNKNOWN)
@@ -40,7 +44,10 @@ def describe_means(comparison: Comparison, rows: Sequence[Row]) -> str:
     """Return what a chart's lines or points are: means with intervals, or one seed."""
     if all(row.n <= 1 for row in rows):
         return "one seed"
-    return f"mean over seeds with {comparison.confidence:.0%} t interval"
+    if all(row.n < LEAST_SEEDS for row in rows):
+        return "mean of two seeds, too few to draw an interval"
+    few = " from three seeds on" if any(0 < row.n < LEAST_SEEDS for row in rows) else ""
+    return f"mean over seeds with {comparison.confidence:.0%} t interval{few}"
 
 
 def describe_method(comparison: Comparison) -> list[str]:

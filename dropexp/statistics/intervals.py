@@ -88,8 +88,9 @@ def positive_mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estim
     scale, mean · exp(±t · s/(√n · mean)): the delta method gives log(mean) the standard error
     s/(√n · mean). In simulations with the spreads of losses and of times it never covers the mean
     less often than the t interval, and more often where values are skewed; see
-    tests/statistics/test_intervals.py. A value of 0 has no logarithm: then the t interval is cut
-    at 0, which does not change its coverage.
+    tests/statistics/test_intervals.py. A value of 0 has no logarithm, and of two values the
+    interval on the log scale says nothing, such as [0.4, 1140] around 23: then the t interval is
+    cut at 0, which does not change its coverage.
 
     Args:
         values: shape (n,), floats of at least 0 in any unit: one for each seed.
@@ -107,7 +108,7 @@ def positive_mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estim
         raise ValueError(f"the value {lowest:g} is negative; allowed: at least 0")
     if not estimate.low <= 0 or not math.isfinite(estimate.high):
         return estimate
-    if lowest == 0:
+    if lowest == 0 or estimate.n == 2:
         return Estimate(estimate.value, 0.0, estimate.high, estimate.n)
     half = (estimate.high - estimate.value) / estimate.value
     with np.errstate(over="ignore"):

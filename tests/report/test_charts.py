@@ -1,3 +1,4 @@
+import math
 import re
 from dataclasses import replace
 
@@ -8,6 +9,8 @@ from dropexp.compare.highlights import select_featured_rows, select_rows_in_cont
 from dropexp.compare.results import Row
 from dropexp.report.charts import assign_looks, assign_looks_of
 from dropexp.report.charts.labels import space_labels
+from dropexp.runs.metrics import METRIC_REGISTRY
+from dropexp.runs.question_types import TestChoice
 from dropexp.statistics import Estimate, mean_interval
 from tests.made_up import STUDIES, make_comparison
 from tests.report.panels import build_panels, build_panels_of
@@ -194,6 +197,74 @@ def test_what_is_out_of_view_is_not_drawn_over_the_names() -> None:
     (mean,) = [each for each in data["differences_means"] if each["setting"] == worst]
     assert mean["mean"] > 10
     assert mean["at"] is None
+
+
+def test_differences_that_are_all_0_have_a_short_axis_around_it() -> None:
+    study = make_comparison(metric=METRIC_REGISTRY["test_acc"])
+    equal = Estimate(0.0, 0.0, 0.0, 6)
+    rows = [
+        replace(
+            row,
+            difference=equal,
+            pairs=tuple(pair._replace(value=pair.baseline) for pair in row.pairs),
+        )
+        if row.difference
+        else row
+        for row in study.rows
+    ]
+    panel = build_panels(replace(study, rows=tuple(rows)))["differences"]
+    (low, high), *others = find_domains(panel.chart.to_dict(), "difference in test accuracy")
+    assert not others
+    assert -0.01 < low == -high < -0.001
+    assert all(value["at"] == 0 for value in panel.data["differences_means"])
+
+
+def find_domains(spec: object, title: str) -> list[list[float]]:
+    """Return the domains of the scales of all encodings with a title."""
+    if isinstance(spec, list):
+        return [found for each in spec for found in find_domains(each, title)]
+    if not isinstance(spec, dict):
+        return []
+    own = [spec["scale"]["domain"]] if spec.get("title") == title else []
+    return own + find_domains(list(spec.values()), title)
+
+
+@pytest.mark.parametrize("metric", ["test_loss", "test_acc"])
+def test_charts_draw_no_interval_of_two_seeds(metric: str) -> None:
+    study = make_comparison(
+        seeds=2, strengths=(0.1, 0.3), metric=METRIC_REGISTRY[metric], test=TestChoice.PLANNED
+    )
+    panels = build_panels(study)
+    for panel in panels.values():
+        drawn = [row for rows in panel.data.values() for row in rows if "low" in row]
+        assert all(row["low"] is None and row["high"] is None for row in drawn)
+    assert "drawn from three seeds on" in panels["differences"].subtitle
+    for name in ("val_loss" if metric == "test_loss" else "val_acc", "p"):
+        assert panels[name].subtitle.startswith("mean of two seeds, too few to draw an interval")
+
+
+def test_a_size_at_which_training_explodes_does_not_set_the_axis_of_a_fit() -> None:
+    study = make_comparison(("none",), model_width=(8, 16, 32, 64))
+    worst = study.rows[-1]
+    names = ("test_loss", "train_loss")
+    far = {name: Estimate(90.0, 80.0, 100.0, 6) for name in names}
+    changed = replace(worst, estimates={**worst.estimates, **far})
+    panel = build_panels(replace(study, rows=(*study.rows[:-1], changed)))["fit_model_width"]
+    assert "out of view: none model.width=64 (up to 90)" in panel.subtitle
+    assert panel.limits is not None
+    assert panel.limits[1] < 10
+
+
+def test_a_heat_map_says_where_no_pair_is() -> None:
+    study = STUDIES["strengths"]()
+    last = study.rows[-1]
+    assert last.difference is not None
+    lost = replace(last, difference=replace(last.difference, value=math.nan))
+    panel = build_panels(replace(study, rows=(*study.rows[:-1], lost)))["map_regulariser_p"]
+    ((*_, cell),) = panel.data.values()
+    assert cell["text"] == "–"
+    assert "–: no seed in which both runs completed" in panel.subtitle
+    assert "–:" not in build_panels_of("strengths")["map_regulariser_p"].subtitle
 
 
 def test_a_heat_map_has_no_signed_zero() -> None:

@@ -52,6 +52,13 @@ def test_the_baseline_stays_in_view_unless_it_is_far_worse() -> None:
     assert choose_domain(gaps, metric, keep={"none"}).outside.keys() == {"none"}
 
 
+def test_a_gap_far_below_0_is_no_good_one() -> None:
+    gaps = {"a": (0.0, 0.1), "b": (0.0, 0.12), "c": (-1e20, 0.0), "d": (-1e18, 0.1)}
+    assert choose_domain(gaps, METRIC_REGISTRY["loss_gap"]).outside.keys() == {"c", "d"}
+    best = {"a": (-1.0, -0.9), "b": (-0.01, 0.01), "c": (-0.02, 0.02)}
+    assert not choose_domain(best, LOSS, zero=True, ideal=0.0).outside, "a difference may be"
+
+
 def test_intervals_extend_an_axis_at_most_by_its_length() -> None:
     ends = [("a", -math.inf), ("a", 2.5), ("b", 900.0), ("c", 800.0), ("b", None)]
     extents = {"a": (1.0, 2.0), "b": (1.0, 2.0), "c": (700.0, 700.0)}

@@ -32,7 +32,7 @@ from dropexp.report.charts.panels import (
 )
 from dropexp.report.charts.tooltips import SETTING, Shown, make_tooltip, show_difference
 from dropexp.report.phrases import describe_baseline
-from dropexp.report.wording import describe_metric
+from dropexp.report.wording import LEAST_SEEDS, describe_metric
 from dropexp.runs.metric_types import Metric
 
 _NAME = "differences"
@@ -44,6 +44,7 @@ _LEAST_PLOT = 280
 """Names stand left of the plot where they leave it so many pixels; a phone has no room."""
 _MOST_ROWS = 24
 """The most rows of one panel, which a printed page must hold."""
+_SHARE_OF_MEAN = 0.01
 _NAME_PIXELS = 13
 """How far a setting's name stands above its mean where there is no room beside it."""
 
@@ -162,8 +163,12 @@ def _choose_domain(comparison: Comparison, rows: list[Row]) -> Domain:
         shown = [row.difference.value, *(pair.difference for pair in row.pairs)]
         if known := [value for value in shown if math.isfinite(value)]:
             extents[row.setting.name] = (min(known), max(known))
-            ends += [(row.setting.name, end) for end in (row.difference.low, row.difference.high)]
+            shown_ends = encode_estimate(row.difference)
+            ends += [(row.setting.name, shown_ends[end]) for end in ("low", "high")]
             ends += [(row.setting.name, sign * margin) for sign in (-1, 1)]
+    if not margin and not any(end for extent in extents.values() for end in extent):
+        size = _find_size(comparison, rows)
+        return Domain((-size, size))
     domain = choose_domain(extents, comparison.metric, intervals=ends, zero=True, ideal=0.0)
     low, high = domain.limits
     if low == 0:  # the line at 0 would be the chart's edge
@@ -171,9 +176,19 @@ def _choose_domain(comparison: Comparison, rows: list[Row]) -> Domain:
     return replace(domain, limits=(low, high))
 
 
+def _find_size(comparison: Comparison, rows: list[Row]) -> float:
+    """Return 1 % of the largest mean: half the length of an axis on which all differences are 0."""
+    means = [row.estimates.get(comparison.metric.key) for row in rows]
+    known = [abs(each.value) for each in means if each is not None and math.isfinite(each.value)]
+    return _SHARE_OF_MEAN * max(known, default=0.0) or 1.0
+
+
 def _describe_missing_intervals(rows: list[Row]) -> str:
-    is_short = any(row.difference is not None and math.isinf(row.difference.low) for row in rows)
-    return ", which needs four seeds" if is_short else ""
+    differences = [row.difference for row in rows if row.difference is not None]
+    if any(math.isinf(each.low) for each in differences):
+        return ", which needs four seeds"
+    is_short = any(0 < each.n < LEAST_SEEDS for each in differences)
+    return ", drawn from three seeds on" if is_short else ""
 
 
 def _describe_margin(comparison: Comparison) -> str:
@@ -188,16 +203,22 @@ def _list_means(rows: list[Row], domain: Domain) -> Values:
         if row.difference is None:
             continue
         estimate = row.difference
-        start, end = max(estimate.low, domain.limits[0]), min(estimate.high, domain.limits[1])
-        is_drawn = all(map(math.isfinite, (estimate.low, estimate.high))) and start < end
+        shown = encode_estimate(estimate)
+        start, end = (
+            None
+            if shown[each] is None
+            else min(max(shown[each], domain.limits[0]), domain.limits[1])
+            for each in ("low", "high")
+        )
+        is_drawn = start is not None and end is not None and start < end
         values.append(
             {
                 "setting": row.setting.name,
                 "verdict": row.verdict,
-                **encode_estimate(estimate),
+                **shown,
                 "at": round_digits(estimate.value) if _is_shown(estimate.value, domain) else None,
-                "from": round_digits(start) if is_drawn else None,
-                "to": round_digits(end) if is_drawn else None,
+                "from": start if is_drawn else None,
+                "to": end if is_drawn else None,
             }
         )
     return values

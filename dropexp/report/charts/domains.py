@@ -60,10 +60,12 @@ def choose_domain(
         limits: the lowest and the highest value that can be.
         keep: settings that are never out of view unless they are far worse than the better half.
         zero: whether the axis must also show 0.
-        ideal: the value that no setting can better; None for that of the metric.
+        ideal: None for the value that no setting can better in the metric; 0 for differences, of
+            which those on the better side are the better ones.
     """
     if not extents:
         return Domain(pad_domain([], limits, zero=zero))
+    is_difference = ideal is not None
     if ideal is None:
         ideal = 1.0 if metric.sign < 0 and metric.unit is Unit.FRACTION else 0.0
     far = _FURTHEST_FRACTION if metric.unit is Unit.FRACTION else _FURTHEST
@@ -71,7 +73,13 @@ def choose_domain(
     def distance(name: str) -> float:
         return max(abs(end - ideal) for end in extents[name])
 
-    order = sorted(extents, key=lambda name: (_badness(extents[name], metric.sign), name))
+    def badness(name: str) -> float:
+        low, high = extents[name]
+        if not is_difference:  # a gap far below 0 is no good one: the training diverged
+            return distance(name)
+        return high if metric.sign > 0 else -low
+
+    order = sorted(extents, key=lambda name: (badness(name), name))
     core = order[: math.ceil(len(order) / 2)]
     reach = max(map(distance, core))
     core += [name for name in keep if name in extents and distance(name) <= 2 * far * reach]
@@ -146,10 +154,6 @@ def format_far(value: float, metric: Metric) -> str:
     if metric.unit is Unit.FRACTION:
         return f"{value:.0%}"
     return f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
-
-
-def _badness(extent: Extent, sign: int) -> float:
-    return extent[1] if sign > 0 else -extent[0] if sign < 0 else extent[1] - extent[0]
 
 
 def _unite(extents: Sequence[Extent], *, zero: bool) -> Extent:

@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 
 from dropexp.report.charts.palette import Look
+from dropexp.report.wording import LEAST_SEEDS
 from dropexp.runs.metric_types import Metric, Unit
 from dropexp.statistics import Estimate
 
@@ -17,11 +18,15 @@ def round_digits(value: float, digits: int = 4) -> float | None:
 
 
 def encode_estimate(estimate: Estimate) -> dict[str, Any]:
-    """Return the fields of a data row that draw an estimate: mean, low, high and n."""
+    """Return the fields of a data row that draw an estimate: mean, low, high and n.
+
+    The ends are None where there is no interval, or too few seeds to draw one.
+    """
+    is_drawn = estimate.n >= LEAST_SEEDS
     return {
         "mean": round_digits(estimate.value),
-        "low": round_digits(estimate.low),
-        "high": round_digits(estimate.high),
+        "low": round_digits(estimate.low) if is_drawn else None,
+        "high": round_digits(estimate.high) if is_drawn else None,
         "n": estimate.n,
     }
 

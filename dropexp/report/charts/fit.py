@@ -75,7 +75,7 @@ def _list_points(drawn: AxisRows, metric: Metric) -> tuple[Values, dict[str, Loo
             looks[beside] = fade(drawn.looks[line], beside)
             point = make_point(row, beside, x, _read(row, training))
             name = f"{row.setting.name}, training images"
-            points.append({**point, "name": name, "beside": line})
+            points.append({**point, "name": name, "beside": line, "of": row.setting.name})
     return points, looks
 
 

@@ -1,5 +1,6 @@
 """A heat map of paired differences: regulariser × axis, blue where better than the baseline."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,6 +35,8 @@ _WIDE = 560
 _NUMBER_PIXELS = 46
 """The narrowest cell in which a number fits."""
 
+_NO_PAIR = "–"
+
 _BETTER, _EQUAL, _WORSE = "#2b7bba", "#f3f3f3", "#d9741b"
 
 
@@ -66,6 +69,8 @@ def _list_cells(comparison: Comparison, key: str) -> Values:
 
 
 def _format_difference(comparison: Comparison, row: Row, value: float) -> str:
+    if math.isnan(value):
+        return _NO_PAIR
     number = f"{value:+.1%}" if comparison.metric.unit is Unit.FRACTION else f"{value:+.3f}"
     if not number.strip("+-0.%"):
         number = number[1:]  # neither +0 nor −0
@@ -77,13 +82,15 @@ def _build_panel(comparison: Comparison, key: str, cells: Values) -> Panel:
     name = f"map_{key.replace('.', '_')}"
     data = Datasets(name)
     fixed = describe_fields(find_headline_context(comparison, without=key))
+    is_whole = all(cell["text"] != _NO_PAIR for cell in cells)
+    missing = "" if is_whole else f"; {_NO_PAIR}: no seed in which both runs completed"
     chart = _draw(comparison, key, cells, name, data)
     return Panel(
         name,
         f"Difference in {describe_metric(comparison.metric)} against the baseline: "
         f"regulariser × {describe_field(key)}",
         f"mean paired difference{fixed and f'; {fixed}'}; blue is {comparison.metric.improvement}; "
-        f"* is better or worse after correction",
+        f"* is better or worse after correction{missing}",
         data.values,
         chart,
         narrow=(_WIDE, _ROW_PIXELS_OF_TWO_LINES * len({cell["line"] for cell in cells})),

@@ -26,13 +26,15 @@ from dropexp.report.charts.panels import (
     make_width_parameter,
 )
 from dropexp.report.charts.tooltips import SETTING, Shown, make_tooltip
-from dropexp.report.wording import describe_epoch
+from dropexp.report.wording import LEAST_SEEDS, describe_epoch
 from dropexp.runs.metric_types import Unit
 
 _NAME = "learning_curves"
 _HEIGHT = 340  # pixels
 _LOG_ROOM = 0.04  # at each end of an axis, as a share of it
 _DIGITS = 6
+_BELOW = 1e-9
+_LEAST_LENGTH = 0.1  # of an axis that intervals may double, in powers of 10
 _WORTH = "#33383d"  # the colour of the line from a regulariser to its baseline
 
 
@@ -92,18 +94,22 @@ def _title(curves: LearningCurves) -> str:
 
 
 def _to_log(value: float) -> float | None:
-    """Return the logarithm to base 10, None where there is none."""
-    if not (math.isfinite(value) and value > 0):
+    """Return the logarithm to base 10; of 0 one below every axis, None where there is none."""
+    if not (math.isfinite(value) and value >= 0):
         return None
-    return round_digits(math.log10(value), _DIGITS)
+    return round_digits(math.log10(max(value, _BELOW)), _DIGITS)
 
 
 def _encode_points(curves: LearningCurves, curve: LearningCurve) -> Values:
     def describe(point: CurvePoint) -> str:
-        ends = (point.result.low, point.result.high)
-        known = all(map(math.isfinite, ends))
-        interval = f" [{', '.join(map(curves.format, ends))}]" if known else ""
+        ends = find_ends(point)
+        interval = "" if math.nan in ends else f" [{', '.join(map(curves.format, ends))}]"
         return f"{curves.format(point.result.value)}{interval}"
+
+    def find_ends(point: CurvePoint) -> tuple[float, float]:
+        result = point.result
+        is_drawn = result.n >= LEAST_SEEDS and math.isfinite(result.high - result.low)
+        return (result.low, result.high) if is_drawn else (math.nan, math.nan)
 
     def find_worth(point: CurvePoint) -> str | None:
         worth = curve.worth_at(point.size)
@@ -114,8 +120,8 @@ def _encode_points(curves: LearningCurves, curve: LearningCurve) -> Values:
             "setting": curve.name,
             "x": point.size,
             "mean": _to_log(point.result.value),
-            "low": _to_log(point.result.low),
-            "high": _to_log(point.result.high),
+            "low": _to_log(find_ends(point)[0]),
+            "high": _to_log(find_ends(point)[1]),
             "result": describe(point),
             "worth": find_worth(point),
             "n": point.result.n,
@@ -142,9 +148,13 @@ def _encode_band(curve: LearningCurve) -> Values:
 
 
 def _find_limits(rows: Values) -> tuple[float, float]:
-    """Return the ends of the y axis; an interval beyond 0 has no logarithm and is cut."""
-    known = [row[key] for row in rows for key in ("mean", "low", "high") if row[key] is not None]
-    low, high = min(known, default=0.0), max(known, default=1.0)
+    """Return the ends of the y axis; intervals extend it at most by its own length at each end."""
+    means = [row["mean"] for row in rows if row["mean"] is not None]
+    low, high = min(means, default=0.0), max(means, default=1.0)
+    length = max(high - low, _LEAST_LENGTH)
+    ends = [row[key] for row in rows for key in ("low", "high") if row[key] is not None]
+    low = min([low, *(max(end, low - length) for end in ends)])
+    high = max([high, *(min(end, high + length) for end in ends)])
     room = (high - low) * _LOG_ROOM or 0.1
     return low - room, high + room
 

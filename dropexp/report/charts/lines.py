@@ -74,7 +74,7 @@ def build_line_panel(
         looks: line → look.
         points: data rows with the line as ``setting``, the setting's ``name``, ``x``, and the
             fields of encode_estimate; results on training images name the line of the metric as
-            ``beside``, and are always in view.
+            ``beside`` and the setting as ``of``, and are in view where the setting is.
         levels: data rows without an ``x``, drawn as lines over the whole axis; the interval of
             the first one is drawn as a band.
         keep: names of settings that are in view unless they are far worse than the others.
@@ -116,7 +116,9 @@ def _choose_domain(points: Values, levels: Values, metric: Metric, keep: Collect
         limits=metric.limits,
         keep=keep,
     )
-    training = [each["mean"] for each in points if "beside" in each]
+    training = [
+        each["mean"] for each in points if "beside" in each and each["of"] not in domain.outside
+    ]
     if not training:
         return domain
     # Of numbers at the limit, such as a training error of 0, the axis cuts no dot in half.
