@@ -48,7 +48,8 @@ def format_comparison(
     else:
         shown = list_columns(comparison)
         if width is None:
-            others = [column for column in shown if not column.is_main]
+            rest = [column for column in shown if not column.is_main]
+            others = [each for each in rest if any(each.cell(row).text for row in comparison.rows)]
             shown = [column for column in shown if column.is_main]
     shows_times = any(column.key in _TIMES for column in shown)
     noted = describe_notes(comparison) + (describe_times(comparison) if shows_times else [])

@@ -1,9 +1,9 @@
 """How a report names metrics, config fields and epochs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from dropexp.compare.results import Comparison, Row
+from dropexp.compare.results import Comparison
 from dropexp.runs.metric_types import EpochChoice, Metric, Unit
 
 _FIELDS = {
@@ -40,13 +40,18 @@ def describe_fields(fields: Mapping[str, Any]) -> str:
     return ", ".join(_describe_value(key, value) for key, value in fields.items())
 
 
-def describe_means(comparison: Comparison, rows: Sequence[Row]) -> str:
-    """Return what a chart's lines or points are: means with intervals, or one seed."""
-    if all(row.n <= 1 for row in rows):
+def describe_means(comparison: Comparison, seeds: Collection[int]) -> str:
+    """Return what a chart's lines or points are: means with intervals, or one seed.
+
+    Args:
+        comparison: that is drawn.
+        seeds: of each line or point.
+    """
+    if all(n <= 1 for n in seeds):
         return "one seed"
-    if all(row.n < LEAST_SEEDS for row in rows):
+    if all(n < LEAST_SEEDS for n in seeds):
         return "mean of two seeds, too few to draw an interval"
-    few = " from three seeds on" if any(0 < row.n < LEAST_SEEDS for row in rows) else ""
+    few = " from three seeds on" if any(0 < n < LEAST_SEEDS for n in seeds) else ""
     return f"mean over seeds with {comparison.confidence:.0%} t interval{few}"
 
 

@@ -85,7 +85,9 @@ def describe_points(
     """Return what the points are, when they were measured, and the values that are held fixed."""
     fixed = describe_fields(find_headline_context(comparison, without))
     part = "; the best setting of each regulariser" if is_part else ""
-    return f"{describe_means(comparison, rows)}{when}{fixed and f'; {fixed}'}{part}"
+    return (
+        f"{describe_means(comparison, [row.n for row in rows])}{when}{fixed and f'; {fixed}'}{part}"
+    )
 
 
 def make_point(row: Row, line: str, x: float, estimate: Estimate) -> dict[str, Any]:

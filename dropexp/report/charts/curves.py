@@ -146,7 +146,7 @@ def _average(comparison: Comparison, rows: Sequence[Row], column: str) -> Values
 
 
 def _describe(comparison: Comparison, rows: Sequence[Row]) -> str:
-    parts = [f"{describe_means(comparison, rows)}, in eval mode"]
+    parts = [f"{describe_means(comparison, [row.n for row in rows])}, in eval mode"]
     if len(rows) < len(comparison.rows):
         parts.append(describe_fields(find_headline_context(comparison)))
     possible = [row for row in select_rows_in_context(comparison) if row.setting.completed]

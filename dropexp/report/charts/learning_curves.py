@@ -26,7 +26,7 @@ from dropexp.report.charts.panels import (
     make_width_parameter,
 )
 from dropexp.report.charts.tooltips import SETTING, Shown, make_tooltip
-from dropexp.report.wording import LEAST_SEEDS, describe_epoch
+from dropexp.report.wording import LEAST_SEEDS, describe_epoch, describe_means
 from dropexp.runs.metric_types import Unit
 
 _NAME = "learning_curves"
@@ -72,7 +72,7 @@ def build_learning_figures(curves: LearningCurves) -> list[Figure]:
         .properties(width=WIDTH, height=height)
     )
     about = (
-        f"mean over seeds with {curves.comparison.confidence:.0%} t interval, "
+        f"{describe_means(curves.comparison, [point['n'] for point in points])}, "
         f"{describe_epoch(curves.comparison)}; lines: a + b · n^(−c)"
         f"{' with its bootstrap band' if any(row['low'] is not None for row in bands) else ''}"
     )

@@ -5,7 +5,6 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from dropexp.cli.analyses import analyse_learning_curves
 from dropexp.compare.learning.worth import SizeTable, measure_worths
 from dropexp.report.charts.learning_curves import build_learning_figures
+from dropexp.report.charts.panels import Panel
 from tests.conftest import run_dropexp
 from tests.run_folders import write_study
 
@@ -192,15 +192,17 @@ def test_a_chart_of_too_few_seeds_promises_no_band(studied: Path, tmp_path: Path
 
 
 def test_a_chart_draws_no_interval_of_two_seeds_and_none_rules_the_axis(studied: Path) -> None:
-    def draw(*filters: str) -> tuple[list[dict[str, Any]], float]:
-        curves = analyse_learning_curves([*filters], studied / "runs")
+    def draw(seeds: str) -> tuple[Panel, float]:
+        curves = analyse_learning_curves([seeds], studied / "runs")
         ((panel,),) = (figure.panels for figure in build_learning_figures(curves))
         assert panel.limits is not None
-        return panel.data["learning_curves_points"], panel.limits[1] - panel.limits[0]
+        return panel, panel.limits[1] - panel.limits[0]
 
     two, length = draw("seed=0,1")
-    assert all(point["low"] is None and point["high"] is None for point in two)
-    assert all("[" not in point["result"] for point in two)
+    points = two.data["learning_curves_points"]
+    assert all(point["low"] is None and point["high"] is None for point in points)
+    assert all("[" not in point["result"] for point in points)
+    assert two.subtitle.startswith("mean of two seeds, too few to draw an interval")
     three, longer = draw("seed=0,1,2")
-    assert all(point["low"] is not None for point in three)
+    assert all(point["low"] is not None for point in three.data["learning_curves_points"])
     assert longer <= 3.3 * length
