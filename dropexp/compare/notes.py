@@ -262,9 +262,10 @@ def _describe_missing(comparison: Comparison) -> list[str]:
             advice = _advise_baseline(row, composed)
             sentences.append(f"{setting.name}: its baseline is missing. {advice}")
     if alone and len(alone) < len(comparison.rows):  # else the sentences above the table say so
-        sentences.append(
+        sentences.insert(
+            0,
             f"Compared with nothing, because no other setting differs in its regulariser only: "
-            f"{list_few(alone)}. --baseline compares them with another setting."
+            f"{list_few(alone)}. --baseline compares them with another setting.",
         )
     return sentences
 

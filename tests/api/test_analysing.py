@@ -13,6 +13,7 @@ import pytest
 import dropexp
 from dropexp.api import EarlyStoppingResult, EffectsResult, ForgettingResult, LearningCurvesResult
 from dropexp.api.table_result import TableResult
+from dropexp.compare.results import Row
 from dropexp.errors import UserError
 from tests.conftest import QUICK, run_dropexp
 from tests.run_folders import DROPOUT, NONE, write_finished_run
@@ -57,7 +58,11 @@ def forgotten(tracked: Path) -> ForgettingResult:
     return dropexp.forgetting(runs_dir=tracked / "runs")
 
 
-def assert_as_printed(result: TableResult, folder: Path, *command: str) -> None:
+def assert_as_printed(
+    result: EffectsResult | LearningCurvesResult | EarlyStoppingResult | ForgettingResult,
+    folder: Path,
+    *command: str,
+) -> None:
     """Assert that a result is shown as its command prints it, and framed as its CSV."""
     pytest.importorskip("pandas")
     printed = run_dropexp(folder, *command, "-o", "-", "-f", "table").stdout
@@ -66,7 +71,7 @@ def assert_as_printed(result: TableResult, folder: Path, *command: str) -> None:
     html = result._repr_html_()
     assert "<table>" in html
     assert all(escape(sentence) in html for sentence in result.sentences)
-    names = [getattr(row, "name", "") or row.setting.name for row in result.rows]
+    names = [row.setting.name if isinstance(row, Row) else row.name for row in result.rows]
     assert all(f">{escape(name)}</td>" in html for name in names)
     text = run_dropexp(folder, *command, "-f", "csv").stdout
     heading, *lines = csv.reader(io.StringIO(text))

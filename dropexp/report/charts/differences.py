@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 
 from dropexp.compare.method_of_test import name_interval
 from dropexp.compare.results import Comparison, Row
-from dropexp.report.charts.domains import Domain, choose_domain, describe_outside, format_far
+from dropexp.report.charts.difference_axis import choose_difference_domain
+from dropexp.report.charts.domains import Domain, describe_outside, format_far
 from dropexp.report.charts.encodings import (
     encode_colour,
     encode_estimate,
@@ -44,7 +45,6 @@ _LEAST_PLOT = 280
 """Names stand left of the plot where they leave it so many pixels; a phone has no room."""
 _MOST_ROWS = 24
 """The most rows of one panel, which a printed page must hold."""
-_SHARE_OF_MEAN = 0.01
 _NAME_PIXELS = 13
 """How far a setting's name stands above its mean where there is no room beside it."""
 
@@ -101,7 +101,7 @@ def build_difference_figures(
     if not rows:
         return []
     rows.sort(key=lambda row: _rank(row, comparison.metric))
-    domain = _choose_domain(comparison, rows)
+    domain = choose_difference_domain(comparison, rows)
     parts = math.ceil(len(rows) / _MOST_ROWS)
     size = math.ceil(len(rows) / parts)
     return [
@@ -151,36 +151,6 @@ def _describe_dots(comparison: Comparison, rows: list[Row]) -> str:
         return "one seed"
     interval = f"{name_interval(comparison)}{_describe_missing_intervals(rows)}"
     return f"one dot for each seed; mean with {interval}"
-
-
-def _choose_domain(comparison: Comparison, rows: list[Row]) -> Domain:
-    """Choose the ends of the axis, which has room for the dots and means of most settings."""
-    extents: dict[str, tuple[float, float]] = {}
-    ends: list[tuple[str, float | None]] = []
-    margin = comparison.rule.margin or 0.0
-    for row in rows:
-        assert row.difference is not None
-        shown = [row.difference.value, *(pair.difference for pair in row.pairs)]
-        if known := [value for value in shown if math.isfinite(value)]:
-            extents[row.setting.name] = (min(known), max(known))
-            shown_ends = encode_estimate(row.difference)
-            ends += [(row.setting.name, shown_ends[end]) for end in ("low", "high")]
-            ends += [(row.setting.name, sign * margin) for sign in (-1, 1)]
-    if not margin and not any(end for extent in extents.values() for end in extent):
-        size = _find_size(comparison, rows)
-        return Domain((-size, size))
-    domain = choose_domain(extents, comparison.metric, intervals=ends, zero=True, ideal=0.0)
-    low, high = domain.limits
-    if low == 0:  # the line at 0 would be the chart's edge
-        low = -0.03 * high
-    return replace(domain, limits=(low, high))
-
-
-def _find_size(comparison: Comparison, rows: list[Row]) -> float:
-    """Return 1 % of the largest mean: half the length of an axis on which all differences are 0."""
-    means = [row.estimates.get(comparison.metric.key) for row in rows]
-    known = [abs(each.value) for each in means if each is not None and math.isfinite(each.value)]
-    return _SHARE_OF_MEAN * max(known, default=0.0) or 1.0
 
 
 def _describe_missing_intervals(rows: list[Row]) -> str:
