@@ -24,7 +24,7 @@ def make_study(metric: str = "test_acc") -> Comparison:
         ("none", "dropout"),
         metric=METRIC_REGISTRY[metric],
         model_hidden=[[width, width] for width in WIDTHS],
-        seeds=2,
+        seeds=3,
         epochs=2,
     )
     return replace(study, rows=tuple(map(fit_labels, study.rows)))
@@ -33,7 +33,7 @@ def make_study(metric: str = "test_acc") -> Comparison:
 def fit_labels(row: Row) -> Row:
     fits = row.setting.is_plain and row.setting.fields["model.hidden"][0] >= 61
     accuracy = 1.0 if fits else 0.7
-    estimate = Estimate(accuracy, accuracy - 0.1, accuracy, 2)
+    estimate = Estimate(accuracy, accuracy - 0.1, accuracy, 3)
     return replace(row, estimates={**row.estimates, "train_acc": estimate})
 
 
