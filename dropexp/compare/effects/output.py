@@ -92,7 +92,7 @@ class EffectsTable:
 
 def make_effects_table(effects: Effects) -> EffectsTable:
     """Return the table of a document."""
-    shown = _list_columns(effects, Notation.DOCUMENT)
+    shown = list_effect_columns(effects, Notation.DOCUMENT)
     side = "below" if effects.metric.sign > 0 else "above"
     meanings = (
         "A field, or two fields joined by ×.",
