@@ -12,7 +12,8 @@ from dropexp.api.arguments import parse_choice, parse_runs_dir, spell_options, s
 from dropexp.api.html import render_comparison
 from dropexp.api.table_result import TableResult
 from dropexp.cli.compare import read_and_compare
-from dropexp.cli.results_files import ComparisonOptions, FileOptions
+from dropexp.cli.question_options import ComparisonOptions
+from dropexp.cli.results_files import FileOptions
 from dropexp.compare.data_files import tabulate
 from dropexp.compare.found_runs import FoundRuns
 from dropexp.compare.results import Comparison, Row
@@ -84,7 +85,7 @@ class ComparisonResult(TableResult):
         Raises:
             UserError: the file cannot be written.
         """
-        from dropexp.cli.compare import parse_suffix, write_output
+        from dropexp.cli.output_files import parse_suffix, write_output
         from dropexp.cli.report import FORMAT_OF_SUFFIX, render_report
 
         place = Path(path)

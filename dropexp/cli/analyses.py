@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropexp.cli.results_files import ComparisonOptions, is_results_file
+from dropexp.cli.question_options import ComparisonOptions
+from dropexp.cli.results_files import is_results_file
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice, Metric
 from dropexp.runs.metrics import METRIC_REGISTRY, parse_metric

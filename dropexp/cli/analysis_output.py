@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from dropexp.cli.compare import parse_suffix, write_output
+from dropexp.cli.output_files import parse_suffix, write_output
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -1,24 +1,16 @@
-"""The command that compares runs, and the options that it shares with report.
+"""The command that compares runs.
 
 Everything heavy is imported when the command is called.
 """
 
-from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dropexp.cli.comparison_output import ComparisonFormat, format_comparison_as, print_table
-from dropexp.cli.options import (
-    MARGIN_HELP,
-    RunsDir,
-    complete_filter,
-    list_choices,
-    make_choice_parser,
-    parse_margin,
-)
+from dropexp.cli.options import RunsDir
+from dropexp.cli.output_files import parse_suffix, write_output
 from dropexp.cli.picture_options import (
     ChartOption,
     DpiOption,
@@ -28,8 +20,18 @@ from dropexp.cli.picture_options import (
     TitleOption,
     XOption,
 )
-from dropexp.cli.results_files import (
+from dropexp.cli.question_options import (
+    AllowMixedOption,
+    AtOption,
+    BaselineOption,
     ComparisonOptions,
+    CorrectionOption,
+    MarginOption,
+    MetricOption,
+    RunArguments,
+    TestOption,
+)
+from dropexp.cli.results_files import (
     FileOptions,
     HigherOption,
     SeedOption,
@@ -47,93 +49,12 @@ from dropexp.cli.table_options import (
 )
 from dropexp.errors import UserError
 from dropexp.runs.metric_types import EpochChoice
-from dropexp.runs.metrics import deciding_metrics, parse_metric
-from dropexp.runs.question_types import Correction, TestChoice
+from dropexp.runs.metrics import parse_metric
 from dropexp.training.startup import keep
 
 if TYPE_CHECKING:
     from dropexp.compare.found_runs import FoundRuns
     from dropexp.compare.results import Comparison
-
-Format = TypeVar("Format", bound=StrEnum)
-STANDARD_OUTPUT = Path("-")
-
-RunArguments = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="RUNS_DIR|ID|FILTER|FILE",
-        help="Runs to compare, or a file of results. Default: all runs in the runs folder.",
-        show_default=False,
-        autocompletion=complete_filter,
-    ),
-]
-MetricOption = Annotated[
-    str | None,
-    typer.Option(
-        "--metric",
-        metavar="METRIC",
-        autocompletion=lambda: [metric.key for metric in deciding_metrics()],
-        help=f"Metric to test: {', '.join(metric.key for metric in deciding_metrics())}. "
-        "Default: the study's own question, or test_loss (noisy_label_val_loss with --at matched).",
-    ),
-]
-AtOption = Annotated[
-    EpochChoice | None,
-    typer.Option(
-        "--at",
-        metavar="EPOCH",
-        parser=make_choice_parser("--at", EpochChoice),
-        autocompletion=list_choices(EpochChoice),
-        help="Epoch of each run: best (lowest validation loss), last, or matched (the first with a "
-        "training loss that every run reaches). Default: the study's own question, or best.",
-    ),
-]
-BaselineOption = Annotated[
-    str | None,
-    typer.Option(
-        "--baseline",
-        metavar="SETTING",
-        help="Baseline: the name of a setting in the table, or filters such as "
-        "'regulariser=dropout2d p=0.3', all else equal. Default: none.",
-    ),
-]
-TestOption = Annotated[
-    TestChoice | None,
-    typer.Option(
-        "--test",
-        metavar="TEST",
-        parser=make_choice_parser("--test", TestChoice),
-        autocompletion=list_choices(TestChoice),
-        help="auto, planned (all runs were asked for before any result) or anytime (results were "
-        "looked at meanwhile). Default: auto.",
-    ),
-]
-CorrectionOption = Annotated[
-    Correction | None,
-    typer.Option(
-        "--correction",
-        metavar="NAME",
-        parser=make_choice_parser("--correction", Correction),
-        autocompletion=list_choices(Correction),
-        help="Correction of the planned test over rows: max-t or holm. Default: max-t.",
-    ),
-]
-MarginOption = Annotated[
-    float | None,
-    typer.Option(
-        "--margin",
-        metavar="SIZE",
-        parser=parse_margin,
-        help=MARGIN_HELP,
-    ),
-]
-AllowMixedOption = Annotated[
-    bool,
-    typer.Option(
-        "--allow-mixed",
-        help="Include runs on other images, of another version, or without a passed audit.",
-    ),
-]
 
 _FORMAT_OF_SUFFIX = {
     ".txt": ComparisonFormat.TABLE,
@@ -292,39 +213,3 @@ def read_and_compare(
     )
     comparison = compare(found, question, with_p_values=with_p_values)
     return comparison, found, spell_stated(question, given)
-
-
-def parse_suffix(output: Path | None, formats: Mapping[str, Format]) -> Format | None:
-    """Return the format of a file's suffix; None where no file is named.
-
-    Raises:
-        UserError: the suffix belongs to no format.
-    """
-    if output is None or output == STANDARD_OUTPUT:
-        return None
-    if output.suffix.lower() not in formats:
-        raise UserError(
-            f"--output {output} has no known suffix. Allowed: {', '.join(formats)}; or choose a "
-            f"format with --format."
-        )
-    return formats[output.suffix.lower()]
-
-
-def write_output(output: Path, text: str) -> bool:
-    """Write text to a file, or to standard output for ``-``; return whether it was a file.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
-    if output == STANDARD_OUTPUT:
-        from dropexp.cli.console import print_text
-
-        print_text(text)
-        return False
-    if output.is_dir():
-        raise UserError(f"--output {output} is a folder. Name a file.")
-    try:
-        output.write_text(text, encoding="utf-8", errors="backslashreplace")  # paths may be none
-    except OSError as error:
-        raise UserError(f"--output {output} cannot be written: {error.strerror}.") from None
-    return True

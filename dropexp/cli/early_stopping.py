@@ -9,9 +9,14 @@ from dropexp.cli.analysis_output import (
     choose_format,
     write_analysis,
 )
-from dropexp.cli.compare import BaselineOption, CorrectionOption, MetricOption, TestOption
-from dropexp.cli.learning_curve import FilterArguments
 from dropexp.cli.options import RunsDir
+from dropexp.cli.question_options import (
+    BaselineOption,
+    CorrectionOption,
+    FilterArguments,
+    MetricOption,
+    TestOption,
+)
 
 EARLY_STOPPING_DETAILS = (
     "[bold]dropexp early-stopping study=early_stopping[/bold]\n\n"

@@ -10,20 +10,20 @@ from dropexp.cli.analysis_output import (
     choose_format,
     write_analysis,
 )
-from dropexp.cli.compare import (
-    AtOption,
-    CorrectionOption,
-    MarginOption,
-    MetricOption,
-    TestOption,
-)
-from dropexp.cli.learning_curve import FilterArguments
 from dropexp.cli.options import RunsDir
 from dropexp.cli.picture_options import (
     DpiOption,
     PictureOptions,
     SizeOption,
     TitleOption,
+)
+from dropexp.cli.question_options import (
+    AtOption,
+    CorrectionOption,
+    FilterArguments,
+    MarginOption,
+    MetricOption,
+    TestOption,
 )
 
 EFFECTS_DETAILS = (

@@ -18,9 +18,9 @@ from dropexp.cli.analysis_output import (
     choose_format,
     write_analysis,
 )
-from dropexp.cli.compare import BaselineOption, RunArguments
 from dropexp.cli.options import RunsDir, TrustOption
 from dropexp.cli.picture_options import PictureOptions
+from dropexp.cli.question_options import BaselineOption, RunArguments
 from dropexp.errors import UserError
 
 if TYPE_CHECKING:

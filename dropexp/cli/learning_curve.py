@@ -13,14 +13,14 @@ from dropexp.cli.analysis_output import (
     choose_format,
     write_analysis,
 )
-from dropexp.cli.compare import AllowMixedOption, AtOption, BaselineOption
-from dropexp.cli.options import RunsDir, complete_filter
+from dropexp.cli.options import RunsDir
 from dropexp.cli.picture_options import (
     DpiOption,
     PictureOptions,
     SizeOption,
     TitleOption,
 )
+from dropexp.cli.question_options import AllowMixedOption, AtOption, BaselineOption, FilterArguments
 
 LEARNING_CURVE_DETAILS = (
     "[bold]dropexp learning-curve study=learning_curve --images 400[/bold]\n\n"
@@ -30,15 +30,6 @@ LEARNING_CURVE_DETAILS = (
     "over seeds. Nothing is said beyond the sizes that were trained."
 )
 
-FilterArguments = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="RUNS_DIR|ID|FILTER",
-        help="Runs to use, as for compare. Default: all runs in the runs folder.",
-        show_default=False,
-        autocompletion=complete_filter,
-    ),
-]
 ResultMetricOption = Annotated[
     str | None,
     typer.Option(

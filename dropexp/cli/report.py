@@ -12,27 +12,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropexp.cli.compare import (
+from dropexp.cli.compare import read_and_compare
+from dropexp.cli.options import RunsDir, complete_study
+from dropexp.cli.output_files import parse_suffix, write_output
+from dropexp.cli.question_options import (
     AllowMixedOption,
     AtOption,
     BaselineOption,
+    ComparisonOptions,
     CorrectionOption,
     MarginOption,
     MetricOption,
     RunArguments,
     TestOption,
-    parse_suffix,
-    read_and_compare,
-    write_output,
 )
-from dropexp.cli.options import RunsDir, complete_study
-from dropexp.cli.results_files import (
-    ComparisonOptions,
-    FileOptions,
-    HigherOption,
-    SeedOption,
-    SettingOption,
-)
+from dropexp.cli.results_files import FileOptions, HigherOption, SeedOption, SettingOption
 from dropexp.cli.table_options import ReverseOption, SortOption, TableOptions
 from dropexp.errors import UserError
 from dropexp.terminal.numbers import format_count, format_size

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dropexp.cli.question_options import ComparisonOptions
 from dropexp.errors import UserError
-from dropexp.runs.metric_types import EpochChoice
-from dropexp.runs.question_types import Correction, TestChoice
 
 if TYPE_CHECKING:
     from dropexp.compare.results import Comparison
@@ -65,19 +64,6 @@ class FileOptions:
                     f"{option} is for a file of results, such as dropexp compare results.csv "
                     f"{option} …"
                 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComparisonOptions:
-    """The options of every comparison, as given: the metric may be a column of a file."""
-
-    metric: str | None = None
-    at: EpochChoice | None = None
-    baseline: str | None = None
-    test: TestChoice | None = None
-    correction: Correction | None = None
-    margin: float | None = None
-    allow_mixed: bool = False
 
 
 def is_results_file(text: str) -> bool:

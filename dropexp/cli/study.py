@@ -5,13 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropexp.cli.compare import (
-    AtOption,
-    CorrectionOption,
-    MarginOption,
-    MetricOption,
-    TestOption,
-)
 from dropexp.cli.exit_codes import ExitCode
 from dropexp.cli.help_layout import PlainHelpCommand, PlainHelpGroup
 from dropexp.cli.options import (
@@ -21,6 +14,13 @@ from dropexp.cli.options import (
     RunsDir,
     TrustOption,
     complete_study,
+)
+from dropexp.cli.question_options import (
+    AtOption,
+    CorrectionOption,
+    MarginOption,
+    MetricOption,
+    TestOption,
 )
 from dropexp.errors import ConfigError, StoreError, UserError
 from dropexp.sweep.budget import LIMIT_OF_SEEDS
