@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from dropexp.errors import AuditError
 from dropexp.regularisers import Draws
 from dropexp.training.audit_checks import (
-    AuditSubject,
     check_drop_rate,
     check_evaluation_equals_none,
     check_evaluation_passes,
@@ -28,6 +27,7 @@ from dropexp.training.audit_checks import (
     check_training_passes,
 )
 from dropexp.training.audit_report import AuditReport, Check
+from dropexp.training.audit_subject import AuditSubject
 
 
 def audit(

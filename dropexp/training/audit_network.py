@@ -10,8 +10,8 @@ from dropexp.models.third_party import disable_own_noise
 from dropexp.randomness import global_stream
 from dropexp.regularisers import find_noise_modules
 from dropexp.training import audit as checks
-from dropexp.training.audit_checks import MAX_IMAGES
 from dropexp.training.audit_report import AuditReport
+from dropexp.training.audit_subject import MAX_IMAGES
 
 
 def audit(

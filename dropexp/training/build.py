@@ -26,8 +26,8 @@ from dropexp.regularisers import (
 )
 from dropexp.terminal.numbers import format_count
 from dropexp.training.audit import audit
-from dropexp.training.audit_checks import MAX_IMAGES
 from dropexp.training.audit_report import AuditReport
+from dropexp.training.audit_subject import MAX_IMAGES
 from dropexp.training.examples import FittedExamples
 from dropexp.training.max_norm import refuse_idle_max_norm
 from dropexp.training.optim import build_optimiser
