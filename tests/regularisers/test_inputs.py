@@ -6,6 +6,7 @@ import torch
 from dropexp.data.torchvision_import import import_torchvision
 from dropexp.regularisers import CutMix, Cutout, Mixup, apply_input_noise, attach_input_noise
 from dropexp.regularisers.inputs import InputNoise, InputNoiseSequence
+from tests.data.examples import in_a_new_process
 
 
 def batch(n: int = 64, side: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
@@ -49,6 +50,19 @@ def test_mixing_is_torchvisions(noise: type[Mixup], transform: str) -> None:
     assert torch.equal(mixed, expected[0])
     assert torch.equal(targets, expected[1])
     assert torch.allclose(targets.sum(1), torch.ones(64))
+
+
+def test_the_first_batch_that_is_mixed_imports_nothing() -> None:
+    """A sweep takes the time of a first epoch for that of all."""
+    program = """
+import sys, torch
+from dropexp.regularisers import Mixup
+noise, images = Mixup(1.0, 4), torch.zeros(2, 1, 2, 2)
+before = set(sys.modules)
+noise(images, torch.tensor([0, 1]))
+print(len(set(sys.modules) - before))
+"""
+    assert in_a_new_process(program) == "0"
 
 
 @pytest.mark.parametrize("noise", [Cutout(0.5), Mixup(0.5, 4), CutMix(0.5, 4)])
