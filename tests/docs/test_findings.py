@@ -31,7 +31,7 @@ PAGES = {
     "article-claims.md": [],
     "batch-norm.md": ["8 runs", "dropout p=0.5 model.dropout_site=before_norm"],
     "double-descent.md": ["none model.hidden=[300, 300]"],
-    "early-stopping.md": ["stochastic_depth p=0.5"],
+    "early-stopping.md": ["stochastic_depth p=0.5", "cutout p=0.5", "alpha_dropout p=0.5"],
     "interactions.md": ["2 × 2 × 2 × 2 combinations on 2 seeds"],
     "learning-curves.md": ["2 seeds with a result at every size in common; a worth needs 6"],
     "max-norm.md": ["max_norm=0.8"],
