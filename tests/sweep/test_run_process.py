@@ -17,6 +17,7 @@ from dropexp.sweep import run_process
 from dropexp.sweep.jobs import STOP_FILE, TOKEN_FILE, Ending, Job
 from dropexp.sweep.run_process import RunProcess, execute
 from dropexp.sweep.training_job import RunLog
+from dropexp.training.progress import EpochProgress, read_progress, save_progress
 from tests.run_folders import make_record
 
 
@@ -128,6 +129,24 @@ def test_a_run_stops_after_the_epoch_unless_its_end_is_near(
             log.report_epoch(one, epochs=10)
     else:
         log.report_epoch(one, epochs=10)
+
+
+def test_the_progress_of_an_epoch_goes_with_its_end_and_that_of_a_killed_process_at_the_start(
+    tmp_path: Path,
+) -> None:
+    folder = RunFolder(tmp_path, "x")
+    folder.path.mkdir()
+    half = EpochProgress(epoch=1, epochs=10, steps_done=5, steps=10, seconds=60.0)
+    save_progress(folder.path, half)
+    log = RunLog(folder, tmp_path / STOP_FILE)
+    log.start("x", [])
+    assert read_progress(folder.path) is None
+    for epoch in (1, 2):
+        log._next_save = 0.0  # as if a second had passed
+        log.report_step(replace(half, epoch=epoch))
+        assert read_progress(folder.path) == replace(half, epoch=epoch)
+        log.report_epoch(make_record(epoch, 0.5), epochs=10)
+        assert read_progress(folder.path) is None
 
 
 NETWORK = """
