@@ -3,6 +3,7 @@
 import random
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,3 +51,13 @@ def test_a_global_stream_is_one_of_python_and_numpy_too() -> None:
             inside.append(draw())
     assert inside[0] == inside[1] != expected
     assert draw() == expected
+
+
+@pytest.mark.parametrize("has_accelerator", [False, True])
+def test_the_global_generator_draws_the_numbers_of_the_stream(
+    has_accelerator: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: has_accelerator)
+    with global_stream(3, "masks", epoch=2):
+        drawn = torch.rand(5)
+    assert torch.equal(drawn, torch.rand(5, generator=stream(3, "masks", epoch=2)))
